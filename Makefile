@@ -1,0 +1,75 @@
+# Pilotwire. "make run" shows the main job, "make test" checks everything; both set up what they need.
+
+PYTHON ?= python3
+# Another MicroPython unix port: make test MICROPYTHON=/path/to/micropython
+MICROPYTHON ?= $(CURDIR)/.venv/bin/micropython
+export MICROPYTHON
+# A 32-bit one given by hand is not fetched.
+ifeq ($(MICROPYTHON32),)
+MICROPYTHON32 := $(CURDIR)/build/micropython32/micropython32
+FETCH32 := build/micropython32.stamp
+endif
+export MICROPYTHON32
+
+BIN := .venv/bin
+VENV := .venv/stamp
+HOST := PYTHONPATH=tools $(BIN)/python -m
+
+.PHONY: help setup build run test unit system bench lint format clean
+.DELETE_ON_ERROR:
+
+help:           ## This list
+	@sed -n 's/^\([a-z]*\):.*## */\1	/p' Makefile | while IFS='	' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+
+setup: $(VENV) $(FETCH32)  ## The virtual environment (.venv) and the 32-bit MicroPython (build/)
+	@:
+
+build: $(VENV)  ## Compile what goes on the board into build/firmware
+	@$(HOST) host.build --sizes
+
+run: setup      ## The main job as a demonstration of about a minute
+	@$(HOST) host.demo
+
+test: lint      ## Lint and every test layer
+	@$(BIN)/pytest
+
+unit: setup     ## The unit tests only: on MicroPython, 64-bit and 32-bit
+	@$(BIN)/pytest tests/unit
+
+system: setup   ## The system tests only: the whole firmware against a Central System
+	@$(BIN)/pytest tests/system
+
+bench: setup    ## Sizes and speeds as JSON
+	@$(HOST) bench
+
+lint: setup     ## ruff check and ruff format --check
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo 'Not formatted (make format mends it):' >&2; $(BIN)/ruff format --check >&2; }
+
+format: $(VENV)  ## Sort the imports and format
+	@$(BIN)/ruff check --quiet --select I --fix
+	@$(BIN)/ruff format --quiet
+
+clean:          ## Remove everything that setup and build made
+	rm -rf .venv build .pytest_cache .ruff_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+$(VENV): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo 'Python 3.10 or newer is needed: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	    $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo '$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }; \
+	    echo 'Making .venv ...'; $(PYTHON) -m venv --clear .venv; }
+	@echo 'Installing requirements.txt ...'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# Exit 3: this machine cannot have it; not tried again until the script changes. Others may pass.
+build/micropython32.stamp: tools/get-micropython32
+	@mkdir -p build
+	@why=$$(tools/get-micropython32 build/micropython32 2>&1); rc=$$?; \
+	if [ $$rc = 0 ]; then echo "$$why"; \
+	elif [ "$$CI" = true ]; then echo "The 32-bit MicroPython is required in CI: $$why" >&2; exit 1; \
+	else echo "Its tests will be skipped: $$why" >&2; fi; \
+	case $$rc in 0|3) touch $@;; esac

@@ -1,0 +1,13 @@
+# A WebSocket client (RFC 6455) for MicroPython on asyncio streams.
+# client.py dials and shakes hands, ws.py speaks frames, wire.py knows
+# their bytes. Nothing here knows OCPP.
+
+from .ws import ConnectionClosed, WebSocket  # noqa: F401
+
+
+def __getattr__(name):
+    # Dialling is half of the code and needed only now and then: who is short of heap may forget
+    # it while connected (`del uwebsockets.client`, and from sys.modules).
+    if name in ("connect", "HandshakeError"):
+        return getattr(__import__("client", None, None, True, 1), name)
+    raise AttributeError(name)

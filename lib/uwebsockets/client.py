@@ -1,0 +1,227 @@
+# Dialling and the opening handshake (RFC 6455 section 4). connect() hands out a WebSocket.
+
+import asyncio
+import errno
+import socket
+from binascii import b2a_base64
+from hashlib import sha1
+from micropython import const
+
+from .wire import urandom
+from .ws import WebSocket
+
+_MAX_LINES = const(64)  # of the answer's head; each fits the receive buffer
+_NAMES = (
+    b"upgrade",
+    b"connection",
+    b"location",
+    b"sec-websocket-accept",
+    b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
+)
+
+
+class HandshakeError(OSError):
+    """No WebSocket: status is the server's HTTP status, or 0 if there was no HTTP answer."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+async def connect(
+    url,
+    protocols=("ocpp1.6",),
+    user=None,
+    password=None,
+    ssl=None,
+    headers=(),
+    rx_size=8192,
+    tx_size=1024,
+    addr=None,
+):
+    """Dial `url` (ws://host[:port]/path or wss://...), shake hands, return the WebSocket.
+
+    protocols: subprotocols to offer; the server has to choose one of them. () offers none.
+    user, password: str or bytes, sent as HTTP Basic authentication.
+    ssl: the SSLContext for wss, with the trust the caller wants; none is made here.
+    headers: more request headers, (name, value) pairs of str.
+    rx_size, tx_size: bytes of the largest message taken in, and of a chunk going out (at least
+        32); or a bytearray to use, so that who redials need not allocate.
+    addr: (ip, port) to dial instead of looking up the host (the look-up blocks the event loop).
+
+    Raises HandshakeError, OSError, ValueError for arguments that cannot work. No time-out inside:
+    use asyncio.wait_for. Whatever goes wrong, the socket is closed.
+    """
+    secure, host, port, netloc, path = _parse(url)
+    if secure and ssl is None:
+        raise ValueError("wss needs an SSLContext")
+    key = _base64(urandom(16))
+    request = _request(netloc, path, key, protocols, user, password, headers)
+    ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size))
+    ai = socket.getaddrinfo(*(addr or (host, port)), 0, socket.SOCK_STREAM)[0]
+    s = socket.socket(ai[0], ai[1], ai[2])  # not open_connection: cancelled, it leaks the socket
+    try:
+        s.setblocking(False)
+        try:
+            # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP. With Nagle's algorithm the last chunk
+            # of a long message would wait for the peer's delayed acknowledgement, 40 ms or more.
+            s.setsockopt(6, 1, 1)
+        except (OSError, ValueError):
+            pass  # a port without it
+        try:
+            s.connect(ai[-1])
+        except OSError as e:
+            if e.errno != errno.EINPROGRESS:
+                raise
+        if secure:
+            s = ssl.wrap_socket(s, server_hostname=host, do_handshake_on_connect=False)
+            s.setblocking(False)
+        ws._stream = asyncio.StreamWriter(s)
+        # drain() waits for the connection before it writes. write() would try at once, which not
+        # every port and TLS version takes.
+        ws._stream.out_buf = request
+        await ws._stream.drain()
+        ws.protocol = await _answer(ws._stream, ws._rx, key, protocols)
+        s = None
+        return ws
+    except ValueError as e:  # what mbedTLS raises for a certificate that it refuses
+        raise HandshakeError(0, "TLS: " + str(e).strip())
+    finally:
+        if s:
+            s.close()
+
+
+def _buffer(size):
+    return memoryview(bytearray(size) if isinstance(size, int) else size)
+
+
+def _base64(data):
+    return b2a_base64(data)[:-1]
+
+
+# -> is it wss, host, port, what the Host header says, path with query
+def _parse(url):
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    i = 0
+    while i < len(rest) and rest[i] not in "/?":
+        i += 1
+    netloc = rest[:i]
+    path = rest[i:]
+    if not path.startswith("/"):
+        path = "/" + path
+    if netloc.startswith("["):
+        host, _, port = netloc[1:].partition("]")
+        good = not port or port[0] == ":"
+        port = port[1:]
+    else:
+        host, _, port = netloc.partition(":")
+        good = True
+    port = port or ("443" if scheme == "wss" else "80")
+    if scheme not in ("ws", "wss") or not good or not host or not port.isdigit():
+        raise ValueError("not ws[s]://host[:port]/path")
+    if not 0 < int(port) < 65536:
+        raise ValueError("port " + port)
+    if "@" in netloc or "#" in url or not all(" " < c < "\x7f" for c in url):
+        raise ValueError("URL with user, fragment, space or unquoted character")
+    return scheme == "wss", host, int(port), netloc, path
+
+
+def _request(netloc, path, key, protocols, user, password, headers):
+    lines = [
+        "GET %s HTTP/1.1" % path,
+        "Host: " + netloc,
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: " + key.decode(),
+    ]
+    if protocols:
+        lines.append("Sec-WebSocket-Protocol: " + ", ".join(protocols))
+    if user is not None:
+        user = user.encode() if isinstance(user, str) else user
+        password = password or b""
+        password = password.encode() if isinstance(password, str) else password
+        if b":" in user:
+            raise ValueError("':' in user")
+        lines.append("Authorization: Basic " + _base64(user + b":" + password).decode())
+    for name, value in headers:
+        lines.append("%s: %s" % (name, value))
+    for line in lines:
+        if "\r" in line or "\n" in line:
+            raise ValueError("line break in a header")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+# One line of the head, without its end. Byte by byte: what follows the head belongs to frames.
+async def _line(stream, buf):
+    byte = bytearray(1)
+    n = 0
+    while byte != b"\n":
+        if n == len(buf):
+            raise HandshakeError(0, "header line too long")
+        k = stream.s.readinto(byte)
+        if k is None:
+            k = await stream.readinto(byte)
+        if k:
+            buf[n] = byte[0]
+            n += 1
+        elif k == 0:
+            raise HandshakeError(0, "connection ended in the handshake")
+    return bytes(buf[:n]).strip()
+
+
+# What a server said, for a message: short, and nothing that could upset a log.
+def _printable(line):
+    return "".join([chr(c) if 32 <= c < 127 else "?" for c in line[:100]])
+
+
+# Read and check the server's answer -> the subprotocol.
+async def _answer(stream, buf, key, protocols):
+    line = await _line(stream, buf)
+    status = (line.split(None, 2) + [b"", b""])[1]
+    if not line.startswith(b"HTTP/1.") or not status.isdigit():
+        raise HandshakeError(0, "not an HTTP answer: " + _printable(line))
+    status = int(status)
+    message = "HTTP " + _printable(line[9:])
+    got = {}
+    try:
+        for _ in range(_MAX_LINES):
+            line = await _line(stream, buf)
+            if not line:
+                break
+            name, _, value = line.partition(b":")
+            name = name.lower()
+            value = value.strip()
+            if name in _NAMES:  # a header that is repeated counts as a list
+                got[name] = got[name] + b"," + value if name in got else value
+        else:
+            raise HandshakeError(0, "too many header lines")
+    except HandshakeError as e:
+        if status == 101:
+            raise HandshakeError(101, str(e))
+    if status != 101:
+        if b"location" in got:
+            message += ", redirect not followed: " + _printable(got[b"location"])
+        raise HandshakeError(status, message)
+    accept = _base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    if got.get(b"upgrade", b"").lower() != b"websocket":
+        raise HandshakeError(status, "no Upgrade: websocket in the answer")
+    if b"upgrade" not in [x.strip() for x in got.get(b"connection", b"").lower().split(b",")]:
+        raise HandshakeError(status, "no Connection: Upgrade in the answer")
+    if got.get(b"sec-websocket-accept") != accept:
+        raise HandshakeError(status, "wrong Sec-WebSocket-Accept")
+    extension = got.get(b"sec-websocket-extensions")
+    if extension:
+        raise HandshakeError(status, "extension not offered: " + _printable(extension))
+    chosen = got.get(b"sec-websocket-protocol", b"")
+    for p in protocols:
+        if chosen == p.encode():
+            return p
+    if chosen:
+        raise HandshakeError(status, "subprotocol not offered: " + _printable(chosen))
+    if protocols:
+        raise HandshakeError(
+            status, "server chose no subprotocol, offered: " + ", ".join(protocols)
+        )

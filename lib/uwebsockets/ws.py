@@ -1,0 +1,299 @@
+# An open WebSocket: frames in, frames out, and the end of the connection.
+# One task reads (recv), any task sends. No time-outs on reads, they would lose bytes: who doubts
+# the peer looks at last_rx_ms, pings, and calls close(). It must not know URLs, HTTP, messages.
+
+import asyncio
+from micropython import const
+from time import ticks_ms
+
+from .wire import close_payload, header, is_close_code, is_utf8, mask, urandom
+
+_TEXT = const(1)
+_BINARY = const(2)
+_CLOSE = const(8)
+_PING = const(9)
+_PONG = const(10)
+
+_PROTOCOL_ERROR = const(1002)
+_NO_CODE = const(1005)  # never on the wire: a close frame without a code
+_LOST = const(1006)  # never on the wire: no close frame at all
+_BAD_TEXT = const(1007)
+_TOO_BIG = const(1009)
+
+_FULL_MS = const(10)  # for a full socket to drain
+
+
+class ConnectionClosed(OSError):
+    """The connection is over. code and reason: the peer's, or ours when we failed it.
+
+    Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame.
+    """
+
+    def __init__(self, code, reason):
+        super().__init__("closed: %d %s" % (code, reason))
+        self.code = code
+        self.reason = reason
+
+
+class WebSocket:
+    """Made by connect(). Read-only for users: protocol, text, last_rx_ms, last_pong_ms, closed."""
+
+    leave_ms = 2000  # for our close frame to leave and the peer's answer or FIN to arrive
+
+    def __init__(self, stream, rx, tx):
+        self.protocol = None  # the subprotocol agreed on
+        self.text = False  # is the last message text?
+        self.last_rx_ms = ticks_ms()  # when the last bytes arrived
+        self.last_pong_ms = None  # when the last pong arrived
+        self._stream = stream
+        self._rx = rx  # the message under assembly
+        self._tx = tx  # one masked chunk
+        self._ctl = memoryview(bytearray(125))  # a frame header, then a control payload
+        self._lock = asyncio.Lock()  # a frame has to leave whole
+        self._due = None  # ping payload to be answered by the task that holds the lock
+        self._reader = 0  # 0: nobody reads; 1: a recv; 2: close, until the end
+        self._mid = False  # bytes of an unfinished message have been taken from the stream
+        self._closing = False  # a task has begun to end the connection
+        self._close_sent = False
+        self._gone = asyncio.Event()  # the socket is closed
+        self._code = _LOST
+        self._reason = ""
+
+    @property
+    def closed(self):
+        """True once TCP is closed, for whatever reason."""
+        return self._gone.is_set()
+
+    async def recv(self):
+        """The next message: a memoryview valid until the next recv; self.text tells its kind.
+
+        Raises ConnectionClosed, after our close frame has been sent; RuntimeError if another task
+        is in recv (MicroPython would never wake the earlier one). Cancelling it while nothing has
+        arrived costs nothing; inside a message, the connection.
+        """
+        if self._reader:
+            if not self._closing:
+                raise RuntimeError("recv: another task is reading")
+            await self._gone.wait()
+        if self._mid:
+            self._end(_LOST, "recv was cancelled inside a message")
+        if self._gone.is_set():
+            raise ConnectionClosed(self._code, self._reason)
+        self._reader = 1
+        try:
+            return await self._message()
+        except ConnectionClosed as e:
+            if not self._gone.is_set():  # the peer closes, or has broken the protocol
+                await self._leave(e.code, e.reason, self._discard)
+            raise
+        except OSError as e:
+            self._end(_LOST, "recv: %s" % e)
+            raise ConnectionClosed(self._code, self._reason)
+        finally:
+            self._reader = 0
+
+    def send(self, data, text=None):
+        """Awaitable: send one message. str goes as text, bytes-like as binary unless text=True.
+
+        Raises ConnectionClosed. One that is cancelled or fails in the middle of its frame ends
+        the connection. Surrogates in a str are not looked for: the peer will refuse them.
+        """
+        if text is None:
+            text = isinstance(data, str)
+        return self._send(_TEXT if text else _BINARY, memoryview(data))
+
+    def ping(self, payload=b""):
+        """Awaitable: send a ping of at most 125 bytes; the answer moves last_pong_ms."""
+        payload = memoryview(payload)
+        if len(payload) > 125:
+            raise ValueError("ping payload > 125 bytes")
+        return self._send(_PING, payload)
+
+    async def close(self, code=1000, reason=""):
+        """Close handshake, then the end of TCP; leave_ms at most. Any task, any number of times.
+
+        A recv in another task sees the answer and raises. `reason` is cut to 123 bytes.
+        """
+        if not is_close_code(code):
+            raise ValueError("close code")
+        if not self._closing and not self._gone.is_set():
+            if self._reader:
+                then = self._gone.wait
+            else:
+                then = self._discard
+                self._reader = 2  # from now on recv keeps out
+            await self._leave(code, reason, then)
+        await self._gone.wait()
+        # Let the tasks that used the socket go before the caller dials again: the unix port gives
+        # the next socket the same descriptor.
+        while self._reader == 1 or self._lock.locked():
+            await asyncio.sleep_ms(1)
+
+    # The one place where TCP ends. Closing the socket wakes the task that waits to read from it.
+    def _end(self, code, reason):
+        if not self._gone.is_set():
+            self._code = code
+            self._reason = reason
+            self._gone.set()
+            self._stream.s.close()
+
+    # Send our close frame, await then(), end TCP.
+    async def _leave(self, code, reason, then):
+        self._closing = True
+        self._code = code
+        self._reason = reason
+        try:
+            await asyncio.wait_for_ms(self._bye(code, reason, then), self.leave_ms)
+        except (asyncio.TimeoutError, OSError):
+            pass
+        finally:
+            self._end(code, reason)
+
+    async def _bye(self, code, reason, then):
+        async with self._lock:
+            if not self._close_sent:
+                self._close_sent = True
+                await self._frame(_CLOSE, close_payload(code, reason))
+        await then()
+
+    # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
+    # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
+    async def _discard(self):
+        while await self._stream.readinto(self._ctl) != 0:
+            pass
+
+    async def _message(self):
+        ctl = self._ctl
+        opcode = 0  # of the message under assembly
+        n = 0  # bytes of it so far
+        while True:
+            await self._fill(ctl[:2], True)
+            fin = ctl[0] & 0x80
+            op = ctl[0] & 15
+            size = ctl[1]
+            if ctl[0] & 0x70:
+                raise ConnectionClosed(_PROTOCOL_ERROR, "reserved bits")
+            if size & 0x80:
+                raise ConnectionClosed(_PROTOCOL_ERROR, "masked frame")
+            if op & 7 > 2:
+                raise ConnectionClosed(_PROTOCOL_ERROR, "opcode %d" % op)
+            if op >= _CLOSE:
+                if size > 125 or not fin:
+                    raise ConnectionClosed(_PROTOCOL_ERROR, "control frame > 125 or in pieces")
+                await self._fill(ctl[:size])
+                self._mid = opcode != 0
+                await self._control(op, ctl[:size])
+                continue
+            if (op == 0) != (opcode != 0):
+                raise ConnectionClosed(_PROTOCOL_ERROR, "continuation out of order")
+            if size > 125:
+                k = 2 if size == 126 else 8
+                await self._fill(ctl[:k])
+                size = int.from_bytes(ctl[:k], "big")
+                if size < 126 or k == 8 and (size < 65536 or ctl[0] & 0x80):
+                    raise ConnectionClosed(_PROTOCOL_ERROR, "length encoding")
+            opcode = opcode or op
+            await self._fill(self._room(n, size))
+            n += size
+            if fin:
+                self._mid = False
+                self.text = opcode == _TEXT
+                view = self._rx[:n]
+                if self.text and not is_utf8(view):
+                    raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
+                return view
+
+    # Where the next `size` bytes of a message of `n` go. (A buffer that grows would grow here.)
+    def _room(self, n, size):
+        if n + size > len(self._rx):
+            raise ConnectionClosed(_TOO_BIG, "message > %d bytes" % len(self._rx))
+        return self._rx[n : n + size]
+
+    # Fill `buf`. A wait costs 200 bytes of heap and lets other tasks run: once a frame.
+    async def _fill(self, buf, wait=False):
+        n = 0
+        while n < len(buf):
+            if self._gone.is_set():
+                raise ConnectionClosed(self._code, self._reason)
+            view = buf[n:] if n else buf
+            k = None if wait else self._stream.s.readinto(view)
+            if k is None:
+                k = await self._stream.readinto(view)
+            if k:
+                self._mid = True
+                self.last_rx_ms = ticks_ms()
+                n += k
+                wait = False
+            elif k == 0:  # None: woken for nothing
+                self._end(_LOST, "TCP ended without a close frame")
+                raise ConnectionClosed(self._code, self._reason)
+
+    async def _control(self, op, payload):
+        if op == _PONG:
+            self.last_pong_ms = ticks_ms()
+        elif op == _PING:
+            if self._lock.locked():
+                self._due = bytes(payload)  # to wait could hang us and a peer that sends first
+            elif not self._closing:
+                await self._send(_PONG, payload)
+        else:
+            code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
+            if payload and not is_close_code(code):  # a code of one byte is < 1000
+                raise ConnectionClosed(_PROTOCOL_ERROR, "close code %d" % code)
+            if not is_utf8(payload[2:]):
+                raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
+            raise ConnectionClosed(code, str(payload[2:], "utf-8"))
+
+    async def _send(self, op, data):
+        await self._lock.acquire()  # "async with" would cost 100 bytes more
+        try:
+            if self._close_sent or self._gone.is_set():
+                raise ConnectionClosed(self._code, self._reason)
+            await self._frame(op, data)
+            while self._due is not None:
+                data, self._due = self._due, None
+                await self._frame(_PONG, data)
+        finally:
+            self._lock.release()
+
+    # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
+    # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
+    async def _frame(self, op, data):
+        tx = self._tx
+        size = len(data)
+        key = urandom(4)
+        p = header(tx, op, size)
+        tx[p : p + 4] = key
+        p += 4
+        pos = 0
+        done = False
+        try:
+            while not done:
+                k = size - pos
+                if k > len(tx) - p:
+                    k = len(tx) - p & ~3
+                tx[p : p + k] = data[pos : pos + k]
+                mask(tx, p, p + k, key)
+                await self._write(tx[: p + k])
+                pos += k
+                p = 0
+                done = pos == size
+            await asyncio.sleep_ms(0)  # a task that sends in a loop has to let others run
+        except OSError as e:
+            self._end(_LOST, "send: %s" % e)
+            raise ConnectionClosed(self._code, self._reason)
+        finally:
+            if not done:
+                self._end(_LOST, "a send was cut short")
+
+    # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
+    # that is cancelled while it waits to write takes the one that waits to read off the poll list
+    # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
+    async def _write(self, view):
+        while not self._gone.is_set():
+            n = self._stream.s.write(view)
+            if n == len(view):
+                return
+            view = view[n or 0 :]
+            await asyncio.sleep_ms(_FULL_MS)
+        raise ConnectionClosed(self._code, self._reason)

@@ -1,0 +1,51 @@
+"""uwebsockets: what a message costs in heap, where a word is as on the ESP32."""
+
+import gc
+
+from mp_uwebsockets_peer import TEXT, Peer, Server, frame
+
+ONLY = "mp32"
+
+
+async def spent(make):
+    """Bytes that awaiting make() allocates, when everything is warm."""
+    await make()
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    await make()
+    used = gc.mem_alloc() - before
+    gc.enable()
+    return used
+
+
+async def test_heap_of_a_send():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        used = {}
+        for size in (0, 200, 1000, 6000, 20000):
+            data = bytes(size)
+            used[size] = await spent(lambda: ws.send(data))  # noqa: B023
+        text = "x" * 200
+        used["text"] = await spent(lambda: ws.send(text))
+        used["ping"] = await spent(lambda: ws.ping())
+        print("bytes of heap per send:", used)
+        assert used[200] <= 600 and used["text"] <= 600
+        assert used[20000] <= 600 + 20 * 160, "grows with the number of chunks only"
+        ws._end(1006, "test")
+        peer.over.set()
+
+
+async def test_heap_of_a_recv():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        used = {}
+        for size in (20, 200, 6000):
+            await peer.put(frame(TEXT, b"x" * size) * 2)
+            used[size] = await spent(ws.recv)
+        print("bytes of heap per recv:", used)
+        assert used[6000] <= 1000
+        ws._end(1006, "test")
+        peer.over.set()

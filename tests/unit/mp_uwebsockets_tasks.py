@@ -1,0 +1,359 @@
+"""uwebsockets: several tasks on one connection, cancellation, the ways it ends."""
+
+import asyncio
+
+from mp_uwebsockets_peer import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Peer,
+    Server,
+    cancel,
+    close,
+    closed,
+    frame,
+    raises,
+    read_frame,
+    upgrade,
+)
+
+from uwebsockets import ConnectionClosed, connect
+
+BIG = bytes(1000)
+
+
+# Send until the socket takes no more: the task then hangs in a frame, with the lock held.
+async def stuck(ws):
+    async def run():
+        try:
+            while True:
+                await ws.send(BIG)
+                count[0] += 1
+        except ConnectionClosed as e:
+            return e
+
+    count = [0]
+    task = asyncio.create_task(run())
+    before = -1
+    while before != count[0]:
+        before = count[0]
+        await asyncio.sleep_ms(30)  # longer than a sender waits before it looks again
+    assert ws._lock.locked()
+    return task
+
+
+async def test_two_readers():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        first = asyncio.create_task(ws.recv())
+        await asyncio.sleep_ms(0)
+        assert "another task" in str(await raises(RuntimeError, ws.recv()))
+        await peer.put(frame(TEXT, b"for the first"))
+        assert bytes(await first) == b"for the first"
+        await peer.put(frame(TEXT, b"next"))
+        assert bytes(await ws.recv()) == b"next"
+        ws._end(1006, "test")
+        peer.over.set()
+
+
+async def test_senders_take_turns():
+    async def sender(i):
+        for _ in range(5):
+            await ws.send(bytes([i]) * (3000 + i))
+
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url, tx_size=64)
+        tasks = [asyncio.create_task(sender(i)) for i in range(4)]
+        seen = [0] * 4
+        for _ in range(20):
+            op, data = await read_frame(peer.reader)
+            assert op == BINARY and data == bytes([data[0]]) * (3000 + data[0])
+            seen[data[0]] += 1
+        assert seen == [5] * 4
+        for task in tasks:
+            await task
+        ws._end(1006, "test")
+        peer.over.set()
+
+
+async def test_cancelled_send_ends_the_connection():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        reader = asyncio.create_task(closed(ws.recv(), 1006, "cut short"))
+        sender = await stuck(ws)
+        waiting = asyncio.create_task(closed(ws.send("waits for its turn"), 1006, "cut short"))
+        await asyncio.sleep_ms(0)
+        await cancel(sender)
+        assert ws.closed
+        await waiting
+        await reader
+        await closed(ws.send("later"), 1006, "cut short")
+        await closed(ws.ping(), 1006)
+        await closed(ws.recv(), 1006)
+        await ws.close()
+        peer.over.set()
+
+
+async def test_send_cancelled_while_it_waits_for_its_turn_costs_nothing():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        sender = await stuck(ws)
+        waiting = asyncio.create_task(ws.send("never"))
+        await asyncio.sleep_ms(0)
+        await cancel(waiting)
+        assert not ws.closed
+        for _ in range(5):
+            assert await read_frame(peer.reader) == (BINARY, BIG)
+        ws._end(1006, "test")
+        await sender
+        peer.over.set()
+
+
+async def test_cancelled_recv_leaves_the_sender_alone():
+    # asyncio takes a stream off its poll list as a whole when one who waits on it is cancelled.
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        reader = asyncio.create_task(ws.recv())
+        sender = await stuck(ws)
+        await cancel(reader)
+        waiting = asyncio.create_task(ws.send("in the end"))
+        op = BINARY
+        while op == BINARY:
+            op, data = await read_frame(peer.reader)
+        assert (op, data) == (TEXT, b"in the end")
+        await waiting
+        ws._end(1006, "test")
+        await sender
+        peer.over.set()
+
+
+async def test_peer_that_vanishes_fails_the_send():
+    async def handler(reader, writer):
+        await upgrade(reader, writer)
+
+    async with Server(handler) as url:
+        ws = await connect(url)
+    try:
+        while True:
+            await ws.send(BIG)
+    except ConnectionClosed as e:
+        assert e.code == 1006 and e.reason.startswith("send: "), e.reason
+    await closed(ws.recv(), 1006, "send: ")
+    assert ws.closed
+
+
+async def test_ping_is_answered_after_the_frame_that_is_leaving():
+    # And is not waited for: a peer that writes before it reads must not hang us both.
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        sender = await stuck(ws)
+        await peer.put(frame(PING, b"old") + frame(PING, b"new") + frame(TEXT, b"more"))
+        assert bytes(await ws.recv()) == b"more"
+        op = BINARY
+        while op == BINARY:
+            op, data = await read_frame(peer.reader)
+        assert (op, data) == (PONG, b"new")
+        ws._end(1006, "test")
+        await sender
+        peer.over.set()
+
+
+async def test_ping_and_pong():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        reader = asyncio.create_task(ws.recv())
+        await peer.put(frame(PING, b"\x00payload\xff"))
+        assert await read_frame(peer.reader) == (PONG, b"\x00payload\xff")
+        assert ws.last_pong_ms is None
+        await ws.ping(b"ours")
+        assert await read_frame(peer.reader) == (PING, b"ours")
+        await peer.put(frame(PONG, b"ours") + frame(TEXT, b"x"))
+        await reader
+        assert ws.last_pong_ms is not None
+        ws._end(1006, "test")
+        peer.over.set()
+
+
+async def test_idle_recv_may_be_cancelled():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        for _ in range(2):
+            reader = asyncio.create_task(ws.recv())
+            await asyncio.sleep_ms(0)
+            await peer.put(frame(PING))  # a control frame that was dealt with does not matter
+            assert (await read_frame(peer.reader))[0] == PONG
+            await cancel(reader)
+        await peer.put(frame(TEXT, b"whole"))
+        assert bytes(await ws.recv()) == b"whole"
+        ws._end(1006, "test")
+        peer.over.set()
+
+
+async def test_recv_cancelled_inside_a_message_costs_the_connection():
+    for part in (b"\x81", b"\x81\x7e\x01", frame(TEXT, b"abc")[:-1], frame(TEXT, b"abc", False)):
+        peer = Peer()
+        async with Server(peer) as url:
+            ws = await peer.connect(url)
+            ws.last_rx_ms = None
+            reader = asyncio.create_task(ws.recv())
+            await peer.put(part)
+            while ws.last_rx_ms is None:
+                await asyncio.sleep_ms(1)
+            for _ in range(5):
+                await asyncio.sleep_ms(0)
+            await cancel(reader)
+            await ws.send("the way out is whole")
+            await closed(ws.recv(), 1006, "cancelled inside a message")
+            assert ws.closed
+            peer.over.set()
+
+
+# Close
+
+
+async def test_close_with_a_reader():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        reader = asyncio.create_task(ws.recv())
+        await asyncio.sleep_ms(0)
+        closing = asyncio.create_task(ws.close(1001, "reboot"))
+        assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe9reboot")
+        await closed(ws.send("too late"), 1001)
+        # What the peer had under way still reaches the reader.
+        await peer.put(frame(TEXT, b"last words"))
+        assert bytes(await reader) == b"last words"
+        reader = asyncio.create_task(ws.recv())
+        await peer.put(frame(PING) + close(1001, b"bye"))
+        peer.over.set()
+        await closed(reader, 1001, "bye")
+        await closing
+        assert ws.closed
+        await closed(ws.recv(), 1001, "bye")
+        await closed(ws.send("x"), 1001, "bye")
+        await ws.close()
+
+
+async def test_close_without_a_reader():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        await peer.put(frame(BINARY, b"seen"))
+        view = await ws.recv()
+        closing = asyncio.create_task(ws.close())
+        assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe8")
+        # A reader that comes back meanwhile keeps out; its last message is not overwritten.
+        reader = asyncio.create_task(ws.recv())
+        await peer.put(frame(BINARY, b"overwrite me") + close(1000))
+        assert bytes(view) == b"seen"
+        peer.over.set()
+        await closing
+        await closed(reader, 1000)
+        assert ws.closed and bytes(view) == b"seen"
+
+
+async def test_close_from_two_tasks():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        tasks = [asyncio.create_task(ws.close(3000 + i)) for i in range(3)]
+        assert await read_frame(peer.reader) == (CLOSE, b"\x0b\xb8")
+        peer.over.set()
+        for task in tasks:
+            await task
+        await ws.close(3009)
+        await closed(ws.recv(), 3000)
+
+
+async def test_close_is_bounded():
+    # A peer that neither reads nor answers, a reader, and a sender that hangs in a frame.
+    for with_sender in (False, True):
+        peer = Peer()
+        async with Server(peer) as url:
+            ws = await peer.connect(url)
+            ws.leave_ms = 100
+            reader = asyncio.create_task(closed(ws.recv(), 1000))
+            await asyncio.sleep_ms(0)
+            sender = await stuck(ws) if with_sender else None
+            await ws.close()
+            # When close returns, nobody waits on the dead socket any more.
+            assert ws.closed and not ws._reader and not ws._lock.locked()
+            await reader
+            if sender:
+                await sender
+            peer.over.set()
+
+
+async def test_close_that_is_cancelled_ends_tcp():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        task = asyncio.create_task(ws.close())
+        assert (await read_frame(peer.reader))[0] == CLOSE
+        await cancel(task)
+        assert ws.closed
+        assert await peer.reader.read(1) == b""
+        peer.over.set()
+
+
+async def test_close_while_the_peer_closes():
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        ws.leave_ms = 100
+        reader = asyncio.create_task(ws.recv())
+        await asyncio.sleep_ms(0)
+        closing = asyncio.create_task(ws.close(1000, "ours"))
+        await peer.put(close(1012, b"restart"))
+        assert (await read_frame(peer.reader))[0] == CLOSE
+        assert await peer.reader.read(1) == b"", "one close frame is enough"
+        peer.over.set()
+        await closed(reader, 1012, "restart")
+        await closing
+
+
+async def test_peer_closes_and_keeps_tcp():
+    # The server should end TCP; one that does not cannot hold us for ever.
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        ws.leave_ms = 100
+        await peer.put(close(1001))
+        await closed(ws.recv(), 1001)
+        assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe9")
+        assert await peer.reader.read(1) == b""
+        peer.over.set()
+
+
+async def test_next_connection_is_left_alone():
+    # The unix port gives the next socket the descriptor of the last one.
+    for _ in range(3):
+        old = Peer()
+        async with Server(old) as url:
+            ws = await old.connect(url)
+            reader = asyncio.create_task(closed(ws.recv(), 1006, "lost"))
+            sender = await stuck(ws)
+            ws._end(1006, "lost")
+            await ws.close()
+            new = Peer()
+            async with Server(new) as url2:
+                ws2 = await new.connect(url2)
+                await new.put(frame(TEXT, b"for the new one"))
+                assert bytes(await ws2.recv()) == b"for the new one"
+                await ws2.send("hi")
+                assert await read_frame(new.reader) == (TEXT, b"hi")
+                ws2._end(1006, "test")
+                new.over.set()
+            await reader
+            assert (await sender).reason == "lost"
+            old.over.set()

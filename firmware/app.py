@@ -1,0 +1,215 @@
+# The running unit: its tasks, and what it says of itself. With wiring.py the composition root:
+# these two are the only modules that know all the others.
+
+import asyncio
+import esp32
+import gc
+import machine
+import sys
+import time
+from micropython import const
+
+from firmware import log
+from firmware.clock import format_iso
+from firmware.drivers import wifi
+from firmware.evse import pilot
+from firmware.ocpp.v16 import smart_charging
+from firmware.session import metering
+
+VERSION = "0.1.0"
+_TICK_ms = const(25)
+_POLL_ms = const(100)
+_METER_ms = const(1000)
+_RESTART_ms = const(1000)  # before a task that failed is started again
+_END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
+
+
+class App:
+    """The running unit. `status()` is what a person or a tool may know of it.
+
+    Made by wiring.build(), which also sets `station`, `core` and `link`. lines, contactors and
+    meters are the drivers, by connector.
+    """
+
+    def __init__(self, config, settings, clock):
+        self.config = config
+        self.settings = settings
+        self.clock = clock
+        self.lines = []
+        self.contactors = []
+        self.meters = []
+        self.station = self.core = self.link = None
+        self._reset_kind = None
+        self._watchdog = None
+        self._due = asyncio.Event()
+
+    def handle(self, action, payload):
+        """Answer a request of the Central System (rpc.Rpc)."""
+        answer = self.core.handle(action, payload)
+        if not self.station.due_s:  # what was changed is in force before the answer leaves
+            self.station.evaluate(self.clock.now())
+        return answer
+
+    def reset(self, kind):
+        """End transactions, then restart: "Soft" or "Hard" (OCPP 1.6 ed. 2, 5.14)."""
+        self._reset_kind = kind
+
+    # --- tasks (architecture.md 3)
+
+    async def _tick(self):
+        # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.
+        connectors = self.station.connectors
+        while True:
+            for i in range(len(connectors)):
+                line = self.lines[i]
+                c = connectors[i].controller
+                line.sample()
+                duty, closed = c.duty_u16, c.closed
+                c.tick(time.ticks_ms(), line.high_mV, line.low_mV, connectors[i].allow_mA)
+                if closed and not c.closed:
+                    self.contactors[i].set(False)  # opening comes before everything else
+                if duty != c.duty_u16:
+                    line.set(c.duty_u16)
+                if c.closed and not closed:
+                    self.contactors[i].set(True)
+            due_s = self.station.due_s  # (0 means at once, also before the clock is set)
+            if not due_s or self.clock.now() >= due_s:
+                self._due.set()
+            if self._watchdog:
+                self._watchdog.feed()
+            await asyncio.sleep_ms(_TICK_ms)
+
+    async def _limit(self):
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            self.station.evaluate(self.clock.now())
+
+    async def _sessions(self):
+        while True:
+            self.station.poll()
+            if self._reset_kind:
+                return await self._end()
+            await asyncio.sleep_ms(_POLL_ms)
+
+    async def _meter(self):
+        last = time.ticks_ms()
+        since_ms = [0] * len(self.meters)
+        while True:
+            for meter in self.meters:
+                await meter.read()
+            self.station.policy.local_limit(self.clock.now(), self.station)
+            now = time.ticks_ms()
+            passed, last = time.ticks_diff(now, last), now
+            period_ms = self.settings.value("MeterValueSampleInterval") * 1000
+            for i, c in enumerate(self.station.connectors):
+                since_ms[i] = since_ms[i] + passed if c.tx else 0
+                if period_ms and since_ms[i] >= period_ms:
+                    since_ms[i] %= period_ms
+                    sample = metering.take(c.meter, self.clock.now(), metering.PERIODIC)
+                    self.station.sample(c, sample)
+            await asyncio.sleep_ms(_METER_ms)
+
+    async def _network(self):
+        await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
+        await self.link.run()
+
+    async def _end(self):
+        # A reset that was asked for: transactions end first and are told (OCPP 1.6 ed. 2, 5.14).
+        for c in self.station.connectors:
+            c.stop(self._reset_kind + "Reset")
+        began = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
+            self.station.poll()
+            told = not len(self.station.journal) or not self.link.online
+            if not any(c.tx for c in self.station.connectors) and (
+                told or self._reset_kind == "Hard"
+            ):
+                break
+            await asyncio.sleep_ms(_POLL_ms)
+        raise SystemExit
+
+    async def _supervise(self, task, critical):
+        # The one place where tasks end. A critical one takes the outputs to safe and resets.
+        while True:
+            try:
+                await task()
+                log.error("%s ended" % task.__name__)
+            except Exception as e:
+                log.error("%s failed: %r" % (task.__name__, e))
+                sys.print_exception(e)
+            if critical:
+                raise SystemExit
+            await asyncio.sleep_ms(_RESTART_ms)
+
+    async def run(self):
+        """Run every task; returns only by an exception. SystemExit asks for a reset."""
+        idf_free = sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
+        log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
+        # From here on the tick must come: started last, so that a failed start is not a reset.
+        self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
+        critical = (self._tick, self._limit, self._sessions)
+        tasks = [asyncio.create_task(self._supervise(t, True)) for t in critical]
+        for t in (self._meter, self._network):
+            tasks.append(asyncio.create_task(self._supervise(t, False)))
+        await asyncio.gather(*tasks)
+
+    # --- what the unit says of itself
+
+    def status(self):
+        """All there is to know, as the dict that tools/station answers to `state`."""
+        gc.collect()
+        out = []
+        for c in self.station.connectors:
+            tx = c.tx
+            out.append(
+                {
+                    "id": c.number,
+                    "cp": pilot.STATES[c.controller.state],
+                    "status": c.status,
+                    "transactionId": tx.id if tx else None,
+                    "idTag": tx.id_tag if tx else c.tag,
+                    "limit_mA": self.station.limit_mA(c),
+                    "limit_by": smart_charging.limit_by(self.station, c),
+                    "limit_next": smart_charging.limit_next(self.station, c),
+                    "pilot_mA": c.controller.pilot_mA,
+                    "duty_u16": c.controller.duty_u16,
+                    "contactor": c.controller.closed,
+                    "ev_mA": list(c.meter.current_mA),
+                    "energy_Wh": c.meter.energy_Wh,
+                }
+            )
+        return {
+            "t": format_iso(self.clock.now()),
+            "online": self.link.online,
+            "boot": self.core.boot,
+            "connectors": out,
+            "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
+        }
+
+
+unit = None  # the running App, for the console and for tools
+
+
+def main():
+    """Build the unit from its config.json and run it.
+
+    Returns after a line on the console if config.json has to be mended by a person. SystemExit
+    asks for a reset.
+    """
+    global unit
+    from firmware import config, wiring
+
+    try:
+        unit = wiring.build(config.load())
+    except config.ConfigError as e:
+        print(e)
+        return
+    # What only a start needs is worth more as heap: 4 KB on the 32-bit port.
+    config = wiring = None
+    for name in ("config", "wiring"):
+        del sys.modules["firmware." + name]
+        delattr(sys.modules["firmware"], name)
+    gc.collect()
+    asyncio.run(unit.run())

@@ -1,0 +1,114 @@
+# Every source of a limit is a slot; the lowest wins and says why. Pure: time is an argument.
+
+from micropython import const
+
+# Slots, in the order in which equal limits are named. "OCPP" stands for the charging profiles:
+# the deciding profile's purpose is named instead.
+#
+# source        | who sets it               | when it expires
+# Hardware      | the board, once           | never
+# Installation  | config.json, once         | never
+# Cable         | proximity coding          | with the cable
+# Temperature   | derating                  | as its driver says
+# LoadBalancing | a meter of the house      | as its driver says
+# Policy        | the owner's policy.py     | a minute after it was last said
+# OCPP          | the evaluator             | the evaluator knows
+SOURCES = ("Hardware", "Installation", "Cable", "Temperature", "LoadBalancing", "Policy", "OCPP")
+HARDWARE, INSTALLATION, CABLE, TEMPERATURE = const(0), const(1), const(2), const(3)
+LOAD_BALANCING, POLICY, OCPP = const(4), const(5), const(6)
+
+NEVER = const(0x3FFFFFFF)
+_LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
+
+
+class Limits:
+    """The limit of one connector, mA per phase: the lowest of its slots, and why.
+
+    | attribute | meaning |
+    |---|---|
+    | value_mA  | what may be offered |
+    | limit_mA  | the same, or None when only the hardware maximum holds (a higher limit is none) |
+    | source    | whose it is: index into SOURCES |
+    | next_mA, next_source | what would hold without that source |
+    | until_s   | when a slot expires next; NEVER |
+    | local_mA  | the lowest but for OCPP |
+    | fixed_mA  | the lowest of hardware and installation |
+    """
+
+    def __init__(self, hardware_mA):
+        n = len(SOURCES)
+        self.hardware_mA = hardware_mA
+        self._slots = [hardware_mA] + [None] * (n - 1)
+        self._until_s = [NEVER] * n
+        self._safe_mA = [None] * n
+        self.resolve(0)
+
+    def put(self, source, value_mA, until_s=NEVER, safe_mA=None):
+        """Set (mA) or clear (None) a slot; the answer follows at the next resolve.
+
+        From `until_s` on, if it is not set again, `safe_mA` holds; None: the slot is empty then.
+        """
+        self._slots[source] = value_mA
+        self._until_s[source] = until_s
+        self._safe_mA[source] = safe_mA
+
+    def get(self, source):
+        """What is in a slot."""
+        return self._slots[source]
+
+    def resolve(self, now_s):
+        """Work out the answer as of `now_s`."""
+        self.source = HARDWARE
+        self.value_mA = self.next_mA = self.local_mA = self.fixed_mA = self.hardware_mA
+        self.limit_mA = None
+        self.next_source = HARDWARE
+        self.until_s = NEVER
+        for i in range(1, len(SOURCES)):
+            if now_s >= self._until_s[i]:
+                self.put(i, self._safe_mA[i])
+            elif self._until_s[i] < self.until_s:
+                self.until_s = self._until_s[i]
+            value = self._slots[i]
+            if value is None or value > self.hardware_mA:
+                continue
+            if i == INSTALLATION:
+                self.fixed_mA = value
+            if i != OCPP and value < self.local_mA:
+                self.local_mA = value
+            if self.limit_mA is None or value < self.limit_mA:
+                self.next_source, self.next_mA = self.source, self.value_mA
+                self.limit_mA = self.value_mA = value
+                self.source = i
+            elif value < self.next_mA:
+                self.next_source, self.next_mA = i, value
+
+
+def share(ceiling_mA, wants_mA, out_mA):
+    """Split `ceiling_mA` over connectors that want `wants_mA` each (0: wants nothing).
+
+    Fills `out_mA` in place. Equal shares; what one does not want goes to the others. Who cannot
+    get 6 A gets nothing, the last connectors first. The sum never exceeds the ceiling.
+    """
+    n = len(wants_mA)
+    left = 0
+    for i in range(n):
+        out_mA[i] = 0
+        if wants_mA[i] >= _LEAST_mA:
+            left += 1
+    if left * _LEAST_mA > ceiling_mA:
+        left = ceiling_mA // _LEAST_mA
+    # The chosen ones: the first `left` that want anything. Smallest wishes are served first, so
+    # that what they leave is shared by the rest.
+    chosen = left
+    rest = ceiling_mA
+    while left:
+        smallest = -1
+        seen = 0
+        for i in range(n):
+            if wants_mA[i] >= _LEAST_mA and seen < chosen:
+                seen += 1
+                if not out_mA[i] and (smallest < 0 or wants_mA[i] < wants_mA[smallest]):
+                    smallest = i
+        out_mA[smallest] = min(wants_mA[smallest], rest // left)
+        rest -= out_mA[smallest]
+        left -= 1

@@ -1,0 +1,170 @@
+# The fixed-size charging profile record: the C structures of ../shared/spec/004, packed.
+# One array('i') is both what lies in flash and what the evaluator reads: 48 bytes of header and
+# 8 bytes a period. Knows nothing of OCPP messages, files or clocks. See docs/architecture.md.
+#
+#   word  bytes  meaning (little endian)
+#   0     0-1    magic "PW"
+#         2      layout version (1)
+#         3      number of periods, 1..96
+#   1     4-7    CRC-32 of all that follows
+#   2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
+#   3     12-15  chargingProfileId, i32
+#   4-5   16-23  transactionId, i64 (FLAG_TRANSACTION says whether there is one)
+#   6     24     connectorId   25 stackLevel   26 purpose | kind << 2 | recurrencyKind << 4
+#                | chargingRateUnit << 6       27 flags
+#   7     28-31  validFrom, seconds since 2020; 0: absent
+#   8     32-35  validTo; all ones: never
+#   9     36-39  startSchedule, signed (a Daily one may be anchored before 2020), see FLAG_ORIGIN
+#   10    40-43  duration in s; all ones: absent
+#   11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent
+#   then for every period
+#   +0    0-3    startPeriod in s
+#   +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
+#
+# Every word that the evaluator reads lies in the 31-bit small-int range of the ESP32, so that
+# reading it does not allocate (all ones reads as -1).
+
+import array
+from binascii import crc32
+from micropython import const
+
+# Wire strings stand beside the numbers in ocpp/v16/smart_charging.py.
+TX, TX_DEFAULT, CEILING = const(0), const(1), const(2)
+ABSOLUTE, RECURRING, RELATIVE = const(0), const(1), const(2)
+DAILY, WEEKLY = const(0), const(1)
+AMPS, WATTS = const(0), const(1)
+
+SEQUENCE, ID, KEY, VALID_FROM, VALID_TO, START, DURATION = 2, 3, 6, 7, 8, 9, 10
+HEADER = const(12)  # words
+FLAG_TRANSACTION = const(1)
+FLAG_ORIGIN = const(2)  # START is where the schedule counts from (else: the transaction's start)
+
+MAX_PERIODS = const(96)  # a day in quarter hours
+MAX_LEVEL = const(15)
+_MAX_LIMIT = const(0xFFFFFF)  # 1.6 MA or 1.6 MW: whatever is above means the same
+_MAX_WORD = const(0x3FFFFFFF)
+_OLDEST = const(0x10000000)
+_MAGIC = const(0x5750)
+_VERSION = const(1)
+
+
+class BadRecord(ValueError):
+    """A record in flash that cannot be believed; the text says why."""
+
+
+def pack(
+    profile_id,
+    connector,
+    level,
+    purpose,
+    kind,
+    periods,
+    n=None,
+    unit=AMPS,
+    recurrency=DAILY,
+    transaction=None,
+    valid_from=None,
+    valid_to=None,
+    start=None,
+    duration=None,
+    min_rate=None,
+):
+    """A new record. `periods`: tuples (startPeriod_s, limit in 0.1 A or 0.1 W, phases or 0); if
+    they come from a generator, `n` says how many.
+
+    Times are seconds since 2020 (clock.py); those beyond 2054 mean "never" until then. `start`
+    None leaves the origin to the transaction. The values are taken as already checked
+    (smart-charging.md 6); what does not fit its field raises ValueError.
+    """
+    n = len(periods) if n is None else n
+    if not 1 <= n <= MAX_PERIODS:
+        raise ValueError("periods")
+    w = array.array("i", bytes(4 * (HEADER + 2 * n)))
+    w[0] = _MAGIC | _VERSION << 16 | n << 24
+    w[ID] = profile_id
+    flags = 0
+    if transaction is not None:
+        flags |= FLAG_TRANSACTION
+        w[4], w[5] = _signed(transaction & 0xFFFFFFFF), transaction >> 32
+    if start is not None:
+        flags |= FLAG_ORIGIN
+        if kind == RECURRING:  # the same recurrence, anchored near 2020: exact for any start
+            step = 604800 if recurrency == WEEKLY else 86400
+            if start < 0:
+                start %= step
+        # (2011: so far back that only differences between decades are lost)
+        w[START] = max(-_OLDEST, min(start, _MAX_WORD))
+    bits = purpose | kind << 2 | recurrency << 4 | unit << 6
+    w[KEY] = connector | level << 8 | bits << 16 | flags << 24
+    w[VALID_FROM] = max(0, min(valid_from or 0, _MAX_WORD))
+    w[VALID_TO] = -1 if valid_to is None or valid_to >= _MAX_WORD else max(0, valid_to)
+    w[DURATION] = -1 if duration is None or duration >= _MAX_WORD else duration
+    w[11] = -1 if min_rate is None else min(min_rate, _MAX_LIMIT)
+    i = HEADER
+    for start_s, limit, phases in periods:
+        w[i] = min(start_s, _MAX_WORD)
+        w[i + 1] = min(limit, _MAX_LIMIT) | phases << 24
+        i += 2
+    return w
+
+
+def on_connector(w, connector):
+    """Record `w`, made for connector `connector`."""
+    w[KEY] = w[KEY] & ~0xFF | connector
+    return w
+
+
+def seal(w, sequence):
+    """Number the record and make it believable: call once, before it is written."""
+    w[SEQUENCE] = sequence
+    w[1] = _signed(crc32(memoryview(w)[2:]))
+
+
+def check(w):
+    """Raise BadRecord unless the whole record `w`, as read from flash, is one of this layout."""
+    if len(w) < HEADER or w[0] & 0xFFFF != _MAGIC:
+        raise BadRecord("not a profile record")
+    if w[0] >> 16 & 0xFF != _VERSION:
+        raise BadRecord("unknown layout version %d" % (w[0] >> 16 & 0xFF))
+    if len(w) != HEADER + 2 * count(w) or w[1] != _signed(crc32(memoryview(w)[2:])):
+        raise BadRecord("damaged")
+
+
+def _signed(word):
+    return word - 0x100000000 if word & 0x80000000 else word
+
+
+def count(w):
+    """Number of periods."""
+    return w[0] >> 24 & 0xFF
+
+
+def connector(w):
+    return w[KEY] & 0xFF
+
+
+def level(w):
+    return w[KEY] >> 8 & 0xFF
+
+
+def purpose(w):
+    return w[KEY] >> 16 & 3
+
+
+def kind(w):
+    return w[KEY] >> 18 & 3
+
+
+def recurrency(w):
+    return w[KEY] >> 20 & 3
+
+
+def unit(w):
+    return w[KEY] >> 22 & 1
+
+
+def transaction(w):
+    """The transactionId, or None."""
+    if w[KEY] >> 24 & FLAG_TRANSACTION:
+        return (w[5] << 32) | (w[4] & 0xFFFFFFFF)
+    return None

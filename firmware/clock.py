@@ -1,0 +1,123 @@
+# UTC as integer seconds since 2020-01-01 (EPOCH), ISO 8601 in and out, and "is the clock set?".
+# Knows calendar arithmetic and the RTC object that app.py hands in; must not know OCPP or tasks.
+# Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here.
+
+import time
+from micropython import const
+
+EPOCH = "2020-01-01T00:00:00Z"
+FAR = const(0x3FFFFFFF)  # later than any instant that is ever compared: "never"
+
+_DAYS_2020 = const(
+    737730
+)  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
+_SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
+_PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
+_NOISE_S = const(2)  # currentTime has whole seconds and travels: do not chase less than this
+
+
+def parse_iso(text):
+    """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time; fractions are dropped.
+
+    Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
+    3.15; smart-charging.md 11.1). Raises ValueError for anything else.
+    """
+    if len(text) < 19 or text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
+        raise ValueError("not a date-time")
+    if text[13] != ":" or text[16] != ":":
+        raise ValueError("not a date-time")
+    year, month, day = _number(text[:4]), _number(text[5:7]), _number(text[8:10])
+    hour, minute, second = _number(text[11:13]), _number(text[14:16]), _number(text[17:19])
+    if not 1 <= month <= 12 or not 1 <= day <= _month_days(year, month):
+        raise ValueError("no such date")
+    if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
+        raise ValueError("no such time")
+    i = 19
+    if text[i : i + 1] == ".":
+        i += 1
+        while text[i : i + 1].isdigit():
+            i += 1
+        if i == 20:
+            raise ValueError("empty fraction")
+    zone = text[i:]
+    offset_min = 0
+    if zone not in ("", "Z", "z"):
+        sign, minutes = zone[0], _number(zone[-2:])
+        if sign not in "+-" or len(zone) < 5 or zone[3:-2] not in ("", ":") or minutes > 59:
+            raise ValueError("bad zone")
+        offset_min = _number(zone[1:3]) * 60 + minutes
+        if offset_min > 24 * 60 - 1:
+            raise ValueError("bad zone")
+        if sign == "-":
+            offset_min = -offset_min
+    return _days(year, month, day) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
+
+
+def format_iso(t):
+    """The instant `t` (seconds since 2020) as "2026-11-20T10:00:00Z"."""
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % _civil(t)
+
+
+def _number(digits):
+    if not digits.isdigit():  # int() alone would take "+1" and " 1"
+        raise ValueError("not a number")
+    return int(digits)
+
+
+def _month_days(year, month):
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
+def _days(year, month, day):
+    # Years begin in March, so that the leap day is the last one of its year.
+    if month <= 2:
+        year -= 1
+        month += 12
+    days = 365 * year + year // 4 - year // 100 + year // 400
+    return days + (153 * (month - 3) + 2) // 5 + day - 1 - _DAYS_2020
+
+
+def _civil(t):
+    days, second = divmod(t, 86400)
+    days += _DAYS_2020
+    era, days = divmod(days, 146097)
+    year = (days - days // 1460 + days // 36524 - days // 146096) // 365
+    days -= 365 * year + year // 4 - year // 100
+    month = (5 * days + 2) // 153
+    day = days - (153 * month + 2) // 5 + 1
+    year += 400 * era
+    if month >= 10:
+        year += 1
+        month -= 12
+    return year, month + 3, day, second // 3600, second // 60 % 60, second % 60
+
+
+class Clock:
+    """The station's wall clock, kept by the RTC (which survives every reset but a power cut)."""
+
+    def __init__(self, rtc):
+        self._rtc = rtc
+
+    def now(self):
+        """Seconds since 2020. Counts on from 2000-01-01 (a negative number) while not set."""
+        return time.time() - _SECONDS_2000_2020
+
+    def known(self):
+        """True once the time has been set since the power came."""
+        return self.plausible(self.now())
+
+    def plausible(self, t):
+        """True if `t` is a time that a set clock could have shown."""
+        return t >= _PLAUSIBLE
+
+    def set(self, t):
+        """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""
+        before = self.now()
+        if -_NOISE_S < t - before < _NOISE_S:
+            return 0
+        year, month, day, hour, minute, second = _civil(t)
+        weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
+        self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
+        return self.now() - before

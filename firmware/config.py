@@ -1,0 +1,65 @@
+# This unit's config.json: fields, defaults, checks. Not the OCPP keys (ocpp/configuration.py).
+
+import json
+
+_PATH = "/config.json"
+
+# field: (type, default, check or None, what the check wants)
+_FIELDS = {
+    "url": (str, None, lambda v: v[:5] == "ws://", "ws://... (no TLS yet)"),
+    "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
+    "password": (str, "", None, None),
+    "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
+    "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
+    "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),
+    "installation_mA": (int, 0, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
+    "voltage_V": (int, 230, lambda v: 100 <= v <= 300, "100 to 300"),
+    "vendor": (str, "Pilotwire", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
+    "model": (str, "ESP32", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
+    "serial": (str, "", lambda v: len(v) <= 25, "at most 25 characters"),
+    "ssid": (str, "", lambda v: len(v) <= 32, "at most 32 characters"),
+    "wifi_password": (str, "", lambda v: len(v) <= 63, "at most 63 characters"),
+    "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
+    "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
+}
+
+
+class ConfigError(ValueError):
+    """config.json cannot be used; the text names the field and what it should be."""
+
+
+class Config:
+    """The checked fields as attributes; meanings and units are in docs/configuration.md."""
+
+
+def load(path=_PATH):
+    """Read and check the configuration. Raises ConfigError."""
+    try:
+        with open(path) as f:
+            values = json.load(f)
+    except OSError:
+        raise ConfigError("config.json: there is none; see docs/configuration.md")
+    except ValueError:
+        raise ConfigError("config.json: not JSON")
+    return check(values)
+
+
+def check(values):
+    """A Config of the dict `values`, defaults filled in. Raises ConfigError."""
+    if not isinstance(values, dict):
+        raise ConfigError("config.json: an object is expected")
+    for name in values:
+        if name not in _FIELDS:
+            raise ConfigError("config.json: %s: no such field" % name)
+    config = Config()
+    for name, (kind, default, good, wants) in _FIELDS.items():
+        value = values.get(name, default)
+        if value is None:
+            raise ConfigError("config.json: %s: is missing" % name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            kind_name = "a number" if kind is int else "text"
+            raise ConfigError("config.json: %s: %s is expected" % (name, kind_name))
+        if good and not good(value):
+            raise ConfigError("config.json: %s: %s is expected" % (name, wants))
+        setattr(config, name, value)
+    return config

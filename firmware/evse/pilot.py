@@ -1,0 +1,73 @@
+# The control pilot in numbers: amps <-> duty, millivolts -> state. IEC 61851-1 Annex A; the
+# numbers and where they come from: evse.md 1.2 and 1.3. Pure integers, nothing allocates.
+
+from micropython import const
+
+STEADY = const(65535)  # duty of the steady +12 V: X1, no energy offered
+FAULT = const(0)  # steady -12 V: state F
+
+_MIN_mA = const(6000)
+_MAX_mA = const(80000)
+
+# Decision levels between the states A, B, C, D, E: midpoints of the nominal voltages.
+STATES = "ABCDEF"
+A, B, C, D, E, F = const(0), const(1), const(2), const(3), const(4), const(5)
+_LEVELS_mV = (10500, 7500, 4500, 1500)
+_HYSTERESIS_mV = const(300)
+DIODE_mV = const(-10000)  # the low phase is above this only when the car's diode is shorted
+
+
+def duty_u16(limit_mA):
+    """Duty (of 65536) that advertises `limit_mA` or just less; STEADY below 6 A.
+
+    51 A < limit <= 52.5 A cannot be told apart on the wire and becomes 51 A. The
+    fractions are reduced so that no product leaves the ESP32's 31-bit small ints.
+    """
+    limit_mA = advertisable_mA(limit_mA)
+    if not limit_mA:
+        return STEADY
+    if limit_mA <= 51000:
+        return limit_mA * 2048 // 1875
+    return (limit_mA + 160000) * 4096 // 15625
+
+
+def advertisable_mA(limit_mA):
+    """What of `limit_mA` the pilot can say: 0 below 6 A, the gap as 51 A, 80 A at most."""
+    if limit_mA < _MIN_mA:
+        return 0
+    if 51000 < limit_mA < 52502:  # up to here the floor still falls to 85.0 %: 51 A
+        return 51000
+    return min(limit_mA, _MAX_mA)
+
+
+def advertised_mA(duty):
+    """What a car may draw at `duty` (evse.md 1.3, EV side); 0 where it must not draw.
+
+    Digital communication (3..7 %) is not offered by this station and counts as 0.
+    """
+    if duty < 5243:  # 8 %
+        return 0
+    if duty < 6554:  # 10 %
+        return 6000
+    if duty <= 55705:  # 85 %
+        return duty * 1875 // 2048
+    if duty <= 62914:  # 96 %
+        return duty * 15625 // 4096 - 160000
+    return 80000 if duty <= 63569 else 0  # 97 %
+
+
+def state(high_mV, before):
+    """The state (A..E) of the pilot's high level, coming from state `before`.
+
+    Half of the gap on either side of a decision level still belongs to `before`.
+    """
+    s = A
+    for level in _LEVELS_mV:
+        if s < before:
+            level += _HYSTERESIS_mV
+        else:
+            level -= _HYSTERESIS_mV
+        if high_mV >= level:
+            break
+        s += 1
+    return s

@@ -1,0 +1,46 @@
+# The log: one line a message on the console and in a ring buffer in RAM.
+# Levels: ERROR, WARNING, INFO, DEBUG. Test `level` before building an expensive message.
+
+import time
+from micropython import const
+
+ERROR, WARNING, INFO, DEBUG = const(0), const(1), const(2), const(3)
+_SIZE = const(1024)  # the last 10 lines or so
+_LINE = const(240)  # longer lines are cut
+
+level = INFO
+_ring = bytearray(_SIZE)
+_at = 0
+
+
+def _write(mark, text):
+    global _at
+    line = "%d %s %s" % (time.ticks_ms() // 1000, mark, text)
+    print(line[:_LINE])
+    for byte in line[:_LINE].encode() + b"\n":
+        _ring[_at] = byte
+        _at = (_at + 1) % _SIZE
+
+
+def error(text):
+    _write("E", text)
+
+
+def warning(text):
+    if level >= WARNING:
+        _write("W", text)
+
+
+def info(text):
+    if level >= INFO:
+        _write("I", text)
+
+
+def debug(text):
+    if level >= DEBUG:
+        _write("D", text)
+
+
+def tail():
+    """The latest lines, oldest first, as bytes; the first may be cut."""
+    return (bytes(_ring[_at:]) + bytes(_ring[:_at])).lstrip(b"\0")

@@ -1,0 +1,193 @@
+# OCPP-J 1.6: CALL, CALLRESULT, CALLERROR over a connection that carries text messages.
+# Knows frames, ids and schemas; must not know what the messages mean.
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from binascii import hexlify
+from micropython import const
+
+from . import schema
+
+_CALL, _RESULT, _ERROR = const(2), const(3), const(4)
+_ANSWER_s = const(30)  # how long the Central System may take
+_MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
+_MAX_TEXT = const(200)  # of an error description
+
+
+class CallError(Exception):
+    """A CALLERROR, received or to be sent: code, description."""
+
+    def __init__(self, code, description=""):
+        super().__init__(code, description)
+        self.code = code
+        self.description = description
+
+
+class Rpc:
+    """`handle(action, payload)` answers requests: it returns the payload of the confirmation, or
+    a function that gives it as pieces of JSON text, or raises CallError. What it puts into
+    `after` is called once the answer is on its way.
+    While `mute` is set requests are left unanswered.
+
+    One CALL of ours is outstanding at a time; callers wait for their turn.
+    """
+
+    def __init__(self, handle, log):
+        self._handle = handle
+        self._log = log
+        self._lock = asyncio.Lock()
+        self._answered = asyncio.Event()
+        self._prefix = hexlify(os.urandom(4)).decode()
+        self._number = 0
+        self._ws = None
+        self._waiting = None  # id of the outstanding CALL
+        self._answer = None  # its payload, or the exception to raise
+        self.after = None
+        self.mute = False
+
+    def attach(self, ws):
+        """Use connection `ws`; None: it is lost, and with it the outstanding CALL."""
+        self._ws = ws
+        if ws is None and self._waiting:
+            self._finish(OSError("connection lost"))
+
+    async def call(self, action, payload):
+        """Send a request; returns the payload of its confirmation.
+
+        Raises CallError (the Central System refused, or answered what its schema forbids),
+        asyncio.TimeoutError or OSError (the connection is gone).
+        """
+        async with self._lock:
+            if self._ws is None:
+                raise OSError("offline")
+            self._number += 1
+            self._waiting = "%s-%d" % (self._prefix, self._number)
+            self._answered.clear()
+            try:
+                await self._send([_CALL, self._waiting, action, payload])
+                await asyncio.wait_for(self._answered.wait(), _ANSWER_s)
+                answer = self._answer
+            finally:
+                self._waiting = self._answer = None
+        if isinstance(answer, Exception):
+            raise answer
+        fault = schema.check(action, answer, True)
+        if fault:
+            self._log("answer to %s: %s: %s" % (action, fault[0], fault[1]))
+            raise CallError(fault[0], fault[1])
+        return answer
+
+    async def _send(self, frame):
+        if not callable(frame[2]):
+            return await self._ws.send(json.dumps(frame, separators=(",", ":")))
+        # A long answer is written into one buffer of its size and never held as objects: growing
+        # it would need several blocks of that size at once.
+        head = "[%d,%s," % (frame[0], json.dumps(frame[1]))
+        size = len(head) + 1
+        for piece in frame[2]():
+            size += len(piece)
+        gc.collect()
+        text = bytearray(size)
+        text[: len(head)] = head.encode()
+        at = len(head)
+        for piece in frame[2]():
+            text[at : at + len(piece)] = piece.encode()
+            at += len(piece)
+        text[at:] = b"]"
+        await self._ws.send(text, True)
+
+    def _finish(self, answer):
+        self._answer = answer
+        self._waiting = None
+        self._answered.set()
+
+    async def receive(self, data):
+        """Deal with one message. Never raises for what the peer sent."""
+        try:
+            await self._receive(data)
+        except MemoryError:
+            self._log("no memory for a frame of %d bytes" % len(data))
+            await self._refuse(bytes(data[:48]).split(b'"', 2))
+
+    async def _receive(self, data):
+        try:
+            frame = json.loads(data)
+        except ValueError:
+            return self._log("frame ignored: not JSON")
+        # What has no usable type or id cannot be answered (OCPP-J 1.6, 4.1.3 and 4.2).
+        if not isinstance(frame, list) or len(frame) < 2 or not _is_id(frame[1]):
+            return self._log("frame ignored: no message type and id")
+        kind, message_id = frame[0], frame[1]
+        if kind is True or kind not in (_CALL, _RESULT, _ERROR):
+            return self._log("frame ignored: unknown message type")
+        if kind == _CALL:
+            return None if self.mute else await self._answer_call(message_id, frame)
+        if message_id != self._waiting:
+            return self._log("answer ignored: nothing was asked with that id")
+        if kind == _RESULT and len(frame) == 3:
+            self._finish(frame[2])
+        elif kind == _ERROR and len(frame) >= 3 and isinstance(frame[2], str):
+            description = frame[3] if len(frame) > 3 and isinstance(frame[3], str) else ""
+            self._finish(CallError(frame[2], description[:_MAX_TEXT]))
+        else:
+            self._finish(CallError("FormationViolation", "answer has the wrong shape"))
+        # The next message may build on this answer: its caller comes first. (Not by the lock:
+        # that goes on to the next caller at once.)
+        while self._answer is not None:
+            await asyncio.sleep_ms(0)
+
+    async def _refuse(self, head):
+        # A CALL that there is no room for: its id stands at the front.
+        if len(head) == 3 and head[0].replace(b" ", b"") == b"[2," and b"\\" not in head[1]:
+            message_id = head[1].decode()
+            if _is_id(message_id) and not self.mute:
+                await self._send([_ERROR, message_id, "InternalError", "no memory for it", {}])
+
+    async def _answer_call(self, message_id, frame):
+        try:
+            payload = self._dispatch(message_id, frame)
+            answer = [_RESULT, message_id, payload]
+        except CallError as e:
+            self._log("request refused: %s: %s" % (e.code, e.description))
+            answer = [_ERROR, message_id, e.code, printable(e.description), {}]
+        after, self.after = self.after, None
+        await self._send(answer)
+        if after:
+            after()
+
+    def _dispatch(self, message_id, frame):
+        if len(message_id) > _MAX_ID:
+            raise CallError("FormationViolation", "the message id is longer than 36")
+        if len(frame) != 4:
+            raise CallError("FormationViolation", "a CALL has 4 elements")
+        action, payload = frame[2], frame[3]
+        if not isinstance(action, str):
+            raise CallError("FormationViolation", "the action is not a string")
+        if not schema.known(action):
+            raise CallError(schema.error_for(action), action[:40])
+        fault = schema.check(action, payload)
+        if fault:
+            raise CallError(fault[0], fault[1])
+        try:
+            return self._handle(action, payload)
+        except CallError:
+            raise
+        except Exception as e:  # the supervisor of handlers: one bad request must not end the link
+            sys.print_exception(e)
+            raise CallError("InternalError", repr(e))
+
+
+def _is_id(message_id):
+    # Echoed as it is, so it must be text that can be sent: MicroPython's json turns an escaped
+    # character beyond U+FFFF into lone surrogates.
+    if not isinstance(message_id, str) or not 0 < len(message_id) <= 128:
+        return False
+    return printable(message_id) == message_id
+
+
+def printable(text):
+    """`text` without what cannot be sent, and not too long."""
+    return "".join([c if c < "\ud800" or c > "\udfff" else "?" for c in text[:_MAX_TEXT]])

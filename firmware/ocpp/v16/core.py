@@ -1,0 +1,324 @@
+# OCPP 1.6 Core: what the Central System may ask, and what the station tells it by itself.
+# Payload in, domain call, payload out; rules of charging and of sessions live further down.
+
+import asyncio
+import json
+import time
+from micropython import const
+
+from firmware.clock import format_iso, parse_iso
+from firmware.ocpp.configuration import MAX_KEYS
+from firmware.ocpp.rpc import CallError, printable
+from firmware.ocpp.v16 import messages
+from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
+from firmware.session import journal, metering
+
+_VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
+_BOOT_RETRY_s = const(60)  # where the Central System names no interval
+_ATTEMPTS = const(3)  # for a transaction message that is refused
+_RETRY_s = const(10)  # times the attempts so far
+_MAX_TRIGGERS = const(8)
+_TRIGGERED = ("BootNotification", "Heartbeat", "MeterValues", "StatusNotification")
+
+
+class Core:
+    """
+    | attribute | meaning |
+    |---|---|
+    | boot      | status of the last BootNotification.conf, or None |
+    """
+
+    def __init__(self, station, rpc, settings, identity, smart, reset, log):
+        """`identity`: payload of BootNotification. `reset(kind)` restarts the unit."""
+        self._station = station
+        self._rpc = rpc
+        self._settings = settings
+        self._identity = identity
+        self._smart = smart
+        self._reset = reset
+        self._log = log
+        self._wake = asyncio.Event()
+        self._triggers = []
+        self._attempts = 0
+        self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
+        self._held = False  # the transaction message waits for its next attempt
+        self._pause_s = 0  # before the next BootNotification
+        self.boot = None
+        station.wake = self._wake.set
+
+    def handle(self, action, payload):
+        """Answer a request (see rpc.Rpc)."""
+        for owner in (self, self._smart):
+            handler = getattr(owner, action, None)
+            if handler:
+                return handler(payload)
+        raise CallError("NotSupported", action)
+
+    # --- what the Central System asks
+
+    def RemoteStartTransaction(self, payload):
+        station = self._station
+        tag = payload["idTag"]
+        number = payload.get("connectorId")
+        c = None
+        if self.boot != "Accepted" or not _is_tag(tag):
+            pass
+        elif number is None:
+            c = station.choose()
+        elif 1 <= number <= len(station.connectors):
+            c = station.connectors[number - 1]
+        if c is None or c.tx or c.tag or c.status not in ("Available", "Preparing", "Finishing"):
+            return {"status": "Rejected"}
+        w = None
+        if "chargingProfile" in payload:
+            p = payload["chargingProfile"]
+            try:
+                if p["chargingProfilePurpose"] != "TxProfile" or "transactionId" in p:
+                    raise Refused("a remote start brings a TxProfile without transactionId")
+                w = self._smart.record(p, c.number)
+                if not station.store.room(w):
+                    raise Refused("no room for its profile")
+            except Refused as e:
+                self._log("remote start refused: %s" % e)
+                return {"status": "Rejected"}
+        if self._settings.value("AuthorizeRemoteTxRequests"):
+            station.ask(tag, c, w)
+        else:
+            station.accept(tag, c, w)
+        return {"status": "Accepted"}
+
+    def RemoteStopTransaction(self, payload):
+        c = self._station.running(payload["transactionId"])
+        if c is None:
+            return {"status": "Rejected"}
+        c.stop("Remote")
+        return {"status": "Accepted"}
+
+    def GetConfiguration(self, payload):
+        names = payload.get("key", ())
+        if len(names) > MAX_KEYS:
+            raise CallError("PropertyConstraintViolation", "key: at most %d" % MAX_KEYS)
+        keys, unknown = self._settings.entries(names)
+        conf = {"configurationKey": keys}
+        if unknown:
+            conf["unknownKey"] = [printable(name) for name in unknown]
+        return conf
+
+    def ChangeConfiguration(self, payload):
+        return {"status": self._settings.set(payload["key"], payload["value"])}
+
+    def DataTransfer(self, payload):
+        if payload["vendorId"] != _VENDOR:
+            return {"status": "UnknownVendorId"}
+        if payload.get("messageId") != "LimitReason":
+            return {"status": "UnknownMessageId"}
+        for c in self._station.connectors:
+            if payload.get("data", "1") == str(c.number):
+                reason = {"limit_mA": self._station.limit_mA(c)}
+                reason["limit_by"] = limit_by(self._station, c)
+                reason["limit_next"] = limit_next(self._station, c)
+                return {"status": "Accepted", "data": json.dumps(reason)}
+        return {"status": "Rejected"}
+
+    def Reset(self, payload):
+        self._rpc.after = lambda: self._reset(payload["type"])
+        return {"status": "Accepted"}
+
+    def TriggerMessage(self, payload):
+        action, number = payload["requestedMessage"], payload.get("connectorId")
+        if action not in _TRIGGERED:
+            return {"status": "NotImplemented"}
+        if number is not None and not 0 <= number <= len(self._station.connectors):
+            return {"status": "Rejected"}
+        if len(self._triggers) >= _MAX_TRIGGERS:
+            return {"status": "Rejected"}
+        self._triggers.append((action, number))
+        self._rpc.after = self._wake.set
+        return {"status": "Accepted"}
+
+    # --- what the station says
+
+    async def talk(self):
+        """While a connection is up: BootNotification until it is accepted, then what is due."""
+        self._held = told = False
+        if self.boot != "Accepted":  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
+            await self._boot_notification()
+        beat = asyncio.create_task(self._heartbeats())
+        try:
+            while True:
+                self._wake.clear()
+                if self.boot != "Accepted":
+                    told = False
+                    await self._wait_triggered()
+                elif not told:
+                    told = True
+                    self._station.news.clear()  # while offline only the present counts
+                    await self._status_notification(0, "Available", "NoError", None, self._now())
+                    for c in self._station.connectors:
+                        self._station.tell(c, self._now())
+                elif not await self._say_one():
+                    await self._wake.wait()
+        finally:
+            beat.cancel()
+
+    def _now(self):
+        return self._station.clock.now()
+
+    async def _ask(self, action, payload):
+        # The confirmation, or None where the Central System refused or did not answer.
+        try:
+            return await self._rpc.call(action, payload)
+        except CallError as e:
+            self._refused = True
+            self._log("%s failed: %s %s" % (action, e.code, e.description))
+        except asyncio.TimeoutError:
+            self._refused = False
+            self._log("%s was not answered" % action)
+        return None
+
+    async def _boot_notification(self):
+        self._pause_s = _BOOT_RETRY_s
+        conf = await self._ask("BootNotification", self._identity)
+        if conf is None:
+            return
+        self.boot = conf["status"]
+        self._rpc.mute = self.boot == "Rejected"  # not a word until the next one (4.2)
+        self._log("boot %s" % self.boot)
+        self._set_clock(conf)
+        if conf["interval"] > 0:
+            self._pause_s = min(conf["interval"], 86400)
+            if self.boot == "Accepted":
+                self._settings.put("HeartbeatInterval", self._pause_s)
+
+    def _set_clock(self, conf):
+        self._station.set_clock(parse_iso(conf["currentTime"]))
+
+    async def _wait_triggered(self):
+        # The next BootNotification comes when its time has come or when it is asked for; while
+        # Pending the Central System may ask for other messages too (4.2).
+        began = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), began) < self._pause_s * 1000:
+            if self._triggers and self.boot == "Pending":
+                if self._triggers[0][0] == "BootNotification":
+                    self._triggers.pop(0)
+                    break
+                await self._say_triggered()
+            await asyncio.sleep_ms(200)
+        await self._boot_notification()
+
+    async def _heartbeats(self):
+        last = time.ticks_ms()
+        while True:
+            await asyncio.sleep(1)
+            period_ms = self._settings.value("HeartbeatInterval") * 1000
+            if self.boot == "Accepted" and time.ticks_diff(time.ticks_ms(), last) >= period_ms:
+                last = time.ticks_ms()
+                try:
+                    await self._heartbeat()
+                except OSError:
+                    return  # of the connection: talk() ends too
+
+    async def _heartbeat(self):
+        conf = await self._ask("Heartbeat", {})
+        if conf:
+            self._set_clock(conf)
+
+    async def _say_one(self):
+        # Send the most urgent message; False if there is none.
+        station = self._station
+        ask = station.next_ask()
+        if ask:
+            await self._authorize(*ask)
+        elif self._triggers:
+            await self._say_triggered()
+        elif station.news:
+            await self._status_notification(*station.news.pop(0))
+        elif station.journal.head() and not self._held:
+            await self._transaction_message(*station.journal.head())
+        else:
+            return False
+        return True
+
+    async def _say_triggered(self):
+        action, number = self._triggers.pop(0)
+        if action == "Heartbeat":
+            return await self._heartbeat()
+        if action == "BootNotification":
+            return await self._boot_notification()
+        if action == "StatusNotification" and not number:
+            await self._status_notification(0, "Available", "NoError", None, self._now())
+        for c in self._station.connectors:
+            if number in (None, c.number) or number == 0 and action == "MeterValues":
+                if action == "MeterValues":
+                    sample = metering.take(c.meter, self._now(), metering.TRIGGER)
+                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, sample))
+                else:
+                    error, vendor = c.fault()
+                    await self._status_notification(c.number, c.status, error, vendor, self._now())
+
+    async def _status_notification(self, number, status, error, vendor_error, t):
+        payload = {
+            "connectorId": number,
+            "status": status,
+            "errorCode": error,
+            "timestamp": format_iso(t),
+        }
+        if vendor_error:
+            payload["vendorId"] = self._identity["chargePointVendor"]
+            payload["vendorErrorCode"] = vendor_error
+        await self._ask("StatusNotification", payload)
+
+    async def _authorize(self, tag, c, w):
+        conf = await self._ask("Authorize", {"idTag": tag})
+        status = conf["idTagInfo"]["status"] if conf else "no answer"
+        if status == "Accepted" and c.tx is None:
+            self._station.accept(tag, c, w)
+        else:
+            self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+
+    async def _transaction_message(self, kind, tx, sample):
+        # Repeated until it is answered, and in order; one that is refused with a CALLERROR is
+        # tried _ATTEMPTS times and then given up (4.7, 9.1). Silence never gives one up.
+        if kind == journal.START:
+            action, payload = "StartTransaction", messages.start_transaction(tx)
+        elif tx.id is None:
+            self._log("transaction %d: the Central System never gave it an id" % tx.number)
+            return self._station.journal.done()
+        elif kind == journal.SAMPLE:
+            action, payload = "MeterValues", messages.meter_values(tx.connector, tx, sample)
+        else:
+            action, payload = "StopTransaction", messages.stop_transaction(tx)
+        conf = await self._ask(action, payload)
+        if conf is None:
+            if self._refused:
+                self._attempts += 1
+            if self._attempts < _ATTEMPTS:
+                self._held = True
+                asyncio.create_task(self._release(max(self._attempts, 1) * _RETRY_s))
+                return
+            self._log("%s given up after %d attempts" % (action, _ATTEMPTS))
+        elif kind == journal.START:
+            self._started(tx, conf)
+        self._attempts = 0
+        self._station.journal.done()
+
+    async def _release(self, pause_s):
+        await asyncio.sleep(pause_s)
+        self._held = False
+        self._wake.set()
+
+    def _started(self, tx, conf):
+        station = self._station
+        status = conf["idTagInfo"]["status"]
+        tx.denied = status != "Accepted"
+        station.journal.answered(tx, conf["transactionId"])
+        c = station.connectors[tx.connector - 1]
+        if tx.denied and c.tx is tx:
+            self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
+            if self._settings.value("StopTransactionOnInvalidId"):
+                c.stop("DeAuthorized")
+
+
+def _is_tag(tag):
+    # CiString20 that can be sent back as it came
+    return all(" " <= c <= "~" for c in tag)

@@ -1,0 +1,186 @@
+# OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
+# Payload in, domain call, payload out. The rules of acceptance: smart-charging.md 6.
+
+from firmware.charging import profile
+from firmware.charging.limits import SOURCES
+from firmware.clock import FAR, format_iso, parse_iso
+from firmware.ocpp.rpc import CallError
+
+PURPOSES = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")  # profile.TX ..
+_KINDS = ("Absolute", "Recurring", "Relative")
+_RECURRENCIES = ("Daily", "Weekly")
+_UNITS = ("A", "W")
+
+
+class Refused(Exception):
+    """The request is understood and declined; the text says why."""
+
+
+class SmartCharging:
+    def __init__(self, station, log):
+        self._station = station
+        self._log = log
+
+    def SetChargingProfile(self, payload):
+        station = self._station
+        number = payload["connectorId"]
+        if not 0 <= number <= len(station.connectors):
+            raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
+        try:
+            w = self.record(payload["csChargingProfiles"], number)
+            status = station.policy.on_charging_profile(payload, station)
+            if status != "Accepted":
+                self._log("charging profile: policy.py says %s" % status)
+                return {"status": status}
+            refusal = station.install(w)
+            if refusal:
+                raise Refused(refusal)
+        except Refused as e:
+            self._log("charging profile refused: %s" % e)
+            return {"status": "Rejected"}
+        return {"status": "Accepted"}
+
+    def record(self, p, number):
+        """The record of a ChargingProfile payload for connector `number`. Raises Refused."""
+        schedule = p["chargingSchedule"]
+        periods = schedule["chargingSchedulePeriod"]
+        if not 1 <= len(periods) <= profile.MAX_PERIODS:
+            raise Refused("%d periods, 1 to %d can be kept" % (len(periods), profile.MAX_PERIODS))
+        if not 0 <= p["stackLevel"] <= profile.MAX_LEVEL:
+            raise Refused("stackLevel is not 0 to %d" % profile.MAX_LEVEL)
+        kind = _KINDS.index(p["chargingProfileKind"])
+        purpose = PURPOSES.index(p["chargingProfilePurpose"])
+        start = _time(schedule, "startSchedule")
+        duration = schedule.get("duration")
+        if duration is not None and duration < 0:
+            raise Refused("duration is negative")
+        if schedule.get("minChargingRate", 0) < 0:
+            raise Refused("minChargingRate is negative")
+        recurrency = 0
+        if kind == profile.RECURRING:
+            if "recurrencyKind" not in p:
+                raise Refused("Recurring without recurrencyKind")
+            if start is None:
+                raise Refused("Recurring without startSchedule")  # A8
+            recurrency = _RECURRENCIES.index(p["recurrencyKind"])
+        elif kind == profile.RELATIVE:
+            start = None
+        if start is None and purpose == profile.CEILING:
+            start = self._station.clock.now()  # counts from its receipt (A6, A7)
+        profile_id, transaction = p["chargingProfileId"], p.get("transactionId")
+        _fits(profile_id, 31, "chargingProfileId")
+        _fits(transaction or 0, 63, "transactionId")
+        rate = schedule.get("minChargingRate")
+        return profile.pack(
+            profile_id,
+            number,
+            p["stackLevel"],
+            purpose,
+            kind,
+            _periods(periods),
+            len(periods),
+            unit=_UNITS.index(schedule["chargingRateUnit"]),
+            recurrency=recurrency,
+            transaction=transaction,
+            valid_from=_time(p, "validFrom"),
+            valid_to=_time(p, "validTo"),
+            start=start,
+            duration=duration,
+            min_rate=None if rate is None else _tenths(rate),
+        )
+
+    def ClearChargingProfile(self, payload):
+        purpose = payload.get("chargingProfilePurpose")
+        gone = self._station.clear(
+            payload.get("id"),
+            payload.get("connectorId"),
+            None if purpose is None else PURPOSES.index(purpose),
+            payload.get("stackLevel"),
+        )
+        return {"status": "Accepted" if gone else "Unknown"}
+
+    def GetCompositeSchedule(self, payload):
+        number, duration_s = payload["connectorId"], payload["duration"]
+        unit = payload.get("chargingRateUnit", "A")
+        if not 0 <= number <= len(self._station.connectors) or duration_s < 0:
+            return {"status": "Rejected"}
+        now, out = self._station.schedule(
+            number, duration_s, _UNITS.index(unit), profile.MAX_PERIODS
+        )
+        return lambda: _composite(number, now, unit, out)
+
+
+def _composite(number, now, unit, out):
+    # GetCompositeSchedule.conf in pieces: 96 periods as objects would be 10 KB.
+    yield '{"status":"Accepted","connectorId":%d,"scheduleStart":"%s",' % (number, format_iso(now))
+    yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (out[-1], unit)
+    yield '"chargingSchedulePeriod":['
+    for i in range(0, len(out) - 1, 3):
+        tenth = out[i + 1] % 10  # written as integers: exact also with the ESP32's floats
+        yield '%s{"startPeriod":%d,"limit":%d' % ("," if i else "", out[i], out[i + 1] // 10)
+        if tenth:
+            yield ".%d" % tenth
+        yield ',"numberPhases":%d}' % out[i + 2] if out[i + 2] else "}"
+    yield "]}}"
+
+
+def limit_by(station, c):
+    """Why connector `c` may take what it may, for `state` and LimitReason; None: no limit.
+
+    source: a purpose or a local source (limits.SOURCES), with profile and stackLevel of a
+    profile; until: when that may change, or None.
+    """
+    if station.limit_mA(c) is None:
+        return None
+    source, w, until_s = station.why(c)[:3]
+    out = _source(source, w)
+    out["until"] = format_iso(until_s) if until_s < FAR else None
+    return out
+
+
+def limit_next(station, c):
+    """What would hold without limit_by(): source and limit_mA; None: nothing limits."""
+    if station.limit_mA(c) is None:
+        return None
+    limit_mA, source, w = station.why(c)[3:]
+    out = _source(source, w)
+    out["limit_mA"] = limit_mA
+    return out
+
+
+def _source(source, w):
+    if w is None:
+        return {"source": SOURCES[source]}
+    return {
+        "source": PURPOSES[profile.purpose(w)],
+        "profile": w[profile.ID],
+        "stackLevel": profile.level(w),
+    }
+
+
+def _time(fields, name):
+    return parse_iso(fields[name]) if name in fields else None
+
+
+def _fits(number, bits, name):
+    if not -(1 << bits) <= number < 1 << bits:
+        raise CallError("PropertyConstraintViolation", "%s: too large to be kept" % name)
+
+
+def _tenths(number):
+    # Down, but for what a float32 is off: 16.1 has no exact float, nor has 99999.9.
+    return int(number * 10 + 0.04) if number < 1000000 else 10000000
+
+
+def _periods(periods):
+    before = -1
+    for p in periods:
+        start_s, limit, phases = p["startPeriod"], p["limit"], p.get("numberPhases", 0)
+        if start_s <= before or before < 0 and start_s:
+            raise Refused("startPeriods must begin at 0 and increase")
+        if limit < 0:
+            raise Refused("a limit is negative")
+        if not 1 <= phases <= 3 and "numberPhases" in p:
+            raise Refused("numberPhases is not 1 to 3")
+        before = start_s
+        yield start_s, _tenths(limit), phases

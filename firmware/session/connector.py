@@ -1,0 +1,170 @@
+# The life of one connector, Available to Faulted: who may charge, the transaction, the status.
+# Knows the electrical controller, its meter and the journal; must not know OCPP messages.
+# Time is an argument: now_s in seconds since 2020, now_ms in ticks for intervals.
+
+from micropython import const
+
+from firmware.evse import faults, pilot
+
+from .transaction import Transaction
+
+_TICKS = const(0x3FFFFFFF)
+_SETTLE_ms = const(1000)  # after boot: until the pilot's state is known
+_GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
+_UNKNOWN_ms = const(-1)
+
+
+class Connector:
+    """One outlet or cable.
+
+    | attribute  | meaning |
+    |---|---|
+    | number     | 1..N |
+    | status     | ChargePointStatus (OCPP 1.6 ed. 2, 7.7), sent when it changes |
+    | tx         | the transaction, or None |
+    | tag        | the idTag that may start when a car is plugged in, or None |
+    | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
+    | limits     | charging.limits.Limits |
+    | winner, until_s | the profile that decided, and when that may change (Evaluator) |
+    | other, other_mA | the profile that would limit without it, and to what |
+    | on_begin  | called with the connector before a transaction begins; False: it must not |
+    | on_end    | called with the connector when its transaction has ended, or could not begin |
+    """
+
+    def __init__(self, number, controller, limits, meter, journal):
+        self.number = number
+        self.controller = controller
+        self.limits = limits
+        self.meter = meter
+        self.status = "Available"
+        self.tx = None
+        self.tag = None
+        self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
+        self.allow_mA = 0
+        self.winner = None
+        self.until_s = 0
+        self.other = None
+        self.other_mA = 0
+        self.on_begin = self.on_end = None
+        self._journal = journal
+        self._tag_ms = 0  # when the tag was accepted, and for how long that counts
+        self._tag_for_ms = 0
+        self._finished = False  # a transaction has ended and the car is still there
+        self._stop = None  # (reason, idTag) of a stop that waits for the current to end
+        self._readings = 0  # of the meter, when the contactor opened for that stop
+        self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
+        self._boot_ms = _UNKNOWN_ms
+
+    def plugged(self):
+        return self.controller.state != pilot.A
+
+    def energy_Wh(self):
+        return self.meter.energy_Wh
+
+    def authorised(self, tag, now_ms, for_s, profile=None):
+        """`tag` may charge here: now, or when a car comes within `for_s` seconds."""
+        self.tag = tag
+        self.profile = profile
+        self._tag_ms = now_ms
+        self._tag_for_ms = for_s * 1000
+
+    def resume(self, tx):
+        """At boot: go on with a transaction that a power cut interrupted."""
+        self.tx = tx
+
+    def stop(self, reason, tag=None):
+        """End the transaction, with `reason` of OCPP 1.6 ed. 2, 7.36: the energy first."""
+        if self.tx and not self._stop:
+            self._stop = (reason, tag)
+            self._readings = -1
+
+    def stopping(self):
+        return self._stop is not None
+
+    def poll(self, now_s, now_ms):
+        """Follow the car and the clock; the limit is worked out after it, then the status."""
+        if self._boot_ms == _UNKNOWN_ms:
+            self._boot_ms = now_ms
+        settled = self._boot_ms is None
+        if not settled and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
+            self._boot_ms = None
+            settled = True
+            if self.tx and not self.plugged():
+                self.stop("PowerLoss")
+        if settled:
+            if self.tx:
+                self._follow_transaction(now_s)
+            elif self.tag:
+                if self.plugged() and not self.controller.fault and self.meter.known():
+                    self._begin(now_s)
+                elif (now_ms - self._tag_ms) & _TICKS >= self._tag_for_ms:
+                    self.tag = self.profile = None
+        if not self.plugged():
+            self._finished = False
+
+    def changed(self, now_ms):
+        """Bring `status` up to date; True when it has changed."""
+        before = self.status
+        if self._boot_ms is None:
+            self.status = self._status(now_ms)
+        return self.status != before
+
+    def _begin(self, now_s):
+        tx = Transaction(
+            self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
+        )
+        # Its profile first: one without a transaction is dropped at boot, but a transaction
+        # without its profile would go on with more current than was granted.
+        if self.on_begin(self) and self._journal.start(tx):
+            self.tx = tx
+        else:
+            self.on_end(self)
+        self.tag = self.profile = None
+
+    def _follow_transaction(self, now_s):
+        if not self.plugged():
+            self.stop("EVDisconnected")
+        if not self._stop or self.controller.closed:
+            return
+        # What flowed until the contactor opened belongs to the bill: wait for a reading.
+        if self._readings < 0:
+            self._readings = self.meter.readings
+        if self._readings == self.meter.readings and self.meter.known():
+            return
+        tx = self.tx
+        tx.stop_s = now_s
+        tx.stop_Wh = max(tx.start_Wh, self.energy_Wh())  # (0 where the meter was never read)
+        tx.reason, tx.stop_tag = self._stop
+        self._journal.stop(tx)
+        self.tx = self._stop = None
+        self._finished = True
+        self.on_end(self)
+
+    def _status(self, now_ms):
+        c = self.controller
+        if c.fault:
+            return "Faulted"
+        if not self.tx:
+            if not self.plugged():
+                return "Preparing" if self.tag else "Available"
+            return "Finishing" if self._finished and not self.tag else "Preparing"
+        # What stays while nothing is decided; a transaction is past Available and Finishing.
+        same = self.status if self.status[0] in "PSC" else "Preparing"
+        if self._stop:
+            return same
+        if not c.pilot_mA:
+            self._offered_ms = _UNKNOWN_ms
+            # A car that follows its limit within a tick or two is not suspended before it began.
+            return same if pilot.advertisable_mA(self.allow_mA) else "SuspendedEVSE"
+        if c.closed:
+            self._offered_ms = now_ms
+            return "Charging"
+        if self._offered_ms == _UNKNOWN_ms:
+            self._offered_ms = now_ms
+        if self.status == "Charging" or (now_ms - self._offered_ms) & _TICKS >= _GRACE_ms:
+            return "SuspendedEV"
+        return same
+
+    def fault(self):
+        """(errorCode, vendorErrorCode or None) for StatusNotification."""
+        return faults.OCPP[self.controller.fault]

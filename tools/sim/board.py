@@ -1,0 +1,167 @@
+# Turns the MicroPython unix port into a board: LittleFS over a NOR-like image at /, the compiled
+# firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
+#
+# usage: micropython -X heapsize=128K tools/sim/board.py FD TREE FLASH SPEED WORLD_MS RTC_S CAUSE
+# started by tools/host/station.py. The first line of stdin has files to put on the flash, as a
+# JSON object; then it takes one JSON command a line.
+
+import asyncio
+import asyncio.funcs  # binds the real sleep as wait_for's: time-outs of the network are real
+import gc
+import json
+import os
+import sys
+import utime
+import vfs
+
+fd, tree, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
+sys.path[:] = [sys.argv[0].rsplit("/", 1)[0] + "/esp32", ".frozen"]
+import bus  # noqa: E402
+
+bus.speed = int(speed)
+bus.boot_ms = int(world_ms)
+bus.world_us = bus.boot_ms * 1000
+bus.last_us = utime.ticks_us()
+bus.rtc_s = int(rtc_s)
+bus.open_fd(int(fd))
+
+import esp32  # noqa: E402, F401
+import machine  # noqa: E402
+import network  # noqa: E402, F401
+import time  # noqa: E402, F401
+
+machine._cause = int(cause)
+
+_real_sleep_ms = asyncio.sleep_ms
+
+
+def _sleep_ms(ms):
+    if bus.speed == 1 or ms <= 0:
+        return _real_sleep_ms(ms)
+    return _real_sleep_ms(max(1, ms // bus.speed))
+
+
+asyncio.sleep_ms = _sleep_ms
+asyncio.sleep = lambda s: _sleep_ms(int(s * 1000))
+
+
+class Flash:
+    """NOR flash in a host file: 4 KB blocks, erased to ones, programmed by clearing bits."""
+
+    def __init__(self, path):
+        self._file = open(path, "r+b")
+        self._blocks = self._file.seek(0, 2) // 4096
+        self._erased = b"\xff" * 256
+
+    def readblocks(self, block, buf, offset=0):
+        self._file.seek(block * 4096 + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, block, buf, offset=0):
+        self._file.seek(block * 4096 + offset)
+        self._file.write(buf)
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return self._blocks
+        if op == 5:
+            return 4096
+        if op == 6:
+            self._file.seek(arg * 4096)
+            for _ in range(16):  # (4 KB at once would be 4 KB of the firmware's heap)
+                self._file.write(self._erased)
+        return 0
+
+
+async def commands():
+    """One JSON command a line on stdin; answers go over the bus."""
+    stdin = asyncio.StreamReader(sys.stdin)
+    while True:
+        line = await stdin.readline()
+        if not line:
+            raise SystemExit
+        command = json.loads(line)
+        unit = sys.modules["firmware.app"].unit if "firmware.app" in sys.modules else None
+        answer = {"error": "the station is starting"}
+        if unit and command["do"] == "state":
+            answer = unit.status()
+            answer["heap"]["simulator"] = bus.heap  # of "alloc": what is not the firmware's
+        elif command["do"] == "speed":
+            time.time()  # the old speed counts until now
+            bus.speed = command["speed"]
+            answer = {"ok": True}
+        elif command["do"] == "interrupt":
+            raise KeyboardInterrupt
+        elif unit and command["do"] == "tag":
+            unit.station.tag(command["tag"], command["connector"])
+            answer = {"ok": True}
+        say({"answer": answer})
+
+
+def say(what):
+    bus.ask(bus.SAY, 0, 0, json.dumps(what).encode())
+
+
+def watch_limits(unit):
+    """Tell the wall of every change of a limit, for the trace."""
+    from firmware.ocpp.v16.smart_charging import limit_by
+
+    before = {}
+
+    def look():
+        for c in unit.station.connectors:
+            limit = unit.station.limit_mA(c), limit_by(unit.station, c)
+            if before.get(c.number, ()) != limit:
+                before[c.number] = limit
+                say({"limit_mA": limit[0], "limit_by": limit[1], "connector": c.number})
+
+    unit.station.on_limit = look
+
+
+async def hook():
+    """Wait until the firmware is up, then watch it."""
+    while "firmware.app" not in sys.modules or sys.modules["firmware.app"].unit is None:
+        await _real_sleep_ms(1)
+    watch_limits(sys.modules["firmware.app"].unit)
+
+
+def put(path, text):
+    """A file of the unit; written only when it has changed, as each write wears the flash."""
+    try:
+        with open(path) as f:
+            old = f.read()
+    except OSError:
+        old = ""
+    if old != text:
+        with open(path, "w") as f:
+            f.write(text)
+
+
+def start():
+    flash = Flash(flash_path)
+    rom = vfs.VfsPosix(tree)
+    os.chdir("/")
+    vfs.umount("/")
+    try:
+        vfs.mount(flash, "/")
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash)
+        vfs.mount(flash, "/")
+    vfs.mount(rom, "/rom")
+    sys.path[:] = ["/rom", "/rom/lib", ".frozen", ""]
+    for path, text in json.loads(sys.stdin.readline()).items():
+        if text is not None:
+            put(path, text)
+    asyncio.create_task(commands())
+    asyncio.create_task(hook())
+    gc.collect()
+    bus.heap = gc.mem_alloc()
+    try:
+        for name in ("boot.py", "main.py"):
+            with open("/rom/" + name) as f:
+                exec(compile(f.read(), name, "exec"), {"__name__": "__main__"})
+    except KeyboardInterrupt:  # the REPL appears; main.py has left the outputs safe
+        sys.exit(130)
+
+
+start()

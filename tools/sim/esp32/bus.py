@@ -1,0 +1,48 @@
+# The line from the simulated chip to the wall that it hangs on (tools/host/station.py): every
+# pin, pulse and reading goes over it. One request, one answer, both of fixed shape:
+#
+#   request  "<BBHiQ": operation, pin, length of the payload that follows, value, simulated ms
+#   answer   "<iiiH":  three values, length of the payload that follows
+
+import struct
+
+PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)
+
+speed = 1
+boot_ms = 0  # world time when this chip got its power
+world_us = 0  # world time of the last look at the clock, and the real time of that look
+last_us = 0
+rtc_s = 0  # what the RTC shows when world time is 0
+now_ms = None  # set by time.py
+
+_file = None
+_request = bytearray(16)
+_answer = bytearray(14)
+
+
+def open_fd(fd):
+    global _file
+    _file = open(fd, "r+b")
+
+
+def ask(op, pin=0, value=0, payload=b""):
+    """-> three values, payload"""
+    struct.pack_into("<BBHiQ", _request, 0, op, pin, len(payload), value, now_ms())
+    _file.write(_request)
+    if payload:
+        _file.write(payload)
+    _read(_answer)
+    a, b, c, n = struct.unpack("<iiiH", _answer)
+    payload = bytearray(n)
+    if n:
+        _read(payload)
+    return a, b, c, payload
+
+
+def _read(buf):
+    view = memoryview(buf)
+    while view:
+        n = _file.readinto(view)
+        if not n:
+            raise SystemExit(1)  # the wall is gone
+        view = view[n:]

@@ -1,0 +1,132 @@
+# The part of the ESP32's machine module that the firmware uses, over the bus to the wall.
+
+import time
+import utime
+from umachine import *  # noqa: F403
+
+import bus
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+_cause = PWRON_RESET
+
+
+class Pin:
+    IN, OUT, OPEN_DRAIN = 1, 3, 7
+    PULL_UP, PULL_DOWN = 2, 1
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self.id = id
+        if value is not None:
+            self.value(value)
+
+    def value(self, value=None):
+        if value is None:
+            return bus.ask(bus.PIN_IN, self.id)[0]
+        bus.ask(bus.PIN_OUT, self.id, value)
+
+    __call__ = value
+
+
+class PWM:
+    def __init__(self, pin, freq=5000, duty_u16=32768):
+        self._pin = pin.id
+        self._freq = freq
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, duty=None):
+        if duty is None:
+            return self._duty
+        if not 0 <= duty <= 65536:
+            raise ValueError("duty_u16 must be from 0 to 65536")
+        self._duty = duty
+        bus.ask(bus.PWM, self._pin, min(duty, 65535), self._freq.to_bytes(4, "little"))
+
+    def deinit(self):
+        self.duty_u16(0)
+
+
+class ADC:
+    ATTN_0DB, ATTN_2_5DB, ATTN_6DB, ATTN_11DB = 0, 1, 2, 3
+
+    def __init__(self, pin, *, atten=ATTN_0DB):
+        if not 32 <= pin.id <= 39:
+            raise ValueError("invalid pin")
+        self._pin = pin.id
+        self._at = -1
+        self._phase_us = 0
+        self._noise = 12345 + pin.id
+
+    # A free-running reading of a 1 kHz signal: the wall says how high its two levels are and how
+    # long the high one lasts; successive reads are 83 us apart.
+    def read_uv(self):
+        at = utime.ticks_ms()
+        if at != self._at:
+            self._at = at
+            self._high, self._low, duty, _ = bus.ask(bus.ADC, self._pin)
+            self._high_us = (duty + 33) * 1000 // 65536 if duty < 65535 else 1000
+        self._phase_us = (self._phase_us + 83) % 1000
+        self._noise = self._noise * 75 % 65537
+        level = self._high if self._phase_us < self._high_us else self._low
+        return max(0, level + self._noise % 2000 - 1000)
+
+
+class UART:
+    """Request and answer only, as Modbus has it: what the wall answers arrives after a while."""
+
+    def __init__(self, id, baudrate=9600, *, tx=None, rx=None):
+        self._id = id
+        self._answer = b""
+        self._ready_ms = 0
+
+    def write(self, data):
+        self._answer = bytes(bus.ask(bus.UART, self._id, 0, data)[3])
+        self._ready_ms = time.ticks_add(time.ticks_ms(), 20)
+        return len(data)
+
+    def any(self):
+        ready = time.ticks_diff(time.ticks_ms(), self._ready_ms) >= 0
+        return len(self._answer) if ready else 0
+
+    def read(self):
+        answer, self._answer = self._answer, b""
+        return answer
+
+
+class RTC:
+    def datetime(self, value=None):
+        if value is None:
+            y, m, d, hh, mm, ss, weekday, _ = time.gmtime()[:8]
+            return y, m, d, weekday, hh, mm, ss, 0
+        y, m, d, _, hh, mm, ss, _ = value
+        # (the unix port counts from 1970)
+        seconds = utime.mktime((y, m, d, hh, mm, ss, 0, 0, 0)) - 946684800
+        bus.rtc_s = bus.ask(bus.RTC, 0, seconds)[0]
+
+
+class WDT:
+    """Bites in real time: what hangs is the process."""
+
+    def __init__(self, id=0, timeout=5000):
+        self._fed = utime.ticks_ms()
+        bus.ask(bus.WDT, 0, timeout)
+
+    def feed(self):
+        if utime.ticks_diff(utime.ticks_ms(), self._fed) >= 100:
+            self._fed = utime.ticks_ms()
+            bus.ask(bus.FEED)
+
+
+def reset_cause():
+    return _cause
+
+
+def reset():
+    bus.ask(bus.RESET, 0, HARD_RESET)
+    while True:  # the wall ends this process
+        utime.sleep(1)
+
+
+def soft_reset():
+    bus.ask(bus.RESET, 0, SOFT_RESET)
+    while True:
+        utime.sleep(1)

@@ -1,0 +1,53 @@
+# The ESP32's time on the unix port: epoch 2000, integer seconds, ticks with a period of 2**30 ms.
+# Simulated time runs `speed` times as fast as real time. asyncio keeps the real time (it was
+# imported before); board.py scales its sleeps.
+
+import utime
+from utime import *  # noqa: F403
+
+import bus
+
+_MASK = 0x3FFFFFFF
+_STALL_ms = 20  # faster than real time: a stall of the host is not hours of simulated time
+
+
+def _world_ms():
+    now = utime.ticks_us()
+    passed = utime.ticks_diff(now, bus.last_us)
+    if bus.speed != 1 and passed > _STALL_ms * 1000:
+        passed = _STALL_ms * 1000
+    bus.last_us = now
+    bus.world_us += passed * bus.speed
+    return bus.world_us // 1000
+
+
+bus.now_ms = _world_ms
+
+
+def ticks_ms():
+    return (_world_ms() - bus.boot_ms) & _MASK
+
+
+def ticks_us():
+    return ticks_ms() * 1000 & _MASK
+
+
+def ticks_add(ticks, delta):
+    return (ticks + delta) & _MASK
+
+
+def ticks_diff(a, b):
+    d = (a - b) & _MASK
+    return d - _MASK - 1 if d & 0x20000000 else d
+
+
+def time():
+    return _world_ms() // 1000 + bus.rtc_s
+
+
+def sleep_ms(ms):
+    utime.sleep_ms(ms // bus.speed)
+
+
+def sleep(s):
+    sleep_ms(int(s * 1000))

@@ -1,0 +1,31 @@
+"""Fixtures of the system tests. An `async def test_*` runs in an event loop of its own."""
+
+import asyncio
+import functools
+import inspect
+
+import pytest
+from station_driver import Bench, Shared, TEST_s
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_s))
+    return True
+
+
+@pytest.fixture
+def bench(tmp_path, micropython):
+    """`async with bench(speed=20, ...) as b`: see station_driver.Bench."""
+    return functools.partial(Bench, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def two_connectors(tmp_path_factory, micropython):
+    """`two_connectors(test)` runs test(b); all tests of a module share one station."""
+    with Shared(tmp_path_factory.mktemp("two"), connectors=2) as shared:
+        yield shared

@@ -1,0 +1,275 @@
+"""tools/station in a test: the process, its control port, its trace, and a Central System.
+
+Everything waits on an event, a trace line or the state, with a deadline in real seconds; nothing
+sleeps and hopes. Ends only the process that it started.
+"""
+
+import asyncio
+import os
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from host.build import ROOT
+from host.csms import CallError, CentralSystem, parse_time
+from host.process import StationProcess, WAIT_s
+
+TEST_s = 120  # a bound on any test, so that nothing hangs
+ID = "CP1"
+TAG = "TAG"
+X1 = 65535  # duty of the steady +12 V
+STATE = {"t", "online", "boot", "connectors", "heap"}
+CONNECTOR = {
+    "id", "cp", "status", "transactionId", "idTag", "limit_mA", "limit_by", "pilot_mA",
+    "duty_u16", "contactor", "ev_mA", "energy_Wh",
+}  # fmt: skip
+
+
+def duty(mA):
+    """The duty that advertises `mA`: the formula of evse.md 1.3, written down once more."""
+    if mA < 6000:
+        return X1
+    if mA <= 51000:
+        return mA * 65536 // 60000
+    if mA < 52500:
+        return duty(51000)
+    return (min(mA, 80000) + 160000) * 65536 // 250000
+
+
+def draws(mA):
+    """What the simulated car takes of `mA`: what it reads off that duty, less its margin."""
+    read = duty(mA) * 60000 // 65536 if mA > 6000 else 6000
+    return [read - 100] * 3
+
+
+class Bench:
+    """A Central System and a station that talk to each other.
+
+        async with Bench(folder, speed=20) as b: ...
+
+    `cs`, `process`, and `st`, the present connection. At the end the station must leave in order,
+    without a traceback or an error in its log, and without a violation of OCPP in either
+    direction; what a test expects to go wrong it says: `b.hostile`, `b.may_log`.
+    """
+
+    def __init__(self, folder, speed=20, *, boot=True, **options):
+        self.folder = Path(folder)
+        self.speed = speed
+        self.boot = boot  # wait until the station is up
+        self.options = {"flash": self.folder / "flash", **options}
+        self.hostile = False  # violations are expected
+        self.may_log = []  # texts that may be in error lines of the log
+        self.cs = CentralSystem(log=print)
+        self.cs.log_width = 400
+        self.process = None
+        self.st = None
+
+    async def __aenter__(self):
+        await self.cs.start()
+        try:
+            await self.launch()
+            if self.boot:
+                await self.booted()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def launch(self, **more):
+        """Start the process."""
+        options = {"url": self.cs.url, "id": ID, "speed": self.speed, **self.options, **more}
+        words = [w for k, v in options.items() for w in (f"--{k}", v)]
+        # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 128K": all
+        # tests that do not choose for themselves run on that.
+        more = os.environ.get("PILOTWIRE_STATION", "").split()
+        self.process = StationProcess(self.folder, *more, *words)
+        await self.process.start()
+
+    async def booted(self, since=0, connectors=None):
+        """Wait until the station has told its statuses; -> the connection."""
+        self.st = await self.cs.wait_station(ID, WAIT_s)
+        last = connectors or int(self.options.get("connectors", 1))
+        await self.st.expect(
+            "StatusNotification", lambda p: p["connectorId"] == last, WAIT_s, since
+        )
+        return self.st
+
+    async def again(self, before):
+        """Wait until connection `before` has ended and the station is up on the next one."""
+        await before.wait_closed(WAIT_s)
+        mark = before.mark()
+        self.st = await self.cs.wait_station(ID, WAIT_s, after=before)
+        return await self.booted(mark)
+
+    async def __aexit__(self, kind, error, tb):
+        try:
+            if kind is None:
+                await self.check()
+        finally:
+            await self._end()
+
+    async def check(self):
+        """Stop the station and look for what must never happen."""
+        code = await self.process.stop()
+        output = "\n".join(self.process.output)
+        assert code == 0, output
+        assert_orderly(self.process.output, self.may_log)
+        if not self.hostile:
+            for history in self.cs.histories.values():
+                assert history.violations == []
+
+    async def _end(self):
+        if self.process and self.process.process:
+            self.process.kill()
+            await self.process.ended()
+        await self.cs.stop()
+
+    async def settled(self):
+        """Wait until the station has dealt with every answer that it was given: it reads in
+        order, so an answer of its own says so."""
+        await self.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
+
+    # What happens
+
+    async def do(self, text):
+        await self.process.do(text)
+
+    async def status(self, status, connector=1, since=0, timeout=WAIT_s):
+        """Wait for a StatusNotification; -> its payload."""
+
+        def test(p):
+            return p["connectorId"] == connector and p["status"] == status
+
+        return await self.st.expect("StatusNotification", test, timeout, since)
+
+    async def charge(self, tag=TAG, connector=1):
+        """Plug, present the tag, wait until energy flows; -> transactionId."""
+        since = self.st.mark()
+        await self.do(f"plug {connector}")
+        await self.do(f"tag {tag} {connector}")
+        await self.st.expect(
+            "StartTransaction", lambda p: p["connectorId"] == connector, WAIT_s, since
+        )
+        await self.status("Charging", connector, since)
+        c = await self.process.until(lambda c: c["transactionId"] is not None, connector)
+        return c["transactionId"]
+
+    async def finish(self, tag=TAG, connector=1):
+        """Stop with the tag and unplug; -> StopTransaction.req."""
+        since = self.st.mark()
+        await self.do(f"tag {tag} {connector}")
+        stop = await self.st.expect("StopTransaction", None, WAIT_s, since)
+        await self.status("Finishing", connector, since)
+        await self.do(f"unplug {connector}")
+        await self.status("Available", connector, since)
+        return stop
+
+    async def set_profile(self, p, connector=0, expect="Accepted"):
+        payload = {"connectorId": connector, "csChargingProfiles": p}
+        answer = await self.st.call("SetChargingProfile", payload)
+        assert answer == {"status": expect}, (answer, p)
+
+    async def clear(self, expect="Accepted", **criteria):
+        answer = await self.st.call("ClearChargingProfile", criteria)
+        assert answer == {"status": expect}, (answer, criteria)
+
+    async def composite(self, duration=86400, connector=1, unit=None):
+        """GetCompositeSchedule as [(start, limit)] or, with numberPhases, [(start, limit, n)]."""
+        payload = {"connectorId": connector, "duration": duration}
+        if unit:
+            payload["chargingRateUnit"] = unit
+        answer = await self.st.call("GetCompositeSchedule", payload)
+        assert answer["status"] == "Accepted", answer
+        assert answer["connectorId"] == connector
+        schedule = answer["chargingSchedule"]
+        assert schedule["duration"] == duration
+        assert schedule["chargingRateUnit"] == (unit or "A")
+        assert "startSchedule" not in schedule
+        out = []
+        for p in schedule["chargingSchedulePeriod"]:
+            entry = (p["startPeriod"], p["limit"])
+            out.append(entry + (p["numberPhases"],) if "numberPhases" in p else entry)
+        assert out[0][0] == 0
+        assert [p[0] for p in out] == sorted({p[0] for p in out})
+        assert all(0 <= p[0] < max(duration, 1) for p in out)
+        self.schedule_start = parse_time(answer["scheduleStart"])
+        return out
+
+    async def pilot(self, mA, connector=1, since=None, timeout=WAIT_s):
+        """Wait until the pilot says exactly `mA` (0: X1) and the car has followed."""
+        car = (await self.process.until(lambda c: True, connector))["ev_mA"]
+
+        def said(c):
+            want = X1 if mA < 6000 else duty(mA)
+            return c["duty_u16"] == want and c["pilot_mA"] == (0 if mA < 6000 else mA)
+
+        c = await self.process.until(said, connector, timeout)
+        if mA < 6000:
+            await self.process.until(lambda c: c["ev_mA"] == [0, 0, 0], connector, timeout)
+            await self.process.until(lambda c: not c["contactor"], connector, timeout)
+        return c, car
+
+    async def now(self):
+        """The station's time."""
+        return parse_time((await self.process.state())["t"])
+
+    async def refused(self, action, payload, code, text=""):
+        """A request that must earn a CALLERROR with that code."""
+        try:
+            answer = await self.st.call(action, payload, validate=False)
+        except CallError as e:
+            assert e.code == code, e
+            assert text in e.description, e
+        else:
+            raise AssertionError(f"{action} {payload} answered {answer}")
+
+
+class Shared:
+    """A bench that serves many tests, one after another, in an event loop of its own."""
+
+    def __init__(self, folder, **options):
+        self.loop = asyncio.new_event_loop()
+        self.bench = Bench(folder, **options)
+        self.bench.cs.heartbeat_interval = 86400  # none while the loop stands still
+
+    def __enter__(self):
+        self.loop.run_until_complete(asyncio.wait_for(self.bench.__aenter__(), TEST_s))
+        return self
+
+    def __call__(self, test):
+        """Run the coroutine function `test` with the bench."""
+        return self.loop.run_until_complete(asyncio.wait_for(test(self.bench), TEST_s))
+
+    def __exit__(self, *error):
+        try:
+            self.loop.run_until_complete(self.bench.__aexit__(None, None, None))
+        finally:
+            self.loop.close()
+
+
+def assert_orderly(output, may_log=()):
+    """No traceback anywhere, and no error in the firmware's log but those of `may_log`."""
+    assert not [line for line in output if "Traceback" in line], "\n".join(output)
+    for line in output:
+        words = line.split()
+        if len(words) > 2 and words[0].isdigit() and words[1] == "E":
+            assert any(text in line for text in may_log), line
+
+
+def utc(seconds=0):
+    return datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=seconds)
+
+
+def run_tool(*words, timeout=30):
+    """Run tools/station to its end; -> (exit code, lines of output)."""
+    import subprocess
+
+    result = subprocess.run(
+        [sys.executable, "-m", "host.station", *[str(w) for w in words]],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    return result.returncode, result.stdout.splitlines()

@@ -1,0 +1,220 @@
+"""The harness itself: the items it makes, what a failure shows, CI's strictness, the build."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import bench
+from bench.size import code_lines
+from host.build import ROOT, BuildError, build, sizes
+
+PASSES = "def test_passes():\n    print('hello')\n\n\nasync def test_async():\n    pass\n"
+SKIPS = "import sys\n\n\ndef test_skips():\n    print('no such hardware')\n    sys.exit(42)\n"
+
+
+@pytest.fixture
+def run(tmp_path, micropython):
+    """Runs pytest on one test file with the project's conftest.py; returns (exit code, output)."""
+    unit = tmp_path / "tests" / "unit"
+    unit.mkdir(parents=True)
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests/conftest.py")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    def run(source, *args, name="mp_demo.py", **environment):
+        (unit / name).write_text(source)
+        env = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_ADDOPTS")}
+        # It is the harness that is tested here, not the interpreters: one will do for both.
+        env |= {"MICROPYTHON": micropython, "MICROPYTHON32": micropython}
+        env |= environment
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *args]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_each_function_runs_on_each_interpreter(run):
+    code, said = run(PASSES, CI="true")
+    assert code == 0, said
+    for name in ("test_passes", "test_async"):
+        for port in ("mp64", "mp32"):
+            assert f"{name}[{port}] PASSED" in said
+
+
+def test_only_restricts_and_heap_is_for_the_32_bit_port(run):
+    source = "HEAP = '64K'\nONLY = 'mp32'\n\n\ndef test_it():\n    bytearray(80_000)\n"
+    code, said = run(source)
+    assert code == 1
+    assert "MemoryError" in said and "heap 64K, mp32" in said and "[mp64]" not in said
+    code, said = run(source.replace("mp32", "mp64"))
+    assert code == 0, said
+
+
+def test_a_failure_shows_the_traceback_of_micropython(run):
+    code, said = run("def test_it():\n    x = 3\n    assert x == 4, 'x is %d' % x\n", "-m", "mp64")
+    assert code == 1
+    assert "AssertionError: x is 3" in said and "mp_demo.py" in said and "line 3" in said
+
+
+def test_a_skip_is_reported_and_fails_in_ci(run):
+    code, said = run(SKIPS)
+    assert code == 0 and "no such hardware" in said, said
+    code, said = run(SKIPS, CI="true")
+    assert code == 1 and "nothing may be skipped in CI" in said, said
+
+
+def test_a_missing_32_bit_interpreter_skips_and_fails_in_ci(run):
+    code, said = run(PASSES, MICROPYTHON32="/nowhere")
+    assert code == 0 and "no mp32 interpreter at /nowhere" in said, said
+    code, said = run(PASSES, CI="true", MICROPYTHON32="/nowhere")
+    assert code == 1, said
+
+
+def test_no_test_at_all_fails_in_ci(run):
+    assert run("", CI="true")[0] != 0
+
+
+def test_the_seed_is_shown_and_reaches_the_test(run):
+    source = "import os\n\n\ndef test_it():\n    assert os.getenv('PILOTWIRE_SEED') == '7'\n"
+    for args, environment in ((("--seed", "7"), {}), ((), {"PILOTWIRE_SEED": "7"})):
+        code, said = run(source, *args, **environment)
+        assert code == 0 and "seed: 7" in said, said
+
+
+def test_rng_depends_on_the_seed_and_the_test(run):
+    source = "def test_a(rng):\n    print('a', rng.random())\n\n\n"
+    source += "def test_b(rng):\n    print('b', rng.random())\n"
+
+    def numbers(seed):
+        code, said = run(source, "-s", "--seed", seed, name="test_demo.py")
+        assert code == 0, said
+        return re.findall(r"\b[ab] (0\.\d+)", said)
+
+    first = numbers("7")
+    assert len(set(first)) == 2
+    assert numbers("7") == first
+    assert not set(numbers("8")) & set(first)
+
+
+# host.build
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A small repository to build; its build goes to tmp_path/out."""
+    (tmp_path / "firmware" / "sub").mkdir(parents=True)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "boot.py").write_text("print('boot')\n")
+    (tmp_path / "firmware" / "__init__.py").write_text("")
+    (tmp_path / "firmware" / "sub" / "a.py").write_text("ANSWER = 42\n")
+    return tmp_path
+
+
+def made(out):
+    return sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+
+
+def test_build_makes_the_tree_of_the_board(tree, micropython):
+    out = build(tree / "out", root=tree)
+    assert made(out) == ["boot.py", "firmware/__init__.mpy", "firmware/sub/a.mpy"]
+    code = "import sys; sys.path[:] = ['.']; from firmware.sub.a import ANSWER; print(ANSWER)"
+    done = subprocess.run([micropython, "-c", code], cwd=out, capture_output=True, text=True)
+    assert done.stdout.strip() == "42", done
+    table = sizes(out)
+    assert table["total"] == sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
+    assert set(table) == {"boot, main", "firmware", "firmware/sub", "total"}
+
+
+def test_build_follows_the_sources(tree):
+    out = build(tree / "out", root=tree)
+    compiled = out / "firmware/sub/a.mpy"
+    first, stamp = compiled.read_bytes(), (out / "firmware/__init__.mpy").stat().st_mtime_ns
+    # An older file than the one it replaces, as after a git checkout.
+    source = tree / "firmware/sub/a.py"
+    source.write_text("ANSWER = 43\n")
+    os.utime(source, (1, 1))
+    build(tree / "out", root=tree)
+    assert compiled.read_bytes() != first
+    assert (out / "firmware/__init__.mpy").stat().st_mtime_ns == stamp
+    source.unlink()
+    build(tree / "out", root=tree)
+    assert made(out) == ["boot.py", "firmware/__init__.mpy"]
+    assert not (out / "firmware/sub").exists()
+
+
+def test_build_makes_again_what_was_damaged(tree):
+    out = build(tree / "out", root=tree)
+    (out / "firmware/sub/a.mpy").unlink()
+    (out / "stray.mpy").write_text("")
+    build(tree / "out", root=tree)
+    assert made(out) == ["boot.py", "firmware/__init__.mpy", "firmware/sub/a.mpy"]
+
+
+def test_build_names_file_and_line_of_every_error(tree):
+    (tree / "firmware/bad.py").write_text("x = 1\ny = = 2\n")
+    (tree / "firmware/worse.py").write_text("def f(:\n")
+    with pytest.raises(BuildError) as caught:
+        build(tree / "out", root=tree)
+    bad, worse = str(caught.value).splitlines()
+    assert bad.startswith("firmware/bad.py:2: SyntaxError")
+    assert worse.startswith("firmware/worse.py:1: SyntaxError")
+
+
+def test_build_by_many_at_once(tree):
+    for n in range(20):
+        (tree / "firmware" / f"m{n}.py").write_text(f"N = {n}\n")
+    with ThreadPoolExecutor(8) as pool:
+        outs = list(pool.map(lambda _: build(tree / "out", root=tree), range(8)))
+    assert len(made(outs[0])) == 23
+
+
+def test_build_of_nothing_new_is_fast(tree):
+    for n in range(60):
+        (tree / "firmware" / f"m{n}.py").write_text(f"N = {n}\n")
+    build(tree / "out", root=tree)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        build(tree / "out", root=tree)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05, times
+
+
+# bench
+
+
+def test_min_heap_is_within_a_step():
+    asked = []
+
+    def works(heap):
+        asked.append(heap)
+        return heap >= 50_000
+
+    assert 50_000 <= bench.min_heap(works) < 50_256
+    assert len(asked) < 15
+    assert bench.min_heap(lambda heap: False) is None
+
+
+def test_a_broken_measurement_does_not_hide_the_others(monkeypatch):
+    def broken():
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(bench, "MEASUREMENTS", {"broken": broken, "good": lambda: 7})
+    expected = {"broken": {"error": "RuntimeError: no such thing"}, "good": 7}
+    assert bench.measure(["broken", "good"]) == expected
+
+
+def test_code_lines_are_without_comments_docstrings_and_blank_lines(tmp_path):
+    source = tmp_path / "a.py"
+    source.write_text(
+        '"""Two\nlines."""\n\nX = 1  # why\n# only why\n\n\ndef f():\n    """D."""\n'
+    )
+    assert code_lines(source) == 2
+    source.write_text('TEXT = """a\n\nb"""\n')
+    assert code_lines(source) == 3

@@ -1,0 +1,174 @@
+"""Two to four connectors: transactions of their own, one ChargePointMaxProfile for all."""
+
+import itertools
+
+import pytest
+from station_driver import draws, duty
+
+from host.process import WAIT_s, poll
+from host.profile import profile
+
+
+def advertised(duty_u16):
+    """What a duty allows a car: the table of evse.md 1.3, the car's side."""
+    if duty_u16 < 5243 or duty_u16 > 63569:
+        return 0
+    return 6000 if duty_u16 < 6554 else duty_u16 * 60000 // 65536
+
+
+def check_sum(b, ceilings, n):
+    """At every instant of the trace: the sum of what the pilots offer, and of what the cars take,
+    is within the ceiling. ceilings: [(position in the trace, mA)]; a lower one counts as soon as
+    the cars have had their time to follow (5 s)."""
+    pilots, cars = dict.fromkeys(range(1, n + 1), 0), dict.fromkeys(range(1, n + 1), 0)
+    trace = b.process.trace()
+    worst = 0
+    for i, e in enumerate(trace):
+        if e["what"] == "pilot":
+            pilots[e["connector"]] = advertised(e["duty_u16"])
+        elif e["what"] == "car":
+            cars[e["connector"]] = max(e["ev_mA"])
+        past = [(at, mA) for at, mA in ceilings if at <= i]
+        if not past:
+            continue
+        allowed = [past[-1][1]]
+        for (_, mA), (ended, _) in itertools.pairwise(past):
+            if e["ms"] - trace[ended]["ms"] < 10500:
+                allowed.append(mA)  # still on its way out
+        total = max(sum(pilots.values()), sum(cars.values()))
+        worst = max(worst, total)
+        assert total <= max(allowed), (e, pilots, cars, allowed)
+    return worst
+
+
+def shares(mA, n):
+    """Equal shares, of which none is rounded up beyond the sum."""
+    return [mA // n + (k >= n - mA % n) for k in range(n)]
+
+
+async def limited_to(b, mA):
+    """Wait until the pilots together offer no more than that."""
+
+    async def low():
+        state = await b.process.state()
+        return sum(c["pilot_mA"] for c in state["connectors"]) <= mA
+
+    await poll(low, WAIT_s, f"{mA} mA")
+
+
+async def test_independent_transactions(bench):
+    async with bench(connectors=3) as b:
+        ids = [await b.charge(f"TAG{n}", n) for n in (1, 2, 3)]
+        assert len(set(ids)) == 3
+        await b.set_profile(profile(1, "Tx", {0: 10}, transactionId=ids[0]), 1)
+        await b.set_profile(profile(2, "Tx", {0: 13}, transactionId=ids[1]), 2)
+        await b.set_profile(profile(3, "Tx", {0: 13}, transactionId=ids[0]), 3, "Rejected")
+        for n, mA in ((1, 10000), (2, 13000), (3, 32000)):
+            await b.pilot(mA, n)
+        await b.process.until(lambda c: c["ev_mA"] == draws(13000), 2)
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": ids[1]})
+        assert answer["status"] == "Accepted"
+        stop = await b.st.expect("StopTransaction")
+        assert stop["transactionId"] == ids[1]
+        await b.pilot(0, 2)
+        await b.pilot(10000, 1)
+        await b.do("unplug 3")
+        stop = await b.st.expect("StopTransaction", lambda p: p["transactionId"] == ids[2])
+        assert stop["reason"] == "EVDisconnected"
+        c = await b.process.connector(1)
+        assert (c["status"], c["transactionId"]) == ("Charging", ids[0])
+        assert await b.composite(60, 0) == [(0, 10 + 32 + 32)]
+
+
+@pytest.mark.parametrize("connectors", [2, 4])
+async def test_shared_maximum(bench, connectors):
+    """The sum never exceeds the ChargePointMaxProfile, also while shares change hands."""
+    n = connectors
+    async with bench(connectors=n) as b:
+        for c in range(1, n + 1):
+            await b.do(f"ev max_mA=32000 {c}")
+        await b.set_profile(profile(1, "Max", {0: 32}))
+        ceilings = [(b.process.mark(), 32000)]
+        await b.charge("TAG1", 1)
+        await b.pilot(32000, 1)
+        await b.process.until(lambda c: c["ev_mA"] == draws(32000), 1)
+        for c in range(2, n + 1):  # one after another they get a share
+            await b.charge(f"TAG{c}", c)
+            for k, mA in enumerate(shares(32000, c), 1):
+                await b.pilot(mA, k)
+        check_sum(b, ceilings, n)
+        for mA in (26000, 20000, 12000, 7000, 5000, 0, 25000):
+            limit = mA / 1000
+            ceilings.append((b.process.mark(), mA))
+            await b.set_profile(profile(1, "Max", {0: limit}))
+            got = shares(mA, min(n, mA // 6000))
+            await limited_to(b, mA)
+            for k in range(1, n + 1):
+                await b.pilot(got[k - 1] if k <= len(got) else 0, k)
+        check_sum(b, ceilings, n)
+        # Who leaves, stops or takes less makes room for the others.
+        since = b.st.mark()
+        await b.do("unplug 1")
+        await b.status("Available", 1, since)
+        if n == 2:
+            await b.pilot(25000, 2)
+            await b.process.until(lambda c: c["ev_mA"] == draws(25000), 2)
+        await b.charge("AGAIN", 1)
+        await b.process.until(lambda c: c["status"] == "Charging", 1)
+        await b.set_profile(profile(2, "Default", {0: 6.5}, level=1), 1)
+        if n == 2:
+            await b.pilot(6500, 1)
+            await b.pilot(18500, 2)
+        worst = check_sum(b, ceilings, n)
+        assert worst >= 30000  # (the check has seen what it is for)
+
+
+async def test_schedule_of_the_maximum(bench):
+    """Steps of a ChargePointMaxProfile, up and down, with two cars."""
+    async with bench(connectors=2, speed=20) as b:
+        for c in (1, 2):
+            await b.do(f"ev max_mA=32000 {c}")
+            await b.charge(f"TAG{c}", c)
+        await b.process.until(lambda c: c["ev_mA"] == draws(32000), 2)
+        start = await b.now()
+        steps = {0: 40, 30: 20, 60: 11, 90: 64}
+        await b.set_profile(profile(1, "Max", steps, startSchedule=start))
+        composite = await b.composite(600, 0)
+        assert [a for _, a in composite] == [40, 20, 11, 64]
+        for pair in ((20000, 20000), (10000, 10000), (11000, 0), (32000, 32000)):
+            for n, mA in enumerate(pair, 1):
+                await b.pilot(mA, n)
+        # From 10 s after each step (5 s for the duty, 5 s for the car) to the next it holds.
+        pilots = {1: 0, 2: 0}
+        began = None
+        for e in b.process.trace():
+            if e["what"] == "pilot":
+                pilots[e["connector"]] = advertised(e["duty_u16"])
+            if e["what"] == "limit" and e["limit_mA"] == 20000 and began is None:
+                began = e["ms"]
+            if began is not None:
+                at = (e["ms"] - began) / 1000
+                for a, z, mA in ((10, 29, 40), (40, 59, 20), (70, 89, 11)):
+                    if a <= at <= z:
+                        assert sum(pilots.values()) <= mA * 1000, (e, pilots)
+        assert duty(20000) in [e["duty_u16"] for e in b.process.trace("pilot")]
+
+
+async def test_power_cut_with_two_transactions(bench):
+    async with bench(connectors=2) as b:
+        ids = [await b.charge(f"TAG{n}", n) for n in (1, 2)]
+        await b.set_profile(profile(1, "Max", {0: 20}))
+        for n in (1, 2):
+            await b.pilot(10000, n)
+        before, mark, trace = b.st, b.st.mark(), b.process.mark()
+        await b.do("power-cut 3")
+        await b.again(before)
+        for n, id in zip((1, 2), ids, strict=True):
+            await b.pilot(10000, n)
+            assert (await b.process.connector(n))["transactionId"] == id
+        assert b.st.received("StartTransaction", mark) == []
+        pilots = {1: 0, 2: 0}
+        for e in itertools.islice(b.process.trace(), trace, None):
+            if e["what"] == "pilot":
+                pilots[e["connector"]] = advertised(e["duty_u16"])
+            assert sum(pilots.values()) <= 20000

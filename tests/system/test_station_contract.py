@@ -1,0 +1,498 @@
+"""tools/station's interface: options, control port, state, trace, and how it ends."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from station_driver import (
+    CONNECTOR,
+    STATE,
+    TAG,
+    X1,
+    Bench,
+    assert_orderly,
+    draws,
+    duty,
+    run_tool,
+    utc,
+)
+
+from host.build import ROOT
+from host.csms import CentralSystem, parse_time
+from host.process import poll
+from host.profile import profile
+
+NUMBER = (int,)
+TYPES = {
+    "id": NUMBER,
+    "cp": (str,),
+    "status": (str,),
+    "transactionId": (int, type(None)),
+    "idTag": (str, type(None)),
+    "limit_mA": (int, type(None)),
+    "limit_by": (dict, type(None)),
+    "pilot_mA": NUMBER,
+    "duty_u16": NUMBER,
+    "contactor": (bool,),
+    "ev_mA": (list,),
+    "energy_Wh": NUMBER,
+}
+ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def check_state(state, connectors=1):
+    """The shape of `state` in issue 2."""
+    assert STATE <= set(state)
+    assert ISO.fullmatch(state["t"])
+    assert type(state["online"]) is bool
+    assert state["boot"] in (None, "Accepted", "Pending", "Rejected")
+    assert [c["id"] for c in state["connectors"]] == list(range(1, connectors + 1))
+    for c in state["connectors"]:
+        assert set(c) >= CONNECTOR
+        for key, types in TYPES.items():
+            assert type(c[key]) in types, (key, c[key])
+        assert c["cp"] in tuple("ABCDEF")
+        assert len(c["ev_mA"]) == 3
+        assert all(type(mA) is int for mA in c["ev_mA"])
+        check_limit(c)
+    for key in ("alloc", "free"):
+        assert type(state["heap"][key]) is int and state["heap"][key] > 0
+
+
+def check_limit(c):
+    by = c["limit_by"]
+    assert (by is None) == (c["limit_mA"] is None)
+    if by is None:
+        return
+    profiles = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")
+    if by["source"] in profiles:
+        assert set(by) == {"source", "profile", "stackLevel", "until"}
+    else:
+        assert set(by) == {"source", "until"}
+    assert by["until"] is None or ISO.fullmatch(by["until"])
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    "words, code, text",
+    [
+        ([], 2, "--url is needed"),
+        (["--url", "ws://127.0.0.1:1/ocpp"], 2, "--id is needed"),
+        (["--url", "http://127.0.0.1/ocpp", "--id", "CP1"], 2, "--url"),
+        (["--url", "ws://", "--id", "CP1"], 2, "--url"),
+        (["--url", "ws://127.0.0.1:99999/ocpp", "--id", "CP1"], 2, "--url"),
+        (["--url", "ws://127.0.0.1:x/ocpp", "--id", "CP1"], 2, "--url"),
+        (["--url", "", "--id", "CP1"], 2, "--url"),
+        (["--id", "", "--url", "ws://127.0.0.1:1/"], 2, "--id"),
+        (["--connectors", "0"], 2, "--connectors"),
+        (["--connectors", "5"], 2, "--connectors"),
+        (["--connectors", "two"], 2, "--connectors"),
+        (["--speed", "0"], 2, "--speed"),
+        (["--speed", "fast"], 2, "--speed"),
+        (["--heap", "lots"], 2, "--heap"),
+        (["--control", "70000"], 2, "--control"),
+        (["--control", "-1"], 2, "--control"),
+        (["--interpreter", "/nowhere/micropython"], 2, "no MicroPython at"),
+        (["--config", "/nowhere/config.json"], 2, "--config"),
+        (["--flash", "/nowhere/flash"], 1, "/nowhere/flash"),
+        (["--flash", "/tmp"], 1, "not a flash image"),
+        (["--trace", "/nowhere/trace"], 1, "/nowhere/trace"),
+        (["--colour", "red"], 2, "--colour"),
+        (["surplus"], 2, "surplus"),
+    ],
+    ids=lambda v: " ".join(v) or "nothing" if isinstance(v, list) else "",
+)
+def test_bad_option(words, code, text):
+    """One clear line, and an exit code that is not 0."""
+    good = {"--url": "ws://127.0.0.1:1/ocpp", "--id": "CP1"}
+    if words and not {"--url", "--id"} & set(words):
+        words = words + [w for pair in good.items() for w in pair]
+    got, lines = run_tool(*words)
+    assert len(lines) == 1, lines
+    assert text in lines[0]
+    assert got == code
+
+
+@pytest.mark.parametrize(
+    "config, text",
+    [
+        ("{", "--config"),
+        ("[]", "an object is expected"),
+        ('{"url": 5}', "text is expected"),
+        ('{"url": "ws://h/", "id": "A", "connectors": "2"}', "1 to 4"),
+        ('{"url": "ws://h/", "id": "A", "board": "nonesuch"}', "board nonesuch"),
+        ('{"url": "ws://h/", "id": "A", "board": 7}', "text is expected"),
+        ('{"url": "ws://h/", "id": "A", "colour": "red"}', "colour: no such field"),
+        ('{"url": "ws://h/", "id": "A", "max_mA": 5000}', "max_mA: 6000 to 80000"),
+        ('{"url": "ws://h/", "id": "A", "max_mA": "16000"}', "a number is expected"),
+    ],
+)
+def test_bad_config(tmp_path, config, text):
+    path = tmp_path / "config.json"
+    path.write_text(config)
+    code, lines = run_tool("--config", path, *(("--id", "A") if "5}" in config else ()))
+    assert code != 0
+    assert [line for line in lines if text in line], lines
+    assert not [line for line in lines if "Traceback" in line]
+
+
+def test_bad_flash(tmp_path):
+    path = tmp_path / "flash"
+    for size in (1000, 4096, 65537):
+        path.write_bytes(bytes(size))
+        code, lines = run_tool("--url", "ws://h/", "--id", "A", "--flash", path)
+        assert code == 1 and len(lines) == 1 and "not a flash image" in lines[0]
+        assert path.stat().st_size == size  # untouched
+
+
+def test_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, lines = run_tool("--url", "ws://h/", "--id", "A", "--control", port)
+    assert code == 1
+    assert len(lines) == 1 and "in use" in lines[0]
+
+
+def test_help():
+    code, lines = run_tool("--help")
+    assert code == 0
+    text = "\n".join(lines)
+    for (
+        word
+    ) in "--url --id --password --flash --connectors --interpreter --heap --control".split():
+        assert word in text
+    for (
+        word
+    ) in "--trace --speed --config plug unplug ready pause tag fault power-cut quit".split():
+        assert word in text
+
+
+async def test_one_flash_is_for_one_station(bench, tmp_path):
+    async with bench() as b:
+        code, lines = await asyncio.to_thread(
+            run_tool, "--url", b.cs.url, "--id", "B", "--flash", b.options["flash"]
+        )
+        assert code == 1 and len(lines) == 1 and "another station" in lines[0]
+
+
+async def test_config_password_and_options_first(bench, tmp_path):
+    """--config is the unit's config.json; what stands on the command line comes first."""
+    config = tmp_path / "config.json"
+    unit = {"url": "ws://nowhere/", "id": "OTHER", "password": "secret", "serial": "S/N 1",
+            "vendor": "Vendor", "model": "Model", "max_mA": 20000, "connectors": 2}  # fmt: skip
+    config.write_text(json.dumps(unit))
+    b = bench(config=config, connectors=1, boot=False)
+    b.cs.credentials = {"CP1": "secret"}
+    async with b:
+        await b.booted()
+        assert b.st.boot["chargePointVendor"] == "Vendor"
+        assert b.st.boot["chargePointModel"] == "Model"
+        assert b.st.boot["chargePointSerialNumber"] == "S/N 1"
+        await b.charge()
+        await b.pilot(20000)
+
+
+async def test_password_option(bench):
+    b = bench(password="0123456789abcdef", boot=False)
+    b.cs.credentials = {"CP1": "0123456789abcdef"}
+    async with b:
+        await b.booted()
+
+
+async def test_wrong_password_is_told_and_tried_again(bench):
+    b = bench(password="wrong", boot=False)
+    b.cs.credentials = {"CP1": "right"}
+    async with b:
+        await b.process.wait_output("HTTP 401")
+        b.cs.credentials = {"CP1": "wrong"}
+        await b.booted()
+
+
+async def test_id_is_a_path_element(bench, tmp_path):
+    """An identity with characters that a URL cannot have is percent-encoded (OCPP-J 3.1.1)."""
+    cs = CentralSystem(log=print)
+    await cs.start()
+    b = Bench(tmp_path, id="RDAM 12/3é", boot=False, url=cs.url)
+    try:
+        async with b:
+            await cs.wait_station("RDAM 12/3é", 10)
+    finally:
+        await cs.stop()
+
+
+# The control port
+
+
+@pytest.mark.parametrize("connectors", [1, 4])
+async def test_state_shape(bench, connectors):
+    async with bench(connectors=connectors) as b:
+        n = connectors
+        state = await b.process.state()
+        check_state(state, n)
+        assert state["online"] is True and state["boot"] == "Accepted"
+        assert abs((parse_time(state["t"]) - utc()).total_seconds()) < 60
+        free = {
+            "id": n, "cp": "A", "status": "Available", "transactionId": None, "idTag": None,
+            "limit_mA": None, "limit_by": None, "pilot_mA": 0, "duty_u16": X1,
+            "contactor": False, "ev_mA": [0, 0, 0],
+        }  # fmt: skip
+        await b.process.until(lambda c: c["energy_Wh"] == 1000, n)
+        assert state["connectors"][n - 1] | free == state["connectors"][n - 1]
+        id = await b.charge("ABC", n)
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3, n)
+        state = await b.process.state()
+        check_state(state, n)
+        busy = {
+            "id": n, "cp": "C", "status": "Charging", "transactionId": id, "idTag": "ABC",
+            "limit_mA": None, "limit_by": None, "pilot_mA": 32000, "duty_u16": 34952,
+            "contactor": True, "ev_mA": [16000, 16000, 16000],
+        }  # fmt: skip
+        assert state["connectors"][n - 1] | busy == state["connectors"][n - 1]
+        for i in range(n - 1):
+            assert state["connectors"][i] | free | {"id": i + 1} == state["connectors"][i]
+        until = utc(86400)
+        await b.set_profile(profile(3, "Default", {0: 13}, level=2, validTo=until), n)
+        await b.pilot(13000, n)
+        await b.process.until(lambda c: c["ev_mA"] == draws(13000), n)
+        state = await b.process.state()
+        check_state(state, n)
+        c = state["connectors"][n - 1]
+        assert (c["limit_mA"], c["pilot_mA"], c["duty_u16"]) == (13000, 13000, 14199)
+        by = {"source": "TxDefaultProfile", "profile": 3, "stackLevel": 2}
+        assert c["limit_by"] == by | {"until": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+async def test_commands(bench):
+    """Each command does what it says; `plug` brings a car that wants to charge."""
+    async with bench(connectors=2) as b:
+        p = b.process
+        await b.do("plug")
+        await p.until(lambda c: c["cp"] == "B")
+        assert (await p.connector(2))["cp"] == "A"
+        await b.do("ev max_mA=10000 phases=1 1")
+        await b.do("tag A")
+        await b.status("Charging")
+        await p.until(lambda c: c["ev_mA"] == [10000, 0, 0])
+        since = b.st.mark()
+        await b.do("pause")
+        await b.status("SuspendedEV", since=since)
+        await p.until(lambda c: (c["cp"], c["contactor"]) == ("B", False))
+        since = b.st.mark()
+        await b.do("ready 1")
+        await b.status("Charging", since=since)
+        since = b.st.mark()
+        await b.do("ev phases=3")
+        await b.do("ev max_mA=7000")
+        await p.until(lambda c: c["ev_mA"] == [7000] * 3)
+        await b.do("fault diode-short")
+        await b.status("Faulted", since=since)
+        await b.do("clear diode-short")
+        await b.do("unplug 1")
+        await p.until(lambda c: c["cp"] == "A")
+        assert (await p.command("help"))["help"]
+        await b.do("quit")
+        assert await p.ended() == 0
+
+
+@pytest.mark.parametrize(
+    "command, text",
+    [
+        ("", "no command"),
+        ("fly", "no such command"),
+        ("PLUG", "no such command"),
+        ("plug 0", "connector 0: there are 1 to 2"),
+        ("plug 3", "connector 3: there are 1 to 2"),
+        ("plug -1", "connector -1"),
+        ("plug one", "connector one"),
+        ("plug 1 2", "too many words"),
+        ("unplug 5", "connector 5"),
+        ("ready", "no car is plugged in"),
+        ("pause 2", "no car is plugged in"),
+        ("tag", "tag IDTAG"),
+        ("tag ''", "tag IDTAG"),
+        ("tag 123456789012345678901", "1 to 20 characters"),
+        ("tag A 3", "connector 3"),
+        ("tag A B C", "too many words"),
+        ("ev", "ev max_mA"),
+        ("ev max_mA=-1", "ev max_mA"),
+        ("ev max_mA=90000", "ev max_mA"),
+        ("ev max_mA=ten", "ev max_mA"),
+        ("ev phases=4", "ev max_mA"),
+        ("ev colour=red", "ev max_mA"),
+        ("ev phases=1 3", "connector 3"),
+        ("fault", "NAME is one of"),
+        ("fault flat-tyre", "NAME is one of"),
+        ("fault pilot-short 9", "connector 9"),
+        ("clear", "NAME is one of"),
+        ("clear flat-tyre", "NAME is one of"),
+        ("power-cut soon", "0 to 86400"),
+        ("power-cut -1", "0 to 86400"),
+        ("power-cut nan", "0 to 86400"),
+        ("power-cut 1 2", "too many words"),
+        ("state 1", "too many words"),
+        ("quit now", "too many words"),
+        ('tag "A', "No closing quotation"),
+        ("plug ²", "connector ²"),
+        ("x" * 70000, ""),
+    ],
+)
+def test_mistakes_on_the_control_port(two, command, text):
+    answer = two(command)
+    assert list(answer) == ["error"]
+    assert text in answer["error"]
+    assert "\n" not in answer["error"]
+    assert two("state")["connectors"][0]["cp"] == "A"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A function that gives a command to a station of two connectors that nobody answers."""
+    folder = tmp_path_factory.mktemp("two")
+    with subprocess.Popen(
+        [ROOT / "tools/station", "--url", "ws://127.0.0.1:1/ocpp", "--id", "A", "--control", "0",
+         "--connectors", "2", "--trace", folder / "trace"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        try:
+            lines = [process.stdout.readline()]
+            port = int(re.search(r"control on 127\.0\.0\.1:(\d+)", lines[0])[1])
+
+            def command(text):
+                with socket.create_connection(("127.0.0.1", port), 10) as s:
+                    s.sendall(text.encode() + b"\n")
+                    return json.loads(s.makefile().readline())
+
+            yield command
+            with socket.create_connection(("127.0.0.1", port), 10) as s:
+                s.sendall(b"\xff\xfe\nstate\n")
+                answers = s.makefile()
+                assert "UTF-8" in json.loads(answers.readline())["error"]
+                check_state(json.loads(answers.readline()), 2)
+            with socket.create_connection(("127.0.0.1", port), 10):  # and one that says nothing
+                process.send_signal(signal.SIGTERM)
+                output, _ = process.communicate(timeout=20)
+            assert process.returncode == 0
+            assert_orderly(lines + output.splitlines())
+        finally:
+            process.kill()
+
+
+async def test_state_without_power(bench):
+    """All keys are there; the board knows nothing, the wall can be seen."""
+    async with bench() as b:
+        await b.charge()
+        await b.do("power-cut 3600")
+        state = await b.process.state()
+        assert STATE <= set(state) and set(state["connectors"][0]) == CONNECTOR
+        assert state["online"] is False and state["boot"] is None
+        c = await b.process.until(lambda c: not c["contactor"])
+        assert c["ev_mA"] == [0, 0, 0] and c["duty_u16"] == 0
+        assert "power is off" in (await b.process.command("tag A"))["error"]
+        await b.do("unplug")
+        await b.do("power-cut 0")  # sooner than was said
+        await b.process.wait_output("power returns")
+        await b.booted(since=b.st.mark())
+
+
+# The trace
+
+
+async def test_trace(bench):
+    async with bench() as b:
+        p = b.process
+        await b.charge()
+        await p.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.set_profile(profile(1, "Default", {0: 10}))
+        await b.pilot(10000)
+        await p.until(lambda c: c["ev_mA"] == draws(10000))
+        await b.finish()
+        lines = p.trace()
+        for e in lines:
+            assert list(e)[:4] == ["t", "ms", "connector", "what"]
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", e["t"])
+            assert type(e["ms"]) is int and e["connector"] == 1
+        assert [e["ms"] for e in lines] == sorted(e["ms"] for e in lines)
+        assert [e["duty_u16"] for e in p.trace("pilot")] == [X1, 34952, 10922, X1]
+        assert [(e["closed"], e["load_mA"]) for e in p.trace("contactor")] == [
+            (True, 0),
+            (False, 0),
+        ]
+        limits = [(e["limit_mA"], e["limit_by"]) for e in p.trace("limit")]
+        by = {"source": "TxDefaultProfile", "profile": 1, "stackLevel": 0, "until": None}
+        assert limits == [(None, None), (10000, by)]
+        states = [e["state"] for e in p.trace("car")]
+        assert [s for s, before in zip(states, [""] + states, strict=False) if s != before] == [
+            *"ABCBA"
+        ]
+        settled = [e["ev_mA"] for e in p.trace("car")]
+        assert [16000] * 3 in settled and draws(10000) in settled
+
+
+# The end
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, "quit", "twice"])
+async def test_end_with_outputs_safe(bench, tmp_path, signum):
+    """Exit 0; X1 and the contactor opens, then the chip has no power."""
+    async with bench() as b:
+        p = b.process
+        await b.charge()
+        await p.until(lambda c: c["ev_mA"] == [16000] * 3)
+        if signum == "quit":
+            await b.do("quit")
+            code = await p.ended()
+        elif signum == "twice":
+            p.process.send_signal(signal.SIGINT)
+            p.process.send_signal(signal.SIGINT)
+            code = await p.ended()
+        else:
+            code = await p.stop(signum)
+        assert code == 0
+        assert_orderly(p.output)
+        lines = p.trace()
+        assert [e["closed"] for e in lines if e["what"] == "contactor"] == [True, False]
+        assert [e["duty_u16"] for e in lines if e["what"] == "pilot"][-2:] == [X1, 0]
+        assert [e["ev_mA"] for e in lines if e["what"] == "car"][-1] == [0, 0, 0]
+        leftovers = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True)
+        assert leftovers.stdout == ""
+
+
+async def test_signal_without_central_system(tmp_path, micropython):
+    b = Bench(tmp_path, url="ws://127.0.0.1:1/ocpp", boot=False)
+    async with b:
+        await b.process.wait_output("Central System:")
+
+
+async def test_kill_of_the_board(bench):
+    """The wall starts it again; the same transaction goes on."""
+    async with bench() as b:
+        id = await b.charge()
+        before, since = b.st, b.st.mark()
+        b.process.kill_board()
+        await b.process.wait_output("starts again")
+        await b.again(before)
+        c = await b.process.until(lambda c: c["status"] == "Charging")
+        assert c["transactionId"] == id and c["idTag"] == TAG
+        assert b.st.received("StartTransaction", since) == []
+
+
+async def test_speed(bench):
+    """--speed: simulated seconds per second, and what the duty is does not depend on it."""
+    async with bench(speed=100) as b:
+        await b.charge()
+        await b.set_profile(profile(1, "Default", {0: 6}))
+        await b.pilot(6000)
+        before, began = await b.now(), asyncio.get_running_loop().time()
+
+        async def a_minute_later():
+            return (await b.now() - before).total_seconds() >= 60
+
+        await poll(a_minute_later, 20, "a minute")
+        assert asyncio.get_running_loop().time() - began < 20
+        assert duty(6000) == 6553

@@ -1,0 +1,530 @@
+"""What a station must survive: frames and payloads that are wrong in every way.
+
+Each entry has its exact outcome: a CALLERROR code, the status of the confirmation, ANSWERED (any
+confirmation), SILENCE, or the close code. Afterwards the station is as it was: the same
+connection (unless it had to end), the car charging at the same limit, the same profiles.
+"""
+
+import asyncio
+import copy
+import json
+
+import pytest
+from station_driver import ID, Shared, draws
+
+from host.csms import ERROR_CODES
+from host.process import WAIT_s
+from host.profile import profile
+
+SILENCE, ANSWERED = "silence", "answered"
+FORMATION = "FormationViolation"
+TYPE = "TypeConstraintViolation"
+PROPERTY = "PropertyConstraintViolation"
+OCCURENCE = "OccurenceConstraintViolation"
+UNKNOWN, UNSUPPORTED = "NotImplemented", "NotSupported"
+DIGITS = int("7" * 400)
+
+
+def call(action, payload="{}", id="x"):
+    return f'[2,"{id}","{action}",{payload}]'
+
+
+NOTHING = call("GetConfiguration", '{"key":["NumberOfConnectors"]}')
+
+FRAMES = {
+    # Not OCPP-J at all: there is nothing to answer to.
+    "not JSON": ("hello", SILENCE),
+    "empty": ("", SILENCE),
+    "blank": ("  \n", SILENCE),
+    "half a frame": (NOTHING[:-3], SILENCE),
+    "text after the frame": (NOTHING + "x", SILENCE),
+    "two frames": (NOTHING + NOTHING, SILENCE),
+    "byte order mark": ("\ufeff" + NOTHING, SILENCE),
+    "NaN": (call("GetCompositeSchedule", '{"connectorId":1,"duration":NaN}'), SILENCE),
+    "an object": ("{}", SILENCE),
+    "a string": ('"[2]"', SILENCE),
+    "a number": ("42", SILENCE),
+    "null": ("null", SILENCE),
+    "true": ("true", SILENCE),
+    "empty array": ("[]", SILENCE),
+    "only a type": ("[2]", SILENCE),
+    "array of arrays": ("[[2]]", SILENCE),
+    # The message type
+    "type 5": ('[5,"x","Heartbeat",{}]', SILENCE),
+    "type 0": ('[0,"x","Heartbeat",{}]', SILENCE),
+    "type -2": ('[-2,"x","Heartbeat",{}]', SILENCE),
+    "type as text": ('["2","x","Heartbeat",{}]', SILENCE),
+    "type true": ('[true,"x","Heartbeat",{}]', SILENCE),
+    "type null": ('[null,"x","Heartbeat",{}]', SILENCE),
+    "type of 400 digits": (f'[{DIGITS},"x","Heartbeat",{{}}]', SILENCE),
+    "type 2.5": ('[2.5,"x","Heartbeat",{}]', SILENCE),
+    # The id
+    "no id": ('[2,"Heartbeat",{}]', FORMATION),
+    "id empty": (call("GetConfiguration", id=""), SILENCE),
+    "id a number": ('[2,5,"GetConfiguration",{}]', SILENCE),
+    "id null": ('[2,null,"GetConfiguration",{}]', SILENCE),
+    "id true": ('[2,true,"GetConfiguration",{}]', SILENCE),
+    "id an array": ('[2,["x"],"GetConfiguration",{}]', SILENCE),
+    "id an object": ('[2,{"x":1},"GetConfiguration",{}]', SILENCE),
+    "id of 36": (call("GetConfiguration", id="i" * 36), ANSWERED),
+    "id of 37": (call("GetConfiguration", id="i" * 37), FORMATION),
+    "id of 1000": (call("GetConfiguration", id="i" * 1000), SILENCE),
+    "id with a lone surrogate": (call("GetConfiguration", id="\\ud800"), SILENCE),
+    "id with quotes": (call("GetConfiguration", id='a\\"b\\\\c'), ANSWERED),
+    "id beyond ASCII": (call("GetConfiguration", id="é☃"), ANSWERED),
+    "id with NUL": (call("GetConfiguration", id="a\\u0000b"), ANSWERED),
+    # The number of elements
+    "no action": ('[2,"x"]', FORMATION),
+    "no payload": ('[2,"x","GetConfiguration"]', FORMATION),
+    "five elements": ('[2,"x","GetConfiguration",{},{}]', FORMATION),
+    # The action
+    "action a number": ('[2,"x",7,{}]', FORMATION),
+    "action null": ('[2,"x",null,{}]', FORMATION),
+    "action an object": ('[2,"x",{},{}]', FORMATION),
+    "action unknown": (call("Fly"), UNKNOWN),
+    "action empty": (call(""), UNKNOWN),
+    "action in lower case": (call("getconfiguration"), UNKNOWN),
+    "action with punctuation": (call(">Heartbeat"), UNKNOWN),
+    "action a table": (call("@Profile"), UNKNOWN),
+    "action with line break": (call("\\nReset:"), UNKNOWN),
+    "action of 300": (call("A" * 300), UNKNOWN),
+    "action a lone surrogate": (call("\\udc00"), UNKNOWN),
+    "action __init__": (call("__init__"), UNKNOWN),
+    "action handle": (call("handle"), UNKNOWN),
+    "action talk": (call("talk"), UNKNOWN),
+    "action of ours": (call("BootNotification"), UNSUPPORTED),
+    "action of ours too": (call("StopTransaction"), UNSUPPORTED),
+    "action of another profile": (call("ReserveNow"), UNSUPPORTED),
+    "action of the security extension": (call("SignedUpdateFirmware"), UNSUPPORTED),
+    # The payload as such
+    "payload an array": (call("GetConfiguration", "[]"), FORMATION),
+    "payload a string": (call("GetConfiguration", '"{}"'), FORMATION),
+    "payload null": (call("GetConfiguration", "null"), FORMATION),
+    "payload a number": (call("GetConfiguration", "1e999"), FORMATION),
+    "payload true": (call("ClearChargingProfile", "true"), FORMATION),
+    "duplicate keys": (
+        call("GetConfiguration", '{"key":["NumberOfConnectors"],"key":["A"]}'), ANSWERED
+    ),
+    "unknown fields": (
+        call("GetConfiguration", '{"vendor":{"x":[1]},"key":["NumberOfConnectors"]}'), ANSWERED
+    ),
+    # Size and nesting
+    "500 arrays in each other": (
+        call("GetConfiguration", '{"key":' + "[" * 500 + "]" * 500 + "}"), TYPE
+    ),
+    "500 objects in each other": (
+        call("GetConfiguration", '{"a":' * 500 + "1" + "}" * 500), ANSWERED
+    ),
+    "nesting without end": ("[" * 8000, SILENCE),
+    "objects without end": ('{"a":' * 1600, SILENCE),
+    "8 KB to the byte": (call("GetConfiguration", '{"key":["' + "k" * 8153 + '"]}'), PROPERTY),
+    # Answers that nobody asked for
+    "a CALLRESULT": ('[3,"nobody",{}]', SILENCE),
+    "a CALLERROR": ('[4,"nobody","GenericError","",{}]', SILENCE),
+    "a CALLRESULT without payload": ('[3,"nobody"]', SILENCE),
+    "a CALLERROR without code": ('[4,"nobody"]', SILENCE),
+    "a CALLRESULT without id": ("[3]", SILENCE),
+    # What is right must still work.
+    "type 2.0": ('[2.0,"x","GetConfiguration",{}]', ANSWERED),
+    "white space": (NOTHING.replace(",", " , \n").replace("[", " [ "), ANSWERED),
+    "escapes": (call("Get\\u0043onfiguration"), ANSWERED),
+}  # fmt: skip
+
+GOOD = profile(77, "Tx", {0: 6.1}, level=15, kind="Relative")
+
+
+def bad(path, value=KeyError):
+    """A SetChargingProfile payload with the field at `path` changed, or removed."""
+    payload = {"connectorId": 1, "csChargingProfiles": copy.deepcopy(GOOD)}
+    place = payload
+    *way, last = [int(p) if p.isdigit() else p for p in path.split(".")]
+    for step in way:
+        place = place[step]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return payload
+
+
+P = "csChargingProfiles"
+S = P + ".chargingSchedule"
+Q = S + ".chargingSchedulePeriod"
+SET = "SetChargingProfile"
+CLEAR = "ClearChargingProfile"
+COMPOSITE = "GetCompositeSchedule"
+START = "RemoteStartTransaction"
+STOP = "RemoteStopTransaction"
+CHANGE = "ChangeConfiguration"
+GET = "GetConfiguration"
+TRIGGER = "TriggerMessage"
+INTERVAL = "MeterValueSampleInterval"
+
+PAYLOADS = [
+    (SET, {}, OCCURENCE),
+    *[
+        (SET, bad(path), OCCURENCE)
+        for path in (
+            "connectorId", P, P + ".chargingProfileId", P + ".stackLevel", S,
+            P + ".chargingProfilePurpose", P + ".chargingProfileKind", S + ".chargingRateUnit",
+            Q, Q + ".0.startPeriod", Q + ".0.limit",
+        )
+    ],
+    *[
+        (SET, bad(path, value), TYPE)
+        for path, value in (
+            ("connectorId", "1"), ("connectorId", True), ("connectorId", None),
+            ("connectorId", 1.0), (P, None), (P, []), (P, "x"), (P + ".chargingProfileId", None),
+            (P + ".chargingProfileId", 7.0), (P + ".stackLevel", "1"), (P + ".stackLevel", False),
+            (P + ".stackLevel", 1.5), (P + ".transactionId", None), (P + ".transactionId", "1"),
+            (P + ".validFrom", 5), (P + ".validTo", None), (P + ".recurrencyKind", None),
+            (P + ".chargingProfilePurpose", 5), (P + ".chargingProfileKind", None),
+            (S, []), (S, None), (S + ".duration", "60"), (S + ".duration", 1.5),
+            (S + ".duration", 1e300), (S + ".startSchedule", 0), (S + ".minChargingRate", "6"),
+            (S + ".minChargingRate", True), (Q, {}), (Q, None), (Q, "x"), (Q, [None]), (Q, [5]),
+            (Q, [[]]), (Q + ".0.startPeriod", "0"), (Q + ".0.startPeriod", 0.0),
+            (Q + ".0.startPeriod", True), (Q + ".0.limit", "16"), (Q + ".0.limit", True),
+            (Q + ".0.limit", None), (Q + ".0.limit", [16]), (Q + ".0.numberPhases", "3"),
+            (Q + ".0.numberPhases", None), (Q + ".0.numberPhases", 1.5),
+        )
+    ],
+    *[
+        (SET, bad(path, value), PROPERTY)
+        for path, value in (
+            ("connectorId", -1), ("connectorId", 2), ("connectorId", DIGITS),
+            (P + ".chargingProfilePurpose", "TxProfil"), (P + ".chargingProfilePurpose", ""),
+            (P + ".chargingProfilePurpose", "TxProfile|"),
+            (P + ".chargingProfileKind", "relative"),
+            (P + ".recurrencyKind", "Monthly"), (S + ".chargingRateUnit", "V"),
+            (S + ".chargingRateUnit", "A|W"), (P + ".validFrom", "yesterday"),
+            (P + ".validFrom", ""), (P + ".validFrom", "2026-02-30T00:00:00Z"),
+            (P + ".validTo", "2026-01-01"), (P + ".validTo", "2026-01-01T25:00:00Z"),
+            (P + ".validTo", "2026-01-01T00:00:00+99:99"), (P + ".validTo", "2" * 300),
+            (S + ".startSchedule", "2026-13-01T00:00:00Z"),
+            (S + ".startSchedule", "+026-01-01T00:00:00Z"), (Q + ".0.limit", 16.15),
+            (Q + ".0.limit", 1e300), (S + ".minChargingRate", 6.05),
+            (P + ".chargingProfileId", DIGITS), (P + ".transactionId", DIGITS),
+            (P + ".transactionId", -DIGITS),
+        )
+    ],
+    *[
+        (SET, bad(path, value), "Rejected")
+        for path, value in (
+            (Q, []), (Q, [{"startPeriod": i, "limit": 7} for i in range(97)]),
+            (Q, [{"startPeriod": i, "limit": 7} for i in range(250)]), (Q + ".0.startPeriod", 1),
+            (Q + ".0.startPeriod", -1), (Q + ".0.startPeriod", DIGITS), (Q + ".0.limit", -0.1),
+            (Q + ".0.limit", -DIGITS), (Q + ".0.numberPhases", 0), (Q + ".0.numberPhases", 4),
+            (Q + ".0.numberPhases", DIGITS), (Q + ".0.numberPhases", -1),
+            (P + ".stackLevel", -1), (P + ".stackLevel", 16), (P + ".stackLevel", DIGITS),
+            (S + ".duration", -1), (S + ".duration", -DIGITS), (S + ".minChargingRate", -6),
+            (P + ".transactionId", 99), ("connectorId", 0),
+            (P + ".chargingProfileKind", "Recurring"),
+            (P + ".chargingProfilePurpose", "ChargePointMaxProfile"),
+        )
+    ],
+    (CLEAR, {"id": "1"}, TYPE),
+    (CLEAR, {"id": True}, TYPE),
+    (CLEAR, {"id": 1.0}, TYPE),
+    (CLEAR, {"id": None}, TYPE),
+    (CLEAR, {"connectorId": "0"}, TYPE),
+    (CLEAR, {"stackLevel": None}, TYPE),
+    (CLEAR, {"chargingProfilePurpose": 1}, TYPE),
+    (CLEAR, {"chargingProfilePurpose": "All"}, PROPERTY),
+    (CLEAR, {"id": 12345}, "Unknown"),
+    (CLEAR, {"id": DIGITS}, "Unknown"),
+    (CLEAR, {"id": -(2**31)}, "Unknown"),
+    (CLEAR, {"connectorId": 9}, "Unknown"),
+    (CLEAR, {"connectorId": -1}, "Unknown"),
+    (CLEAR, {"stackLevel": DIGITS}, "Unknown"),
+    (COMPOSITE, {}, OCCURENCE),
+    (COMPOSITE, {"connectorId": 1}, OCCURENCE),
+    (COMPOSITE, {"duration": 60}, OCCURENCE),
+    (COMPOSITE, {"connectorId": 1, "duration": "60"}, TYPE),
+    (COMPOSITE, {"connectorId": 1, "duration": 60.0}, TYPE),
+    (COMPOSITE, {"connectorId": True, "duration": 60}, TYPE),
+    (COMPOSITE, {"connectorId": 1, "duration": 60, "chargingRateUnit": None}, TYPE),
+    (COMPOSITE, {"connectorId": 1, "duration": 60, "chargingRateUnit": "V"}, PROPERTY),
+    (COMPOSITE, {"connectorId": 1, "duration": -1}, "Rejected"),
+    (COMPOSITE, {"connectorId": 1, "duration": -DIGITS}, "Rejected"),
+    (COMPOSITE, {"connectorId": -1, "duration": 60}, "Rejected"),
+    (COMPOSITE, {"connectorId": 2, "duration": 60}, "Rejected"),
+    (COMPOSITE, {"connectorId": DIGITS, "duration": 60}, "Rejected"),
+    (COMPOSITE, {"connectorId": 1, "duration": 2**31 - 1}, "Accepted"),
+    (START, {}, OCCURENCE),
+    (START, {"idTag": None}, TYPE),
+    (START, {"idTag": 5}, TYPE),
+    (START, {"idTag": "T" * 21}, PROPERTY),
+    (START, {"idTag": "T", "connectorId": "1"}, TYPE),
+    (START, {"idTag": "T", "connectorId": None}, TYPE),
+    (START, {"idTag": "T", "chargingProfile": {}}, OCCURENCE),
+    (START, {"idTag": "T", "chargingProfile": None}, TYPE),
+    (START, {"idTag": "T", "connectorId": DIGITS}, "Rejected"),
+    (START, {"idTag": "T", "connectorId": 1}, "Rejected"),
+    (START, {"idTag": "T"}, "Rejected"),
+    (START, {"idTag": "\n"}, "Rejected"),
+    (STOP, {}, OCCURENCE),
+    (STOP, {"transactionId": "1"}, TYPE),
+    (STOP, {"transactionId": 1.0}, TYPE),
+    (STOP, {"transactionId": True}, TYPE),
+    (STOP, {"transactionId": None}, TYPE),
+    (STOP, {"transactionId": 99999}, "Rejected"),
+    (STOP, {"transactionId": DIGITS}, "Rejected"),
+    (CHANGE, {"key": INTERVAL}, OCCURENCE),
+    (CHANGE, {"value": "1"}, OCCURENCE),
+    (CHANGE, {"key": INTERVAL, "value": 5}, TYPE),
+    (CHANGE, {"key": None, "value": "5"}, TYPE),
+    (CHANGE, {"key": "k" * 51, "value": "5"}, PROPERTY),
+    (CHANGE, {"key": INTERVAL, "value": "5" * 501}, PROPERTY),
+    (CHANGE, {"key": "NoSuchKey", "value": "5"}, "NotSupported"),
+    (CHANGE, {"key": "NumberOfConnectors", "value": "5"}, "Rejected"),
+    *[(CHANGE, {"key": INTERVAL, "value": v}, "Rejected") for v in
+      ("-1", "", "five", "1e3", "5.0", "true", "0x10", "7" * 400, "☃")],
+    (CHANGE, {"key": "AuthorizeRemoteTxRequests", "value": "maybe"}, "Rejected"),
+    (CHANGE, {"key": "WebSocketPingInterval", "value": "-5"}, "Rejected"),
+    (GET, {"key": "NumberOfConnectors"}, TYPE),
+    (GET, {"key": [5]}, TYPE),
+    (GET, {"key": [None]}, TYPE),
+    (GET, {"key": {}}, TYPE),
+    (GET, {"key": ["k" * 51]}, PROPERTY),
+    (GET, {"key": ["k"] * 41}, PROPERTY),
+    (GET, {"key": ["k"] * 1001}, OCCURENCE),
+    (GET, {"key": []}, ANSWERED),
+    (GET, {"key": ["☃", ""]}, ANSWERED),
+    ("Reset", {}, OCCURENCE),
+    ("Reset", {"type": "Warm"}, PROPERTY),
+    ("Reset", {"type": "Har"}, PROPERTY),
+    ("Reset", {"type": None}, TYPE),
+    (TRIGGER, {}, OCCURENCE),
+    (TRIGGER, {"requestedMessage": "Reboot"}, PROPERTY),
+    (TRIGGER, {"requestedMessage": 1}, TYPE),
+    (TRIGGER, {"requestedMessage": "Heartbeat", "connectorId": "1"}, TYPE),
+    (TRIGGER, {"requestedMessage": "MeterValues", "connectorId": 2}, "Rejected"),
+    (TRIGGER, {"requestedMessage": "MeterValues", "connectorId": DIGITS}, "Rejected"),
+    ("DataTransfer", {}, OCCURENCE),
+    ("DataTransfer", {"vendorId": "v" * 256}, PROPERTY),
+    ("DataTransfer", {"vendorId": "v", "data": 5}, TYPE),
+    ("DataTransfer", {"vendorId": "v", "data": "d" * 5000}, "UnknownVendorId"),
+    ("ChangeAvailability", {"connectorId": 1, "type": "Off"}, PROPERTY),
+    ("ChangeAvailability", {"connectorId": None, "type": "Operative"}, TYPE),
+    ("UnlockConnector", {}, OCCURENCE),
+]  # fmt: skip
+
+# JSON that Python does not write
+TEXTS = [
+    (SET, json.dumps(bad(Q + ".0.limit", 4711)).replace("4711", "1e999"), PROPERTY),
+    (SET, json.dumps(bad(Q + ".0.limit", 4711)).replace("4711", "-1e999"), PROPERTY),
+    (SET, json.dumps(bad(Q + ".0.limit", 4711)).replace("4711", "1" * 400 + ".5"), PROPERTY),
+    (SET, json.dumps(bad(Q + ".0.startPeriod", 4711)).replace("4711", "1e999"), TYPE),
+    (SET, json.dumps(bad(P + ".stackLevel", 4711)).replace("4711", "1e999"), TYPE),
+    (STOP, '{"transactionId":1e999}', TYPE),
+    (COMPOSITE, '{"connectorId":1,"duration":1e999}', TYPE),
+    (START, '{"idTag":"\\ud800"}', "Rejected"),
+    (START, '{"idTag":"\\u0000"}', "Rejected"),
+    (GET, '{"key":["\\ud800\\udc00"]}', ANSWERED),
+]
+
+
+def describe(payload):
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    return text if len(text) < 90 else text[:60] + f"...{len(text)}"
+
+
+def compact(payload):
+    return json.dumps(payload, separators=(",", ":"))
+
+
+ENTRIES = (
+    [pytest.param(text, outcome, id=name) for name, (text, outcome) in FRAMES.items()]
+    + [
+        pytest.param(call(a, compact(p)), outcome, id=f"{a} {describe(p)}")
+        for a, p, outcome in PAYLOADS
+    ]
+    + [pytest.param(call(a, p), outcome, id=f"{a} {describe(p)}") for a, p, outcome in TEXTS]
+)
+assert len(ENTRIES) >= 60
+
+
+async def situation(b):
+    """What must be the same after each entry."""
+    c = await b.process.connector()
+    names = ("status", "transactionId", "idTag", "limit_mA", "limit_by", "pilot_mA", "ev_mA")
+    return {name: c[name] for name in names}, await b.composite(), await b.composite(connector=0)
+
+
+@pytest.fixture(scope="module", params=["micropython", "micropython32"])
+def charging(tmp_path_factory, request):
+    options = {"interpreter": request.getfixturevalue(request.param)}
+    # Objects of the 64-bit port are twice as large.
+    options["heap"] = "128K" if request.param == "micropython32" else "256K"
+    with Shared(tmp_path_factory.mktemp("charging"), **options) as shared:
+
+        async def begin(b):
+            b.hostile = True
+            b.no_memory = []  # sizes of requests that the ESP32's heap had no room for
+            for key, value in ((INTERVAL, "0"), ("WebSocketPingInterval", "3600")):
+                await b.st.call(CHANGE, {"key": key, "value": value})
+            id = await b.charge()
+            await b.set_profile(profile(1, "Max", {0: 20}))
+            await b.set_profile(profile(2, "Default", {0: 16}))
+            await b.set_profile(profile(3, "Tx", {0: 13}, transactionId=id), 1)
+            await b.pilot(13000)
+            await b.process.until(lambda c: c["ev_mA"] == draws(13000))
+            b.before = await situation(b)
+            # All paths are gone once, the longest message has come once.
+            await b.st.raw(FRAMES["8 KB to the byte"][0], timeout=None)
+            await b.st.call(GET)
+            b.heap = (await b.process.state())["heap"]["alloc"]
+
+        shared(begin)
+        yield shared
+
+
+def find(st, mark, id):
+    """The answer with that id, of what came after `mark`."""
+    for way, frame, _ in st.messages[mark:]:
+        if way == "in" and frame[0] in (3, 4) and frame[1] == id:
+            return frame
+    return None
+
+
+async def check_same(b, st):
+    assert b.cs.stations.get(ID) is st and st.connected
+    assert await situation(b) == b.before
+
+
+@pytest.mark.parametrize("text, outcome", ENTRIES)
+def test_malformed(charging, text, outcome):
+    async def send(b):
+        b.st = st = b.cs.stations[ID]  # (one failure is not all)
+        mark = st.mark()
+        await st._ws.send(text)  # (as it is: st.raw() looks into it)
+        if outcome != SILENCE:
+            id = json.loads(text)[1]
+            answer = await b.cs.until(lambda: find(st, mark, id), WAIT_s)
+            if len(text) > 1000 and b.options["heap"] == "128K" and answer[2] == "InternalError":
+                assert "no memory" in answer[3]
+                b.no_memory.append(len(text))
+                return await check_same(b, st)
+            if outcome in ERROR_CODES and outcome != "NotSupported" or answer[0] == 4:
+                assert answer[0] == 4 and len(answer) == 5, answer
+                assert answer[2] == outcome, answer
+                assert isinstance(answer[3], str) and len(answer[3]) <= 255
+                assert answer[4] == {}
+            else:
+                assert answer[0] == 3, answer
+                if outcome != ANSWERED:
+                    assert answer[2]["status"] == outcome
+        # The next request is served, and was the only one that is answered.
+        conf = await st.call("GetConfiguration", {"key": ["NumberOfConnectors"]})
+        assert conf["configurationKey"][0]["value"] == "1"
+        answers = [f for w, f, _ in st.messages[mark:] if w == "in" and f[0] in (3, 4)]
+        assert len(answers) == (1 if outcome == SILENCE else 2), answers
+        await check_same(b, st)
+
+    charging(send)
+
+
+def test_answer_that_was_given_already(charging):
+    """A second answer to a request of the station changes nothing."""
+
+    async def send(b):
+        st, mark = b.st, b.st.mark()
+        await st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        await st.expect("Heartbeat", None, WAIT_s, mark)
+        (id,) = [f[1] for w, f, _ in st.messages[mark:] if w == "in" and f[2] == "Heartbeat"]
+        await st.call("GetConfiguration", {})
+        before = await b.now()
+        await st.raw(f'[3,"{id}",{{"currentTime":"2001-01-01T00:00:00Z"}}]')
+        await st.raw(f'[4,"{id}","GenericError","",{{}}]')
+        await check_same(b, st)
+        assert await b.now() >= before
+
+    charging(send)
+
+
+def test_fragments(charging):
+    """A request in pieces is a request."""
+
+    async def send(b):
+        text = call("GetConfiguration", '{"key":["NumberOfConnectors"]}', "pieces")
+        st, mark = b.st, b.st.mark()
+        await st._ws.send(text[i : i + 7] for i in range(0, len(text), 7))
+        await b.cs.until(
+            lambda: [f for w, f, _ in st.messages[mark:] if w == "in" and f[1] == "pieces"]
+        )
+        await check_same(b, st)
+
+    charging(send)
+
+
+def test_binary_frame(charging):
+    """OCPP-J is text: ignored."""
+
+    async def send(b):
+        st, mark = b.st, b.st.mark()
+        await st._ws.send(call("GetConfiguration", "{}", "binary").encode())
+        await st._ws.send(b'[2,"\xff","GetConfiguration",{}]')
+        await st.call("GetConfiguration", {})
+        answers = [f for w, f, _ in st.messages[mark:] if w == "in" and f[0] in (3, 4)]
+        assert len(answers) == 1
+        await check_same(b, st)
+
+    charging(send)
+
+
+@pytest.mark.parametrize(
+    "data, code",
+    [
+        (b'[2,"x","GetConfiguration",{"key":["\xff"]}]', 1007),
+        (b'[2,"x","GetConfiguration",{"key":["\xed\xa0\x80"]}]', 1007),
+        (b'[2,"x","GetConfiguration",{"key":["' + b"k" * 8200 + b'"]}]', 1009),
+        (json.dumps(
+            bad(Q, [{"startPeriod": i, "limit": 7} for i in range(1000)])
+        ).encode(), 1009),
+        (b"[" * 100000, 1009),
+    ],
+    ids=["not UTF-8", "a surrogate in UTF-8", "more than 8 KB", "1000 periods", "100 KB"],
+)  # fmt: skip
+def test_connection_ends(charging, data, code):
+    """What leaves no choice: closed with its code, and the station comes back."""
+
+    async def send(b):
+        before = b.st
+        await before._ws.send(data, text=True)
+        await b.again(before)
+        assert before._ws.close_code == code
+        await check_same(b, b.st)
+
+    charging(send)
+
+
+def test_flood(charging):
+    """A flood of requests without waiting: each gets its answer, in order."""
+
+    async def send(b):
+        st, mark = b.st, b.st.mark()
+        ids = [f"flood-{i}" for i in range(50)]
+        for id in ids:
+            await st._ws.send(call(COMPOSITE, '{"connectorId":1,"duration":9}', id))
+
+        def all_there():
+            got = [f[1] for w, f, _ in st.messages[mark:] if w == "in" and f[0] == 3]
+            return got == ids
+
+        await b.cs.until(all_there, WAIT_s)
+        await check_same(b, st)
+
+    charging(send)
+
+
+def test_heap_afterwards(charging):
+    """Nothing of all that was kept."""
+
+    async def look(b):
+        await asyncio.sleep(0)
+        heap = (await b.process.state())["heap"]["alloc"]
+        print(f"heap: {b.heap} before {len(ENTRIES)} entries, {heap} afterwards")
+        print(f"no memory for requests of {b.no_memory} bytes")
+        assert heap - b.heap < 2048
+
+    charging(look)

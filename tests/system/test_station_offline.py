@@ -1,0 +1,230 @@
+"""Without the Central System: charging goes on, and what happened is told afterwards."""
+
+import re
+
+import pytest
+from station_driver import TAG, draws, duty
+
+from host.csms import CallError, parse_time
+from host.process import WAIT_s, poll
+from host.profile import profile
+
+
+async def passed(b, seconds):
+    """Wait until so much simulated time has passed."""
+    before = await b.now()
+
+    async def later():
+        return (await b.now() - before).total_seconds() >= seconds
+
+    await poll(later, WAIT_s, f"{seconds} s")
+
+
+def told(b, since):
+    """The transaction messages received, in order."""
+    kinds = ("StartTransaction", "MeterValues", "StopTransaction")
+    return [
+        (frame[2], frame[3])
+        for way, frame, _ in b.st.messages[since:]
+        if way == "in" and frame[0] == 2 and frame[2] in kinds
+    ]
+
+
+@pytest.mark.parametrize("how", ["drop", "close 1000", "close 1001", "freeze", "stop"])
+async def test_gone_during_a_transaction(bench, how):
+    """The schedule goes on, a card stops the transaction, and all of it is delivered later."""
+    async with bench(speed=40) as b:
+        for key, value in (("WebSocketPingInterval", "5"), ("MeterValueSampleInterval", "10")):
+            conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
+            assert conf["status"] == "Accepted"
+        id = await b.charge()
+        start = await b.now()
+        periods = {0: 16, 30: 10, 60: 0, 80: 12}
+        tx = profile(1, "Tx", periods, startSchedule=start, transactionId=id)
+        await b.set_profile(tx, 1)
+        await b.pilot(16000)
+        before, mark = b.st, b.st.mark()
+        if how == "drop":
+            await before.drop()
+        elif how.startswith("close"):
+            await before.disconnect(int(how.split()[1]))
+        elif how == "freeze":
+            before.freeze()
+        if how in ("stop", "close 1000"):
+            await b.cs.stop()  # nobody listens any more
+        if how == "freeze":
+            await b.process.wait_output("no sign of life")
+        away = how in ("stop", "close 1000")
+        if away:
+            await b.pilot(12000)
+            state = await b.process.state()
+            assert state["online"] is False
+            stopped = await b.now()
+            await b.do(f"tag {TAG}")
+            await b.process.until(lambda c: c["status"] == "Finishing")
+            await b.do("unplug")
+            await b.process.until(lambda c: c["status"] == "Available")
+            await passed(b, 60)
+            await b.cs.start()
+        await b.again(before)
+        if not away:
+            await b.pilot(12000)
+            stopped = await b.now()
+            await b.finish()
+        steps = [e["duty_u16"] for e in b.process.trace("pilot")][-5:-1]
+        assert steps == [duty(16000), duty(10000), 65535, duty(12000)]
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        late = (parse_time(stop["timestamp"]) - stopped).total_seconds()
+        assert 0 <= late < 12  # when it happened, not when it was told
+        assert stop["transactionId"] == id and stop["reason"] == "Local"
+        messages = told(b, mark)
+        assert [name for name, _ in messages][-1] == "StopTransaction"
+        assert [name for name, _ in messages].count("StopTransaction") == 1
+        values = [p for name, p in messages if name == "MeterValues"]
+        assert len(values) >= 2 and all(p["transactionId"] == id for p in values)
+        stamps = [parse_time(p["meterValue"][0]["timestamp"]) for p in values]
+        assert stamps == sorted(stamps)
+        if away:
+            gaps = [(z - a).total_seconds() for a, z in zip(stamps, stamps[1:], strict=False)]
+            assert len(gaps) > 5 and all(8 <= gap <= 13 for gap in gaps), gaps
+        readings = [int(p["meterValue"][0]["sampledValue"][0]["value"]) for p in values]
+        assert readings == sorted(readings) and readings[-1] <= stop["meterStop"]
+
+
+async def test_start_transaction_unanswered(bench):
+    """The connection is lost before StartTransaction.conf: all follows with the id given later."""
+    async with bench() as b:
+        await b.st.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
+
+        async def lose(payload):
+            await b.st.drop()
+
+        b.cs.answer("StartTransaction", lose)
+        before, mark = b.st, b.st.mark()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        first = await b.st.expect("StartTransaction", None, WAIT_s, mark)
+        b.cs.answer("StartTransaction", None)
+        await b.cs.stop()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        # A TxProfile with an id cannot come; without the Central System nothing limits.
+        await passed(b, 45)
+        await b.do(f"tag {TAG}")
+        await b.process.until(lambda c: c["status"] == "Finishing")
+        b.cs.next_transaction_id = 4711
+        await b.cs.start()
+        await b.again(before)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        messages = told(b, mark)
+        assert [name for name, _ in messages[:2]] == ["StartTransaction"] * 2
+        assert messages[1][1] == first  # the same start, with the same time and meter
+        assert [name for name, _ in messages[2:]] == ["MeterValues"] * (len(messages) - 3) + [
+            "StopTransaction"
+        ]
+        assert len(messages) >= 6
+        assert {p["transactionId"] for _, p in messages[2:]} == {4711}
+        assert stop["meterStop"] > first["meterStart"]
+
+
+async def test_start_transaction_refused(bench):
+    """A CALLERROR is answered with three attempts; then the transaction stays ours alone."""
+    async with bench(speed=40) as b:
+        b.cs.answer("StartTransaction", lambda p: CallError("InternalError", "full"))
+        mark = b.st.mark()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.process.wait_output("StartTransaction given up after 3 attempts")
+        starts = b.st.received("StartTransaction", mark)
+        assert len(starts) == 3 and starts[0] == starts[1] == starts[2]
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.do(f"tag {TAG}")
+        await b.process.wait_output("never gave it an id")
+        assert b.st.received("StopTransaction", mark) == []
+        b.cs.answer("StartTransaction", None)
+        await b.do("unplug")
+        await b.status("Available", since=mark)
+        assert await b.charge() is not None  # the next one is as ever
+
+
+async def test_back_off(bench):
+    """Doubling, with some chance in it, and at most a minute or two."""
+    async with bench(speed=200) as b:
+        since = len(b.process.output)
+        await b.cs.stop()
+
+        def tries():
+            lines = [line for line in b.process.output[since:] if "Central System:" in line]
+            return lines if len(lines) >= 10 else None
+
+        lines = await poll(tries, WAIT_s, "ten attempts")
+        at = [int(re.search(r"(\d+) I ", line)[1]) for line in lines]
+        gaps = [z - a for a, z in zip(at, at[1:], strict=False)]
+        print(f"seconds between the attempts: {gaps}")
+        for i, gap in enumerate(gaps):
+            least = min(2**i, 60)
+            assert least - 2 <= gap <= 2 * least + 12, gaps
+        before = b.st
+        await b.cs.start()
+        await b.again(before)
+
+
+async def test_pong(bench):
+    """A ping of the Central System is answered at once, also in the middle of its own request."""
+    async with bench() as b:
+        for _ in range(3):
+            pong = await b.st._ws.ping()
+            assert await pong < 2
+
+
+async def test_request_never_answered(bench):
+    """A CALL that the Central System never answers is given up after 30 s; the next goes on.
+    Meanwhile charging and its limits go on, and requests of the Central System are answered."""
+    async with bench() as b:
+        id = await b.charge()
+        mark = b.st.mark()
+        b.cs.answer("Heartbeat", lambda p: None)
+        await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        await b.st.expect("Heartbeat", None, WAIT_s, mark)
+        b.cs.answer("Heartbeat", None)
+        await b.st.call("TriggerMessage", {"requestedMessage": "StatusNotification"})
+        await b.set_profile(profile(1, "Tx", {0: 11}, kind="Relative", transactionId=id), 1)
+        await b.pilot(11000)
+        await b.process.until(lambda c: c["ev_mA"] == draws(11000))
+        assert b.st.received("StatusNotification", mark) == []
+        await b.st.expect("StatusNotification", None, 45, mark)
+        await b.finish()
+
+
+async def test_tag_without_a_central_system(bench):
+    """A card that is presented offline starts nothing (there is no list yet)."""
+    async with bench() as b:
+        before, mark = b.st, b.st.mark()
+        await b.cs.stop()
+        await b.do("plug")
+        await b.do("tag A")
+        await b.process.until(lambda c: c["status"] == "Preparing")
+        await passed(b, 20)
+        assert (await b.process.connector())["transactionId"] is None
+        await b.cs.start()
+        await b.again(before)
+        await b.status("Preparing", since=mark)
+
+
+@pytest.mark.parametrize("timeout_s, asked", [(30, False), (3600, True)])
+async def test_tag_of_long_ago(bench, timeout_s, asked):
+    """A card shown offline counts for ConnectionTimeOut, and then never starts anything."""
+    async with bench(speed=40) as b:
+        change = {"key": "ConnectionTimeOut", "value": str(timeout_s)}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        before, mark = b.st, b.st.mark()
+        await b.cs.stop()
+        await b.do("plug")
+        await b.do("tag A")
+        await passed(b, 60)
+        await b.cs.start()
+        await b.again(before)
+        if asked:
+            await b.st.expect("StartTransaction", lambda p: p["idTag"] == "A", WAIT_s, mark)
+        else:
+            await b.process.wait_output("was not asked for in time")
+            assert b.st.received("Authorize", mark) == []

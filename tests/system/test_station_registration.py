@@ -1,0 +1,330 @@
+"""BootNotification: Accepted, Pending, Rejected; the clock; requests before it is answered."""
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from station_driver import ID, utc
+
+from host.csms import CallError, format_time
+from host.process import WAIT_s, poll
+from host.profile import profile
+
+
+def boot_answer(status, interval, time=None):
+    return {
+        "status": status,
+        "interval": interval,
+        "currentTime": time or format_time(datetime.now(timezone.utc)),
+    }
+
+
+async def first_messages(bench, answers):
+    """Boots with `answers` to BootNotification, the last one repeated; -> times of the requests,
+    in simulated seconds."""
+    left = list(answers)
+    async with bench(boot=False, speed=100) as b:
+        b.cs.answer("BootNotification", lambda p: left.pop(0) if len(left) > 1 else left[0])
+        await b.booted()
+        return [
+            (frame[2], at * b.speed)
+            for way, frame, at in b.st.messages
+            if way == "in" and frame[0] == 2
+        ]
+
+
+@pytest.mark.parametrize("status", ["Pending", "Rejected"])
+async def test_not_accepted_at_first(bench, status):
+    """Nothing but BootNotification, at the interval that was given, until Accepted."""
+    answers = [boot_answer(status, 20), boot_answer(status, 40), boot_answer("Accepted", 300)]
+    got = await first_messages(bench, answers)
+    assert [name for name, _ in got] == ["BootNotification"] * 3 + ["StatusNotification"] * 2
+    first, second, third = [at for _, at in got[:3]]
+    assert 19 <= second - first < 35
+    assert 39 <= third - second < 55
+
+
+async def test_interval_zero_does_not_flood(bench):
+    answers = [boot_answer("Pending", 0), boot_answer("Accepted", 0)]
+    got = await first_messages(bench, answers)
+    assert [name for name, _ in got[:3]] == ["BootNotification"] * 2 + ["StatusNotification"]
+    assert got[1][1] - got[0][1] >= 30
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        CallError("InternalError", "not now"),
+        CallError("GenericError"),
+        {},
+        {"status": "Maybe", "currentTime": "2026-01-01T00:00:00Z", "interval": 1},
+        {"status": "Accepted", "currentTime": "yesterday", "interval": 1},
+        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": "1"},
+        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z"},
+    ],
+    ids=lambda v: str(v)[:60],
+)
+async def test_wrong_answer_to_boot_notification(bench, wrong):
+    """Not believed; asked again after a while."""
+    got = await first_messages(bench, [wrong, boot_answer("Accepted", 300)])
+    assert [name for name, _ in got[:3]] == ["BootNotification"] * 2 + ["StatusNotification"]
+    assert got[1][1] - got[0][1] >= 30
+
+
+async def test_rejected_is_silent(bench):
+    """No answer to any request while Rejected (4.2)."""
+    async with bench(boot=False, speed=100) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer("Rejected", 150))
+        st = await b.cs.wait_station(ID, WAIT_s)
+        await st.expect("BootNotification")
+        for action, payload in (
+            ("GetConfiguration", {}),
+            ("TriggerMessage", {}),
+            ("Nonsense", {}),
+        ):
+            with pytest.raises(asyncio.TimeoutError):
+                await st.call(action, payload, timeout=0.1, validate=False)
+        st.violations.clear()  # that there was no answer
+        b.cs.answer("BootNotification", None)
+        await b.booted()
+        assert (await b.st.call("GetConfiguration"))["configurationKey"]
+        # What is asked for while Rejected is forgotten.
+        assert [a for a in b.st.received("Heartbeat")] == []
+
+
+@pytest.mark.parametrize(
+    "text, hour",
+    [
+        ("2031-05-06T07:08:09Z", 7),
+        ("2031-05-06T07:08:09.123Z", 7),
+        ("2031-05-06T07:08:09.999999999Z", 7),
+        ("2031-05-06T09:08:09+02:00", 7),
+        ("2031-05-05T21:38:09.5-09:30", 7),
+        ("2031-05-06T07:08:09", 7),
+    ],
+)
+async def test_current_time(bench, text, hour):
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer("Accepted", 300, text))
+        await b.booted()
+        now = await b.now()
+        late = now - datetime(2031, 5, 6, hour, 8, 9, tzinfo=timezone.utc)
+        # (a second early where the real one changed on the way: tools/host/station.py set_rtc)
+        assert timedelta(seconds=-1) <= late < timedelta(seconds=60)
+        stamp = b.st.received("StatusNotification")[0]["timestamp"]
+        assert stamp.startswith("2031-05-06T07:08")
+
+
+async def test_heartbeat_sets_the_clock(bench):
+    """Heartbeat.conf moves the clock; a running transaction and its schedule do not notice."""
+    async with bench(speed=20) as b:
+        id = await b.charge()
+        relative = profile(1, "Tx", {0: 10, 10000: 20}, kind="Relative", transactionId=id)
+        await b.set_profile(relative, 1)
+        before = await b.composite(20000)
+        b.cs.now = lambda: datetime.now(timezone.utc) + timedelta(days=400)
+        await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        await b.st.expect("Heartbeat")
+
+        async def moved():
+            return (await b.now() - utc()).days >= 399
+
+        await poll(moved, WAIT_s, "the new time")
+        after = await b.composite(20000)
+        assert [limit for _, limit in after] == [limit for _, limit in before] == [10, 20]
+        assert 0 <= before[1][0] - after[1][0] < 60
+        await b.pilot(10000)
+
+
+async def test_heartbeat_interval(bench):
+    """At the interval of BootNotification.conf; ChangeConfiguration changes it."""
+    b = bench(boot=False)
+    b.cs.heartbeat_interval = 10
+    async with b:
+        await b.booted()
+
+        async def beats(n, interval):
+            mark = b.st.mark()
+            await b.cs.until(lambda: len(b.st.received("Heartbeat", mark)) >= n, WAIT_s)
+            at = [t for way, f, t in b.st.messages[mark:] if way == "in" and f[2] == "Heartbeat"]
+            gaps = [(z - a) * b.speed for a, z in zip(at, at[1:], strict=False)]
+            assert all(interval - 1 <= gap <= interval + 4 for gap in gaps), gaps
+
+        await beats(4, 10)
+        change = {"key": "HeartbeatInterval", "value": "20"}
+        assert await b.st.call("ChangeConfiguration", change) == {"status": "Accepted"}
+        mark = b.st.mark()
+        await b.st.expect("Heartbeat", None, WAIT_s, mark)
+        await beats(3, 20)
+
+
+async def test_requests_before_boot_notification_is_answered(bench):
+    """Home Assistant asks before it answers: every request is served, none of ours is sent."""
+    answer = asyncio.Event()
+
+    async def later(payload):
+        await answer.wait()
+        return boot_answer("Accepted", 300)
+
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", later)
+        st = b.st = await b.cs.wait_station(ID, WAIT_s)
+        await st.expect("BootNotification")
+        assert (await st.call("GetConfiguration", {}))["configurationKey"]
+        change = {"key": "MeterValueSampleInterval", "value": "30"}
+        assert (await st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        for name in ("BootNotification", "StatusNotification"):
+            conf = await st.call("TriggerMessage", {"requestedMessage": name})
+            assert conf["status"] == "Accepted"
+        await b.set_profile(profile(1, "Max", {0: 10}))
+        assert (await st.call("RemoteStartTransaction", {"idTag": "A"}))["status"] == "Rejected"
+        assert [f[2] for w, f, _ in st.messages if w == "in" and f[0] == 2] == ["BootNotification"]
+        answer.set()
+        await b.booted()
+        # What was triggered meanwhile follows.
+        await b.cs.until(lambda: len(st.received("BootNotification")) == 2)
+        await b.cs.until(lambda: len(st.received("StatusNotification")) >= 4)
+
+
+async def test_trigger_message_while_pending(bench):
+    """Pending: what is triggered is sent at once, and a BootNotification ends the wait."""
+    status = ["Pending"]
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 3600))
+        st = b.st = await b.cs.wait_station(ID, WAIT_s)
+        await st.expect("BootNotification")
+        for name in ("Heartbeat", "StatusNotification", "MeterValues"):
+            conf = await st.call("TriggerMessage", {"requestedMessage": name})
+            assert conf["status"] == "Accepted"
+            await st.expect(name)
+        await b.set_profile(profile(1, "Default", {0: 10}))
+        assert (await st.call("RemoteStartTransaction", {"idTag": "A"}))["status"] == "Rejected"
+        status[0] = "Accepted"
+        mark = st.mark()
+        await st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await b.booted(since=mark)
+        assert len(st.received("BootNotification")) == 2
+
+
+async def test_plugged_and_tagged_while_pending(bench):
+    """Nothing may be said of it before Accepted; afterwards the session begins."""
+    status = ["Pending"]
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 20))
+        st = b.st = await b.cs.wait_station(ID, WAIT_s)
+        await st.expect("BootNotification")
+        await b.do("plug")
+        await b.do("tag A")
+        await b.process.until(lambda c: c["status"] == "Preparing")
+        status[0] = "Accepted"
+        await b.status("Charging")
+        messages = [f[2] for w, f, _ in st.messages if w == "in" and f[0] == 2]
+        assert messages[:3] == ["BootNotification"] * 2 + ["StatusNotification"]
+
+
+async def test_registration_lost_later(bench):
+    """A triggered BootNotification that is answered Pending: silent again until Accepted."""
+    status = ["Accepted"]
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 20))
+        await b.booted()
+        status[0] = "Pending"
+        mark = b.st.mark()
+        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await b.st.expect("BootNotification", None, 10, mark)
+        mark = b.st.mark()
+        await b.do("plug")
+        await b.process.until(lambda c: c["status"] == "Preparing")
+        await b.st.expect("BootNotification", None, 10, mark)
+        status[0] = "Accepted"
+        await b.status("Preparing", since=mark)
+
+
+async def test_reconnect_is_no_boot(bench):
+    """OCPP-J 5.4: no BootNotification after a mere loss of the connection."""
+    async with bench() as b:
+        mark, before = b.st.mark(), b.st
+        await b.st.drop()
+        await b.again(before)
+        await b.do("plug")
+        await b.status("Preparing", since=mark)
+        assert b.st.received("BootNotification", mark) == []
+
+
+async def test_status_of_connector_0_and_all(bench):
+    async with bench(connectors=3) as b:
+        told = b.st.received("StatusNotification")
+        assert [(p["connectorId"], p["status"], p["errorCode"]) for p in told] == [
+            (n, "Available", "NoError") for n in range(4)
+        ]
+
+
+@pytest.mark.parametrize(
+    "payload, status, action, count",
+    [
+        ({"requestedMessage": "BootNotification"}, "Accepted", "BootNotification", 1),
+        ({"requestedMessage": "Heartbeat"}, "Accepted", "Heartbeat", 1),
+        ({"requestedMessage": "Heartbeat", "connectorId": 1}, "Accepted", "Heartbeat", 1),
+        ({"requestedMessage": "MeterValues"}, "Accepted", "MeterValues", 2),
+        ({"requestedMessage": "MeterValues", "connectorId": 2}, "Accepted", "MeterValues", 1),
+        ({"requestedMessage": "StatusNotification"}, "Accepted", "StatusNotification", 3),
+        (
+            {"requestedMessage": "StatusNotification", "connectorId": 0},
+            "Accepted",
+            "StatusNotification",
+            1,
+        ),
+        (
+            {"requestedMessage": "StatusNotification", "connectorId": 1},
+            "Accepted",
+            "StatusNotification",
+            1,
+        ),
+        ({"requestedMessage": "StatusNotification", "connectorId": 3}, "Rejected", None, 0),
+        ({"requestedMessage": "MeterValues", "connectorId": -1}, "Rejected", None, 0),
+        ({"requestedMessage": "DiagnosticsStatusNotification"}, "NotImplemented", None, 0),
+        ({"requestedMessage": "FirmwareStatusNotification"}, "NotImplemented", None, 0),
+    ],
+    ids=lambda v: " ".join(str(x) for x in v.values()) if isinstance(v, dict) else "",
+)
+def test_trigger_message(two_connectors, payload, status, action, count):
+    two_connectors(trigger(payload, status, action, count))
+
+
+def trigger(payload, status, action, count):
+    async def run(b):
+        mark = b.st.mark()
+        assert await b.st.call("TriggerMessage", payload) == {"status": status}
+        # A request of ours that comes after: what was triggered has been sent before it.
+        if action:
+            await b.cs.until(lambda: len(b.st.received(action, mark)) >= count)
+        await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        beats = 1 + (action == "Heartbeat")
+        await b.cs.until(lambda: len(b.st.received("Heartbeat", mark)) == beats)
+        got = [f[2] for w, f, _ in b.st.messages[mark:] if w == "in" and f[0] == 2]
+        if action != "Heartbeat":
+            assert got == [action] * count + ["Heartbeat"]
+        for p in b.st.received("MeterValues", mark):
+            values = [v for m in p["meterValue"] for v in m["sampledValue"]]
+            assert {v["context"] for v in values} == {"Trigger"}
+            assert "transactionId" not in p
+
+    return run
+
+
+async def test_connection_lost_in_a_heartbeat(bench):
+    """Each task of the firmware ends in order when its request is left unanswered."""
+    b = bench(boot=False)
+    b.cs.heartbeat_interval = 5
+    async with b:
+        await b.booted()
+        for _ in range(2):
+            before = b.st
+
+            async def cut(payload, st=before):
+                await st.drop()
+
+            b.cs.answer("Heartbeat", cut)
+            b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        b.cs.answer("Heartbeat", None)
+        await b.st.expect("Heartbeat", None, WAIT_s, b.st.mark())

@@ -1,0 +1,439 @@
+"""Who may charge: tags, remote start and stop, ids of transactions, real Central Systems."""
+
+import asyncio
+import contextlib
+from datetime import datetime, timezone
+
+import pytest
+from station_driver import TAG, draws
+
+from host.csms import CallError, format_time
+from host.process import WAIT_s, poll
+from host.profile import profile
+
+
+def tx_profile(periods=None, **more):
+    return profile(9, "Tx", periods or {0: 13}, kind="Relative", **more)
+
+
+async def remote_start(b, status="Accepted", **payload):
+    answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, **payload})
+    assert answer == {"status": status}, payload
+
+
+async def statuses(b, since=0, connector=1):
+    told = b.st.received("StatusNotification", since)
+    return [p["status"] for p in told if p["connectorId"] == connector]
+
+
+# A person with a card
+
+
+async def test_statuses_of_a_session(bench):
+    """Preparing, Charging, Finishing, Available: nothing else, in this order (TC_003)."""
+    async with bench() as b:
+        await b.do("plug")
+        await b.status("Preparing")
+        await b.do("tag A")
+        await b.status("Charging")
+        stop = await b.finish("A")
+        assert stop["reason"] == "Local" and stop["idTag"] == "A"
+        assert await statuses(b) == [
+            "Available", "Preparing", "Charging", "Finishing", "Available",
+        ]  # fmt: skip
+
+
+async def test_identification_first(bench):
+    """Tag, then cable (TC_004_1); the transaction begins when the car is there."""
+    async with bench() as b:
+        await b.do("tag A")
+        await b.st.expect("Authorize")
+        await b.status("Preparing")
+        assert b.st.received("StartTransaction") == []
+        await b.do("plug")
+        await b.status("Charging")
+        start = b.st.received("StartTransaction")
+        assert len(start) == 1 and start[0]["idTag"] == "A"
+
+
+async def test_connection_time_out(bench):
+    """No cable in time (TC_004_2, TC_011_2): Available; a car that comes later gets nothing."""
+    async with bench() as b:
+        change = {"key": "ConnectionTimeOut", "value": "5"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        for begin in ("tag", "remote"):
+            since = b.st.mark()
+            if begin == "tag":
+                await b.do("tag A")
+            else:
+                await remote_start(b, connectorId=1)
+            await b.status("Preparing", since=since)
+            await b.status("Available", since=since)
+        since = b.st.mark()
+        await b.do("plug")
+        await b.status("Preparing", since=since)
+        before = await b.now()
+
+        async def later():
+            return (await b.now() - before).total_seconds() > 30
+
+        await poll(later, WAIT_s, "half a minute")
+        assert b.st.received("StartTransaction") == []
+        c = await b.process.connector()
+        assert (c["status"], c["duty_u16"], c["contactor"]) == ("Preparing", 65535, False)
+
+
+@pytest.mark.parametrize("status", ["Invalid", "Blocked", "Expired", "ConcurrentTx"])
+async def test_tag_not_accepted(bench, status):
+    async with bench() as b:
+        b.cs.tags = {"BAD": status}
+        await b.do("plug")
+        await b.do("tag BAD")
+        await b.st.expect("Authorize")
+        await b.status("Preparing")
+        await b.do("tag GOOD")  # the next card is not held up
+        await b.status("Charging")
+        assert [p["idTag"] for p in b.st.received("StartTransaction")] == ["GOOD"]
+
+
+async def test_which_tag_stops(bench):
+    """Another tag does not stop a transaction; the same does, in whatever case."""
+    async with bench() as b:
+        await b.charge("AbCdEf")
+        since = b.st.mark()
+        await b.do("tag OTHER")
+        c = await b.process.connector()
+        assert c["status"] == "Charging" and c["idTag"] == "AbCdEf"
+        assert b.st.received("StopTransaction", since) == []
+        stop = await b.finish("aBcDeF")
+        assert stop["reason"] == "Local" and stop["idTag"].lower() == "abcdef"
+
+
+async def test_unplugged_while_charging(bench):
+    """EVDisconnected (TC_005_1); the contactor opens within 100 ms."""
+    async with bench() as b:
+        await b.charge()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.do("speed 1")
+        since, mark = b.st.mark(), b.process.mark()
+        await b.do("unplug")
+        gone = await b.process.traced("car", lambda e: e["state"] == "A", since=mark)
+        opened = await b.process.traced("contactor", lambda e: not e["closed"], since=mark)
+        print(f"unplugged: contactor open after {opened['ms'] - gone['ms']} ms")
+        # 100 ms from the firmware, and what the contactor takes
+        assert opened["ms"] - gone["ms"] <= 130
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+        assert stop["reason"] == "EVDisconnected"
+        await b.status("Available", since=since)
+
+
+async def test_car_pauses(bench):
+    """S2 opens and closes: SuspendedEV, Charging; the transaction stays."""
+    async with bench() as b:
+        id = await b.charge()
+        for _ in range(2):
+            since = b.st.mark()
+            await b.do("pause")
+            await b.status("SuspendedEV", since=since)
+            c = await b.process.until(lambda c: not c["contactor"])
+            assert c["transactionId"] == id and c["pilot_mA"] == 32000
+            await b.do("ready")
+            await b.status("Charging", since=since)
+        assert b.st.received("StopTransaction") == []
+
+
+# StartTransaction
+
+
+async def test_start_transaction_answered_invalid(bench):
+    """StopTransactionOnInvalidId (default true): DeAuthorized (TC_037_3)."""
+    async with bench() as b:
+        b.cs.answer(
+            "StartTransaction", lambda p: {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
+        )
+        await b.do("plug")
+        await b.do("tag A")
+        stop = await b.st.expect("StopTransaction")
+        assert stop["reason"] == "DeAuthorized" and stop["transactionId"] == 0
+        await b.status("Finishing")
+        c = await b.process.until(lambda c: c["transactionId"] is None)
+        assert (c["contactor"], c["duty_u16"]) == (False, 65535)
+
+
+async def test_start_transaction_invalid_goes_on_without_energy(bench):
+    """StopTransactionOnInvalidId false: no more energy, the transaction stays (TC_037_2)."""
+    async with bench() as b:
+        change = {"key": "StopTransactionOnInvalidId", "value": "false"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        b.cs.answer(
+            "StartTransaction", lambda p: {"transactionId": 7, "idTagInfo": {"status": "Invalid"}}
+        )
+        await b.do("plug")
+        await b.do("tag A")
+        await b.st.expect("StartTransaction")
+        await b.status("SuspendedEVSE")
+        await b.pilot(0)
+        c = await b.process.connector()
+        assert c["transactionId"] == 7 and c["status"] == "SuspendedEVSE"
+        assert b.st.received("StopTransaction") == []
+        await b.do("tag A")
+        assert (await b.st.expect("StopTransaction"))["transactionId"] == 7
+
+
+@pytest.mark.parametrize(
+    "id", [1, 1800000000, 2**30, 2**31 - 1, 2**31, 2**31 + 7, 2**32 + 1, 2**53, 0, -1, -(2**31)]
+)
+async def test_transaction_id(bench, id):
+    """Any integer is an id (errata 3.54)."""
+    async with bench(speed=50) as b:
+        b.cs.next_transaction_id = id
+        assert await b.charge() == id
+        await b.set_profile(tx_profile(transactionId=id), 1)
+        await b.pilot(13000)
+        for other in (id + 1, id ^ 2**31, ~id, id + 2**32):
+            await b.set_profile(tx_profile(transactionId=other), 1, "Rejected")
+            answer = await b.st.call("RemoteStopTransaction", {"transactionId": other})
+            assert answer == {"status": "Rejected"}
+        await b.st.call("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 1})
+        assert (await b.st.expect("MeterValues"))["transactionId"] == id
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+        assert answer == {"status": "Accepted"}
+        stop = await b.st.expect("StopTransaction")
+        assert stop["transactionId"] == id and stop["reason"] == "Remote"
+
+
+# Remote start and stop
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("first", ["cable", "remote"])
+async def test_remote_start(bench, named, first):
+    """TC_010, TC_011_1: no Authorize, then StartTransaction with the tag of the request."""
+    async with bench(connectors=2) as b:
+        since = b.st.mark()
+        n = 2 if named or first == "cable" else 1  # not named: where a car is, else the first
+        if first == "cable":
+            await b.do(f"plug {n}")
+            await b.status("Preparing", n, since)
+        await remote_start(b, **({"connectorId": n} if named else {}))
+        if first == "remote":
+            await b.status("Preparing", n, since)
+            await b.do(f"plug {n}")
+        await b.status("Charging", n, since)
+        start = b.st.received("StartTransaction", since)
+        assert [(p["connectorId"], p["idTag"]) for p in start] == [(n, TAG)]
+        assert b.st.received("Authorize") == []
+        id = (await b.process.connector(n))["transactionId"]
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+        assert answer == {"status": "Accepted"}
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+        assert stop["reason"] == "Remote"
+        await b.status("Finishing", n, since)
+        await b.do(f"unplug {n}")
+        await b.status("Available", n, since)
+
+
+async def test_authorize_remote_tx_requests(bench):
+    async with bench() as b:
+        b.cs.tags = {"BAD": "Blocked"}
+        change = {"key": "AuthorizeRemoteTxRequests", "value": "true"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        await b.do("plug")
+        await remote_start(b, idTag="BAD", connectorId=1)
+        await b.st.expect("Authorize", lambda p: p["idTag"] == "BAD")
+        await b.status("Preparing")
+        await remote_start(b, idTag="GOOD", connectorId=1)
+        await b.st.expect("Authorize", lambda p: p["idTag"] == "GOOD")
+        await b.status("Charging")
+        assert [p["idTag"] for p in b.st.received("StartTransaction")] == ["GOOD"]
+
+
+async def test_remote_start_rejected(bench):
+    """TC_026, TC_027, TC_028 and the like: Rejected, and what runs is not touched."""
+    async with bench(connectors=2) as b:
+        id = await b.charge("A", 1)
+        await remote_start(b, "Rejected", connectorId=1)
+        await remote_start(b, "Rejected", connectorId=0)
+        await remote_start(b, "Rejected", connectorId=3)
+        await remote_start(b, "Rejected", connectorId=-1)
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id + 5})
+        assert answer == {"status": "Rejected"}
+        await b.do("plug 2")
+        await b.do("fault pilot-short 2")
+        await b.status("Faulted", 2)
+        await remote_start(b, "Rejected", connectorId=2)
+        c = await b.process.connector(1)
+        assert (c["status"], c["transactionId"]) == ("Charging", id)
+        assert len(b.st.received("StartTransaction")) == 1
+
+
+BAD_PROFILES = {
+    "TxDefaultProfile": profile(9, "Default", {0: 13}, kind="Relative"),
+    "ChargePointMaxProfile": profile(9, "Max", {0: 13}),
+    "transactionId": tx_profile(transactionId=1),
+    "stackLevel": tx_profile(level=99),
+    "no periods": tx_profile([(0, 13)]) | {
+        "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": []}
+    },
+    "late first period": tx_profile({10: 13}),
+    "periods in disorder": tx_profile([(0, 13), (20, 10), (10, 8)]),
+    "negative limit": tx_profile({0: -1}),
+    "negative duration": tx_profile(duration=-1),
+    "phases": tx_profile([(0, 13, 4)]),
+    "97 periods": tx_profile({i: 13 for i in range(97)}),
+    "no recurrencyKind": profile(9, "Tx", {0: 13}, kind="Recurring"),
+    "no startSchedule": profile(9, "Tx", {0: 13}, kind="Recurring", recurrencyKind="Daily"),
+}  # fmt: skip
+
+
+async def test_remote_start_with_bad_profile(bench):
+    """TC_060 and section 9: the whole request is refused and nothing begins."""
+    async with bench() as b:
+        await b.do("plug")
+        await b.status("Preparing")
+        for name, p in BAD_PROFILES.items():
+            answer = await b.st.call(
+                "RemoteStartTransaction",
+                {"idTag": TAG, "connectorId": 1, "chargingProfile": p},
+                validate=False,
+            )
+            assert answer == {"status": "Rejected"}, name
+        c = await b.process.connector()
+        assert (c["status"], c["idTag"]) == ("Preparing", None)
+        assert b.st.received("StartTransaction") == []
+        # A local start afterwards has no profile of any of them.
+        await b.do(f"tag {TAG}")
+        await b.status("Charging")
+        await b.pilot(32000)
+
+
+async def test_remote_start_with_profile(bench):
+    """TC_059, and as SteVe sends it: TxProfile without transactionId, in force from the first
+    second, gone with its transaction."""
+    async with bench() as b:
+        p = tx_profile({0: 13, 100: 7})
+        await remote_start(b, connectorId=1, chargingProfile=p)
+        await b.do("plug")
+        await b.status("Charging")
+        assert max(e["duty_u16"] for e in b.process.trace("pilot") if e["duty_u16"] < 65535) == (
+            14199
+        )  # never the 32 A of the hardware
+        c, _ = await b.pilot(13000)
+        assert c["limit_by"]["source"] == "TxProfile" and c["limit_by"]["profile"] == 9
+        start = b.st.received("StartTransaction")[0]
+        composite = await b.composite(1000)
+        late = (b.schedule_start - b.schedule_start.fromisoformat(
+            start["timestamp"].replace("Z", "+00:00"))).total_seconds()  # fmt: skip
+        assert composite == [(0, 13), (100 - late, 7)]
+        # A later profile of the same level replaces it, with the id that is known by now.
+        id = c["transactionId"]
+        await b.set_profile(profile(10, "Tx", {0: 11}, kind="Relative", transactionId=id), 1)
+        await b.pilot(11000)
+        await b.clear(id=9, expect="Unknown")
+        await b.finish()
+        await b.charge()  # the next transaction does not see it
+        await b.pilot(32000)
+
+
+async def test_remote_start_profile_is_not_for_another(bench):
+    """The remote start times out; the transaction of the next tag gets no profile."""
+    async with bench() as b:
+        change = {"key": "ConnectionTimeOut", "value": "5"}
+        await b.st.call("ChangeConfiguration", change)
+        since = b.st.mark()
+        await remote_start(b, connectorId=1, chargingProfile=tx_profile())
+        await b.status("Preparing", since=since)
+        await b.status("Available", since=since)
+        await b.charge("OTHER")
+        await b.pilot(32000)
+        await b.clear(expect="Unknown")
+
+
+# Central Systems in the field
+
+
+async def test_home_assistant(bench):
+    """The sequence of lbbrhzn/ocpp: field.md."""
+    async with bench(boot=False) as b:
+        cs = b.cs
+        cs.heartbeat_interval = 3600
+        cs.next_transaction_id = 1800000000
+        st = b.st = await cs.wait_station("CP1", WAIT_s)
+        keys = (await st.call("GetConfiguration", {"key": ["SupportedFeatureProfiles"]}))[
+            "configurationKey"
+        ]
+        assert "SmartCharging" in keys[0]["value"]
+        await b.booted()
+        for name in ("BootNotification", "StatusNotification"):
+            conf = await st.call("TriggerMessage", {"requestedMessage": name})
+            assert conf["status"] == "Accepted"
+        with contextlib.suppress(CallError):  # (not there yet; it takes no for an answer)
+            await st.call("ChangeAvailability", {"connectorId": 0, "type": "Operative"})
+        measurands = ",".join(["Current.Export", "Current.Import", "Energy.Active.Import.Register",
+            "Power.Active.Import", "Voltage", "Temperature", "SoC", "RPM"] * 5)[:442]  # fmt: skip
+        conf = await st.call(
+            "ChangeConfiguration", {"key": "MeterValuesSampledData", "value": measurands}
+        )
+        assert conf["status"] in ("Rejected", "NotSupported")
+        for name, value in (("HeartbeatInterval", "3600"), ("MeterValueSampleInterval", "30")):
+            conf = await st.call("ChangeConfiguration", {"key": name, "value": value})
+            assert conf["status"] == "Accepted"
+        level = int(
+            (await st.call("GetConfiguration", {"key": ["ChargeProfileMaxStackLevel"]}))[
+                "configurationKey"
+            ][0]["value"]
+        )
+        id = await b.charge()
+        assert id == 1800000000
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.set_profile(profile(8, "Max", {0: 14}, kind="Relative", level=level))
+        await b.pilot(14000)
+        await b.process.until(lambda c: c["ev_mA"] == draws(14000))
+        await b.set_profile(
+            profile(8, "Tx", {0: 12}, kind="Relative", level=level, transactionId=id), 1
+        )
+        c, _ = await b.pilot(12000)
+        assert c["limit_by"]["source"] == "TxProfile"  # (the same id: the maximum has gone)
+        await b.set_profile(profile(8, "Default", {0: 10}, kind="Relative", level=level), 1)
+        c, _ = await b.pilot(10000)
+        values = await st.expect("MeterValues", None, WAIT_s)
+        assert values["transactionId"] == id
+        # It disconnects a station now and then, cleanly, and expects it back.
+        before, mark = st, st.mark()
+        await st.disconnect(1000)
+        b.st = await cs.wait_station("CP1", WAIT_s, after=before)
+        await b.booted(mark)
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+        assert answer["status"] == "Accepted"
+        await b.st.expect("StopTransaction", lambda p: p["transactionId"] == id)
+        await b.status("Finishing", since=mark)
+
+
+async def test_request_right_behind_an_answer(bench):
+    """What a Central System sends behind its answer finds that answer dealt with: a TxProfile
+    with the id of StartTransaction.conf, a remote start behind BootNotification.conf."""
+    async with bench(boot=False) as b:
+        results = []
+
+        def behind(action, payload, answer):
+            async def send():
+                results.append((await b.cs.stations["CP1"].call(action, payload))["status"])
+
+            def fn(request):
+                asyncio.get_running_loop().call_soon(asyncio.ensure_future, send())
+                return answer
+
+            return fn
+
+        now = format_time(datetime.now(timezone.utc))
+        accepted = {"status": "Accepted", "currentTime": now, "interval": 300}
+        start = {"idTag": TAG, "connectorId": 1}
+        b.cs.answer("BootNotification", behind("RemoteStartTransaction", start, accepted))
+        conf = {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}
+        p = {"connectorId": 1, "csChargingProfiles": tx_profile(transactionId=7)}
+        b.cs.answer("StartTransaction", behind("SetChargingProfile", p, conf))
+        await b.booted()
+        await b.do("plug")
+        await b.status("Charging")
+        await b.pilot(13000)
+        assert results == ["Accepted", "Accepted"]

@@ -1,0 +1,125 @@
+"""A flash chip in RAM for LittleFS, whose power can fail in the middle of anything."""
+
+import os
+import vfs
+
+BLOCK = 4096
+EIO = -5
+FOLDER = "/flash/profiles"
+
+
+class Flash:
+    """NOR flash of `blocks` blocks: programming only clears bits, erasing sets them.
+
+    | attribute | meaning |
+    |---|---|
+    | ops, erases | how many programs and erases there were; how many erases |
+    | dies_at   | the number of the operation that the power cut hits, or None |
+    | tear      | how many eighths of that operation still happen |
+    | fails_at  | the number of an operation that does nothing and says so, or None |
+    | misused   | programs of what was not erased |
+    """
+
+    def __init__(self, blocks):
+        self.data = bytearray(blocks * BLOCK)
+        self._view = memoryview(self.data)
+        self._blank = b"\xff" * BLOCK
+        for i in range(blocks):
+            self._view[i * BLOCK : (i + 1) * BLOCK] = self._blank
+        self.blocks = blocks
+        self.ops = self.erases = self.misused = 0
+        self.dies_at = self.fails_at = None
+        self.tear = 0
+        self.dead = False
+        vfs.VfsLfs2.mkfs(self)
+
+    def restore(self, image):
+        """Power on, with what `image` holds."""
+        self._view[:] = image
+        self.on()
+
+    def on(self):
+        self.ops = self.erases = 0
+        self.dies_at = self.fails_at = None
+        self.dead = False
+
+    def _happens(self, size):
+        # How many bytes of this operation happen.
+        if self.dies_at == self.ops:
+            self.dead = True
+            return size * self.tear // 8
+        self.ops += 1
+        return 0 if self.fails_at == self.ops - 1 else size
+
+    def _answer(self):
+        return EIO if self.dead or self.fails_at == self.ops - 1 else 0
+
+    # The block device of MicroPython. Files may be finalised with the heap locked: a dead device
+    # says so at once.
+
+    def readblocks(self, block, buf, offset=0):
+        if self.dead:
+            return EIO
+        at = block * BLOCK + offset
+        buf[:] = self._view[at : at + len(buf)]
+        return 0
+
+    def writeblocks(self, block, buf, offset=0):
+        if self.dead:
+            return EIO
+        at = block * BLOCK + offset
+        data = self.data
+        for i in range(self._happens(len(buf))):
+            byte = buf[i]
+            if data[at + i] & byte != byte:
+                self.misused += 1
+            data[at + i] &= byte
+        return self._answer()
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return self.blocks
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            if self.dead:
+                return EIO
+            n = self._happens(BLOCK)
+            self._view[arg * BLOCK : arg * BLOCK + n] = self._blank[:n]
+            self.erases += 1
+            return self._answer()
+        return 0
+
+
+def mount(flash):
+    """Mount `flash`, after a power cut also a second time."""
+    try:
+        vfs.umount("/flash")
+    except OSError:
+        pass  # it was not mounted
+    vfs.mount(vfs.VfsLfs2(flash), "/flash")
+
+
+def write(name, data):
+    with open(FOLDER + "/" + name, "wb") as f:
+        f.write(data)
+
+
+def read(name):
+    with open(FOLDER + "/" + name, "rb") as f:
+        return f.read()
+
+
+def names():
+    return sorted(os.listdir(FOLDER))
+
+
+def fill():
+    """Leave no room on the flash."""
+    with open("/flash/filler", "wb") as f:
+        try:
+            while True:
+                f.write(b"x" * 512)
+                f.flush()
+        except OSError:
+            pass

@@ -1,0 +1,221 @@
+"""clock.py: every spelling of a date-time, what is refused, and the RTC behind it."""
+
+import os
+import random
+
+from firmware import clock
+from firmware.clock import FAR, Clock, format_iso, parse_iso
+
+# Seconds from 1970 to 2020: what CPython says of these, minus this.
+UNIX_2020 = 1577836800
+
+GOOD = (
+    ("2020-01-01T00:00:00Z", 0),
+    ("2019-12-31T23:59:59Z", -1),
+    ("2000-01-01T00:00:00Z", -631152000),
+    ("1970-01-01T00:00:00Z", -UNIX_2020),
+    ("2026-11-20T10:00:00Z", 1795168800 - UNIX_2020),
+    ("2024-02-29T12:00:00Z", 1709208000 - UNIX_2020),
+    ("2038-01-19T03:14:08Z", 2147483648 - UNIX_2020),
+    ("2000-02-29T00:00:00Z", 951782400 - UNIX_2020),
+    ("2100-02-28T23:59:59Z", 4107542399 - UNIX_2020),
+    ("2100-03-01T00:00:00Z", 4107542400 - UNIX_2020),
+    ("2400-02-29T00:00:00Z", 13574563200 - UNIX_2020),
+    ("9999-12-31T23:59:59Z", 253402300799 - UNIX_2020),
+    ("0001-01-01T00:00:00Z", -62135596800 - UNIX_2020),
+    # zones
+    ("2020-01-01T02:00:00+02:00", 0),
+    ("2020-01-01T02:00:00+0200", 0),
+    ("2019-12-31T19:00:00-05:00", 0),
+    ("2020-01-01T05:45:00+05:45", 0),
+    ("2019-12-31T20:30:00-03:30", 0),
+    ("2020-01-01T00:00:00-00:00", 0),
+    ("2020-01-01T23:59:00+23:59", 0),
+    ("2020-01-01T14:00:00+14:00", 0),
+    ("2020-01-01T00:00:00z", 0),
+    ("2020-01-01t00:00:00Z", 0),
+    ("2020-01-01 00:00:00Z", 0),
+    ("2020-01-01T00:00:00", 0),
+    # fractions are dropped
+    ("2020-01-01T00:00:00.0Z", 0),
+    ("2020-01-01T00:00:00.999Z", 0),
+    ("2020-01-01T00:00:00.123456789+00:00", 0),
+    ("2020-01-01T00:00:00.5", 0),
+    ("2020-01-01T02:00:01.000000+0200", 1),
+    ("2020-01-01T00:00:00." + "9" * 60 + "Z", 0),
+    # a leap second is the next one
+    ("2016-12-31T23:59:60Z", 1483228800 - UNIX_2020),
+    ("2017-01-01T01:59:60.5+02:00", 1483228800 - UNIX_2020),
+)
+
+BAD = """
+|now|2020|2020-01-01|2020-01-01T|2020-01-01T00:00|2020-01-01T00:00Z|2020-01-01T00:00:0Z
+2020-1-01T00:00:00Z|2020-01-1T00:00:00Z|20-01-01T00:00:00Z|20200101T000000Z|2020-01-01X00:00:00Z
+2020/01/01T00:00:00Z|2020-01-01T00.00.00Z|2020-01-01T00-00-00Z|+2020-01-01T00:00:00Z
+2020-00-01T00:00:00Z|2020-13-01T00:00:00Z|2020-01-00T00:00:00Z|2020-01-32T00:00:00Z
+2020-04-31T00:00:00Z|2020-02-30T00:00:00Z|2021-02-29T00:00:00Z|2100-02-29T00:00:00Z
+1900-02-29T00:00:00Z|2020-01-01T24:00:00Z|2020-01-01T00:60:00Z|2020-01-01T00:00:61Z
+2020-01-01T-1:00:00Z|2020-01-01T 1:00:00Z|2020-01-01T+1:00:00Z|2020-01-01T0x:00:00Z
+2020-01-01T00:00:00.Z|2020-01-01T00:00:00.|2020-01-01T00:00:00..1Z|2020-01-01T00:00:00,1Z
+2020-01-01T00:00:00.1.1Z|2020-01-01T00:00:00.-1Z|2020-01-01T00:00:00Z | 2020-01-01T00:00:00Z
+2020-01-01T00:00:00ZZ|2020-01-01T00:00:00Zz|2020-01-01T00:00:00zZ|2020-01-01T00:00:00UTC
+2020-01-01T00:00:00+2|2020-01-01T00:00:00+02|2020-01-01T00:00:00+020|2020-01-01T00:00:00+02:0
+2020-01-01T00:00:00+02:000|2020-01-01T00:00:00+:0200|2020-01-01T00:00:00+0:200
+2020-01-01T00:00:00+020:0|2020-01-01T00:00:00+0200:|2020-01-01T00:00:00+02::00
+2020-01-01T00:00:00+24:00|2020-01-01T00:00:00+99:99|2020-01-01T00:00:00+01:60
+2020-01-01T00:00:00 +02:00|2020-01-01T00:00:00*02:00|2020-01-01T00:00:00+-2:00
+2020-01-01T00:00:00+02:00Z|2020-01-01T00:00:00Z+02:00|2020-01-01T00:00:00Europe/Berlin
+2020-01-01T00:00:00-|2020-01-01T00:00:00+|2020-01-01T00:00:00:00|2020-01-01T00:00:00\x00
+2020-01-0\u0661T00:00:00Z|\u0662020-01-01T00:00:00Z|2020-01-01T00:00:00.\u0661Z|\ud800
+"""
+
+
+def test_what_is_understood():
+    for text, t in GOOD:
+        assert parse_iso(text) == t, (text, parse_iso(text))
+
+
+def test_garbage_is_a_value_error():
+    for text in BAD.strip("\n").replace("\n", "|").split("|"):
+        try:
+            t = parse_iso(text)
+        except ValueError:
+            continue
+        raise AssertionError("%r was read as %d" % (text, t))
+
+
+def test_every_cut_and_every_doubled_character_of_a_date_time():
+    text = "2026-11-20T10:00:00.25+01:30"
+    t = parse_iso(text)
+    fine = (text[:19], text[:21], text[:22])  # without a zone, with a shorter fraction
+    for n in range(len(text)):
+        try:
+            parse_iso(text[:n])
+            assert text[:n] in fine, text[:n]
+        except ValueError:
+            assert text[:n] not in fine, text[:n]
+        try:
+            doubled = parse_iso(text[: n + 1] + text[n:])
+            assert doubled == t and 20 <= n < 22, text[: n + 1] + text[n:]  # (in the fraction)
+        except ValueError:
+            pass
+
+
+def test_one_day_follows_another():
+    # Against counting, from 1999 over a leap century, 2020 and 2100 to 2101.
+    t = parse_iso("1999-01-01T00:00:00Z")
+    lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    for year in range(1999, 2102):
+        lengths[1] = 29 if year in range(2000, 2100, 4) else 28
+        for month in range(12):
+            for day in range(1, lengths[month] + 1):
+                text = "%04d-%02d-%02dT00:00:00Z" % (year, month + 1, day)
+                if day in (1, 28, lengths[month]):
+                    assert parse_iso(text) == t, text
+                    assert format_iso(t) == text, (text, format_iso(t))
+                t += 86400
+
+
+def test_round_trip_over_random_instants():
+    seed = int(os.getenv("PILOTWIRE_SEED"))
+    print("seed", seed)
+    random.seed(seed)
+    for i in range(4000):
+        if i % 4:
+            t = random.getrandbits(30)
+        else:  # anywhere in the years 1 to 9999
+            t = (random.getrandbits(24) << 16 | random.getrandbits(16)) % 315537897600
+            t -= 62135596800 + UNIX_2020
+        text = format_iso(t)
+        assert len(text) == 20 and parse_iso(text) == t, (t, text)
+        minutes = random.randrange(24 * 60)
+        zone = "%02d:%02d" % (minutes // 60, minutes % 60)
+        if i & 1:
+            zone = zone.replace(":", "")
+        assert parse_iso(text[:-1] + "." + str(i) + "+" + zone) == t - 60 * minutes, (text, zone)
+        assert parse_iso(text[:-1] + "-" + zone) == t + 60 * minutes, (text, zone)
+
+
+# The clock
+
+
+class World:
+    """Stands in for the time module and the RTC of an ESP32 (epoch 2000)."""
+
+    def __init__(self):
+        self.seconds = 5
+        self.written = []
+
+    def time(self):
+        return self.seconds
+
+    def datetime(self, value):
+        self.written.append(value)
+        year, month, day, _, hour, minute, second, _ = value
+        t = parse_iso("%04d-%02d-%02dT%02d:%02d:%02dZ" % (year, month, day, hour, minute, second))
+        self.seconds = t + 631152000
+
+
+def a_clock():
+    world = World()
+    clock.time = world
+    return world, Clock(world)
+
+
+def test_a_clock_that_was_never_set_counts_from_2000():
+    world, c = a_clock()
+    assert format_iso(c.now()) == "2000-01-01T00:00:05Z" and not c.known()
+    world.seconds += 86400 * 300
+    assert not c.known()
+
+
+def test_setting_says_how_far_it_jumped():
+    world, c = a_clock()
+    now = parse_iso("2026-11-20T10:00:00Z")
+    assert c.set(now) == now + 631152000 - 5
+    assert c.now() == now and c.known()
+    assert c.set(now + 3600) == 3600 and c.now() == now + 3600
+    assert c.set(now) == -3600 and c.now() == now
+
+
+def test_noise_is_not_followed():
+    world, c = a_clock()
+    now = parse_iso("2026-11-20T10:00:00Z")
+    c.set(now)
+    world.written.clear()
+    for d in (-1, 0, 1):
+        assert c.set(now + d) == 0, d
+    assert not world.written and c.now() == now
+    assert c.set(now + 2) == 2 and c.now() == now + 2
+    assert c.set(now) == -2 and c.now() == now
+
+
+def test_known_needs_a_time_that_can_be():
+    world, c = a_clock()
+    c.set(parse_iso("2024-12-31T23:59:59Z"))
+    assert not c.known()
+    assert not c.plausible(-1) and not c.plausible(0)
+    assert c.plausible(parse_iso("2025-01-01T00:00:00Z"))
+    assert not c.plausible(parse_iso("2025-01-01T00:00:00Z") - 1)
+    c.set(parse_iso("2025-01-03T00:00:00Z"))
+    assert c.known()
+
+
+def test_the_rtc_gets_date_and_weekday():
+    world, c = a_clock()
+    for text, weekday in (
+        ("2026-11-20T10:20:30Z", 4),  # a Friday
+        ("2026-11-22T23:59:59Z", 6),
+        ("2026-11-23T08:00:00Z", 0),
+        ("2024-02-29T00:00:00Z", 3),
+        ("2100-03-01T12:00:00Z", 0),
+        ("2000-01-03T00:00:00Z", 0),
+    ):
+        c.set(parse_iso(text))
+        y, month, d, wd, h, m, s, sub = world.written[-1]
+        assert "%04d-%02d-%02dT%02d:%02d:%02dZ" % (y, month, d, h, m, s) == text, text
+        assert (wd, sub) == (weekday, 0), (text, wd)
+
+
+def test_far_is_a_small_integer_of_the_esp32():
+    assert FAR == 2**30 - 1 and format_iso(FAR) == "2054-01-09T13:37:03Z"

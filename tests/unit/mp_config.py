@@ -1,0 +1,126 @@
+"""config.py: every field missing, of the wrong type, out of range: one clear message."""
+
+import json
+
+from rig import raises
+
+from firmware import config
+from firmware.config import ConfigError, check, load
+
+LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
+
+# field: (default; None where it is required), what is good, what is out of range
+FIELDS = {
+    "url": (None, ("ws://x", "ws://x:1/y"), ("", "http://x", "x", "ws:/x")),
+    "id": (None, ("1", "x" * 48), ("", "x" * 49)),
+    "password": ("", ("", "0123456789abcdef"), ()),
+    "board": ("reference", ("reference", "wall"), ("", "__init__", ".", "../x")),
+    "connectors": (1, (1, 4), (0, 5, -1, 2**40)),
+    "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),
+    "installation_mA": (0, (0, 6000, 80000), (1, 5999, 80001, -1)),
+    "voltage_V": (230, (100, 230, 300), (99, 301, 0, -230)),
+    "vendor": ("Pilotwire", ("x", "x" * 20), ("", "x" * 21)),
+    "model": ("ESP32", ("x", "x" * 20), ("", "x" * 21)),
+    "serial": ("", ("", "x" * 25), ("x" * 26,)),
+    "ssid": ("", ("", "x" * 32), ("x" * 33,)),
+    "wifi_password": ("", ("", "x" * 63), ("x" * 64,)),
+    "watchdog_s": (8, (2, 60), (1, 61, 0, -8)),
+    "log": (2, (0, 3), (-1, 4)),
+}
+
+
+def refused(name, values):
+    text = str(raises(ConfigError, check, values))
+    assert text.startswith("config.json: %s: " % name), (name, text)
+    assert "\n" not in text and len(text) < 100, text
+    return text
+
+
+def with_field(name, value):
+    values = dict(LEAST)
+    values[name] = value
+    return values
+
+
+def test_the_table_of_this_test_is_complete():
+    assert sorted(FIELDS) == sorted(config._FIELDS)
+
+
+def test_defaults():
+    c = check(LEAST)
+    assert (c.url, c.id) == ("ws://csms.example/ocpp", "CP-1")
+    for name, (default, _, _) in FIELDS.items():
+        assert default is None or getattr(c, name) == default, name
+
+
+def test_good_values():
+    for name, (_, good, _) in FIELDS.items():
+        for value in good:
+            assert getattr(check(with_field(name, value)), name) == value, (name, value)
+
+
+def test_a_required_field_that_is_missing():
+    for name in LEAST:
+        values = dict(LEAST)
+        del values[name]
+        assert refused(name, values) == "config.json: %s: is missing" % name
+
+
+def test_null_is_no_value():
+    for name in FIELDS:
+        refused(name, with_field(name, None))
+
+
+def test_wrong_types():
+    for name, (default, _, _) in FIELDS.items():
+        if isinstance(default, int):
+            wrong, wanted = (True, False, "8", "", 1.0, 8.5, [], {}, [8]), "a number is expected"
+        else:
+            wrong, wanted = (1, 0, True, False, 1.5, [], {}, ["x"]), "text is expected"
+        for value in wrong:
+            assert refused(name, with_field(name, value)).endswith(wanted), (name, value)
+
+
+def test_out_of_range():
+    for name, (_, _, bad) in FIELDS.items():
+        for value in bad:
+            assert refused(name, with_field(name, value)).endswith(" is expected"), (name, value)
+
+
+def test_a_field_that_is_not_known():
+    # a misspelt limit must not be silently no limit
+    for name in ("Url", "max_ma", "installation_A", "", "instalation_mA"):
+        assert refused(name, with_field(name, 1)).endswith(": no such field")
+
+
+def test_not_an_object():
+    for values in (None, [], "x", 1, True, [LEAST]):
+        assert str(raises(ConfigError, check, values)) == "config.json: an object is expected"
+
+
+def write(data):
+    path = "/tmp/pilotwire-config-%d.json" % id(write)
+    with open(path, "wb") as f:
+        f.write(data)
+    return path
+
+
+def test_from_a_file():
+    path = write(json.dumps(LEAST).encode())
+    assert load(path).id == "CP-1"
+
+
+def test_a_file_that_is_missing_or_garbage():
+    text = str(raises(ConfigError, load, "/tmp/there/is/none"))
+    assert text.startswith("config.json: there is none")
+    for data in (b"", b"{", b"url=ws://x", b"\xff\xfe{}", b"\0" * 64, b"{} {}", b"{'a':1}"):
+        text = str(raises(ConfigError, load, write(data)))
+        assert text == "config.json: not JSON", (data, text)
+    for data in (b"null", b"3", b"[]", b'"x"'):
+        assert "an object is expected" in str(raises(ConfigError, load, write(data))), data
+
+
+def test_every_cut_of_a_file_is_refused():
+    whole = json.dumps(LEAST).encode()
+    for n in range(len(whole)):
+        raises(ConfigError, load, write(whole[:n]))

@@ -1,0 +1,401 @@
+"""drivers/ on the simulated machine module: the pilot's levels, the meter's numbers."""
+
+import asyncio
+import micropython
+import os
+import random
+import struct
+import sys
+import utime
+
+from rig import PINS, HIGH_mV, a_wall, seeded
+
+sys.path.insert(0, "tools/sim/esp32")
+import bus  # the simulated chip's line to the wall: here it ends in this process
+
+
+class Line:
+    """Serves what the chip asks from a Wall in this process; notes the order of outputs."""
+
+    def __init__(self):
+        self.wall = a_wall(4)
+        self.log = []
+        self.levels = None  # instead of those of the wall
+
+    def ask(self, op, pin=0, value=0, payload=b""):
+        if len(self.log) == 9:  # only a few are of interest, and many would fragment the heap
+            self.log.pop(0)
+        if op == bus.PWM:
+            self.log.append((pin, value))
+            self.wall.pwm(pin, int.from_bytes(payload, "little"), value)
+        elif op == bus.ADC:
+            return self.wall.adc(pin) + (b"",)
+        elif op == bus.UART:
+            return 0, 0, 0, self.wall.modbus(payload)
+        elif op == bus.PIN_OUT:
+            self.log.append((pin, value))
+        return 0, 0, 0, b""
+
+
+line = Line()
+bus.ask = line.ask
+
+from firmware.boards import reference
+from firmware.drivers.outputs import Contactor
+from firmware.drivers.pilot_line import PilotLine
+from firmware.drivers.sdm630 import Bus, Meter, crc16, thousandths
+
+
+def a_pilot(pins=PINS[0]):
+    return PilotLine(
+        pins["pilot"], pins["sense"], reference.SENSE_ZERO_uV, reference.SENSE_PER_V_uV
+    )
+
+
+# The pilot
+
+
+def check(pilot, high_mV, low_mV, what):
+    utime.sleep_us(1100)  # the simulated ADC asks the wall once a millisecond
+    for _ in range(15):
+        pilot.sample()
+        got = pilot.high_mV, pilot.low_mV
+        assert abs(got[0] - high_mV) <= 150 and abs(got[1] - low_mV) <= 150, (what, got)
+
+
+def in_state(car, state):
+    car.faults.clear()
+    car.unplug()
+    if state == "E":
+        car.faults.add("pilot-short")
+    elif state != "A":
+        car.plug()
+        car.s2 = state in "CD"
+        if state == "D":
+            car.faults.add("ventilation")
+
+
+def test_levels_of_every_state_at_every_duty():
+    # 92 % is 70 A. Above, the low part of a period falls between two reads of a burst: next test.
+    pilot = a_pilot()
+    car = line.wall.outlets[0].car
+    for state in "ABCDE":
+        in_state(car, state)
+        for permille in list(range(80, 920, 11)) + [100, 920]:
+            duty = permille * 65536 // 1000
+            pilot.set(duty)
+            low = 0 if state == "E" else -12000
+            check(pilot, HIGH_mV[state], low, (state, permille))
+        pilot.set(65535)
+        check(pilot, HIGH_mV[state], HIGH_mV[state], (state, "X1"))
+        pilot.set(0)
+        low = 0 if state == "E" else -12000
+        check(pilot, low, low, (state, "F"))
+
+
+def test_what_a_burst_cannot_see_is_never_better_than_it_is():
+    # A low part that is missed looks like a diode fault: no charging, rather than no check.
+    pilot = a_pilot()
+    car = line.wall.outlets[0].car
+    for state, diode_mV in (("B", -8791), ("C", -5624)):
+        for fault in (None, "diode-short"):
+            in_state(car, state)
+            if fault:
+                car.faults.add(fault)
+            for permille in range(921, 961, 3):
+                pilot.set(permille * 65536 // 1000)
+                utime.sleep_us(1100)
+                for _ in range(15):
+                    pilot.sample()
+                    assert abs(pilot.high_mV - HIGH_mV[state]) <= 150, permille
+                    assert pilot.low_mV >= (diode_mV if fault else -12000) - 150, permille
+
+
+def test_a_shorted_diode_shows():
+    pilot = a_pilot()
+    car = line.wall.outlets[0].car
+    for state, low in (("B", -8791), ("C", -5624)):
+        in_state(car, state)
+        car.faults.add("diode-short")
+        for mA in range(6000, 32001, 1000):
+            pilot.set(mA * 2048 // 1875)
+            check(pilot, HIGH_mV[state], low, (state, mA))
+
+
+def test_four_pilots_do_not_see_each_other():
+    pilots = [a_pilot(pins) for pins in PINS]
+    for i, state in enumerate("ABCD"):
+        in_state(line.wall.outlets[i].car, state)
+        pilots[i].set((8738, 65535, 17476, 34952)[i])
+    for i, state in enumerate("ABCD"):
+        check(pilots[i], HIGH_mV[state], HIGH_mV[state] if i == 1 else -12000, state)
+
+
+def test_outputs_begin_safe():
+    line.log.clear()
+    a_pilot()
+    c = Contactor(33)
+    assert line.log == [(27, 65535), (33, 0)]
+    line.wall.advance(1000)
+    assert not line.wall.outlets[0].closed
+    c.set(True)
+    line.wall.advance(2000)
+    assert line.wall.outlets[0].closed
+    c.set(False)
+    line.wall.advance(3000)
+    assert not line.wall.outlets[0].closed
+
+
+class Steady:
+    """An ADC whose readings are in a list already."""
+
+    def __init__(self, readings):
+        self.readings = readings
+        self.i = 0
+
+    def read_uv(self):
+        self.i += 1
+        if self.i == len(self.readings):
+            self.i = 0
+        return self.readings[self.i]
+
+
+def test_sampling_allocates_nothing():
+    pilot = a_pilot()
+    readings = [2560000 + 7 * i for i in range(30)] + [100000 - 9 * i for i in range(31)]
+    pilot._read = Steady(readings).read_uv
+    failed = False
+    micropython.heap_lock()
+    try:
+        for _ in range(100):
+            pilot.sample()
+    except MemoryError:
+        failed = True
+    finally:
+        micropython.heap_unlock()
+    assert not failed and abs(pilot.high_mV - 12000) < 10 and abs(pilot.low_mV + 12000) < 10
+
+
+def test_a_single_outlier_moves_a_level_by_a_third():
+    pilot = a_pilot()
+    readings = [1330000] * 48
+    readings[20] = 1330000 + 102500 * 3
+    pilot._read = Steady(readings).read_uv
+    pilot.sample()
+    assert (pilot.high_mV, pilot.low_mV) == (1000, 0)
+    readings[20] = 1330000 - 102500 * 3
+    pilot.sample()
+    assert (pilot.high_mV, pilot.low_mV) == (0, -1000)
+
+
+# The meter
+
+
+def test_crc_vectors():
+    for data, crc in (
+        (b"", 0xFFFF),
+        (b"123456789", 0x4B37),
+        (b"\x01\x04\x00\x00\x00\x02", 0xCB71),  # from the SDM630's manual: 71 CB
+        (b"\x01\x03\x00\x00\x00\x01", 0x0A84),
+        (b"\x11\x03\x00\x6b\x00\x03", 0x8776),
+    ):
+        assert crc16(data) == crc, (data, hex(crc16(data)))
+
+
+def exact(word):
+    """thousandths() in the plainest way: numerator and denominator."""
+    exponent, fraction = word >> 23 & 0xFF, word & 0x7FFFFF
+    if word >> 31 or exponent == 255:
+        return 0
+    if exponent == 0:
+        return fraction * 1000 // 2**149
+    fraction = (fraction + 2**23) * 1000
+    return fraction * 2**exponent // 2**150
+
+
+def test_thousandths_of_random_words():
+    seeded("thousandths")
+    for i in range(20000):
+        word = random.getrandbits(16) << 16 | random.getrandbits(16)
+        if i & 1:  # of a size that a meter shows
+            word = word & 0x7FFFFF | random.randrange(100, 160) << 23
+        if (word >> 23 & 0xFF) - 150 >= 30 and not word >> 31:
+            assert thousandths(word) == 0, hex(word)  # more than any meter shows
+        else:
+            assert thousandths(word) == exact(word), hex(word)
+
+
+def test_thousandths_of_numbers():
+    def word(x):
+        return struct.unpack("<I", struct.pack("<f", x))[0]
+
+    for x, expected in (
+        (0.0, 0),
+        (1.0, 1000),
+        (16.0, 16000),
+        (0.5, 500),
+        (230.25, 230250),
+        (99999.5, 99999500),
+        (-1.0, 0),
+        (-0.0, 0),
+        (float("inf"), 0),
+        (float("-inf"), 0),
+        (float("nan"), 0),
+        (1e-20, 0),
+    ):
+        assert thousandths(word(x)) == expected, x
+    # 16777.216 kWh: here a register step is more than one Wh
+    assert 16777215 <= thousandths(word(16777.216)) <= 16777217
+
+
+async def test_a_reading():
+    meter = Meter(Bus(2, 17, 16, 26), 1)
+    assert not meter.known() and meter.readings == 0
+    outlet = line.wall.outlets[0]
+    outlet.car.plug()
+    outlet.car.current_mA = 15875
+    await meter.read()
+    assert meter.known() and meter.readings == 1
+    assert meter.current_mA == (15875, 15875, 15875) and meter.energy_Wh == 1000
+    assert meter.power_W == 15875 * 3 * 230 // 1000
+    outlet.energy_uWh = 123456 * 1000000 + 999999
+    await meter.read()
+    assert meter.readings == 2 and abs(meter.energy_Wh - 123456) <= 8  # (a float32 of kWh)
+
+
+async def test_a_lost_meter_and_its_return():
+    meter = Meter(Bus(2, 17, 16, 26), 2)
+    await meter.read()
+    line.wall.outlets[1].meter_lost = True
+    for i in range(7):
+        await meter.read()
+        assert meter.known() == (i < 4), i
+    assert meter.energy_Wh == 1000 and meter.readings == 1
+    line.wall.outlets[1].meter_lost = False
+    await meter.read()
+    assert meter.known() and meter.readings == 2
+
+
+# What else may come over the line: with a UART of our own
+
+
+class Uart:
+    def __init__(self):
+        self.requests = []
+        self.script = []  # of every request: [(after how many any(), bytes)]
+        self.coming = []
+        self.here = b""
+
+    def write(self, data):
+        self.requests.append(bytes(data))
+        self.coming += self.script.pop(0) if self.script else []
+
+    def any(self):
+        self.here += b"".join([data for after, data in self.coming if after <= 1])
+        self.coming = [(after - 1, data) for after, data in self.coming if after > 1]
+        return len(self.here)
+
+    def read(self):
+        data, self.here = self.here, b""
+        return data or None
+
+
+def frame(address, words, function=4):
+    data = struct.pack(">BBB", address, function, 4 * len(words))
+    data += b"".join([struct.pack(">I", w) for w in words])
+    return data + struct.pack("<H", crc16(data))
+
+
+def a_bus(*script):
+    b = Bus(2, 17, 16, 26)
+    b._uart = Uart()
+    b._uart.script = list(script)
+    return b
+
+
+async def refused(b, *args):
+    try:
+        answer = await b.floats(*args)
+    except OSError:
+        return
+    raise AssertionError("%r was believed" % (answer,))
+
+
+async def test_the_request_on_the_wire():
+    b = a_bus([(1, frame(1, (0x43660000,)))])
+    line.log.clear()
+    assert await b.floats(1, 0, 1) == (0x43660000,)
+    assert b._uart.requests == [b"\x01\x04\x00\x00\x00\x02\x71\xcb"]  # as in the manual
+    assert line.log == [(26, 1), (26, 0)]  # the line is driven, and let go
+
+
+async def test_an_answer_in_pieces():
+    whole = frame(1, (0x41800000,))
+    b = a_bus([(i + 1, whole[i : i + 1]) for i in range(len(whole))])
+    assert await b.floats(1, 52, 1) == (0x41800000,)
+
+
+async def test_wrong_answers():
+    good = frame(1, (0x41800000,))
+    for answer in (
+        good[:-1] + bytes([good[-1] ^ 1]),
+        good[:5] + bytes([good[5] ^ 0x10]) + good[6:],
+        good[:-1],
+        good + b"\0",
+        good + good,
+        b"\0" + good,
+        frame(2, (0x41800000,)),
+        frame(1, (0x41800000,), 3),
+        frame(1, (1, 2)),
+        b"\x01\x84\x02\xc2\xc1",  # an exception of the meter
+        b"\xff" * 9,
+        b"",
+    ):
+        await refused(a_bus([(1, answer)]), 1, 52, 1)
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one():
+    late = frame(1, (0x11111111,))
+    b = a_bus([(60, late)], [(2, frame(1, (0x22222222,)))])
+    await refused(b, 1, 52, 1)
+    for _ in range(60):
+        b._uart.any()  # it arrives before the next request
+    assert await b.floats(1, 72, 1) == (0x22222222,)
+    # in the middle of the next one, of another meter: that one fails, rather than be fooled
+    b = a_bus([(45, late)], [(10, frame(2, (0x22222222,)))])
+    await refused(b, 1, 52, 1)
+    await refused(b, 2, 72, 1)
+
+
+async def test_a_failed_part_leaves_the_whole_reading_as_it_was():
+    one, two = frame(1, (0x41800000,)), frame(1, (0x41800000,) * 3)
+    for n in range(3):
+        answers = [[(1, two)], [(1, one)], [(1, one)]]
+        answers[n] = []
+        meter = Meter(a_bus(*answers), 1)
+        await meter.read()
+        assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (0, 0, (0, 0, 0)), n
+        assert not meter.known() and not meter.readings
+    meter = Meter(a_bus([(1, two)], [(1, one)], [(1, one)]), 1)
+    await meter.read()
+    assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (16000, 16, (16000,) * 3)
+
+
+async def test_reading_leaves_the_tick_its_time():
+    # Nothing in a reading may keep the loop: the tick runs every 25 ms beside it.
+    longest = 0
+    over = False
+
+    async def tick():
+        nonlocal longest
+        while not over:
+            began = utime.ticks_ms()
+            await asyncio.sleep_ms(5)
+            longest = max(longest, utime.ticks_diff(utime.ticks_ms(), began))
+
+    task = asyncio.create_task(tick())
+    line.wall.outlets[2].meter_lost = True
+    await Meter(Bus(2, 17, 16, 26), 3).read()
+    over = True
+    await task
+    assert longest < 100 or os.getenv("CI"), longest

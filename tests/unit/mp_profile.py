@@ -1,0 +1,249 @@
+"""charging.profile: the record, word for word; and what it costs."""
+
+import gc
+import os
+import sys
+
+from flash import FOLDER, Flash, mount, read
+from oracle import DAY, WEEK, Chance, P, T, evaluator, record
+
+from firmware.charging import profile
+from firmware.charging.profile import DURATION, HEADER, ID, START, VALID_FROM, VALID_TO, pack
+from firmware.charging.store import Store
+from firmware.clock import parse_iso
+
+HEAP = "1M"
+NEVER = -1
+
+
+def raises(error, f, *args, **more):
+    try:
+        f(*args, **more)
+    except error:
+        return True
+    raise AssertionError("nothing was raised")
+
+
+def one(**more):
+    more.setdefault("purpose", profile.TX_DEFAULT)
+    more.setdefault("kind", profile.ABSOLUTE)
+    more.setdefault("periods", ((0, 160, 0),))
+    return pack(more.pop("profile_id", 1), more.pop("connector", 1), more.pop("level", 0), **more)
+
+
+def test_every_field_lies_where_the_header_says():
+    w = pack(
+        -7,
+        2,
+        15,
+        profile.TX,
+        profile.RECURRING,
+        ((0, 161, 0), (900, 0xABCDE, 3)),
+        unit=profile.WATTS,
+        recurrency=profile.WEEKLY,
+        transaction=-2,
+        valid_from=T,
+        valid_to=T + 1,
+        start=T + 2,
+        duration=3,
+        min_rate=4,
+    )
+    profile.seal(w, 99)
+    b = bytes(w)
+    assert len(b) == 48 + 2 * 8
+    assert b[:4] == b"PW\x01\x02"
+    little = [int.from_bytes(b[i : i + 4], "little") for i in range(0, len(b), 4)]
+    assert little[2] == 99 and little[3] == (1 << 32) - 7
+    assert little[4] == 0xFFFFFFFE and little[5] == 0xFFFFFFFF
+    assert list(b[24:28]) == [2, 15, 0 | 1 << 2 | 1 << 4 | 1 << 6, 3]
+    assert little[7:12] == [T, T + 1, T + 2, 3, 4]
+    assert little[12:] == [0, 161, 900, 0xABCDE | 3 << 24]
+    assert profile.transaction(w) == -2
+    assert (profile.connector(w), profile.level(w), profile.purpose(w)) == (2, 15, profile.TX)
+    assert profile.kind(w) == profile.RECURRING and profile.recurrency(w) == profile.WEEKLY
+    assert profile.unit(w) == profile.WATTS and profile.count(w) == 2
+    profile.check(w)
+
+
+def test_absent_is_absent():
+    w = one()
+    assert profile.transaction(w) is None
+    assert list(w)[7:12] == [0, NEVER, 0, NEVER, NEVER]
+    assert w[profile.KEY] >> 24 & profile.FLAG_ORIGIN == 0
+    assert one(start=0)[profile.KEY] >> 24 & profile.FLAG_ORIGIN
+
+
+def test_ids_of_every_size():
+    for n in (0, 1, -1, 2**30, -(2**30), 2**31 - 1, -(2**31)):
+        assert one(profile_id=n)[ID] == n
+    for n in (0, 1, -1, 2**31, -(2**31), 2**32 - 1, 2**32, -(2**32), 2**63 - 1, -(2**63)):
+        assert profile.transaction(one(transaction=n)) == n, n
+
+
+def test_one_to_ninety_six_periods():
+    for n in (0, 97, 10000):
+        raises(ValueError, one, periods=[(i, 60, 0) for i in range(n)])
+    for n in (1, 63, 64, 95, 96):
+        w = one(periods=[(i, 60 + i, 0) for i in range(n)])
+        profile.seal(w, 1)
+        profile.check(w)
+        assert profile.count(w) == n and len(w) == HEADER + 2 * n
+        assert profile.count(w[:HEADER]) == n
+
+
+def test_periods_may_come_from_a_generator():
+    listed = one(periods=[(i, 60, 1) for i in range(5)])
+    assert one(periods=((i, 60, 1) for i in range(5)), n=5) == listed
+
+
+def test_what_the_evaluator_reads_is_a_small_int_of_the_esp32():
+    extremes = (
+        -(2**62),
+        -(2**31),
+        -1,
+        0,
+        1,
+        2**30,
+        2**31,
+        2**40,
+        parse_iso("9999-12-31T23:59:59Z"),
+    )
+    for t in extremes:
+        for kind in range(3):
+            big = max(0, t)
+            w = one(
+                kind=kind, start=t, valid_from=t, valid_to=t, duration=big, min_rate=big,
+                periods=((0, big, 3), (big, big, 3)), level=15, connector=255,
+            )  # fmt: skip
+            for i in (profile.KEY, VALID_FROM, VALID_TO, START, DURATION):
+                assert -(2**30) <= w[i] < 2**30, (t, i, w[i])
+            for i in range(HEADER, len(w)):
+                assert 0 <= w[i] < 2**30, (t, i, w[i])
+
+
+def test_limits_are_capped_never_cut():
+    """A limit that does not fit its field is a very high limit, not a low one."""
+    for limit in (0xFFFFFF, 0x1000000, 0x1000001, 2**40):
+        assert one(periods=((0, limit, 2),))[HEADER + 1] == 0xFFFFFF | 2 << 24
+
+
+def test_recurring_anchors_before_2020_keep_their_phase():
+    for year in (1970, 1999, 2013, 2019):
+        start = parse_iso("%d-05-05T05:05:05Z" % year)
+        for recurrency, step in ((profile.DAILY, DAY), (profile.WEEKLY, WEEK)):
+            w = one(kind=profile.RECURRING, recurrency=recurrency, start=start)
+            assert 0 <= w[START] < step and (w[START] - start) % step == 0
+
+
+def test_on_connector():
+    w = profile.on_connector(one(connector=0, level=7), 2)
+    assert profile.connector(w) == 2 and profile.level(w) == 7
+
+
+def test_check_finds_every_flipped_bit_of_a_record():
+    w = one(periods=((0, 160, 0), (60, 100, 3)))
+    profile.seal(w, 5)
+    image = bytearray(w)
+    for i in range(8 * len(image)):
+        image[i >> 3] ^= 1 << (i & 7)
+        copy = w[:0]
+        copy.extend(type(w)("i", image))
+        raises(profile.BadRecord, profile.check, copy)
+        image[i >> 3] ^= 1 << (i & 7)
+    for n in range(len(w)):
+        raises(profile.BadRecord, profile.check, w[:n])
+    raises(profile.BadRecord, profile.check, w + w[:2])
+
+
+def test_check_never_fails_otherwise():
+    rng = Chance(int(os.getenv("PILOTWIRE_SEED")))
+    w = one()
+    for _ in range(2000):
+        words = type(w)("i", bytes([rng.getrandbits(8) for _ in range(4 * rng.randint(0, 20))]))
+        if rng.getrandbits(1) and len(words):
+            words[0] = w[0]
+        raises(profile.BadRecord, profile.check, words)
+
+
+# What it costs
+
+
+def day(profile_id, level, n=24):
+    p = P("TxDefaultProfile", level, *[(86400 // n * i, 60 + i) for i in range(n)])
+    p.update({"id": profile_id, "kind": "Recurring", "recurrency": "Daily"})
+    return record(p)
+
+
+def live():
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def test_a_profile_of_24_periods_is_256_bytes_in_flash_and_in_ram():
+    flash = Flash(80)
+    mount(flash)
+    store = Store(FOLDER, print)
+    ev = evaluator([])
+    ev._store = store
+    store.put(day(1, 1))
+    size = len(read("1-1-1"))
+    store.trim()
+    store.trim()
+    # (of many, for the collector takes some stale words on the stack for references)
+    before = live()
+    for level in range(15):
+        for connector in (0, 2):
+            w = day(10 + 3 * level + connector, level)
+            store.put(profile.on_connector(w, connector))
+    in_force = (live() - before) // 30
+    store.trim()
+    store.trim()
+    header = (live() - before) // 30
+    assert all([len(w) == HEADER for w in store.records])
+    before = live()
+    for connector in (1, 2):
+        ev.at(connector, T, T)
+    whole = (live() - before) // 2
+    print(
+        "24 periods: %d B of flash; RAM: %d B in force, %d B header only"
+        % (size, in_force, header)
+    )
+    print("in force again: + %d B" % whole)
+    assert sum([len(w) == HEADER + 48 for w in store.records]) == 2
+    assert size == 48 + 24 * 8 <= 256
+    if sys.maxsize == 2**31 - 1:
+        # 256 and 64 of the record, the rest of the list that holds it
+        assert in_force <= 256 + 16 and header <= 64 + 24
+
+
+def test_churn_of_whole_and_trim_leaks_nothing():
+    flash = Flash(80)
+    mount(flash)
+    store = Store(FOLDER, print)
+    for level in range(16):
+        for connector in (0, 1):
+            p = day(16 * connector + level + 1, level)
+            store.put(profile.on_connector(p, connector))
+    store.trim()
+    store.trim()
+    rest = live()
+    ops, spent, rounds = flash.ops, 0, 300
+    rng = Chance(int(os.getenv("PILOTWIRE_SEED")))
+    gc.disable()
+    for i in range(rounds):
+        if i % 20 == 0:
+            gc.collect()
+        before = gc.mem_alloc()
+        store.whole(store.records[rng.randint(0, 31)])
+        spent += gc.mem_alloc() - before
+        store.trim()
+    gc.enable()
+    store.trim()
+    store.trim()
+    print("reading back 24 periods: %d B of garbage and record a time" % (spent // rounds))
+    assert flash.ops == ops, "reading writes"
+    assert live() <= rest + 400, live() - rest
+    assert all([len(w) == HEADER for w in store.records])
+    # (most of it the slices of this flash chip in Python)
+    if sys.maxsize == 2**31 - 1:
+        assert spent // rounds <= 4096

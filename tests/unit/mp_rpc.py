@@ -1,0 +1,448 @@
+"""ocpp/rpc.py on a connection that the test plays: ids, turns, time-outs, every bad frame."""
+
+import asyncio
+import json
+
+from firmware.ocpp import rpc
+from firmware.ocpp.rpc import CallError, Rpc
+
+BEAT = {"currentTime": "2026-11-20T12:00:00Z"}
+
+
+class Ws:
+    """Notes what is sent; `answer` sees each CALL and may answer it."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.sent = []
+        self.raw = []
+        self.answer = None
+        self.fails = None
+
+    async def send(self, text):
+        if self.fails:
+            raise self.fails
+        self.raw.append(text)
+        frame = json.loads(text)
+        self.sent.append(frame)
+        await asyncio.sleep_ms(0)
+        if self.answer and frame[0] == 2:
+            self.answer(frame)
+
+
+class Bench:
+    def __init__(self):
+        self.said = []
+        self.asked = []
+        self.reply = {}
+        self.rpc = Rpc(self.handle, self.said.append)
+        self.ws = Ws(self)
+        self.rpc.attach(self.ws)
+
+    def handle(self, action, payload):
+        self.asked.append((action, payload))
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply(payload) if callable(self.reply) else self.reply
+
+    async def receive(self, frame):
+        """The peer sends `frame`; -> what we sent back, or None."""
+        n = len(self.ws.sent)
+        await self.rpc.receive(frame if isinstance(frame, (str, bytes)) else json.dumps(frame))
+        assert len(self.ws.sent) <= n + 1
+        return self.ws.sent[n] if len(self.ws.sent) > n else None
+
+    async def call(self, action="Heartbeat", payload=None):
+        """The confirmation, or the exception, of a call."""
+        try:
+            return await self.rpc.call(action, payload or {})
+        except Exception as e:
+            return e
+
+    def start(self, *args):
+        return asyncio.create_task(self.call(*args))
+
+
+async def sent(b, n):
+    """Wait until `n` frames were sent; -> the last of them."""
+    for _ in range(200):
+        if len(b.ws.sent) >= n:
+            assert len(b.ws.sent) == n, b.ws.sent
+            return b.ws.sent[n - 1]
+        await asyncio.sleep_ms(1)
+    raise AssertionError("sent: %r" % b.ws.sent)
+
+
+# Our calls
+
+
+async def test_a_call_and_its_answer():
+    b = Bench()
+    task = b.start("Authorize", {"idTag": "04A2"})
+    frame = await sent(b, 1)
+    assert frame[0] == 2 and frame[2:] == ["Authorize", {"idTag": "04A2"}]
+    assert isinstance(frame[1], str) and 0 < len(frame[1]) <= 36
+    assert ": " not in b.ws.raw[0] and ", " not in b.ws.raw[0]
+    answer = {"idTagInfo": {"status": "Accepted"}}
+    assert await b.receive([3, frame[1], answer]) is None
+    assert await task == answer
+
+
+async def test_ids_are_unique_also_after_a_restart():
+    seen = set()
+    for _ in range(5):
+        b = Bench()
+        tasks = [b.start() for _ in range(20)]
+        for n in range(1, 21):
+            frame = await sent(b, n)
+            assert frame[1] not in seen and len(frame[1]) <= 36
+            seen.add(frame[1])
+            await b.receive([3, frame[1], BEAT])
+        for task in tasks:
+            assert await task == BEAT
+    assert len(seen) == 100
+
+
+async def test_one_call_is_outstanding_and_callers_take_turns():
+    b = Bench()
+    order = []
+
+    async def caller(name):
+        await b.rpc.call("DataTransfer", {"vendorId": name})
+        order.append(name)
+
+    tasks = [asyncio.create_task(caller(name)) for name in "abcdef"]
+    for n, name in enumerate("abcdef", 1):
+        frame = await sent(b, n)
+        assert frame[3]["vendorId"] == name
+        await asyncio.sleep_ms(5)
+        assert len(b.ws.sent) == n  # the next one waits
+        await b.receive([3, frame[1], {"status": "Accepted"}])
+    for task in tasks:
+        await task
+    assert order == list("abcdef")
+
+
+async def test_requests_are_answered_while_a_call_waits():
+    b = Bench()
+    task = b.start()
+    frame = await sent(b, 1)
+    assert await b.receive([2, "x", "ClearCache", {}]) == [3, "x", {}]
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT
+
+
+async def test_an_answer_before_send_returns():
+    b = Bench()
+    loop = []
+    b.ws.answer = lambda frame: loop.append(
+        asyncio.create_task(b.rpc.receive(json.dumps([3, frame[1], BEAT])))
+    )
+    for _ in range(3):
+        assert await b.call() == BEAT
+
+
+async def test_answers_to_nothing_are_ignored():
+    b = Bench()
+    for kind in (3, 4):
+        assert await b.receive([kind, "nobody", {}]) is None
+    task = b.start()
+    frame = await sent(b, 1)
+    for wrong in (frame[1] + "x", frame[1][:-1], "", frame[1].upper() + " "):
+        assert await b.receive([3, wrong, {"currentTime": "x"}]) is None
+        assert await b.receive([4, wrong, "GenericError", "", {}]) is None
+    assert not task.done()
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT
+    await b.receive([3, frame[1], BEAT])  # once more
+    task = b.start()
+    second = await sent(b, 2)
+    await b.receive([3, frame[1], {}])  # late, while the next is outstanding
+    assert not task.done()
+    await b.receive([3, second[1], BEAT])
+    assert await task == BEAT
+    assert len([line for line in b.said if "nothing was asked" in line]) >= 4
+
+
+async def test_a_call_error():
+    b = Bench()
+    for tail, expected in (
+        (["NotSupported", "no", {}], ("NotSupported", "no")),
+        (["InternalError", "", {}], ("InternalError", "")),
+        (["GenericError", "x" * 999, {"a": 1}], ("GenericError", "x" * 200)),
+        (["GenericError"], ("GenericError", "")),
+        (["GenericError", None, None], ("GenericError", "")),
+        (["Vendor", 5], ("Vendor", "")),
+    ):
+        task = b.start()
+        frame = await sent(b, len(b.ws.sent) + 1)
+        await b.receive([4, frame[1]] + tail)
+        e = await task
+        assert isinstance(e, CallError) and (e.code, e.description) == expected, tail
+
+
+async def test_answers_of_the_wrong_shape():
+    b = Bench()
+    for tail, code in (
+        ([3], "FormationViolation"),
+        ([3, {}, {}], "FormationViolation"),
+        ([4], "FormationViolation"),
+        ([4, 5, "x", {}], "FormationViolation"),
+        ([4, None], "FormationViolation"),
+        ([3, None], "FormationViolation"),
+        ([3, []], "FormationViolation"),
+        ([3, "x"], "FormationViolation"),
+        ([3, {}], "OccurenceConstraintViolation"),
+        ([3, {"currentTime": 5}], "TypeConstraintViolation"),
+        ([3, {"currentTime": "yesterday"}], "PropertyConstraintViolation"),
+    ):
+        task = b.start()
+        frame = await sent(b, len(b.ws.sent) + 1)
+        await b.receive([tail[0], frame[1]] + tail[1:])
+        e = await task
+        assert isinstance(e, CallError) and e.code == code, (tail, e)
+    task = b.start()
+    frame = await sent(b, len(b.ws.sent) + 1)
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT
+
+
+class Impatient:
+    """asyncio, as rpc.py sees it, with 100 s that pass in 1 s."""
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    def wait_for(self, awaitable, s):
+        assert s == 30
+        return asyncio.wait_for(awaitable, 0.05)
+
+
+async def test_time_out():
+    b = Bench()
+    rpc.asyncio = Impatient()
+    task, following = b.start(), b.start()
+    frame = await sent(b, 1)
+    e = await task
+    assert isinstance(e, asyncio.TimeoutError), e
+    second = await sent(b, 2)
+    assert second[1] != frame[1]
+    await b.receive([3, frame[1], BEAT])  # too late
+    assert not following.done()
+    await b.receive([3, second[1], BEAT])
+    assert await following == BEAT
+
+
+async def test_the_connection_is_lost_while_a_call_waits():
+    b = Bench()
+    tasks = [b.start() for _ in range(3)]
+    frame = await sent(b, 1)
+    b.rpc.attach(None)
+    for task in tasks:
+        e = await task
+        assert isinstance(e, OSError) and not isinstance(e, asyncio.TimeoutError), e
+    assert len(b.ws.sent) == 1
+    assert isinstance(await b.call(), OSError)  # offline
+    b.ws = Ws(b)
+    b.rpc.attach(b.ws)
+    task = b.start()
+    second = await sent(b, 1)
+    await b.receive([3, frame[1], BEAT])  # of the former connection
+    assert not task.done()
+    await b.receive([3, second[1], BEAT])
+    assert await task == BEAT
+
+
+async def test_sending_fails():
+    b = Bench()
+    b.ws.fails = OSError(104)
+    assert isinstance(await b.call(), OSError)
+    b.ws.fails = None
+    task = b.start()
+    frame = await sent(b, 1)
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT
+
+
+async def test_a_caller_that_is_cancelled_leaves_the_way_free():
+    b = Bench()
+    waiting, queued, last = b.start(), b.start(), b.start()
+    frame = await sent(b, 1)
+    queued.cancel()
+    waiting.cancel()
+    second = await sent(b, 2)
+    await b.receive([3, frame[1], BEAT])
+    assert not last.done()
+    await b.receive([3, second[1], BEAT])
+    assert await last == BEAT
+
+
+# Requests
+
+
+async def test_a_request_and_its_answer():
+    b = Bench()
+    b.reply = {"status": "Accepted"}
+    for message_id in ("1", "x" * 36, "{} \u00e9", "\u20ac"):
+        got = await b.receive([2, message_id, "Reset", {"type": "Soft"}])
+        assert got == [3, message_id, {"status": "Accepted"}]
+    assert b.asked == [("Reset", {"type": "Soft"})] * 4
+
+
+async def test_errors_that_a_request_earns():
+    b = Bench()
+    for frame, code in (
+        ([2, "1", "Reset", {}], "OccurenceConstraintViolation"),
+        ([2, "1", "Reset", {"type": 5}], "TypeConstraintViolation"),
+        ([2, "1", "Reset", {"type": "soft"}], "PropertyConstraintViolation"),
+        ([2, "1", "Reset", []], "FormationViolation"),
+        ([2, "1", "Reset", None], "FormationViolation"),
+        ([2, "1", "Reset"], "FormationViolation"),
+        ([2, "1"], "FormationViolation"),
+        ([2, "1", "Reset", {"type": "Soft"}, {}], "FormationViolation"),
+        ([2, "1", 5, {}], "FormationViolation"),
+        ([2, "1", None, {}], "FormationViolation"),
+        ([2, "x" * 37, "Reset", {"type": "Soft"}], "FormationViolation"),
+        ([2, "1", "ReserveNow", {}], "NotSupported"),
+        ([2, "1", "Heartbeat", {}], "NotSupported"),
+        ([2, "1", "Foo", {}], "NotImplemented"),
+        ([2, "1", "", {}], "NotImplemented"),
+        ([2, "1", "x" * 5000, {}], "NotImplemented"),
+    ):
+        got = await b.receive(frame)
+        assert got[:3] == [4, frame[1], code], (frame, got)
+        assert len(got) == 5 and isinstance(got[3], str) and len(got[3]) <= 200 and got[4] == {}
+    assert not b.asked
+
+
+async def test_what_cannot_be_answered_is_ignored():
+    b = Bench()
+    for data in (
+        "",
+        "x",
+        "{",
+        "[",
+        '[2,"1","Reset",{"type":"Soft"}',
+        "null",
+        "true",
+        "5",
+        '"text"',
+        "{}",
+        '{"0":2}',
+        "[]",
+        "[2]",
+        '["2","1","Reset",{}]',
+        "[2,1,2,3]",
+        '[2,null,"Reset",{}]',
+        '[2,"","Reset",{}]',
+        '[2,{},"Reset",{}]',
+        '[5,"1","Reset",{}]',
+        '[0,"1","Reset",{}]',
+        '[-2,"1","Reset",{}]',
+        '[true,"1","Reset",{}]',
+        '[null,"1","Reset",{}]',
+        '[[],"1","Reset",{}]',
+        '[{},"1","Reset",{}]',
+        '[1e99,"1","Reset",{}]',
+        '[100000000000000000000,"1","Reset",{}]',
+        '[2,"%s","Reset",{}]' % ("x" * 200),
+        '[2,"\\ud800","Reset",{}]',
+        '[2,"a\\udfffb","Reset",{}]',
+        b"\xff\xfe",
+        b"\x00" * 100,
+        "[" * 400,
+        "[" * 200 + "]" * 200,
+        '{"a":' * 200,
+    ):
+        assert await b.receive(data) is None, data
+        assert b.said and b.said.pop().startswith("frame ignored: "), data
+    assert not b.asked
+    b.reply = {"status": "Accepted"}
+    assert await b.receive([2, "1", "Reset", {"type": "Soft"}]) == [3, "1", {"status": "Accepted"}]
+
+
+async def test_every_cut_of_a_frame():
+    b = Bench()
+    text = '[2,"abc","ChangeConfiguration",{"key":"A","value":"\\u00e9"}]'
+    for n in range(len(text)):
+        assert await b.receive(text[:n]) is None, text[:n]
+    assert not b.asked and (await b.receive(text))[0] == 3
+
+
+async def test_surrogates_do_not_get_onto_the_wire():
+    b = Bench()
+    for text in (
+        '[2,"1","\\ud83d",{}]',
+        '[2,"1","Reset",{"type":"\\ud83d\\udd0c"}]',
+        '[2,"1","Reset",{"\\ud800":1}]',
+    ):
+        got = await b.receive(text)
+        assert got[0] == 4
+        b.ws.raw[-1].encode().decode()  # is UTF-8
+    b.reply = CallError("GenericError", "\ud800 and \udfff")
+    got = await b.receive([2, "1", "ClearCache", {}])
+    assert got == [4, "1", "GenericError", "? and ?", {}]
+
+
+async def test_a_handler_that_refuses():
+    b = Bench()
+    for code in ("NotSupported", "SecurityError", "PropertyConstraintViolation"):
+        b.reply = CallError(code, "why")
+        assert await b.receive([2, "7", "ClearCache", {}]) == [4, "7", code, "why", {}]
+    b.reply = CallError("GenericError", "x" * 999)
+    assert len((await b.receive([2, "7", "ClearCache", {}]))[3]) == 200
+
+
+async def test_a_handler_that_fails_is_an_internal_error():
+    b = Bench()
+    for failure in (
+        ValueError("v"),
+        KeyError("k"),
+        OSError(28),
+        MemoryError(),
+        ZeroDivisionError(),
+    ):
+        b.reply = failure
+        got = await b.receive([2, "7", "ClearCache", {}])
+        assert got[:3] == [4, "7", "InternalError"] and got[4] == {}, got
+    b.reply = {}
+    assert await b.receive([2, "8", "ClearCache", {}]) == [3, "8", {}]
+
+
+async def test_while_muted_only_answers_are_heard():
+    b = Bench()
+    b.rpc.mute = True
+    for frame in ([2, "7", "ClearCache", {}], [2, "7", "Foo", {}], [2, "7"]):
+        assert await b.receive(frame) is None
+    task = b.start()
+    frame = await sent(b, 1)
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT and not b.asked
+    b.rpc.mute = False
+    assert await b.receive([2, "8", "ClearCache", {}]) == [3, "8", {}]
+
+
+async def test_what_comes_after_the_answer():
+    b = Bench()
+    log = []
+
+    def reply(payload):
+        b.rpc.after = lambda: log.append(len(b.ws.sent))
+        return {"status": "Accepted"}
+
+    b.reply = reply
+    await b.receive([2, "1", "Reset", {"type": "Soft"}])
+    assert log == [1]  # the answer was sent already
+    b.reply = {}
+    await b.receive([2, "2", "ClearCache", {}])
+    assert log == [1]  # once
+
+    def refuse(payload):
+        b.rpc.after = lambda: log.append("refused")
+        raise CallError("GenericError", "")
+
+    b.reply = refuse
+    await b.receive([2, "3", "ClearCache", {}])
+    b.reply = {}
+    await b.receive([2, "4", "ClearCache", {}])
+    assert log.count("refused") <= 1

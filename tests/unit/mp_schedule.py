@@ -1,0 +1,780 @@
+"""charging.schedule: what the profiles allow at an instant, after smart-charging.md.
+
+`shows` (oracle.py) holds the composite against the expectation, and at(), at every second, against
+the composite and against a second evaluator that was written from the text.
+"""
+
+import micropython
+import os
+import sys
+
+from oracle import (
+    DAY,
+    HARDWARE,
+    PURPOSES,
+    UNITS,
+    WEEK,
+    YEAR,
+    Chance,
+    P,
+    T,
+    boundaries,
+    chance,
+    check_at,
+    effective,
+    evaluator,
+    shows,
+    total,
+)
+
+from firmware.charging import profile
+from firmware.charging.schedule import NONE, composite
+from firmware.clock import parse_iso
+
+HEAP = "512K"
+
+TX, DEFAULT, MAX = PURPOSES
+FAR = 0x3FFFFFFF
+UNKNOWN = -631152000 + 500  # the clock of a board that was never set
+
+
+def limit(ev, t, connector=1, tx_start=None, running=True, unit="A"):
+    ev.at(connector, t, t if tx_start is None else tx_start, running, UNITS.index(unit))
+    return ev.limit
+
+
+# The worked examples of section 18
+
+
+def test_example_01_gap_in_a_stack():
+    shows(
+        [
+            P(DEFAULT, 0, (0, 130)),
+            P(DEFAULT, 3, (0, 200), (250, 70), (400, 320), start=T + 200, duration=300),
+        ],
+        900,
+        [[0, 130], [200, 200], [450, 70], [500, 130]],
+    )
+
+
+def test_example_02_validity_inside_a_schedule():
+    p = P(DEFAULT, 1, (0, 100), (600, 140), valid_from=T + 500, valid_to=T + 700)
+    shows([p], 900, [[0, 320], [500, 100], [600, 140], [700, 320]])
+
+
+def test_example_03_purpose_before_level():
+    shows(
+        [
+            P(DEFAULT, 7, (0, 80)),
+            P(TX, 0, (0, 240), duration=400),
+            P(MAX, 0, (0, 200), (300, 280)),
+        ],
+        900,
+        [[0, 200], [300, 240], [400, 80]],
+        tx=T,
+    )
+
+
+def test_example_04_daily_long_after_the_start():
+    start = parse_iso("2013-01-01T00:00:00Z")
+    daily = {"kind": "Recurring", "recurrency": "Daily", "start": start, "duration": DAY}
+    p = P(DEFAULT, 1, (0, 160), (28800, 90), (72000, 160), **daily)
+    shows([p], DAY, [[0, 90], [36000, 160], [79200, 90]])
+
+
+def test_example_05_relative_received_late():
+    p = P(TX, 0, (0, 320), (900, 100), kind="Relative", start=None, duration=1800)
+    shows([p], 2000, [[0, 320], [300, 100], [1200, 320]], tx=T - 600)
+    default = P(DEFAULT, 0, (0, 130))
+    shows([p, default], 2000, [[0, 320], [300, 100], [1200, 130]], tx=T - 600)
+
+
+def test_example_06_units():
+    both = [P(MAX, 0, (0, 73600, 2), unit="W"), P(DEFAULT, 0, (0, 200, 3))]
+    shows(both, 10, [[0, 160, 2]])
+    shows(both, 10, [[0, 73600, 2]], unit="W")
+
+
+def test_example_07_rounding():
+    shows([P(DEFAULT, 0, (0, 70000, 3), unit="W")], 10, [[0, 101, 3]])
+
+
+def test_example_08_under_six():
+    p = [P(DEFAULT, 0, (0, 30000), unit="W")]
+    shows(p, 10, [[0, 43]])
+    shows(p, 10, [[0, 30000]], unit="W")
+
+
+def test_example_09_replacement_by_a_later_one():
+    later = P(DEFAULT, 2, (0, 120), valid_from=T + 3600)
+    shows([later, P(DEFAULT, 0, (0, 250))], 4000, [[0, 250], [3600, 120]])
+
+
+def test_example_10_connector_0():
+    both = [P(DEFAULT, 0, (0, 160), connector=0), P(MAX, 0, (0, 400), (60, 250))]
+    shows(both, 120, [[0, 160]])
+    shows(both, 120, [[0, 320], [60, 250]], connectors=(1, 2))
+
+
+# Section 2: one profile
+
+
+def test_before_its_origin_an_absolute_schedule_imposes_nothing():
+    shows([P(DEFAULT, 0, (0, 100), start=T + 50)], 100, [[0, 320], [50, 100]])
+
+
+def test_duration_ends_at_its_last_second():
+    p = P(DEFAULT, 0, (0, 100), start=T - 10, duration=60)
+    shows([p], 100, [[0, 100], [50, 320]])
+    ev = evaluator([p])
+    for t, wanted in ((49, 100), (50, NONE), (51, NONE)):
+        assert limit(ev, T + t) == wanted
+
+
+def test_every_kind_of_boundary_before_at_and_after():
+    """(profile, instant, limit before, limit from then on)"""
+    night = {"kind": "Recurring", "recurrency": "Daily", "start": T - 3 * DAY - 7200}
+    week = {"kind": "Recurring", "recurrency": "Weekly", "start": T - 3 * WEEK - 7200}
+    relative = {"kind": "Relative", "start": None}
+    two = (0, 100), (600, 140)
+    for p, at, before, after in (
+        (P(DEFAULT, 0, *two), 0, NONE, 100),
+        (P(DEFAULT, 0, *two), 600, 100, 140),
+        (P(DEFAULT, 0, *two, duration=900), 900, 140, NONE),
+        (P(DEFAULT, 0, *two, valid_from=T + 50), 50, NONE, 100),
+        (P(DEFAULT, 0, *two, valid_from=T + 650), 650, NONE, 140),
+        (P(DEFAULT, 0, *two, valid_to=T + 50), 50, 100, NONE),
+        (P(DEFAULT, 0, *two, duration=60, valid_to=T + 60), 60, 100, NONE),
+        (P(DEFAULT, 0, *two, **night), -7200, 140, 100),
+        (P(DEFAULT, 0, *two, **night), -6600, 100, 140),
+        (P(DEFAULT, 0, *two, duration=700, **night), -6500, 140, NONE),
+        (P(DEFAULT, 0, *two, duration=700, **night), DAY - 7200, NONE, 100),
+        (P(DEFAULT, 0, *two, duration=700, **night), -3 * DAY - 7200, NONE, 100),
+        (P(DEFAULT, 0, *two, **week), -7200, 140, 100),
+        (P(DEFAULT, 0, *two, duration=700, **week), -6500, 140, NONE),
+        (P(DEFAULT, 0, *two, **relative), 900, 100, 140),
+        (P(DEFAULT, 0, *two, duration=601, **relative), 901, 140, NONE),
+        (P(TX, 0, *two, **relative), 900, 100, 140),
+        (P(MAX, 0, *two), 600, 100, 140),
+    ):
+        ev = evaluator([p])
+        for s, wanted in ((at - 1, before), (at, after), (at + 1, after)):
+            assert limit(ev, T + s, tx_start=T + 300) == wanted, (p, s)
+            check_at(ev, [p], 1, T + s, T + 300, True, "A")
+        limit(ev, T + at - 1, tx_start=T + 300)
+        assert ev.until == T + at, (p, ev.until - T)
+
+
+def test_valid_from_does_not_shift_the_schedule():
+    p = P(DEFAULT, 0, (0, 100), (600, 140), start=T - 550, valid_from=T + 20)
+    shows([p], 100, [[0, 320], [20, 100], [50, 140]])
+
+
+def test_periods_beyond_the_duration_never_start():
+    p = P(DEFAULT, 0, (0, 100), (60, 200), (61, 300), duration=60)
+    shows([p], 100, [[0, 100], [60, 320]])
+
+
+def test_last_period_runs_for_ever_without_duration():
+    p = P(DEFAULT, 0, (0, 100), (60, 200))
+    ev = evaluator([p])
+    assert limit(ev, FAR - 1) == 200 and ev.until == FAR
+
+
+def test_equal_neighbours_are_merged():
+    p = P(DEFAULT, 0, (0, 100), (10, 100), (20, 100, 1), (30, 100, 1), (40, 90, 1))
+    shows([p], 60, [[0, 100], [20, 100, 1], [40, 90, 1]])
+    ev = evaluator([p])
+    limit(ev, T)
+    assert ev.until == T + 20
+
+
+def test_ninety_six_periods():
+    daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 30 * DAY}
+    p = P(DEFAULT, 15, *[(900 * i, 60 + i % 7) for i in range(96)], **daily)
+    shows([p], DAY, [[900 * i, 60 + i % 7] for i in range(96)])
+
+
+def test_relative_counts_from_the_transaction_whenever_it_comes():
+    p = P(TX, 0, (0, 100), (500, 140), kind="Relative", start=None)
+    shows([p], 200, [[0, 100], [100, 140]], tx=T - 400)
+    default = P(DEFAULT, 0, (0, 100), (500, 140), kind="Relative", start=None)
+    shows([default], 200, [[0, 100], [100, 140]], tx=T - 400)
+
+
+def test_recurring_run_over_midnight():
+    """20:00 to 04:00, asked at 23:59, at 02:00 and at 04:00."""
+    start = parse_iso("2025-01-01T20:00:00Z")
+    night = {"kind": "Recurring", "recurrency": "Daily", "start": start, "duration": 8 * 3600}
+    p = [P(DEFAULT, 0, (0, 100), (14400, 120), **night)]
+    midnight = parse_iso("2025-06-12T00:00:00Z")
+    shows(p, 4 * 3600 + 120, [[0, 100], [60, 120], [14460, 320]], x=midnight - 60)
+    shows(p, 7260, [[0, 120], [7200, 320]], x=midnight + 7200)
+    shows(p, 7260, [[0, 320], [7200, 100]], x=midnight - 6 * 3600)
+
+
+def test_recurring_duration_longer_than_the_recurrence_changes_nothing():
+    daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 5 * DAY - 100}
+    p = P(DEFAULT, 0, (0, 100), (60, 200), (DAY, 300), duration=3 * DAY, **daily)
+    shows([p], DAY, [[0, 200], [DAY - 100, 100], [DAY - 40, 200]])
+
+
+def test_weekly_on_every_day_of_the_week():
+    start = parse_iso("2025-01-01T09:00:00Z")  # a Wednesday
+    weekly = {"kind": "Recurring", "recurrency": "Weekly", "start": start, "duration": 6 * DAY}
+    p = P(DEFAULT, 0, *[(DAY * i, 100 + i) for i in range(7)], **weekly)
+    ev = evaluator([p])
+    for week in (0, 1, 23, 1200):
+        for day in range(7):
+            for s in (0, 1, 43200, DAY - 1):
+                t = start + week * WEEK + day * DAY + s
+                assert limit(ev, t) == (NONE if day == 6 else 100 + day), (week, day, s)
+    idle = start + 23 * WEEK - DAY
+    shows([p], WEEK, [[0, 320]] + [[DAY * (i + 1), 100 + i] for i in range(6)], x=idle)
+
+
+def test_daily_with_a_gap_falls_back_between_the_runs():
+    daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 3600, "duration": 7200}
+    both = [P(DEFAULT, 2, (0, 100), **daily), P(DEFAULT, 1, (0, 130))]
+    shows(both, 2 * DAY, [[0, 100], [3600, 130], [82800, 100], [90000, 130], [169200, 100]])
+
+
+# Section 17: the choices that concern the evaluator
+
+
+def test_A01_a_level_that_is_over_or_not_begun_is_transparent():
+    """TC_072 / TC_K_40: 150 s over 400 s."""
+    both = [
+        P(DEFAULT, 1, (0, 60), (50, 70), duration=150, valid_to=T + 1500),
+        P(DEFAULT, 0, (0, 100), (80, 200), duration=400, valid_to=T + 1500),
+    ]
+    shows(both, 500, [[0, 60], [50, 70], [150, 200], [400, 320]])
+    both[0]["start"] = T + 20
+    shows(both, 500, [[0, 100], [20, 60], [70, 70], [170, 200], [400, 320]])
+
+
+def test_A02_an_inactive_tx_profile_does_not_hide_the_default():
+    default = P(DEFAULT, 0, (0, 130))
+    for more, wanted in (
+        ({"duration": 100}, [[0, 240], [100, 130]]),
+        ({"start": T + 100}, [[0, 130], [100, 240]]),
+        ({"valid_from": T + 100}, [[0, 130], [100, 240]]),
+        ({"valid_to": T + 100}, [[0, 240], [100, 130]]),
+    ):
+        shows([P(TX, 3, (0, 240), **more), default], 200, wanted, tx=T - 5)
+
+
+def test_A03_valid_to_is_outside_valid_from_inside():
+    p = P(DEFAULT, 0, (0, 100), valid_from=T + 10, valid_to=T + 20)
+    shows([p], 30, [[0, 320], [10, 100], [20, 320]])
+    shows([P(DEFAULT, 0, (0, 100), valid_from=T + 10, valid_to=T + 10)], 30, [[0, 320]])
+    shows([P(DEFAULT, 0, (0, 100), valid_from=T + 20, valid_to=T + 10)], 30, [[0, 320]])
+
+
+def test_A04_recurring_is_not_active_before_its_first_start():
+    for recurrency in ("Daily", "Weekly"):
+        p = P(DEFAULT, 0, (0, 100), kind="Recurring", recurrency=recurrency, start=T + 60)
+        shows([p], 100, [[0, 320], [60, 100]])
+
+
+def test_A05_recurrence_is_exact_in_utc_over_the_change_of_clocks():
+    start = parse_iso("2025-03-01T18:00:00+01:00")
+    p = P(DEFAULT, 0, (0, 100), kind="Recurring", recurrency="Daily", start=start, duration=60)
+    ev = evaluator([p])
+    for day in ("2025-03-29", "2025-03-30", "2025-03-31", "2025-10-26", "2026-03-29"):
+        assert limit(ev, parse_iso(day + "T17:00:00Z")) == 100
+        assert limit(ev, parse_iso(day + "T16:00:00Z")) == NONE
+
+
+def test_A06_absolute_without_start_counts_from_the_transaction():
+    for purpose in (TX, DEFAULT):
+        p = P(purpose, 0, (0, 100), (60, 140), start=None, duration=90)
+        shows([p], 100, [[0, 100], [40, 140], [70, 320]], tx=T - 20)
+
+
+def test_A07_relative_ceiling_counts_from_its_receipt():
+    p = P(MAX, 0, (0, 100), (60, 140), kind="Relative", start=T - 20)
+    shows([p], 100, [[0, 100], [40, 140]], tx=T - 5000)
+    shows([p], 100, [[0, 100], [40, 140]])
+
+
+def test_A10_duration_0_is_empty_not_endless():
+    default = P(DEFAULT, 0, (0, 130))
+    for more in (
+        {},
+        {"kind": "Relative", "start": None},
+        {"kind": "Recurring", "recurrency": "Daily"},
+    ):
+        shows([P(DEFAULT, 1, (0, 0), duration=0, **more), default], 100, [[0, 130]])
+
+
+def test_A10_composite_of_no_length_is_one_period():
+    shows([P(DEFAULT, 0, (0, 130), (1, 90))], 0, [[0, 130]])
+    shows([], 0, [[0, 320]])
+
+
+def test_A11_own_profile_takes_the_place_of_the_common_one():
+    both = [P(DEFAULT, 1, (0, 100)), P(DEFAULT, 1, (0, 200), connector=0)]
+    shows(both, 50, [[0, 100]])
+    both[0]["connector"] = 2
+    shows(both, 50, [[0, 200]])
+
+
+def test_A11_replaced_even_while_the_own_one_is_not_active():
+    both = [P(DEFAULT, 1, (0, 100), start=T + 20), P(DEFAULT, 1, (0, 200), connector=0)]
+    shows(both, 50, [[0, 320], [20, 100]])
+    shows(both + [P(DEFAULT, 0, (0, 90), connector=0)], 50, [[0, 90], [20, 100]])
+
+
+def test_A11_a_higher_level_of_connector_0_beats_a_lower_own_one():
+    both = [P(DEFAULT, 1, (0, 100)), P(DEFAULT, 2, (0, 200), connector=0, duration=30)]
+    shows(both, 50, [[0, 200], [30, 100]])
+
+
+def test_A14_what_is_expired_never_acts():
+    for more in ({"valid_to": T - 5}, {"duration": 5, "start": T - 60}, {"valid_to": 0}):
+        shows([P(DEFAULT, 0, (0, 100), **more)], 50, [[0, 320]])
+
+
+def test_A18_watts_and_amps_in_one_combination():
+    """16 A on one phase under a cap of 6900 W is 3680 W."""
+    both = [P(DEFAULT, 0, (0, 160, 1)), P(MAX, 0, (0, 69000), unit="W")]
+    shows(both, 10, [[0, 36800, 1]], unit="W")
+    shows(both, 10, [[0, 100, 1]])
+    # watts become amps with the phases of their own period
+    shows([P(DEFAULT, 0, (0, 36800, 1), unit="W")], 10, [[0, 160, 1]])
+    shows([P(DEFAULT, 0, (0, 110400), unit="W")], 10, [[0, 160]])
+    shows([P(DEFAULT, 0, (0, 36800, 1), (5, 36800, 2), unit="W")], 10, [[0, 160, 1], [5, 80, 2]])
+
+
+def test_A20_min_charging_rate_is_no_floor():
+    w = profile.pack(
+        1, 1, 0, profile.TX_DEFAULT, profile.ABSOLUTE, ((0, 0, 0),), min_rate=80, start=0
+    )
+
+    class Store:
+        records = [w]
+
+        def whole(self, w):
+            return w
+
+    ev = evaluator([])
+    ev._store = Store()
+    assert limit(ev, T) == 0
+
+
+def test_A21_conversion_rounds_down_to_a_tenth():
+    for watts in (69, 690, 13799, 13800, 13801, 41399, 41400, 69999, 70000, 110399, 110400):
+        shows([P(DEFAULT, 0, (0, watts), unit="W")], 1, [[0, watts // 690]])
+        for phases in (1, 2, 3):
+            p = P(DEFAULT, 0, (0, watts, phases), unit="W")
+            shows([p], 1, [[0, min(watts // (230 * phases), HARDWARE), phases]])
+    for amps in (0, 1, 59, 60, 161):
+        shows([P(DEFAULT, 0, (0, amps))], 1, [[0, amps * 690]], unit="W")
+        shows([P(DEFAULT, 0, (0, amps, 1))], 1, [[0, amps * 230, 1]], unit="W")
+
+
+def test_A23_what_no_profile_covers_is_the_hardware_to_the_end():
+    shows([P(DEFAULT, 0, (0, 100), duration=10)], 1000, [[0, 100], [10, 320]])
+    shows([], 1000, [[0, 320]])
+    shows([], 1000, [[0, 220800]], unit="W")
+
+
+def test_A24_above_the_hardware_is_the_hardware():
+    shows([P(DEFAULT, 0, (0, 400), (5, 100))], 10, [[0, 320], [5, 100]])
+    shows([P(DEFAULT, 0, (0, 9999990), (5, 110400), unit="W")], 10, [[0, 320], [5, 160]])
+    shows([P(DEFAULT, 0, (0, 400, 1))], 10, [[0, 73600, 1]], unit="W")
+
+
+def test_A25_without_transaction_as_if_one_started_now():
+    three = [
+        P(TX, 0, (0, 60)),
+        P(DEFAULT, 0, (0, 100), (60, 140), kind="Relative", start=None),
+        P(MAX, 0, (0, 120)),
+    ]
+    shows(three, 100, [[0, 100], [60, 120]])
+
+
+def test_A26_under_six_amps_is_reported():
+    shows([P(DEFAULT, 0, (0, 45), (5, 0), (8, 1))], 10, [[0, 45], [5, 0], [8, 1]])
+
+
+def test_A27_connector_0_is_the_sum_under_the_ceiling():
+    three = [
+        P(DEFAULT, 0, (0, 160), connector=1),
+        P(DEFAULT, 0, (0, 100), (30, 60), connector=2),
+        P(MAX, 0, (0, 500), (60, 200)),
+    ]
+    shows(three, 90, [[0, 260], [30, 220], [60, 200]], connectors=(1, 2))
+    shows(
+        three, 90, [[0, 260 * 690], [30, 220 * 690], [60, 200 * 690]], connectors=(1, 2), unit="W"
+    )
+    shows([], 90, [[0, 640]], connectors=(1, 2))
+    # a transaction on the first, none on the second
+    tx = P(TX, 0, (0, 60), duration=40)
+    shows([tx] + three, 90, [[0, 160], [30, 120], [40, 220], [60, 200]], tx=T, connectors=(1, 2))
+
+
+def test_A27_with_one_connector_the_sum_is_that_connector():
+    shows([P(MAX, 0, (0, 100)), P(DEFAULT, 0, (0, 160))], 10, [[0, 100]], connectors=(1,))
+
+
+def test_ceiling_never_raises_and_stands_alone_on_connector_0():
+    both = [P(MAX, 1, (0, 200)), P(MAX, 0, (0, 60)), P(DEFAULT, 0, (0, 100))]
+    shows(both, 10, [[0, 100]])
+    ev = evaluator(both)
+    assert limit(ev, T, connector=0) == 200  # levels do not combine by minimum
+    assert ev.winner is ev._store.records[0]
+
+
+def test_why_names_the_deciding_profile_the_default_where_equal():
+    both = [P(MAX, 1, (0, 100), (10, 90)), P(DEFAULT, 0, (0, 100))]
+    ev = evaluator(both)
+    limit(ev, T)
+    assert profile.purpose(ev.winner) == profile.TX_DEFAULT and ev.until == T + 10
+    limit(ev, T + 10)
+    assert profile.purpose(ev.winner) == profile.CEILING and ev.until == FAR
+    limit(evaluator([]), T)
+
+
+def test_zero_is_a_limit():
+    shows([P(DEFAULT, 0, (0, 0)), P(MAX, 0, (0, 100))], 10, [[0, 0]])
+    shows([P(DEFAULT, 0, (0, 100)), P(MAX, 0, (0, 0), unit="W")], 10, [[0, 0]])
+
+
+# A17: the clock is not known
+
+
+def unknown(profiles, connector=1, running=True, t=UNKNOWN, tx_start=UNKNOWN - 100):
+    ev = evaluator(profiles)
+    ev.known = False
+    return limit(ev, t, connector, tx_start, running)
+
+
+def test_A17_ceiling_stays_at_its_lowest():
+    two = [P(MAX, 2, (0, 200), (60, 90), (120, 300)), P(MAX, 1, (0, 60))]
+    assert unknown(two) == 90
+    assert unknown(two, 0, False) == 90
+    for more in ({"valid_from": T}, {"valid_to": T}, {"duration": 1}, {"kind": "Relative"}):
+        assert unknown([P(MAX, 2, (0, 200), (60, 90), **more)]) == 90
+
+
+def test_A17_lowest_of_watts_is_by_current():
+    p = P(MAX, 2, (0, 69000, 3), (60, 46000, 1), (70, 92000, 3), unit="W")
+    assert unknown([p]) == 100
+    p = P(MAX, 2, (0, 92000, 3), (60, 46000, 1), (70, 69000), unit="W")
+    assert unknown([p]) == 100
+    ev = evaluator([P(MAX, 2, (0, 46000, 1), (60, 46000, 2), (70, 92000, 3), unit="W")])
+    ev.known = False
+    assert limit(ev, UNKNOWN) == 100 and ev.phases == 2
+    assert unknown([P(MAX, 2, (0, 100, 3), (60, 60, 1))]) == 60
+
+
+def test_A17_relative_works():
+    two = (0, 100), (60, 140), (200, 160)
+    for purpose in (TX, DEFAULT):
+        assert unknown([P(purpose, 0, *two, kind="Relative", start=None)]) == 140
+        assert unknown([P(purpose, 0, *two, kind="Relative", start=None, duration=90)]) == NONE
+
+
+def test_A17_absolute_without_start_works_too():
+    """A6: it is as Relative; nothing in it needs the time."""
+    two = (0, 100), (60, 140), (200, 160)
+    for purpose in (TX, DEFAULT):
+        assert unknown([P(purpose, 0, *two, start=None)]) == 140
+
+
+def test_A17_default_that_needs_the_time_is_ignored():
+    for more in (
+        {},
+        {"kind": "Recurring", "recurrency": "Daily"},
+        {"kind": "Relative", "start": None, "valid_from": T},
+        {"kind": "Relative", "start": None, "valid_to": T},
+    ):
+        two = [
+            P(DEFAULT, 3, (0, 60), **more),
+            P(DEFAULT, 1, (0, 100), kind="Relative", start=None),
+        ]
+        assert unknown(two) == 100
+        assert unknown(two[:1]) == NONE
+
+
+def test_A17_tx_profile_that_cannot_be_placed_is_at_its_lowest():
+    p = P(TX, 3, (0, 200), (60, 70), (90, 100))
+    assert unknown([p]) == 70
+    assert unknown([p], running=False) == NONE
+    # not even a default that can be placed may raise it
+    assert unknown([p, P(DEFAULT, 5, (0, 160), kind="Relative", start=None)]) == 70
+    # of another connector
+    p["connector"] = 2
+    assert unknown([p]) == NONE
+
+
+def test_A17_a_relative_tx_profile_that_is_over_is_over():
+    over = P(TX, 3, (0, 60), kind="Relative", start=None, duration=50)
+    assert unknown([over]) == NONE
+    assert unknown([over, P(DEFAULT, 0, (0, 100), kind="Relative", start=None)]) == 100
+
+
+def test_A17_resumed_transaction_without_clock():
+    """It began in 2025, it is 2000 now: nobody knows how far its schedules are."""
+    two = (0, 100), (60, 80), (200, 160)
+    for purpose in (TX, DEFAULT):
+        assert unknown([P(purpose, 0, *two, kind="Relative", start=None)], tx_start=T) == 80
+
+
+def test_a_transaction_later_than_the_clock_does_not_lose_its_limit():
+    p = P(DEFAULT, 0, (0, 100), (60, 80), (200, 160), kind="Relative", start=None)
+    ev = evaluator([p])
+    assert limit(ev, T, tx_start=T + 30) == 80 and ev.until == T + 30
+    assert limit(ev, T + 30, tx_start=T + 30) == 100
+    p["valid_from"], p["valid_to"] = T + 10, T + 20
+    ev = evaluator([p])
+    assert limit(ev, T, tx_start=T + 30) == NONE and ev.until == T + 10
+    assert limit(ev, T + 10, tx_start=T + 30) == 80 and ev.until == T + 20
+    assert limit(ev, T + 20, tx_start=T + 30) == NONE
+
+
+def test_A17_everything_as_usual_once_the_clock_is_known():
+    both = [P(MAX, 2, (0, 200), (60, 90)), P(DEFAULT, 2, (0, 120))]
+    ev = evaluator(both)
+    ev.known = False
+    assert limit(ev, UNKNOWN) == 90
+    ev.known = True
+    assert limit(ev, T) == 120
+
+
+# Years
+
+
+def test_anchors_of_1999_and_2013():
+    for year in ("1999", "2013", "2000", "2019", "1970"):
+        start = parse_iso(year + "-03-01T10:00:30Z")
+        for recurrency in ("Daily", "Weekly"):
+            recurring = {"kind": "Recurring", "recurrency": recurrency, "start": start}
+            p = P(DEFAULT, 0, (0, 100), (60, 140), (90, 90), duration=100, **recurring)
+            step = DAY if recurrency == "Daily" else WEEK
+            for about in (T, T + 7 * YEAR, T + 28 * YEAR):
+                x = about + (start - about) % step - 5
+                shows([p], 120, [[0, 320], [5, 100], [65, 140], [95, 90], [105, 320]], x=x)
+        shows([P(DEFAULT, 0, (0, 100), (60, 140), start=start)], 100, [[0, 140]])
+        shows([P(DEFAULT, 0, (0, 100), start=start, duration=WEEK)], 100, [[0, 320]])
+
+
+def test_valid_to_of_2099_and_9999():
+    for text in ("2038-01-19T03:14:08Z", "2099-12-31T23:59:59Z", "9999-12-31T23:59:59Z"):
+        end = parse_iso(text)
+        p = P(DEFAULT, 0, (0, 100), valid_from=parse_iso("1999-01-01T00:00:00Z"), valid_to=end)
+        shows([p], 100, [[0, 100]])
+        shows([p], 100, [[0, 100 if end > T + 28 * YEAR else 320]], x=T + 28 * YEAR)
+        shows([P(DEFAULT, 0, (0, 100), valid_from=end)], 100, [[0, 320]])
+        shows([P(DEFAULT, 0, (0, 100), start=end)], 100, [[0, 320]])
+    end = parse_iso("2038-01-19T03:14:08Z")
+    shows([P(DEFAULT, 0, (0, 100), valid_to=end)], 100, [[0, 100], [50, 320]], x=end - 50)
+
+
+def test_durations_of_many_years():
+    start = parse_iso("2012-01-01T00:00:00Z")
+    for years in (14, 20, 30, 33):
+        end = start + years * YEAR
+        p = P(DEFAULT, 0, (0, 100), start=start, duration=years * YEAR)
+        shows([p], 100, [[0, 100], [50, 320]], x=end - 50)
+        ev = evaluator([p])
+        assert limit(ev, T) == 100 and ev.until == end
+    p["duration"] = 2**40
+    assert limit(evaluator([p]), FAR - 1) == 100
+
+
+def test_every_kind_works_until_2053():
+    for year in (2029, 2034, 2038, 2039, 2045, 2053):
+        x = parse_iso("%d-06-11T10:00:00Z" % year)
+        daily = {"kind": "Recurring", "recurrency": "Daily", "start": T}
+        four = [
+            P(DEFAULT, 2, (0, 100), (10, 90), start=x + 5, duration=20),
+            P(DEFAULT, 1, (0, 130), (45, 60), duration=50, **daily),
+            P(DEFAULT, 0, (0, 140), (60, 150), kind="Relative", start=None),
+            P(MAX, 0, (0, 145)),
+        ]
+        wanted = [[0, 130], [5, 100], [15, 90], [25, 130], [45, 60], [50, 140], [60, 145]]
+        shows(four, 100, wanted, tx=x, x=x)
+
+
+# The work of one composite
+
+
+def test_work_of_a_composite_is_bounded_and_its_length_is_honest():
+    """32 profiles whose steps come every second, for ten years."""
+    recurring = {"kind": "Recurring", "recurrency": "Daily", "start": T - DAY}
+    many = []
+    for level in range(16):
+        steps = [(level + 2 * i, 60 + i % 2) for i in range(96)]
+        steps[0] = (0, 60)
+        many.append(P(DEFAULT, level, *steps, connector=0, duration=300, **recurring))
+        many.append(P(MAX, level, *steps, duration=300, **recurring))
+    ev = evaluator(many)
+    calls = []
+
+    class Counted:
+        voltage_V = 230
+
+        def at(self, *args):
+            calls.append(args[1])
+            ev.at(*args)
+            self.limit, self.phases, self.until = ev.limit, ev.phases, ev.until
+
+    for connectors in ((1,), (1, 2)):
+        for room in (96, 5000):
+            calls.clear()
+            out = composite(
+                Counted(), connectors, T, 10 * YEAR, [T] * 3, [False] * 3, [0, 320, 320], 0, room
+            )
+            length = out.pop()
+            assert len(calls) <= 1001 * (len(connectors) + (len(connectors) > 1)), len(calls)
+            assert 0 < length < 10 * YEAR
+            assert len(out) <= 3 * room
+            i = 0
+            for s in range(0, min(length, 3 * DAY), 1 if length < 5000 else 97):
+                while i + 3 < len(out) and out[i + 3] <= s:
+                    i += 3
+                most = [0, 320, 320]
+                told = total(many, connectors, T + s, [T] * 3, [False] * 3, most, "A")
+                assert out[i + 1] == told[0], (s, told, out[i : i + 3])
+            assert max(calls) <= T + length
+
+
+def test_composite_is_cut_where_the_room_ends():
+    p = P(DEFAULT, 0, *[(10 * i, 60 + i) for i in range(20)])
+    ev = evaluator([p])
+    out = composite(ev, (1,), T, 1000, [T, T], [False, False], [0, 320], 0, 5)
+    assert len(out) == 16 and out[-1] == 50 and out[-4:-1] == [40, 64, 0]
+    out = composite(ev, (1,), T, 50, [T, T], [False, False], [0, 320], 0, 5)
+    assert len(out) == 16 and out[-1] == 50
+
+
+# Against the other evaluator
+
+
+def compare(number, sets, x):
+    """`sets` random sets of profiles: at all that may matter, +-1 s, and at random instants."""
+    seed = int(os.getenv("PILOTWIRE_SEED")) + number
+    print("seed %d of this test" % seed)
+    rng = Chance(seed)
+    count = 0
+    for _ in range(sets):
+        tx_start = x - rng.choice((0, 1, 600, 86400, 700000))
+        n = rng.randint(1, 12)
+        profiles = chance(rng, x, (tx_start,), n)
+        ev = evaluator(profiles)
+        last = x + 2 * DAY
+        marks = [m for m in boundaries(profiles, x - DAY, last, (tx_start,)) if m >= tx_start]
+        while len(marks) > 24:
+            marks.pop(rng.randint(0, len(marks) - 1))
+        instants = [m + d for m in marks for d in (-1, 0, 1)]
+        instants += [x + rng.randint(0, 8 * DAY) for _ in range(12)]
+        for t in instants:
+            connector = rng.randint(0, 2)
+            running = bool(connector and rng.getrandbits(1))
+            unit = rng.choice("AAW")
+            start = min(tx_start, t) if running else t
+            check_at(ev, profiles, connector, t, start, running, unit)
+            count += 1
+            # nothing differs before `until`
+            if rng.getrandbits(2) == 0:
+                now = effective(profiles, connector, t, start, running, unit)
+                until = min(ev.until, t + 2 * DAY)
+                between = boundaries(profiles, t + 1, until - 1, (start,))[:20]
+                for m in between + [until - 1]:
+                    later = effective(profiles, connector, m, start, running, unit)
+                    assert m < t or later == now, (m - t, until - t, now, later, profiles)
+                    count += 1
+        # what GetCompositeSchedule says of the time from x on
+        unit = rng.choice("AW")
+        connectors = rng.choice(((1,), (2,), (1, 2)))
+        running = [False, bool(rng.getrandbits(1)), bool(rng.getrandbits(1))]
+        starts = [x, tx_start if running[1] else x, tx_start if running[2] else x]
+        most = [0, 320, 160]
+        out = composite(ev, connectors, x, 90000, starts, running, most, UNITS.index(unit), 96)
+        length = out.pop()
+        assert length == 90000 or len(out) == 3 * 96
+        marks = boundaries(profiles, x + 1, x + length - 1, starts)
+        while len(marks) > 20:
+            marks.pop(rng.randint(0, len(marks) - 1))
+        for t in [x] + marks + [x + length - 1]:
+            i = len(out) - 3
+            while out[i] > t - x:
+                i -= 3
+            told = total(profiles, connectors, t, starts, running, most, unit)
+            assert out[i + 1] == told[0] and out[i + 2] == (told[1] or 0), (t - x, out, profiles)
+            count += 1
+        for i in range(3, len(out), 3):
+            assert out[i] > out[i - 3] and out[i + 1 : i + 3] != out[i - 2 : i], out
+    print(count, "comparisons")
+    assert count > 1000
+
+
+def test_oracle_today():
+    compare(1, 500, T)
+
+
+def test_oracle_2026_to_2033():
+    compare(2, 500, T + 12345678 + 2 * YEAR)
+
+
+def test_oracle_2038():
+    compare(3, 500, parse_iso("2038-01-19T00:00:00Z"))
+
+
+def test_oracle_2053():
+    compare(4, 500, parse_iso("2053-01-01T00:00:00Z"))
+
+
+def test_oracle_crowded():
+    """Everything within a few minutes."""
+    compare(5, 500, T + 1)
+
+
+# No allocation
+
+
+def test_asking_allocates_nothing():
+    ev = {}
+    daily = {"kind": "Recurring", "recurrency": "Daily"}
+    weekly = {"kind": "Recurring", "recurrency": "Weekly"}
+    start = parse_iso("1999-01-01T00:00:00Z")
+    many = [
+        P(TX, 3, (0, 320), (900, 100), kind="Relative", start=None, duration=1800),
+        P(TX, 2, (0, 100), start=T, duration=10),
+        P(DEFAULT, 9, (0, 90), start=T + 40 * YEAR),
+        P(DEFAULT, 8, (0, 90), valid_to=T + 8000 * YEAR, start=start, duration=60),
+        P(
+            DEFAULT,
+            5,
+            *[(900 * i, 60 + i) for i in range(96)],
+            start=start,
+            duration=80000,
+            **daily,
+        ),
+        P(DEFAULT, 4, (0, 160, 1), (500000, 90), start=T - WEEK, duration=600000, **weekly),
+        P(DEFAULT, 3, (0, 70000), unit="W", start=start, connector=0),
+        P(MAX, 0, (0, 110400, 2), (DAY, 90000), unit="W", kind="Relative", start=T),
+    ]
+    ev = evaluator(many)
+    for year in range(2026, 2034):
+        for day in ("-01-01T00:00:00Z", "-06-30T23:30:00Z", "-12-31T23:59:59Z"):
+            t = parse_iso(str(year) + day)
+            for known in (True, False):
+                ev.known = known
+                for connector in (0, 1, 2):
+                    for running in (True, False):
+                        tx_start = t - 1000
+                        error = None
+                        micropython.heap_lock()
+                        try:
+                            ev.at(connector, t, tx_start, running)
+                            ev.at(connector, t, tx_start, running, 1)
+                        except MemoryError as e:
+                            error = e
+                        micropython.heap_unlock()
+                        if error:
+                            sys.print_exception(error)
+                            raise AssertionError((year, day, known, connector, running))

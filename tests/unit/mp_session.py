@@ -1,0 +1,764 @@
+"""session/: statuses, tags, transactions, profiles and the shared ceiling, without OCPP."""
+
+import random
+
+import flash
+from rig import TICK_ms, a_wall, drive, seeded
+from world import T0, UNSET, World, files, record, tx_file
+
+from firmware.charging import profile
+from firmware.evse import faults, pilot
+from firmware.evse.controller import Controller
+from firmware.session import metering
+
+HEAP = "600K"
+
+A, B, C, D = pilot.A, pilot.B, pilot.C, pilot.D
+
+
+# Status
+
+
+def test_plugged_first_then_a_tag():
+    w = World().ready()
+    w.c.controller.state = B
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    w.poll(200)
+    assert w.c.tx and w.c.tx.id_tag == "TAG" and w.c.tx.start_Wh == 1000
+    assert w.c.tx.start_s == w.c.tx.origin_s == w.clock.now() and w.c.tag is None
+    w.c.controller.state = C
+    w.poll(200)
+    assert w.statuses() == ["Preparing", "Charging"]
+    assert w.queue() == ["start 1"] and files() == ["1"]
+
+
+def test_a_tag_first_then_plugged():
+    w = World().ready()
+    w.station.accept("TAG", w.c)
+    assert w.poll(10000) == "Preparing" and not w.c.tx
+    w.c.controller.state = B
+    w.poll(200)
+    assert w.c.tx
+    w.c.controller.state = C
+    w.poll(200)
+    assert w.statuses() == ["Preparing", "Charging"]
+
+
+def test_connection_time_out():
+    for for_s in (1, 60, 86400):
+        w = World()
+        w.settings["ConnectionTimeOut"] = for_s
+        w.ready()
+        w.station.accept("TAG", w.c)
+        w.poll(100)
+        w.time.pass_ms(for_s * 1000 - 300)
+        assert w.poll(100) == "Preparing" and w.c.tag == "TAG", for_s
+        assert w.poll(200) == "Available" and w.c.tag is None, for_s
+        w.c.controller.state = C
+        assert w.poll(1000) == "Preparing" and not w.c.tx, for_s
+
+
+def test_a_time_out_of_zero_is_not_for_a_car_that_is_there():
+    w = World()
+    w.settings["ConnectionTimeOut"] = 0
+    w.ready()
+    w.c.controller.state = C
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    w.poll(100)
+    assert w.c.tx
+
+
+def test_plugged_without_a_tag():
+    w = World().ready()
+    for state in (B, C, B, A):
+        w.c.controller.state = state
+        w.poll(2000)
+        assert not w.c.tx and not w.c.allow_mA
+    assert w.statuses() == ["Preparing", "Available"]
+
+
+def test_suspended_by_the_car():
+    w = World().ready()
+    w.charge()
+    w.statuses()
+    w.c.controller.state = B  # it stops by itself
+    w.poll(200)
+    w.c.controller.state = C
+    w.poll(200)
+    w.c.controller.state = B
+    w.poll(20000)
+    assert w.statuses() == ["SuspendedEV", "Charging", "SuspendedEV"] and w.c.tx
+
+
+def test_a_car_that_does_not_begin_is_suspended_after_10_s():
+    w = World().ready()
+    w.c.controller.state = B
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    assert w.poll(9900) == "Preparing" and w.c.tx
+    assert w.poll(500) == "SuspendedEV"
+
+
+def test_suspended_by_the_station():
+    for limit_A in (0, 4.5, 5.9):
+        w = World().ready()
+        w.charge()
+        w.statuses()
+        assert w.station.install(record(limit_A)) is None
+        assert w.poll(300) == "SuspendedEVSE" and w.c.tx, limit_A
+        w.c.controller.state = B
+        assert w.poll(60000) == "SuspendedEVSE", limit_A
+        w.station.install(record(6))
+        w.poll(200)
+        w.c.controller.state = C
+        assert w.poll(300) == "Charging", limit_A
+        assert w.statuses() == ["SuspendedEVSE", "Charging"], limit_A
+
+
+def test_suspended_before_it_began():
+    w = World().ready()
+    w.station.install(record(0, profile.TX_DEFAULT))
+    w.c.controller.state = C
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    assert w.poll(300) == "SuspendedEVSE" and w.c.tx
+    w.station.clear(7)
+    assert w.poll(300) == "Charging"
+
+
+def test_finishing():
+    w = World().ready()
+    w.charge()
+    w.statuses()
+    w.c.stop("Local")
+    w.poll(3000)
+    assert not w.c.tx and w.statuses() == ["Finishing"]
+    assert w.poll(60000) == "Finishing"
+    w.c.controller.state = A
+    w.poll(200)
+    assert w.statuses() == ["Available"]
+
+
+def test_a_second_transaction_while_the_car_stays():
+    w = World().ready()
+    w.charge()
+    w.c.stop("Local")
+    w.poll(3000)
+    w.statuses()
+    w.c.controller.state = B
+    w.station.accept("TAG2", w.c)
+    w.poll(2000)
+    assert w.c.tx.id_tag == "TAG2" and w.c.tx.number == 2
+    assert w.statuses() == ["Preparing"]  # not Finishing: it has begun
+    w.c.controller.state = C
+    w.poll(200)
+    assert w.statuses() == ["Charging"]
+
+
+def test_faulted_and_back():
+    for fault in (faults.PILOT_SHORT, faults.DIODE, faults.VENTILATION):
+        w = World().ready()
+        w.c.controller.fault = fault
+        w.poll(100)
+        assert w.station.news == [(1, "Faulted") + faults.OCPP[fault] + (w.clock.now(),)]
+        w.c.controller.fault = faults.NONE
+        assert w.poll(100) == "Available"
+    w = World().ready()
+    tx = w.charge()
+    w.statuses()
+    w.c.controller.state, w.c.controller.fault = D, faults.VENTILATION
+    assert w.poll(5000) == "Faulted" and w.c.tx is tx
+    w.c.controller.state, w.c.controller.fault = B, faults.NONE
+    w.poll(200)
+    w.c.controller.state = C
+    w.poll(200)
+    assert w.statuses() == ["Faulted", "Preparing", "Charging"]
+
+
+def test_no_transaction_begins_in_a_fault_or_without_a_meter():
+    w = World().ready()
+    w.c.controller.state, w.c.controller.fault = C, faults.DIODE
+    w.station.accept("TAG", w.c)
+    w.poll(1000)
+    assert not w.c.tx and w.c.tag and not w.c.allow_mA
+    w.c.controller.fault = faults.NONE
+    w.meters[0].lost = True
+    w.poll(1000)
+    assert not w.c.tx and w.c.tag and not w.c.allow_mA
+    w.meters[0].lost = False
+    w.poll(100)
+    assert w.c.tx
+
+
+def test_nothing_is_decided_in_the_first_second():
+    w = World()
+    w.c.controller.state = C
+    w.station.accept("TAG", w.c)
+    w.poll(900)
+    assert not w.station.news and not w.c.tx and w.c.status == "Available"
+    w.poll(200)
+    assert w.c.tx
+
+
+# Stopping
+
+
+def test_a_stop_waits_for_the_contactor_and_then_for_a_reading():
+    w = World().ready()
+    tx = w.charge()
+    w.read_meters = False
+    e, m = w.electrics[0], w.meters[0]
+    w.c.stop("Remote", "CARD")
+    m.energy_Wh = 1500
+    w.poll(100)
+    assert w.c.allow_mA == 0 and w.c.stopping() and w.c.tx is tx
+    e.closed = True
+    w.station.poll()
+    m.readings += 1  # of while it was still closed: not enough
+    w.station.poll()
+    assert w.c.tx is tx
+    e.closed = False
+    w.station.poll()
+    assert w.c.tx is tx
+    m.energy_Wh = 1502
+    m.readings += 1
+    w.station.poll()
+    assert w.c.tx is None and w.queue() == ["stop 1"]
+    got = tx.stop_Wh, tx.reason, tx.stop_tag, tx.stop_s
+    assert got == (1502, "Remote", "CARD", w.clock.now()), got
+
+
+def test_a_stop_with_a_lost_meter_does_not_wait_for_ever():
+    w = World().ready()
+    tx = w.charge()
+    w.meters[0].energy_Wh = 1234
+    w.meters[0].lost = True
+    w.c.stop("Local")
+    w.poll(500)
+    assert w.c.tx is None and tx.stop_Wh == 1234
+
+
+def test_the_first_reason_counts():
+    w = World().ready()
+    tx = w.charge()
+    w.c.stop("Remote")
+    w.c.stop("Local", "TAG")
+    w.c.controller.state = A
+    w.poll(3000)
+    assert (tx.reason, tx.stop_tag) == ("Remote", None)
+
+
+def test_unplugged():
+    w = World().ready()
+    tx = w.charge()
+    w.statuses()
+    w.c.controller.state = A
+    w.poll(3000)
+    assert w.c.tx is None and tx.reason == "EVDisconnected" and tx.stop_tag is None
+    assert w.statuses() == ["Available"] and w.queue() == ["stop 1"]
+    w.c.controller.state = C
+    assert w.poll(3000) == "Preparing" and not w.c.tx and not w.c.allow_mA
+
+
+def test_tags_at_the_reader():
+    w = World(2).ready()
+    w.station.tag("Tag1", 2)
+    assert w.station.next_ask() == ("Tag1", w.cs[1], None) and w.woken
+    assert w.station.next_ask() is None
+    w.charge("Tag1")
+    w.station.tag("other", 1)
+    w.poll(1000)
+    assert w.c.tx and not w.station.asks
+    w.station.tag("TAG1", 1)  # compared without case
+    w.poll(3000)
+    assert w.c.tx is None and w.queue() == ["stop 1"]
+    assert w.journal.head()[1].reason == "Local" and w.journal.head()[1].stop_tag == "TAG1"
+    for i in range(20):
+        w.station.ask("x%d" % i, w.c)
+    assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
+
+
+def test_news_are_bounded():
+    w = World().ready()
+    for i in range(100):
+        w.c.controller.state = B if i % 2 else A
+        w.poll(100)
+        assert len(w.station.news) <= 32
+    assert w.station.news[-1][1] == "Preparing"
+
+
+def test_choosing_a_connector():
+    w = World(3).ready()
+    assert w.station.choose() is w.cs[0]
+    w.electrics[1].state = B  # a car is there
+    assert w.station.choose() is w.cs[1]
+    w.charge(c=w.cs[1])
+    assert w.station.choose() is w.cs[0]
+    w.electrics[0].state, w.electrics[0].fault = C, faults.DIODE
+    w.poll(100)
+    assert w.station.choose() is w.cs[2]
+    w.station.accept("T", w.cs[2])
+    assert w.station.choose() is None
+
+
+# Power cuts
+
+
+def test_a_power_cut_with_the_car_still_there():
+    w = World().ready()
+    tx = w.charge()
+    start = tx.start_s
+    w.poll(60000)
+    w.meters[0].readings = 0
+    w.boot()
+    assert w.c.tx.id == tx.id and w.c.tx is not tx
+    w.poll(1500)
+    assert w.c.tx.origin_s == start and w.c.status == "Charging"
+    assert "Available" not in w.statuses() and not w.queue()
+    w.c.stop("Local")
+    w.poll(3000)
+    assert w.queue() == ["stop 1"] and w.journal.head()[1].id == tx.id
+
+
+def test_a_resumed_transaction_whose_car_does_not_want_is_not_available():
+    w = World().ready()
+    w.charge()
+    w.boot()
+    w.c.controller.state = B
+    w.poll(2000)
+    assert w.c.tx and w.c.status == "Preparing"
+    assert w.poll(10000) == "SuspendedEV"
+
+
+def test_a_power_cut_and_the_car_has_gone():
+    w = World().ready()
+    w.charge()
+    w.meters[0].energy_Wh = 5000
+    w.boot()
+    w.c.controller.state = A
+    w.poll(5000)
+    tx = w.journal.head()[1]
+    assert w.c.tx is None and w.queue() == ["stop 1"]
+    assert (tx.reason, tx.stop_Wh, tx.stop_s) == ("PowerLoss", 5000, w.clock.now() - 3)
+    assert w.c.status == "Available"
+
+
+def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
+    w = World().ready()
+    w.meters[0].energy_Wh = 7000
+    w.charge()
+    w.meters[0].energy_Wh, w.meters[0].readings, w.meters[0].lost = 0, 0, True
+    w.boot(UNSET)
+    w.c.controller.state = A
+    w.poll(5000)
+    tx = w.journal.head()[1]
+    assert w.c.tx is None and tx.stop_Wh == 7000  # never less than at the start
+    w.station.set_clock(T0 + 600)
+    assert T0 + 600 - 5 <= tx.stop_s <= T0 + 600 and tx.start_s < T0 + 10
+    w.boot()
+    assert w.journal.head()[1].stop_s == tx.stop_s
+
+
+def test_a_start_that_was_not_answered_is_told_again():
+    w = World().ready()
+    w.c.controller.state = C
+    w.station.accept("TAG", w.c)
+    w.poll(1000)
+    assert w.queue() == ["start 1"]
+    w.boot()
+    w.poll(2000)
+    assert w.queue() == ["start 1"] and w.c.tx is w.journal.head()[1]
+    w.journal.answered(w.c.tx, 99)
+    w.journal.done()
+    assert w.station.running(99) is w.c and w.station.running(None) is None
+
+
+def test_a_transaction_of_a_connector_that_is_no_more():
+    w = World(2).ready()
+    w.charge(c=w.cs[1])
+    w.n = 1
+    w.boot().poll(2000)
+    assert w.c.tx is None
+
+
+def test_garbage_on_the_flash_does_not_keep_the_station_from_starting():
+    w = World().ready()
+    w.charge()
+    tx_file("2", "")
+    tx_file("3", "garbage")
+    tx_file("4", '{"number":4}')
+    w.boot().poll(2000)
+    assert w.c.tx.number == 1 and files() == ["1"]
+
+
+def test_a_full_flash_does_not_begin_what_it_cannot_remember():
+    w = World(blocks=8).ready()
+    flash.fill()
+    w.c.controller.state = C
+    w.station.accept("A" * 20, w.c, record(10))
+    w.poll(3000)
+    assert w.c.tx is None and w.c.tag is None and not w.c.allow_mA and not w.queue()
+    assert not w.store.records
+
+
+# Profiles and transactions
+
+
+def test_a_txprofile_ends_with_its_transaction():
+    w = World().ready()
+    tx = w.charge()
+    assert w.station.install(record(10, transaction=tx.id)) is None
+    assert w.station.install(record(12, profile.TX_DEFAULT, id=8)) is None
+    w.poll(200)
+    assert w.c.allow_mA == 10000
+    w.c.stop("Local")
+    w.poll(3000)
+    assert [profile.purpose(r) for r in w.store.records] == [profile.TX_DEFAULT]
+    w.station.accept("TAG2", w.c)
+    w.poll(200)
+    assert w.c.tx and w.c.allow_mA == 12000
+
+
+def test_a_txprofile_needs_its_transaction():
+    w = World(2).ready()
+    install = w.station.install
+    assert install(record(10)) == "no such transaction is running"
+    tx = w.charge()
+    assert install(record(10, transaction=tx.id + 1)) == "no such transaction is running"
+    assert install(record(10, connector=2)) == "no such transaction is running"
+    assert install(record(10, connector=3)) == "no such connector"
+    assert install(record(10, connector=0)) == "TxProfile is for a connector"
+    assert install(record(9, profile.TX_DEFAULT, transaction=tx.id))
+    assert install(record(10, transaction=tx.id)) is None
+    w.c.stop("Local")
+    w.poll(100)
+
+
+def test_after_a_power_cut_a_txprofile_stays_with_its_transaction_only():
+    w = World(2).ready()
+    tx = w.charge()
+    w.station.install(record(10, transaction=tx.id))
+    w.charge(c=w.cs[1])
+    w.station.install(record(11, connector=2, id=8))
+    w.boot().poll(2000)
+    assert [c.allow_mA for c in w.cs] == [10000, 11000]
+    # connector 2's ended without the profile being removed: the cut came between
+    w.journal.stop(set_stop(w.cs[1].tx))
+    w.boot().poll(2000)
+    assert len(w.store.records) == 1 and w.c.allow_mA == 10000 and w.cs[1].tx is None
+
+
+def set_stop(tx):
+    tx.stop_s, tx.stop_Wh, tx.reason = tx.start_s, tx.start_Wh, "Local"
+    return tx
+
+
+def test_the_profile_of_a_remote_start_is_in_force_from_the_first_tick():
+    for plugged_first in (True, False):
+        w = World().ready()
+        if plugged_first:
+            w.c.controller.state = C
+            w.poll(500)
+        w.station.accept("TAG", w.c, record([(0, 8), (2, 12)]))
+        w.c.controller.state = C
+        seen = []
+        while len(seen) < 40:
+            w.poll(100)
+            if w.c.allow_mA not in seen[-1:]:
+                seen.append(w.c.allow_mA)
+            if w.c.tx and w.clock.now() > w.c.tx.start_s + 3:
+                break
+        assert seen[-2:] == [8000, 12000] and max(seen) == 12000, (plugged_first, seen)
+        assert profile.connector(w.store.records[0]) == 1
+
+
+def test_a_remote_start_that_times_out_leaves_no_profile():
+    w = World().ready()
+    w.station.accept("TAG", w.c, record(8))
+    w.poll(61000)
+    assert w.c.tag is None and w.c.profile is None and not w.store.records
+    w.c.controller.state = C
+    w.station.accept("TAG", w.c)
+    w.poll(500)
+    assert w.c.allow_mA == 32000
+
+
+def test_a_remote_start_whose_profile_cannot_be_kept_does_not_start():
+    w = World().ready()
+    for i in range(32):
+        w.store.put(record(16, profile.TX_DEFAULT, id=100 + i, level=i % 16, connector=i // 16))
+    w.c.controller.state = C
+    w.station.accept("TAG", w.c, record(8))
+    w.poll(1000)
+    assert w.c.tx is None and w.c.tag is None and not w.c.allow_mA and not files()
+
+
+def test_a_power_cut_between_profile_and_transaction_leaves_neither():
+    w = World().ready()
+    w.c.controller.state = C
+    kept = w.journal.start
+
+    def cut(tx):
+        assert [profile.purpose(r) for r in w.store.records] == [profile.TX]  # written first
+        raise SystemExit
+
+    w.journal.start = cut
+    w.station.accept("TAG", w.c, record(8))
+    try:
+        w.poll(1000)
+        raise AssertionError("no transaction was begun")
+    except SystemExit:
+        pass
+    w.journal.start = kept
+    w.boot().poll(2000)
+    assert not w.store.records and w.c.tx is None and not files()
+
+
+def test_relative_profiles_count_from_the_transaction():
+    w = World().ready()
+    w.station.install(record([(0, 20), (10, 10)], profile.TX_DEFAULT))
+    w.poll(30000)
+    w.charge()
+    assert w.c.allow_mA == 20000
+    w.poll(10000)
+    assert w.c.allow_mA == 10000
+    w.boot().poll(2000)
+    assert w.c.allow_mA == 10000
+
+
+# Clock
+
+
+def test_the_clock_is_set_while_a_transaction_runs():
+    for known in (True, False):
+        for jump in (3600, -3600, 86400 * 40):
+            w = World(t=T0 if known else UNSET).ready()
+            w.station.install(record([(0, 20), (60, 10)], profile.TX_DEFAULT))
+            tx = w.charge()
+            w.poll(30000)
+            assert w.c.allow_mA == 20000
+            before = w.clock.now()
+            target = before + jump if known else T0 + jump
+            w.station.set_clock(target)
+            assert tx.origin_s == target - (before - tx_age(tx, before, target)), known
+            w.poll(100)
+            assert w.c.allow_mA == 20000, (known, jump)
+            w.poll(40000)
+            assert w.c.allow_mA == 10000, (known, jump)
+            w.boot()
+            assert w.c.tx.origin_s == tx.origin_s
+
+
+def tx_age(tx, before, target):
+    # the transaction's age does not change: origin on the new axis = target - age
+    return before - (target - tx.origin_s)
+
+
+def test_age_survives_the_jump():
+    for known in (True, False):
+        w = World(t=T0 if known else UNSET).ready()
+        w.c.controller.state = C
+        w.station.accept("TAG", w.c)
+        w.poll(30000)
+        tx = w.c.tx
+        age = w.clock.now() - tx.origin_s
+        w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
+        w.station.set_clock(T0 + 5000)
+        assert T0 + 5000 - tx.origin_s == age and w.clock.now() == T0 + 5000
+        sample_s = w.journal._queue[1][2][0]
+        if known:
+            assert tx.start_s < T0 + 100 and sample_s < T0 + 100  # told as it was then
+        else:
+            assert tx.start_s == tx.origin_s and sample_s == T0 + 5000
+        # a second setting is a correction only
+        w.station.set_clock(T0 + 6000)
+        assert T0 + 6000 - tx.origin_s == age
+
+
+def test_small_corrections_move_nothing():
+    w = World().ready()
+    tx = w.charge()
+    origin = tx.origin_s
+    w.station.set_clock(w.clock.now() + 1)
+    assert tx.origin_s == origin
+
+
+def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
+    w = World().ready()
+    w.station.install(record([(0, 20), (3600, 10)], profile.TX_DEFAULT))
+    tx = w.charge()
+    w.boot(UNSET)
+    w.poll(2000)
+    w.station.set_clock(T0 + 1800)
+    assert w.c.tx.origin_s == tx.start_s
+    w.poll(200)
+    assert w.c.allow_mA == 20000
+    w.poll(1802000)
+    assert w.c.allow_mA == 10000
+
+
+def test_without_a_clock_the_ceiling_is_at_its_lowest():
+    w = World().ready()
+    w.station.install(record([(0, 25), (86400, 8)], profile.CEILING, id=9))
+    w.charge()
+    w.poll(100)
+    assert w.c.allow_mA == 25000
+    w.boot(UNSET)  # nothing is heard of the Central System
+    seen = set()
+    for _ in range(50):
+        w.poll(100)
+        seen.add(w.c.allow_mA)
+    assert max(seen) == 8000 and w.c.tx, seen
+    w.station.set_clock(T0 + 600)
+    w.poll(200)
+    assert w.c.allow_mA == 25000
+
+
+def test_without_a_clock_changes_are_in_force_at_once():
+    w = World(t=UNSET).ready()
+    tx = w.charge()
+    assert w.c.allow_mA == 32000
+    w.station.install(record([(0, 10), (20, 7)], transaction=tx.id))
+    w.poll(200)
+    assert w.c.allow_mA == 10000
+    w.poll(20000)
+    assert w.c.allow_mA == 7000
+    w.station.clear(7)
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+
+
+# The ceiling over several connectors
+
+
+def test_a_ceiling_that_falls_is_followed_without_interruption():
+    w = World(2).ready()
+    w.station.install(record(32, profile.CEILING, id=9))
+    for c in w.cs:
+        w.charge(c=c)
+    w.poll(10000)
+    assert [c.allow_mA for c in w.cs] == [16000, 16000]
+    w.electrics[0].may_draw_mA = w.electrics[1].may_draw_mA = 16000
+    w.station.install(record(12, profile.CEILING, id=9))
+    w.station.poll()
+    # both go down to their share at once; neither has to wait for the other
+    assert [c.allow_mA for c in w.cs] == [6000, 6000]
+
+
+def test_who_comes_later_waits_until_the_other_has_let_go():
+    w = World(2).ready()
+    w.station.install(record(20, profile.CEILING, id=9))
+    w.charge()
+    assert w.c.allow_mA == 20000 and w.station.limit_mA(w.c) == 20000
+    w.electrics[1].state = B
+    w.poll(100)
+    w.station.accept("TAG2", w.cs[1])
+    w.station.poll()
+    assert [c.allow_mA for c in w.cs] == [10000, 0]
+    w.electrics[0].pilot_mA, w.electrics[0].may_draw_mA = 10000, 20000
+    w.station.poll()
+    assert [c.allow_mA for c in w.cs] == [10000, 0]
+    w.electrics[0].may_draw_mA = 12000
+    w.station.poll()
+    assert [c.allow_mA for c in w.cs] == [10000, 8000]
+    w.electrics[0].may_draw_mA = 10000
+    w.station.poll()
+    assert [c.allow_mA for c in w.cs] == [10000, 10000]
+    assert w.station.why(w.c)[1][profile.ID] == 9
+
+
+def test_sharing_with_cars():
+    """Cars come and go under a ceiling that changes: what may be drawn never exceeds it."""
+    seeded("sharing")
+    n = 3
+    w = World(n, t=T0)
+    w.electrics[:] = [Controller() for _ in range(n)]
+    w.boot()
+    wall = a_wall(n)
+    ceiling_mA, lowered_ms = 32000, 20000
+    w.station.install(record(32, profile.CEILING, id=9))
+    most_mA = closings = 0
+    draws = 0
+    for tick in range(24000):
+        if tick % 4 == 0:
+            for m in w.meters:
+                m.readings += 1
+            w.station.poll()
+        if not random.randrange(200):
+            i = random.randrange(n)
+            car, c = wall.outlets[i].car, w.cs[i]
+            if not car.plugged:
+                car.plug()
+                car.max_mA = random.choice((6000, 16000, 32000))
+                w.station.accept("T%d" % i, c)
+            elif random.randrange(3):
+                car.wants = not car.wants
+            elif random.randrange(2):
+                c.stop("Remote")
+            else:
+                car.unplug()
+        if not random.randrange(900):
+            amps = random.choice((0, 6, 10, 13, 18, 24, 32, 40))
+            if amps * 1000 < ceiling_mA:
+                lowered_ms = 0
+            ceiling_mA = amps * 1000
+            assert w.station.install(record(amps, profile.CEILING, id=9)) is None
+            w.station.poll()
+        w.time.pass_ms(TICK_ms)
+        lowered_ms += TICK_ms
+        wall.advance(wall.now_ms + TICK_ms)
+        may = real = 0
+        for i, e in enumerate(w.electrics):
+            outlet = wall.outlets[i]
+            high, low = outlet.car.pilot_mV(outlet.duty)
+            before = e.closed, e.duty_u16
+            e.tick(w.time.ms, high, low, w.cs[i].allow_mA)
+            closings += e.closed and not before[0]
+            if e.duty_u16 != before[1]:  # what was offered before has 5 s more
+                lowered_ms = min(lowered_ms, 5000)
+            drive(wall, outlet, e)
+            may += e.may_draw_mA
+            real += outlet.car.current_mA
+        # 5 s until the duty may change, 5 s for the cars to follow
+        if lowered_ms > 10100:
+            assert may <= ceiling_mA, "tick %d: may draw %d of %d" % (tick, may, ceiling_mA)
+            assert real <= ceiling_mA + 100, "tick %d: %d of %d" % (tick, real, ceiling_mA)
+        allowed = sum([c.allow_mA for c in w.cs])
+        assert allowed <= ceiling_mA, "tick %d: %d of %d allowed" % (tick, allowed, ceiling_mA)
+        most_mA = max(most_mA, real)
+        draws += real > 0
+        if tick % 200 == 0:
+            while w.journal.head():
+                kind, tx, _ = w.journal.head()
+                if kind == 0:
+                    w.journal.answered(tx, tx.number)
+                w.journal.done()
+    print("%d closings, at most %d mA, current in %d ticks" % (closings, most_mA, draws))
+    assert closings > 3 and most_mA > 10000
+
+
+def test_samples_belong_to_a_transaction():
+    w = World().ready()
+    w.station.sample(w.c, ("x",))
+    assert not w.queue()
+    w.charge()
+    w.meters[0].energy_Wh, w.meters[0].power_W = 1234, 11040
+    w.meters[0].current_mA = (16000, 15900, 0)
+    w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
+    assert w.journal.head()[2] == (w.clock.now(), 1234, 11040, 16000, 15900, 0, "Sample.Periodic")
+
+
+def test_clearing():
+    w = World(2).ready()
+    for i, (purpose, connector, level) in enumerate(
+        ((profile.TX_DEFAULT, 0, 0), (profile.TX_DEFAULT, 1, 0), (profile.TX_DEFAULT, 2, 3))
+    ):
+        w.station.install(record(10, purpose, connector, level, id=20 + i))
+    w.station.install(record(30, profile.CEILING, id=30))
+    clear = w.station.clear
+    assert clear(99) == 0 and clear(connector=1, level=3) == 0
+    assert clear(21, connector=2, purpose=profile.TX) == 1  # the id alone decides
+    assert clear(level=3) == 1 and clear(purpose=profile.CEILING) == 1
+    assert clear() == 1 and clear() == 0 and files("/flash/profiles") == []

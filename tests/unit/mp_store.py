@@ -1,0 +1,798 @@
+"""charging.store on LittleFS: nothing acknowledged is lost, whatever happens to the power."""
+
+import gc
+import os
+
+from flash import FOLDER, Flash, mount, names, read, write
+from oracle import Chance, T
+
+from firmware.charging import profile
+from firmware.charging.profile import HEADER, ID, SEQUENCE, pack, seal
+from firmware.charging.schedule import NONE, Evaluator
+from firmware.charging.store import MAX_PROFILES, Full, Store
+
+HEAP = "2M"
+
+TORN = (0, 1, 4, 7, 8)  # eighths of the operation that the power cut hits
+UNKNOWN = -631152000 + 500
+
+
+def p(profile_id, connector, purpose, level, mark=160, n=3, **more):
+    """A record; `mark` tells it from others."""
+    periods = [(900 * i, mark + i, 0) for i in range(n)]
+    more.setdefault("start", 0)
+    return pack(profile_id, connector, level, purpose, more.pop("kind", 0), periods, **more)
+
+
+def default(profile_id, connector, level, mark=160, n=3):
+    return p(profile_id, connector, profile.TX_DEFAULT, level, mark, n)
+
+
+def name(w):
+    return "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+
+
+def content(w):
+    """All of a record but its number and CRC."""
+    return bytes(w)[12:]
+
+
+def holds(store):
+    """What is installed: {place: content}, with the periods; each is believed."""
+    out = {}
+    for w in list(store.records):
+        w = store.whole(w)
+        if w[SEQUENCE]:
+            profile.check(w)
+        assert name(w) not in out
+        out[name(w)] = content(w)
+    store.trim()
+    store.trim()
+    return out
+
+
+def images():
+    return {n: read(n) for n in names()}
+
+
+def order_is_right(store):
+    ranks = [(profile.level(w), profile.connector(w) != 0) for w in store.records]
+    assert ranks == sorted(ranks, reverse=True), ranks
+    ids = [w[ID] for w in store.records if w[SEQUENCE]]
+    assert len(set(ids)) == len(ids), ids
+
+
+def quiet(text):
+    pass
+
+
+def fresh(blocks=32, log=quiet):
+    gc.collect()
+    flash = Flash(blocks)
+    mount(flash)
+    return flash, Store(FOLDER, log)
+
+
+def again(flash, log=quiet):
+    """The store after a reboot."""
+    mount(flash)
+    store = Store(FOLDER, log)
+    order_is_right(store)
+    return store
+
+
+def refuses(store, w):
+    before, disk = holds(store), images()
+    records, sequence = [bytes(r) for r in store.records], store._sequence
+    try:
+        store.put(w)
+    except Full:
+        assert holds(store) == before and images() == disk
+        assert [bytes(r) for r in store.records] == records and store._sequence == sequence
+        return
+    raise AssertionError("not refused")
+
+
+def fill(store, n=MAX_PROFILES, size=3):
+    """`n` profiles: ids 100.., levels 0..15 of connectors 0 and 1."""
+    for i in range(n):
+        store.put(default(100 + i, i // 16, i % 16, 200 + i, size))
+
+
+# Putting, replacing, removing
+
+
+def test_what_was_put_is_there_after_a_reboot():
+    flash, store = fresh()
+    wanted = {}
+    for w in (
+        default(1, 0, 0),
+        default(2, 1, 0, n=96),
+        default(3, 2, 15, n=1),
+        p(4, 0, profile.CEILING, 15, n=24),
+        p(-5, 1, profile.TX, 15, transaction=-1, valid_from=T, valid_to=T + 9),
+    ):
+        store.put(w)
+        wanted[name(w)] = content(w)
+        assert holds(store) == wanted
+        assert holds(again(flash)) == wanted
+    assert flash.misused == 0
+    again(flash).put(default(9, 0, 3))
+
+
+def test_highest_level_first_and_own_before_common():
+    flash, store = fresh()
+    rng = Chance(7)
+    for i in range(60):
+        w = default(i, rng.randint(0, 2), rng.randint(0, 15))
+        try:
+            store.put(w)
+        except Full:
+            store.remove(store.records[rng.randint(0, 31)])
+        order_is_right(store)
+    assert holds(again(flash)) == holds(store)
+
+
+def replaced(setup, w, gone):
+    """Putting `w` removes exactly the places `gone`."""
+    flash, store = fresh(48)
+    for other in setup:
+        store.put(other)
+    before = holds(store)
+    assert sorted([name(r) for r in store.replaced_by(w)]) == sorted(gone)
+    store.put(w)
+    order_is_right(store)
+    for place in gone:
+        before.pop(place)
+    assert name(w) not in before
+    before[name(w)] = content(w)
+    assert holds(store) == before
+    assert holds(again(flash)) == before
+    assert names() == sorted(before)
+
+
+def test_replaced_by_place():
+    replaced([default(1, 1, 3), default(2, 1, 4)], default(3, 1, 3, 99), ["1-1-3"])
+
+
+def test_replaced_by_id_elsewhere_whatever_the_purpose():
+    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 0, 5, 99), ["1-1-3"])
+    ceiling = p(1, 0, profile.CEILING, 3)
+    replaced([default(1, 1, 3), default(2, 1, 4)], ceiling, ["1-1-3"])
+
+
+def test_replaced_by_id_and_place_at_once():
+    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 1, 4, 99), ["1-1-3", "1-1-4"])
+
+
+def test_replaced_by_itself():
+    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 1, 3, 99), ["1-1-3"])
+
+
+def test_A15_another_connector_or_purpose_is_another_place():
+    replaced([default(1, 1, 3), default(2, 0, 3)], default(3, 2, 3), [])
+    replaced([default(1, 1, 3), p(2, 0, profile.CEILING, 3)], p(3, 1, profile.TX, 3), [])
+
+
+def test_32_of_the_largest_can_be_installed_and_replaced():
+    flash, store = fresh(96)
+    fill(store, size=96)
+    assert len(store.records) == MAX_PROFILES
+    refuses(store, default(1, 2, 0))
+    store.put(default(131, 1, 15, 5, n=96))  # itself
+    store.put(default(1, 1, 14, 6, n=96))  # by place
+    store.put(default(1, 2, 14, 7, n=96))  # by id
+    store.put(default(1, 1, 13, 8, n=96))  # both: one place is free now
+    store.put(default(2, 2, 0, 9, n=96))
+    refuses(store, default(3, 2, 1))
+    assert len(store.records) == MAX_PROFILES
+    wanted = holds(store)
+    store = again(flash)
+    assert holds(store) == wanted
+    refuses(store, default(3, 2, 1))
+    store.remove(store.records[5])
+    store.put(default(3, 2, 1))
+
+
+def test_remove_and_remove_all():
+    flash, store = fresh(64)
+    fill(store)
+    store.remove(store.records[3])
+    assert len(holds(again(flash))) == 31
+    store = again(flash)
+    for w in list(store.records):
+        store.remove(w)
+    assert store.records == [] and names() == []
+    assert again(flash).records == []
+
+
+def test_periods_are_read_back_when_they_are_needed():
+    flash, store = fresh()
+    store.put(default(1, 1, 3, n=24))
+    store.put(default(2, 1, 4, n=24))
+    store = again(flash)
+    assert [len(w) for w in store.records] == [HEADER, HEADER]
+    w = store.whole(store.records[1])
+    assert w is store.records[1] and len(w) == HEADER + 48
+    store.trim()
+    assert [len(w) for w in store.records] == [HEADER, HEADER + 48]
+    assert store.whole(store.records[1]) is w
+    store.trim()
+    assert store.records[1] is w
+    store.trim()
+    assert [len(w) for w in store.records] == [HEADER, HEADER]
+
+
+# Power cuts
+
+
+def cuts(setup, actions, blocks=24):
+    """Cut the power at every flash operation of `actions`, and again at every one of the boot
+    that follows. Returns how many cuts there were."""
+    flash, store = fresh(blocks)
+    for w in setup:
+        store.put(w)
+    image = bytes(flash.data)
+    states = [holds(store)]  # after each action
+    flash.on()
+    for action in actions:
+        action(store)
+        states.append(holds(store))
+    total, count, at_boot = flash.ops, 0, 0
+    for cut in range(total):
+        for torn in TORN:
+            gc.collect()
+            flash.restore(image)
+            store = again(flash)
+            assert flash.ops == 0, "a boot with nothing to mend writes"
+            flash.dies_at, flash.tear = cut, torn
+            done = 0
+            try:
+                for action in actions:
+                    action(store)
+                    done += 1
+            except (OSError, Full):
+                pass
+            assert flash.dead and done < len(actions)
+            count += 1
+            left = bytes(flash.data)
+            flash.on()
+            n = mended(flash, states, done)
+            # The boot mends: cut the power there too.
+            for second in range(n):
+                flash.restore(left)
+                mount(flash)
+                flash.dies_at, flash.tear = second, torn
+                try:
+                    Store(FOLDER, complain)
+                except OSError:
+                    pass
+                flash.on()
+                mended(flash, states, done)
+                at_boot += 1
+    assert flash.misused == 0
+    print("%d operations, %d cuts, %d more while it boots" % (total, count, at_boot))
+    return count + at_boot
+
+
+def complain(text):
+    raise AssertionError(text)
+
+
+def mended(flash, states, done):
+    """After the cut each place holds the old or the new; returns the operations of the boot."""
+    mount(flash)
+    ops = flash.ops
+    store = Store(FOLDER, complain)
+    ops = flash.ops - ops
+    order_is_right(store)
+    assert store.damaged == 0
+    got = holds(store)
+    assert got in (states[done], states[done + 1]), (done, got)
+    # and it works
+    if len(got) == MAX_PROFILES:
+        got.pop(name(store.records[3]))
+        store.remove(store.records[3])
+    w = default(7777, 3, 9, 77)
+    store.put(w)
+    got[name(w)] = content(w)
+    assert holds(again(flash, complain)) == got
+    return ops
+
+
+def put(*args):
+    return lambda store: store.put(default(*args))
+
+
+def remove(place):
+    return lambda store: store.remove([w for w in store.records if name(w) == place][0])
+
+
+TWO = (1, 1, 3, 160, 24), (2, 1, 4, 170, 24)
+
+
+def two():
+    return [default(*a) for a in TWO]
+
+
+def test_power_cut_while_the_folder_is_made():
+    flash = Flash(24)
+    image = bytes(flash.data)
+    mount(flash)
+    Store(FOLDER, complain)
+    total = flash.ops
+    assert total
+    for cut in range(total):
+        for torn in TORN:
+            flash.restore(image)
+            mount(flash)
+            flash.dies_at, flash.tear = cut, torn
+            try:
+                Store(FOLDER, complain)
+            except OSError:
+                pass
+            flash.on()
+            mended(flash, [{}, {}], 0)
+
+
+def test_power_cut_at_every_operation_put_new():
+    assert cuts([], [put(1, 1, 3, 9, 24)])
+    assert cuts(two(), [put(3, 0, 0, 9, 1)])
+    assert cuts(two(), [put(3, 0, 0, 9, 24)])
+    assert cuts(two(), [put(3, 0, 0, 9, 96)])
+
+
+def test_power_cut_at_every_operation_replace_same_place():
+    assert cuts(two(), [put(1, 1, 3, 9, 24)])
+    assert cuts(two(), [put(3, 1, 3, 9, 96)])
+    assert cuts(two(), [put(3, 1, 3, 9, 1)])
+
+
+def test_power_cut_at_every_operation_replace_by_id_elsewhere():
+    assert cuts(two(), [put(1, 0, 0, 9, 24)])
+    assert cuts(two(), [put(1, 1, 5, 9, 96)])
+
+
+def test_power_cut_at_every_operation_replace_both():
+    assert cuts(two(), [put(1, 1, 4, 9, 24)])
+    assert cuts(two(), [put(2, 1, 3, 9, 24)])
+
+
+def test_power_cut_at_every_operation_remove():
+    assert cuts(two(), [remove("1-1-3")])
+    assert cuts(two(), [remove("1-1-4"), remove("1-1-3")])
+
+
+def test_power_cut_at_every_operation_with_32_installed():
+    setup = [default(100 + i, i // 16, i % 16, 200 + i, 9) for i in range(32)]
+    assert cuts(setup, [put(131, 0, 3, 9, 24)], 64)
+
+
+def test_power_cut_at_every_operation_of_a_busy_day():
+    day = [
+        put(3, 0, 0, 9, 24),
+        put(3, 0, 1, 10, 24),
+        put(1, 1, 4, 11, 96),
+        remove("0-1-1"),
+        put(4, 0, 1, 12, 24),
+        put(1, 0, 1, 13, 24),
+        put(5, 1, 4, 14, 1),
+    ]
+    assert cuts(two(), day, 16)
+
+
+def test_power_cuts_at_random_on_one_ageing_flash():
+    seed = int(os.getenv("PILOTWIRE_SEED"))
+    print("seed", seed)
+    rng = Chance(seed)
+    flash, store = fresh(20)
+    state = {}
+    cut = 0
+    for _ in range(400):
+        if rng.getrandbits(2) == 0:
+            flash.dies_at, flash.tear = flash.ops + rng.randint(0, 9), rng.randint(0, 8)
+        new = None
+        try:
+            if state and (len(state) > 5 or rng.getrandbits(2) == 0):
+                w = store.records[rng.randint(0, len(store.records) - 1)]
+                new = dict(state)
+                new.pop(name(w))
+                store.remove(w)
+            else:
+                w = default(
+                    rng.randint(1, 5), rng.randint(0, 1), rng.randint(0, 2), rng.randint(1, 999),
+                    rng.choice((1, 2, 24, 96)),
+                )  # fmt: skip
+                new = dict(state)
+                for r in store.replaced_by(w):
+                    new.pop(name(r))
+                new[name(w)] = content(w)
+                store.put(w)
+            state = new
+        except (OSError, Full) as e:
+            assert flash.dead, e
+        if flash.dead or rng.getrandbits(4) == 0:
+            cut += flash.dead
+            flash.on()
+            store = again(flash, complain)
+            state = holds(store) if holds(store) == new else state
+        flash.dies_at = None
+        assert holds(store) == state
+    assert flash.misused == 0
+    print(cut, "cuts")
+
+
+def test_a_flash_operation_that_fails_changes_nothing_or_all():
+    """The chip refuses one operation and works on: what is in force and what is kept agree."""
+    ways = (
+        put(3, 0, 0, 9, 24),
+        put(3, 0, 0, 9, 96),
+        put(1, 1, 3, 9, 96),
+        put(1, 0, 0, 9, 24),
+        put(1, 1, 4, 9, 96),
+        remove("1-1-3"),
+    )
+    flash, store = fresh(24)
+    for w in two():
+        store.put(w)
+    image = bytes(flash.data)
+    count = 0
+    for way in ways:
+        flash.restore(image)
+        store = again(flash)
+        before = holds(store)
+        way(store)
+        after = holds(store)
+        for n in range(flash.ops):
+            gc.collect()
+            flash.restore(image)
+            store = again(flash)
+            flash.fails_at = n
+            try:
+                way(store)
+                done = True
+            except (Full, OSError):
+                done = False
+            flash.on()
+            count += 1
+            got = holds(store)
+            assert got == after or got == before and not done, (n, got)
+            assert holds(again(flash, complain)) == got
+            store.put(default(9, 3, 3))
+    print(count, "failures")
+
+
+# Wear
+
+
+def test_one_erase_a_put_in_steady_state():
+    flash, store = fresh(128)
+    fill(store, 16, 24)
+    for title, n, size in (("24 periods", 200, 24), ("96 periods", 200, 96), ("1 period", 200, 1)):
+        flash.on()
+        for i in range(n):
+            store.put(default(100 + i % 16, 0, i % 16, i, size))
+        print("%s: %d erases, %d operations in %d puts" % (title, flash.erases, flash.ops, n))
+        # (one for the file; LittleFS compacts its directory every 60 or so)
+        assert flash.erases <= n * 102 // 100
+    flash.on()
+    for i in range(200):
+        store.put(default(100, 1, i % 16, i, 24))
+    print("elsewhere by id: %d erases, %d operations in 200 puts" % (flash.erases, flash.ops))
+    assert flash.erases <= 212
+
+
+# Flash full
+
+
+def filler(size):
+    try:
+        with open("/flash/filler", "wb") as f:
+            for _ in range(size // 512):
+                f.write(bytes(512))
+            f.write(bytes(size % 512))
+        return True
+    except OSError:
+        os.remove("/flash/filler")
+        return False
+
+
+def test_full_flash_refuses_and_keeps_what_is_installed():
+    """At every fill of a small device, for every way of putting."""
+    flash, store = fresh(12)
+    for w in two():
+        store.put(w)
+    image = bytes(flash.data)
+    refused = done = 0
+    for size in range(0, 9 * 4096, 1024):
+        for w in (
+            default(3, 0, 0, 9, 96),
+            default(3, 0, 0, 9, 1),
+            default(1, 1, 3, 9, 96),
+            default(1, 0, 1, 9, 96),
+            default(1, 1, 4, 9, 96),
+        ):
+            gc.collect()
+            flash.restore(image)
+            mount(flash)
+            if not filler(size):
+                continue
+            store = again(flash, complain)
+            before = holds(store)
+            after = dict(before)
+            for r in store.replaced_by(w):
+                after.pop(name(r))
+            after[name(w)] = content(w)
+            try:
+                store.put(w)
+                done += 1
+                assert holds(store) == after
+                assert holds(again(flash, complain)) == after
+            except Full:
+                refused += 1
+                assert names() == sorted(before), "what was begun stays"
+                assert holds(store) == before
+                order_is_right(store)
+                assert holds(again(flash, complain)) == before
+                os.remove("/flash/filler")
+                store.put(w)
+                assert holds(store) == after
+                assert holds(again(flash, complain)) == after
+    print(done, "put,", refused, "refused")
+    assert refused > 10 and done > 10
+
+
+def test_flash_is_filled_with_profiles_until_it_is_full():
+    flash, store = fresh(8)
+    n = 0
+    try:
+        while True:
+            store.put(default(n, n // 16, n % 16, n, 96))
+            n += 1
+    except Full:
+        pass
+    assert 1 <= n < MAX_PROFILES
+    assert len(holds(again(flash, complain))) == n == len(holds(store))
+    store.remove(store.records[0])
+    store.put(default(99, 2, 0, 1, 24))
+    assert len(holds(again(flash, complain))) == n
+
+
+# What cannot be believed
+
+
+def limit(store, known=True, connector=1, t=T, tx_start=T - 10):
+    ev = Evaluator(store)
+    ev.known = known
+    ev.at(connector, t, tx_start)
+    return ev.limit
+
+
+def test_each_damaged_byte_of_a_record_leaves_6_A_in_its_place():
+    flash, store = fresh()
+    places = ("0-2-3", "1-1-3", "0-1-3", "3-0-3")
+    for w in (
+        p(1, 0, profile.CEILING, 3, 110, start=T - 99),
+        default(2, 1, 3, 100),
+        default(3, 0, 3, 100),
+        p(4, 3, profile.TX, 3, 105, start=None, kind=profile.RELATIVE),
+    ):
+        store.put(w)
+    good = images()
+    told = []
+    for place in places:
+        image = good[place]
+        for i in range(len(image)):
+            for bits in (1, 0x80, 0xFF):
+                bad = bytearray(image)
+                bad[i] ^= bits
+                write(place, bad)
+                told.clear()
+                store = Store(FOLDER, told.append)
+                assert len(told) == 1 and place in told[0], told
+                assert store.damaged == 1 and len(store.records) == 4
+                stand_in = [w for w in store.records if name(w) == place][0]
+                assert store.whole(stand_in)[HEADER + 1] == 60
+                order_is_right(store)
+            if i % 16:
+                continue
+            # in force whatever the time
+            for tx_start in (T - 10, T + 10):
+                for known in (True, False):
+                    for t in (T, UNKNOWN):
+                        connector = int(place[0]) or 2
+                        assert limit(store, known, connector, t, tx_start) == 60, (place, known, t)
+        write(place, image)
+    store = Store(FOLDER, complain)
+    assert store.damaged == 0 and images() == good
+    assert limit(store, connector=3) == 105
+
+
+def test_a_damaged_record_alone_never_means_unlimited():
+    for place in ("0-2-0", "1-1-0", "0-1-15", "1-0-7"):
+        flash, store = fresh()
+        write(place, b"PW\x01\x01 nonsense")
+        store = again(flash)
+        for known in (True, False):
+            for t in (T, UNKNOWN):
+                for tx_start in (T - 10, T, T + 10, UNKNOWN):
+                    assert limit(store, known, 1, t, tx_start) == 60
+
+
+def test_a_damaged_record_is_replaced_by_put():
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    store.put(default(2, 1, 4))
+    write("1-1-3", bytes(72))
+    store = again(flash)
+    w = default(9, 1, 3, 99)
+    assert [name(r) for r in store.replaced_by(w)] == ["1-1-3"]
+    store.put(w)
+    assert store.damaged == 0 and len(store.records) == 2
+    assert holds(again(flash, complain))["1-1-3"] == content(w)
+
+
+def test_a_damaged_record_is_removed():
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    write("1-1-3", bytes(72))
+    write("0-2-5", b"x")
+    store = again(flash)
+    assert store.damaged == 2
+    for w in list(store.records):
+        store.remove(w)
+    assert store.damaged == 0 and names() == []
+    assert limit(again(flash, complain)) == NONE
+
+
+def test_damaged_records_are_not_each_others_duplicates():
+    flash, store = fresh()
+    for place in ("0-2-0", "1-1-0", "1-1-1"):
+        write(place, b"x")
+    store = again(flash)
+    assert len(store.records) == 3 and store.damaged == 3
+    # nor of a profile with the chargingProfileId that stands in for theirs
+    store.put(default(store.records[0][ID], 2, 0))
+    assert len(store.records) == 4
+    assert len(again(flash).records) == 4
+
+
+def test_a_record_that_is_damaged_while_it_is_only_a_header():
+    flash, store = fresh()
+    store.put(default(1, 1, 3, 160))
+    store = again(flash)
+    data = bytearray(read("1-1-3"))
+    data[-1] ^= 1
+    write("1-1-3", data)
+    assert limit(store) == 60 and store.damaged == 1
+    assert limit(store) == 60 and store.damaged == 1
+    store.trim()
+    store.trim()
+    assert limit(store) == 60
+    os.remove(FOLDER + "/1-1-3")
+    store = again(flash)
+    store.put(default(1, 1, 3, 160))
+    store.trim()
+    store.trim()
+    os.remove(FOLDER + "/1-1-3")  # by someone else
+    assert limit(store) == 60
+
+
+def test_a_record_in_the_place_of_another_is_not_believed():
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    write("1-1-4", read("1-1-3"))
+    store = again(flash)
+    assert store.damaged == 1 and sorted(holds(store)) == ["1-1-3", "1-1-4"]
+
+
+def test_a_layout_of_the_future_is_6_A_and_kept():
+    flash, store = fresh()
+    w = default(1, 1, 3, 160)
+    seal(w, 1)
+    w[0] += 1 << 16
+    write("1-1-3", w)
+    told = []
+    store = again(flash, told.append)
+    assert limit(store) == 60 and "layout version 2" in told[0]
+    assert read("1-1-3") == bytes(w), "the newer firmware comes back to it"
+
+
+def test_files_of_others_are_left_alone():
+    flash, store = fresh()
+    strays = (
+        "README", "1-1", "1-1-3-4", "-1-1-3", "a-b-c", "1-1-3.tmp", ".1-1-3", "1-1-x", "01-1-3",
+        "+1-1-3", "1- 1-3", "300-1-3", "1-4-3", "1-1-256", "1-1-99999999999999999999",
+        "1-1-1000000000", "99999999999-1-1", "1-1--3", "1-1-3 ", "0x1-1-3", "1-1-1_0",
+    )  # fmt: skip
+    for stray in strays:
+        write(stray, b"something")
+    store = again(flash)
+    assert store.records == [] and store.damaged == 0, [name(w) for w in store.records]
+    store.put(default(1, 1, 3))
+    assert sorted(names()) == sorted(strays + ("1-1-3",))
+    for stray in strays:
+        assert read(stray) == b"something"
+
+
+def test_a_folder_in_the_folder_does_not_stop_the_boot():
+    """(Its st_size is whatever was in that word of the stack.)"""
+    flash, store = fresh()
+    for folder in ("old", "1-1-3", "1-1-4"):
+        os.mkdir(FOLDER + "/" + folder)
+        write(folder + "/x", b"x")
+    store = again(flash)
+    store.put(default(1, 1, 5))
+    store = again(flash)
+    assert name(store.records[0]) == "1-1-5" and store.damaged == len(store.records) - 1
+
+
+def test_an_empty_file_is_no_file():
+    flash, store = fresh()
+    write("1-1-3", b"")
+    store = again(flash, complain)
+    assert store.records == [] and names() == []
+
+
+def test_files_of_every_length():
+    flash, store = fresh()
+    store.put(default(1, 1, 3, n=96))
+    image = read("1-1-3")
+    for n in list(range(1, 60)) + [len(image) - 4, len(image) - 1]:
+        write("1-1-3", image[:n])
+        store = Store(FOLDER, quiet)
+        assert store.damaged == 1 and limit(store) == 60
+    for more in (4, 800, 60000):
+        write("1-1-3", image + bytes(more))
+        store = Store(FOLDER, quiet)
+        assert store.damaged == 1 and limit(store) == 60
+
+
+# The layouts of all releases. A later firmware must read each.
+
+VERSION_1 = (
+    "50570103 78594731 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
+    " 80510100 3c000000 00000000 a1000000 80700000 5a000003 40190100 40010001"
+).replace(" ", "")
+
+
+def golden():
+    return pack(
+        20261120,
+        1,
+        7,
+        profile.TX_DEFAULT,
+        profile.RECURRING,
+        ((0, 161, 0), (28800, 90, 3), (72000, 320, 1)),
+        recurrency=profile.WEEKLY,
+        valid_from=T,
+        valid_to=T + 1000000000,
+        start=-1,
+        duration=86400,
+        min_rate=60,
+        transaction=None,
+    )
+
+
+def test_golden_image_of_layout_version_1():
+    w = golden()
+    seal(w, 42)
+    assert bytes(w).hex() == VERSION_1, bytes(w).hex()
+    flash, store = fresh()
+    write("1-1-7", bytes.fromhex(VERSION_1))
+    store = again(flash, complain)
+    assert holds(store) == {"1-1-7": content(w)}
+    assert store._sequence == 42 and store.records[0][ID] == 20261120
+    ev = Evaluator(store)
+    monday = -1 + 300 * 604800  # its origin
+    for s, wanted in (
+        (0, 161),
+        (28799, 161),
+        (28800, 90),
+        (72000, 320),
+        (86399, 320),
+        (86400, NONE),
+    ):
+        ev.at(1, monday + s, monday)
+        assert ev.limit == wanted, s
+    assert ev.until == monday + 604800

@@ -1,0 +1,58 @@
+# What the unit tests stand on: levels of the pilot, a wall in virtual time, random choices.
+
+import os
+import random
+import sys
+
+sys.path.append("tools")
+
+from sim.wall import Wall
+
+TICK_ms = 25
+PINS = (
+    {"pilot": 27, "sense": 36, "contactor": 33, "meter": 1},
+    {"pilot": 25, "sense": 39, "contactor": 32, "meter": 2},
+    {"pilot": 18, "sense": 34, "contactor": 21, "meter": 3},
+    {"pilot": 19, "sense": 35, "contactor": 22, "meter": 4},
+)
+HIGH_mV = {"A": 12000, "B": 8979, "C": 5996, "D": 2932, "E": 0}
+SHORTED_mV = {"B": -8791, "C": -5624, "D": -2369}  # the low part behind a shorted diode
+
+
+def seeded(name):
+    """Seed the random module from PILOTWIRE_SEED and print it."""
+    seed = int(os.getenv("PILOTWIRE_SEED"))
+    print(f"{name}: seed {seed}")
+    random.seed(seed)
+
+
+def levels(state, duty, diode=True):
+    """high_mV, low_mV that a car in `state` makes of `duty`."""
+    high = HIGH_mV[state]
+    if duty == 65535:
+        return high, high
+    low = 0 if state == "E" else -12000
+    return high, low if diode else SHORTED_mV.get(state, low)
+
+
+def a_wall(connectors=1):
+    """A Wall whose meters are of no interest, with its pilots at X1."""
+    wall = Wall(PINS[:connectors], lambda outlet, what, fields: None)
+    for outlet in wall.outlets:
+        wall.pwm(outlet.pins["pilot"], 1000, 65535)
+    return wall
+
+
+def drive(wall, outlet, controller):
+    """Bring a controller's outputs to the wall, as app.py does after a tick."""
+    wall.pwm(outlet.pins["pilot"], 1000, controller.duty_u16)
+    wall.pwm(outlet.pins["contactor"], 5000, 65535 if controller.closed else 0)
+
+
+def raises(kind, function, *args):
+    """The exception of class `kind` that function(*args) must raise."""
+    try:
+        result = function(*args)
+    except kind as e:
+        return e
+    raise AssertionError(f"{result!r} instead of {kind.__name__}")

@@ -1,0 +1,91 @@
+# A machine module that lets nothing pass which would hurt a real charger. `pins` maps a pin to
+# what drives it; `broken` holds pins whose driver raises; `log` has every output in its order.
+
+import sys
+
+INPUT_ONLY = (34, 35, 36, 37, 38, 39)
+
+pins = {}
+broken = set()
+log = []
+
+
+class Pin:
+    IN, OUT, OPEN_DRAIN = 1, 3, 7
+    PULL_UP, PULL_DOWN = 2, 1
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self.id = id
+        self.mode = mode
+        if mode == Pin.OUT:
+            assert id not in INPUT_ONLY, f"pin {id} cannot drive"
+            pins[id] = ("out", value)
+            log.append((id, "out", value))
+
+    def __call__(self, value):
+        assert self.mode == Pin.OUT
+        pins[self.id] = ("out", value)
+        log.append((self.id, "out", value))
+
+
+class PWM:
+    def __init__(self, pin, *, freq, duty_u16):  # neither has a default: 50 % would be 30 A
+        assert pin.id not in INPUT_ONLY, f"pin {pin.id} cannot drive"
+        self._pin = pin.id
+        self._freq = freq
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, duty):
+        assert isinstance(duty, int) and 0 <= duty <= 65535, duty
+        if self._pin in broken:
+            raise OSError(f"pin {self._pin} is broken")
+        pins[self._pin] = (self._freq, duty)
+        log.append((self._pin, self._freq, duty))
+
+
+class ADC:
+    ATTN_11DB = 3
+
+    def __init__(self, pin, *, atten):
+        assert 32 <= pin.id <= 39, f"pin {pin.id} is not of ADC1"
+        assert atten == ADC.ATTN_11DB
+        self.uV = (2560000, 100000)  # what it reads, again and again
+        self._i = 0
+
+    def read_uv(self):
+        self._i += 1
+        if self._i >= len(self.uV):
+            self._i = 0
+        return self.uV[self._i]
+
+
+class UART:
+    """`answers`: for every request the pieces (after so many any() calls, bytes)."""
+
+    def __init__(self, id, baudrate, *, tx, rx):
+        assert tx not in INPUT_ONLY
+        self.requests = []
+        self.answers = []
+        self.coming = []
+        self.asked = 0
+
+    def write(self, data):
+        self.requests.append(bytes(data))
+        self.asked = 0
+        if self.answers:
+            self.coming += self.answers.pop(0)
+        return len(data)
+
+    def any(self):
+        self.asked += 1
+        return sum(len(data) for after, data in self.coming if after < self.asked)
+
+    def read(self):
+        now = [piece for piece in self.coming if piece[0] < self.asked]
+        self.coming = [piece for piece in self.coming if piece[0] >= self.asked]
+        return b"".join(data for after, data in now) or None
+
+
+def install():
+    """Make this the machine module of all that is imported from now on."""
+    sys.modules["machine"] = sys.modules[__name__]

@@ -1,0 +1,174 @@
+# A whole station without OCPP: the real Station, Connectors, Journal, Store and Clock on a flash
+# in RAM, in time that the test moves; the electrical side is played by the test or by tools/sim.
+
+import os
+
+import flash
+
+from firmware import clock
+from firmware.charging import limits, profile, store
+from firmware.charging.schedule import Evaluator
+from firmware.evse import faults, pilot
+from firmware.session import station
+from firmware.session.connector import Connector
+from firmware.session.journal import SAMPLE, START, STOP, Journal
+from firmware.session.transaction import Folder
+
+T0 = clock.parse_iso("2026-11-20T12:00:00Z")
+UNSET = -631152000  # 2000-01-01: what an ESP32 shows after a power cut
+KINDS = {START: "start", SAMPLE: "sample", STOP: "stop"}
+
+
+class Time:
+    """The time module and the RTC of this world."""
+
+    def __init__(self, t=T0):
+        self.ms = 2**30 - 20000  # ticks wrap soon
+        self.t_ms = t * 1000
+
+    def pass_ms(self, ms):
+        self.ms = (self.ms + ms) % 2**30
+        self.t_ms += ms
+
+    def ticks_ms(self):
+        return self.ms
+
+    def time(self):
+        return self.t_ms // 1000 + 631152000
+
+    def datetime(self, value):
+        y, month, d, _, h, m, s, _ = value
+        self.t_ms = 1000 * clock.parse_iso(f"{y:04d}-{month:02d}-{d:02d}T{h:02d}:{m:02d}:{s:02d}Z")
+
+
+class Electrics:
+    """What a Connector sees of a Controller; the test sets it. A car that obeys at once."""
+
+    def __init__(self):
+        self.state = pilot.A
+        self.fault = faults.NONE
+        self.pilot_mA = 0
+        self.closed = False
+        self.may_draw_mA = 0
+
+
+class Meter:
+    def __init__(self):
+        self.energy_Wh = 1000
+        self.power_W = 0
+        self.current_mA = (0, 0, 0)
+        self.readings = 0
+        self.lost = False
+
+    def known(self):
+        return not self.lost and self.readings > 0
+
+
+class World:
+    """`boot()` makes a new station on the same flash, as a power cut does."""
+
+    def __init__(self, connectors=1, hardware_mA=32000, t=T0, blocks=16):
+        self.time = station.time = clock.time = Time(t)
+        self.flash = flash.Flash(blocks)
+        flash.mount(self.flash)
+        self.n = connectors
+        self.hardware_mA = hardware_mA
+        self.said = []
+        self.settings = {"ConnectionTimeOut": 60}
+        self.electrics = [Electrics() for _ in range(connectors)]
+        self.meters = [Meter() for _ in range(connectors)]
+        self.read_meters = True
+        self.boot()
+
+    def boot(self, t=None):
+        if t is not None:
+            self.time.t_ms = t * 1000
+        self.journal = Journal(Folder("/flash/tx", self.said.append))
+        self.store = store.Store("/flash/profiles", self.said.append)
+        self.woken = 0
+        cs = []
+        for i in range(self.n):
+            slots = limits.Limits(self.hardware_mA)
+            cs.append(Connector(i + 1, self.electrics[i], slots, self.meters[i], self.journal))
+        self.clock = clock.Clock(self.time)
+        self.station = station.Station(
+            self.clock,
+            cs,
+            self.store,
+            Evaluator(self.store, 230),
+            self.journal,
+            self.settings.__getitem__,
+            self.said.append,
+        )
+        self.station.wake = self.wake
+        self.c = cs[0]
+        self.cs = cs
+        return self
+
+    def wake(self):
+        self.woken += 1
+
+    def poll(self, ms=100):
+        """`ms` pass, with a poll every 100 ms; cars obey, meters are read."""
+        for _ in range(ms // 100):
+            self.time.pass_ms(100)
+            for i, c in enumerate(self.cs):
+                e, m = self.electrics[i], self.meters[i]
+                if isinstance(e, Electrics):
+                    offered = pilot.B <= e.state <= pilot.C and not e.fault
+                    e.pilot_mA = pilot.advertisable_mA(c.allow_mA) if offered else 0
+                    e.closed = e.state == pilot.C and e.pilot_mA > 0
+                    e.may_draw_mA = e.pilot_mA
+                if self.read_meters and not m.lost and self.time.t_ms % 1000 < 100:
+                    m.readings += 1
+            self.station.poll()
+        return self.c.status
+
+    def ready(self):
+        """Past the first second after boot."""
+        self.poll(1500)
+        self.station.news.clear()
+        return self
+
+    def charge(self, tag="TAG", c=None):
+        """A car that is there charges, with a transaction that the Central System knows."""
+        c = c or self.c
+        c.controller.state = pilot.C
+        self.poll(200)
+        self.station.accept(tag, c)
+        self.poll(1000)
+        assert c.tx, "no transaction"
+        self.journal.answered(c.tx, 1000 + c.tx.number)
+        while self.journal.head():
+            self.journal.done()
+        return c.tx
+
+    def queue(self):
+        """["start 1", "sample 1", ...]: what the journal holds, by transaction number."""
+        return [f"{KINDS[kind]} {tx.number}" for kind, tx, _ in self.journal._queue]
+
+    def statuses(self):
+        """Statuses of connector 1 that were told since the last call."""
+        out = [n[1] for n in self.station.news if n[0] == 1]
+        self.station.news.clear()
+        return out
+
+
+def record(limit_A, purpose=profile.TX, connector=1, level=0, id=7, kind=profile.RELATIVE, **more):
+    """A profile record of one period; several: [(startPeriod_s, amps), ...]"""
+    periods = limit_A if isinstance(limit_A, list) else [(0, limit_A)]
+    periods = [(s, int(a * 10), 0) for s, a in periods]
+    if purpose == profile.CEILING:
+        more.setdefault("start", T0 - 1000)
+        kind = profile.ABSOLUTE
+        connector = 0
+    return profile.pack(id, connector, level, purpose, kind, periods, **more)
+
+
+def files(folder="/flash/tx"):
+    return sorted(os.listdir(folder))
+
+
+def tx_file(name, text):
+    with open("/flash/tx/" + name, "w") as f:
+        f.write(text)

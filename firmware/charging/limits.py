@@ -12,10 +12,20 @@ from micropython import const
 # Temperature   | derating                  | as its driver says
 # LoadBalancing | a meter of the house      | as its driver says
 # Policy        | the owner's policy.py     | a minute after it was last said
+# LastLimit     | session/held.py           | when the clock is known
 # OCPP          | the evaluator             | the evaluator knows
-SOURCES = ("Hardware", "Installation", "Cable", "Temperature", "LoadBalancing", "Policy", "OCPP")
+SOURCES = (
+    "Hardware",
+    "Installation",
+    "Cable",
+    "Temperature",
+    "LoadBalancing",
+    "Policy",
+    "LastLimit",
+    "OCPP",
+)
 HARDWARE, INSTALLATION, CABLE, TEMPERATURE = const(0), const(1), const(2), const(3)
-LOAD_BALANCING, POLICY, OCPP = const(4), const(5), const(6)
+LOAD_BALANCING, POLICY, LAST, OCPP = const(4), const(5), const(6), const(7)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
@@ -51,6 +61,12 @@ class Limits:
         self._slots[source] = value_mA
         self._until_s[source] = until_s
         self._safe_mA[source] = safe_mA
+
+    def moved(self, jump_s):
+        """The clock was set: what expires does so after the time that it was given."""
+        for i, until_s in enumerate(self._until_s):
+            if until_s != NEVER:
+                self._until_s[i] = until_s + jump_s
 
     def get(self, source):
         """What is in a slot."""

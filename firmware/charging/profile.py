@@ -4,9 +4,9 @@
 #
 #   word  bytes  meaning (little endian)
 #   0     0-1    magic "PW"
-#         2      layout version (1)
+#         2      layout version (2)
 #         3      number of periods, 1..96
-#   1     4-7    CRC-32 of all that follows
+#   1     4-7    CRC-32 of all the other words
 #   2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
 #   3     12-15  chargingProfileId, i32
 #   4-5   16-23  transactionId, i64 (FLAG_TRANSACTION says whether there is one)
@@ -20,6 +20,8 @@
 #   then for every period
 #   +0    0-3    startPeriod in s
 #   +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
+#
+# Layout 1, which check() still reads, had a CRC without word 0: one version could pass as another.
 #
 # Every word that the evaluator reads lies in the 31-bit small-int range of the ESP32, so that
 # reading it does not allocate (all ones reads as -1).
@@ -45,7 +47,7 @@ _MAX_LIMIT = const(0xFFFFFF)  # 1.6 MA or 1.6 MW: whatever is above means the sa
 _MAX_WORD = const(0x3FFFFFFF)
 _OLDEST = const(0x10000000)
 _MAGIC = const(0x5750)
-_VERSION = const(1)
+_VERSION = const(2)
 
 
 class BadRecord(ValueError):
@@ -82,7 +84,7 @@ def pack(
     w = array.array("i", bytes(4 * (HEADER + 2 * n)))
     w[0] = _MAGIC | _VERSION << 16 | n << 24
     w[ID] = profile_id
-    flags = 0
+    flags = past = 0
     if transaction is not None:
         flags |= FLAG_TRANSACTION
         w[4], w[5] = _signed(transaction & 0xFFFFFFFF), transaction >> 32
@@ -92,17 +94,19 @@ def pack(
             step = 604800 if recurrency == WEEKLY else 86400
             if start < 0:
                 start %= step
-        # (2011: so far back that only differences between decades are lost)
-        w[START] = max(-_OLDEST, min(start, _MAX_WORD))
+        past = max(0, -_OLDEST - start)  # what lies before 2011 is left out of the schedule
+        w[START] = min(start + past, _MAX_WORD)
     bits = purpose | kind << 2 | recurrency << 4 | unit << 6
     w[KEY] = connector | level << 8 | bits << 16 | flags << 24
     w[VALID_FROM] = max(0, min(valid_from or 0, _MAX_WORD))
     w[VALID_TO] = -1 if valid_to is None or valid_to >= _MAX_WORD else max(0, valid_to)
-    w[DURATION] = -1 if duration is None or duration >= _MAX_WORD else duration
+    w[DURATION] = -1
+    if duration is not None and duration - past < _MAX_WORD:
+        w[DURATION] = max(0, duration - past)
     w[11] = -1 if min_rate is None else min(min_rate, _MAX_LIMIT)
     i = HEADER
     for start_s, limit, phases in periods:
-        w[i] = min(start_s, _MAX_WORD)
+        w[i] = max(0, min(start_s - past, _MAX_WORD))
         w[i + 1] = min(limit, _MAX_LIMIT) | phases << 24
         i += 2
     return w
@@ -117,17 +121,37 @@ def on_connector(w, connector):
 def seal(w, sequence):
     """Number the record and make it believable: call once, before it is written."""
     w[SEQUENCE] = sequence
-    w[1] = _signed(crc32(memoryview(w)[2:]))
+    w[1] = _crc(w)
 
 
 def check(w):
-    """Raise BadRecord unless the whole record `w`, as read from flash, is one of this layout."""
+    """Raise BadRecord unless `w` is a whole record, as read from flash. One of an older layout
+    becomes one of this layout; -> True then."""
     if len(w) < HEADER or w[0] & 0xFFFF != _MAGIC:
         raise BadRecord("not a profile record")
-    if w[0] >> 16 & 0xFF != _VERSION:
-        raise BadRecord("unknown layout version %d" % (w[0] >> 16 & 0xFF))
-    if len(w) != HEADER + 2 * count(w) or w[1] != _signed(crc32(memoryview(w)[2:])):
+    version = w[0] >> 16 & 0xFF
+    if not 1 <= version <= _VERSION:
+        raise BadRecord("unknown layout version %d" % version)
+    if len(w) != HEADER + 2 * count(w) or w[1] != _crc(w):
         raise BadRecord("damaged")
+    if version == _VERSION:
+        return False
+    w[0] += _VERSION - version << 16
+    w[1] = _crc(w)
+    return True
+
+
+def same(w, other):
+    """True if two records say the same, as far as both have their periods in RAM; their sequence
+    numbers may differ."""
+    n = min(len(w), len(other))
+    return w[0] == other[0] and memoryview(w)[ID:n] == memoryview(other)[ID:n]
+
+
+def _crc(w):
+    view = memoryview(w)
+    first = crc32(view[:1]) if w[0] >> 16 & 0xFF > 1 else 0
+    return _signed(crc32(view[2:], first))
 
 
 def _signed(word):

@@ -48,7 +48,7 @@ class Store:
         if not os.stat(path)[6]:  # a cut while it was created: it never was
             self._forget(name)
             return
-        w = self._believe(name)
+        w = self._believe(name, True)
         if w is None:
             return
         self._sequence = max(self._sequence, w[SEQUENCE])
@@ -63,11 +63,13 @@ class Store:
                 break
         self._insert(w if w[SEQUENCE] == _STAND_IN else w[:HEADER])
 
-    def _believe(self, name):
+    def _believe(self, name, upgrade=False):
         try:
             w = _read(self._folder + "/" + name)
-            profile.check(w)
+            old = profile.check(w)
             if _name(w) == name:
+                if old and upgrade:
+                    self._upgrade(w)
                 return w
             raise profile.BadRecord("the record of %s" % _name(w))
         except (profile.BadRecord, OSError) as e:
@@ -82,6 +84,17 @@ class Store:
             return None  # nothing that this store wrote
         self.damaged += 1
         return w
+
+    def _upgrade(self, w):
+        # A later firmware need not know the layout that this one still found.
+        try:
+            self._write(w)
+        except OSError as e:
+            self._log("profile file %s keeps its old layout: %s" % (_name(w), e))
+
+    def _write(self, w):
+        with open(self._folder + "/" + _name(w), "wb") as f:
+            f.write(w)
 
     def _insert(self, w):
         # Highest stackLevel first, and within it connectors before connector 0.
@@ -102,14 +115,20 @@ class Store:
         return len(self.records) - len(self.replaced_by(w)) < MAX_PROFILES
 
     def put(self, w):
-        """Install record `w` (profile.pack). Durable when this returns. Raises Full."""
+        """Install record `w` (profile.pack). Durable when this returns. Raises Full.
+
+        One that is installed already, as it is, is not written again.
+        """
         if not self.room(w):
             raise Full("%d profiles are installed" % len(self.records))
         gone = self.replaced_by(w)
+        if len(gone) == 1 and profile.same(w, gone[0]):
+            gone[0] = self.whole(gone[0])
+            if profile.same(w, gone[0]):  # (not so if 6 A stand in for it since just now)
+                return
         profile.seal(w, self._sequence + 1)
         try:
-            with open(self._folder + "/" + _name(w), "wb") as f:
-                f.write(w)
+            self._write(w)
         except OSError as e:
             # LittleFS commits nothing of a file whose write failed: an older record is untouched.
             if not any(_name(r) == _name(w) for r in gone):

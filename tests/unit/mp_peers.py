@@ -309,7 +309,7 @@ def test_18_another_version_of_the_firmware_deletes_no_profile():
     unit = Unit(P(DEFAULT, 0, (0, 160)), P(MAX, 0, (0, 200)))
     old = read("1-1-0"), read("0-2-0")
     new = bytearray(old[0])
-    new[2] = 2  # the layout of a later firmware, and back to this one
+    new[2] += 1  # the layout of a later firmware, and back to this one
     write("1-1-0", new)
     unit.boot()
     assert unit.limit(T) == 60, "until the later firmware is back"

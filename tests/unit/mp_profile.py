@@ -5,10 +5,19 @@ import os
 import sys
 
 from flash import FOLDER, Flash, mount, read
-from oracle import DAY, WEEK, Chance, P, T, evaluator, record
+from oracle import DAY, WEEK, Chance, P, T, check_at, evaluator, record
 
 from firmware.charging import profile
-from firmware.charging.profile import DURATION, HEADER, ID, START, VALID_FROM, VALID_TO, pack
+from firmware.charging.profile import (
+    DURATION,
+    HEADER,
+    ID,
+    START,
+    VALID_FROM,
+    VALID_TO,
+    pack,
+    seal,
+)
 from firmware.charging.store import Store
 from firmware.clock import parse_iso
 
@@ -51,7 +60,7 @@ def test_every_field_lies_where_the_header_says():
     profile.seal(w, 99)
     b = bytes(w)
     assert len(b) == 48 + 2 * 8
-    assert b[:4] == b"PW\x01\x02"
+    assert b[:4] == b"PW\x02\x02"
     little = [int.from_bytes(b[i : i + 4], "little") for i in range(0, len(b), 4)]
     assert little[2] == 99 and little[3] == (1 << 32) - 7
     assert little[4] == 0xFFFFFFFE and little[5] == 0xFFFFFFFF
@@ -163,6 +172,39 @@ def test_check_never_fails_otherwise():
         if rng.getrandbits(1) and len(words):
             words[0] = w[0]
         raises(profile.BadRecord, profile.check, words)
+
+
+def test_a_schedule_that_began_long_ago():
+    """An Absolute one counts on from where it began, however long ago: only what lies before
+    2011 is left out of the record."""
+    for back_s in (0, 1, 0x10000000, 0x10000001, 25 * 31557600, 120 * 31557600):
+        begin = T - back_s
+        steps = (0, back_s - 10, back_s, back_s + 10, back_s + 40)
+        if back_s < 100:
+            steps = (0, 20, 30, 40, 70)
+        periods = [(s, 60 + i) for i, s in enumerate(steps)]
+        for duration in (None, steps[4] + 5):
+            ps = [P("TxDefaultProfile", 1, *periods, start=begin, duration=duration)]
+            ev = evaluator(ps)
+            for t in range(T - 15, T + 90):
+                check_at(ev, ps, 1, t, T - 100, True, "A")
+    # over before 2011
+    p = P("TxDefaultProfile", 1, (0, 60), start=-0x10000000 - 100, duration=50)
+    ev = evaluator([p])
+    check_at(ev, [p], 1, T, T, True, "A")
+    assert ev.winner is None
+
+
+def test_the_same_but_for_its_number():
+    w, other = one(), one()
+    seal(w, 1)
+    seal(other, 2)
+    assert profile.same(w, other) and profile.same(w[:HEADER], other) and profile.same(w, one())
+    for i in range(3, len(w)):
+        other[i] ^= 1
+        assert not profile.same(w, other), i
+        assert i < HEADER or profile.same(w[:HEADER], other)
+        other[i] ^= 1
 
 
 # What it costs

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from binascii import crc32
 
 from flash import FOLDER, Flash, mount, names, read, write
 from oracle import Chance, T
@@ -422,6 +423,101 @@ def test_power_cuts_at_random_on_one_ageing_flash():
     print(cut, "cuts")
 
 
+def version_1(w, sequence):
+    """Record `w` as the first layout had it."""
+    seal(w, sequence)
+    w[0] -= 1 << 16
+    crc = crc32(memoryview(w)[2:])
+    w[1] = crc - 0x100000000 if crc & 0x80000000 else crc
+    return w
+
+
+def old_layout(records, blocks):
+    """A flash on which the first layout's firmware left `records`; what they hold."""
+    flash, store = fresh(blocks)
+    for i, w in enumerate(records):
+        write(name(w), version_1(w, i + 1))
+    flash.on()
+    return flash, {name(w): content(w) for w in records}
+
+
+def versions():
+    return [read(n)[2] for n in names()]
+
+
+def test_boot_brings_an_older_layout_to_this_one():
+    records = [default(100 + i, i // 16, i % 16, 200 + i, (1, 24, 96)[i % 3]) for i in range(32)]
+    flash, wanted = old_layout(records, 80)
+    assert versions() == [1] * 32
+    store = again(flash, complain)
+    assert versions() == [2] * 32 and holds(store) == wanted and store._sequence == 32
+    print("%d erases, %d operations for 32 records" % (flash.erases, flash.ops))
+    flash.on()
+    assert holds(again(flash, complain)) == wanted and flash.ops == 0, "once is enough"
+    store.put(default(100, 0, 0, 7))
+
+
+def test_power_cut_at_every_operation_of_a_boot_that_migrates():
+    records = two() + [p(3, 0, profile.CEILING, 15, n=96), default(4, 0, 0, n=1)]
+    flash, wanted = old_layout(records, 24)
+    image = bytes(flash.data)
+    again(flash, complain)
+    total, count = flash.ops, 0
+    for cut in range(total):
+        for torn in TORN:
+            gc.collect()
+            flash.restore(image)
+            mount(flash)
+            flash.dies_at, flash.tear = cut, torn
+            try:
+                Store(FOLDER, quiet)
+            except OSError:
+                pass
+            assert flash.dead
+            count += 1
+            flash.on()
+            mended(flash, [wanted, wanted], 0)
+            assert versions() == [2] * 5
+    assert flash.misused == 0
+    print("%d operations, %d cuts" % (total, count))
+
+
+def test_an_older_layout_on_a_flash_that_refuses_to_be_written():
+    flash, wanted = old_layout(two(), 24)
+    image = bytes(flash.data)
+    again(flash, complain)
+    for n in range(flash.ops):
+        flash.restore(image)
+        mount(flash)
+        flash.fails_at = n
+        told = []
+        store = Store(FOLDER, told.append)
+        flash.on()
+        assert holds(store) == wanted and store.damaged == 0
+        # (LittleFS tries elsewhere when a block cannot be programmed)
+        assert len(told) <= 1 and (not told or "keeps its old layout" in told[0]), told
+        store = again(flash, complain)
+        assert holds(store) == wanted and versions() == [2, 2]
+
+
+def test_one_layout_is_never_taken_for_another():
+    """A version that flips is damage: this layout's CRC covers it, the first one's did not."""
+    for make in (lambda w: seal(w, 1), lambda w: version_1(w, 1)):
+        w = default(1, 1, 3, 160)
+        make(w)
+        for version in range(256):
+            bad = w[:]
+            bad[0] = bad[0] & ~0xFF0000 | version << 16
+            if bad == w:
+                profile.check(bad)
+                continue
+            try:
+                profile.check(bad)
+                raise AssertionError(version)
+            except profile.BadRecord as e:
+                assert ("damaged" in str(e)) == (version in (1, 2)), e
+
+
 def test_a_flash_operation_that_fails_changes_nothing_or_all():
     """The chip refuses one operation and works on: what is in force and what is kept agree."""
     ways = (
@@ -480,6 +576,52 @@ def test_one_erase_a_put_in_steady_state():
         store.put(default(100, 1, i % 16, i, 24))
     print("elsewhere by id: %d erases, %d operations in 200 puts" % (flash.erases, flash.ops))
     assert flash.erases <= 212
+
+
+def test_an_identical_profile_is_not_written_again():
+    for n in (1, 24, 96):
+        flash, store = fresh()
+        w = default(1, 1, 3, 160, n)
+        store.put(default(2, 0, 3, 160, n))
+        store.put(w)
+        kept, sequence = images(), store._sequence
+        flash.on()
+        store.put(default(1, 1, 3, 160, n))  # in force
+        store.trim()
+        store.trim()
+        store.put(default(1, 1, 3, 160, n))  # header only
+        store = again(flash, complain)
+        store.put(default(1, 1, 3, 160, n))
+        assert flash.ops == 0 and images() == kept and store._sequence == sequence
+        # but any difference is
+        other = default(1, 1, 3, 160, n)
+        other[HEADER + 2 * n - 1] += 1
+        for w in (
+            other,
+            default(3, 1, 3, 160, n),  # another id in its place
+            default(1, 1, 4, 160, n),  # its id in another place
+            p(2, 0, profile.TX_DEFAULT, 3, 160, n, start=1),
+            p(2, 0, profile.TX_DEFAULT, 3, 160, n, min_rate=60),
+            p(2, 0, profile.TX_DEFAULT, 3, 160, n + (1 if n < 96 else -1)),
+        ):
+            ops = flash.ops
+            store.put(w)
+            assert flash.ops > ops and holds(again(flash, complain))[name(w)] == content(w)
+
+
+def test_an_identical_profile_mends_one_that_is_damaged():
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    for known in (True, False):  # noticed at the boot, or not before the put
+        store = again(flash)
+        data = bytearray(read("1-1-3"))
+        data[-1] ^= 1
+        write("1-1-3", data)
+        if known:
+            store = again(flash)
+        store.put(default(1, 1, 3))
+        assert store.damaged == 0 and limit(store) == 162
+        assert holds(again(flash, complain)) == {"1-1-3": content(default(1, 1, 3))}
 
 
 # Flash full
@@ -694,7 +836,7 @@ def test_a_layout_of_the_future_is_6_A_and_kept():
     write("1-1-3", w)
     told = []
     store = again(flash, told.append)
-    assert limit(store) == 60 and "layout version 2" in told[0]
+    assert limit(store) == 60 and "layout version 3" in told[0]
     assert read("1-1-3") == bytes(w), "the newer firmware comes back to it"
 
 
@@ -754,6 +896,7 @@ VERSION_1 = (
     "50570103 78594731 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
     " 80510100 3c000000 00000000 a1000000 80700000 5a000003 40190100 40010001"
 ).replace(" ", "")
+VERSION_2 = "50570203f56ba77f" + VERSION_1[16:]
 
 
 def golden():
@@ -774,13 +917,23 @@ def golden():
     )
 
 
-def test_golden_image_of_layout_version_1():
+def test_golden_image_of_this_layout():
     w = golden()
     seal(w, 42)
-    assert bytes(w).hex() == VERSION_1, bytes(w).hex()
+    assert bytes(w).hex() == VERSION_2, bytes(w).hex()
+    golden_says_what_it_said(VERSION_2)
+
+
+def test_golden_image_of_layout_version_1():
+    golden_says_what_it_said(VERSION_1)
+
+
+def golden_says_what_it_said(image):
+    w = golden()
     flash, store = fresh()
-    write("1-1-7", bytes.fromhex(VERSION_1))
+    write("1-1-7", bytes.fromhex(image))
     store = again(flash, complain)
+    assert read("1-1-7").hex() == VERSION_2
     assert holds(store) == {"1-1-7": content(w)}
     assert store._sequence == 42 and store.records[0][ID] == 20261120
     ev = Evaluator(store)

@@ -13,6 +13,7 @@ _FIELDS = {
     "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),
     "installation_mA": (int, 0, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
+    "hold_limit": (bool, False, None, None),
     "voltage_V": (int, 230, lambda v: 100 <= v <= 300, "100 to 300"),
     "vendor": (str, "Pilotwire", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
     "model": (str, "ESP32", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
@@ -22,6 +23,9 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
+
+
+_KINDS = {str: "text", int: "a number", bool: "true or false"}
 
 
 class ConfigError(ValueError):
@@ -56,9 +60,8 @@ def check(values):
         value = values.get(name, default)
         if value is None:
             raise ConfigError("config.json: %s: is missing" % name)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            kind_name = "a number" if kind is int else "text"
-            raise ConfigError("config.json: %s: %s is expected" % (name, kind_name))
+        if type(value) is not kind:
+            raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS[kind]))
         if good and not good(value):
             raise ConfigError("config.json: %s: %s is expected" % (name, wants))
         setattr(config, name, value)

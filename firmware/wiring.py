@@ -58,6 +58,7 @@ def build(config):
         app.settings.value,
         log.info,
         Policy(log.warning),
+        _held(config),
     )
     rpc = Rpc(app.handle, log.info)
     identity = {
@@ -72,6 +73,14 @@ def build(config):
     app.link = Link(config, rpc, app.settings.value, log.info)
     app.link.talk = app.core.talk
     return app
+
+
+def _held(config):
+    if not config.hold_limit:
+        return None
+    from firmware.session.held import Held
+
+    return Held("/held.json", config.connectors, log.warning)
 
 
 def _connectors(app, board, journal):

@@ -23,9 +23,12 @@ class Station:
     | wake       | called when there is something new for the Central System |
     """
 
-    def __init__(self, clock, connectors, store, evaluator, journal, settings, log, policy=None):
+    def __init__(
+        self, clock, connectors, store, evaluator, journal, settings, log, policy=None, held=None
+    ):
         self.clock = clock
         self.policy = policy
+        self._held = held
         self.connectors = connectors
         self.store = store
         self.evaluator = evaluator
@@ -133,13 +136,20 @@ class Station:
             c.winner = ev.winner
             c.until_s = ev.until
             c.other, c.other_mA = ev.other, ev.other_limit * 100
-            c.limits.put(limits.OCPP, None if ev.limit == NONE else ev.limit * 100)
+            limit_mA = None if ev.limit == NONE else ev.limit * 100
+            c.limits.put(limits.OCPP, limit_mA)
+            if self._held:
+                if ev.known:
+                    self._held.keep(c.number, limit_mA)
+                c.limits.put(limits.LAST, None if ev.known else self._held.mA[c.number - 1])
             c.limits.resolve(now_s)
             due = min(due, ev.until, c.limits.until_s)
         ev.at(0, now_s, now_s, False)
         self._ceiling = ev.winner
         self._ceiling_mA = ev.limit if ev.limit == NONE else ev.limit * 100
         self.store.trim()
+        if self._held:
+            self._held.write()
         self.due_s = min(due, ev.until)
         self.allot()
         self.on_limit()
@@ -287,6 +297,7 @@ class Station:
             return
         self._log("clock moved by %d s" % jump)
         for c in self.connectors:
+            c.limits.moved(jump)
             # (a transaction from before a power cut already lies on the right axis)
             if c.tx and (known or not self.clock.plausible(c.tx.origin_s)):
                 c.tx.origin_s += jump

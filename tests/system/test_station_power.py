@@ -175,6 +175,18 @@ async def test_stop_not_delivered_yet(bench):
         assert len(b.st.received("StopTransaction", mark)) == 1
 
 
+def time_comes_later(b):
+    """From now on BootNotification is answered when the returned event is set."""
+    answer = asyncio.Event()
+
+    async def later(payload):
+        await answer.wait()
+        return {"status": "Accepted", "interval": 300, "currentTime": format_time(b.cs.now())}
+
+    b.cs.answer("BootNotification", later)
+    return answer
+
+
 async def test_ceiling_before_the_time_is_known(bench):
     """A17: the ChargePointMaxProfile holds at its lowest until BootNotification is answered."""
     async with bench() as b:
@@ -184,13 +196,7 @@ async def test_ceiling_before_the_time_is_known(bench):
         ceiling = profile(1, "Max", {0: 20, 7200: 8, 14400: 25}, startSchedule=start)
         await b.set_profile(ceiling)
         await b.pilot(20000)
-        answer = asyncio.Event()
-
-        async def later(payload):
-            await answer.wait()
-            return {"status": "Accepted", "interval": 300, "currentTime": format_time(b.cs.now())}
-
-        b.cs.answer("BootNotification", later)
+        answer = time_comes_later(b)
         mark = await cut(b, 5, up=False)
         trace = b.process.mark()
         await b.st.expect("BootNotification", None, WAIT_s, mark)
@@ -204,6 +210,31 @@ async def test_ceiling_before_the_time_is_known(bench):
         await b.pilot(20000)
         await b.process.until(lambda c: c["ev_mA"] == draws(20000))
         assert b.st.received("StartTransaction", mark) == []
+
+
+async def test_last_limit_held_until_the_time_is_known(bench, tmp_path):
+    """hold_limit: a default that needs the time cannot be placed; the car gets no more than
+    before the cut."""
+    config = tmp_path / "config.json"
+    config.write_text('{"hold_limit": true}')
+    async with bench(config=config) as b:
+        await b.charge()
+        start = await b.now()
+        await b.set_profile(profile(1, "Default", {0: 12, 7200: 9}, startSchedule=start))
+        await b.pilot(12000)
+        await b.process.until(lambda c: c["ev_mA"] == draws(12000))
+        answer = time_comes_later(b)
+        mark = await cut(b, 5, up=False)
+        trace = b.process.mark()
+        await b.st.expect("BootNotification", None, WAIT_s, mark)
+        c, _ = await b.pilot(12000)
+        assert c["limit_by"] == {"source": "LastLimit", "until": None}
+        await b.process.until(lambda c: c["ev_mA"] == draws(12000))
+        answer.set()
+        await b.booted(mark)
+        await b.process.until(lambda c: c["limit_by"]["source"] == "TxDefaultProfile")
+        offered = [e["duty_u16"] for e in b.process.trace()[trace:] if e["what"] == "pilot"]
+        assert set(offered) <= {0, 65535, duty(12000)}
 
 
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])

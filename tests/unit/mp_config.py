@@ -18,6 +18,7 @@ FIELDS = {
     "connectors": (1, (1, 4), (0, 5, -1, 2**40)),
     "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),
     "installation_mA": (0, (0, 6000, 80000), (1, 5999, 80001, -1)),
+    "hold_limit": (False, (False, True), ()),
     "voltage_V": (230, (100, 230, 300), (99, 301, 0, -230)),
     "vendor": ("Pilotwire", ("x", "x" * 20), ("", "x" * 21)),
     "model": ("ESP32", ("x", "x" * 20), ("", "x" * 21)),
@@ -73,7 +74,9 @@ def test_null_is_no_value():
 
 def test_wrong_types():
     for name, (default, _, _) in FIELDS.items():
-        if isinstance(default, int):
+        if isinstance(default, bool):
+            wrong, wanted = (1, 0, "true", 1.0, [], {}), "true or false is expected"
+        elif isinstance(default, int):
             wrong, wanted = (True, False, "8", "", 1.0, 8.5, [], {}, [8]), "a number is expected"
         else:
             wrong, wanted = (1, 0, True, False, 1.5, [], {}, ["x"]), "text is expected"

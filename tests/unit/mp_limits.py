@@ -52,6 +52,18 @@ def test_zero_is_a_limit():
         assert said(limits) == (0, 0, SOURCES[slot])
 
 
+def test_a_slot_expires_after_its_time_whatever_the_clock_does():
+    for jump in (848502207, 3600, -3600, 0):
+        limits = Limits(32000)
+        limits.put(POLICY, 9000, 60, 7000)
+        limits.put(CABLE, 20000)
+        limits.moved(jump)
+        for passed, wanted in ((0, 9000), (59, 9000), (60, 7000), (9999, 7000)):
+            assert said(limits, jump + passed)[0] == wanted, (jump, passed)
+        limits.put(POLICY, None)
+        assert said(limits, NEVER - 1)[0] == 20000
+
+
 def test_equal_limits_name_the_first_source():
     limits = Limits(32000)
     limits.put(OCPP, 10000)

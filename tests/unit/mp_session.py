@@ -1,12 +1,13 @@
 """session/: statuses, tags, transactions, profiles and the shared ceiling, without OCPP."""
 
+import os
 import random
 
 import flash
 from rig import TICK_ms, a_wall, drive, seeded
 from world import T0, UNSET, World, files, record, tx_file
 
-from firmware.charging import profile
+from firmware.charging import limits, profile
 from firmware.evse import faults, pilot
 from firmware.evse.controller import Controller
 from firmware.session import metering
@@ -614,6 +615,98 @@ def test_without_a_clock_the_ceiling_is_at_its_lowest():
     w.station.set_clock(T0 + 600)
     w.poll(200)
     assert w.c.allow_mA == 25000
+
+
+def test_the_limit_held_over_a_power_cut():
+    """hold_limit: what was in force stays a cap until the time is known, also where A17 alone
+    would allow more or nothing were left."""
+    for hold in (True, False):
+        w = World(2, hold=hold).ready()
+        w.station.install(record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0))
+        w.station.install(record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0))
+        for c in w.cs:
+            w.charge(c=c)
+        w.poll(100)
+        assert [c.allow_mA for c in w.cs] == [12000, 14000]
+        w.boot(UNSET)
+        w.poll(2000)
+        # a default that needs the time is ignored (A17)
+        assert [c.allow_mA for c in w.cs] == ([12000, 14000] if hold else [32000] * 2)
+        assert limits.SOURCES[w.c.limits.source] == ("LastLimit" if hold else "Hardware")
+        w.poll(60000)
+        assert w.c.allow_mA == (12000 if hold else 32000)
+        # less is less
+        w.station.install(record(10, id=9))
+        w.poll(200)
+        assert w.c.allow_mA == 10000
+        w.station.clear(9)
+        w.boot(UNSET)  # once more: what is held is not what holds without the time
+        w.poll(2000)
+        assert w.c.allow_mA == (12000 if hold else 32000)
+        w.station.set_clock(T0 + 7200)
+        w.poll(200)
+        assert [c.allow_mA for c in w.cs] == [9000, 14000]
+        w.station.clear()
+        w.poll(200)
+        w.boot(UNSET)
+        w.poll(2000)
+        assert w.c.allow_mA == 32000  # nothing limited when the power failed
+
+
+def test_a_held_limit_costs_almost_no_wear():
+    w = World(4, hold=True, blocks=32).ready()
+    w.poll(1000)
+    w.flash.on()
+    for i in range(200):
+        for n in range(1, 5):
+            w.station._held.keep(n, 6000 + i * 100 + n)
+        w.station._held.write()
+        w.station._held.write()
+    print("%d erases, %d operations in 200 changes" % (w.flash.erases, w.flash.ops))
+    assert w.flash.erases <= 10
+    assert os.stat("/flash/held.json")[6] < 128
+
+
+def test_a_held_limit_that_cannot_be_read():
+    for text, wanted in (
+        ("", [6000, 6000]), ("{", [6000, 6000]), ('["x"]', [6000, 6000]), ("7", [6000, 6000]),
+        ("[]", [None, None]), ("[8000]", [8000, None]), ("[null,0,9000]", [None, 0, 9000]),
+    ):  # fmt: skip
+        w = World(2, hold=True)
+        with open("/flash/held.json", "w") as f:
+            f.write(text)
+        w.said.clear()
+        w.boot(UNSET)
+        assert w.station._held.mA == wanted, text
+        assert bool(w.said) == (wanted[0] == 6000), w.said
+        w.poll(2000)
+
+
+def test_a_flash_that_is_full_does_not_stop_the_limits():
+    w = World(hold=True, blocks=8).ready()
+    flash.fill()
+    w.station._held.keep(1, 7000)
+    w.poll(100)
+    w.station._held.mA += [12345678] * 40  # (more than is kept inline)
+    w.station._held.keep(1, 8000)
+    w.station._held.write()
+    assert "held.json" in w.said[-1]
+    w.poll(1000)
+
+
+def test_a_local_limit_holds_while_the_clock_is_set_for_the_first_time():
+    w = World(t=UNSET).ready()
+    w.charge()
+    w.c.limits.put(limits.POLICY, 9000, w.clock.now() + 60)
+    w.station.due_s = 0
+    w.poll(200)
+    assert w.c.allow_mA == 9000
+    w.station.set_clock(T0)
+    for _ in range(50):
+        w.poll(100)
+        assert w.c.allow_mA == 9000
+    w.poll(60000)
+    assert w.c.allow_mA == 32000
 
 
 def test_without_a_clock_changes_are_in_force_at_once():

@@ -11,6 +11,7 @@ from firmware.charging.schedule import Evaluator
 from firmware.evse import faults, pilot
 from firmware.session import station
 from firmware.session.connector import Connector
+from firmware.session.held import Held
 from firmware.session.journal import SAMPLE, START, STOP, Journal
 from firmware.session.transaction import Folder
 
@@ -67,12 +68,13 @@ class Meter:
 class World:
     """`boot()` makes a new station on the same flash, as a power cut does."""
 
-    def __init__(self, connectors=1, hardware_mA=32000, t=T0, blocks=16):
+    def __init__(self, connectors=1, hardware_mA=32000, t=T0, blocks=16, hold=False):
         self.time = station.time = clock.time = Time(t)
         self.flash = flash.Flash(blocks)
         flash.mount(self.flash)
         self.n = connectors
         self.hardware_mA = hardware_mA
+        self.hold = hold  # config.json: hold_limit
         self.said = []
         self.settings = {"ConnectionTimeOut": 60}
         self.electrics = [Electrics() for _ in range(connectors)]
@@ -99,6 +101,7 @@ class World:
             self.journal,
             self.settings.__getitem__,
             self.said.append,
+            held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
         )
         self.station.wake = self.wake
         self.c = cs[0]

@@ -2,7 +2,6 @@
 # Knows frames, ids and schemas; must not know what the messages mean.
 
 import asyncio
-import gc
 import json
 import os
 import sys
@@ -83,21 +82,21 @@ class Rpc:
     async def _send(self, frame):
         if not callable(frame[2]):
             return await self._ws.send(json.dumps(frame, separators=(",", ":")))
-        # A long answer is written into one buffer of its size and never held as objects: growing
-        # it would need several blocks of that size at once.
-        head = "[%d,%s," % (frame[0], json.dumps(frame[1]))
-        size = len(head) + 1
-        for piece in frame[2]():
+        # A long answer is made once for its length and again while it leaves, and never held.
+        size = 0
+        for piece in _text(frame):
             size += len(piece)
-        gc.collect()
-        text = bytearray(size)
-        text[: len(head)] = head.encode()
-        at = len(head)
-        for piece in frame[2]():
-            text[at : at + len(piece)] = piece.encode()
-            at += len(piece)
-        text[at:] = b"]"
-        await self._ws.send(text, True)
+        pieces = _text(frame)
+        rest = b""
+
+        def read(n):
+            nonlocal rest
+            while len(rest) < n:
+                rest += next(pieces)
+            out, rest = rest[:n], rest[n:]
+            return out
+
+        await self._ws.send_from(size, read)
 
     def _finish(self, answer):
         self._answer = answer
@@ -178,6 +177,14 @@ class Rpc:
         except Exception as e:  # the supervisor of handlers: one bad request must not end the link
             sys.print_exception(e)
             raise CallError("InternalError", repr(e))
+
+
+def _text(frame):
+    # A confirmation whose payload is given as pieces, in pieces of bytes.
+    yield ("[%d,%s," % (frame[0], json.dumps(frame[1]))).encode()
+    for piece in frame[2]():
+        yield piece.encode()
+    yield b"]"
 
 
 def _is_id(message_id):

@@ -102,6 +102,11 @@ class WebSocket:
             text = isinstance(data, str)
         return self._send(_TEXT if text else _BINARY, memoryview(data))
 
+    def send_from(self, size, read):
+        """Awaitable: send a text message of `size` bytes that is never whole in RAM: read(n)
+        returns its next n bytes, whenever there is room for them. Raises as send() does."""
+        return self._send(_TEXT, size, read)
+
     def ping(self, payload=b""):
         """Awaitable: send a ping of at most 125 bytes; the answer moves last_pong_ms."""
         payload = memoryview(payload)
@@ -244,12 +249,12 @@ class WebSocket:
                 raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
             raise ConnectionClosed(code, str(payload[2:], "utf-8"))
 
-    async def _send(self, op, data):
+    async def _send(self, op, data, read=None):
         await self._lock.acquire()  # "async with" would cost 100 bytes more
         try:
             if self._close_sent or self._gone.is_set():
                 raise ConnectionClosed(self._code, self._reason)
-            await self._frame(op, data)
+            await self._frame(op, data, read)
             while self._due is not None:
                 data, self._due = self._due, None
                 await self._frame(_PONG, data)
@@ -258,9 +263,9 @@ class WebSocket:
 
     # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
     # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
-    async def _frame(self, op, data):
+    async def _frame(self, op, data, read=None):
         tx = self._tx
-        size = len(data)
+        size = data if read else len(data)
         key = urandom(4)
         p = header(tx, op, size)
         tx[p : p + 4] = key
@@ -272,7 +277,7 @@ class WebSocket:
                 k = size - pos
                 if k > len(tx) - p:
                     k = len(tx) - p & ~3
-                tx[p : p + k] = data[pos : pos + k]
+                tx[p : p + k] = read(k) if read else data[pos : pos + k]
                 mask(tx, p, p + k, key)
                 await self._write(tx[: p + k])
                 pos += k

@@ -29,6 +29,12 @@ class Ws:
         if self.answer and frame[0] == 2:
             self.answer(frame)
 
+    async def send_from(self, size, read):
+        text = b""
+        while len(text) < size:
+            text += read(min(7, size - len(text)))
+        await self.send(text)
+
 
 class Bench:
     def __init__(self):

@@ -298,6 +298,41 @@ async def test_send_sizes():
         assert bytes(tail) == b"end"
 
 
+async def test_send_from():
+    """The message is asked for in the order of its bytes, never more than the tx buffer holds."""
+    for tx in (32, 64, 66, 1024):
+        for size in (0, 1, 125, 126, 500):
+            data = os.urandom(size)
+            asked = []
+
+            def read(n, data=data, asked=asked):
+                at = sum(asked)
+                asked.append(n)
+                return data[at : at + n]
+
+            stream = Stream([])
+            ws = WebSocket(stream, memoryview(bytearray(8)), memoryview(bytearray(tx)))
+            await ws.send_from(size, read)
+            assert parse(stream.s.sent) == [(TEXT, data)], (tx, size)
+            assert sum(asked) == size and max(asked) <= tx
+
+
+async def test_send_from_what_fails_ends_the_connection():
+    stream = Stream([])
+    ws = WebSocket(stream, memoryview(bytearray(8)), memoryview(bytearray(64)))
+
+    def read(n):
+        raise ValueError("out of data")
+
+    try:
+        await ws.send_from(100, read)
+        raise AssertionError("sent")
+    except ValueError:
+        pass
+    assert ws.closed
+    await raises(ConnectionClosed, ws.send(b"x"))
+
+
 async def test_send_to_a_socket_that_takes_little():
     data = bytes(range(150))
     for takes in ([1] * 30, [None, 3, None, 5, 100, None], [0, 1, None, 31, 1, 62, 2, 3]):

@@ -5,12 +5,15 @@ module of this package, under @measurement, and its name is the key in the outpu
 """
 
 import os
+import shutil
 import subprocess
 
 from host.build import ROOT
 
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython")
 MICROPYTHON32 = os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32")
+# Whose figures of memory count; where it is the 64-bit port, objects are larger than the ESP32's.
+PORT = MICROPYTHON32 if shutil.which(MICROPYTHON32) else MICROPYTHON
 
 MEASUREMENTS = {}
 
@@ -20,7 +23,7 @@ def measurement(function):
     return function
 
 
-def micropython(script, *, exe=MICROPYTHON32, heap="1M", path=(), timeout=60):
+def micropython(script, *, exe=PORT, heap="1M", path=(), timeout=60):
     """The output of `script` in a fresh interpreter; RuntimeError if that fails."""
     command = [exe, "-X", f"heapsize={heap}", "-c", script]
     env = {**os.environ, "MICROPYPATH": ":".join([*map(str, path), ".frozen"])}
@@ -28,6 +31,12 @@ def micropython(script, *, exe=MICROPYTHON32, heap="1M", path=(), timeout=60):
     if done.returncode:
         raise RuntimeError((done.stdout + done.stderr).strip() or f"exit {done.returncode}")
     return done.stdout
+
+
+@measurement
+def port():
+    """What the figures of memory are for."""
+    return {"word_bytes": 4 if int(micropython("import sys; print(sys.maxsize)")) < 2**31 else 8}
 
 
 def min_heap(works, low=8 << 10, high=512 << 10, step=256):

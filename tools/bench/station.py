@@ -5,7 +5,7 @@ import contextlib
 import tempfile
 import time
 
-from bench import MICROPYTHON32, measurement, min_heap
+from bench import PORT, measurement, min_heap
 from host.csms import CentralSystem
 from host.process import StationProcess
 from host.profile import profile
@@ -55,7 +55,7 @@ def heap_connected():
     """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=128K."""
 
     async def run():
-        async with station("--interpreter", MICROPYTHON32, "--heap", "128K") as (process, peer):
+        async with station("--interpreter", PORT, "--heap", "128K") as (process, peer):
             result = {"connected": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)
@@ -74,7 +74,7 @@ def min_heap_run():
     boots, connects and takes in a profile of 96 periods."""
 
     async def run(heap):
-        async with station("--interpreter", MICROPYTHON32, "--heap", str(heap)) as (_, peer):
+        async with station("--interpreter", PORT, "--heap", str(heap)) as (_, peer):
             await install(peer, 1, 96)
 
     def works(heap):

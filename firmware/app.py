@@ -60,6 +60,10 @@ class App:
         # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.
         connectors = self.station.connectors
         while True:
+            due_s = self.station.due_s  # (0 means at once, also before the clock is set)
+            if not due_s or self.clock.now() >= due_s:
+                self._due.set()
+                await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
             for i in range(len(connectors)):
                 line = self.lines[i]
                 c = connectors[i].controller
@@ -72,9 +76,6 @@ class App:
                     line.set(c.duty_u16)
                 if c.closed and not closed:
                     self.contactors[i].set(True)
-            due_s = self.station.due_s  # (0 means at once, also before the clock is set)
-            if not due_s or self.clock.now() >= due_s:
-                self._due.set()
             if self._watchdog:
                 self._watchdog.feed()
             await asyncio.sleep_ms(_TICK_ms)

@@ -3,6 +3,7 @@
 # pilot gets and what GetCompositeSchedule answers both come from Evaluator.at().
 # Rules and choices (A1..A29): smart-charging.md.
 
+import array
 from micropython import const
 
 from .profile import (
@@ -207,26 +208,51 @@ class Evaluator:
         return limit
 
 
-def composite(evaluator, connectors, t, duration_s, tx_starts, running, hardware, unit, room):
-    """The composite schedule from `t` for `duration_s`: a list start_s, limit, phases, start_s...
+class Composite:
+    """The composite schedule from `t` for `duration_s`, worked out by steps() a few instants at a
+    time, because the pilot must not wait for all of it.
 
     connectors: a tuple; of several the limits are added up and capped by the ceiling (A27).
     tx_starts, running: by connector number, the transaction's start (`t` where none runs) and
     whether one does. hardware: by connector, what it can give in 0.1 A per phase: reported where
-    nothing limits (A24). Equal neighbours are merged. The last element is the length, in s, that
-    the list covers: less than duration_s after `room` entries or _STEPS changes.
+    nothing limits (A24). Equal neighbours are merged.
+
+    | attribute | meaning |
+    |---|---|
+    | out, n    | array('i') of n entries start_s, limit, phases: 3 words each |
+    | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |
     """
-    out = []
-    at = t
-    end = t + duration_s
-    steps = 0
-    while True:
+
+    def __init__(
+        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, unit, room
+    ):
+        self._evaluator = evaluator
+        self._connectors = connectors
+        self._t = self._at = t
+        self._end = t + duration_s
+        self._tx_starts = tx_starts
+        self._running = running
+        self._hardware = hardware
+        self._unit = unit
+        self._left = _STEPS
+        self.out = array.array("i", bytes(12 * room))
+        self.n = 0
+        self.length_s = 0
+
+    def steps(self, count):
+        """Look at the next `count` changes; False: it is complete."""
+        while count and self._step():
+            count -= 1
+        return not count
+
+    def _step(self):
+        evaluator, at = self._evaluator, self._at
         total, phases, until = 0, 0, _FAR
-        for c in connectors:
-            evaluator.at(c, at, tx_starts[c], running[c], unit)
+        for c in self._connectors:
+            evaluator.at(c, at, self._tx_starts[c], self._running[c], self._unit)
             given = evaluator.phases
-            most = hardware[c]
-            if unit == WATTS:
+            most = self._hardware[c]
+            if self._unit == WATTS:
                 most *= evaluator.voltage_V * (given or 3)
             limit = evaluator.limit
             total += most if limit == NONE or limit > most else limit
@@ -234,18 +260,23 @@ def composite(evaluator, connectors, t, duration_s, tx_starts, running, hardware
                 phases = given
             if evaluator.until < until:
                 until = evaluator.until
-        if len(connectors) > 1:
-            evaluator.at(0, at, t, False, unit)
+        if len(self._connectors) > 1:
+            evaluator.at(0, at, self._t, False, self._unit)
             if NONE != evaluator.limit < total:
                 total = evaluator.limit  # (when it changes each connector has said)
-        changed = not out or out[-2] != total or out[-1] != phases
-        if steps == _STEPS or changed and len(out) == 3 * room:
-            out.append(at - t)
-            return out
-        steps += 1
-        if changed:
-            out += (at - t, total, phases)
-        if until >= end:
-            out.append(duration_s)
-            return out
-        at = until
+        out, i = self.out, 3 * self.n
+        self.length_s = at - self._t
+        if not i or out[i - 2] != total or out[i - 1] != phases:
+            if i == len(out):
+                return False
+            out[i] = at - self._t
+            out[i + 1] = total
+            out[i + 2] = phases
+            self.n += 1
+        self._at = until
+        self._left -= 1
+        if until >= self._end:
+            self.length_s = self._end - self._t
+            return False
+        self.length_s = until - self._t
+        return self._left > 0

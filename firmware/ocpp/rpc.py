@@ -9,6 +9,7 @@ from binascii import hexlify
 from micropython import const
 
 from . import schema
+from .periods import loads
 
 _CALL, _RESULT, _ERROR = const(2), const(3), const(4)
 _ANSWER_s = const(30)  # how long the Central System may take
@@ -27,7 +28,8 @@ class CallError(Exception):
 
 class Rpc:
     """`handle(action, payload)` answers requests: it returns the payload of the confirmation, or
-    a function that gives it as pieces of JSON text, or raises CallError. What it puts into
+    a function that gives it as pieces of JSON text, or raises CallError; or it returns a coroutine
+    that does so. What it puts into
     `after` is called once the answer is on its way.
     While `mute` is set requests are left unanswered.
 
@@ -113,7 +115,7 @@ class Rpc:
 
     async def _receive(self, data):
         try:
-            frame = json.loads(data)
+            frame = loads(data)
         except ValueError:
             return self._log("frame ignored: not JSON")
         # What has no usable type or id cannot be answered (OCPP-J 1.6, 4.1.3 and 4.2).
@@ -147,7 +149,7 @@ class Rpc:
 
     async def _answer_call(self, message_id, frame):
         try:
-            payload = self._dispatch(message_id, frame)
+            payload = await self._dispatch(message_id, frame)
             answer = [_RESULT, message_id, payload]
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
@@ -157,7 +159,7 @@ class Rpc:
         if after:
             after()
 
-    def _dispatch(self, message_id, frame):
+    async def _dispatch(self, message_id, frame):
         if len(message_id) > _MAX_ID:
             raise CallError("FormationViolation", "the message id is longer than 36")
         if len(frame) != 4:
@@ -171,7 +173,8 @@ class Rpc:
         if fault:
             raise CallError(fault[0], fault[1])
         try:
-            return self._handle(action, payload)
+            answer = self._handle(action, payload)
+            return await answer if hasattr(answer, "send") else answer
         except CallError:
             raise
         except Exception as e:  # the supervisor of handlers: one bad request must not end the link

@@ -7,6 +7,8 @@ from micropython import const
 
 from firmware.clock import parse_iso
 
+from .periods import Periods
+
 # One line a message, "\nName: field kind field kind ...\n". ">Name" is the confirmation to a
 # request of ours, "@Name" an object that other lines refer to. Kinds, "?" first if optional:
 #   i integer     n number, a multiple of 0.1     t date-time     A|B enumeration
@@ -70,11 +72,6 @@ _tables = [_TABLE]
 # have. Such fields are tolerated: back ends add their own, and refusing helps nobody.
 on_extra = None
 _extra = None
-
-# json.loads shares a key that the interpreter already knows as an identifier, and otherwise
-# stores it anew in every period: naming these two once saves 64 bytes a period (6 KB of 96).
-hasattr(const, "startPeriod")
-hasattr(const, "numberPhases")
 
 
 def add(table):
@@ -162,7 +159,8 @@ def _object(obj, fields, path):
 
 
 def _array(array, kind, path):
-    _expect(list, array, path, "array")
+    if type(array) is not Periods:
+        _expect(list, array, path, "array")
     if len(array) > _MAX_ITEMS:
         _fault(path, "Occurence", "too many items")
     fields = _fields(kind) if kind[0] == "@" else None

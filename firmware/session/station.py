@@ -2,13 +2,15 @@
 # Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
 
 import time
+from micropython import const
 
 from firmware.charging import limits, profile
-from firmware.charging.schedule import NONE, composite
+from firmware.charging.schedule import NONE, Composite
 from firmware.charging.store import Full
 from firmware.clock import FAR
 
 _MAX_NEWS = 32
+_STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
 class Station:
@@ -107,7 +109,7 @@ class Station:
         return len(gone)
 
     def schedule(self, number, duration_s, unit, room):
-        """The composite schedule of a connector (0: of all) from now: see schedule.composite."""
+        """(now, the Composite of a connector, 0: of all, from now): see compose()."""
         now = self.clock.now()
         starts, running, hardware = [now], [False], [0]
         for c in self.connectors:
@@ -117,12 +119,16 @@ class Station:
             hardware.append((c.limits.local_mA if all_of_it else c.limits.fixed_mA) // 100)
         numbers = (number,) if number else tuple(c.number for c in self.connectors)
         self.evaluator.known = self.clock.known()
-        out = composite(
+        return now, Composite(
             self.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
         )
-        self.store.trim()
+
+    def compose(self, composite):
+        """Work on a composite schedule for a moment; False: it is complete."""
+        more = composite.steps(_STEPS)
+        self.store.trim()  # (of many profiles the periods do not fit into RAM together)
         self.due_s = 0  # the periods in force may just have been let go
-        return now, out
+        return more
 
     # --- limits
 

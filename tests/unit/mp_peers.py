@@ -2,11 +2,11 @@
 numbers) that concern charging/. The rest lies with sessions, evse and the link."""
 
 from flash import FOLDER, Flash, mount, read, write
-from oracle import DAY, PURPOSES, WEEK, P, T, record, shows
+from oracle import DAY, PURPOSES, WEEK, P, T, composite, record, shows
 
 from firmware.charging import profile
 from firmware.charging.limits import OCPP, Limits, share
-from firmware.charging.schedule import NONE, Evaluator, composite
+from firmware.charging.schedule import NONE, Evaluator
 from firmware.charging.store import MAX_PROFILES, Store
 from firmware.clock import parse_iso
 

@@ -452,3 +452,23 @@ async def test_what_comes_after_the_answer():
     b.reply = {}
     await b.receive([2, "4", "ClearCache", {}])
     assert log.count("refused") <= 1
+
+
+async def test_an_answer_that_takes_its_time():
+    """A handler may be a coroutine; what it raises is answered as if it had not been one."""
+    for fails, wanted in (
+        (None, [3, "1", {"status": "Accepted"}]),
+        (CallError("NotSupported", "no"), [4, "1", "NotSupported", "no", {}]),
+        (KeyError("x"), [4, "1", "InternalError", "KeyError('x',)", {}]),
+    ):
+        b = Bench()
+
+        async def handler(payload, fails=fails):
+            await asyncio.sleep_ms(0)
+            if fails:
+                raise fails
+            return {"status": "Accepted"}
+
+        b.reply = handler
+        await b.rpc.receive(b'[2,"1","Reset",{"type":"Soft"}]')
+        assert b.ws.sent == [wanted], b.ws.sent

@@ -21,6 +21,7 @@ from oracle import (
     boundaries,
     chance,
     check_at,
+    composite,
     effective,
     evaluator,
     shows,
@@ -28,10 +29,10 @@ from oracle import (
 )
 
 from firmware.charging import profile
-from firmware.charging.schedule import NONE, composite
+from firmware.charging.schedule import NONE, Composite
 from firmware.clock import parse_iso
 
-HEAP = "512K"
+HEAP = "640K"
 
 TX, DEFAULT, MAX = PURPOSES
 FAR = 0x3FFFFFFF
@@ -623,7 +624,7 @@ def test_work_of_a_composite_is_bounded_and_its_length_is_honest():
             self.limit, self.phases, self.until = ev.limit, ev.phases, ev.until
 
     for connectors in ((1,), (1, 2)):
-        for room in (96, 5000):
+        for room in (96, 1001):
             calls.clear()
             out = composite(
                 Counted(), connectors, T, 10 * YEAR, [T] * 3, [False] * 3, [0, 320, 320], 0, room
@@ -640,6 +641,29 @@ def test_work_of_a_composite_is_bounded_and_its_length_is_honest():
                 told = total(many, connectors, T + s, [T] * 3, [False] * 3, most, "A")
                 assert out[i + 1] == told[0], (s, told, out[i : i + 3])
             assert max(calls) <= T + length
+
+
+def test_a_composite_is_worked_out_a_few_instants_at_a_time():
+    p = P(DEFAULT, 0, *[(900 * i, 60 + i) for i in range(96)])
+    ev = evaluator([p, P(MAX, 0, (0, 900), (1, 800))])
+    calls = []
+    ask = ev.at
+
+    class Counted:
+        voltage_V = 230
+
+        def at(self, *args):
+            calls.append(args[1])
+            ask(*args)
+            self.limit, self.phases, self.until = ev.limit, ev.phases, ev.until
+
+    c = Composite(Counted(), (1, 2), T, DAY, [T] * 3, [False] * 3, [0, 320, 320], 0, 96)
+    seen = 0
+    while c.steps(8):
+        assert len(calls) == seen + 24 and c.length_s < DAY, len(calls)
+        seen = len(calls)
+        ev.at(1, T + 12345, T)  # the limits are worked out in between
+    assert c.length_s == DAY and c.n == 96 and len(calls) <= 3 * 98
 
 
 def test_composite_is_cut_where_the_room_ends():

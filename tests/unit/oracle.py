@@ -41,6 +41,14 @@ def P(purpose, level, *periods, **more):
     return p
 
 
+def composite(*args):
+    """The composite schedule as a list start_s, limit, phases, start_s, ..., length_s."""
+    c = schedule.Composite(*args)
+    while c.steps(7):
+        assert c.length_s < args[3]
+    return list(c.out[: 3 * c.n]) + [c.length_s]
+
+
 # What the text says
 
 
@@ -223,7 +231,7 @@ def shows(
     ev = evaluator(profiles)
     starts = [x, x if tx is None else tx, x]
     running = [False, tx is not None, False]
-    out = schedule.composite(
+    out = composite(
         ev, connectors, x, length, starts, running, [0, hardware, hardware], UNITS.index(unit), 96
     )
     assert out.pop() == length, out

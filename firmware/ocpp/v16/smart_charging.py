@@ -1,6 +1,8 @@
 # OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
 # Payload in, domain call, payload out. The rules of acceptance: smart-charging.md 6.
 
+import asyncio
+
 from firmware.charging import profile
 from firmware.charging.limits import SOURCES
 from firmware.clock import FAR, format_iso, parse_iso
@@ -99,23 +101,26 @@ class SmartCharging:
         )
         return {"status": "Accepted" if gone else "Unknown"}
 
-    def GetCompositeSchedule(self, payload):
+    async def GetCompositeSchedule(self, payload):
         number, duration_s = payload["connectorId"], payload["duration"]
         unit = payload.get("chargingRateUnit", "A")
         if not 0 <= number <= len(self._station.connectors) or duration_s < 0:
             return {"status": "Rejected"}
-        now, out = self._station.schedule(
+        now, schedule = self._station.schedule(
             number, duration_s, _UNITS.index(unit), profile.MAX_PERIODS
         )
-        return lambda: _composite(number, now, unit, out)
+        while self._station.compose(schedule):
+            await asyncio.sleep_ms(0)
+        return lambda: _composite(number, now, unit, schedule)
 
 
-def _composite(number, now, unit, out):
+def _composite(number, now, unit, schedule):
     # GetCompositeSchedule.conf in pieces: 96 periods as objects would be 10 KB.
     yield '{"status":"Accepted","connectorId":%d,"scheduleStart":"%s",' % (number, format_iso(now))
-    yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (out[-1], unit)
+    yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (schedule.length_s, unit)
     yield '"chargingSchedulePeriod":['
-    for i in range(0, len(out) - 1, 3):
+    out = schedule.out
+    for i in range(0, 3 * schedule.n, 3):
         tenth = out[i + 1] % 10  # written as integers: exact also with the ESP32's floats
         yield '%s{"startPeriod":%d,"limit":%d' % ("," if i else "", out[i], out[i + 1] // 10)
         if tenth:

@@ -1,0 +1,101 @@
+# A long charging profile without its objects: 96 periods as dicts are 7 KB of heap, as text they
+# are in the receive buffer anyway. Knows JSON and one field's name; must not know what it means.
+
+import json
+from micropython import const
+
+_LONG = const(1024)  # frames below are parsed whole; the profile's other fields fit into it
+_ITEM = const(160)  # a longer item is no period
+_FIELD = b'"chargingSchedulePeriod"'
+_SPACE = b" \t\r\n"
+
+
+class Periods:
+    """A JSON array of flat objects as a sequence; an item is parsed when it is looked at.
+
+    Valid as long as the text is: until the next message is received.
+    """
+
+    def __init__(self, text, at):
+        """`text` from `at`, the first item's brace. Raises ValueError unless all items are flat
+        objects; `end` is where the closing bracket stands."""
+        self._text = text
+        self._first = self._at = at  # of the item that comes next
+        self._i = self._n = 0
+        while True:
+            json.loads(text[self._at : self._past()])
+            self._n += 1
+            self.end = self._step()
+            if text[self.end] != 0x2C:  # ","
+                break
+            self._at = _skip(text, self.end + 1)
+        if text[self.end] != 0x5D:  # "]"
+            raise ValueError
+        self._at = at
+
+    def _past(self):
+        if self._text[self._at] != 0x7B:  # "{"
+            raise ValueError
+        n = bytes(self._text[self._at : self._at + _ITEM]).find(b"}") + 1
+        if not n:
+            raise ValueError
+        return self._at + n
+
+    def _step(self):
+        # Where the comma or the bracket behind this item stands.
+        return _skip(self._text, self._past())
+
+    def __len__(self):
+        return self._n
+
+    def __getitem__(self, i):
+        if i < 0:
+            i += self._n
+        if not 0 <= i < self._n:
+            raise IndexError("no such period")
+        if i < self._i:
+            self._i, self._at = 0, self._first
+        while self._i < i:
+            self._at = _skip(self._text, self._step() + 1)
+            self._i += 1
+        return json.loads(self._text[self._at : self._past()])
+
+
+def _skip(text, at):
+    while text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def loads(text):
+    """json.loads(text), but for a long charging profile its periods are Periods."""
+    if len(text) > _LONG:
+        try:
+            return _cut(text)
+        except (ValueError, KeyError, TypeError, IndexError):
+            pass  # not that simple, or not right: the whole of it decides
+    return json.loads(text)
+
+
+def _cut(text):
+    # Parse what stands around the array, with an empty one in its place.
+    head = bytes(text[:_LONG])
+    name = head.find(_FIELD)
+    at = head.find(b"[", name) + 1
+    if name < 0 or not at or head[name + len(_FIELD) : at - 1].strip() != b":":
+        raise ValueError
+    periods = Periods(text, _skip(text, at))
+    tail = bytes(text[periods.end :])
+    # (one field of that name, and none in disguise)
+    if len(tail) > _LONG or _FIELD in tail or b"\\" in head[:name] or b"\\" in tail:
+        raise ValueError
+    frame = json.loads(head[:at] + tail)
+    payload = frame[3]
+    profile = payload[
+        "csChargingProfiles" if "csChargingProfiles" in payload else "chargingProfile"
+    ]
+    schedule = profile["chargingSchedule"]
+    if schedule["chargingSchedulePeriod"] != []:
+        raise ValueError
+    schedule["chargingSchedulePeriod"] = periods
+    return frame

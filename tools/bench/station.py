@@ -56,13 +56,13 @@ def heap_connected():
 
     async def run():
         async with station("--interpreter", PORT, "--heap", "128K") as (process, peer):
-            result = {"connected": await firmware_bytes(process)}
+            result = {"connected_bytes": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)
-            result["16 profiles of 24 periods"] = await firmware_bytes(process)
+            result["with_16_profiles_of_24_periods_bytes"] = await firmware_bytes(process)
             await install(peer, 3, 96)
-            result["and one of 96"] = await firmware_bytes(process)
-            result["budget"] = 72 * 1024
+            result["and_one_of_96_bytes"] = await firmware_bytes(process)
+            result["budget_bytes"] = 72 * 1024
             return result
 
     return asyncio.run(run())
@@ -105,8 +105,8 @@ def set_charging_profile():
                     began = time.perf_counter()
                     await install(peer, 1, periods)
                     took.append((time.perf_counter() - began) * 1000)
-                mean = sum(took) / len(took)
-                result[f"{periods} periods"] = {"least": min(took), "mean": mean}
+                result[f"{periods}_periods_least_ms"] = round(min(took), 2)
+                result[f"{periods}_periods_mean_ms"] = round(sum(took) / len(took), 2)
         return result
 
     return asyncio.run(run())

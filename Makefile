@@ -15,7 +15,7 @@ BIN := .venv/bin
 VENV := .venv/stamp
 HOST := PYTHONPATH=tools $(BIN)/python -m
 
-.PHONY: help setup build run test unit system bench lint format clean
+.PHONY: help setup build run test unit system bench prove lint format clean
 .DELETE_ON_ERROR:
 
 help:           ## This list
@@ -41,6 +41,10 @@ system: setup   ## The system tests only: the whole firmware against a Central S
 
 bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench
+
+prove: setup    ## A million limits against an oracle, a million events at the plug under a monitor
+	@$(BIN)/python -m tests.prove
+	@$(BIN)/python -m tests.prove_evse
 
 lint: setup     ## ruff check and ruff format --check
 	@$(BIN)/ruff check --quiet

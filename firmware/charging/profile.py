@@ -14,7 +14,7 @@
 #                | chargingRateUnit << 6       27 flags
 #   7     28-31  validFrom, seconds since 2020; 0: absent
 #   8     32-35  validTo; all ones: never
-#   9     36-39  startSchedule, signed (a Daily one may be anchored before 2020), see FLAG_ORIGIN
+#   9     36-39  startSchedule, 2020 or later (what lies before is left out), see FLAG_ORIGIN
 #   10    40-43  duration in s; all ones: absent
 #   11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent
 #   then for every period
@@ -45,7 +45,6 @@ MAX_PERIODS = const(96)  # a day in quarter hours
 MAX_LEVEL = const(15)
 _MAX_LIMIT = const(0xFFFFFF)  # 1.6 MA or 1.6 MW: whatever is above means the same
 _MAX_WORD = const(0x3FFFFFFF)
-_OLDEST = const(0x10000000)
 _MAGIC = const(0x5750)
 _VERSION = const(2)
 
@@ -90,12 +89,13 @@ def pack(
         w[4], w[5] = _signed(transaction & 0xFFFFFFFF), transaction >> 32
     if start is not None:
         flags |= FLAG_ORIGIN
-        if kind == RECURRING:  # the same recurrence, anchored near 2020: exact for any start
-            step = 604800 if recurrency == WEEKLY else 86400
-            if start < 0:
-                start %= step
-        past = max(0, -_OLDEST - start)  # what lies before 2011 is left out of the schedule
-        w[START] = min(start + past, _MAX_WORD)
+        if start < 0:
+            if kind == RECURRING:  # the same recurrence, anchored in 2020
+                start %= 604800 if recurrency == WEEKLY else 86400
+            else:
+                past = -start
+                start = 0
+        w[START] = min(start, _MAX_WORD)
     bits = purpose | kind << 2 | recurrency << 4 | unit << 6
     w[KEY] = connector | level << 8 | bits << 16 | flags << 24
     w[VALID_FROM] = max(0, min(valid_from or 0, _MAX_WORD))

@@ -1,0 +1,523 @@
+"""Plays scenarios on the players, compares with the oracle, and makes a failing one small."""
+
+import copy
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from . import oracle as text
+from . import scenarios
+from .oracle import Oracle, iso
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAP = "16M"
+NO_LIMIT = 10000  # tenths of A: from here on limits are all the same, the hardware decides
+MAX_ANSWER, MAX_CHANGES = 96, 1000  # of a composite schedule (docs/configuration.md)
+FAR = 0x3FFFFFFF
+EVERY_SECOND = 1500  # of a composite schedule up to so long; longer ones are sampled
+
+
+class Difference(Exception):
+    """what: the kind of difference; index: of the operation; who: the player."""
+
+    def __init__(self, what, expected, came, note=""):
+        super().__init__(what, expected, came, note)
+        self.what, self.expected, self.came, self.note = what, expected, came, note
+        self.index = self.who = None
+
+    def __str__(self):
+        return (
+            f"{self.who}, operation {self.index}: {self.what} {self.note}\n"
+            f"  expected {self.expected}\n  came     {self.came}"
+        )
+
+
+class Player:
+    def __init__(self, name, command, flaw=None):
+        self.name = name
+        self.folder = tempfile.TemporaryDirectory(prefix="prove-")
+        self.command = [*command, "tests/prove/player.py", self.folder.name]
+        self.command += [flaw] if flaw else []
+        self._start()
+
+    def _start(self):
+        environment = {k: v for k, v in os.environ.items() if k != "MICROPYPATH"}
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ask(self, line):
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+
+    def answer(self):
+        said = []
+        for line in self.process.stdout:
+            if line.startswith("@"):
+                return json.loads(line[1:]), said
+            said.append(line)
+        rc = self.process.wait()
+        self.process.stdout.close()
+        self._start()
+        return f"the player ended with {rc}", said
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.folder.cleanup()
+
+
+def frame(action, payload):
+    return call(action, json.dumps(payload, separators=(",", ":")))
+
+
+def call(action, payload_text):
+    return ["frame", f'[2,"1","{action}",{payload_text}]']
+
+
+CLEAR_BAD = frame("ClearChargingProfile", {"id": scenarios.BAD_ID})
+
+
+def bad_frame(connector, profile, label, outcomes):
+    # A profile of type str is JSON text already (unless it stands for a wrong type).
+    raw = isinstance(profile, str) and not label.startswith("profile ")
+    said = profile if raw else json.dumps(profile)
+    if connector == "remote":
+        payload = f'{{"connectorId":2,"idTag":"TAG","chargingProfile":{said}}}'
+        return call("RemoteStartTransaction", payload)
+    payload = f'{{"connectorId":{json.dumps(connector)},"csChargingProfiles":{said}}}'
+    return call("SetChargingProfile", payload)
+
+
+def for_player(scenario):
+    """The scenario as player.py takes it, and how many answers belong to each operation."""
+    now = scenario["t"]
+    ops, counts = [["reboot", iso(now)]], [1]
+    for name, *args in scenario["ops"]:
+        if name == "set":
+            payload = {"connectorId": args[0], "csChargingProfiles": args[1]}
+            new = [frame("SetChargingProfile", payload)]
+        elif name == "clear":
+            new = [frame("ClearChargingProfile", args[0])]
+        elif name == "remote":
+            payload = {"connectorId": args[0], "idTag": "TAG"}
+            if args[1] is not None:
+                payload["chargingProfile"] = args[1]
+            new = [frame("RemoteStartTransaction", payload)]
+        elif name == "composite":
+            payload = {"connectorId": args[0], "duration": args[1]}
+            if args[2]:
+                payload["chargingRateUnit"] = args[2]
+            new = [frame("GetCompositeSchedule", payload)]
+        elif name == "bad":
+            new = [["digest"], bad_frame(*args), CLEAR_BAD, ["digest"]]
+        elif name in ("clock", "restore"):
+            now = args[0]
+            new = [["heartbeat" if name == "clock" else name, args[1]]]
+        elif name == "reboot":
+            new = [["reboot", iso(now)]]
+        else:
+            new = [[name, *args]]
+            if name == "advance":
+                now += args[0]
+            elif name == "limits":
+                now += (args[0] - 1) * args[1]
+        ops += new
+        counts.append(len(new))
+    world = {key: scenario[key] for key in ("connectors", "volts", "hardware_mA")}
+    return json.dumps({**world, "ops": ops}) + "\n", counts
+
+
+def outcome(answer):
+    """A status, a CALLERROR code, or silence."""
+    if answer is None:
+        return scenarios.SILENCE
+    frame = json.loads(answer, parse_float=Decimal)
+    return frame[2].get("status") if frame[0] == 3 else frame[2]
+
+
+class Checker:
+    """Compares the answers of one player with the oracle. Counts what it compared."""
+
+    def __init__(self, scenario, rng):
+        self.oracle = Oracle(
+            scenario["connectors"],
+            scenario["volts"],
+            scenario["hardware_mA"] // 100,
+            scenario["t"],
+        )
+        self.rng = rng
+        self.counts = {"limit": 0, "composite": 0}
+        self.outcomes = {}
+
+    def check(self, op, answers):
+        name, args = op[0], op[1:]
+        if (name not in scenarios.IN_THE_DARK) if not self.oracle.known else name == "restore":
+            raise Difference("no scenario", "something else", name)  # only a shrinker asks that
+        if name in ("limits", "composite", "bad"):
+            getattr(self, "_" + name)(answers, *args)
+        wanted = scenarios.follow(self.oracle, op)
+        if wanted is not None:
+            equal(name, wanted, outcome(answers[0]))
+        if name in ("plug", "begin"):
+            began = args[0] in self.oracle.tx
+            if answers[0] and not began:
+                raise Difference(name, "no transaction", "a transaction")
+
+    def _limits(self, answers, n, step, poll):
+        oracle = self.oracle
+        self.counts["limit"] += n
+        for number, runs in zip(oracle.numbers, answers[0], strict=True):
+            begin, promises = oracle.now, []
+            for count, mA, decider, until, _ in runs:
+                came = None if mA is None else min(mA // 100, NO_LIMIT)
+                if mA is not None and mA % 100:
+                    raise Difference("limits.tenths", "tenths", mA)
+                for t in range(begin, begin + count * step, step):
+                    limit, deciders = oracle.limit(number, t)
+                    if limit is not None and limit >= NO_LIMIT:
+                        limit = NO_LIMIT
+                        deciders = {decider}
+                    note = f"connector {number} at {iso(t)}"
+                    equal("limits.limit", limit, came, note)
+                    if decider not in deciders:
+                        raise Difference("limits.decider", deciders, decider, note)
+                    if until <= t:
+                        raise Difference("limits.until", f"> {t}", until, note)
+                    promises = [p for p in promises if p[0] > t]
+                    if any(promised != limit for _, promised in promises):
+                        raise Difference("limits.promise", limit, promises, note)
+                    if (until, limit) not in promises:
+                        promises.append((until, limit))
+                begin += count * step
+
+        self._offered(answers[0], n, step)
+
+    def _offered(self, runs, n, step):
+        # What the cars are offered: to nobody without a transaction, never more than a connector's
+        # limit, nor in sum than the ceiling; all of it where nobody else wants any.
+        oracle = self.oracle
+        offers = [[run[4] for run in each for _ in range(run[0])] for each in runs]
+        for i, offered in enumerate(zip(*offers, strict=True)):
+            t = oracle.now + i * step
+            note = f"{offered} at {iso(t)}"
+            ceiling, _ = oracle.limit(0, t)
+            if ceiling is not None and sum(offered) > ceiling * 100:
+                raise Difference("offered.sum", ceiling, offered, note)
+            for number, mA in zip(oracle.numbers, offered, strict=True):
+                if number not in oracle.tx:
+                    equal("offered.idle", 0, mA, note)
+                    continue
+                limit, _ = oracle.limit(number, t)
+                limit = oracle.hardware if limit is None else min(limit, oracle.hardware)
+                if mA > limit * 100 or mA < limit * 100 and len(oracle.tx) == 1 and limit >= 60:
+                    raise Difference("offered", limit * 100, mA, note)
+
+    def _composite(self, answers, number, duration, unit):
+        oracle, now = self.oracle, self.oracle.now
+        frame = json.loads(answers[0], parse_float=Decimal)
+        if number not in (0, *oracle.numbers):
+            equal("composite.status", [3, "1", {"status": "Rejected"}], frame)
+            return
+        asked_unit, unit = unit, unit or "A"
+        if frame[0] != 3 or frame[2].get("status") != "Accepted":
+            raise Difference("composite.status", "Accepted", frame)
+        conf = frame[2]
+        schedule = conf.pop("chargingSchedule")
+        wanted = {"status": "Accepted", "connectorId": number, "scheduleStart": iso(now)}
+        equal("composite.conf", wanted, conf, asked_unit)
+        periods, length = schedule.pop("chargingSchedulePeriod"), schedule.pop("duration")
+        equal("composite.unit", {"chargingRateUnit": unit}, schedule)
+        starts = [p["startPeriod"] for p in periods]
+        inside = [s for s in starts if 0 <= s < max(length, 1)]
+        if starts != sorted(set(inside)) or starts[:1] != [0] or len(starts) > MAX_ANSWER:
+            raise Difference("composite.starts", "0 < ... < duration", starts)
+        said = [(self._tenths(p), p.get("numberPhases")) for p in periods]
+        for a, b in zip(said, said[1:], strict=False):
+            if a == b:
+                raise Difference("composite.merged", "neighbours differ", said)
+        if length != duration:
+            self._short(number, unit, length, duration, said)
+        i = 0
+        for s in self._seconds(starts, length):
+            while i + 1 < len(starts) and starts[i + 1] <= s:
+                i += 1
+            limit, phases = oracle.composite(number, now + s, now, unit)
+            note = f"connector {number}, {unit}, second {s} of {length} from {iso(now)}"
+            equal("composite.limit", limit, said[i][0], note)
+            # 14.6: it may be left out when it is 3
+            equal("composite.phases", phases or 3, said[i][1] or 3, note)
+            self.counts["composite"] += 1
+
+    def _tenths(self, period):
+        limit = period["limit"] * 10
+        if limit != int(limit):
+            raise Difference("composite.tenths", "at most one decimal", period["limit"])
+        return int(limit)
+
+    def _short(self, number, unit, length, duration, said):
+        # It ends early only where the next period would be the 97th, or after 1000 changes.
+        now = self.oracle.now
+        if length < duration:
+            limit, phases = self.oracle.composite(number, now + length, now, unit)
+            follows = (limit, phases or 3) != (said[-1][0], said[-1][1] or 3)
+            if len(said) == MAX_ANSWER and follows:
+                return
+            if len(edges(self.oracle, now, length)) >= MAX_CHANGES:
+                return
+        raise Difference("composite.duration", duration, length, f"{len(said)} periods")
+
+    def _seconds(self, starts, length):
+        if length <= EVERY_SECOND:
+            return range(max(length, 1))
+        places = edges(self.oracle, self.oracle.now, length)
+        places = self.rng.sample(places, min(len(places), 300))
+        places += starts + [self.rng.randrange(length) for _ in range(60)] + [0, length - 1]
+        return sorted({s for p in places for s in (p - 1, p) if 0 <= s < length})
+
+    def _bad(self, answers, connector, profile, label, outcomes):
+        before, answer, cleared, after = answers
+        came = outcome(answer)
+        if came not in outcomes:
+            raise Difference("bad.outcome", outcomes, came, label)
+        equal("bad.cleared", "Accepted" if came == "Accepted" else "Unknown", outcome(cleared))
+        equal("bad.digest", before, after, label)
+        self.outcomes[came] = self.outcomes.get(came, 0) + 1
+
+
+def equal(what, expected, came, note=""):
+    if expected != came:
+        raise Difference(what, expected, came, note)
+
+
+def edges(oracle, now, length):
+    """Seconds after `now` at which some profile begins or ends to say something."""
+    out = set()
+    for p in oracle.profiles:
+        out.update(t - now for t in (p.valid_from, p.valid_to) if t is not None)
+        places = p.starts + ([p.duration] if p.duration is not None else [])
+        if p.start is not None:
+            origins = [p.start]
+        elif p.purpose == text.CEILING:
+            origins = [p.received]
+        else:
+            origins = [now, *(tx[1] for tx in oracle.tx.values())]
+        for origin in origins:
+            if p.kind == "Recurring":
+                first = max(0, (now - origin) // p.every)
+                last = (now + length - origin) // p.every
+                for turn in range(first, last + 1):
+                    begin = origin + turn * p.every - now
+                    out.update(begin + s for s in places if s < p.every)
+            else:
+                out.update(origin + s - now for s in places)
+    return sorted(s for s in out if 0 < s < length)
+
+
+class Prover:
+    """The players, and what they were asked."""
+
+    def __init__(self, interpreters, flaws=None):
+        """`interpreters`: {name: command}; `flaws`: {name: flaw of player.py}."""
+        flaws = flaws or {}
+        self.players = [Player(n, c, flaws.get(n)) for n, c in interpreters.items()]
+        self.counts = {"scenarios": 0, "limit": 0, "composite": 0}
+        self.outcomes = {}
+
+    def close(self):
+        for player in self.players:
+            player.close()
+
+    def play(self, scenario):
+        """Raises Difference."""
+        line, counts = for_player(scenario)
+        for player in self.players:
+            player.ask(line)
+        answers = {player.name: player.answer() for player in self.players}
+        first = None
+        for name, (said, noise) in answers.items():
+            try:
+                if isinstance(said, str):
+                    raise Difference("crash", "answers", said, "".join(noise)[-2000:])
+                groups = grouped(said, counts)
+                # What is the same as a checked player's answer need not be checked again.
+                if first is None:
+                    first = groups, self._check(scenario, groups)
+                elif not same(scenario, groups, first[0]):
+                    self._check(scenario, groups)
+            except Difference as d:
+                d.who = name
+                raise
+        checker = first[1]
+        self.counts["scenarios"] += 1
+        for key, count in checker.counts.items():
+            self.counts[key] += count
+        for key, count in checker.outcomes.items():
+            self.outcomes[key] = self.outcomes.get(key, 0) + count
+
+    def _check(self, scenario, groups):
+        checker = Checker(scenario, random.Random(0))
+        for i, (op, group) in enumerate(zip(scenario["ops"], groups[1:], strict=True)):
+            try:
+                checker.check(op, group)
+            except Difference as d:
+                d.index = i
+                raise
+        return checker
+
+
+def grouped(answers, counts):
+    out, at = [], 0
+    for n in counts:
+        out.append(answers[at : at + n])
+        at += n
+    return out
+
+
+def same(scenario, groups, others):
+    """True if two players said the same. Raises Difference, but for bad input on which
+    interpreters may differ (then each is compared with the oracle)."""
+    free = False
+    for i, op in enumerate([None, *scenario["ops"]]):
+        if groups[i] != others[i]:
+            # (the digest holds because it is compared before and after)
+            if not (op and op[0] == "bad"):
+                d = Difference("players differ", others[i], groups[i])
+                d.index = i - 1
+                raise d
+            free = True
+    return not free
+
+
+# Shrinking
+
+
+def shrink(scenario, failing, seconds=90):
+    """The smallest scenario found in so much time for which failing(scenario) is still true."""
+    deadline = time.monotonic() + seconds
+
+    def fails(smaller):
+        return time.monotonic() < deadline and failing(smaller)
+
+    before = None
+    while scenario != before:
+        before = scenario
+        scenario = with_fewer_ops(scenario, fails)
+        for key, plain in (("connectors", 1), ("volts", 230), ("hardware_mA", 32000)):
+            if scenario[key] != plain and fails({**scenario, key: plain}):
+                scenario = {**scenario, key: plain}
+        for i in range(len(scenario["ops"]) - 1, -1, -1):
+            scenario = with_smaller_op(scenario, i, fails)
+    return scenario
+
+
+def with_fewer_ops(scenario, fails):
+    size = len(scenario["ops"]) // 2
+    while size:
+        for at in range(len(scenario["ops"]) - size, -1, -size):
+            ops = scenario["ops"]
+            gone = ops[at : at + size]
+            passed = sum((op[1] - 1) * op[2] for op in gone if op[0] == "limits")
+            passed += sum(op[1] for op in gone if op[0] == "advance")
+            for instead in ([], [["advance", passed]]):
+                smaller = {**scenario, "ops": ops[:at] + instead + ops[at + size :]}
+                if gone != instead and fails(smaller):
+                    scenario = smaller
+                    break
+        size //= 2
+    return scenario
+
+
+def with_smaller_op(scenario, i, fails):
+    progress = True
+    while progress:
+        progress = False
+        ops = scenario["ops"]
+        for new in smaller_op(ops[i]):
+            smaller = {**scenario, "ops": ops[:i] + new + ops[i + 1 :]}
+            if fails(smaller):
+                scenario, progress = smaller, True
+                i += len(new) - 1
+                break
+    return scenario
+
+
+def smaller_op(op):
+    name, args = op[0], op[1:]
+    if name == "limits":
+        n, step, poll = args
+        if n > 1:
+            yield [[name, n // 2, step, poll]]
+            yield [["advance", n // 2 * step], [name, n - n // 2, step, poll]]
+            yield [[name, n - 1, step, poll]]
+            yield [["advance", step], [name, n - 1, step, poll]]
+        if poll:
+            yield [[name, n, step, False]]
+    elif name == "composite" and args[1] > 1:
+        for duration in (args[1] // 2, args[1] - 1):
+            yield [[name, args[0], duration, args[2]]]
+        if args[0] > 1:
+            yield [[name, 1, args[1], args[2]]]
+    elif name in ("set", "remote") and args[1]:
+        for p in smaller_profile(args[1]):
+            yield [[name, args[0], p]]
+        if args[0] > 1:
+            yield [[name, 1, args[1]]]
+
+
+def smaller_profile(p):
+    said = p["chargingSchedule"]["chargingSchedulePeriod"]
+    size = len(said) // 2
+    while size:
+        for at in range(0, len(said), size):
+            q = copy.deepcopy(p)
+            rest = q["chargingSchedule"]["chargingSchedulePeriod"]
+            del rest[at : at + size]
+            if rest:
+                rest[0]["startPeriod"] = 0
+                yield q
+        size //= 2
+    for name, (where, _, required) in scenarios.PLACES.items():
+        for k in range(len(said)) if where[-1:] == (0,) else (0,):
+            q = copy.deepcopy(p)
+            obj = q
+            for key in where[:-1] + (k,) if where[-1:] == (0,) else where:
+                obj = obj[key]
+            if not required and name in obj:
+                del obj[name]
+                yield q
+            elif name == "stackLevel" and obj[name]:
+                obj[name] = 0
+                yield q
+            elif name == "limit" and obj[name] not in (10, 16):
+                obj[name] = 10
+                yield q
+
+
+def interpreters(names=None):
+    """{name: command} of those that there are; the missing ones."""
+    found = {
+        "cpython": [sys.executable],
+        "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
+        "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
+    }
+    missing = []
+    for name in ("mp64", "mp32"):
+        if Path(found[name]).exists():
+            found[name] = [found[name], "-X", "heapsize=" + HEAP]
+        else:
+            missing.append(f"{name} at {found.pop(name)}")
+    return {n: c for n, c in found.items() if not names or n in names}, missing

@@ -1,0 +1,361 @@
+"""Plays scenarios against the real firmware: on CPython and on both MicroPythons.
+
+    player.py FOLDER [FLAW]
+
+A scenario is one line of JSON on stdin, its answers are one line on stdout that starts with "@".
+The way of a frame is the firmware's own, Rpc to Evaluator, with files in FOLDER; the WebSocket,
+the clock, the car and the meter are played here. FLAW breaks the firmware on purpose (FLAWS), to
+prove that the prover notices.
+"""
+
+import sys
+
+sys.path[:0] = [".", "lib"]
+if sys.implementation.name == "cpython":
+    sys.path.insert(0, "tests/prove/shim")
+
+import asyncio
+import hashlib
+import json
+import os
+
+from firmware import clock
+from firmware.charging import limits, profile
+from firmware.charging.schedule import Evaluator
+from firmware.charging.store import Store
+from firmware.evse import faults, pilot
+from firmware.ocpp.rpc import Rpc
+from firmware.ocpp.v16 import core, smart_charging
+from firmware.session import station
+from firmware.session.connector import Connector
+from firmware.session.journal import Journal
+from firmware.session.policy import Policy
+from firmware.session.transaction import Folder
+
+if sys.implementation.name == "cpython":
+    import traceback
+
+    sys.print_exception = traceback.print_exception
+    asyncio.sleep_ms = lambda ms: asyncio.sleep(ms / 1000)
+
+_2000_TO_2020 = 631152000
+_CALL = "[2,"
+
+
+class Time:
+    """The time module and the RTC. Ticks move only where an operation says so."""
+
+    def __init__(self):
+        self.t = self.ms = 0
+
+    def ticks_ms(self):
+        return self.ms
+
+    def time(self):
+        return self.t + _2000_TO_2020
+
+    def datetime(self, value):
+        year, month, day, _, hour, minute, second, _ = value
+        days = day - 1
+        for y in range(2020, year):
+            days += 366 if leap(y) else 365
+        for m in range(1, month):
+            days += (31, 29 if leap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30)[m - 1]
+        self.t = days * 86400 + hour * 3600 + minute * 60 + second
+
+
+def leap(year):
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+class Electrics:
+    """What a Connector sees of its Controller."""
+
+    def __init__(self):
+        self.state = pilot.A
+        self.fault = faults.NONE
+        self.pilot_mA = self.may_draw_mA = 0
+        self.closed = False
+
+
+class Meter:
+    energy_Wh = 1000
+
+    def __init__(self):
+        self.readings = 1
+
+    def known(self):
+        return True
+
+
+class Settings:
+    values = {
+        "AuthorizeRemoteTxRequests": False,
+        "CompositeScheduleLocalLimits": False,
+        "ConnectionTimeOut": 60,
+        "StopTransactionOnInvalidId": True,
+    }
+
+    def value(self, name):
+        return self.values[name]
+
+
+class Central:
+    """The Central System behind the connection: answers what the station asks."""
+
+    def __init__(self):
+        self.now = ""  # what it says that the time is
+        self.ids = {}  # connector: transactionIds to give
+        self.rpc = self.answer = None
+
+    async def send(self, data, *_):
+        text = data if isinstance(data, str) else bytes(data).decode()
+        if not text.startswith(_CALL):
+            self.answer = text
+            return
+        _, message_id, action, payload = json.loads(text)
+        conf = {}
+        if action == "StartTransaction":
+            number = self.ids[payload["connectorId"]].pop(0)
+            conf = {"transactionId": number, "idTagInfo": {"status": "Accepted"}}
+        elif action in ("BootNotification", "Heartbeat"):
+            conf = {"currentTime": self.now}
+            if action == "BootNotification":
+                conf["status"], conf["interval"] = "Accepted", 0
+        answer = json.dumps([3, message_id, conf]).encode()
+        asyncio.create_task(self.rpc.receive(answer))
+
+    async def send_from(self, size, read):
+        data = b""
+        while len(data) < size:
+            data += read(min(100, size - len(data)))
+        await self.send(data)
+
+    async def ask(self, text):
+        self.answer = None
+        await self.rpc.receive(text.encode())
+        return self.answer
+
+
+class World:
+    """A station; every operation of a scenario is a method. Those on connectors do nothing where
+    they make no sense, so that a scenario stays one when operations are taken out."""
+
+    def __init__(self, folder, scenario):
+        self.folder, self.scenario = folder, scenario
+        for name in ("profiles", "tx"):
+            empty(folder + "/" + name)
+        self.time = station.time = clock.time = core.time = Time()
+        n = scenario["connectors"]
+        self.electrics = [Electrics() for _ in range(n)]
+        self.meters = [Meter() for _ in range(n)]
+        self.central = Central()
+        self.central.ids = {number: [] for number in range(1, n + 1)}
+        self.silent = self.offline = False
+
+    async def reboot(self, now):
+        self._build()
+        await self._boot(now)
+        await self._settle()
+
+    async def cut(self):
+        # The power, and with it the clock; the Central System is not there yet.
+        self.offline = True
+        self.time.t = -_2000_TO_2020
+        self._build()
+        await self._settle()
+
+    async def restore(self, now):
+        self.offline = False
+        await self._boot(now)
+        await self._follow()
+
+    async def _boot(self, now):
+        self.central.now = now
+        await self.core._boot_notification()
+
+    async def _settle(self):
+        self.station.poll()
+        self.time.ms += 1500  # now the states of the pilots count
+        await self._follow()
+
+    def _build(self):
+        said = []
+        journal = Journal(Folder(self.folder + "/tx", said.append))
+        store = Store(self.folder + "/profiles", said.append)
+        self.connectors = []
+        for i, e in enumerate(self.electrics):
+            slots = limits.Limits(self.scenario["hardware_mA"])
+            self.connectors.append(Connector(i + 1, e, slots, self.meters[i], journal))
+        settings = Settings()
+        self.station = station.Station(
+            clock.Clock(self.time),
+            self.connectors,
+            store,
+            Evaluator(store, self.scenario["volts"]),
+            journal,
+            settings.value,
+            said.append,
+            Policy(said.append),
+        )
+        smart = smart_charging.SmartCharging(self.station, said.append)
+        rpc = Rpc(lambda action, payload: self.core.handle(action, payload), said.append)
+        self.core = core.Core(
+            self.station, rpc, settings, {}, smart, lambda kind: None, said.append
+        )
+        self.central.rpc = rpc
+        rpc.attach(self.central)
+
+    async def _follow(self):
+        # The station sees what has happened and tells the Central System.
+        self.station.poll()
+        self.time.ms %= 1 << 30
+        while not self.silent and not self.offline and await self.core._say_one():
+            pass
+
+    async def frame(self, text):
+        answer = await self.central.ask(text)
+        await self._follow()
+        return answer
+
+    async def heartbeat(self, now):
+        self.central.now = now
+        await self.core._heartbeat()
+        await self._follow()
+
+    async def advance(self, seconds):
+        self.time.t += seconds
+        await self._follow()
+
+    async def _come(self, c, transaction):
+        self.central.ids[c.number].append(transaction)
+        self.electrics[c.number - 1].state = pilot.C
+        self.station.poll()
+        if not c.tx:
+            self.electrics[c.number - 1].state = pilot.A
+            self.central.ids[c.number].pop()
+        await self._follow()
+        return c.tx is not None
+
+    async def plug(self, number, transaction):
+        c = self.connectors[number - 1]
+        return c.tx is None and await self._come(c, transaction)
+
+    async def begin(self, number, transaction):
+        c = self.connectors[number - 1]
+        if c.tx:
+            return False
+        self.station.accept("LOCAL", c)
+        return await self._come(c, transaction)
+
+    async def expire(self):
+        self.time.ms += 61000
+        await self._follow()
+
+    async def end(self, number):
+        c = self.connectors[number - 1]
+        if c.tx:
+            c.stop("Local")
+            self.station.poll()
+            self.meters[number - 1].readings += 1
+            self.station.poll()
+            self.electrics[number - 1].state = pilot.A
+            await self._follow()
+
+    async def hush(self):
+        self.silent = True
+
+    async def speak(self):
+        self.silent = False
+        await self._follow()
+
+    async def limits(self, n, step, poll):
+        """For every connector [how often, mA or None, chargingProfileId or None, until, mA
+        offered], over `n` instants, the first of them now. `poll`: worked out when the station
+        thinks it is due."""
+        out = [[] for _ in self.connectors]
+        for i in range(n):
+            if i:
+                self.time.t += step
+            if poll:
+                self.station.poll()
+            else:
+                self.station.evaluate(self.time.t)
+            for k, c in enumerate(self.connectors):
+                mA = c.limits.get(limits.OCPP)
+                winner = c.winner[profile.ID] if c.winner else None
+                until_s, runs = c.until_s, out[k]
+                if runs and runs[-1][1:] == [mA, winner, until_s, c.allow_mA]:
+                    runs[-1][0] += 1
+                else:
+                    runs.append([1, mA, winner, until_s, c.allow_mA])
+        return out
+
+    async def digest(self):
+        h = hashlib.sha256()
+        folder = self.folder + "/profiles"
+        for name in sorted(os.listdir(folder)):
+            with open(folder + "/" + name, "rb") as f:
+                h.update(name.encode() + b"\n" + f.read())
+        return "".join(["%02x" % byte for byte in h.digest()])
+
+
+def empty(folder):
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pass  # it is there
+    for name in os.listdir(folder):
+        os.remove(folder + "/" + name)
+
+
+def late_end(w):
+    # validTo still inside
+    if w[profile.VALID_TO] > 0:
+        w[profile.VALID_TO] += 1
+    return w
+
+
+def lost_phase(w):
+    # numberPhases 1 of the last period forgotten
+    if w[-1] >> 24 == 1:
+        w[-1] &= 0xFFFFFF
+    return w
+
+
+FLAWS = {"late_end": late_end, "lost_phase": lost_phase}
+
+
+def break_it(flaw):
+    good, bad = profile.pack, FLAWS[flaw]
+    profile.pack = lambda *args, **more: bad(good(*args, **more))
+
+
+async def play(folder, scenario):
+    world = World(folder, scenario)
+    answers = []
+    for op in scenario["ops"]:
+        answers.append(await getattr(world, op[0])(*op[1:]))
+    return answers
+
+
+async def main(folder, flaw=None):
+    if flaw:
+        break_it(flaw)
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            break
+        try:
+            answers = await play(folder, json.loads(line))
+        except Exception as e:
+            sys.print_exception(e)
+            answers = repr(e)
+        sys.stdout.write("@")
+        json.dump(answers, sys.stdout)
+        print()
+        if sys.implementation.name == "cpython":
+            sys.stdout.flush()
+
+
+asyncio.run(main(*sys.argv[1:]))

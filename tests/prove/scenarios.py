@@ -1,0 +1,560 @@
+"""Nasty scenarios from a seed. A scenario is JSON: what the charge point is, and a list of
+operations, each a list of a name and its arguments (harness.py plays them)."""
+
+import copy
+import json
+from datetime import timedelta, timezone
+
+from .oracle import CAPACITY, CEILING, DEFAULT, EPOCH, MAX_LEVEL, MAX_PERIODS, TX, Oracle, instant
+
+PURPOSES = (CEILING, DEFAULT, TX)
+OLDEST, NEWEST = instant("1995-01-01T00:00:00Z"), instant("2149-12-31T00:00:00Z")
+# Asked for are 2025 (before it firmware/ takes a clock as not set) to 2050 (from 2054 on its
+# records say never).
+FIRST, LAST = instant("2025-01-01T00:00:00Z"), instant("2050-12-01T00:00:00Z")
+NOTABLE = [
+    instant(text)
+    for text in (
+        "2028-02-29T00:00:00Z",  # a leap day
+        "2038-01-19T03:14:08Z",  # 2**31
+        "2036-02-07T06:28:16Z",  # the NTP era
+        "2037-01-05T13:37:04Z",  # 2**29 s since 2020
+        "2026-12-31T23:59:55Z",
+        "2026-03-29T01:00:00Z",  # daylight saving begins in Europe
+        "2026-11-22T23:59:50Z",  # a Sunday
+    )
+]
+ZONES = ("Z", "Z", "Z", "", "+02:00", "+0530", "-11:45", "+14:00", "-0330", "+00:00", "-00:00")
+FRACTIONS = ("", "", "", ".0", ".5", ".999", ".123456789")
+AMPS = (0, 1, 59, 60, 61, 99, 100, 101, 160, 161, 163, 319, 320, 321, 400, 630, 9999)
+WATTS = (0, 1, 2299, 2300, 6899, 6900, 6901, 36800, 41400, 69000, 70000, 73600, 110400)
+WATTS += (110399, 220799, 220800, 220801, 441600, 999999, 1000000)
+TRANSACTIONS = (0, -1, 1, 7, -2147483648, 2147483647, 123456789, -5)
+
+
+def stamp(rng, t):
+    """The instant `t` as some RFC 3339 text."""
+    t = max(OLDEST, min(int(t), NEWEST))
+    zone = rng.choice(ZONES)
+    digits = zone[1:].replace(":", "") or "0000"
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    local = (EPOCH + timedelta(seconds=t)).astimezone(
+        timezone(-offset if zone[:1] == "-" else offset)
+    )
+    return local.strftime("%Y-%m-%dT%H:%M:%S") + rng.choice(FRACTIONS) + zone
+
+
+def number(rng, n):
+    """`n` tenths as a JSON number: 16 is 16 or 16.0."""
+    return n / 10 if n % 10 or rng.random() < 0.3 else n // 10
+
+
+def near(rng):
+    return rng.choice((0, 0, 1, -1, 2, 3, 5, 10, 30, 60, rng.randint(-60, 400)))
+
+
+def periods(rng, unit):
+    n = rng.choice((1, 1, 2, 2, 3, 3, 5, 8, 24, 96, rng.randint(1, 96)))
+    step = rng.choice(
+        (
+            lambda: 1,
+            lambda: rng.randint(1, 5),
+            lambda: rng.randint(1, 120),
+            lambda: rng.choice((1, 2, 60, 3600)),
+            lambda: 900,
+            lambda: 3600,
+            lambda: rng.choice((1, 86399, 86400, 604800, rng.randint(1, 10**6))),
+        )
+    )
+    phases = rng.choice(((None,), (3,), (1,), (1, 2, 3), (None, 1, 2, 3)))
+    pool = rng.sample(WATTS if unit == "W" else AMPS, 4)
+    wild = rng.random() < 0.3
+    at, out = 0, []
+    for _ in range(n):
+        limit = rng.randint(0, 250000 if unit == "W" else 500) if wild else rng.choice(pool)
+        p = {"startPeriod": at, "limit": number(rng, limit)}
+        k = rng.choice(phases)
+        if k:
+            p["numberPhases"] = k
+        out.append(p)
+        at += step()
+    return out
+
+
+def profile(rng, oracle, purpose=None):
+    """Some good profile whose boundaries crowd around now."""
+    now = oracle.now
+    purpose = purpose or rng.choice(PURPOSES)
+    kind = rng.choice(("Absolute", "Recurring", "Relative"))
+    unit = rng.choice("AAW")
+    said = periods(rng, unit)
+    schedule = {"chargingRateUnit": unit, "chargingSchedulePeriod": said}
+    out = {
+        "chargingProfileId": rng.choice(
+            (0, rng.randint(-3, 12), rng.randint(-(2**31), 2**31 - 1))
+        ),
+        "stackLevel": rng.choice((0, 0, 1, 1, 2, 3, 15, rng.randint(0, 15))),
+        "chargingProfilePurpose": purpose,
+        "chargingProfileKind": kind,
+        "chargingSchedule": schedule,
+    }
+    offsets = [p["startPeriod"] for p in said]
+    recurrency = rng.choice(("Daily", "Weekly"))
+    every = 86400 if recurrency == "Daily" else 604800
+    if rng.random() < 0.5:
+        last = offsets[-1]
+        schedule["duration"] = rng.choice(
+            (0, 1, 2, 30, 300, 3600, every - 1, every, every + 1, every + 1, 2 * every, 10**8)
+            + (last, last + 1, max(last - 1, 0), last + rng.randint(1, 500)) * 2
+        )
+        offsets.append(schedule["duration"])
+    if kind == "Recurring" or rng.random() < 0.1:  # (accepted, ignored)
+        out["recurrencyKind"] = recurrency
+    # A boundary of the schedule comes to lie near now.
+    anchor = now - rng.choice(offsets) + near(rng)
+    if kind == "Recurring":
+        turns = rng.choice((0, 0, 1, 1, 2, 7, 365, 3000, rng.randint(0, 9000)))
+        if rng.random() < 0.1:
+            turns = -rng.choice((1, 2, 400, 9000))  # begins in the future
+        anchor = now - rng.choice(offsets) % every + near(rng) - turns * every
+    elif rng.random() < 0.1:
+        anchor = rng.choice((OLDEST, OLDEST, -1, instant("2011-06-28T00:00:00Z"), NEWEST, FIRST))
+        late = now - anchor + near(rng)  # a boundary near now all the same
+        if late > max(offsets):
+            schedule["duration"] = late
+            if len(said) < MAX_PERIODS and rng.random() < 0.5:
+                del schedule["duration"]
+                said.append({"startPeriod": late, "limit": 11.1})
+    if kind == "Recurring" or rng.random() < (0.8 if kind == "Absolute" else 0.1):
+        schedule["startSchedule"] = stamp(rng, anchor)
+    anywhere = (now + near(rng), anchor + rng.choice(offsets), OLDEST, NEWEST, 0, -1, now - 10**6)
+    if rng.random() < 0.3:
+        out["validFrom"] = stamp(rng, rng.choice(anywhere))
+    if rng.random() < 0.3:
+        out["validTo"] = stamp(rng, rng.choice((now + abs(near(rng)), *anywhere)))
+    if rng.random() < 0.1:
+        schedule["minChargingRate"] = rng.choice((0, 6, 8.1, 4140))
+    if rng.random() < 0.03:
+        schedule["limitBeforeUs"] = "an extra field"
+    return out
+
+
+def place(rng, oracle, p):
+    """A connector for profile `p`, mostly one where it will be accepted."""
+    purpose = p["chargingProfilePurpose"]
+    if rng.random() < 0.04:
+        return rng.choice((-1, 0, 1, len(oracle.numbers) + 1))
+    if purpose == CEILING:
+        return 0
+    if purpose == DEFAULT:
+        return rng.choice((0, *oracle.numbers))
+    running = sorted(oracle.tx)
+    connector = rng.choice(running or list(oracle.numbers))
+    if rng.random() < 0.6 and running:
+        tx = oracle.tx[connector][0]
+        if tx is not None:
+            p["transactionId"] = tx
+    if rng.random() < 0.05:
+        p["transactionId"] = rng.choice(TRANSACTIONS)
+    return connector
+
+
+WEIGHTS = {
+    "set": 10,
+    "limits": 4,
+    "composite": 5,
+    "begin": 1.5,
+    "advance": 1,
+    "end": 0.7,
+    "clear": 1,
+    "remote": 1,
+    "plug": 0.8,
+    "expire": 0.1,
+    "clock": 0.7,
+    "reboot": 0.6,
+    "cut": 0.4,
+    "hush": 0.2,
+    "speak": 0.4,
+}
+
+
+def scenario(rng):
+    """A scenario of good input. It is followed by an oracle while it grows, so that most of it
+    makes sense."""
+    t = rng.choice((rng.choice(NOTABLE) + near(rng), rng.randint(FIRST, LAST)))
+    out = {
+        "t": t,
+        "connectors": rng.choice((1, 1, 2, 2, 3)),
+        "volts": rng.choice((230, 230, 230, 120, 240)),
+        "hardware_mA": rng.choice((32000, 32000, 16000, 63000, 80000)),
+        "ops": [],
+    }
+    oracle = Oracle(out["connectors"], out["volts"], out["hardware_mA"] // 100, t)
+    many = rng.random() < 0.12
+    n = rng.randint(15, 30) if many else rng.randint(6, 26)
+    weights = dict(WEIGHTS, set=20) if many else WEIGHTS
+    places = [(CEILING, 0, level) for level in range(MAX_LEVEL + 1)]
+    places += [(DEFAULT, c, level) for c in (0, *oracle.numbers) for level in range(MAX_LEVEL + 1)]
+    rng.shuffle(places)
+    for k in range(rng.randint(CAPACITY - 1, CAPACITY) if many else 0):
+        purpose, number, level = places[k]
+        p = profile(rng, oracle, purpose)
+        p["chargingProfileId"], p["stackLevel"] = 100 + k, level
+        out["ops"].append(["set", number, p])
+        follow(oracle, out["ops"][-1])
+    for i in range(n):
+        name = rng.choices(list(weights), list(weights.values()))[0]
+        if i < 4 and not many:
+            name = rng.choice(("set", "set", "begin", name))
+        op = [name, *ARGUMENTS[name](rng, oracle)]
+        for each in [op] if name != "cut" else dark(rng, oracle):
+            out["ops"].append(each)
+            follow(oracle, each)
+    for connector in (0, *oracle.numbers):
+        for unit in "AW":
+            op = ["composite", connector, rng.choice((300, 600, 900)), unit]
+            out["ops"].append(op)
+    out["ops"].append(["limits", rng.randint(300, 900), 1, True])
+    return out
+
+
+def dark(rng, oracle):
+    """A power cut, and what happens until the Central System says what time it is."""
+    t = oracle.now + rng.choice((1, 60, 3000, 86400))
+    yield ["cut"]
+    for _ in range(rng.randint(1, 4)):
+        name = rng.choice(("limits", "limits", "begin", "end", "advance"))
+        if name == "advance":
+            yield [name, rng.choice((1, 60, 3600))]
+        else:
+            yield [name, *ARGUMENTS[name](rng, oracle)]
+    yield ["limits", 60, 1, True]
+    yield ["restore", t, stamp(rng, t)]
+
+
+IN_THE_DARK = ("limits", "begin", "end", "advance", "restore")
+
+
+def follow(oracle, op):
+    """What `op` does to the oracle; what it answers."""
+    name, args = op[0], op[1:]
+    if name == "set":
+        return oracle.set(*args)
+    if name == "clear":
+        return oracle.clear(*args)
+    if name == "remote":
+        return oracle.remote_start(*args)
+    if name in ("clock", "restore"):
+        return getattr(oracle, name)(args[0])
+    if name == "limits":
+        oracle.now += (args[0] - 1) * args[1]
+    elif name == "advance":
+        oracle.now += args[0]
+    elif name == "hush":
+        oracle.silent = True
+    elif name == "speak":
+        oracle.answer()
+    elif name in ("plug", "begin", "expire", "end", "reboot", "cut"):
+        getattr(oracle, name)(*args)
+
+
+def _set(rng, oracle):
+    p = profile(rng, oracle)
+    if oracle.profiles and rng.random() < 0.15:  # an old one again, a little different
+        p = copy.deepcopy(rng.choice(oracle.profiles).payload)
+        p["chargingSchedule"]["chargingSchedulePeriod"][-1]["limit"] = number(
+            rng, rng.choice(AMPS)
+        )
+        p.pop("transactionId", None)
+    return place(rng, oracle, p), p
+
+
+def _limits(rng, oracle):
+    if rng.random() < 0.15 and oracle.now < LAST:
+        return rng.randint(10, 60), rng.choice((7, 60, 900, 3600, 86400)), rng.random() < 0.5
+    return rng.choice((30, 60, 120, 300)), 1, rng.random() < 0.6
+
+
+def _composite(rng, oracle):
+    duration = rng.choice((0, 1, 2, 60, 300, 600, 900, 1200, 86400, 90000, 700000))
+    number = rng.choice((0, *oracle.numbers))
+    if rng.random() < 0.02:
+        number = rng.choice((-1, len(oracle.numbers) + 1))
+    return number, duration, rng.choice(("A", "A", "W", "W", None))
+
+
+def _clear(rng, oracle):
+    criteria = {}
+    p = rng.choice(oracle.profiles) if oracle.profiles else None
+    if rng.random() < 0.3:
+        criteria["id"] = p.id if p and rng.random() < 0.8 else rng.randint(-3, 12)
+    if rng.random() < 0.4:
+        criteria["connectorId"] = p.connector if p and rng.random() < 0.7 else rng.randint(0, 3)
+    if rng.random() < 0.4:
+        criteria["chargingProfilePurpose"] = p.purpose if p else rng.choice(PURPOSES)
+    if rng.random() < 0.4:
+        criteria["stackLevel"] = p.level if p and rng.random() < 0.7 else rng.randint(0, 15)
+    return (criteria,)
+
+
+def _remote(rng, oracle):
+    p = None
+    if rng.random() < 0.9:
+        p = profile(rng, oracle, TX if rng.random() < 0.95 else None)
+        if rng.random() < 0.05:
+            p["transactionId"] = rng.choice(TRANSACTIONS)
+    return rng.choice(list(oracle.numbers)), p
+
+
+def _clock(rng, oracle):
+    jump = rng.choice((2, -2, 3, 60, -60, 3600, -3600, 86400, -86400 * 400, 10**8, -3))
+    t = max(FIRST, min(oracle.now + jump, LAST))
+    if abs(t - oracle.now) < 2:  # not worth moving a clock for
+        t = oracle.now
+    return t, stamp(rng, t)
+
+
+def _advance(rng, oracle):
+    t = oracle.now + rng.choice((1, 5, 60, 3000, 86400, 604800, rng.randint(0, 10**6)))
+    return (max(0, min(t, LAST) - oracle.now),)
+
+
+def _start(rng, oracle):
+    used = [tx[0] for tx in oracle.tx.values()] + list(oracle.ids.values())
+    ids = [i for i in TRANSACTIONS if i not in used]
+    return rng.choice(list(oracle.numbers)), rng.choice(ids)
+
+
+def _connector(rng, oracle):
+    return (rng.choice(list(oracle.numbers)),)
+
+
+def _nothing(rng, oracle):
+    return ()
+
+
+ARGUMENTS = {
+    "set": _set,
+    "limits": _limits,
+    "composite": _composite,
+    "begin": _start,
+    "advance": _advance,
+    "end": _connector,
+    "clear": _clear,
+    "remote": _remote,
+    "plug": _start,
+    "expire": _nothing,
+    "clock": _clock,
+    "reboot": _nothing,
+    "cut": _nothing,
+    "hush": _nothing,
+    "speak": _nothing,
+}
+
+
+# Bad input
+
+PCV, TYPE = "PropertyConstraintViolation", "TypeConstraintViolation"
+# Required field missing, wrong JSON type, bad date-time: a CALLERROR "as it fits".
+SHAPE = ("FormationViolation", "OccurenceConstraintViolation", TYPE, PCV)
+SILENCE = "silence"  # a frame that is no JSON has no id to answer to
+REFUSED = ("Rejected",)
+EITHER = ("Rejected", PCV)
+WRONG_TYPES = (None, True, False, "", "x", "1", [], {}, [1], {"a": 1}, 1.5)
+NOT_INTEGERS = (*WRONG_TYPES, 0.1, 1e300, 16.0)
+BAD_DATES = (
+    "yesterday,2025-06-11,2025-13-01T00:00:00Z,2025-00-10T00:00:00Z,2025-02-29T00:00:00Z,"
+    "2025-06-31T00:00:00Z,2025-06-11T24:00:01Z,2025-06-11T10:60:00Z,2025-06-11T10:00:61Z,"
+    "2025-06-11T10:00:00+2,2025-06-11T10:00:00+24:00,2025-06-11T10:00:00.Z,20250611T100000Z,"
+    "2025-06-11T10:00:00Zx,2025-06-11T10:00:00+02:60,-025-06-11T10:00:00Z,+2025-6-11T10:00:00Z,"
+    "2025-06-11T10:00:00.123x,2025-06-11t,12345,2025/06/11T10:00:00Z, 2025-06-11T10:00:00Z,"
+    "2025-06-11T10:00:0\u0000Z,2025-06-11T10:00:0xZ,2025-06-11T1\u00e9:00:00Z,"
+).split(",") + ["2025-06-11T10:00:00." + "0" * 5000 + "x"]
+PLACES = {  # field: (where it is, JSON type, required)
+    "chargingProfileId": ((), int, True),
+    "transactionId": ((), int, False),
+    "stackLevel": ((), int, True),
+    "chargingProfilePurpose": ((), str, True),
+    "chargingProfileKind": ((), str, True),
+    "recurrencyKind": ((), str, False),
+    "validFrom": ((), "date", False),
+    "validTo": ((), "date", False),
+    "chargingSchedule": ((), dict, True),
+    "duration": (("chargingSchedule",), int, False),
+    "startSchedule": (("chargingSchedule",), "date", False),
+    "chargingRateUnit": (("chargingSchedule",), str, True),
+    "minChargingRate": (("chargingSchedule",), float, False),
+    "chargingSchedulePeriod": (("chargingSchedule",), list, True),
+    "startPeriod": (("chargingSchedule", "chargingSchedulePeriod", 0), int, True),
+    "limit": (("chargingSchedule", "chargingSchedulePeriod", 0), float, True),
+    "numberPhases": (("chargingSchedule", "chargingSchedulePeriod", 0), int, False),
+}
+
+
+def mutations(rng, p, running):
+    """[label, changed copy of profile `p` or its JSON text, outcomes that are permitted]."""
+
+    def changed(name, value, where=None):
+        q = copy.deepcopy(p)
+        obj = q
+        for key in PLACES[name][0] if where is None else where:
+            obj = obj[key]
+        if value is ABSENT:
+            obj.pop(name, None)
+        else:
+            obj[name] = value
+        return q
+
+    def in_periods(starts, **more):
+        said = [{"startPeriod": s, "limit": 10, **more} for s in starts]
+        return changed("chargingSchedulePeriod", said)
+
+    for name, (_, kind, required) in PLACES.items():
+        if required:
+            yield "no " + name, changed(name, ABSENT), SHAPE
+        for value in NOT_INTEGERS if kind is int else WRONG_TYPES:
+            if kind is float and type(value) is float:
+                continue  # 1.5 is a number
+            if kind is dict and type(value) is dict or kind is list and value == []:
+                continue  # fields missing, and no periods: below
+            yield f"{name} {value!r}", changed(name, value), SHAPE
+        if kind == "date":
+            for text in BAD_DATES:
+                yield f"{name} {text!r:.40}", changed(name, text), SHAPE
+        if kind is str:
+            for text in ("absolute", "Absolute ", "A|W", "Daily|Weekly", "x" * 5000, "\ud800"):
+                yield f"{name} {text!r:.20}", changed(name, text), (PCV,)
+    for name in ("chargingProfileId", "transactionId"):
+        for value in (10**400, -(10**400)):
+            # Nobody can keep it; transactionId on another purpose is Rejected first or last.
+            yield f"{name} huge", changed(name, value), EITHER
+    for value in (-1, 16, 99, 2**31, -(2**31), 10**400):
+        yield f"stackLevel {value!r:.20}", changed("stackLevel", value), EITHER
+    for value in (-1, -(2**31), -(10**400)):
+        yield f"duration {value!r:.20}", changed("duration", value), REFUSED
+    for value in (-1, -0.1, -(10**400), -32768, -40000.5):
+        yield f"limit {value!r:.20}", changed("limit", value), REFUSED
+    for value in (0, 4, -1, 2**31, 10**400):
+        yield f"numberPhases {value!r:.20}", changed("numberPhases", value), REFUSED
+    for value in (1e300, -1e300):
+        yield f"limit {value!r}", changed("limit", value), (*EITHER, "Accepted")
+    for value in (16.15, 0.05, 16.1234, 1e-9):  # accept and truncate, or refuse
+        yield f"limit {value!r}", changed("limit", value), (*EITHER, "Accepted")
+    for value in (10**7, 10**400, 99999999.9):
+        yield f"limit {value!r:.20}", changed("limit", value), (*EITHER, "Accepted")
+    yield "minChargingRate -1", changed("minChargingRate", -1), (*EITHER, "Accepted")
+    yield "duration huge", changed("duration", 10**400), (*EITHER, "Accepted")
+    yield "extra", changed("x" * 300, [{"a": {}}], ()), (*SHAPE, "Accepted")
+    yield "extra deep", changed("x", nested(60), ()), (*SHAPE, "Accepted")
+    yield "no periods", in_periods(()), (*REFUSED, *SHAPE)
+    yield "97 periods", in_periods(range(97)), EITHER
+    # More than 1000 are refused before they are looked at.
+    yield "10000 periods", in_periods(range(10000)), (*EITHER, "OccurenceConstraintViolation")
+    for starts in ((1,), (-1,), (5, 6), (0, 0), (0, 5, 5), (0, 10, 9), (0, -1), (0, 2, 1, 3)):
+        yield f"starts {starts}", in_periods(starts), REFUSED
+    yield "start huge", in_periods((0, 10**400, 10**399)), REFUSED
+    yield "a period null", changed("chargingSchedulePeriod", [None]), SHAPE
+    yield "a period []", changed("chargingSchedulePeriod", [[0, 16]]), SHAPE
+    recurring = changed("chargingProfileKind", "Recurring")
+    recurring.pop("recurrencyKind", None)
+    recurring["chargingSchedule"]["startSchedule"] = "2025-06-11T10:00:00Z"
+    yield "no recurrencyKind", recurring, REFUSED
+    recurring = changed("chargingProfileKind", "Recurring")
+    recurring["recurrencyKind"] = "Daily"
+    recurring["chargingSchedule"].pop("startSchedule", None)
+    yield "Recurring without startSchedule", recurring, REFUSED
+    # As text: what no Python object makes. (json: interpreters may differ in what they take.)
+    text = json.dumps(p)
+    for value in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e99999999", "0x10", "1.e"):
+        bad = json.dumps(changed("limit", "@")).replace('"@"', value)
+        yield "json: limit " + value, bad, (SILENCE, *EITHER, TYPE, "Accepted")
+    level = p["stackLevel"]  # where one is taken after all, it takes nobody's place
+    for value in ("+%d", "--%d", "%d,", "'%d'", "%d}", "%d nul", "%dTrue", "%d ]", "[%d"):
+        value %= level
+        bad = json.dumps(changed("stackLevel", "@")).replace('"@"', value)
+        yield "json: stackLevel " + value, bad, (SILENCE, *EITHER, *SHAPE, "Accepted")
+    yield "stackLevel twice", text[:-1] + ', "stackLevel": 98, "stackLevel": 99}', EITHER
+    yield (
+        "kind twice",
+        text[:-1] + ', "chargingProfileKind": 1, "chargingProfileKind": "x"}',
+        SHAPE,
+    )
+    yield "json: cut", text[: rng.randrange(1, len(text) - 1)], (SILENCE, *SHAPE)
+    yield "json: deep", "[" * 200 + "]" * 200, SHAPE
+    for value in WRONG_TYPES:
+        if value is not None:
+            yield f"profile {value!r}", value, SHAPE
+
+
+def nested(depth):
+    out = {}
+    for _ in range(depth):
+        out = {"x": [out]}
+    return out
+
+
+ABSENT = object()
+BAD_ID = 424242
+
+
+def bad_scenario(rng):
+    """Some good profiles, then bad input that must change nothing."""
+    t = rng.randint(FIRST, LAST)
+    oracle = Oracle(2, 230, 320, t)
+    out = {"t": t, "connectors": 2, "volts": 230, "hardware_mA": 32000, "ops": []}
+    # Connector 1 has a transaction, connector 2 has none; both have a stack.
+    for op in [["begin", 1, rng.choice(TRANSACTIONS)]] + [
+        ["set", *_set(rng, oracle)] for _ in range(8)
+    ]:
+        follow(oracle, op)
+        out["ops"].append(op)
+    seen = [
+        ["composite", number, duration, unit]
+        for number in (0, 1, 2)
+        for duration, unit in ((600, "A"), (600, "W"), (90000, "A"))
+    ]
+    out["ops"] += seen
+    purpose = rng.choice(PURPOSES)
+    p = profile(rng, oracle, purpose)
+    connector = {CEILING: 0, DEFAULT: 2, TX: 1}[purpose]
+    taken = [q.level for q in oracle.profiles]
+    p["stackLevel"] = rng.choice([level for level in range(16) if level not in taken])
+    p["chargingProfileId"] = BAD_ID
+    if purpose == TX and rng.random() < 0.5:
+        p["transactionId"] = oracle.tx[1][0]
+    bad = [
+        [connector, q, label, outcomes]
+        for label, q, outcomes in rng.sample(list(mutations(rng, p, True)), 60)
+    ]
+    bad += bad_places(rng, p, purpose, oracle)
+    remote = copy.deepcopy(p)
+    remote["chargingProfilePurpose"] = TX
+    remote.pop("transactionId", None)
+    for label, q, outcomes in rng.sample(list(mutations(rng, remote, False)), 40):
+        if "Accepted" not in outcomes and not label.startswith("transactionId"):
+            bad.append(["remote", q, label, outcomes])
+    for wrong in ({"chargingProfilePurpose": DEFAULT}, {"transactionId": 1}):
+        q = {**remote, **wrong}
+        bad.append(["remote", q, f"remote {wrong}", EITHER])
+    rng.shuffle(bad)
+    out["ops"] += [["bad", *b] for b in bad]
+    out["ops"] += seen + [["reboot"]] + seen + [["limits", 60, 1, True]]
+    return out
+
+
+def bad_places(rng, p, purpose, oracle):
+    for connector in (-1, 3, 255, 256, 257, 2**31, -(10**400), 10**400):
+        yield [connector, p, f"connectorId {connector!r:.20}", EITHER]
+    for connector in NOT_INTEGERS:
+        yield [connector, p, f"connectorId {connector!r}", SHAPE]
+    wrong = {CEILING: (1, 2), DEFAULT: (), TX: (0, 2)}[purpose]
+    for connector in wrong:
+        yield [connector, p, f"{purpose} on connector {connector}", REFUSED]
+    if purpose == TX:
+        other = rng.choice([i for i in TRANSACTIONS if i != oracle.tx[1][0]])
+        yield [1, {**p, "transactionId": other}, "TxProfile of another transaction", REFUSED]
+        yield [1, {**p, "transactionId": 2**31}, "TxProfile of a strange transaction", EITHER]
+    else:
+        connector = 0 if purpose == CEILING else 2
+        for i in (0, -1, 5):
+            yield [connector, {**p, "transactionId": i}, "transactionId on " + purpose, REFUSED]

@@ -1,0 +1,220 @@
+"""A share of `make prove` (tests/prove) with this run's seed, and proofs that it can fail."""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from prove import __main__ as prove
+from prove import harness, scenarios
+from prove.oracle import CEILING, DEFAULT, TX, Oracle, instant
+
+T = instant("2025-06-11T10:00:00Z")
+SEED = int(os.environ["PILOTWIRE_SEED"])
+
+
+def test_a_minute_of_it():
+    commands, missing = harness.interpreters()
+    assert not missing or os.environ.get("CI") != "true", missing
+    print("missing:", missing)
+    said = []
+    good = prove.prove(SEED, commands, seconds=60, say=said.append)
+    print(*said, sep="\n")
+    assert good, "\n".join(said)
+
+
+# The prover notices a broken firmware, and says with how little
+
+
+@pytest.mark.parametrize("flaw", ["late_end", "lost_phase"])
+def test_a_flaw_is_found_and_made_small(flaw):
+    commands = {"cpython": [sys.executable]}
+    prover = harness.Prover(commands, {"cpython": flaw})
+
+    def difference(scenario):
+        try:
+            prover.play(scenario)
+        except harness.Difference as d:
+            return d
+        return None
+
+    try:
+        for i in range(100):
+            found = scenarios.scenario(random.Random(f"{SEED} {i}"))
+            d = difference(found)
+            if d:
+                break
+        assert d, "not noticed in 100 scenarios"
+        small = harness.shrink(found, lambda s: getattr(difference(s), "what", None) == d.what)
+        assert difference(small).what == d.what
+    finally:
+        prover.close()
+    assert len(small["ops"]) <= 4, small
+    installed = [op for op in small["ops"] if op[0] in ("set", "remote")]
+    assert 1 <= len(installed) <= 2, small
+    assert sum(len(op[2]["chargingSchedule"]["chargingSchedulePeriod"]) for op in installed) <= 3
+    # Without the flaw there is nothing to find.
+    prover = harness.Prover(commands)
+    try:
+        prover.play(small)
+    finally:
+        prover.close()
+
+
+def test_a_player_that_differs_from_the_others_is_named():
+    commands = {"cpython": [sys.executable], "broken": [sys.executable]}
+    prover = harness.Prover(commands, {"broken": "late_end"})
+    p = profile(DEFAULT, [(0, 10)], validTo="2025-06-11T10:00:05Z")
+    try:
+        with pytest.raises(harness.Difference) as caught:
+            prover.play(scenario(["set", 0, p], ["limits", 10, 1, False]))
+    finally:
+        prover.close()
+    assert (caught.value.who, caught.value.index) == ("broken", 1)
+
+
+# The oracle gives the worked examples of the design notes (T is 10:00:00Z, 32 A, 230 V)
+
+
+def profile(purpose, periods, level=0, kind="Absolute", unit="A", duration=None, **more):
+    """periods: (startPeriod, limit[, numberPhases])"""
+    names = "startPeriod", "limit", "numberPhases"
+    schedule = {
+        "chargingRateUnit": unit,
+        "chargingSchedulePeriod": [dict(zip(names, p, strict=False)) for p in periods],
+    }
+    start = more.pop("start", "2025-06-11T10:00:00Z")
+    if kind != "Relative":
+        schedule["startSchedule"] = start
+    if duration is not None:
+        schedule["duration"] = duration
+    profile.id = more.pop("id", getattr(profile, "id", 0) + 1)
+    return {
+        "chargingProfileId": profile.id,
+        "stackLevel": level,
+        "chargingProfilePurpose": purpose,
+        "chargingProfileKind": kind,
+        "chargingSchedule": schedule,
+        **more,
+    }
+
+
+def scenario(*ops):
+    return {"t": T, "connectors": 1, "volts": 230, "hardware_mA": 32000, "ops": list(ops)}
+
+
+def composite(oracle, duration, number=1, unit="A"):
+    """ "0:13, 200:20": where the composite schedule changes, amps or watts."""
+    out, before = [], None
+    for s in range(duration):
+        limit, _ = oracle.composite(number, oracle.now + s, oracle.now, unit)
+        if limit != before:
+            out.append(f"{s}:{limit / 10:g}")
+            before = limit
+    return ", ".join(out)
+
+
+def station(*installed, connectors=1, begun=None):
+    """An oracle at T with [connector, profile]s, and a transaction since T + begun."""
+    oracle = Oracle(connectors, now=T + (begun or 0))
+    if begun is not None:
+        oracle.begin(1, 7)
+    oracle.now = T
+    for connector, p in installed:
+        assert oracle.set(connector, p) == "Accepted"
+    return oracle
+
+
+def test_example_1_gap_in_a_stack():
+    over = [(0, 20), (250, 7), (400, 32)]
+    o = station(
+        [0, profile(DEFAULT, [(0, 13)])],
+        [0, profile(DEFAULT, over, 3, duration=300, start="2025-06-11T10:03:20Z")],
+    )
+    assert composite(o, 900) == "0:13, 200:20, 450:7, 500:13"
+
+
+def test_example_2_validity_inside_a_schedule():
+    bounds = {"validFrom": "2025-06-11T12:08:20+02:00", "validTo": "2025-06-11T10:11:40.9Z"}
+    o = station([1, profile(DEFAULT, [(0, 10), (600, 14)], 1, **bounds)])
+    assert composite(o, 900) == "0:32, 500:10, 600:14, 700:32"
+
+
+def test_example_3_purpose_before_level():
+    o = station(
+        [0, profile(DEFAULT, [(0, 8)], 7)],
+        [1, profile(TX, [(0, 24)], duration=400, transactionId=7)],
+        [0, profile(CEILING, [(0, 20), (300, 28)])],
+        begun=0,
+    )
+    assert composite(o, 900) == "0:20, 300:24, 400:8"
+
+
+def test_example_4_daily_long_after_the_start():
+    said = [(0, 16), (28800, 9), (72000, 16)]
+    daily = {"kind": "Recurring", "recurrencyKind": "Daily", "start": "2013-01-01T00:00:00Z"}
+    o = station([0, profile(DEFAULT, said, duration=86400, **daily)])
+    assert composite(o, 86400) == "0:9, 36000:16, 79200:9"
+
+
+def test_example_5_relative_received_late():
+    late = profile(TX, [(0, 32), (900, 10)], kind="Relative", duration=1800)
+    assert composite(station([1, late], begun=-600), 2000) == "0:32, 300:10, 1200:32"
+
+
+def test_example_6_units():
+    o = station(
+        [0, profile(CEILING, [(0, 7360, 2)], unit="W")], [0, profile(DEFAULT, [(0, 20, 3)])]
+    )
+    assert o.composite(1, T, T, "A") == (160, 2)
+    assert o.composite(1, T, T, "W") == (73600, 2)
+
+
+@pytest.mark.parametrize("watts, amps", [(7000, "10.1"), (3000, "4.3")])
+def test_examples_7_and_8_rounding_and_under_six(watts, amps):
+    o = station([0, profile(DEFAULT, [(0, watts)], unit="W")])
+    assert composite(o, 10) == f"0:{amps}"
+
+
+def test_example_9_replacement_by_a_later_one():
+    o = station([0, profile(DEFAULT, [(0, 10)], 2, id=1)], [0, profile(DEFAULT, [(0, 25)], id=2)])
+    assert composite(o, 4000) == "0:10"
+    later = profile(DEFAULT, [(0, 12)], 2, id=1, validFrom="2025-06-11T11:00:00Z")
+    assert o.set(0, later) == "Accepted"
+    assert composite(o, 4000) == "0:25, 3600:12"
+
+
+def test_example_10_connector_0():
+    o = station(
+        [0, profile(DEFAULT, [(0, 16)])],
+        [0, profile(CEILING, [(0, 40), (60, 25)])],
+        connectors=2,
+    )
+    assert composite(o, 900) == "0:16"
+    assert composite(o, 900, 0) == "0:32, 60:25"
+
+
+# The oracle and the firmware agree on them too.
+
+
+def test_the_examples_on_the_firmware():
+    commands, _ = harness.interpreters()
+    prover = harness.Prover(commands)
+    try:
+        prover.play(
+            scenario(
+                ["begin", 1, 0],
+                ["set", 0, profile(DEFAULT, [(0, 8)], 7)],
+                ["set", 1, profile(TX, [(0, 24)], duration=400, transactionId=0)],
+                ["set", 0, profile(CEILING, [(0, 20), (300, 7000, 1)], unit="W")],
+                *(["composite", n, 900, unit] for n in (0, 1) for unit in "AW"),
+                ["limits", 900, 1, True],
+            )
+        )
+        assert prover.counts == {"scenarios": 1, "limit": 900, "composite": 3600}
+    finally:
+        prover.close()

@@ -12,7 +12,7 @@ from micropython import const
 from firmware import log
 from firmware.clock import format_iso
 from firmware.drivers import wifi
-from firmware.evse import pilot
+from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
 from firmware.session import metering
 
@@ -20,6 +20,8 @@ VERSION = "0.1.0"
 _TICK_ms = const(25)
 _POLL_ms = const(100)
 _METER_ms = const(1000)
+_CARD_ms = const(250)
+_AWAY = const(4)  # polls without a card
 _RESTART_ms = const(1000)  # before a task that failed is started again
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
@@ -27,18 +29,16 @@ _END_ms = const(15000)  # how long a reset waits for transactions to end and to 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
-    Made by wiring.build(), which also sets `station`, `core` and `link`. lines, contactors and
-    meters are the drivers, by connector.
+    Made by wiring.build(), which also sets `station`, `core`, `link` and `reader` (of cards, or
+    None). units: the drivers and parts, by connector.
     """
 
     def __init__(self, config, settings, clock):
         self.config = config
         self.settings = settings
         self.clock = clock
-        self.lines = []
-        self.contactors = []
-        self.meters = []
-        self.station = self.core = self.link = None
+        self.units = []
+        self.station = self.core = self.link = self.reader = None
         self._reset_kind = None
         self._watchdog = None
         self._due = asyncio.Event()
@@ -65,17 +65,20 @@ class App:
                 self._due.set()
                 await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
             for i in range(len(connectors)):
-                line = self.lines[i]
+                unit = self.units[i]
+                line = unit.line
                 c = connectors[i].controller
+                for device in unit.devices:
+                    device.update()
                 line.sample()
                 duty, closed = c.duty_u16, c.closed
                 c.tick(time.ticks_ms(), line.high_mV, line.low_mV, connectors[i].allow_mA)
                 if closed and not c.closed:
-                    self.contactors[i].set(False)  # opening comes before everything else
+                    unit.contactor.set(False)  # opening comes before everything else
                 if duty != c.duty_u16:
                     line.set(c.duty_u16)
                 if c.closed and not closed:
-                    self.contactors[i].set(True)
+                    unit.contactor.set(True)
             if self._watchdog:
                 self._watchdog.feed()
             await asyncio.sleep_ms(_TICK_ms)
@@ -88,6 +91,14 @@ class App:
 
     async def _sessions(self):
         while True:
+            for i, unit in enumerate(self.units):
+                c = self.station.connectors[i]
+                if unit.limit(c):
+                    self.station.due_s = 0
+                if unit.phases:  # (no number given means three, 12.2)
+                    unit.phases.wanted = 1 if 0 < c.phases < 3 else 3
+                if unit.button:
+                    self._pressed(unit.button.take(), c)
             self.station.poll()
             if self._reset_kind:
                 return await self._end()
@@ -95,10 +106,11 @@ class App:
 
     async def _meter(self):
         last = time.ticks_ms()
-        since_ms = [0] * len(self.meters)
+        since_ms = [0] * len(self.units)
         while True:
-            for meter in self.meters:
-                await meter.read()
+            for unit in self.units:
+                await unit.meter.read()
+                unit.metered()
             self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
@@ -110,6 +122,27 @@ class App:
                     sample = metering.take(c.meter, self.clock.now(), metering.PERIODIC)
                     self.station.sample(c, sample)
             await asyncio.sleep_ms(_METER_ms)
+
+    async def _cards(self):
+        # A card counts once, until it was away for a second.
+        last, away = None, 0
+        while True:
+            uid = await self.reader.poll()
+            away = 0 if uid else away + 1
+            if uid and uid != last:
+                self.station.card(uid)
+            if uid or away == _AWAY:
+                last = uid
+            await asyncio.sleep_ms(_CARD_ms)
+
+    def _pressed(self, press, c):
+        # A person at the station: a short press clears faults that wait for one, a long one
+        # restarts the unit.
+        if press == 1:
+            cleared = c.controller.reset()
+            log.info("connector %d: faults %scleared" % (c.number, "" if cleared else "not "))
+        elif press:
+            self.reset("Soft")
 
     async def _network(self):
         await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
@@ -152,7 +185,10 @@ class App:
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         critical = (self._tick, self._limit, self._sessions)
         tasks = [asyncio.create_task(self._supervise(t, True)) for t in critical]
-        for t in (self._meter, self._network):
+        others = [self._meter, self._network]
+        if self.reader:
+            others.append(self._cards)
+        for t in others:
             tasks.append(asyncio.create_task(self._supervise(t, False)))
         await asyncio.gather(*tasks)
 
@@ -169,6 +205,7 @@ class App:
                     "id": c.number,
                     "cp": pilot.STATES[c.controller.state],
                     "status": c.status,
+                    "fault": faults.OCPP[c.controller.fault][1],
                     "transactionId": tx.id if tx else None,
                     "idTag": tx.id_tag if tx else c.tag,
                     "limit_mA": self.station.limit_mA(c),

@@ -2,6 +2,7 @@
 # (app.main), so that it costs no heap.
 
 import machine
+import sys
 
 from firmware import log
 from firmware.app import VERSION, App
@@ -9,7 +10,7 @@ from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import ConfigError
-from firmware.drivers import outputs, sdm630
+from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
 from firmware.evse.controller import Controller
 from firmware.ocpp.configuration import MAX_KEYS, Configuration
@@ -22,6 +23,7 @@ from firmware.session.journal import Journal
 from firmware.session.policy import Policy
 from firmware.session.station import Station
 from firmware.session.transaction import Folder
+from firmware.unit import NoMeter, Unit
 
 
 def build(config):
@@ -30,6 +32,7 @@ def build(config):
         board = __import__("firmware.boards." + config.board, None, None, ("CONNECTORS",))
     except ImportError:
         raise ConfigError("config.json: board: there is no " + config.board)
+    _check(board)
     if config.connectors > len(board.CONNECTORS):
         raise ConfigError(
             "config.json: connectors: %s has %d" % (config.board, len(board.CONNECTORS))
@@ -39,7 +42,7 @@ def build(config):
         "ChargeProfileMaxStackLevel": profile.MAX_LEVEL,
         "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
         "ChargingScheduleMaxPeriods": profile.MAX_PERIODS,
-        "ConnectorSwitch3to1PhaseSupported": "false",
+        "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
         "GetConfigurationMaxKeys": MAX_KEYS,
         "MaxChargingProfilesInstalled": store.MAX_PROFILES,
         "NumberOfConnectors": config.connectors,
@@ -72,7 +75,20 @@ def build(config):
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
     app.link = Link(config, rpc, app.settings.value, log.info)
     app.link.talk = app.core.talk
+    app.station.start_delay_s = config.start_delay_s
+    app.reader = _reader(board)
     return app
+
+
+def _check(board):
+    # 9 KB that nothing needs afterwards
+    from firmware import check_board
+
+    try:
+        check_board.check(board)
+    except ValueError as e:
+        raise ConfigError(str(e))
+    del sys.modules["firmware.check_board"], sys.modules["firmware"].check_board
 
 
 def _held(config):
@@ -83,18 +99,110 @@ def _held(config):
     return Held("/held.json", config.connectors, log.warning)
 
 
+# Part of evse/ and its driver in drivers/, by the board's name for it: modules of that name.
+_PARTS = (
+    ("proximity", "Proximity", "ProximityLine"),
+    ("residual", "Residual", "ResidualSensor"),
+    ("mirror", "Mirror", "MirrorContact"),
+    ("lock", "Lock", "LockMotor"),
+    ("phases", "Phases", "PhaseRelay"),
+)
+_SENSORS = (("ntc", "Ntc"), ("mcp9700", "Mcp9700"), ("ds18b20", "Ds18b20"))
+
+
 def _connectors(app, board, journal):
     config = app.config
-    bus = sdm630.Bus(**board.METER_UART)
+    meters = _meters(board)
+    power_cut = machine.reset_cause() == machine.PWRON_RESET
     out = []
     for number, pins in enumerate(board.CONNECTORS[: config.connectors], 1):
-        zero_uV, per_V_uV = board.SENSE_ZERO_uV, board.SENSE_PER_V_uV
-        app.lines.append(PilotLine(pins["pilot"], pins["sense"], zero_uV, per_V_uV))
-        app.contactors.append(outputs.Contactor(pins["contactor"]))
-        meter = sdm630.Meter(bus, pins["meter"])
-        app.meters.append(meter)
+        unit = Unit(_line(board, pins), outputs.Contactor(pins["contactor"]), meters(pins))
+        controller = Controller(_parts(unit, pins, config), power_cut, _sees_f(pins))
+        controller.wake = config.wake
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
         if config.installation_mA:
             slots.put(limits.INSTALLATION, config.installation_mA)
-        out.append(Connector(number, Controller(), slots, meter, journal))
+        c = Connector(number, controller, slots, unit.meter, journal)
+        if "led" in pins:
+            unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
+        if "button" in pins:
+            unit.button = _class("drivers.button", "Button")(**pins["button"])
+            unit.devices.append(unit.button)
+        app.units.append(unit)
+        out.append(c)
     return out
+
+
+def _class(module, name):
+    return getattr(__import__("firmware." + module, None, None, (name,)), name)
+
+
+def _line(board, pins):
+    # The pilot: sampled in bursts, through a curve, or behind peak detectors.
+    if "peak" in pins:
+        calibration = board.SENSE_ZERO_uV, board.SENSE_PER_V_uV
+        peak = dict(pins["peak"])
+        low = peak.pop("low")
+        peak = {"low_" + key: value for key, value in peak.items()}
+        line = _class("drivers.peak_line", "PeakLine")
+        return line(pins["pilot"], pins["sense"], low, *calibration, **peak)
+    if hasattr(board, "SENSE_CURVE"):
+        line = _class("drivers.curved_line", "CurvedLine")
+        return line(pins["pilot"], pins["sense"], board.SENSE_CURVE)
+    return PilotLine(pins["pilot"], pins["sense"], board.SENSE_ZERO_uV, board.SENSE_PER_V_uV)
+
+
+def _sees_f(pins):
+    # Can the line measure the steady -12 V? (A detector of the high level alone cannot.)
+    return "peak" not in pins
+
+
+def _meters(board):
+    # A function that makes the meter of a connector.
+    bus = None
+    if hasattr(board, "METER_UART"):
+        from firmware.drivers.modbus import Bus
+
+        bus = Bus(**board.METER_UART)
+    kind = getattr(board, "METER", "sdm630")
+
+    def meter(pins):
+        if "s0" in pins:
+            return _class("drivers.s0", "Meter")(**pins["s0"])
+        if "meter" not in pins:
+            return NoMeter()
+        if kind == "pzem":
+            return _class("drivers.pzem", "Meter")(bus, pins["meter"])
+        eastron = _class("drivers.eastron", "Meter")
+        return eastron(bus, pins["meter"], 1 if kind == "sdm120" else 3)
+
+    return meter
+
+
+def _parts(unit, pins, config):
+    parts = []
+    for key, part, driver in _PARTS:
+        if key in pins:
+            part = _class("evse." + key, part)
+            part = part("test" in pins[key]) if key == "residual" else part()
+            parts.append(part)
+            unit.devices.append(_class("drivers." + key, driver)(part, **pins[key]))
+            setattr(unit, key, part)
+    for key, driver in _SENSORS:
+        if key in pins:
+            unit.derating = _class("evse.derating", "Derating")()
+            parts.append(unit.derating)
+            unit.devices.append(_class("drivers." + key, driver)(unit.derating, **pins[key]))
+    if "meter" in pins:
+        unit.overcurrent = _class("evse.overcurrent", "Overcurrent")(config.meter_lost_mA)
+        unit.supply = _class("evse.supply", "Supply")()
+        parts += unit.overcurrent, unit.supply
+    return tuple(parts)
+
+
+def _reader(board):
+    if hasattr(board, "RC522"):
+        return _class("drivers.rc522", "Reader")(**board.RC522)
+    if hasattr(board, "PN532"):
+        return _class("drivers.pn532", "Reader")(**board.PN532)
+    return None

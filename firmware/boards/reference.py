@@ -1,4 +1,5 @@
-# Reference map for a plain ESP32-WROOM module. A proposal: never run on hardware by its authors.
+# Reference map for a plain ESP32-WROOM module, one outlet: pilot, contactor, meter. A proposal
+# (evse.md 4.4): never run on hardware by its authors. reference_full.py has every part.
 #
 # GPIO  use                               why there
 # 27    pilot PWM, to the +-12 V driver   free, not a strapping pin
@@ -8,6 +9,7 @@
 #
 # Calibration: what the sense pin shows at 0 V of the pilot, and per volt of it.
 
+CHIP = "ESP32"
 CONNECTORS = ({"pilot": 27, "sense": 36, "contactor": 33, "meter": 1},)
 MAX_mA = 32000  # what contactor, wiring and connector are built for
 PHASES = 3

@@ -2,6 +2,7 @@
 # board that tools/station simulates for --connectors 2 to 4; it was never built.
 
 from .reference import (  # noqa: F401
+    CHIP,
     METER_UART,
     PHASES,
     MAX_mA,

@@ -9,8 +9,9 @@ from micropython import const
 # Hardware      | the board, once           | never
 # Installation  | config.json, once         | never
 # Cable         | proximity coding          | with the cable
-# Temperature   | derating                  | as its driver says
+# Temperature   | derating                  | when it has cooled down
 # LoadBalancing | a meter of the house      | as its driver says
+# Meter         | the lost energy meter     | when it answers again
 # Policy        | the owner's policy.py     | a minute after it was last said
 # LastLimit     | session/held.py           | when the clock is known
 # OCPP          | the evaluator             | the evaluator knows
@@ -20,12 +21,13 @@ SOURCES = (
     "Cable",
     "Temperature",
     "LoadBalancing",
+    "Meter",
     "Policy",
     "LastLimit",
     "OCPP",
 )
 HARDWARE, INSTALLATION, CABLE, TEMPERATURE = const(0), const(1), const(2), const(3)
-LOAD_BALANCING, POLICY, LAST, OCPP = const(4), const(5), const(6), const(7)
+LOAD_BALANCING, METER, POLICY, LAST, OCPP = const(4), const(5), const(6), const(7), const(8)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)

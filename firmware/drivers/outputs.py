@@ -1,12 +1,13 @@
-# Contactors and pilots of a board, and how to make them safe at once: contactor open, pilot X1.
-# boot.py calls safe() before anything can fail, main.py on every way out.
+# Contactors and pilots of a board, and how to make them safe at once: contactor open, pilot X1,
+# no motor driven. boot.py calls safe() before anything can fail, main.py on every way out.
 
 from machine import PWM, Pin
 from micropython import const
 
 _PILOT_Hz = const(1000)
 _CONTACTOR_Hz = const(5000)  # a timer of its own; far above what a coil follows
-_OPEN, _CLOSED = const(0), const(65535)
+_OPEN = const(0)
+_CLOSED = const(65535)
 _X1 = const(65535)
 
 
@@ -26,14 +27,25 @@ def pilot_pwm(pin):
     return PWM(Pin(pin), freq=_PILOT_Hz, duty_u16=_X1)
 
 
+def _at_rest(pin):
+    Pin(pin, Pin.OUT, value=0)
+
+
 def safe(board):
-    """Open every contactor of `board`, then no energy offered. Calls itself safe only if every
-    output obeyed; goes on to the next when one fails."""
+    """Open every contactor of `board`, then no energy offered, then no motor driven. Calls itself
+    safe only if every output obeyed; goes on to the next when one fails."""
     failure = None
     for c in board.CONNECTORS:
-        for make in (Contactor, pilot_pwm):
+        lock = c.get("lock")
+        for make, pin in (
+            (Contactor, c["contactor"]),
+            (pilot_pwm, c["pilot"]),
+            (_at_rest, lock and lock["a"]),
+            (_at_rest, lock and lock["b"]),
+        ):
             try:
-                make(c["contactor"] if make is Contactor else c["pilot"])
+                if pin is not None:
+                    make(pin)
             except Exception as e:
                 failure = e
     if failure:

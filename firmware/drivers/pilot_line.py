@@ -9,7 +9,8 @@ _READS = const(48)  # 3 to 4 ms of the ESP32's ADC: a few periods of the 1 kHz p
 
 
 class PilotLine:
-    """`set(duty)` drives; `sample()` reads both levels into `high_mV`, `low_mV` (of the pilot)."""
+    """`set(duty)` drives; `sample()` reads both levels into `high_mV`, `low_mV` (of the pilot).
+    An ADC that fails reads as 0 V, which is a short circuit: no charging."""
 
     def __init__(self, pwm_pin, adc_pin, zero_uV, per_V_uV):
         self._pwm = pilot_pwm(pwm_pin)
@@ -28,22 +29,26 @@ class PilotLine:
         read = self._read
         h1 = h2 = h3 = -1
         l1 = l2 = l3 = 10000000
-        for _ in range(_READS):
-            v = read()
-            if v > h3:
-                if v > h1:
-                    h1, h2, h3 = v, h1, h2
-                elif v > h2:
-                    h2, h3 = v, h2
-                else:
-                    h3 = v
-            if v < l3:
-                if v < l1:
-                    l1, l2, l3 = v, l1, l2
-                elif v < l2:
-                    l2, l3 = v, l2
-                else:
-                    l3 = v
+        try:
+            for _ in range(_READS):
+                v = read()
+                if v > h3:
+                    if v > h1:
+                        h1, h2, h3 = v, h1, h2
+                    elif v > h2:
+                        h2, h3 = v, h2
+                    else:
+                        h3 = v
+                if v < l3:
+                    if v < l1:
+                        l1, l2, l3 = v, l1, l2
+                    elif v < l2:
+                        l2, l3 = v, l2
+                    else:
+                        l3 = v
+        except OSError:
+            self.high_mV = self.low_mV = 0
+            return
         self.high_mV = self._mV((h1 + h2 + h3) // 3)
         self.low_mV = self._mV((l1 + l2 + l3) // 3)
 

@@ -1,6 +1,13 @@
 # The electrical side of one connector as a pure state machine: readings and a permission in,
 # pilot and contactor out. Every timing rule of IEC 61851-1 lives here (evse.md 1.4).
 # Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
+#
+# A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has
+#   tick(dt_ms, c)  called in every tick of the controller, before it decides
+#   fault           of faults.py
+#   busy            no energy may be offered now
+#   ready           the contactor may close as far as the part is concerned
+# Its inputs are attributes that a driver sets before the tick, its outputs are read after it.
 
 from micropython import const
 
@@ -10,13 +17,26 @@ _TICKS = const(0x3FFFFFFF)
 _LONG_ms = const(600000)  # timers stop counting here
 
 # A state is left after two other readings this far apart, or three; they need not agree, or a
-# pilot that wavers between A and B would keep the contactor closed.
+# pilot that wavers between A and B would keep the contactor closed. What it is instead two
+# readings in a row have to say: a stray one must not pass for an unplugged car.
 _LEAVE_ms = const(50)
 _STABLE_C_ms = const(500)  # cars pulse through C: close only after this (a BMW iX3: 250 ms)
 _MIN_OFF_ms = const(5000)  # contactor open at least this long
+_POWER_CUT_ms = const(10000)  # the same after a power cut
+_BOOT_ms = const(1000)  # X1 before anything is offered
+_TEST_F_ms = const(100)  # the self-test of the pilot's driver
+_TESTED, _UNTESTED, _TESTING = const(0), const(1), const(2)
 _OBEY_X1_ms = const(6000)  # a car that ignores X1 is cut off under load, not before (seq. 10.2)
+_OBEY_5_ms = const(5000)  # (faults.STOP_5)
 _DUTY_ms = const(5000)  # between duty changes; the car has as long to follow (seq. 6)
 _DIODE_READINGS = const(3)  # consecutive readings that prove or disprove the diode
+_RANGE_ms = const(1000)  # between the windows of the states, or back in one
+_FAULT_F_ms = const(300)  # state F after a fault
+_CHATTER_ms = const(30000)  # nothing is offered so long after D or E
+_SLEEP_ms = const(30000)  # in B2, until a car is woken once: F, X1, PWM
+_WAKE_F_ms = const(4000)
+_WAKE_X1_ms = const(750)
+_SIMPLE_mA = const(10000)  # for a car that was plugged in with S2 closed (seq. 1.2)
 
 
 class Controller:
@@ -24,103 +44,227 @@ class Controller:
 
     | attribute   | meaning |
     |---|---|
-    | state       | pilot.A .. pilot.E, debounced |
-    | duty_u16    | output: duty of the pilot; pilot.STEADY is X1 |
+    | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
+    | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
     | pilot_mA    | output: what that advertises; 0: nothing is offered |
     | closed      | output: contactor |
-    | fault       | faults.NONE or the fault that forbids charging |
+    | fault       | the gravest of its own and its parts' (faults.py), or faults.NONE |
     | may_draw_mA | the most that a compliant car may be drawing now, or in the next moment |
+    | parts       | tuple of what is beside the pilot |
+    | delay_ms    | input: offer nothing so long; counts down |
+    | ventilation | input: state D may be served |
+    | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
+    | min_off_ms  | input: from the contactor's opening to its closing |
     """
 
-    def __init__(self):
+    def __init__(self, parts=(), power_cut=False, self_test=False):
+        """power_cut: the reset was one, or nobody knows; self_test: drive F for 100 ms at boot
+        when no car is there, and measure it."""
+        self.parts = parts
         self.state = pilot.A
         self.duty_u16 = pilot.STEADY
         self.pilot_mA = 0
         self.closed = False
         self.fault = faults.NONE
         self.may_draw_mA = 0
+        self.delay_ms = 0
+        self.ventilation = False
+        self.wake = True
+        self.min_off_ms = _MIN_OFF_ms
         self._last_ms = None
-        self._seen = pilot.A  # the state of the latest reading, and since when
+        self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
         self._other = 0  # readings in a row that were not `state`, and since when
         self._other_ms = 0
+        self._next = pilot.A  # the latest of them
+        self._left = False  # they were enough to leave `state`
+        self._known = False  # `state` has been seen since boot
+        self._simple = False  # the car came with S2 closed
         self._duty_ms = _LONG_ms  # since the duty changed
         self._before_mA = 0  # what the car might draw before that
-        self._off_ms = 0  # since the contactor opened: at boot nobody knows, so it waits
+        self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
+        self._diode = False  # it was disproved: that stays until the car has gone
+        self._range = False  # readings lie between the windows
+        self._range_ms = 0  # since that is about to change
+        self._chatter_ms = 0  # left
+        self._f_ms = 0  # of state F left
+        self._x1_ms = _BOOT_ms  # of X1 left, after that
+        self._test = _UNTESTED if self_test else _TESTED
+        self._broken = False  # the pilot's driver cannot make F
+        self._b2_ms = 0  # since an offer that the car has not answered; -1: it has
+        self._woken = False
 
     def tick(self, now_ms, high_mV, low_mV, allow_mA):
         """One step: `high_mV`, `low_mV` are the pilot's levels as of now; `allow_mA` is what the
         car may draw per phase (0: no energy)."""
         dt = 0 if self._last_ms is None else (now_ms - self._last_ms) & _TICKS
         self._last_ms = now_ms
-        self._off_ms = min(self._off_ms + dt, _LONG_ms)
-        self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
-        self._read_state(high_mV, dt)
-        self._check(low_mV)
-        offer = allow_mA if self.fault == faults.NONE and pilot.B <= self.state <= pilot.C else 0
-        self._drive_pilot(pilot.duty_u16(offer), offer)
-        self._drive_contactor()
+        self._count(dt)
+        if self.duty_u16 != pilot.FAULT:  # in state F nothing is known of the car
+            self._read_state(high_mV, dt)
+        if self._test:
+            self._self_test(high_mV)
+        fault = self._check(low_mV)
+        busy = self.delay_ms or self._chatter_ms
+        ready = True
+        for part in self.parts:
+            part.tick(dt, self)
+            if part.fault and (part.fault < fault or not fault):
+                fault = part.fault
+            busy = busy or part.busy
+            ready = ready and part.ready
+        reaction = faults.REACTION[fault]
+        if reaction == faults.OPEN_F and (fault < self.fault or not self.fault):
+            self._f_ms = _FAULT_F_ms
+            self._x1_ms = 0
+        self.fault = fault
+        offer = 0
+        if reaction == faults.REPORT and not busy:
+            if self.state == pilot.B or self._serves(self.state):
+                offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
+        self._drive_pilot(offer, dt)
+        self._drive_contactor(reaction, ready)
         draw = self.pilot_mA
         if self._duty_ms < _DUTY_ms and self._before_mA > draw:
             draw = self._before_mA
         self.may_draw_mA = draw if self.pilot_mA or self.closed else 0
 
+    def reset(self):
+        """A person clears the latched faults; True if that was possible: no car, contactor open.
+        (With a welded contactor F stays, and nobody knows whether there is a car.)"""
+        if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
+            return False
+        for part in self.parts:
+            if hasattr(part, "reset"):
+                part.reset()
+        return True
+
+    def _count(self, dt):
+        self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
+        if self._off_ms:
+            self._off_ms = max(self._off_ms - dt, 0)
+        if self.delay_ms:
+            self.delay_ms = max(self.delay_ms - dt, 0)
+        if self._chatter_ms:
+            self._chatter_ms = max(self._chatter_ms - dt, 0)
+        if self._f_ms:
+            self._f_ms = max(self._f_ms - dt, 0)
+        elif self._x1_ms:
+            self._x1_ms = max(self._x1_ms - dt, 0)
+
+    def _self_test(self, high_mV):
+        if self._test == _TESTING:
+            if not self._f_ms:
+                self._test = _TESTED
+                self._broken = high_mV > pilot.DIODE_mV
+        elif self._known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
+            self._test = _TESTING
+            self._f_ms = _TEST_F_ms
+
+    def _serves(self, state):
+        return state == pilot.C or state == pilot.D and self.ventilation
+
     def _read_state(self, high_mV, dt):
         s = pilot.state(high_mV, self.state)
-        self._seen_ms = min(self._seen_ms + dt, _LONG_ms) if s == self._seen else 0
-        self._seen = s
+        clear = pilot.clear(high_mV)
+        seen = s if clear else -1
+        self._seen_ms = min(self._seen_ms + dt, _LONG_ms) if seen == self._seen else 0
+        self._seen = seen
+        self._range_ms = self._range_ms + dt if clear == self._range else 0
+        if self._range_ms >= _RANGE_ms:
+            self._range = not clear
+            self._range_ms = 0
         if s == self.state:
+            self._known = True
             self._other = self._other_ms = 0
+            self._left = False
             return
+        alike = self._other and s == self._next
+        self._next = s
         if self._other:
-            self._other_ms += dt
+            self._other_ms = min(self._other_ms + dt, _LONG_ms)
         self._other += 1
-        if self._other == 3 or self._other_ms >= _LEAVE_ms:
+        self._left = self._left or self._other == 3 or self._other_ms >= _LEAVE_ms
+        if self._left and alike:
+            self._left = False
+            self._simple = s > pilot.B and (self._simple or self._known and self.state == pilot.A)
+            self._known = True
             self.state = s
             self._other = self._other_ms = 0
 
     def _check(self, low_mV):
-        if self.duty_u16 == pilot.STEADY:
+        # Every fault seen here but the driver's is the car's or the cable's.
+        if self.pilot_mA == 0:
             self._proof = 0  # there is no low phase to see
         elif low_mV > pilot.DIODE_mV:
             self._proof = min(self._proof, 0) - 1
         else:
             self._proof = max(self._proof, 0) + 1
         self._proof = max(-_DIODE_READINGS, min(self._proof, _DIODE_READINGS))
+        asks = self.state == pilot.D and not self.ventilation
         if self.state == pilot.A:
-            self.fault = faults.NONE  # every fault seen here is the car's or the cable's
-        elif self.state == pilot.E:
-            self.fault = faults.PILOT_SHORT
-        elif self.state == pilot.D:
-            self.fault = faults.VENTILATION
-        elif self._proof == -_DIODE_READINGS:
-            self.fault = faults.DIODE
-        elif self.fault != faults.DIODE:  # that one stays until the car has gone
-            self.fault = faults.NONE
+            self._diode = self._woken = False
+            self._chatter_ms = 0
+        elif self._proof == -_DIODE_READINGS and self.state != pilot.E:
+            self._diode = True
+        if asks or self.state == pilot.E:
+            self._chatter_ms = _CHATTER_ms
+        if self.state == pilot.E:
+            return faults.PILOT_SHORT
+        if self._diode:
+            return faults.DIODE
+        if asks:
+            return faults.VENTILATION
+        return faults.PILOT_RANGE if self._range or self._broken else faults.NONE
 
-    def _drive_pilot(self, duty, offer_mA):
+    def _sleeps(self, offer_mA, dt):
+        # A car that has answered this offer with C, and went back to B, does not want more.
+        if not offer_mA:
+            self._b2_ms = 0
+        elif self._serves(self.state):
+            self._b2_ms = -1
+        elif self.pilot_mA and self._b2_ms >= 0:
+            self._b2_ms = min(self._b2_ms + dt, _LONG_ms)
+        return self.wake and not self._woken and self._b2_ms >= _SLEEP_ms
+
+    def _drive_pilot(self, offer_mA, dt):
+        if self._sleeps(offer_mA, dt):
+            self._woken = True
+            self._f_ms = _WAKE_F_ms
+            self._x1_ms = _WAKE_X1_ms
+        elif self._f_ms and self._x1_ms and not offer_mA:
+            self._f_ms = 0  # there is nothing to wake the car for
+        duty = pilot.STEADY
+        if self._f_ms or self.fault == faults.WELDED:
+            duty = pilot.FAULT
+        elif not self._x1_ms:
+            duty = pilot.duty_u16(offer_mA)
         if duty == self.duty_u16:
             return
-        if duty != pilot.STEADY:
-            if self.duty_u16 != pilot.STEADY and self._duty_ms < _DUTY_ms:
-                return
-        self._before_mA = self.may_draw_mA  # (what came before X1 may still flow)
+        offered = duty != pilot.STEADY and duty != pilot.FAULT
+        if offered and self.pilot_mA and self._duty_ms < _DUTY_ms:
+            return
+        # (what came before X1, or a change just now, may still flow)
+        self._before_mA = self.may_draw_mA if self._duty_ms < _DUTY_ms else self.pilot_mA
         self.duty_u16 = duty
-        self.pilot_mA = pilot.advertisable_mA(offer_mA)
+        self.pilot_mA = pilot.advertisable_mA(offer_mA) if offered else 0
         self._duty_ms = 0
 
-    def _drive_contactor(self):
-        offered = self.duty_u16 != pilot.STEADY
+    def _drive_contactor(self, reaction, ready):
         if self.closed:
-            if self.state != pilot.C or self.fault or not offered and self._duty_ms >= _OBEY_X1_ms:
+            obey_ms = _OBEY_5_ms if reaction == faults.STOP_5 else _OBEY_X1_ms
+            ignores = not self.pilot_mA and self._duty_ms >= obey_ms
+            if not self._serves(self.state) or self._left or reaction >= faults.OPEN or ignores:
                 self.closed = False
-                self._off_ms = 0
+                self._off_ms = self.min_off_ms
         elif (
-            offered
-            and self.state == pilot.C == self._seen
+            ready
+            and self.pilot_mA
+            and self._serves(self.state)
+            and self.state == self._seen
             and self._seen_ms >= _STABLE_C_ms
-            and self._off_ms >= _MIN_OFF_ms
+            and not self._off_ms
             and self._proof == _DIODE_READINGS
         ):
             self.closed = True

@@ -1,13 +1,67 @@
-# What can be wrong on the electrical side, and what OCPP calls it.
+# What can be wrong on the electrical side: how fast it is answered, how it goes by, what OCPP
+# calls it. The gravest has the lowest number, and of several the gravest counts.
 
 from micropython import const
 
-NONE, PILOT_SHORT, DIODE, VENTILATION = const(0), const(1), const(2), const(3)
+NONE = const(0)
+WELDED, RESIDUAL, RESIDUAL_TEST, PE = const(1), const(2), const(3), const(4)
+OVERLOAD, PILOT_SHORT, CABLE, DIODE = const(5), const(6), const(7), const(8)
+NOT_CLOSED, VENTILATION, UNDERVOLTAGE, OVERVOLTAGE = const(9), const(10), const(11), const(12)
+OVERHEATED, OVERCURRENT, LOCK = const(13), const(14), const(15)
+PILOT_RANGE, METER = const(16), const(17)
+
+# Reactions. All but REPORT forbid to offer energy, from the same tick on.
+REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
+STOP = const(1)  # X1; the contactor opens when the car has left C, or after 6 s
+STOP_5 = const(2)  # the same, after 5 s
+OPEN = const(3)  # the contactor opens in the same tick; X1
+OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
+
+# What is seen after how long (by which part, or on the pilot), and when it is over:
+#
+# | fault         | reaction | seen                                  | over |
+# |---------------|----------|---------------------------------------|------|
+# | WELDED        | OPEN_F   | 500 ms after opening, live for 250 ms (mirror); F stays | reset |
+# | RESIDUAL      | OPEN_F   | at the first reading (residual)       | reset |
+# | RESIDUAL_TEST | OPEN_F   | 1 s of test without a trip, or 3 s until that ends | reset |
+# | PE            | OPEN_F   | at the first reading (supply)         | 60 s after it came back |
+# | OVERLOAD      | OPEN_F   | 1 s and two readings above 150 % (overcurrent) | unplugged |
+# | PILOT_SHORT   | OPEN_F   | 50 ms or 3 readings of state E        | state E is; closes in 30 s |
+# | CABLE         | OPEN_F   | 3 readings of no cable; 500 ms of another one; 1 s of a car
+# |               |          | that came without (proximity)         | unplugged |
+# | DIODE         | OPEN     | 3 readings of the low phase           | unplugged |
+# | NOT_CLOSED    | OPEN     | 1 s after closing, dead (mirror)      | after 10 s, thrice; reset |
+# | VENTILATION   | OPEN     | 50 ms or 3 readings of state D        | state D is; closes in 30 s |
+# | UNDERVOLTAGE  | OPEN     | 4 s below 207 V (supply)              | 60 s inside the range |
+# | OVERVOLTAGE   | OPEN     | 4 s above 253 V (supply)              | 60 s inside the range |
+# | OVERHEATED    | STOP_5   | at the first reading of 71 degC (derating) | below 61 degC |
+# | OVERCURRENT   | STOP     | 7 s above 110 % of 0.5 A more (overcurrent) | unplugged |
+# | LOCK          | STOP     | 6 pulses of the motor in vain (lock)  | it moves, or need not |
+# | PILOT_RANGE   | STOP     | 1 s between the windows of the states; or the self-test at
+# |               |          | boot saw no -12 V: until power is cut | 1 s inside a window |
+# | METER         | REPORT   | 60 s without a reading (overcurrent)  | a reading comes |
+#
+# reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
+REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00"
 
 # errorCode and vendorErrorCode of StatusNotification (OCPP 1.6 ed. 2, 7.6), by fault.
 OCPP = (
     ("NoError", None),
+    ("PowerSwitchFailure", "ContactorWelded"),
+    ("GroundFailure", "ResidualCurrent"),
+    ("GroundFailure", "ResidualSelfTest"),
+    ("GroundFailure", "ProtectiveEarth"),
+    ("OverCurrentFailure", "Overload"),
     ("EVCommunicationError", "PilotShort"),
+    ("OtherError", "Cable"),
     ("EVCommunicationError", "DiodeFault"),
+    ("PowerSwitchFailure", "ContactorNotClosed"),
     ("OtherError", "VentilationNotAvailable"),
+    ("UnderVoltage", None),
+    ("OverVoltage", None),
+    ("HighTemperature", None),
+    ("OverCurrentFailure", None),
+    ("ConnectorLockFailure", None),
+    ("EVCommunicationError", "PilotRange"),
+    ("PowerMeterFailure", None),
 )

@@ -71,3 +71,9 @@ def state(high_mV, before):
             break
         s += 1
     return s
+
+
+def clear(high_mV):
+    """Whether the level is inside a window: 1.2 V around 12, 9, 6, 3 and 0 V. Outside lie the
+    hysteresis of the decision levels and what no car can make."""
+    return -1200 <= high_mV < 13200 and (high_mV + 1200) % 3000 < 2400

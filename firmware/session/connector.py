@@ -26,6 +26,7 @@ class Connector:
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
     | winner, until_s | the profile that decided, and when that may change (Evaluator) |
+    | phases    | numberPhases of the profiles in force; 0: none given |
     | other, other_mA | the profile that would limit without it, and to what |
     | on_begin  | called with the connector before a transaction begins; False: it must not |
     | on_end    | called with the connector when its transaction has ended, or could not begin |
@@ -43,6 +44,7 @@ class Connector:
         self.allow_mA = 0
         self.winner = None
         self.until_s = 0
+        self.phases = 0
         self.other = None
         self.other_mA = 0
         self.on_begin = self.on_end = None
@@ -54,6 +56,7 @@ class Connector:
         self._readings = 0  # of the meter, when the contactor opened for that stop
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
         self._boot_ms = _UNKNOWN_ms
+        self._fault = faults.NONE  # what was told last
 
     def plugged(self):
         return self.controller.state != pilot.A
@@ -95,7 +98,8 @@ class Connector:
             if self.tx:
                 self._follow_transaction(now_s)
             elif self.tag:
-                if self.plugged() and not self.controller.fault and self.meter.known():
+                fault = faults.REACTION[self.controller.fault]
+                if self.plugged() and not fault and self.meter.known():
                     self._begin(now_s)
                 elif (now_ms - self._tag_ms) & _TICKS >= self._tag_for_ms:
                     self.tag = self.profile = None
@@ -103,11 +107,13 @@ class Connector:
             self._finished = False
 
     def changed(self, now_ms):
-        """Bring `status` up to date; True when it has changed."""
-        before = self.status
-        if self._boot_ms is None:
-            self.status = self._status(now_ms)
-        return self.status != before
+        """Bring `status` up to date; True when it, or the error beside it, has changed."""
+        if self._boot_ms is not None:
+            return False
+        before, fault = self.status, self._fault
+        self.status = self._status(now_ms)
+        self._fault = self.controller.fault
+        return self.status != before or self._fault != fault
 
     def _begin(self, now_s):
         tx = Transaction(
@@ -142,7 +148,7 @@ class Connector:
 
     def _status(self, now_ms):
         c = self.controller
-        if c.fault:
+        if faults.REACTION[c.fault]:
             return "Faulted"
         if not self.tx:
             if not self.plugged():

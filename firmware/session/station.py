@@ -1,6 +1,7 @@
 # The charge point as every protocol version sees it: connectors, profiles, transactions, limits.
 # Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
 
+import os
 import time
 from micropython import const
 
@@ -22,6 +23,7 @@ class Station:
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
     | policy     | policy.Policy, the owner's rules |
+    | start_delay_s | a transaction gets energy after a random part of that |
     | wake       | called when there is something new for the Central System |
     """
 
@@ -31,6 +33,7 @@ class Station:
         self.clock = clock
         self.policy = policy
         self._held = held
+        self.start_delay_s = 0
         self.connectors = connectors
         self.store = store
         self.evaluator = evaluator
@@ -140,6 +143,7 @@ class Station:
         for c in self.connectors:
             ev.at(c.number, now_s, c.tx.origin_s if c.tx else now_s, c.tx is not None)
             c.winner = ev.winner
+            c.phases = ev.phases
             c.until_s = ev.until
             c.other, c.other_mA = ev.other, ev.other_limit * 100
             limit_mA = None if ev.limit == NONE else ev.limit * 100
@@ -215,6 +219,21 @@ class Station:
         else:
             self._log("connector %d: in use with another tag" % number)
 
+    def card(self, uid):
+        """A card lies on the station's one reader: at the connector that it fits best."""
+        best = None
+        for c in self.connectors:
+            if c.tx and c.tx.id_tag.lower() == uid.lower():
+                best = c
+                break
+            if best is None and c.plugged() and not c.tx and not c.tag:
+                best = c
+        best = best or self.choose()
+        if best:
+            self.tag(uid, best.number)
+        else:
+            self._log("card %s: no connector is free" % uid)
+
     def ask(self, id_tag, c, w=None):
         """Have the Central System say whether `id_tag` may charge at connector `c`."""
         if len(self.asks) < 2 * len(self.connectors):
@@ -287,6 +306,9 @@ class Station:
                     "connector %d: not started without its profile: %s" % (c.number, refusal)
                 )
                 return False
+        if self.start_delay_s:  # many stations must not all start at one price's first second
+            random = int.from_bytes(os.urandom(2), "big")
+            c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
         self.due_s = 0
         self.wake()
         return True

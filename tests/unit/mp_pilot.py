@@ -51,8 +51,12 @@ def test_every_milliampere_with_16_bits():
 
 
 def test_every_milliampere_with_the_13_bits_of_newer_chips():
-    for mA in range(6000, 80001):
-        advertised = says(pilot.duty_u16(mA) >> 3 << 3)
+    for mA in range(80001):
+        duty = pilot.duty_u16(mA)
+        if mA < 6000:
+            assert duty == pilot.STEADY, mA  # (which the driver does not shorten)
+            continue
+        advertised = says(duty >> 3 << 3)
         assert advertised <= mA, (mA, advertised)
         # (with 13 bits the gap ends at the first step above 85 %)
         if not 51000 < mA < HIGH_RANGE + 31:
@@ -114,6 +118,17 @@ def test_the_nominal_levels_with_their_tolerance_are_clear_from_everywhere():
         for before in range(6):
             for mV in (nominal - 1100, nominal, nominal + 1100):
                 assert pilot.state(mV, before) == s, (before, mV)
+
+
+def test_windows():
+    for mV in range(-14000, 14001):
+        inside = False
+        for nominal in (12000, 9000, 6000, 3000, 0):
+            inside = inside or nominal - 1200 <= mV < nominal + 1200
+        assert pilot.clear(mV) == inside, mV
+        if inside:  # inside a window the state does not depend on the one before
+            states = [pilot.state(mV, before) for before in range(6)]
+            assert min(states) == max(states) == 4 - (mV + 1200) // 3000, mV
 
 
 def test_a_diode_is_told_from_its_short():

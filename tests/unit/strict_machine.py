@@ -1,26 +1,38 @@
 # A machine module that lets nothing pass which would hurt a real charger. `pins` maps a pin to
-# what drives it; `broken` holds pins whose driver raises; `log` has every output in its order.
+# what drives it; `broken` holds pins whose driver raises; `log` has every output in its order;
+# `chip` says which pins can do what.
 
 import sys
 
-INPUT_ONLY = (34, 35, 36, 37, 38, 39)
+INPUT_ONLY = (34, 35, 36, 37, 38, 39)  # of an ESP32
 
+chip = "ESP32"
 pins = {}
 broken = set()
 log = []
 
 
+def cannot_drive(pin):
+    return pin in INPUT_ONLY if chip == "ESP32" else chip == "ESP32S2" and pin == 46
+
+
 class Pin:
     IN, OUT, OPEN_DRAIN = 1, 3, 7
     PULL_UP, PULL_DOWN = 2, 1
+    IRQ_RISING, IRQ_FALLING = 1, 2
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self.id = id
         self.mode = mode
         if mode == Pin.OUT:
-            assert id not in INPUT_ONLY, f"pin {id} cannot drive"
+            assert not cannot_drive(id), f"pin {id} cannot drive"
             pins[id] = ("out", value)
             log.append((id, "out", value))
+        else:
+            assert pull in (-1, None) or not cannot_drive(id), f"pin {id} has no pull"
+
+    def irq(self, handler, trigger):
+        assert self.mode == Pin.IN
 
     def __call__(self, value):
         assert self.mode == Pin.OUT
@@ -30,7 +42,7 @@ class Pin:
 
 class PWM:
     def __init__(self, pin, *, freq, duty_u16):  # neither has a default: 50 % would be 30 A
-        assert pin.id not in INPUT_ONLY, f"pin {pin.id} cannot drive"
+        assert not cannot_drive(pin.id), f"pin {pin.id} cannot drive"
         self._pin = pin.id
         self._freq = freq
         self.duty_u16(duty_u16)
@@ -47,7 +59,8 @@ class ADC:
     ATTN_11DB = 3
 
     def __init__(self, pin, *, atten):
-        assert 32 <= pin.id <= 39, f"pin {pin.id} is not of ADC1"
+        adc1 = range(32, 40) if chip == "ESP32" else range(1, 11)
+        assert pin.id in adc1, f"pin {pin.id} is not of ADC1"
         assert atten == ADC.ATTN_11DB
         self.uV = (2560000, 100000)  # what it reads, again and again
         self._i = 0
@@ -63,7 +76,7 @@ class UART:
     """`answers`: for every request the pieces (after so many any() calls, bytes)."""
 
     def __init__(self, id, baudrate, *, tx, rx):
-        assert tx not in INPUT_ONLY
+        assert not cannot_drive(tx)
         self.requests = []
         self.answers = []
         self.coming = []

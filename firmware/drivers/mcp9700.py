@@ -1,0 +1,16 @@
+# Temperature by an MCP9700: 500 mV at 0 degC, 10 mV per degC.
+
+from .analog import mean_uV, reader
+
+
+class Mcp9700:
+    """Feeds evse.derating.Derating. Out of -40..150 degC: None, the sensor is lost."""
+
+    def __init__(self, part, pin):
+        self._part = part
+        self._read = reader(pin)
+
+    def update(self):
+        uV = mean_uV(self._read)
+        good = uV is not None and 100000 <= uV <= 2000000
+        self._part.temperature_dC = (uV - 500000) // 1000 if good else None

@@ -1,0 +1,35 @@
+# Is the load side of the contactor live? A mirror contact, or an opto-coupler on the mains.
+
+from machine import Pin
+from micropython import const
+
+_WINDOW = const(4)  # updates, 100 ms: a half-wave opto-coupler makes ten edges
+_EDGES = const(4)
+
+
+class MirrorContact:
+    """Feeds evse.mirror.Mirror. `live`: the level of the pin when the load side is live; with
+    `ac` the pin follows the mains and its edges count."""
+
+    def __init__(self, part, pin, live=1, ac=False, pull=None):
+        self._part = part
+        self._live = live
+        self._ac = ac
+        self._edges = 0
+        self._updates = 0
+        self._pin = Pin(pin, Pin.IN, pull)
+        part.live = None
+        if ac:
+            self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
+
+    def _edge(self, pin):
+        self._edges += 1
+
+    def update(self):
+        if not self._ac:
+            self._part.live = self._pin() == self._live
+            return
+        self._updates += 1
+        if self._updates == _WINDOW:
+            self._part.live = self._edges >= _EDGES
+            self._updates = self._edges = 0

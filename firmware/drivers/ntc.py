@@ -1,0 +1,59 @@
+# Temperature by an NTC of B = 3950 to earth, against a pull-up.
+
+from micropython import const
+
+from .analog import mean_uV, reader
+
+# Resistance in ten-thousandths of that at 25 degC, from -40 to 120 degC in steps of 10.
+_TABLE = (
+    401860,
+    200204,
+    105385,
+    58246,
+    33621,
+    20175,
+    12535,
+    8037,
+    5301,
+    3588,
+    2486,
+    1760,
+    1270,
+    934,
+    698,
+    529,
+    407,
+)
+_FIRST_dC = const(-400)
+_STEP_dC = const(100)
+
+
+class Ntc:
+    """Feeds evse.derating.Derating. Open, or colder than -40 degC: None, the sensor is lost. A
+    short circuit reads as 120 degC, the safe side."""
+
+    def __init__(self, part, pin, r25_ohm, pullup_ohm, supply_mV):
+        self._part = part
+        self._read = reader(pin)
+        self._scale = pullup_ohm * 1000 // r25_ohm
+        self._supply_mV = supply_mV
+
+    def update(self):
+        self._part.temperature_dC = self._dC()
+
+    def _dC(self):
+        uV = mean_uV(self._read)
+        if uV is None:
+            return None
+        mV = uV // 1000
+        left_mV = self._supply_mV - mV
+        if left_mV * 32 < self._supply_mV:  # (keeps the products below small)
+            return None
+        ratio = mV * 10000 // left_mV * self._scale // 1000
+        if ratio > _TABLE[0]:
+            return None
+        i = 1
+        while i < len(_TABLE) - 1 and ratio < _TABLE[i]:
+            i += 1
+        step = (_TABLE[i - 1] - ratio) * _STEP_dC // (_TABLE[i - 1] - _TABLE[i])
+        return _FIRST_dC + (i - 1) * _STEP_dC + min(step, _STEP_dC)

@@ -1,0 +1,20 @@
+# The contactor of L2 and L3, beside the main one.
+
+from machine import Pin
+
+
+class PhaseRelay:
+    """Drives evse.phases.Phases. On a plain Pin: after a soft reset it stays where it is, while
+    the main contactor (LEDC) opens. It then moves only once that one is open."""
+
+    def __init__(self, part, pin, level=1):
+        self._part = part
+        self._three = False
+        self._level = level
+        self._pin = Pin(pin, Pin.OUT, value=1 - level)
+
+    def update(self):
+        three = self._part.three
+        if three != self._three:
+            self._three = three
+            self._pin(self._level if three else 1 - self._level)

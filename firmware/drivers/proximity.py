@@ -1,0 +1,31 @@
+# The proximity contact of a socket: the cable's resistor against a pull-up.
+
+from micropython import const
+
+from .analog import mean_uV, reader
+
+_OPEN_ohm = const(10000)
+
+
+class ProximityLine:
+    """Feeds evse.proximity.Proximity with the ohms between proximity contact and earth; None: no
+    cable, or an ADC that fails."""
+
+    def __init__(self, part, pin, pullup_ohm, supply_mV):
+        self._part = part
+        self._read = reader(pin)
+        self._pullup_ohm = pullup_ohm
+        self._supply_mV = supply_mV
+
+    def update(self):
+        self._part.cable_ohm = self._ohm()
+
+    def _ohm(self):
+        uV = mean_uV(self._read)
+        if uV is None:
+            return None
+        mV = uV // 1000
+        if mV >= self._supply_mV:
+            return None
+        ohm = self._pullup_ohm * mV // (self._supply_mV - mV)
+        return ohm if ohm < _OPEN_ohm else None

@@ -1,0 +1,15 @@
+# PZEM-004T v3: one phase, Modbus RTU on a TTL UART, scaled integers, low word first (evse.md 3.9).
+
+import struct
+
+from . import modbus
+
+
+class Meter(modbus.Meter):
+    async def _read(self):
+        data = await self._bus.read(self._address, 0, 7)
+        dV, mA, mA_high, dW, dW_high, Wh, Wh_high = struct.unpack(">7H", data)
+        self.voltage_mV = dV * 100, 0, 0
+        self.current_mA = mA_high << 16 | mA, 0, 0
+        self.power_W = (dW_high << 16 | dW) // 10
+        self.energy_Wh = Wh_high << 16 | Wh

@@ -1,0 +1,43 @@
+# What a person sees: the connector's OCPP status, on one lamp or on red, green, blue.
+
+from machine import Pin
+from micropython import const
+
+_STEP = const(5)  # updates, 125 ms; a pattern has 16 steps
+_R = const(0x10000)
+_G = const(0x20000)
+_B = const(0x40000)
+
+# colour and, a bit a step, when it is lit
+_PATTERNS = {
+    "Available": _G | 0xFFFF,
+    "Preparing": _B | 0x00FF,
+    "Charging": _B | 0xFFF0,
+    "SuspendedEV": _B | 0x0101,
+    "SuspendedEVSE": _B | 0x0505,
+    "Finishing": _G | 0x00FF,
+    "Reserved": _R | _G | 0x0F0F,
+    "Unavailable": _R | 0x0001,
+}
+_FAULTED = const(_R | 0x5555)
+
+
+class StatusLed:
+    """Shows `connector.status`. `pins`: one, or red, green, blue; `on`: the level that lights."""
+
+    def __init__(self, connector, pins, on=1):
+        self._connector = connector
+        self._on = on
+        self._pins = [Pin(p, Pin.OUT, value=1 - on) for p in pins]
+        self._lit = [False] * len(pins)
+        self._updates = 0
+
+    def update(self):
+        self._updates = (self._updates + 1) % (_STEP * 16)
+        pattern = _PATTERNS.get(self._connector.status, _FAULTED)
+        lit = pattern >> self._updates // _STEP & 1
+        for i in range(len(self._pins)):
+            on = bool(lit and (len(self._pins) == 1 or pattern >> 16 + i & 1))
+            if on != self._lit[i]:
+                self._lit[i] = on
+                self._pins[i](self._on if on else 1 - self._on)

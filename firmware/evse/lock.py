@@ -1,0 +1,89 @@
+# The motor that locks a plug in its socket. evse.md 1.9, hazard 14.
+
+from micropython import const
+
+from . import faults, pilot
+
+_PAUSE_ms = const(1000)  # between pulses; and at boot, until the pilot's state is known
+_FAILED_ms = const(5000)  # of state E until it unlocks
+_TRIES = const(6)
+_READINGS = const(3)  # alike, of the sense input
+
+
+class Lock:
+    """Locks while a car is connected, and always while the contactor is closed.
+
+    Input `locked`: True, False, or None: there is no sense contact, a pulse is believed.
+    Input `release`: a person, or UnlockConnector, wants it open; forgotten when that is done.
+    Output `drive`: +1 lock, -1 unlock, 0 rest. `pulse_ms`: of the motor, 100..1000.
+    """
+
+    def __init__(self, lock_in_b=True, pulse_ms=300):
+        self.fault = faults.NONE
+        self.ready = False
+        self.busy = True
+        self.locked = None
+        self.release = False
+        self.drive = 0
+        self.lock_in_b = lock_in_b
+        self.pulse_ms = pulse_ms
+        self._is = None  # locked, debounced
+        self._other = 0  # readings in a row that differ from it
+        self._want = False
+        self._tries = 0
+        self._ms = 0  # of the pulse or the pause
+        self._failed_ms = 0
+
+    def tick(self, dt_ms, c):
+        if self.locked is None or self.locked == self._is:
+            self._other = 0
+        else:
+            self._other += 1
+            if self._other == _READINGS:
+                self._is = self.locked
+                self._other = 0
+        self._failed_ms = min(self._failed_ms + dt_ms, _FAILED_ms) if c.state == pilot.E else 0
+        want = self._wanted(c)
+        if want != self._want:
+            self._want = want
+            self._tries = 0
+            self.fault = faults.NONE
+        self._move(dt_ms)
+        holds = self._is is True and want and not self.release
+        self.ready = holds and self.locked is not False  # (nor closes on a reading that doubts it)
+        # (a car is let into C before the lock where B does not lock)
+        self.busy = not holds and (self.lock_in_b or c.closed or self.release)
+
+    def _wanted(self, c):
+        if c.closed:
+            return True
+        if c.fault == faults.WELDED:  # (what is plugged in, or not, stays so)
+            return self._want
+        if c.state == pilot.A:
+            if self._is is False:
+                self.release = False
+            return False
+        if self.release or self._failed_ms == _FAILED_ms:
+            return False
+        if c.state == pilot.E:
+            return self._want
+        return c.fault != faults.CABLE and (c.state != pilot.B or self.lock_in_b)
+
+    def _move(self, dt_ms):
+        self._ms = min(self._ms + dt_ms, _PAUSE_ms)
+        if self.drive:
+            if self._ms >= self.pulse_ms:
+                if self.locked is None:
+                    self._is = self.drive > 0
+                self.drive = 0
+                self._ms = 0
+        elif self._is is self._want:
+            self._tries = 0
+            self.fault = faults.NONE
+        elif self._ms >= _PAUSE_ms:
+            if self._tries == _TRIES:
+                self.fault = faults.LOCK
+                return
+            self._tries += 1
+            self.drive = 1 if self._want else -1
+            self._ms = 0

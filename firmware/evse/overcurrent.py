@@ -1,0 +1,67 @@
+# A car that draws more than it was told, and a meter that says nothing. evse.md 1.8, hazards 10,
+# 12 and 16.
+
+from micropython import const
+
+from . import faults, pilot
+
+_LONG_ms = const(600000)
+_OVER_ms = const(7000)
+_MARGIN_mA = const(500)
+_GROSS_ms = const(1000)
+_LOST_ms = const(60000)
+
+
+class Overcurrent:
+    """Compares with the most that a car may be drawing, which for 5 s after a lower limit is
+    still the higher one (Controller.may_draw_mA).
+
+    Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading.
+    `lost_mA`: the limit without a meter (limit_mA).
+    """
+
+    ready = True
+    busy = False
+
+    def __init__(self, lost_mA=6000):
+        self.fault = faults.NONE
+        self.current_mA = 0
+        self.readings = 0
+        self._lost_mA = lost_mA
+        self._seen = 0  # of the readings
+        self._age_ms = 0  # of the latest
+        self._told_mA = 0
+        self._over_ms = self._gross_ms = -1  # since the first reading above, or -1
+        self._again = False  # a second one is above 150 %
+
+    def tick(self, dt_ms, c):
+        new = self.readings != self._seen
+        self._seen = self.readings
+        self._age_ms = 0 if new else min(self._age_ms + dt_ms, _LONG_ms)
+        # A car that ignores X1 is the controller's business, at what it was told before.
+        told = self._told_mA = c.may_draw_mA or self._told_mA
+        if not c.closed or self.current_mA <= (told + _MARGIN_mA) * 11 // 10:
+            self._over_ms = -1
+        else:
+            self._over_ms = 0 if self._over_ms < 0 else min(self._over_ms + dt_ms, _LONG_ms)
+        if not c.closed or self.current_mA <= told * 3 // 2:
+            self._gross_ms = -1
+            self._again = False
+        elif self._gross_ms < 0:
+            self._gross_ms = 0
+        else:
+            self._gross_ms = min(self._gross_ms + dt_ms, _LONG_ms)
+            self._again = self._again or new
+        if self._gross_ms >= _GROSS_ms and self._again:
+            self.fault = faults.OVERLOAD
+        elif self.fault == faults.OVERLOAD or self.fault == faults.OVERCURRENT:
+            if c.state == pilot.A:
+                self.fault = faults.NONE
+        elif self._over_ms >= _OVER_ms:
+            self.fault = faults.OVERCURRENT
+        else:
+            self.fault = faults.METER if self._age_ms >= _LOST_ms else faults.NONE
+
+    def limit_mA(self):
+        """What may be offered without a meter, or None while it is there."""
+        return self._lost_mA if self._age_ms >= _LOST_ms else None

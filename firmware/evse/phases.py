@@ -1,0 +1,52 @@
+# The relay of L2 and L3: one or three phases, and how to change that under a car. evse.md 1.9.
+
+from micropython import const
+
+from . import pilot
+
+_DEAD_ms = const(100)  # contactor open before the relay moves
+_PAUSE_ms = const(10000)  # relay moved before energy is offered again
+_LOAD_PAUSE_ms = const(60000)  # from a contactor that opened under load to energy again
+
+
+class Phases:
+    """Input `wanted`: 1, 3, or 0: no wish. `min_ms`: between two moves, while a car is connected
+    or not. Outputs: `three`: the relay of L2 and L3; `busy`: offer nothing meanwhile."""
+
+    fault = 0
+
+    def __init__(self, three=True, min_ms=300000):
+        self.ready = True
+        self.wanted = 0
+        self.min_ms = min_ms
+        self.three = three
+        self.busy = False
+        self._closed = False
+        self._load = False  # the latest opening was under load
+        self._open_ms = 0  # since the contactor opened
+        self._moved_ms = -1  # since the relay moved; -1: it has not yet
+        self._pause_ms = 0
+
+    def tick(self, dt_ms, c):
+        if c.closed != self._closed:
+            self._closed = c.closed
+            self._open_ms = 0
+            self._load = not c.closed and c.state > pilot.B
+        if not c.closed:
+            self._open_ms = min(self._open_ms + dt_ms, _LOAD_PAUSE_ms)
+        if self._moved_ms >= 0:
+            self._moved_ms = min(self._moved_ms + dt_ms, max(self.min_ms, _LOAD_PAUSE_ms))
+        self._pause_ms = 0 if c.state == pilot.A else max(self._pause_ms - dt_ms, 0)
+        due = self.wanted and (self.wanted == 3) != self.three
+        if due and 0 <= self._moved_ms < self.min_ms:
+            due = False
+        if due and not c.closed and self._open_ms >= _DEAD_ms:
+            self.three = not self.three
+            self._moved_ms = 0
+            if c.state != pilot.A:
+                self._pause_ms = _PAUSE_ms
+                if self._load:
+                    self._pause_ms = max(_LOAD_PAUSE_ms - self._open_ms, _PAUSE_ms)
+            due = False
+        self.busy = bool(due or self._pause_ms)
+        self.ready = not self.busy

@@ -1,0 +1,69 @@
+# The coding resistor of a cable in a socket: what it may carry, and whether it is there. evse.md
+# 1.6, hazard 13. (A cable that is fixed to the station has no such part.)
+
+from micropython import const
+
+from . import faults, pilot
+
+_GONE = const(3)  # readings in a row
+_CHANGED_ms = const(500)
+_FIRST_ms = const(1000)  # a car may be seen this long before its cable
+# Ohm from which on a cable carries so much; between the windows of evse.md 1.6 the lower value.
+_FROM_ohm = (80, 141, 309, 937)
+_RATING_mA = (63000, 32000, 20000, 13000)
+_MOST_ohm = const(4500)
+
+
+def rating_mA(ohm):
+    """What a cable with this resistor carries; 0: none, or a fault. `ohm` None: open."""
+    rating = 0
+    if ohm is None or ohm > _MOST_ohm:
+        return rating
+    for i in range(4):
+        if ohm >= _FROM_ohm[i]:
+            rating = _RATING_mA[i]
+    return rating
+
+
+class Proximity:
+    """Input `cable_ohm`; None: open. Output `rating_mA`: 13000, 20000, 32000, 63000; 0: no cable.
+
+    While a car is connected the rating stays as it was found: another one is a fault.
+    """
+
+    def __init__(self):
+        self.fault = faults.NONE
+        self.ready = False
+        self.busy = True
+        self.cable_ohm = None
+        self.rating_mA = 0
+        self._seen_mA = 0
+        self._seen_ms = 0  # and since when
+        self._gone = 0  # readings in a row without a cable
+        self._without_ms = 0  # a car without a cable
+
+    def tick(self, dt_ms, c):
+        rating = rating_mA(self.cable_ohm)
+        self._seen_ms = min(self._seen_ms + dt_ms, _FIRST_ms) if rating == self._seen_mA else 0
+        self._seen_mA = rating
+        self._gone = 0 if rating else min(self._gone + 1, _GONE)
+        if c.state == pilot.A:
+            self.fault = faults.NONE
+            self._without_ms = 0
+            if not rating or self._seen_ms >= _CHANGED_ms:
+                self.rating_mA = rating
+        elif self.fault:
+            pass
+        elif self.rating_mA:
+            changed = rating != self.rating_mA and self._seen_ms >= _CHANGED_ms
+            if self._gone == _GONE or changed:
+                self.fault = faults.CABLE
+                self.rating_mA = 0
+        elif rating and self._seen_ms >= _CHANGED_ms:
+            self.rating_mA = rating
+        else:
+            self._without_ms += dt_ms
+            if self._without_ms >= _FIRST_ms:
+                self.fault = faults.CABLE
+        self.busy = not self.rating_mA
+        self.ready = self.rating_mA > 0 and self.rating_mA == rating and not self.fault

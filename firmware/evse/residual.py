@@ -1,0 +1,72 @@
+# A sensor of DC residual current (RDC-DD) with a test input. evse.md 1.8, hazards 3 and 4.
+
+from micropython import const
+
+from . import faults, pilot
+
+_TRIP_ms = const(1000)  # the test input is driven until the sensor trips, this long at most
+_END_ms = const(3000)  # and so long the trip may take to end
+_DAY_ms = const(86400000)
+_IDLE, _TEST, _END = const(0), const(1), const(2)
+
+
+class Residual:
+    """Trips for good; tests the sensor, contactor open, at boot, once a plug-in and once a day.
+
+    Input `tripped`: the fault output of the sensor. Output `test`: drive its test input.
+    `tests` False: it has none, and a person has to press its button now and then.
+    """
+
+    def __init__(self, tests=True):
+        self.fault = faults.NONE
+        self.ready = not tests
+        self.busy = tests
+        self.tripped = False
+        self.test = False
+        self._tests = self._due = tests
+        self._phase = _IDLE
+        self._ms = 0  # in this phase
+        self._age_ms = 0  # of the latest test
+        self._plugged = False
+
+    def tick(self, dt_ms, c):
+        plugged = c.state != pilot.A
+        if plugged and not self._plugged:
+            self._due = self._tests
+        self._plugged = plugged
+        self._age_ms = min(self._age_ms + dt_ms, _DAY_ms)
+        if self._age_ms == _DAY_ms:
+            self._due = self._tests
+        self._ms = min(self._ms + dt_ms, _DAY_ms)
+        if self._phase == _TEST:
+            if self.tripped:
+                self._go(_END)
+            elif self._ms >= _TRIP_ms:
+                self._failed()
+        elif self._phase == _END:
+            if not self.tripped:
+                self._go(_IDLE)
+                self._due = False
+                self._age_ms = 0
+            elif self._ms >= _END_ms:
+                self._failed()
+        elif self.tripped:
+            self.fault = faults.RESIDUAL
+        elif self._due and not self.fault and not c.closed:
+            self._go(_TEST)
+        self.busy = self._phase != _IDLE or self._due
+        self.ready = not self.busy and not self.fault
+
+    def _go(self, phase):
+        self._phase = phase
+        self._ms = 0
+        self.test = phase == _TEST
+
+    def _failed(self):
+        self._go(_IDLE)
+        self.fault = faults.RESIDUAL_TEST
+
+    def reset(self):
+        """A person clears the fault; the sensor is tested before anything else."""
+        self.fault = faults.NONE
+        self._due = self._tests

@@ -1,0 +1,50 @@
+# The mains: voltage in its range, protective earth there. evse.md 1.8, hazard 9.
+
+from micropython import const
+
+from . import faults
+
+_LOW_mV = const(207000)
+_HIGH_mV = const(253000)
+_OUTSIDE_ms = const(4000)
+_INSIDE_ms = const(60000)
+
+
+class Supply:
+    """Inputs `low_mV`, `high_mV`: lowest and highest phase; `high_mV` 0: nothing is known.
+    `readings`: rises with each. `pe_ok`: the protective earth is there.
+    """
+
+    busy = False
+
+    def __init__(self):
+        self.fault = faults.NONE
+        self.ready = True
+        self.low_mV = self.high_mV = 0
+        self.readings = 0
+        self.pe_ok = True
+        self._volts = faults.NONE  # what the voltage was out of, until it is back for long
+        self._outside_ms = 0
+        self._inside_ms = 0
+        self._pe_ms = _INSIDE_ms  # since the protective earth came back
+
+    def tick(self, dt_ms, c):
+        outside = faults.NONE
+        if self.high_mV:
+            if self.low_mV < _LOW_mV:
+                outside = faults.UNDERVOLTAGE
+            elif self.high_mV > _HIGH_mV:
+                outside = faults.OVERVOLTAGE
+        if outside:
+            self._outside_ms = min(self._outside_ms + dt_ms, _INSIDE_ms)
+            self._inside_ms = 0
+            if self._outside_ms >= _OUTSIDE_ms:
+                self._volts = outside
+        else:
+            self._outside_ms = 0
+            self._inside_ms = min(self._inside_ms + dt_ms, _INSIDE_ms)
+            if self._inside_ms == _INSIDE_ms:
+                self._volts = faults.NONE
+        self._pe_ms = min(self._pe_ms + dt_ms, _INSIDE_ms) if self.pe_ok else 0
+        self.fault = self._volts if self._pe_ms == _INSIDE_ms else faults.PE
+        self.ready = not self.fault and not outside

@@ -1,0 +1,349 @@
+"""boards/: every board is sound, and check.py refuses what is not."""
+
+import os
+import sys
+
+sys.path.append("tools")
+
+import strict_machine
+from rig import raises
+
+strict_machine.install()
+
+from firmware.check_board import check
+from firmware.drivers import outputs
+
+HEAP = "256K"
+
+
+def boards():
+    for name in sorted(os.listdir("firmware/boards")):
+        if name not in ("__init__.py", "check.py") and name.endswith(".py"):
+            yield __import__("firmware.boards." + name[:-3], None, None, ("CONNECTORS",))
+
+
+class Good:
+    """A board with everything."""
+
+    __name__ = "firmware.boards.good"
+
+    def __init__(self, **changes):
+        self.CHIP = "ESP32"
+        self.CONNECTORS = (
+            {
+                "pilot": 27,
+                "sense": 36,
+                "contactor": 33,
+                "meter": 1,
+                "phases": {"pin": 25},
+                "proximity": {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300},
+                "residual": {"fault": 34, "level": 1, "test": 32},
+                "mirror": {"pin": 35, "live": 0},
+                "lock": {"a": 21, "b": 22, "sense": 13, "locked": 0, "pull": 2},
+                "ds18b20": {"pin": 4},
+                "led": {"pins": (2, 14, 15)},
+                "button": {"pin": 0},
+            },
+        )
+        self.MAX_mA = 32000
+        self.PHASES = 3
+        self.METER_UART = {"id": 2, "tx": 17, "rx": 16, "de": 26}
+        self.SENSE_ZERO_uV = 1330000
+        self.SENSE_PER_V_uV = 102500
+        for name, value in changes.items():
+            if value is None:
+                delattr(self, name)
+            else:
+                setattr(self, name, value)
+
+
+def bare(**parts):
+    c = {"pilot": 27, "sense": 36, "contactor": 33}
+    for name, value in parts.items():
+        if value is None:
+            c.pop(name)
+        else:
+            c[name] = value
+    return c
+
+
+def refused(board, text):
+    e = raises(ValueError, check, board)
+    assert str(e) == "board good: " + text, str(e)
+    assert "\n" not in str(e)
+
+
+def refused_part(text, **parts):
+    refused(Good(CONNECTORS=(bare(**parts),)), "connector 1: " + text)
+
+
+def test_every_board_is_sound():
+    names = []
+    for board in boards():
+        check(board)
+        names.append(board.__name__.split(".")[-1])
+    assert len(names) >= 8 and "reference" in names and "smartevse_v3" in names
+
+
+def test_the_drivers_take_the_pins_of_every_board():
+    # strict_machine has the pins of the chip, and no pins that drive where it cannot be
+    from firmware.drivers.button import Button
+    from firmware.drivers.curved_line import CurvedLine
+    from firmware.drivers.lock import LockMotor
+    from firmware.drivers.mcp9700 import Mcp9700
+    from firmware.drivers.mirror import MirrorContact
+    from firmware.drivers.modbus import Bus
+    from firmware.drivers.phases import PhaseRelay
+    from firmware.drivers.pilot_line import PilotLine
+    from firmware.drivers.proximity import ProximityLine
+    from firmware.drivers.residual import ResidualSensor
+    from firmware.drivers.status_led import StatusLed
+
+    class Part:
+        three = test = False
+        drive = 0
+
+    parts = {
+        "phases": PhaseRelay,
+        "lock": LockMotor,
+        "residual": ResidualSensor,
+        "mirror": MirrorContact,
+        "proximity": ProximityLine,
+        "mcp9700": Mcp9700,
+        "led": StatusLed,
+    }
+    for board in boards():
+        strict_machine.pins.clear()
+        strict_machine.chip = board.CHIP
+        if hasattr(board, "METER_UART"):
+            Bus(**board.METER_UART)
+            assert strict_machine.pins[board.METER_UART["de"]] == ("out", 0)
+        for c in board.CONNECTORS:
+            if hasattr(board, "SENSE_CURVE"):
+                CurvedLine(c["pilot"], c["sense"], board.SENSE_CURVE)
+            else:
+                PilotLine(c["pilot"], c["sense"], board.SENSE_ZERO_uV, board.SENSE_PER_V_uV)
+            outputs.Contactor(c["contactor"])
+            for name, make in parts.items():
+                if name in c:
+                    make(Part(), **c[name])
+            if "button" in c:
+                Button(**c["button"])
+            assert strict_machine.pins[c["contactor"]] == (5000, 0)
+            assert strict_machine.pins[c["pilot"]] == (1000, 65535)
+            for part, keys in (
+                ("phases", ("pin",)),
+                ("lock", ("a", "b")),
+                ("residual", ("test",)),
+            ):
+                for key in keys:
+                    if key in c.get(part, ()):
+                        assert strict_machine.pins[c[part][key]] == ("out", 0), (part, key)
+    strict_machine.chip = "ESP32"
+
+
+def test_safe_rests_the_lock_too():
+    for board in boards():
+        strict_machine.pins.clear()
+        strict_machine.chip = board.CHIP
+        outputs.safe(board)
+        for c in board.CONNECTORS:
+            if "lock" in c:
+                assert strict_machine.pins[c["lock"]["a"]] == ("out", 0)
+                assert strict_machine.pins[c["lock"]["b"]] == ("out", 0)
+            if "phases" in c:  # it may not move before the main contactor is open
+                assert c["phases"]["pin"] not in strict_machine.pins
+    strict_machine.chip = "ESP32"
+
+
+def test_a_good_board_and_the_least_one():
+    check(Good())
+    check(Good(CONNECTORS=(bare(),), METER_UART=None))
+    check(Good(CONNECTORS=(bare(lock=Good().CONNECTORS[0]["lock"], proximity=PP),)))
+
+
+PP = {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300}
+
+
+def test_what_is_missing_or_no_board():
+    for name in ("CHIP", "CONNECTORS", "MAX_mA", "PHASES", "SENSE_ZERO_uV", "SENSE_PER_V_uV"):
+        refused(Good(**{name: None}), name + " is missing")
+    refused(Good(CHIP="ESP8266"), "CHIP: ESP8266 is not one of ESP32, ESP32S2, ESP32S3")
+    for wrong in ((), [], 5, (bare(),) * 5):
+        refused(Good(CONNECTORS=wrong), "CONNECTORS: a tuple of 1 to 4 is expected")
+    refused(Good(CONNECTORS=(5,)), "connector 1: a dict is expected")
+    for wrong in (5999, 70001, "32", 32000.0):
+        refused(Good(MAX_mA=wrong), "MAX_mA: 6000 to 70000 is expected")
+    refused(Good(PHASES=2), "PHASES: 1 or 3 is expected")
+    refused(Good(METER="abb"), "METER: sdm630, sdm120 or pzem is expected")
+    refused(Good(METER_UART=None), "METER_UART is missing, there are meters")
+    for key in ("pilot", "sense", "contactor"):
+        refused_part(key + " is missing", **{key: None})
+
+
+def test_pins_that_cannot_do_it():
+    for pin, why in (
+        (34, "is input only"),
+        (39, "is input only"),
+        (2, "is a strapping pin, which moves at reset"),
+        (12, "is a strapping pin, which moves at reset"),
+        (6, "belongs to the flash"),
+        (11, "belongs to the flash"),
+        (1, "is the console"),
+        (3, "is the console"),
+        (40, "does not exist"),
+        (24, "does not exist"),
+        (-1, "does not exist"),
+    ):
+        for key in ("pilot", "contactor"):
+            refused_part("%s: GPIO %d %s" % (key, pin, why), **{key: pin})
+        refused_part("phases: pin: GPIO %d %s" % (pin, why), phases={"pin": pin})
+        lock = {"a": pin, "b": 22}
+        refused_part("lock: a: GPIO %d %s" % (pin, why), lock=lock, proximity=PP)
+        sensor = {"fault": 13, "test": pin}
+        refused_part("residual: test: GPIO %d %s" % (pin, why), residual=sensor)
+    for wrong in ("27", 27.0, True):
+        refused_part("pilot: a GPIO's number is expected", pilot=wrong)
+    for pin in (4, 25, 27):
+        why = "GPIO %d is not of ADC1, the only one beside Wi-Fi" % pin
+        refused_part("sense: " + why, sense=pin, pilot=26)
+        refused_part("proximity: pin: " + why, proximity=dict(PP, pin=pin), pilot=26)
+    refused_part("led: GPIO 34 is input only", led={"pins": (34,)})
+    refused_part("ds18b20: pin: GPIO 35 is input only", ds18b20={"pin": 35})
+
+
+def test_other_chips_have_other_pins():
+    def on(chip, **pins):
+        c = {"pilot": 6, "sense": 4, "contactor": 5}
+        c.update(pins)
+        return Good(CHIP=chip, CONNECTORS=(c,), METER_UART=None)
+
+    for chip, pin, why in (
+        ("ESP32S2", 46, "is input only"),
+        ("ESP32S2", 45, "is a strapping pin, which moves at reset"),
+        ("ESP32S2", 30, "belongs to the flash"),
+        ("ESP32S2", 19, "is the console"),
+        ("ESP32S2", 43, "is the console"),
+        ("ESP32S2", 23, "does not exist"),
+        ("ESP32S3", 3, "is a strapping pin, which moves at reset"),
+        ("ESP32S3", 26, "belongs to the flash"),
+        ("ESP32S3", 20, "is the console"),
+        ("ESP32S3", 49, "does not exist"),
+    ):
+        check(on(chip))
+        text = "connector 1: contactor: GPIO %d %s" % (pin, why)
+        refused(on(chip, contactor=pin), text)
+    for chip in ("ESP32S2", "ESP32S3"):
+        text = "connector 1: sense: GPIO 12 is not of ADC1, the only one beside Wi-Fi"
+        refused(on(chip, sense=12), text)
+
+
+def test_pins_used_twice():
+    refused_part("contactor: GPIO 27 is also connector 1: pilot", contactor=27)
+    refused_part("button: pin: GPIO 33 is also connector 1: contactor", button={"pin": 33})
+    refused_part(
+        "lock: b: GPIO 21 is also connector 1: lock: a", lock={"a": 21, "b": 21}, proximity=PP
+    )
+    two = (bare(), {"pilot": 25, "sense": 36, "contactor": 32})
+    refused(Good(CONNECTORS=two), "connector 2: sense: GPIO 36 is also connector 1: sense")
+    uart = {"id": 2, "tx": 27, "rx": 16}
+    refused(Good(METER_UART=uart), "METER_UART: tx: GPIO 27 is also connector 1: pilot")
+
+
+def test_parts_that_are_not_as_they_should_be():
+    refused_part("buzzer: there is no such part", buzzer={"pin": 4})
+    refused_part("lock: a dict is expected", lock=21, proximity=PP)
+    refused_part("lock: b is missing", lock={"a": 21}, proximity=PP)
+    refused_part("lock: c: there is no such key", lock={"a": 21, "b": 22, "c": 4}, proximity=PP)
+    refused_part("a lock needs proximity, which sees the plug", lock={"a": 21, "b": 22})
+    for wrong in (99, 1001, "300"):
+        lock = {"a": 21, "b": 22, "pulse_ms": wrong}
+        refused_part("lock: pulse_ms: 100 to 1000 is expected", lock=lock, proximity=PP)
+    refused_part("residual: fault is missing", residual={"test": 32})
+    refused_part("residual: level: 0 or 1 is expected", residual={"fault": 34, "level": 2})
+    refused_part("mirror: GPIO 35 has no pull", mirror={"pin": 35, "pull": 2})
+    refused_part("mirror: pull: 1 (down) or 2 (up) is expected", mirror={"pin": 4, "pull": 3})
+    refused_part("led: pins: a tuple of 1 or 3 is expected", led={"pins": (2, 14)})
+    refused_part("led: pins: a tuple of 1 or 3 is expected", led={"pins": 14})
+    refused_part("proximity: pullup_ohm is missing", proximity={"pin": 39, "supply_mV": 3300})
+    refused_part(
+        "proximity: supply_mV: 1000 to 3300 is expected", proximity=dict(PP, supply_mV=5000)
+    )
+    refused_part(
+        "proximity: 2460 ohm show as 2909 mV, the ADC ends at 2450",
+        proximity=dict(PP, pullup_ohm=330),
+    )
+    ntc = {"pin": 39, "r25_ohm": 10000, "pullup_ohm": 10000, "supply_mV": 3300}
+    check(Good(CONNECTORS=(bare(ntc=ntc),)))
+    for pullup in (900, 31000):
+        refused_part(
+            "ntc: pullup_ohm: a tenth to three times r25_ohm is expected",
+            ntc=dict(ntc, pullup_ohm=pullup),
+        )
+    refused_part("ntc: r25_ohm: 1000 to 100000 is expected", ntc=dict(ntc, r25_ohm=100))
+    refused_part("two temperature sensors", ntc=ntc, ds18b20={"pin": 4})
+    refused_part("s0: per_kWh: 1 to 10000 is expected", s0={"pin": 4, "per_kWh": 0})
+    refused_part("meter and s0: one of them", s0={"pin": 4}, meter=1)
+    for wrong in (0, 248, "1"):
+        refused_part("meter: 1 to 247 is expected", meter=wrong)
+    two = (bare(meter=1), {"pilot": 25, "sense": 39, "contactor": 32, "meter": 1})
+    refused(Good(CONNECTORS=two), "two meters have one address")
+
+
+def test_calibration():
+    for zero, per_V in (("1", 1), (1330000, 102.5), (1330000, 0)):
+        refused(
+            Good(SENSE_ZERO_uV=zero, SENSE_PER_V_uV=per_V),
+            "SENSE_ZERO_uV, SENSE_PER_V_uV: whole numbers are expected",
+        )
+    refused(
+        Good(SENSE_ZERO_uV=1800000, SENSE_PER_V_uV=133000),
+        "12 V of the pilot show as 3396 mV, the ADC is straight from 100 to 2450:"
+        " SENSE_CURVE is needed",
+    )
+    refused(
+        Good(SENSE_ZERO_uV=1000000),
+        "-12 V of the pilot show as -230 mV, the ADC is straight from 100 to 2450:"
+        " SENSE_CURVE is needed",
+    )
+    curve = ((200000, -12000), (3055000, 10500))
+    check(Good(SENSE_CURVE=curve, SENSE_ZERO_uV=None))
+    refused(Good(SENSE_CURVE=curve), "SENSE_CURVE and SENSE_ZERO_uV: one of them")
+    for wrong, text in (
+        (curve[:1], "two points or more, and no peak detector"),
+        (curve + ((3055000, 11000),), "point 3 does not rise"),
+        (curve + ((3100000, 10500),), "point 3 does not rise"),
+        (((200000, -9000), curve[1]), "from -10500 to 10500 mV at least is expected"),
+        ((curve[0], (3000000, 9000)), "from -10500 to 10500 mV at least is expected"),
+    ):
+        refused(Good(SENSE_CURVE=wrong, SENSE_ZERO_uV=None), "SENSE_CURVE: " + text)
+
+
+def test_peak_detectors():
+    check(Good(CONNECTORS=(bare(peak={"low": 39}),), MAX_mA=80000))
+    check(Good(CONNECTORS=(bare(peak={"low": None}),)))
+    low = {"low": 39, "zero_uV": 200000, "per_V_uV": -150000}
+    check(Good(CONNECTORS=(bare(peak=low),)))
+    refused_part("peak: low: a pin, or None for no diode check", peak={})
+    refused_part("peak: zero_uV and per_V_uV: both or none", peak={"low": 39, "zero_uV": 1})
+    refused(Good(MAX_mA=70001, CONNECTORS=(bare(),)), "MAX_mA: 6000 to 70000 is expected")
+
+
+def test_buses():
+    spi = {"id": 2, "sck": 18, "mosi": 23, "miso": 19, "cs": 5}
+    hsu = {"id": 1, "tx": 18, "rx": 19}
+    for good in ({"RC522": spi}, {"PN532": hsu}):
+        check(Good(**good))
+    refused(Good(RC522={"id": 2, "sck": 18}), "RC522: cs is missing")
+    refused(Good(RC522=dict(spi, cs=35)), "RC522: cs: GPIO 35 is input only")
+    check(Good(PN532=dict(hsu, rx=37)))
+    refused(Good(PN532=dict(hsu, tx=37)), "PN532: tx: GPIO 37 is input only")
+    refused(Good(PN532=dict(hsu, id=2)), "METER_UART and PN532 are one UART")
+    for id in (0, 3, "1"):
+        refused(Good(PN532=dict(hsu, id=id)), "PN532: id: 1 to 2 is expected")
+    refused(Good(METER_UART={"id": 2, "tx": 17}), "METER_UART: rx is missing")
+    refused(
+        Good(METER_UART={"id": 2, "tx": 17, "rx": 16, "rts": 26}),
+        "METER_UART: rts: there is no such key",
+    )
+    check(Good(METER_UART={"id": 2, "tx": 17, "rx": 16, "baud": 2400}))

@@ -1,0 +1,552 @@
+"""drivers/ of what stands beside the pilot, on simulated devices (tools/sim/devices)."""
+
+import micropython
+import sys
+
+sys.path[:0] = ["tools", "tools/sim/esp32"]
+
+import machine
+
+from firmware.boards import reference_full
+from firmware.drivers.button import LONG, SHORT, Button
+from firmware.drivers.ds18b20 import Ds18b20
+from firmware.drivers.lock import LockMotor
+from firmware.drivers.mcp9700 import Mcp9700
+from firmware.drivers.mirror import MirrorContact
+from firmware.drivers.ntc import Ntc
+from firmware.drivers.phases import PhaseRelay
+from firmware.drivers.proximity import ProximityLine
+from firmware.drivers.residual import ResidualSensor
+from firmware.drivers.status_led import StatusLed
+from sim.devices.line import Line
+
+HEAP = "256K"
+FULL = reference_full.CONNECTORS[0]
+
+
+class Part:
+    """Stands in for a part of evse/: the attributes that a driver may read."""
+
+    drive = 0
+    test = False
+    three = False
+    status = "Available"
+
+
+class Board:
+    """The reference board, with one part described anew."""
+
+    CHIP = "ESP32"
+    SENSE_ZERO_uV = 1330000
+    SENSE_PER_V_uV = 102500
+
+    def __init__(self, **parts):
+        self.CONNECTORS = (dict(pilot=27, sense=36, contactor=33, **parts),)
+
+
+def fitted(make, part, **data):
+    """A line with one part on it, and its driver."""
+    line = Line(Board(**{part: data}), virtual=True)
+    kw = dict(data)
+    return line, make(Part(), **kw)
+
+
+def allocates_nothing(*drivers, times=200):
+    """Under heap_lock, with hardware that answers without an allocation."""
+    failed = None
+    micropython.heap_lock()
+    try:
+        for _ in range(times):
+            for driver in drivers:
+                failed = driver
+                driver.update()
+        failed = None
+    except MemoryError:
+        pass
+    finally:
+        micropython.heap_unlock()
+    assert failed is None, failed
+
+
+class Wire:
+    """A pin, an ADC or a 1-wire bus that allocates nothing."""
+
+    def __init__(self):
+        self.level = 0
+
+    def pin(self, value=None):
+        if value is None:
+            self.level ^= 1
+            return self.level
+        self.level = value
+
+    def read_uv(self):
+        return 1650000
+
+    def reset(self):
+        return True
+
+    def readbyte(self):
+        return 0
+
+    def writebyte(self, value):
+        pass
+
+    def crc8(self, data):
+        return 1
+
+
+class BrokenAdc:
+    def read_uv(self):
+        raise OSError(5)
+
+
+# Lock
+
+
+def a_lock(**kw):
+    return fitted(LockMotor, "lock", a=21, b=22, **kw)
+
+
+def test_the_lock_locks_and_unlocks():
+    for locked in (0, 1):
+        line, lock = a_lock(sense=13, locked=locked, pulse_ms=600)
+        assert lock._part.pulse_ms == 600
+        assert line.outputs == [(21, 0), (22, 0)]  # at rest from the first moment
+        lock.update()
+        assert lock._part.locked is False and not line.outlet.locked
+        lock._part.drive = 1
+        line.advance(375, lock)
+        assert lock._part.locked is False
+        line.advance(75, lock)
+        assert lock._part.locked is True and line.outlet.locked
+        lock._part.drive = 0
+        line.advance(200, lock)
+        assert line.outlet.locked
+        lock._part.drive = -1
+        line.advance(50, lock)
+        assert lock._part.locked is False
+        line.advance(500, lock)
+        lock._part.drive = 0
+        line.advance(25, lock)
+        assert not line.outlet.locked and line.outputs[-2:] == [(21, 0), (22, 0)]
+        assert not line.device("lock").both
+
+
+def test_the_bridge_is_never_driven_at_both_sides():
+    line, lock = a_lock()
+    for drive in (1, -1, 1, 0, -1, 0, 1, -1):
+        lock._part.drive = drive
+        line.advance(25, lock)
+        assert line.device("lock")._driven == {"a": int(drive > 0), "b": int(drive < 0)}
+    assert not line.device("lock").both
+    before = len(line.outputs)
+    line.advance(500, lock)
+    assert len(line.outputs) == before  # what does not change is not written again
+
+
+def test_a_jam_and_a_lock_without_a_switch():
+    line, lock = a_lock(sense=13)
+    line.outlet.lock_jam = True
+    lock._part.drive = 1
+    line.advance(2000, lock)
+    assert lock._part.locked is False and not line.outlet.locked
+    line, lock = a_lock()
+    lock._part.locked = None
+    lock._part.drive = 1
+    line.advance(1000, lock)
+    assert lock._part.locked is None and line.outlet.locked
+
+
+def test_without_power_the_motor_stops():
+    line, lock = a_lock(sense=13)
+    lock._part.drive = 1
+    line.advance(100, lock)
+    line.panel.no_power()
+    line.wall.advance(line.wall.now_ms + 5000)
+    lock.update()
+    assert not line.outlet.locked
+
+
+# Residual current
+
+
+def a_sensor(level=1, test_level=1):
+    data = {"fault": 34, "level": level, "test": 32, "test_level": test_level}
+    return fitted(ResidualSensor, "residual", **data)
+
+
+def test_the_sensor_answers_its_test():
+    for level, test_level in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        line, sensor = a_sensor(level, test_level)
+        assert line.outputs == [(32, 1 - test_level)]
+        line.advance(1000, sensor)
+        assert sensor._part.tripped is False
+        sensor._part.test = True
+        line.advance(50, sensor)
+        assert sensor._part.tripped is False
+        line.advance(200, sensor)
+        assert sensor._part.tripped is True and line.outlet.residual_test
+        sensor._part.test = False
+        line.advance(500, sensor)
+        assert sensor._part.tripped is False and not line.outlet.residual_test
+        assert line.outputs[1:] == [(32, test_level), (32, 1 - test_level)]
+
+
+def test_the_sensor_trips_on_what_flows():
+    line, sensor = a_sensor()
+    line.outlet.residual_mA = 30
+    line.advance(3000, sensor)
+    assert sensor._part.tripped is False  # the contactor is open
+    line.wall.pwm(33, 5000, 65535)
+    for mA, most_ms in ((6, 1000), (60, 300), (200, 100)):
+        line.outlet.residual_mA = mA
+        line.advance(25, sensor)
+        took_ms = 25
+        while not sensor._part.tripped:
+            line.advance(25, sensor)
+            took_ms += 25
+        assert took_ms <= most_ms, (mA, took_ms)
+        line.outlet.residual_mA = 5
+        line.advance(500, sensor)
+        assert sensor._part.tripped is False
+
+
+def test_a_broken_sensor_answers_nothing():
+    line, sensor = a_sensor()
+    line.outlet.residual_broken = True
+    sensor._part.test = True
+    line.advance(2000, sensor)
+    assert sensor._part.tripped is False
+
+
+def test_a_fault_between_two_ticks_is_seen_and_a_disturbance_is_not():
+    line, sensor = a_sensor()
+    line.outlet.residual_trip = True
+    machine.interrupts()
+    line.outlet.residual_trip = False
+    sensor.update()
+    assert sensor._part.tripped is True
+    sensor.update()
+    assert sensor._part.tripped is False
+    machine.interrupts()  # the edge back: the level is good again
+    sensor.update()
+    assert sensor._part.tripped is False
+
+
+def test_a_sensor_without_a_test_input():
+    line, sensor = fitted(ResidualSensor, "residual", fault=34, level=1)
+    sensor._part.test = True
+    line.advance(1000, sensor)
+    assert sensor._part.tripped is False and not line.outputs
+
+
+# Mirror contact
+
+
+def test_the_mirror_contact_tells_what_is_live():
+    for data in ({"live": 0}, {"live": 1}, {"live": 1, "ac": True}, {"live": 0, "ac": True}):
+        line, mirror = fitted(MirrorContact, "mirror", pin=35, **data)
+        assert mirror._part.live is None  # not known before it was read
+        line.advance(300, mirror)
+        assert mirror._part.live is False, data
+        line.wall.pwm(33, 5000, 65535)
+        line.advance(500, mirror)
+        assert mirror._part.live is True, data
+        line.outlet.welded = True
+        line.wall.pwm(33, 5000, 0)
+        line.advance(2000, mirror)
+        assert mirror._part.live is True, data
+        line.outlet.welded = False
+        line.advance(225, mirror)
+        assert mirror._part.live is False, data
+
+
+def test_after_opening_the_opto_coupler_is_dead_within_250_ms():
+    for late_ms in range(0, 100, 25):
+        line, mirror = fitted(MirrorContact, "mirror", pin=35, ac=True)
+        line.wall.pwm(33, 5000, 65535)
+        line.advance(500 + late_ms, mirror)
+        assert mirror._part.live is True
+        line.wall.pwm(33, 5000, 0)
+        line.advance(250, mirror)
+        assert mirror._part.live is False, late_ms
+
+
+# Phases
+
+
+def test_the_relay_of_the_phases_follows_its_part():
+    for level in (0, 1):
+        line, relay = fitted(PhaseRelay, "phases", pin=25, level=level)
+        assert line.outputs == [(25, 1 - level)] and not line.outlet.phases_relay
+        line.advance(100, relay)
+        assert len(line.outputs) == 1
+        relay._part.three = True
+        line.advance(50, relay)
+        assert line.outlet.phases_relay and line.outputs[1:] == [(25, level)]
+        relay._part.three = False
+        line.advance(50, relay)
+        assert not line.outlet.phases_relay
+
+
+# Proximity
+
+
+def test_the_ohms_of_a_cable():
+    for pullup in (330, 1000, 2200):
+        line, pp = fitted(ProximityLine, "proximity", pin=39, pullup_ohm=pullup, supply_mV=3300)
+        for ohm in (0, 20, 60, 80, 100, 140, 164, 220, 308, 400, 680, 936, 1100, 1500, 2460):
+            if 3300 * ohm // (ohm + pullup) > 2900:
+                continue
+            line.outlet.cable_ohm = ohm
+            line.advance(25, pp)
+            assert abs(pp._part.cable_ohm - ohm) <= 2 + ohm // 100, (pullup, ohm)
+        line.outlet.cable_ohm = None
+        line.advance(25, pp)
+        got = pp._part.cable_ohm
+        assert got is None or got > 4500, got  # (the ADC ends below the supply)
+
+
+def test_proximity_with_a_broken_adc_is_no_cable():
+    _, pp = fitted(ProximityLine, "proximity", pin=39, pullup_ohm=1000, supply_mV=3300)
+    pp._part.cable_ohm = 220
+    pp._read = BrokenAdc().read_uv
+    pp.update()
+    assert pp._part.cable_ohm is None
+
+
+# Temperature
+
+
+def test_ntc_over_its_range():
+    for r25, pullup in ((10000, 10000), (10000, 4700), (47000, 10000), (100000, 100000)):
+        data = {"pin": 39, "r25_ohm": r25, "pullup_ohm": pullup, "supply_mV": 3300}
+        line, ntc = fitted(Ntc, "ntc", **data)
+        for dC in list(range(0, 1000, 37)) + [620, 650, 680, 710]:
+            line.outlet.temperature_dC = dC
+            sum_dC = 0
+            line.wall.now_ms += 25
+            for _ in range(8):  # (the simulated ADC is noisy)
+                ntc.update()
+                sum_dC += ntc._part.temperature_dC
+            import utime
+
+            utime.sleep_us(1100)
+            ntc.update()
+            got = ntc._part.temperature_dC
+            # straight between two points of the table: warm rather than cold
+            assert -12 <= got - dC <= 20, (r25, pullup, dC, got)
+
+
+def test_ntc_open_shorted_and_broken():
+    data = {"pin": 39, "r25_ohm": 10000, "pullup_ohm": 10000, "supply_mV": 3300}
+    line, ntc = fitted(Ntc, "ntc", **data)
+    line.outlet.sensor_lost = True
+    line.advance(25, ntc)
+    # (the simulated ADC ends below the supply: 21 times the pull-up, which is -30 degC)
+    assert ntc._part.temperature_dC is None or ntc._part.temperature_dC < -250
+    line.outlet.sensor_lost = False
+    line.device("ntc").shorted = True
+    line.advance(25, ntc)
+    assert ntc._part.temperature_dC == 1200  # the safe side
+    ntc._read = lambda: 3290000
+    ntc.update()
+    assert ntc._part.temperature_dC is None
+    ntc._read = BrokenAdc().read_uv
+    ntc._part.temperature_dC = 200
+    ntc.update()
+    assert ntc._part.temperature_dC is None
+
+
+def test_mcp9700():
+    line, sensor = fitted(Mcp9700, "mcp9700", pin=39)
+    for dC in (-300, 0, 250, 650, 710):
+        line.outlet.temperature_dC = dC
+        line.advance(25, sensor)
+        assert abs(sensor._part.temperature_dC - dC) <= 2, dC
+    line.outlet.sensor_lost = True
+    line.advance(25, sensor)
+    assert sensor._part.temperature_dC is None
+    sensor._read = BrokenAdc().read_uv
+    sensor._part.temperature_dC = 200
+    sensor.update()
+    assert sensor._part.temperature_dC is None
+
+
+def test_ds18b20():
+    line, sensor = fitted(Ds18b20, "ds18b20", pin=4)
+    assert sensor._part.temperature_dC is None
+    for dC in (250, 0, -105, 655, 850, 1250):
+        line.outlet.temperature_dC = line.outlet.ambient_dC = dC
+        line.advance(2200, sensor)
+        assert abs(sensor._part.temperature_dC - dC) <= 1, (dC, sensor._part.temperature_dC)
+
+
+def test_ds18b20_that_is_lost_noisy_stuck_or_without_power():
+    line, sensor = fitted(Ds18b20, "ds18b20", pin=4)
+    device = line.device("ds18b20")
+    line.outlet.temperature_dC = line.outlet.ambient_dC = 300
+    line.advance(2000, sensor)
+    assert sensor._part.temperature_dC == 300
+    for name in ("noisy", "stuck"):
+        setattr(device, name, True)
+        line.advance(2500, sensor)
+        assert sensor._part.temperature_dC is None, name
+        setattr(device, name, False)
+        line.advance(2500, sensor)
+        assert sensor._part.temperature_dC == 300, name
+    line.outlet.sensor_lost = True
+    line.advance(2500, sensor)
+    assert sensor._part.temperature_dC is None
+    line.outlet.sensor_lost = False
+    line.advance(2500, sensor)
+    assert sensor._part.temperature_dC == 300
+    # it loses its power while it converts: what it has then is 85 degC, which nobody measured
+    line.advance(500, sensor)
+    seen = []
+    for _ in range(80):
+        device._converting_ms = None
+        device._shown_dC, device._reserved = 850, 0x0C
+        line.advance(25, sensor)
+        seen.append(sensor._part.temperature_dC)
+    assert seen[-1] is None and 850 not in seen
+
+
+def test_a_conversion_does_not_keep_the_tick():
+    line, sensor = fitted(Ds18b20, "ds18b20", pin=4)
+    most = 0
+    count = 0
+
+    def ask(op, *args):
+        nonlocal count
+        count += {257: 2, 256: 1}.get(args[1] if len(args) > 1 else 0, 1)
+        return Line.ask(line, op, *args)
+
+    import bus
+
+    bus.ask = ask
+    for _ in range(200):
+        count = 0
+        line.wall.advance(line.wall.now_ms + 25)
+        sensor.update()
+        most = max(most, count)
+    assert sensor._part.temperature_dC == 250
+    assert most <= 4  # of 0.6 ms each: a reset and two bytes
+
+
+# Lamp and button
+
+
+def lit_of(pins, status, on=1):
+    line, led = fitted(StatusLed, "led", pins=pins, on=on)
+    assert line.outputs == [(p, 1 - on) for p in pins]
+    led._connector.status = status
+    out = []
+    for _ in range(80):
+        line.advance(25, led)
+        out.append(tuple(line.device("led").lit))
+    return out
+
+
+def test_every_status_looks_different():
+    names = ("Available", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
+    names += ("Reserved", "Unavailable", "Faulted")
+    for pins in ((14,), (2, 14, 15)):
+        seen = {}
+        for name in names:
+            shown = (
+                tuple(sorted(lit_of(pins, name))),
+                sum(a != b for a, b in zip(lit_of(pins, name), lit_of(pins, name)[1:])),
+            )
+            assert any(any(lamp) for lamp in shown[0]), name
+            if len(pins) == 3:
+                assert shown not in seen.values(), (name, seen)
+            seen[name] = shown
+    assert lit_of((14,), "Available", on=0) == [(True,)] * 80
+
+
+def test_colours():
+    assert set(lit_of((2, 14, 15), "Available")) == {(False, True, False)}
+    assert set(lit_of((2, 14, 15), "Faulted")) == {(True, False, False), (False,) * 3}
+    assert set(lit_of((2, 14, 15), "Charging")) == {(False, False, True), (False,) * 3}
+    assert set(lit_of((2, 14, 15), "Reserved")) == {(True, True, False), (False,) * 3}
+    assert lit_of((14,), "no such status") == lit_of((14,), "Faulted")
+
+
+def test_short_and_long_presses():
+    for pressed in (0, 1):
+        line = Line(Board(button={"pin": 0, "pressed": pressed}), virtual=True)
+        button = Button(0, pressed)
+        device = line.device("button")
+        line.advance(500, button)
+        assert button.take() == 0
+        device.down = True
+        line.advance(300, button)
+        assert button.take() == 0
+        device.down = False
+        line.advance(100, button)
+        assert button.take() == SHORT and button.take() == 0
+        device.down = True
+        line.advance(2900, button)
+        assert button.take() == 0
+        line.advance(200, button)
+        assert button.take() == LONG
+        line.advance(9000, button)
+        device.down = False
+        line.advance(200, button)
+        assert button.take() == 0  # no short press after a long one
+
+
+def test_a_bounce_and_a_button_held_from_the_beginning():
+    line = Line(Board(button={"pin": 0}), virtual=True)
+    button = Button(0)
+    device = line.device("button")
+    device.down = True
+    line.advance(10000, button)
+    assert button.take() == 0
+    device.down = False
+    line.advance(200, button)
+    assert button.take() == 0
+    for _ in range(20):
+        device.down = not device.down
+        line.advance(25, button)
+    assert button.take() == 0
+    device.down = True
+    line.advance(100, button)
+    device.down = False
+    line.advance(100, button)
+    assert button.take() == SHORT
+
+
+# The tick
+
+
+def test_updates_allocate_nothing():
+    wire = Wire()
+    line = Line(reference_full, virtual=True)
+    part = Part()
+    lock = LockMotor(part, **FULL["lock"])
+    sensor = ResidualSensor(part, **FULL["residual"])
+    relay = PhaseRelay(part, **FULL["phases"])
+    mirror = MirrorContact(part, **FULL["mirror"])
+    ac = MirrorContact(part, 35, ac=True)
+    pp = ProximityLine(part, **FULL["proximity"])
+    ntc = Ntc(part, 39, 10000, 10000, 3300)
+    mcp = Mcp9700(part, 39)
+    onewire = Ds18b20(part, **FULL["ds18b20"])
+    led = StatusLed(part, **FULL["led"])
+    button = Button(**FULL["button"])
+    drivers = (lock, sensor, relay, mirror, ac, pp, ntc, mcp, onewire, led, button)
+    line.advance(25, *drivers)  # (a first assignment of an attribute allocates)
+    part.locked = part.tripped = part.temperature_dC = None
+    pin = wire.pin  # (to call an instance allocates)
+    lock._a = lock._b = lock._sense = pin
+    sensor._test = sensor._fault = relay._pin = mirror._pin = ac._pin = button._pin = pin
+    pp._read = ntc._read = mcp._read = wire.read_uv
+    onewire._wire = wire
+    led._pins = [pin] * 3
+    for drive, test, status in ((1, True, "Charging"), (-1, False, "Faulted"), (0, True, "?")):
+        part.drive, part.test, part.three, part.status = drive, test, test, status
+        onewire._at = 0  # it reads
+        allocates_nothing(*drivers)

@@ -1,0 +1,696 @@
+"""Every fault of evse/faults.py in every state of a charge, with all parts fitted.
+
+Each tick of the controller runs with the heap locked, and the ticks wrap on the way.
+"""
+
+import micropython
+import random
+
+from rig import HIGH_mV, SHORTED_mV, TICK_ms, seeded
+
+from firmware.evse import faults, pilot
+from firmware.evse.controller import Controller
+from firmware.evse.derating import Derating
+from firmware.evse.lock import Lock
+from firmware.evse.mirror import Mirror
+from firmware.evse.overcurrent import Overcurrent
+from firmware.evse.phases import Phases
+from firmware.evse.proximity import Proximity
+from firmware.evse.residual import Residual
+from firmware.evse.supply import Supply
+
+HEAP = "200K"
+X1, F = pilot.STEADY, pilot.FAULT
+WRAP = 2**30
+
+
+class World:
+    """A controller with all parts, and what they see. Attributes are the truth out there."""
+
+    def __init__(self, ventilation=False):
+        self.residual, self.mirror, self.over = Residual(), Mirror(), Overcurrent()
+        self.derating, self.proximity, self.lock = Derating(), Proximity(), Lock()
+        self.phases, self.supply = Phases(), Supply()
+        self.parts = (
+            self.residual,
+            self.mirror,
+            self.over,
+            self.derating,
+            self.proximity,
+            self.lock,
+            self.phases,
+            self.supply,
+        )
+        self.c = Controller(self.parts)
+        self.c.ventilation = ventilation
+        self.now_ms = WRAP - 20000
+        self.ticks = 0
+        self.car = "A"
+        self.mV = None  # of the pilot's high level, if no car makes it
+        self.diode = True
+        self.allow_mA = 0
+        self.draw_mA = 15000
+        self.leak = self.sensor_broken = self.jam = self.meter_lost = False
+        self.bolt = False
+        self.live = None  # of the load side, if not as the contactor says
+        self.dC = 250
+        self.ohm = 220
+        self.volt_mV = 230000
+        self.supply.readings = 1
+        self.was_closed = False
+        self.x1_ms = 0  # of X1 or F
+
+    def tick(self, n=1):
+        c = self.c
+        for _ in range(n):
+            self.ticks += 1
+            self.now_ms = (self.now_ms + TICK_ms) & (WRAP - 1)
+            high = low = self.mV or HIGH_mV[self.car]
+            if c.duty_u16 == F:
+                high = low = 0 if self.car == "E" else -12000
+            elif c.duty_u16 != X1:
+                low = 0 if self.car == "E" else -12000
+                if not self.diode:
+                    low = SHORTED_mV.get(self.car, low)
+            self.residual.tripped = self.leak or self.residual.test and not self.sensor_broken
+            self.mirror.live = c.closed if self.live is None else self.live
+            if not self.meter_lost and self.ticks % 40 == 0:
+                self.over.current_mA = self.draw_mA if c.closed and self.car in "CD" else 0
+                self.over.readings += 1
+            self.derating.temperature_dC = self.dC
+            self.proximity.cable_ohm = self.ohm if self.car != "A" else None
+            if self.lock.drive and not self.jam:
+                self.bolt = self.lock.drive > 0
+            self.lock.locked = self.bolt
+            self.supply.low_mV = self.supply.high_mV = self.volt_mV
+            micropython.heap_lock()
+            try:
+                c.tick(self.now_ms, high, low, self.allow_mA)
+            finally:
+                micropython.heap_unlock()
+            self.check()
+        return c
+
+    def check(self):
+        """What is true after every tick."""
+        c = self.c
+        reaction = faults.REACTION[c.fault]
+        offered = c.duty_u16 not in (X1, F)
+        assert offered == (c.pilot_mA > 0)
+        assert not offered or reaction == faults.REPORT, "offers with fault %d" % c.fault
+        self.x1_ms = 0 if offered else self.x1_ms + TICK_ms
+        if c.closed:
+            assert reaction < faults.OPEN, "closed with fault %d" % c.fault
+            assert c.state == pilot.C or c.state == pilot.D and c.ventilation
+            assert c.duty_u16 != F
+            assert self.x1_ms <= 6000
+            if not self.was_closed:
+                assert offered
+                for part in self.parts:
+                    assert part.ready and not part.fault
+        self.was_closed = c.closed
+        for part in self.parts:
+            assert not part.fault or 0 < c.fault <= part.fault, "not the gravest"
+
+    def run(self, ms):
+        return self.tick(ms // TICK_ms)
+
+    def until(self, done, most_ms):
+        """Tick until done(self); -> ms, or None after most_ms."""
+        ms = 0
+        while not done(self):
+            if ms >= most_ms:
+                return None
+            self.tick()
+            ms += TICK_ms
+        return ms
+
+    def has(self, fault):
+        """The fault is there, if behind a graver one."""
+        return self.c.fault == fault or any([part.fault == fault for part in self.parts])
+
+
+def closed(w):
+    return w.c.closed
+
+
+# The states that a fault may come in
+
+STATES = ("A", "B1", "B2", "C1", "C2 open", "C2", "C2 in X1", "D", "D2", "E", "wake F", "wake X1")
+
+
+def world_in(state):
+    w = World(ventilation=state == "D2")
+    w.run(12000)
+    if state == "A":
+        w.allow_mA = 16000
+        w.run(1000)
+        return w
+    w.car = "B"
+    w.run(3000)
+    if state == "B1":
+        return w
+    if state == "C1":
+        w.car = "C"
+        w.run(3000)
+        return w
+    w.allow_mA = 16000
+    if state.startswith("wake"):
+        w.run(31000 if state == "wake F" else 34300)
+        assert w.c.duty_u16 == (F if state == "wake F" else X1)
+        return w
+    w.run(5000)
+    assert w.c.pilot_mA == 16000
+    if state == "B2":
+        return w
+    if state == "E":
+        w.car = "E"
+        w.run(2000)
+        assert w.c.fault == faults.PILOT_SHORT
+        return w
+    w.car = "C"
+    w.run(200)
+    if state == "C2 open":
+        return w
+    w.run(8000)
+    assert w.c.closed and w.c.pilot_mA == 16000 and not w.c.fault
+    if state == "C2 in X1":
+        w.allow_mA = 0
+        w.run(1000)
+        assert w.c.closed and w.c.duty_u16 == X1
+    if state[0] == "D":
+        w.car = "D"
+        w.run(2000)
+        assert w.c.closed == (state == "D2") and w.c.state == pilot.D
+    return w
+
+
+# Faults: how they come and go, in which states they are seen and after how long (least, most),
+# and how they are over.
+
+UNPLUGGED, PERSON = 1, 2  # else the most ms that it lasts when its cause has gone
+
+
+def leak(w, on):
+    w.leak = on
+
+
+def earth(w, on):
+    w.supply.pe_ok = not on
+
+
+def overload(w, on):
+    w.draw_mA = 25000 if on else 15000
+
+
+def overcurrent(w, on):
+    w.draw_mA = 19000 if on else 15000
+
+
+def pilot_short(w, on):
+    w.before = "B" if w.car == "E" else w.car if on else w.before
+    w.car = "E" if on else w.before
+
+
+def ventilation(w, on):
+    w.before = "C" if w.car == "D" else w.car if on else w.before
+    w.car = "D" if on else w.before
+
+
+def cable(w, on):
+    w.ohm = None if on else 220
+
+
+def diode(w, on):
+    w.diode = not on
+
+
+def weld(w, on):
+    w.live = True if on else None
+
+
+def dead(w, on):
+    w.live = False if on else None
+
+
+def sag(w, on):
+    w.volt_mV = 200000 if on else 230000
+
+
+def surge(w, on):
+    w.volt_mV = 260000 if on else 230000
+
+
+def heat(w, on):
+    w.dC = 710 if on else 609
+
+
+def jam(w, on):
+    if on:
+        w.bolt = w.car == "A"
+    else:
+        w.bolt = not w.bolt
+    w.jam = on
+
+
+def between(w, on):
+    w.mV = (10500, 7500, 7500, 4500, 1500)[w.c.state] if on else None
+
+
+def meter(w, on):
+    w.meter_lost = on
+
+
+PLUGGED = STATES[1:]
+CLOSED = ("C2", "D2")
+NOT_F = tuple([s for s in STATES if s != "wake F"])
+TABLE = {
+    faults.WELDED: (weld, STATES, 250, 250, PERSON),
+    faults.RESIDUAL: (leak, STATES, 25, 25, PERSON),
+    faults.PE: (earth, STATES, 25, 25, 60000),
+    faults.OVERLOAD: (overload, CLOSED + ("C2 in X1",), 1000, 2000, UNPLUGGED),
+    faults.PILOT_SHORT: (pilot_short, NOT_F, 75, 75, 75),
+    faults.CABLE: (cable, PLUGGED, 75, 75, UNPLUGGED),
+    faults.DIODE: (diode, CLOSED + ("B2", "C2 open"), 75, 75, UNPLUGGED),
+    faults.NOT_CLOSED: (dead, CLOSED + ("C2 in X1",), 250, 250, 10000),
+    faults.VENTILATION: (ventilation, ("A",) + PLUGGED[:7] + ("E", "wake X1"), 75, 75, 75),
+    faults.UNDERVOLTAGE: (sag, STATES, 3975, 4000, 60000),
+    faults.OVERVOLTAGE: (surge, STATES, 3975, 4000, 60000),
+    faults.OVERHEATED: (heat, STATES, 25, 25, 25),
+    faults.OVERCURRENT: (overcurrent, CLOSED, 7000, 8000, UNPLUGGED),
+    faults.LOCK: (jam, STATES[:9] + ("wake F", "wake X1"), 7800, 7950, 100),
+    faults.PILOT_RANGE: (between, NOT_F[:7] + ("D2", "wake X1"), 1000, 1000, 1000),
+    faults.METER: (meter, STATES, 59000, 60000, 1000),
+}
+
+
+def matrix(fault):
+    cause, visible, least_ms, most_ms, over = TABLE[fault]
+    for state in STATES:
+        name = "%s in %s" % (faults.OCPP[fault][1] or faults.OCPP[fault][0], state)
+        try:
+            one_of_matrix(fault, state, cause, state in visible, least_ms, most_ms, over)
+        except Exception:
+            print(name)
+            raise
+
+
+def one_of_matrix(fault, state, cause, visible, least_ms, most_ms, over):
+    w = world_in(state)
+    c = w.c
+    before = c.fault
+    expected = min(before or fault, fault)
+    if fault == faults.VENTILATION:  # (in E it takes the place of what was there)
+        expected = fault
+    cause(w, True)
+    if not visible:
+        if state not in ("wake F", "wake X1", "C2 open"):  # (which are over soon)
+            was = c.closed
+            w.run(3000)
+            assert not w.has(fault) and c.closed == was
+        return
+    if fault == faults.WELDED and c.closed:  # nobody can see it before the contactor opens
+        w.run(2000)
+        assert c.closed and not c.fault
+        w.car = "B"
+        assert w.until(lambda w: not w.c.closed, 75) is not None
+        least_ms = most_ms = 500
+    had_mA = c.pilot_mA
+    duty = c.duty_u16
+    if fault == before:
+        assert state in ("D", "E")
+    else:
+        ms = w.until(lambda w: w.has(fault), 70000)
+        assert ms is not None and least_ms <= ms <= most_ms, ms
+    assert (c.fault == expected) or c.fault < expected, (c.fault, expected)
+    reaction = faults.REACTION[fault]
+    # the pilot, from this tick on
+    if reaction == faults.REPORT:
+        if had_mA and duty == c.duty_u16:
+            w.run(3000)
+            assert c.pilot_mA == had_mA
+    elif reaction == faults.OPEN_F and expected == fault != before:
+        f_ms = 0
+        while c.duty_u16 == F and f_ms < 20000:
+            w.tick()
+            f_ms += TICK_ms
+        if fault == faults.WELDED:
+            assert f_ms == 20000
+            assert w.bolt == (state != "A")
+        else:
+            assert f_ms == 300 and c.duty_u16 == X1, f_ms
+    elif c.duty_u16 != X1:
+        assert state.startswith("wake") or before, c.duty_u16
+    # the contactor
+    if reaction >= faults.OPEN:
+        assert not c.closed
+    elif reaction != faults.REPORT and c.closed:
+        w.until(lambda w: not w.c.closed, 7000)
+        assert w.x1_ms == (5000 if reaction == faults.STOP_5 else 6000) + TICK_ms
+    # what does not end it: time, a person who resets too early, the cause that goes
+    w.run(2000)
+    assert w.has(fault)
+    if state != "A" and c.fault != faults.WELDED:
+        assert not c.reset() and w.has(fault)
+    cause(w, False)
+    if over in (UNPLUGGED, PERSON):
+        w.run(100000)
+        assert w.has(fault)
+    else:
+        ms = w.until(lambda w: not w.has(fault), over + TICK_ms)
+        assert ms is not None, over
+        if over >= 60000:
+            assert ms >= over - TICK_ms
+    # the car goes
+    w.car = "A"
+    w.run(2000)
+    assert w.has(fault) == (over == PERSON)
+    if over == PERSON:
+        w.run(60000)
+        assert w.has(fault)
+        assert (c.duty_u16 == F) == (fault == faults.WELDED) and w.bolt == (
+            fault == faults.WELDED and state != "A"
+        )
+        assert c.reset()
+        w.run(1000)
+    assert not c.fault, c.fault
+    # and the next one charges
+    w.mV = None
+    w.allow_mA = 16000
+    w.car = "B"
+    w.run(3000)
+    w.car = "C"
+    assert w.until(closed, 5000) is not None
+    w.run(6000)
+    assert c.pilot_mA == 16000 and not c.fault
+
+
+def test_welded():
+    matrix(faults.WELDED)
+
+
+def test_residual():
+    matrix(faults.RESIDUAL)
+
+
+def test_earth():
+    matrix(faults.PE)
+
+
+def test_overload():
+    matrix(faults.OVERLOAD)
+
+
+def test_pilot_short():
+    matrix(faults.PILOT_SHORT)
+
+
+def test_cable():
+    matrix(faults.CABLE)
+
+
+def test_diode():
+    matrix(faults.DIODE)
+
+
+def test_not_closed():
+    matrix(faults.NOT_CLOSED)
+
+
+def test_ventilation():
+    matrix(faults.VENTILATION)
+
+
+def test_undervoltage():
+    matrix(faults.UNDERVOLTAGE)
+
+
+def test_overvoltage():
+    matrix(faults.OVERVOLTAGE)
+
+
+def test_overheated():
+    matrix(faults.OVERHEATED)
+
+
+def test_overcurrent():
+    matrix(faults.OVERCURRENT)
+
+
+def test_lock():
+    matrix(faults.LOCK)
+
+
+def test_pilot_range():
+    matrix(faults.PILOT_RANGE)
+
+
+def test_meter():
+    matrix(faults.METER)
+
+
+def test_closes_within_3_s_and_opens_within_100_ms_with_all_parts():
+    for first in "ABC":
+        for then in "ABDE":
+            w = World()
+            w.run(12000)
+            w.car = first
+            w.run(6000)
+            w.allow_mA = 6000
+            w.car = "C"
+            assert w.until(closed, 3000) is not None, first
+            w.run(2000)
+            w.car = then
+            assert w.until(lambda w: not w.c.closed, 75) is not None, then
+
+
+def test_a_power_cut_under_a_car():
+    """At boot the car is there: nothing is unlocked, all is tested, and it charges on."""
+    w = World()
+    w.car, w.bolt, w.allow_mA = "C", True, 16000
+    w.c = Controller(w.parts, power_cut=True, self_test=True)
+    for _ in range(10000 // TICK_ms):
+        assert not w.tick().closed and w.bolt and not w.c.fault and w.c.duty_u16 != F
+    w.tick()
+    assert w.c.closed and w.c.pilot_mA == 16000
+
+
+def test_a_residual_sensor_that_fails_its_test():
+    for at_boot in (True, False):
+        w = World()
+        if at_boot:
+            w.sensor_broken = True
+            w.run(12000)
+        else:
+            w.run(12000)
+            w.sensor_broken = True
+            w.car = "B"
+            w.allow_mA = 16000
+            ms = w.until(lambda w: w.c.fault, 3000)
+            assert 1000 <= ms <= 1200 and w.c.duty_u16 == F
+            for _ in range(300 // TICK_ms):
+                assert w.c.duty_u16 == F
+                w.tick()
+            assert w.c.duty_u16 == X1
+        w.sensor_broken = False
+        for w.car in ("B", "C", "B", "A", "B", "C", "A"):
+            w.run(20000)
+            assert w.c.fault == faults.RESIDUAL_TEST and not w.c.pilot_mA
+        assert w.c.reset()
+        w.run(1000)
+        w.allow_mA = 16000
+        w.car = "B"
+        w.run(3000)
+        w.car = "C"
+        assert w.until(closed, 3000) is not None
+
+
+def test_a_contactor_that_never_closes():
+    w = world_in("B2")
+    w.live = False
+    w.car = "C"
+    times = []
+    for _ in range(4):
+        assert w.until(closed, 20000) is not None
+        times.append(w.ticks * TICK_ms)
+        assert w.until(lambda w: not w.c.closed, 2000) == 1000
+        assert w.c.fault == faults.NOT_CLOSED and w.c.duty_u16 == X1
+    assert min([b - a for a, b in zip(times, times[1:])]) >= 11000
+    assert w.until(closed, 100000) is None and w.c.fault == faults.NOT_CLOSED
+    w.live = None
+    w.car = "A"
+    w.run(60000)
+    assert w.c.fault == faults.NOT_CLOSED and w.c.reset()
+    w.run(100)
+    assert not w.c.fault
+
+
+def test_a_part_that_is_not_ready_holds_the_contactor_open():
+    for i in range(8):
+        w = world_in("B2")
+        part = w.parts[i]
+        if isinstance(part, (Overcurrent, Derating)):
+            continue  # they never hold it
+        tick = part.tick
+
+        def hold(dt_ms, c, tick=tick, part=part):
+            tick(dt_ms, c)
+            part.ready = False
+
+        part.tick = hold
+        w.car = "C"
+        for _ in range(200):
+            assert not w.tick().closed, i
+        part.tick = tick
+        # (the mirror, the lock and the rest are ready by now)
+        assert w.until(closed, 100) == TICK_ms, i
+
+
+class Says:
+    """A part that says what it is told."""
+
+    def __init__(self, fault, busy, ready):
+        self.fault, self.busy, self.ready = fault, busy, ready
+
+    def tick(self, dt_ms, c):
+        pass
+
+
+def test_every_state_and_every_input():
+    """15 s after boot, and 10 s of charging before what is said becomes true."""
+    n = 0
+    for charging in (False, True):
+        for state in "ABCDE":
+            for allow_mA in (0, 5999, 6000, 32000):
+                for fault in (0, faults.METER, faults.LOCK, faults.DIODE, 1, 2):
+                    for busy, ready in ((0, 1), (0, 0), (1, 1), (1, 0)):
+                        for fan in (False, True) if state == "D" else (False,):
+                            one_of_every(charging, state, allow_mA, fault, busy, ready, fan)
+                            n += 1
+    print("%d cases" % n)
+
+
+def one_of_every(charging, state, allow_mA, fault, busy, ready, ventilation):
+    part = Says(0, False, True)
+    c = Controller((part,))
+    c.ventilation = ventilation
+    now_ms = WRAP - 5000
+    car = "B"
+    told_mA = 20000 if charging else 0
+    for ms in (6000, 9000 if charging else 0, 150, 9000):
+        if ms == 9000 and car == "B":
+            car = "C"
+        if ms == 150:
+            car = state
+            told_mA = allow_mA
+            part.fault, part.busy, part.ready = fault, bool(busy), bool(ready)
+            was = c.closed
+            assert was == charging
+        for _ in range(ms // TICK_ms):
+            now_ms = (now_ms + TICK_ms) & (WRAP - 1)
+            high = HIGH_mV[car] if c.duty_u16 != F else -12000
+            pwm = c.duty_u16 not in (X1, F)
+            c.tick(now_ms, high, -12000 if pwm and car != "E" else high, told_mA)
+        serves = state == "C" or state == "D" and ventilation
+        reaction = faults.REACTION[fault]
+        if state == "E" and (not fault or faults.PILOT_SHORT < fault):
+            reaction = faults.OPEN_F
+        if state == "D" and not ventilation:
+            reaction = max(reaction, faults.OPEN)
+        may = (state == "B" or serves) and reaction == faults.REPORT and not busy
+        offer = allow_mA if may and allow_mA >= 6000 else 0
+        case = (charging, state, allow_mA, fault, busy, ready, ventilation, ms)
+        if ms == 150:
+            assert (c.duty_u16 == F) == (reaction == faults.OPEN_F), case
+            if not offer:
+                assert c.pilot_mA == 0, case
+            if charging:
+                assert c.closed == (serves and reaction < faults.OPEN), case
+        elif ms == 9000 and told_mA == allow_mA and car == state:
+            assert c.pilot_mA == offer, case
+            # (closed stays closed while a part is not ready: it is asked for closing)
+            on = serves and offer > 0 and (ready or charging)
+            assert c.closed == bool(on), case
+            assert (c.duty_u16 == F) == (c.fault == faults.WELDED), case
+
+
+def test_phases_under_a_car():
+    for obeys in (True, False):
+        w = world_in("C2")
+        w.phases.wanted = 1
+        assert w.tick().duty_u16 == X1 and w.c.closed
+        if obeys:
+            w.run(1500)
+            w.car = "B"
+        ms = w.until(lambda w: not w.c.closed, 7000)
+        assert ms == (75 if obeys else 6000)
+        assert w.until(lambda w: not w.phases.three, 1000) == 100
+        pause_ms = w.until(lambda w: w.c.pilot_mA, 100000)
+        assert pause_ms == (10000 if obeys else 60000 - 100), pause_ms
+        w.car = "C"
+        assert w.until(closed, 3000) is not None
+        w.phases.wanted = 3
+        for _ in range(100000 // TICK_ms):
+            assert w.tick().closed
+
+
+def test_derating_opens_after_5_s_of_x1_and_a_limit_is_for_the_slots():
+    w = world_in("C2")
+    w.dC = 650
+    w.run(6000)
+    assert w.c.pilot_mA == 16000 and w.derating.limit_mA(32000) == 16000  # (not the pilot's)
+    w.dC = 710
+    w.tick()
+    assert w.c.fault == faults.OVERHEATED and w.c.duty_u16 == X1
+    assert w.until(lambda w: not w.c.closed, 7000) == 5000
+
+
+def test_the_table():
+    n = faults.METER + 1
+    assert len(faults.OCPP) == len(faults.REACTION) == n
+    codes = (
+        "ConnectorLockFailure EVCommunicationError GroundFailure HighTemperature InternalError "
+        "LocalListConflict NoError OtherError OverCurrentFailure OverVoltage PowerMeterFailure "
+        "PowerSwitchFailure ReaderFailure ResetFailure UnderVoltage WeakSignal"
+    ).split()
+    for fault in range(n):
+        code, vendor = faults.OCPP[fault]
+        assert code in codes and (vendor is None or len(vendor) <= 50), code
+        if fault > 1:  # the gravest has the strictest reaction: one number decides
+            assert faults.REACTION[fault] <= faults.REACTION[fault - 1], fault
+    assert len(set(faults.OCPP)) == n
+
+
+def test_anything_at_any_time():
+    """Random faults, cars and permissions; check() watches every tick."""
+    seeded("parts")
+    w = World()
+    w.run(12000)
+    causes = [row[0] for row in TABLE.values() if row[0] not in (pilot_short, ventilation)]
+    closings = 0
+    seen = set()
+    for _ in range(1500):
+        k = random.randrange(10)
+        if k < 5:
+            w.car = random.choice("ABBCCCCD" if random.randrange(9) else "E")
+        elif k < 7:
+            w.allow_mA = random.choice((0, 5999, 6000, 16000, 16000, 32000))
+        elif k < 8:
+            random.choice(causes)(w, True)
+        else:
+            for cause in causes:
+                if cause is not jam:
+                    cause(w, False)
+            w.jam = False
+            if not random.randrange(3):
+                w.car = "A"
+                w.run(3000)
+                w.c.reset()
+        for _ in range(random.choice((1, 3, 20, 200))):
+            before = w.c.closed
+            w.tick()
+            closings += w.c.closed and not before
+            seen.add(w.c.fault)
+        w.phases.wanted = random.randrange(3) or 3
+    print("%d ticks, %d closings, faults %s" % (w.ticks, closings, sorted(seen)))
+    assert closings > 5 and len(seen) > 6

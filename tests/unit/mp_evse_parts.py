@@ -1,0 +1,916 @@
+"""The parts beside the pilot, each by itself: what it does, and every time to a tick."""
+
+from rig import TICK_ms
+
+from firmware.evse import faults, pilot
+from firmware.evse.derating import Derating
+from firmware.evse.lock import Lock
+from firmware.evse.mirror import Mirror
+from firmware.evse.overcurrent import Overcurrent
+from firmware.evse.phases import Phases
+from firmware.evse.proximity import Proximity, rating_mA
+from firmware.evse.residual import Residual
+from firmware.evse.supply import Supply
+
+DAY_ms = 24 * 3600000
+
+
+class Told:
+    """What a part sees of its controller."""
+
+    def __init__(self, state=pilot.A, closed=False):
+        self.state = state
+        self.closed = closed
+        self.fault = faults.NONE
+        self.may_draw_mA = self.pilot_mA = 0
+
+
+def run(part, c, ms, each=None):
+    for _ in range(ms // TICK_ms):
+        if each:
+            each()
+        part.tick(TICK_ms, c)
+    return part
+
+
+def until(part, c, done, each=None, most_ms=100000):
+    """Tick until done(part); -> the ms that passed."""
+    ms = 0
+    while not done(part):
+        assert ms < most_ms, "waited for %d ms" % ms
+        run(part, c, TICK_ms, each)
+        ms += TICK_ms
+    return ms
+
+
+def fault_of(part):
+    return part.fault
+
+
+def ready_of(part):
+    return part.ready
+
+
+# Residual current
+
+
+def tested(c):
+    part = Residual()
+    run(part, c, TICK_ms)
+    assert part.test and part.busy and not part.ready
+    part.tripped = True
+    run(part, c, TICK_ms)
+    assert not part.test and part.busy
+    part.tripped = False
+    run(part, c, TICK_ms)
+    assert part.ready and not part.busy and not part.fault
+    return part
+
+
+def test_residual_is_tested_at_boot_once_a_plug_in_and_once_a_day():
+    c = Told()
+    part = tested(c)
+    for _ in range(3):
+        run(part, c, 10000)
+        assert not part.test
+        c.state = pilot.B
+        run(part, c, TICK_ms)
+        assert part.test and part.busy  # before anything is offered
+        part.tripped = True
+        run(part, c, 500)
+        part.tripped = False
+        run(part, c, TICK_ms)
+        for c.state in (pilot.B, pilot.C, pilot.D, pilot.E, pilot.B):
+            assert not run(part, c, 1000).test and part.ready
+        c.closed = True
+        assert not run(part, c, 1000).test
+        c.closed = False
+        c.state = pilot.A
+        assert not run(part, c, 1000).test
+    # (hours pass in ticks of 9 minutes)
+    for _ in range(24 * 3600 // 540 - 1):
+        part.tick(540000, c)
+        assert part.ready
+    part.tick(540000, c)
+    assert part.test
+
+
+def test_residual_asks_for_a_pause_when_a_day_is_over():
+    c = Told()
+    part = tested(c)
+    c.closed = True
+    for _ in range(24 * 3600 // 540):
+        assert not part.busy
+        part.tick(540000, c)
+    assert part.busy and not part.test  # never while closed
+    run(part, c, 6000)
+    assert not part.test
+    c.closed = False
+    assert run(part, c, TICK_ms).test
+
+
+def test_residual_self_test_fails():
+    c = Told()
+    part = Residual()  # it never trips
+    run(part, c, TICK_ms)
+    assert until(part, c, fault_of) == 1000 and part.fault == faults.RESIDUAL_TEST
+    assert not part.test and not part.ready
+    part = Residual()  # it trips for good
+    run(part, c, TICK_ms)
+    part.tripped = True
+    run(part, c, TICK_ms)
+    assert until(part, c, fault_of) == 3000 and part.fault == faults.RESIDUAL_TEST
+    part = Residual()  # in the last moment
+    run(part, c, TICK_ms)
+    run(part, c, 1000 - TICK_ms)
+    part.tripped = True
+    run(part, c, 3000)
+    part.tripped = False
+    run(part, c, TICK_ms)
+    assert part.ready
+
+
+def test_residual_without_a_test_input():
+    c = Told()
+    part = Residual(tests=False)
+    assert part.ready and not part.busy
+    for c.state in (pilot.A, pilot.B, pilot.C, pilot.A, pilot.B):
+        for _ in range(10):
+            run(part, c, 9000)
+            assert part.ready and not part.busy and not part.test
+    part._age_ms = 86400000 - TICK_ms
+    run(part, c, 1000)
+    assert part.ready and not part.test
+    part.tripped = True
+    run(part, c, TICK_ms)
+    assert part.fault == faults.RESIDUAL and not part.ready
+    part.tripped = False
+    run(part, c, 10000)
+    assert part.fault == faults.RESIDUAL
+    part.reset()
+    run(part, c, TICK_ms)
+    assert part.ready and not part.fault and not part.test
+
+
+def test_residual_latches_until_a_person():
+    for trip in (True, False):
+        c = Told(pilot.C, True)
+        part = tested(Told(pilot.C))
+        run(part, c, 1000)
+        if trip:
+            part.tripped = True
+            assert until(part, c, fault_of) == TICK_ms and part.fault == faults.RESIDUAL
+            part.tripped = False
+        else:
+            c.closed = False
+            c.state = pilot.A
+            run(part, c, 100)
+            c.state = pilot.B
+            run(part, c, 2000)
+            assert part.fault == faults.RESIDUAL_TEST
+        for c.closed in (False, True, False):
+            for c.state in (pilot.B, pilot.A, pilot.B, pilot.C, pilot.A):
+                run(part, c, 5000)
+                assert part.fault and not part.ready and not part.test
+        for _ in range(200):
+            part.tick(540000, c)
+        assert part.fault and not part.test
+        part.reset()
+        run(part, c, TICK_ms)
+        assert not part.fault and part.test and not part.ready
+    part = tested(Told())  # a sensor that still trips
+    part.tripped = True
+    run(part, c, 100)
+    part.reset()
+    run(part, c, TICK_ms)
+    assert part.fault == faults.RESIDUAL
+
+
+# Mirror contact
+
+
+def test_mirror_welded():
+    c = Told(pilot.C, True)
+    part = Mirror()
+    part.live = True
+    run(part, c, 10000)
+    c.closed = False  # (the part sees it in the next tick)
+    assert until(part, c, fault_of) == 500 and part.fault == faults.WELDED
+    part.live = False
+    run(part, c, 100000)
+    c.state = pilot.A
+    run(part, c, 100000)
+    assert part.fault == faults.WELDED and not part.ready
+    part.reset()
+    assert until(part, c, ready_of) == 500
+    part.live = True
+    assert until(part, c, fault_of) == 250  # it is again
+    part.reset()
+    assert until(part, c, fault_of) == 500
+
+
+def test_mirror_opens_slowly_or_bounces():
+    for live_ms in (0, 25, 250, 475):
+        c = Told(pilot.C, True)
+        part = Mirror()
+        part.live = True
+        run(part, c, 10000)
+        c.closed = False
+        run(part, c, live_ms)
+        part.live = False
+        run(part, c, 10000)
+        assert not part.fault and part.ready, live_ms
+        for _ in range(20):  # interference
+            part.live = True
+            run(part, c, 225)
+            assert not part.ready
+            part.live = False
+            run(part, c, 25)
+        assert not part.fault and part.ready
+
+
+def test_mirror_at_boot():
+    c = Told()
+    part = Mirror()
+    part.live = False
+    assert until(part, c, ready_of) == 500
+    part = Mirror()
+    part.live = True
+    assert until(part, c, fault_of) == 500 and part.fault == faults.WELDED
+
+
+def test_mirror_that_nobody_has():
+    c = Told()
+    part = Mirror()
+    for c.closed in (False, True, False, True):
+        run(part, c, 10000)
+        assert part.ready and not part.fault
+
+
+def test_mirror_not_closing():
+    c = Told(pilot.C)
+    part = Mirror()
+    part.live = False
+    run(part, c, 1000)
+    for attempt in range(4):
+        c.closed = True
+        assert until(part, c, fault_of) == 1000 and part.fault == faults.NOT_CLOSED
+        c.closed = False
+        if attempt < 3:
+            assert until(part, c, ready_of) == 10000 and not part.fault
+    run(part, c, 100000)
+    c.state = pilot.A
+    run(part, c, 100000)
+    assert part.fault == faults.NOT_CLOSED and not part.ready
+    part.reset()
+    assert until(part, c, ready_of) == 500 and not part.fault
+    for _ in range(10):  # one that closes in time begins the count again
+        c.closed = True
+        assert run(part, c, 975).ready
+        part.live = True
+        run(part, c, 5000)
+        assert part.ready
+        part.live = False  # (and one that drops out)
+        assert until(part, c, fault_of) == 250
+        c.closed = False
+        assert until(part, c, ready_of) == 10000
+
+
+# Overcurrent
+
+
+class Draw:
+    """A car that draws `mA`; a reading every second."""
+
+    def __init__(self, part, mA=0):
+        self.part = part
+        self.mA = mA
+        self.ticks = 0
+
+    def __call__(self):
+        self.ticks += 1
+        if self.ticks % 40 == 1:
+            self.part.current_mA = self.mA
+            self.part.readings += 1
+
+
+def drawing(mA, told_mA):
+    c = Told(pilot.C, True)
+    c.may_draw_mA = c.pilot_mA = told_mA
+    part = Overcurrent()
+    draw = Draw(part, told_mA)
+    run(part, c, 10000, draw)
+    draw.mA = mA
+    assert not part.fault
+    return part, c, draw
+
+
+def test_overcurrent():
+    for told_mA in (6000, 16000, 32000, 80000):
+        most = (told_mA + 500) * 11 // 10
+        part, c, draw = drawing(most, told_mA)
+        run(part, c, 60000, draw)
+        assert not part.fault, told_mA
+        part, c, draw = drawing(most + 1, told_mA)
+        assert until(part, c, fault_of, draw) == 7000 + TICK_ms, told_mA  # (of the reading)
+        assert part.fault == faults.OVERCURRENT
+        draw.mA = 0
+        for c.closed in (True, False):
+            for c.state in (pilot.B, pilot.C, pilot.D, pilot.E):
+                run(part, c, 10000, draw)
+                assert part.fault == faults.OVERCURRENT
+        c.state = pilot.A
+        assert not run(part, c, TICK_ms, draw).fault
+
+
+def test_overload():
+    for told_mA in (6000, 16000, 53333):
+        part, c, draw = drawing(told_mA * 3 // 2, told_mA)
+        run(part, c, 7000, draw)
+        assert not part.fault, told_mA
+        part, c, draw = drawing(told_mA * 3 // 2 + 1, told_mA)
+        assert until(part, c, fault_of, draw) == 1000 + TICK_ms, told_mA
+        assert part.fault == faults.OVERLOAD
+        c.closed = False
+        draw.mA = 0
+        run(part, c, 60000, draw)
+        assert part.fault == faults.OVERLOAD
+        c.state = pilot.A
+        assert not run(part, c, TICK_ms, draw).fault
+
+
+def test_overload_needs_two_readings():
+    part, c, draw = drawing(40000, 16000)
+    run(part, c, TICK_ms, draw)
+    draw.mA = 16000
+    run(part, c, 60000, draw)
+    assert not part.fault
+    part, c, draw = drawing(40000, 16000)
+    run(part, c, TICK_ms, draw)
+    run(part, c, 6975)  # without another one it is the slow rule's
+    assert not part.fault
+    assert run(part, c, TICK_ms).fault == faults.OVERCURRENT
+
+
+def test_overcurrent_is_counted_afresh():
+    part, c, draw = drawing(20000, 16000)
+    for _ in range(5):
+        draw.mA = 20000
+        run(part, c, 6000, draw)
+        draw.mA = 16000
+        run(part, c, 1000, draw)
+        assert not part.fault
+    draw.mA = 20000
+    run(part, c, 6000, draw)
+    c.closed = False
+    run(part, c, TICK_ms, draw)
+    c.closed = True
+    run(part, c, 6975, draw)
+    assert not part.fault
+
+
+def test_overcurrent_after_x1_is_measured_by_what_was_told_before():
+    part, c, draw = drawing(16000, 16000)
+    c.pilot_mA = c.may_draw_mA = 0  # it ignores X1
+    run(part, c, 60000, draw)
+    assert not part.fault
+    draw.mA = 25000
+    assert until(part, c, fault_of, draw) == 1000 + TICK_ms and part.fault == faults.OVERLOAD
+
+
+def test_meter_lost():
+    for lost_mA in (6000, 0):
+        c = Told(pilot.C, True)
+        part = Overcurrent(lost_mA)
+        part.readings = 1
+        run(part, c, TICK_ms)
+        assert until(part, c, fault_of) == 60000 and part.fault == faults.METER
+        assert part.limit_mA() == lost_mA and part.ready
+        c.state = pilot.A
+        run(part, c, 60000)
+        assert part.fault == faults.METER
+        part.readings += 1
+        assert not run(part, c, TICK_ms).fault and part.limit_mA() is None
+
+
+# Temperature
+
+
+def test_derating():
+    part = Derating()
+    c = Told()
+    for dC, limit, fault in (
+        (250, None, 0),
+        (649, None, 0),
+        (650, 16000, 0),
+        (679, 16000, 0),
+        (621, 16000, 0),
+        (620, None, 0),
+        (649, None, 0),
+        (680, 8000, 0),
+        (709, 8000, 0),
+        (650, 8000, 0),
+        (680, 8000, 0),
+        (649, 16000, 0),
+        (710, 0, faults.OVERHEATED),
+        (650, 0, faults.OVERHEATED),
+        (610, 0, faults.OVERHEATED),
+        (609, None, 0),
+        (900, 0, faults.OVERHEATED),
+        (-300, None, 0),
+    ):
+        part.temperature_dC = dC
+        part.tick(TICK_ms, c)
+        assert (part.limit_mA(32000), part.fault) == (limit, fault), dC
+    part.temperature_dC = 690
+    part.tick(TICK_ms, c)
+    assert part.limit_mA(16000) == 6000 and part.limit_mA(40000) == 10000
+    part.temperature_dC = 660
+    part.tick(TICK_ms, c)
+
+
+def test_derating_without_a_sensor():
+    for before in (None, 250, 690):
+        part = Derating()
+        c = Told()
+        if before:
+            part.temperature_dC = before
+            run(part, c, 1000)
+            part.temperature_dC = None
+        first = part.limit_mA(32000)
+        run(part, c, 60000 - TICK_ms)
+        assert part.limit_mA(32000) == first
+        run(part, c, TICK_ms)
+        assert part.limit_mA(32000) == 6000
+        run(part, c, 540000 - TICK_ms)
+        assert part.limit_mA(32000) == 6000
+        run(part, c, TICK_ms)
+        assert part.limit_mA(32000) == 0 and not part.fault
+        part.temperature_dC = 250
+        run(part, c, TICK_ms)
+        assert part.limit_mA(32000) is None
+    part.temperature_dC = 720  # too hot, then lost: that is not cooler
+    run(part, c, TICK_ms)
+    part.temperature_dC = None
+    run(part, c, 120000)
+    assert part.limit_mA(32000) == 0 and part.fault == faults.OVERHEATED
+
+
+# Proximity
+
+
+def test_what_a_cable_carries():
+    windows = ((80, 140, 63000), (164, 308, 32000), (400, 936, 20000), (1100, 2460, 13000))
+    before = 63000
+    for ohm in range(6000):
+        rating = rating_mA(ohm)
+        if ohm < 80 or ohm > 4500:
+            assert rating == 0, ohm
+            continue
+        assert rating <= before, ohm  # never rises with the resistance
+        before = rating
+        for low, high, nominal in windows:
+            if low <= ohm <= high:
+                assert rating == nominal, ohm
+            elif ohm > high:
+                assert rating < nominal or nominal == 13000, ohm
+    assert rating_mA(None) == 0
+    for ohm, mA in ((1500, 13000), (680, 20000), (220, 32000), (100, 63000)):
+        assert rating_mA(ohm) == mA
+
+
+def socket(ohm=220, state=pilot.B):
+    c = Told()
+    part = Proximity()
+    run(part, c, 1000)
+    assert not part.ready and part.busy and not part.rating_mA
+    part.cable_ohm = ohm
+    assert until(part, c, ready_of) == 500 + TICK_ms
+    c.state = state
+    run(part, c, 10000)
+    assert part.ready and not part.fault and part.rating_mA == rating_mA(ohm)
+    return part, c
+
+
+def test_proximity_lost():
+    for state in (pilot.B, pilot.C, pilot.D, pilot.E):
+        for ohm in (None, 0, 59, 79, 4501, 100000):
+            part, c = socket(state=state)
+            part.cable_ohm = ohm
+            assert until(part, c, fault_of) == 75 and part.fault == faults.CABLE
+            assert not part.rating_mA and not part.ready
+            part.cable_ohm = 220
+            for c.state in (pilot.B, pilot.C, pilot.D, pilot.E):
+                run(part, c, 10000)
+                assert part.fault == faults.CABLE and not part.ready
+            c.state = pilot.A
+            assert not run(part, c, TICK_ms).fault
+
+
+def test_proximity_changed():
+    for ohm in (100, 680, 1500):
+        part, c = socket()
+        part.cable_ohm = ohm
+        assert not run(part, c, TICK_ms).ready
+        assert until(part, c, fault_of) == 500 and part.fault == faults.CABLE
+    part, c = socket()
+    for _ in range(10):  # a bad contact, for a moment
+        part.cable_ohm = 350
+        run(part, c, 475)
+        part.cable_ohm = None
+        run(part, c, 50)
+        part.cable_ohm = 220
+        run(part, c, TICK_ms)
+        assert part.ready and part.rating_mA == 32000 and not part.fault
+
+
+def test_proximity_and_a_car_at_boot():
+    c = Told(pilot.C)
+    part = Proximity()
+    part.cable_ohm = 680
+    assert until(part, c, ready_of) == 500 + TICK_ms and part.rating_mA == 20000
+    c = Told(pilot.B)  # a car without a cable
+    part = Proximity()
+    assert until(part, c, fault_of) == 1000 and part.fault == faults.CABLE
+
+
+def test_proximity_without_a_car_follows():
+    c = Told()
+    part = Proximity()
+    for ohm, mA in ((220, 32000), (680, 20000), (None, 0), (100, 63000)):
+        part.cable_ohm = ohm
+        run(part, c, 500 + TICK_ms)
+        assert part.rating_mA == mA and not part.fault
+
+
+# Lock
+
+
+class Motor:
+    """Moves the bolt in 200 ms, if it can."""
+
+    def __init__(self, part, locked=False, sense=True):
+        self.part = part
+        self.locked = locked
+        self.jam = False
+        self.sense = sense
+        self.ms = 0
+        self.rest_ms = 10000
+        self.pulses = []
+
+    def __call__(self):
+        d = self.part.drive
+        if d and not self.ms:
+            assert self.rest_ms >= 1000, "a pause of %d ms" % self.rest_ms
+        if d:
+            self.ms += TICK_ms
+            assert self.ms <= self.part.pulse_ms
+            if self.ms >= 200 and not self.jam:
+                self.locked = d > 0
+            self.rest_ms = 0
+        else:
+            if self.ms:
+                self.pulses.append(self.ms)
+            self.ms = 0
+            self.rest_ms += TICK_ms
+        if self.sense:
+            self.part.locked = self.locked
+
+
+def locked_of(part):
+    return part.ready
+
+
+def test_lock_locks_and_unlocks():
+    for sense in (True, False):
+        for pulse_ms in (300, 600):
+            c = Told()
+            part = Lock(pulse_ms=pulse_ms)
+            motor = Motor(part, sense=sense)
+            run(part, c, 5000, motor)
+            assert not motor.locked and not part.ready and part.busy
+            motor.pulses.clear()
+            c.state = pilot.B
+            ms = until(part, c, ready_of, motor)
+            assert motor.locked and ms <= pulse_ms + 2 * TICK_ms and not part.busy
+            for c.state in (pilot.C, pilot.D, pilot.B):
+                run(part, c, 10000, motor)
+                assert part.ready
+            c.state = pilot.A
+            assert run(part, c, TICK_ms, motor).drive == -1
+            assert not part.ready
+            run(part, c, 5000, motor)
+            assert not motor.locked and not part.fault
+            assert motor.pulses == [pulse_ms] * 2, motor.pulses
+
+
+def test_lock_at_boot_moves_nothing_for_a_second():
+    c = Told()
+    part = Lock()
+    motor = Motor(part, locked=True)
+    run(part, c, 50, motor)
+    c.state = pilot.C  # (by now the pilot's state is known)
+    run(part, c, 5000, motor)
+    assert part.ready and not motor.pulses
+    part = Lock()
+    motor = Motor(part, locked=True)
+    c.state = pilot.A
+    assert until(part, c, lambda p: p.drive, motor) == 1000
+
+
+def locked(**options):
+    c = Told()
+    part = Lock(**options)
+    motor = Motor(part)
+    run(part, c, 2000, motor)
+    c.state = pilot.C
+    run(part, c, 5000, motor)
+    assert part.ready and motor.locked and not part.drive
+    return part, c, motor
+
+
+def test_lock_stays_while_closed_or_welded():
+    for state in (pilot.A, pilot.B, pilot.E):
+        part, c, motor = locked()
+        c.closed = True
+        c.state = state
+        part.release = True
+        run(part, c, 20000, motor)
+        assert motor.locked
+        c.closed = False
+        c.fault = faults.WELDED
+        run(part, c, 20000, motor)
+        assert motor.locked
+        c.fault = faults.NONE
+        run(part, c, 2000, motor)
+        assert not motor.locked
+
+
+def test_lock_in_e_and_without_a_cable():
+    part, c, motor = locked()
+    c.state = pilot.E
+    assert until(part, c, lambda p: p.drive < 0, motor) == 5000
+    part, c, motor = locked()
+    c.fault = faults.CABLE
+    assert until(part, c, lambda p: p.drive < 0, motor) == TICK_ms
+
+
+def test_lock_released_by_a_person():
+    part, c, motor = locked()
+    c.closed = True
+    part.release = True
+    run(part, c, TICK_ms, motor)
+    assert part.busy and not part.ready and motor.locked  # nothing is offered; then it opens
+    run(part, c, 6000, motor)
+    assert motor.locked
+    c.closed = False
+    run(part, c, 2000, motor)
+    assert not motor.locked and part.release
+    run(part, c, 60000, motor)
+    assert not motor.locked
+    c.state = pilot.A
+    run(part, c, 1000, motor)
+    assert not part.release
+    c.state = pilot.B
+    run(part, c, 1000, motor)
+    assert motor.locked and part.ready
+
+
+def test_lock_jams():
+    for to_lock in (True, False):
+        part, c, motor = locked()
+        if to_lock:
+            c.state = pilot.A
+            run(part, c, 3000, motor)
+        motor.pulses.clear()
+        motor.jam = True
+        c.state = pilot.B if to_lock else pilot.A
+        run(part, c, TICK_ms, motor)
+        # six pulses of 300 ms and a pause of a second after each
+        assert until(part, c, fault_of, motor) == 6 * 1300, to_lock
+        assert part.fault == faults.LOCK and len(motor.pulses) == 6 and not part.ready
+        run(part, c, 60000, motor)
+        assert len(motor.pulses) == 6 and part.fault == faults.LOCK
+        # a hand moves it, or the other wish comes
+        if to_lock:
+            c.state = pilot.A
+            run(part, c, TICK_ms, motor)
+        else:
+            motor.locked = False
+            run(part, c, 100, motor)
+        assert not part.fault
+
+
+def test_lock_is_not_ready_on_a_reading_that_doubts_it():
+    c = Told(pilot.B)
+    part = Lock()
+    part.locked = False
+    run(part, c, 3000)
+    part.locked = True
+    run(part, c, 3000)
+    assert part.ready and not part.busy
+    part.locked = False  # one reading: nothing closes on it, but the offer stays
+    run(part, c, TICK_ms)
+    assert not part.ready and not part.busy
+    part.locked = True
+    run(part, c, TICK_ms)
+    assert part.ready and not part.busy
+
+
+def test_lock_that_gives_way_under_load():
+    part, c, motor = locked()
+    c.closed = True
+    motor.locked = False
+    assert until(part, c, lambda p: p.busy, motor) == 75
+    assert until(part, c, ready_of, motor) <= 400
+    for _ in range(20):  # two wrong readings are none
+        motor.locked = False
+        run(part, c, 50, motor)
+        motor.locked = True
+        run(part, c, TICK_ms, motor)
+        assert part.ready and not part.busy
+
+
+def test_lock_that_waits_for_c():
+    c = Told()
+    part = Lock(lock_in_b=False)
+    motor = Motor(part)
+    run(part, c, 2000, motor)
+    c.state = pilot.B
+    run(part, c, 10000, motor)
+    assert not motor.locked and not part.ready and not part.busy  # it may be offered energy
+    c.state = pilot.C
+    assert until(part, c, ready_of, motor) <= 400
+    c.state = pilot.B
+    run(part, c, 2000, motor)
+    assert not motor.locked
+
+
+# Phases
+
+
+def of_phases(three=True, wanted=1, state=pilot.C, closed=False, **options):
+    c = Told(state, closed)
+    part = Phases(three, **options)
+    run(part, c, 200)
+    assert part.ready and not part.busy and part.three == three
+    part.wanted = wanted
+    return part, c
+
+
+def test_phases_without_a_wish():
+    for three, wanted in ((True, 0), (True, 3), (False, 0), (False, 1)):
+        part, c = of_phases(three, wanted)
+        run(part, c, 60000)
+        assert part.three == three and part.ready
+
+
+def test_phases_without_a_car_at_once():
+    part, c = of_phases(state=pilot.A)
+    run(part, c, TICK_ms)
+    assert not part.three and not part.busy and part.ready
+
+
+def test_phases_with_a_car():
+    part, c = of_phases(closed=True)
+    run(part, c, TICK_ms)
+    assert part.busy and not part.ready and part.three
+    run(part, c, 3000)
+    assert part.three  # never while closed
+    c.state = pilot.B  # the car has obeyed
+    c.closed = False
+    assert until(part, c, lambda p: not p.three) == 100
+    assert part.busy and until(part, c, ready_of) == 10000
+    run(part, c, 100000)
+    assert part.ready and not part.three
+
+
+def test_phases_when_it_opened_under_load():
+    part, c = of_phases(closed=True)
+    run(part, c, 6000)
+    c.closed = False
+    ms = until(part, c, lambda p: not p.three)
+    assert ms == 100 and ms + until(part, c, ready_of) == 60000
+    part, c = of_phases(wanted=0, closed=True)  # that was a while ago
+    c.closed = False
+    run(part, c, 55000)
+    part.wanted = 1
+    run(part, c, TICK_ms)
+    assert not part.three and until(part, c, ready_of) == 10000
+
+
+def test_phases_not_too_often():
+    part, c = of_phases(min_ms=300000)
+    run(part, c, 10025)
+    assert not part.three and part.ready
+    part.wanted = 3
+    run(part, c, 300000 - 10025)
+    assert part.ready and not part.three
+    run(part, c, TICK_ms * 2)
+    assert part.three and part.busy
+
+
+def test_phases_a_wish_that_is_taken_back():
+    part, c = of_phases(closed=True)
+    run(part, c, 3000)
+    assert part.busy
+    part.wanted = 3
+    run(part, c, TICK_ms)
+    assert part.ready and part.three
+
+
+def test_phases_unplugged_in_the_pause():
+    part, c = of_phases()
+    run(part, c, 1000)
+    assert part.busy
+    c.state = pilot.A
+    run(part, c, TICK_ms)
+    assert part.ready
+
+
+# Supply
+
+
+def mains(low_V=230, high_V=230):
+    part = Supply()
+    part.low_mV, part.high_mV = low_V * 1000, high_V * 1000
+    run(part, Told(), 1000)
+    return part, Told()
+
+
+def test_supply_in_range():
+    for low_V, high_V in ((230, 230), (207, 253), (207, 207), (253, 253), (0, 0)):
+        part, c = mains(low_V, high_V)
+        run(part, c, 60000)
+        assert part.ready and not part.fault, low_V
+
+
+def test_supply_out_of_range():
+    for low_mV, high_mV, fault in (
+        (206999, 230000, faults.UNDERVOLTAGE),
+        (0, 230000, faults.UNDERVOLTAGE),
+        (230000, 253001, faults.OVERVOLTAGE),
+    ):
+        part, c = mains()
+        part.low_mV, part.high_mV = low_mV, high_mV
+        run(part, c, TICK_ms)
+        assert not part.ready and not part.fault and not part.busy
+        assert until(part, c, fault_of) == 4000 - TICK_ms and part.fault == fault
+        run(part, c, 100000)
+        assert part.fault == fault
+        part.low_mV = part.high_mV = 230000
+        run(part, c, 59000)
+        part.low_mV, part.high_mV = low_mV, high_mV  # again, for a moment
+        run(part, c, TICK_ms)
+        part.low_mV = part.high_mV = 230000
+        c.state = pilot.C
+        run(part, c, 59975)
+        assert part.fault == fault and not part.ready
+        run(part, c, TICK_ms)
+        assert part.ready and not part.fault
+
+
+def test_supply_out_of_range_while_the_earth_is_lost():
+    """When the earth has been back for a minute the voltage still has to be, too."""
+    part, c = mains()
+    part.pe_ok = False
+    run(part, c, TICK_ms)
+    part.pe_ok = True
+    run(part, c, 40000)
+    part.low_mV = 100000
+    run(part, c, 15000)
+    part.low_mV = 230000
+    run(part, c, 5000)
+    assert part.fault == faults.UNDERVOLTAGE
+    assert until(part, c, ready_of) == 55000
+
+
+def test_supply_sags_for_a_moment():
+    part, c = mains()
+    for _ in range(10):
+        part.low_mV = 100000
+        run(part, c, 3975)
+        part.low_mV = 230000
+        run(part, c, TICK_ms)
+        assert part.ready and not part.fault
+
+
+def test_earth_lost():
+    part, c = mains()
+    part.pe_ok = False
+    assert until(part, c, fault_of) == TICK_ms and part.fault == faults.PE
+    part.pe_ok = True
+    for c.state in (pilot.A, pilot.B):
+        run(part, c, 29000)
+        assert part.fault == faults.PE
+    part.pe_ok = False
+    run(part, c, TICK_ms)
+    part.pe_ok = True
+    assert until(part, c, ready_of) == 60000
+    part.pe_ok = False  # and the voltage meanwhile
+    run(part, c, TICK_ms)
+    part.pe_ok = True
+    part.low_mV = 100000
+    run(part, c, 60000 - TICK_ms)
+    assert part.fault == faults.PE
+    assert run(part, c, TICK_ms).fault == faults.UNDERVOLTAGE

@@ -1,0 +1,335 @@
+"""tools/sim/monitor.py: every rule by itself, on an outlet that is moved by hand."""
+
+from rig import a_wall
+
+from sim.monitor import X1, F, Monitor, Violation
+
+D16, D10, D6 = 17476, 10922, 6553
+PARTS = ("residual", "mirror", "overcurrent", "derating", "proximity", "lock", "phases", "supply")
+
+
+class Stage:
+    """An outlet with a car in state C that was offered 16 A for long, nothing closed yet."""
+
+    def __init__(self, parts=()):
+        self.o = a_wall().outlets[0]
+        self.car = self.o.car
+        self.m = Monitor(self.o, parts)
+        self.m.granted_mA = 16000
+        self.o.duty = X1
+        self.run(11000)
+        self.car.plug()
+        self.o.duty = D16
+        self.run(6000)
+        self.car.s2 = True
+        self.o.locked = self.m.tested = True
+        self.run(500)
+
+    def run(self, ms, dt_ms=25):
+        for _ in range(ms // dt_ms):
+            self.m.look(dt_ms)
+
+    def close(self, mA=10000):
+        self.o.coil = True
+        self.run(25)
+        self.o.closed = self.o.live = True
+        self.car.current_mA = mA
+        self.run(6000)
+        return self
+
+    def open(self):
+        self.o.coil = False
+        self.run(25)
+        self.o.closed = self.o.live = False
+        self.car.current_mA = 0
+        return self
+
+
+def breaks(rule, function, *args):
+    try:
+        function(*args)
+    except Violation as e:
+        assert e.rule == rule, e
+        assert e.trace and rule in str(e)
+        return e
+    raise AssertionError("not found: " + rule)
+
+
+def test_all_is_well():
+    s = Stage(PARTS).close()
+    s.run(20000)
+    s.o.duty, s.m.granted_mA = X1, 0
+    s.run(1000)
+    s.car.s2, s.car.current_mA = False, 0
+    s.run(50)
+    s.open()
+    s.run(60000)
+    assert s.m.closings == s.m.openings == 1 and not s.m.load_openings
+
+
+def test_leaving_c():
+    for fault in ("", "pilot-short", "pilot-open", "ventilation"):
+        s = Stage().close()
+        s.car.s2 = fault == "ventilation"
+        s.car.faults.add(fault)
+        s.run(75)
+        breaks("open", s.run, 25)
+        s = Stage().close()
+        s.car.s2 = fault == "ventilation"
+        s.car.faults.add(fault)
+        s.run(75)
+        s.open()
+    # what comes late does so once
+    s = Stage().close()
+    s.car.s2 = False
+    s.run(3000, 3000)
+    s.run(50)
+    breaks("open", s.run, 25)
+
+
+def test_closing():
+    s = Stage()
+    s.car.s2 = False
+    breaks("close", s.close)
+    s = Stage()
+    s.car.s2 = False
+    s.run(25)
+    s.car.s2 = True
+    breaks("close", s.close)  # a pulse
+    s = Stage()
+    s.o.duty = X1
+    breaks("close", s.close)
+    s = Stage()
+    s.car.faults.add("diode-short")
+    breaks("close", s.close)
+    s = Stage().close(0).open()
+    s.run(3000)
+    breaks("chatter", s.close)
+    s = Stage().close(0).open()
+    s.run(5000 - 25)
+    s.close()
+
+
+def test_after_d_and_e():
+    for fault in ("ventilation", "pilot-short"):
+        for ms, good in ((20000, False), (30500, True)):
+            s = Stage()
+            s.car.faults.add(fault)
+            s.o.duty = X1
+            s.run(1000)
+            s.car.faults.clear()
+            s.run(ms - 1000)
+            s.o.duty = D16
+            s.run(1000)
+            if good:
+                s.close()
+            else:
+                breaks("chatter", s.close)
+
+
+def test_under_load():
+    s = Stage().close()
+    breaks("load", s.open)
+    s = Stage().close()
+    s.car.faults.add("ignore-x1")
+    s.o.duty = X1
+    s.run(5900)
+    breaks("load", s.open)
+    s = Stage().close()
+    s.car.faults.add("ignore-x1")
+    s.o.duty = X1
+    s.run(6025)
+    s.open()
+    assert s.m.load_openings == 1
+    s = Stage().close()
+    s.car.faults.add("ignore-x1")
+    s.o.duty = X1
+    s.run(6025)
+    breaks("x1-ignored", s.run, 100)
+    Stage().close(500).open()
+
+
+def test_the_duty():
+    s = Stage()
+    for duty in (1, 3000, 5242, 62915, 65534):
+        s = Stage()
+        s.o.duty = duty
+        breaks("duty", s.run, 25)
+    s = Stage().close()
+    s.o.duty = D10
+    s.run(25)
+    s.o.duty = D6
+    breaks("spacing", s.run, 25)
+    s = Stage().close()
+    s.o.duty = D10
+    s.run(5000)
+    s.o.duty = D6
+    s.run(25)
+    s = Stage().close()
+    s.o.duty = F
+    breaks("open", s.run, 25)
+
+
+def test_the_limit():
+    s = Stage().close()
+    s.m.granted_mA = 10000
+    s.run(5000)
+    breaks("limit", s.run, 75)
+    s = Stage().close()
+    s.m.granted_mA = 5999
+    breaks("x1", s.run, 25)
+
+
+def test_a_car_that_should_follow():
+    s = Stage().close(15900)
+    s.run(10000)
+    s.o.duty = D6
+    s.run(5000)
+    breaks("follow", s.run, 100)
+    s = Stage().close(15900)
+    s.run(10000)
+    s.m.told_mA = 10000
+    breaks("told", s.run, 25)
+
+
+def test_faults_that_open():
+    def residual(s):
+        s.o.residual_trip = True
+
+    def earth(s):
+        s.o.pe_ok = False
+
+    def cable(s):
+        s.o.cable_ohm = None
+
+    def diode(s):
+        s.car.faults.add("diode-short")
+
+    def voltage(s):
+        s.o.volts_mV[1] = 260000
+
+    def lock(s):
+        s.o.locked = False
+
+    for act, rule, ms in (
+        (residual, "residual", 25),
+        (earth, "pe", 100),
+        (cable, "cable", 100),
+        (diode, "latched", 100),
+        (voltage, "offer", 5100),
+        (lock, "lock", 16000),
+    ):
+        s = Stage(PARTS).close()
+        act(s)
+        s.run(ms)
+        if rule not in ("latched", "offer"):
+            s.o.duty = X1 if ms < 6000 else D16
+        breaks(rule, s.run, 200)
+
+
+def test_a_trip_is_for_good():
+    s = Stage(PARTS).close()
+    s.o.residual_trip = True
+    s.run(25)
+    s.o.duty = X1
+    s.open()
+    s.run(100)
+    s.o.residual_trip = False
+    s.run(10000)
+    s.o.duty = D16
+    breaks("latched", s.run, 25)
+    s.o.duty = X1
+    s.car.unplug()
+    s.run(1000)
+    s.m.person()
+    s.o.duty = D16
+    s.run(25)
+
+
+def test_a_sensor_that_was_not_tested_and_a_lock_that_is_open():
+    s = Stage(PARTS)
+    s.m.tested = False
+    breaks("close", s.close)
+    s = Stage(PARTS)
+    s.o.locked = False
+    breaks("close", s.close)
+
+
+def test_the_contactor_welds_or_does_not_close():
+    s = Stage(PARTS).close(0)
+    s.o.coil = False
+    s.o.duty = X1
+    s.run(1300)
+    s.o.duty = D16
+    breaks("latched", s.run, 25)
+    s = Stage(PARTS)
+    s.o.coil = True
+    s.run(1200)
+    breaks("not-closed", s.run, 100)
+    s = Stage(PARTS)
+    s.o.coil = True
+    s.run(1150)
+    s.o.coil = False
+    s.run(6000)
+    breaks("retries", s.close)
+
+
+def test_too_much_current():
+    s = Stage(PARTS)
+    s.car.faults.add("overdraw-200")
+    e = breaks("overcurrent", s.close, 25900)
+    assert "150" in e.text
+    s = Stage(PARTS)
+    s.car.faults.add("overdraw")
+    s.close(19200)
+    s.run(3000)
+    breaks("overcurrent", s.run, 1000)
+
+
+def test_heat():
+    s = Stage(PARTS).close()
+    s.o.temperature_dC = 720
+    s.run(2500)
+    breaks("hot", s.run, 100)
+    s = Stage(PARTS)
+    s.m.hardware_mA = 16000
+    s.close()
+    s.o.temperature_dC = 660
+    breaks("warm", s.run, 8000)
+    s = Stage(PARTS).close()
+    s.o.sensor_lost = True
+    breaks("sensor", s.run, 70000)
+
+
+def test_the_relay_of_the_phases():
+    s = Stage(PARTS).close()
+    s.o.phases_relay = False
+    breaks("phases", s.run, 25)
+    s = Stage(PARTS)
+    s.o.phases_relay = False
+    s.run(25)
+
+
+def test_it_must_charge():
+    s = Stage()
+    breaks("dead", s.run, 4000)
+    s = Stage()
+    s.o.duty = X1
+    breaks("idle", s.run, 16000)
+    # but not when something is, or was, in the way
+    for name, value in (("residual_mA", 30), ("lock_jam", True), ("meter_lost", True)):
+        s = Stage(PARTS)
+        setattr(s.o, name, value)
+        s.run(60000)
+
+
+def test_a_power_cut():
+    s = Stage().close()
+    s.o.coil = s.o.closed = s.o.live = False
+    s.o.duty = X1
+    s.car.current_mA = 0
+    s.m.power_up(True)
+    s.run(1000)
+    s.o.duty = D16
+    s.run(8000)
+    breaks("chatter", s.close)

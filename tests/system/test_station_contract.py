@@ -16,6 +16,7 @@ from station_driver import (
     Bench,
     assert_orderly,
     draws,
+    duties,
     duty,
     run_tool,
     utc,
@@ -418,7 +419,7 @@ async def test_trace(bench):
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", e["t"])
             assert type(e["ms"]) is int and e["connector"] == 1
         assert [e["ms"] for e in lines] == sorted(e["ms"] for e in lines)
-        assert [e["duty_u16"] for e in p.trace("pilot")] == [X1, 34952, 10922, X1]
+        assert duties(p) == [X1, 34952, 10922, X1]
         assert [(e["closed"], e["load_mA"]) for e in p.trace("contactor")] == [
             (True, 0),
             (False, 0),

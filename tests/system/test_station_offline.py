@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from station_driver import TAG, draws, duty
+from station_driver import TAG, draws, duties, duty
 
 from host.csms import CallError, parse_time
 from host.process import WAIT_s, poll
@@ -71,7 +71,7 @@ async def test_gone_during_a_transaction(bench, how):
             await b.pilot(12000)
             stopped = await b.now()
             await b.finish()
-        steps = [e["duty_u16"] for e in b.process.trace("pilot")][-5:-1]
+        steps = duties(b.process)[-5:-1]
         assert steps == [duty(16000), duty(10000), 65535, duty(12000)]
         stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
         late = (parse_time(stop["timestamp"]) - stopped).total_seconds()

@@ -27,24 +27,31 @@ from urllib.parse import urlsplit
 
 from host.build import ROOT, BuildError, build
 from sim.car import FAULTS
-from sim.wall import Wall
+from sim.devices import Panel
+from sim.wall import WALL_FAULTS, Wall
 
 FLASH_BYTES = 512 * 4096  # the vfs partition of a 4 MB ESP32
 FLASH_LEAST = 16 * 4096
-FAULT_NAMES = (*FAULTS, "meter-lost")
+SIMULATOR_HEAP = (
+    18 << 10
+)  # what stands in for the chip shares the firmware's heap: this much of it
+FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
-PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)  # as in sim/esp32/bus.py
+PWM, WDT, FEED, RTC, RESET, SAY = 0, 5, 6, 7, 8, 9  # as in sim/esp32/bus.py; the rest: Panel
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
 ANSWER_s = 10  # for the firmware to answer a command
+PRESS_s, PRESS_LONG_s = 0.5, 5  # on the button, simulated
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 RTC_TOLERANCE_s = 5
 
 HELP = (
     """commands on the control port, one a line; each is answered by one JSON object:
   plug [C]  unplug [C]  ready [C]  pause [C]     the car at connector C (1 if not said)
-  tag IDTAG [C]                                  a person presents a card
+  tag IDTAG [C]                                  a person presents a card: its idTag is known
+  card [UID]                                     a card lies on the reader; none: it is taken away
+  press [long] [C]                               the button
   ev max_mA=16000 phases=3 [C]                   what the car can take
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
@@ -75,6 +82,7 @@ class Station:
         self.trace = open(args.trace, "w", buffering=1) if args.trace else None
         self.flash, self.temporary = open_flash(args.flash)
         self.wall = Wall(board.CONNECTORS[: args.connectors], self.changed, self.load_meters())
+        self.panel = Panel(board, self.wall)
         self.process = None
         self.bus = None
         self.inbox = b""
@@ -128,7 +136,7 @@ class Station:
             [
                 self.args.interpreter,
                 "-X",
-                "heapsize=" + self.args.heap,
+                f"heapsize={self.args.heap + SIMULATOR_HEAP}",
                 str(ROOT / "tools/sim/board.py"),
                 str(there.fileno()),
                 str(self.tree),
@@ -165,6 +173,7 @@ class Station:
         if self.asking.locked():
             self.answers.put_nowait({"error": "the station is starting"})
         self.wall.no_power()
+        self.panel.no_power()
         self.save_meters()
 
     def on_bus(self):
@@ -192,14 +201,10 @@ class Station:
 
     def serve(self, op, pin, value, payload):
         a, b, c, answer = 0, 0, 0, b""
-        if op == ADC:
-            a, b, c = self.wall.adc(pin)
-        elif op == FEED:
+        if op == FEED:
             self.fed = time.monotonic()
         elif op == PWM:
             self.wall.pwm(pin, int.from_bytes(payload, "little"), value)
-        elif op == UART:
-            answer = self.wall.modbus(payload)
         elif op == WDT:
             self.watchdog_s = value / 1000
             self.fed = time.monotonic()
@@ -210,6 +215,8 @@ class Station:
         elif op == RESET:
             self.cause = value
             asyncio.get_running_loop().call_soon(self.reset)
+        else:
+            a, b, c, answer = self.panel.serve(op, pin, value, payload)
         return a, b, c, answer
 
     def set_rtc(self, seconds):
@@ -330,14 +337,18 @@ class Station:
             connector = self.outlet(words, 1).number
             self.need_power()
             return await self.ask({"do": "tag", "tag": words[0], "connector": connector})
+        elif name == "card":
+            self.lay_cards(words)
+        elif name == "press":
+            self.press(words)
         elif name == "ev":
             self.set_car(words)
         elif name in ("fault", "clear"):
             if not words or words[0] not in FAULT_NAMES:
                 raise CommandError(f"{name} NAME [C]: NAME is one of {', '.join(FAULT_NAMES)}")
             outlet = self.outlet(words, 1)
-            if words[0] == "meter-lost":
-                outlet.meter_lost = name == "fault"
+            if words[0] in WALL_FAULTS:
+                WALL_FAULTS[words[0]][name == "clear"](outlet)
             elif name == "fault":
                 outlet.car.faults.add(words[0])
             else:
@@ -387,6 +398,23 @@ class Station:
                 raise CommandError(usage)
         for key, text in values.items():
             setattr(car, key, int(text))
+
+    def lay_cards(self, words):
+        if self.panel.reader is None:
+            raise CommandError(f"board {self.args.unit['board']} has no reader; try tag")
+        if len(words) > 1 or words and not re.fullmatch("([0-9A-Fa-f]{2}){4,10}", words[0]):
+            raise CommandError("card [UID]: 4, 7 or 10 bytes in hex; without UID it is taken away")
+        self.panel.reader.put(*[bytes.fromhex(uid) for uid in words])
+
+    def press(self, words):
+        long = words[:1] == ["long"]
+        outlet = self.outlet(words[long:], 0)
+        if "button" not in outlet.pins:
+            raise CommandError(f"board {self.args.unit['board']} has no button")
+        button = self.panel.of(outlet, "button")
+        button.down = True
+        until_s = (PRESS_LONG_s if long else PRESS_s) / self.speed
+        asyncio.get_running_loop().call_later(until_s, setattr, button, "down", False)
 
     def need_power(self):
         if not self.powered:
@@ -554,7 +582,8 @@ def arguments(argv=None):
     add("--flash", help="flash image that survives from run to run (default: a temporary one)")
     add("--connectors", type=int, help="1 to 4 (default 1)")
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
-    add("--heap", default="192K", help="of the interpreter (default %(default)s)")
+    add("--heap", default="192K", help="for the firmware (default %(default)s), without what "
+        "the simulated chip needs")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
@@ -591,8 +620,10 @@ def arguments(argv=None):
             parser.error(f"--config: {name}: text is expected")
     if not is_url(unit["url"]):
         parser.error(f"--url: {unit['url']} is not ws://HOST[:PORT][/PATH] (or wss://...)")
-    if not re.fullmatch("[1-9][0-9]{0,8}[KM]?", args.heap, re.IGNORECASE):
+    size = re.fullmatch("([1-9][0-9]{0,8})([KM]?)", args.heap, re.IGNORECASE)
+    if not size:
         parser.error(f"--heap: {args.heap} is not a size like 128K")
+    args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
     if args.control is not None and not 0 <= args.control <= 65535:
         parser.error("--control: 0 to 65535")
     if not 1 <= args.speed <= 5000:

@@ -140,6 +140,7 @@ def put(path, text):
 def start():
     flash = Flash(flash_path)
     rom = vfs.VfsPosix(tree)
+    chip = vfs.VfsPosix(sys.argv[0].rsplit("/", 1)[0] + "/esp32")
     os.chdir("/")
     vfs.umount("/")
     try:
@@ -148,7 +149,8 @@ def start():
         vfs.VfsLfs2.mkfs(flash)
         vfs.mount(flash, "/")
     vfs.mount(rom, "/rom")
-    sys.path[:] = ["/rom", "/rom/lib", ".frozen", ""]
+    vfs.mount(chip, "/chip")  # what few boards need of it is loaded when they do
+    sys.path[:] = ["/rom", "/rom/lib", ".frozen", "/chip", ""]
     for path, text in json.loads(sys.stdin.readline()).items():
         if text is not None:
             put(path, text)

@@ -2,7 +2,7 @@
 
 First principles: resistances, a diode and the source's 1 kOhm give the voltages (evse.md 1.1);
 the car's reactions lie inside the deadlines of IEC 61851-1 (evse.md 1.4) unless a fault says
-otherwise.
+otherwise. `Car()` is a car of nominal values; `vary(dice)` makes it one of many.
 Plain integers; runs on CPython and on MicroPython.
 """
 
@@ -13,8 +13,49 @@ UP_mA_s = 4000
 DOWN_mA_s = 20000
 MARGIN_mA = 100  # a car stays a little under what it is offered
 
-# What can be wrong with a car (or its cable), by the name that `fault` takes.
-FAULTS = ("diode-short", "pilot-short", "ventilation", "ignore-x1", "overdraw")
+# What can be wrong with a car (or its cable), or odd about it, by the name that `fault` takes.
+FAULTS = (
+    "diode-short",
+    "pilot-short",  # pilot to PE: state E
+    "pilot-open",  # the pilot's wire breaks, the car goes on as long as it may without one
+    "ventilation",  # asks for state D
+    "ignore-x1",  # goes on as if nothing had happened
+    "ignore-duty",  # never takes less than it was once offered
+    "draws-low",  # draws 6 A at a duty below 8 %, and at X1
+    "overdraw-110",  # percent of what it is offered
+    "overdraw",  # 120 %
+    "overdraw-200",
+    "simplified",  # no S2: from A straight to C, 10 A at most
+    "slow",  # 30 s until S2 closes
+    "c-pulses",  # 250 ms of C again and again while it waits (BMW iX3)
+    "bcb",  # two pulses of 200 ms in X1: wants to be woken
+    "disturb",  # the pilot's level jumps for 550 ms after a change of the duty (BMW PHEV)
+    "sleeper",  # sleeps in B until it has seen 3 s of F
+    "latch-on-f",  # once it has seen F it stays in B until it is plugged in again
+    "full",  # the battery: the current goes down, then C -> B
+    "top-up",  # full, but wakes for 20 s every 2 minutes
+)
+_PERCENT = (("overdraw-110", 110), ("overdraw", 120), ("overdraw-200", 200))
+_WAKE_ms = 3000  # of F
+
+
+class Dice:
+    """Random integers, the same on every interpreter for the same seed."""
+
+    def __init__(self, seed):
+        self._x = seed % 1073741788 + 1
+
+    def below(self, n):
+        """0 .. n - 1, for n up to a million"""
+        self._x = self._x * 48271 % 1073741789
+        return (self._x >> 6) % n
+
+    def between(self, low, high):
+        """low .. high"""
+        return low + self.below(high - low + 1)
+
+    def one_of(self, things):
+        return things[self.below(len(things))]
 
 
 def offered_mA(duty):
@@ -31,84 +72,214 @@ def offered_mA(duty):
 class Car:
     """`plug`, `unplug`, `ready`, `pause` are the driver's; `step` is physics."""
 
-    def __init__(self):
+    def __init__(self, outlet=None):
+        self.outlet = outlet  # whose socket the cable goes into
         self.plugged = False
         self.wants = False  # S2 may close when energy is offered
         self.s2 = False
         self.max_mA = 16000
         self.phases = 3
+        self.supplied = 3  # phases that arrive at it
         self.current_mA = 0  # per phase in use
+        self.left_Wh = None  # what the battery still takes; None: never full
+        self.taper_Wh = 2000  # below this it takes less and less
         self.faults = set()
+        self.s2_delay_ms = S2_DELAY_ms
+        self.follow_ms = FOLLOW_ms
+        self.stop_ms = STOP_ms
+        self.up_mA_s = UP_mA_s
+        self.down_mA_s = DOWN_mA_s
+        self.precharge_ms = 0  # no current so long after the mains came
+        self.cable_ohm = 220  # its plug's proximity resistor: 32 A
+        self.ohm = {"B": 2740, "C": 882, "D": 246}
+        self.drop_mV = 700  # of its diode
+        self.shows = None  # a loose contact: the state that the pilot shows instead
         self._offer = 0  # what it follows
         self._seen = 0  # the latest offer on the wire, and for how long
         self._seen_ms = 0
+        self._duty = 0
+        self._duty_ms = 10000  # since the duty changed
+        self._f_ms = 0  # of state F seen
+        self._woken = self._latched = False
+        self._mains_ms = 0
+        self._age_ms = 0  # since it was plugged in
+        self._blip = False  # the pilot shows C although S2 does not mean it
+        self._took_uWh = 0
+
+    def vary(self, dice):
+        """Become one of the cars that are within the standard, with tolerances to match."""
+        between = dice.between
+        self.max_mA = dice.one_of((6000, 10000, 16000, 16000, 20000, 32000, 48000, 80000))
+        self.phases = dice.one_of((1, 1, 2, 3, 3))
+        self.s2_delay_ms = between(200, 2000) if dice.below(4) else between(200, 8000)
+        self.follow_ms = between(200, 3500)
+        self.stop_ms = between(300, 2000)
+        self.up_mA_s = between(1000, 6000)
+        self.down_mA_s = between(8000, 40000)
+        self.precharge_ms = between(1000, 4000) if dice.below(2) else 0
+        self.left_Wh = between(1, 60000) if not dice.below(4) else None
+        self.cable_ohm = dice.one_of((1500, 680, 220, 220, 100)) * between(90, 110) // 100
+        b, c, d = between(2658, 2822), between(1261, 1339), between(262, 278)
+        c = b * c // (b + c)
+        self.ohm = {"B": b, "C": c, "D": c * d // (c + d)}
+        self.drop_mV = between(550, 850)
 
     def plug(self):
         self.plugged = self.wants = True
+        self._latched = self._woken = False
+        self._age_ms = self._f_ms = 0
+        if self.outlet:
+            self.outlet.cable_in(self.cable_ohm)
 
     def unplug(self):
-        self.plugged = self.wants = self.s2 = False
+        self.plugged = self.wants = self.s2 = self._blip = False
         self.current_mA = self._offer = self._seen = 0
+        if self.outlet:
+            self.outlet.cable_out()
+
+    def compliant(self):
+        """True if it keeps to what the pilot says: for a monitor."""
+        for name in self.faults:
+            if name in ("ignore-x1", "ignore-duty", "draws-low") or name[:8] == "overdraw":
+                return False
+        return True
 
     def step(self, dt_ms, duty, mains):
         """`dt_ms` pass with `duty` on the pilot; `mains`: the contactor is closed."""
         if not self.plugged:
             return
+        faults = self.faults
+        self._age_ms += dt_ms
+        if duty != self._duty:
+            self._duty = duty
+            self._duty_ms = 0
+        self._duty_ms += dt_ms
+        self._mains_ms = self._mains_ms + dt_ms if mains else 0
+        if duty:
+            self._f_ms = 0
+        else:
+            self._f_ms += dt_ms
+            self._woken = self._woken or self._f_ms >= _WAKE_ms
+            self._latched = self._latched or "latch-on-f" in faults
         offer = offered_mA(duty)
-        if "ignore-x1" in self.faults and not offer:
-            offer = self._seen
+        wants = self.wants
+        if faults:
+            offer, wants = self._odd(offer, wants)
+        if self.left_Wh is not None and self.left_Wh <= 0:
+            wants = False
         if offer != self._seen:
             self._seen = offer
             self._seen_ms = 0
         self._seen_ms += dt_ms
-        if self._seen_ms >= FOLLOW_ms:
+        if self._seen_ms >= self.follow_ms or not offer and self._seen_ms >= FOLLOW_ms:
             self._offer = offer
         target = 0
-        if mains and self.s2 and self.wants and self._offer:
+        if mains and self.s2 and wants and self._offer and self._mains_ms > self.precharge_ms:
             # whichever is less: what it follows, or what is on the wire by now
             target = min(min(self._offer, offer or self._offer) - MARGIN_mA, self.max_mA)
-            if "overdraw" in self.faults:
-                target = target * 6 // 5
+            target = self._adjusted(target)
         if not mains:
             self.current_mA = 0
         elif self.current_mA < target:
-            self.current_mA = min(target, self.current_mA + UP_mA_s * dt_ms // 1000)
-        else:
-            self.current_mA = max(target, self.current_mA - DOWN_mA_s * dt_ms // 1000)
-        if self.s2:
-            if (not self.wants or not offer and self._seen_ms >= STOP_ms) and not self.current_mA:
-                self.s2 = False
-        elif self.wants and offer and self._seen_ms >= S2_DELAY_ms:
+            self.current_mA = min(target, self.current_mA + self.up_mA_s * dt_ms // 1000)
+        elif self.current_mA > target:
+            down = max(self.down_mA_s, self.max_mA) * dt_ms // 1000
+            self.current_mA = max(target, self.current_mA - down)
+        if self.left_Wh is not None and self.current_mA:
+            self._took(dt_ms)
+        if "simplified" in faults:
             self.s2 = True
+        elif self.s2:
+            if not self.current_mA:
+                if not wants or not offer and self._seen_ms >= self.stop_ms:
+                    self.s2 = False
+        elif wants and offer:
+            if self._seen_ms >= (30000 if "slow" in faults else self.s2_delay_ms):
+                self.s2 = True
+
+    def _odd(self, offer, wants):
+        """-> offer, wants: what a car with its faults makes of them."""
+        faults = self.faults
+        if "pilot-open" in faults or "pilot-short" in faults:
+            offer = 0
+        if "ignore-x1" in faults and not offer:
+            offer = self._seen
+        if "ignore-duty" in faults and offer:
+            offer = max(offer, self._seen)
+        if "draws-low" in faults:
+            offer = offer or 6000
+        if "simplified" in faults:
+            offer = min(offer, 10000 + MARGIN_mA)
+        if "full" in faults or "top-up" in faults and self._age_ms % 120000 >= 20000:
+            wants = False
+        if "sleeper" in faults and not self._woken and not self.s2 or self._latched:
+            wants = False
+        self._blip = (
+            "c-pulses" in faults
+            and self._age_ms % 2000 < 250
+            or "bcb" in faults
+            and self._duty == 65535
+            and self._age_ms % 10000 // 200 in (1, 3)
+        )
+        return offer, wants
+
+    def _adjusted(self, target_mA):
+        """The same with its faults, and with what its battery takes."""
+        for name, percent in _PERCENT:
+            if name in self.faults:
+                target_mA = target_mA * percent // 100
+        if self.left_Wh is not None and self.left_Wh < self.taper_Wh:
+            target_mA = target_mA * max(self.left_Wh, self.taper_Wh // 10) // self.taper_Wh
+        return target_mA
+
+    def _took(self, dt_ms):
+        n = min(self.phases, self.supplied)
+        self._took_uWh += self.current_mA * n * dt_ms * 23 // 360
+        self.left_Wh -= self._took_uWh // 1000000
+        self._took_uWh %= 1000000
 
     def phase_mA(self):
         """Current of L1, L2, L3."""
-        return [self.current_mA if i < self.phases else 0 for i in range(3)]
+        n = min(self.phases, self.supplied)
+        return [self.current_mA if i < n else 0 for i in range(3)]
+
+    def disturbs(self):
+        """True while the level is not what the state would make it; never at two moments that
+        are 25 ms apart."""
+        return "disturb" in self.faults and self._duty_ms < 550 and self._duty_ms % 60 < 20
 
     def state(self):
         """The pilot state that this car makes: A, B, C, D or E."""
-        if "pilot-short" in self.faults:
-            return "E"
+        faults = self.faults
+        if self.shows:
+            return self.shows
+        if faults:
+            if "pilot-short" in faults:
+                return "E"
+            if "pilot-open" in faults:
+                return "A"
         if not self.plugged:
             return "A"
         if not self.s2:
-            return "B"
-        return "D" if "ventilation" in self.faults else "C"
+            return "C" if self._blip and faults else "B"
+        return "D" if "ventilation" in faults else "C"
 
-    def pilot_mV(self, duty):
-        """The levels of the pilot's high and low part, for a +-12 V source of 1 kOhm."""
-        resistance = {"B": 2740, "C": 882, "D": 246}.get(self.state())
-        if self.state() == "E":
-            high = 0
-        elif resistance is None:
-            high = 12000
+    def pilot_mV(self, duty, plus_mV=12000, minus_mV=-12000, source_ohm=1000):
+        """The levels of the pilot's high and low part, for a source like this."""
+        state = self.state()
+        ohm = self.ohm.get(state)
+        low = minus_mV
+        if state == "E":
+            high = low = 0
+        elif ohm is None:
+            high = plus_mV
         else:
-            high = 12000 - 11300 * 1000 // (1000 + resistance)
-        low = -12000
-        if resistance and "diode-short" in self.faults:
-            low = -12000 * resistance // (1000 + resistance)
-        if self.state() == "E":
-            low = 0
+            high = plus_mV - (plus_mV - self.drop_mV) * source_ohm // (source_ohm + ohm)
+            if self.faults:
+                if "diode-short" in self.faults:
+                    low = minus_mV * ohm // (source_ohm + ohm)
+                if self.disturbs():
+                    high += 2000
         if duty == 0:
             high = low
         elif duty >= 65535:

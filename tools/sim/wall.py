@@ -1,56 +1,231 @@
 """The wall that the station hangs on: mains, contactors, meters, cables and cars.
 
 It outlives power cuts and resets of the station. World time is integer milliseconds, moved by
-`advance`; nothing here reads a clock. Runs on CPython and on MicroPython.
+`advance`; nothing here reads a clock. What is true of an outlet are plain attributes: the
+simulated sensors and actuators read and write them. Nominal values, unless the wall gets a seed.
+Runs on CPython and on MicroPython.
 """
 
 import struct
 
-from sim.car import Car, offered_mA
+from sim.car import Car, Dice, offered_mA
 
-VOLT = 230
+VOLT_mV = 230000
 CLOSE_ms = 40  # contactor travel
 OPEN_ms = 30
 TRACE_STEP_mA = 2000  # a car's current is traced when it moved this far, or has settled
 SENSE_ZERO_uV = 1330000
 SENSE_PER_mV_uV = 102.5
 _STEP_ms = 50
+_LIVE_mV = 100000  # a phase with less than this is dead
+_TAU_ms = 900000  # of the housing's temperature
+_HEAT_A2 = 40  # square ampere per 0.1 degC: 32 A make it 25 degC warmer
+AMBIENT_dC = 250
 
 
 class Outlet:
-    """One connector: its car, contactor and meter."""
+    """One connector: its car, contactor, meter and sensors.
+
+    | attribute | the truth about |
+    |---|---|
+    | duty, coil | what the station drives: pilot (0: -12 V, 65535: +12 V), contactor coil |
+    | closed, live | main contacts; load side live: closed, or welded |
+    | welded, stuck_open | one pole is stuck closed; the contacts do not close |
+    | phases_relay | L2 and L3 are connected |
+    | volts_mV | L1, L2, L3 to N |
+    | pe_ok | the protective earth of the supply |
+    | residual_mA, residual_trip, residual_broken | leakage; the sensor's output, set by the \
+simulated sensor; it does not react any more |
+    | residual_test | the trip is, or is going to be, the answer to a test |
+    | cable_ohm | proximity resistor of the plug in the socket; None: no plug |
+    | locked, lock_jam | the plug's lock; it does not move |
+    | temperature_dC, sensor_lost | of the housing, 0.1 degC; its sensor does not answer |
+    | meter_lost, meter_garbles | the meter is silent; its frames are damaged |
+    """
 
     def __init__(self, number, pins, meter_Wh):
         self.number = number
         self.pins = pins
-        self.car = Car()
+        self.car = Car(self)
         self.duty = 0  # without power the pilot is low: state F to a car
         self.coil = False
-        self.closed = False
+        self.closed = self.live = False
         self.coil_ms = 0
+        self.welded = self.stuck_open = False
+        self.phases_relay = True
+        self.volts_mV = [VOLT_mV] * 3
+        self.pe_ok = True
+        self.residual_mA = 0
+        self.residual_trip = self.residual_broken = self.residual_test = False
+        self.cable_ohm = None
+        self.locked = self.lock_jam = False
+        self.temperature_dC = self.ambient_dC = AMBIENT_dC
+        self.sensor_lost = False
         self.energy_uWh = meter_Wh * 1000000
-        self.meter_lost = False
+        self.meter_lost = self.meter_garbles = False
+        self.meter_permille = 1000  # what it shows of what is true
+        self.close_ms = CLOSE_ms
+        self.open_ms = OPEN_ms
+        self.bounce_ms = 0  # so long after the contacts moved, `live` is anything
+        self.plus_mV, self.minus_mV, self.source_ohm = 12000, -12000, 1000
+        self.skew_u16 = 0  # the pilot's edges: what a car sees is this much longer
+        self.noise_mV = 0  # of every reading of the pilot, +-
+        self.dice = Dice(number)
         self.traced_mA = -1
         self.traced_state = None
+        self._leaving = False
+        self._heat = 0
+        self._garbled = 0
+
+    def vary(self, dice):
+        """Tolerances of the hardware; those of the car are car.vary()'s."""
+        self.dice = dice
+        between = dice.between
+        self.close_ms, self.open_ms = between(20, 110), between(10, 100)
+        self.bounce_ms = between(0, 25)
+        self.plus_mV, self.minus_mV = between(11400, 12600), -between(11400, 12600)
+        self.source_ohm = between(970, 1030)
+        self.skew_u16 = between(-150, 150)
+        self.noise_mV = between(20, 100)
+        self.meter_permille = between(990, 1010)
+
+    def cable_in(self, ohm):
+        self.cable_ohm = ohm
+        self._leaving = False
+
+    def cable_out(self):
+        """Its plug is drawn, or will be as soon as the lock lets it go."""
+        if self.locked:
+            self._leaving = True
+        else:
+            self.cable_ohm = None
 
     def power_W(self):
-        return sum(self.car.phase_mA()) * VOLT // 1000
+        if not self.car.current_mA:
+            return 0
+        power = 0
+        for mA, mV in zip(self.car.phase_mA(), self.volts_mV):
+            power += mA * (mV // 1000)
+        return power // 1000
+
+    def pilot_mV(self):
+        """The levels of the pilot's high and low part, with noise."""
+        high, low = self.car.pilot_mV(self.duty, self.plus_mV, self.minus_mV, self.source_ohm)
+        if self.noise_mV:
+            noise = 2 * self.noise_mV + 1
+            high += self.dice.below(noise) - self.noise_mV
+            low += self.dice.below(noise) - self.noise_mV
+        return high, low
+
+    def garble(self, frame):
+        """A meter's frame as a bad line brings it: damaged, short, or of somebody else."""
+        self._garbled += 1
+        kind = self._garbled % 3
+        if kind == 0:
+            return frame[:-3]
+        at = 3 if kind == 1 else 0
+        return frame[:at] + bytes((frame[at] ^ 0x55,)) + frame[at + 1 :]
+
+    def step(self, dt):
+        """`dt` ms pass. -> True if the contacts moved"""
+        car = self.car
+        self.energy_uWh += self.power_W() * dt * 10 // 36
+        self.coil_ms += dt
+        moved = False
+        if self.coil != self.closed and self.coil_ms >= (
+            self.close_ms if self.coil else self.open_ms
+        ):
+            if not self.coil or not self.stuck_open:
+                self.closed = self.coil
+                moved = True
+        volts = self.volts_mV
+        live = (self.closed or self.welded) and volts[0] >= _LIVE_mV
+        car.supplied = 3
+        if not self.closed or not self.phases_relay or volts[1] < _LIVE_mV:
+            car.supplied = 1
+        elif volts[2] < _LIVE_mV:
+            car.supplied = 2
+        duty = self.duty
+        if self.skew_u16 and 0 < duty < 65535:
+            duty += self.skew_u16
+        car.step(dt, duty, live)
+        self.live = live
+        if self.bounce_ms and self.coil_ms < self.close_ms + self.bounce_ms and self.closed:
+            self.live = live and self.dice.below(2) == 0
+        if self._leaving and not self.locked:
+            self._leaving = False
+            self.cable_ohm = None
+        heat = self.ambient_dC - self.temperature_dC
+        if car.current_mA:
+            heat += (car.current_mA // 1000) ** 2 // _HEAT_A2 * 10
+        if heat:
+            self._heat += heat * dt
+            self.temperature_dC += self._heat // _TAU_ms
+            self._heat %= _TAU_ms
+        return moved
+
+
+def _flag(name, value=True, normal=False):
+    """(set, clear) of an attribute of an Outlet"""
+    return lambda o: setattr(o, name, value), lambda o: setattr(o, name, normal)
+
+
+def _set_ambient(outlet, dC):
+    outlet.temperature_dC = outlet.ambient_dC = dC
+
+
+def _set_volts(outlet, a, b=VOLT_mV, c=VOLT_mV):
+    outlet.volts_mV[:] = (a, b, c)
+
+
+def _plug_back(outlet):
+    if outlet.car.plugged:
+        outlet.cable_ohm = outlet.car.cable_ohm
+
+
+# What can be wrong on the wall's side: name -> (set, clear), to be called with an Outlet.
+WALL_FAULTS = {
+    "weld": _flag("welded"),
+    "stuck-open": _flag("stuck_open"),
+    "residual": _flag("residual_mA", 30, 0),
+    "residual-broken": _flag("residual_broken"),
+    "pe-loss": _flag("pe_ok", False, True),
+    "overheat": (lambda o: _set_ambient(o, 750), lambda o: _set_ambient(o, AMBIENT_dC)),
+    "warm": (lambda o: _set_ambient(o, 660), lambda o: _set_ambient(o, AMBIENT_dC)),
+    "sensor-lost": _flag("sensor_lost"),
+    "lock-jam": _flag("lock_jam"),
+    "lock-forced": (lambda o: setattr(o, "locked", False), lambda o: None),
+    "cable-loss": (lambda o: setattr(o, "cable_ohm", None), _plug_back),
+    "cable-bad": (lambda o: setattr(o, "cable_ohm", 20), _plug_back),
+    "under-voltage": (lambda o: _set_volts(o, 195000), lambda o: _set_volts(o, VOLT_mV)),
+    "over-voltage": (
+        lambda o: _set_volts(o, VOLT_mV, 260000),
+        lambda o: _set_volts(o, VOLT_mV),
+    ),
+    "phase-loss": (lambda o: _set_volts(o, VOLT_mV, VOLT_mV, 0), lambda o: _set_volts(o, VOLT_mV)),
+    "meter-lost": _flag("meter_lost"),
+    "meter-garbles": _flag("meter_garbles"),
+}
 
 
 class Wall:
     """`on_change(outlet, what, fields)` is called for every change that a trace shows."""
 
-    def __init__(self, connectors, on_change, meters_Wh=()):
+    def __init__(self, connectors, on_change, meters_Wh=(), seed=None):
         self.now_ms = 0
         self.on_change = on_change
         self.outlets = []
         for i, pins in enumerate(connectors):
             start_Wh = meters_Wh[i] if i < len(meters_Wh) else 1000
-            self.outlets.append(Outlet(i + 1, pins, start_Wh))
+            outlet = Outlet(i + 1, pins, start_Wh)
+            if seed is not None:
+                outlet.vary(Dice(seed + i))
+                outlet.car.vary(outlet.dice)
+            self.outlets.append(outlet)
 
     def outlet_of(self, pin, use):
         for outlet in self.outlets:
-            if outlet.pins[use] == pin:
+            if outlet.pins.get(use) == pin:
                 return outlet
         return None
 
@@ -74,7 +249,7 @@ class Wall:
         outlet = self.outlet_of(pin, "sense")
         if outlet is None:
             return 0, 0, 0
-        high, low = outlet.car.pilot_mV(outlet.duty)
+        high, low = outlet.pilot_mV()
         return self._sense(high), self._sense(low), outlet.duty
 
     def _sense(self, mV):
@@ -97,20 +272,23 @@ class Wall:
         if outlet.meter_lost:
             return b""
         currents = outlet.car.phase_mA()
+        volts = outlet.volts_mV
+        show = outlet.meter_permille
         values = {
-            0: VOLT,
-            2: VOLT,
-            4: VOLT,
-            6: currents[0] / 1000,
-            8: currents[1] / 1000,
-            10: currents[2] / 1000,
-            52: outlet.power_W(),
+            0: volts[0] / 1000,
+            2: volts[1] / 1000,
+            4: volts[2] / 1000,
+            6: currents[0] * show / 1000000,
+            8: currents[1] * show / 1000000,
+            10: currents[2] * show / 1000000,
+            52: outlet.power_W() * show / 1000,
             72: outlet.energy_uWh / 1e9,
         }
         answer = struct.pack(">BBB", address, function, 2 * n)
         for r in range(register, register + n, 2):
             answer += struct.pack(">f", values.get(r, 0))
-        return answer + struct.pack("<H", crc16(answer))
+        answer += struct.pack("<H", crc16(answer))
+        return outlet.garble(answer) if outlet.meter_garbles else answer
 
     # --- physics
 
@@ -126,15 +304,9 @@ class Wall:
 
     def _step(self, outlet, dt):
         car = outlet.car
-        outlet.energy_uWh += outlet.power_W() * dt * 10 // 36
-        outlet.coil_ms += dt
-        if outlet.coil != outlet.closed:
-            if outlet.coil_ms >= (CLOSE_ms if outlet.coil else OPEN_ms):
-                outlet.closed = outlet.coil
-                load = car.current_mA
-                self.on_change(outlet, "contactor", {"closed": outlet.closed, "load_mA": load})
         before = car.current_mA
-        car.step(dt, outlet.duty, outlet.closed)
+        if outlet.step(dt):
+            self.on_change(outlet, "contactor", {"closed": outlet.closed, "load_mA": before})
         state = car.state()
         moved = abs(car.current_mA - outlet.traced_mA)
         settled = moved and car.current_mA == before

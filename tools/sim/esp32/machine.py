@@ -8,11 +8,21 @@ import bus
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _cause = PWRON_RESET
+_watched = []  # pins with an interrupt
+
+
+def __getattr__(name):
+    if name == "SPI":  # few boards have one
+        from spi import SPI
+
+        return SPI
+    raise AttributeError(name)
 
 
 class Pin:
     IN, OUT, OPEN_DRAIN = 1, 3, 7
     PULL_UP, PULL_DOWN = 2, 1
+    IRQ_RISING, IRQ_FALLING = 1, 2
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self.id = id
@@ -25,6 +35,17 @@ class Pin:
         bus.ask(bus.PIN_OUT, self.id, value)
 
     __call__ = value
+
+    def irq(self, handler=None, trigger=3):
+        self._handler = handler
+        _watched.append(self)
+
+
+def interrupts():
+    """Run the handlers of what happened: an interrupt waits for the next feed of the watchdog."""
+    for pin in _watched:
+        for _ in range(bus.ask(bus.EDGES, pin.id)[0]):
+            pin._handler(pin)
 
 
 class PWM:
@@ -49,7 +70,7 @@ class ADC:
     ATTN_0DB, ATTN_2_5DB, ATTN_6DB, ATTN_11DB = 0, 1, 2, 3
 
     def __init__(self, pin, *, atten=ATTN_0DB):
-        if not 32 <= pin.id <= 39:
+        if not 32 <= pin.id <= 39 and not 1 <= pin.id <= 10:  # (ADC1 of the S2 and S3)
             raise ValueError("invalid pin")
         self._pin = pin.id
         self._at = -1
@@ -79,8 +100,9 @@ class UART:
         self._ready_ms = 0
 
     def write(self, data):
-        self._answer = bytes(bus.ask(bus.UART, self._id, 0, data)[3])
-        self._ready_ms = time.ticks_add(time.ticks_ms(), 20)
+        late_ms, _, _, self._answer = bus.ask(bus.UART, self._id, 0, data)
+        self._answer = bytes(self._answer)
+        self._ready_ms = time.ticks_add(time.ticks_ms(), late_ms or 20)
         return len(data)
 
     def any(self):
@@ -111,6 +133,7 @@ class WDT:
         bus.ask(bus.WDT, 0, timeout)
 
     def feed(self):
+        interrupts()
         if utime.ticks_diff(utime.ticks_ms(), self._fed) >= 100:
             self._fed = utime.ticks_ms()
             bus.ask(bus.FEED)

@@ -1,0 +1,72 @@
+"""A share of `make prove-evse`, and the proof that the prover finds what is broken."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.prove_evse.__main__ import host, prove  # noqa: E402
+
+SEED = int(os.environ["PILOTWIRE_SEED"]) % 100000 * 10 + 100000000
+SECONDS = 60
+# Those that a few hundred events are sure to find; the others: --sabotage NAME.
+BROKEN = (
+    "opens-late",
+    "ignores-diode",
+    "forgets-trip",
+    "changes-often",
+    "offers-more",
+    "closes-early",
+    "opens-hastily",
+    "blind-to-lock",
+    "blind-to-cable",
+)
+
+
+def quiet(*args, **options):
+    pass
+
+
+def test_random_events(micropython, micropython32):
+    """Nothing is violated, and a lot has happened."""
+    print(f"seed {SEED}")
+    done, found = prove(SEED, 10**9, SECONDS, ["mp64", "mp32"])
+    assert not found, json.dumps(found)
+    for port, did in done.items():
+        assert did["events"] > 1000 and did["closings"] > 20 and len(did["hazards"]) > 5, port
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_controller_is_caught(name, micropython):
+    rules = host()[1].ALL[name].rules
+    done, found = prove(SEED, 200000, 120, ["mp64"], name, quiet)
+    assert found, done
+    assert found["violation"] in rules, found
+    assert len(found["events"]) <= 15, found["events"]
+    assert found["trace"]
+
+
+def test_the_command(tmp_path, micropython):
+    """Exit 1 and a list of events that can be played again; exit 0 when all is well."""
+    command = [sys.executable, "-m", "tests.prove_evse", "--ports", "mp64", "--seed", str(SEED)]
+    done = subprocess.run(
+        command + ["--events", "100000", "--sabotage", "closes-early"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done
+    assert "VIOLATION" in done.stdout and f"seed {SEED}" in done.stdout
+    start = done.stdout.index('{"events"')
+    events, _ = json.JSONDecoder().raw_decode(done.stdout[start:])
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps(events))
+    again = command + ["--replay", str(path)]
+    assert subprocess.run(again + ["--sabotage", "closes-early"], cwd=ROOT).returncode == 1
+    assert subprocess.run(again, cwd=ROOT).returncode == 0

@@ -17,6 +17,7 @@ _FIELDS = {
     "meter_lost_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800"),
     "wake": (bool, True, None, None),
+    "ventilation": (bool, False, None, None),
     "voltage_V": (int, 230, lambda v: 100 <= v <= 300, "100 to 300"),
     "vendor": (str, "Pilotwire", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
     "model": (str, "ESP32", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),

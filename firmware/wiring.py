@@ -18,6 +18,7 @@ from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
+from firmware.session.availability import Availability
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
 from firmware.session.policy import Policy
@@ -62,6 +63,7 @@ def build(config):
         log.info,
         Policy(log.warning),
         _held(config),
+        Availability("/availability.json", log.warning),
     )
     rpc = Rpc(app.handle, log.info)
     identity = {
@@ -119,10 +121,12 @@ def _connectors(app, board, journal):
         unit = Unit(_line(board, pins), outputs.Contactor(pins["contactor"]), meters(pins))
         controller = Controller(_parts(unit, pins, config), power_cut, _sees_f(pins))
         controller.wake = config.wake
+        controller.ventilation = config.ventilation
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
         if config.installation_mA:
             slots.put(limits.INSTALLATION, config.installation_mA)
         c = Connector(number, controller, slots, unit.meter, journal)
+        c.lock = unit.lock
         if "led" in pins:
             unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
         if "button" in pins:

@@ -15,13 +15,15 @@ class Lock:
 
     Input `locked`: True, False, or None: there is no sense contact, a pulse is believed.
     Input `release`: a person, or UnlockConnector, wants it open; forgotten when that is done.
-    Output `drive`: +1 lock, -1 unlock, 0 rest. `pulse_ms`: of the motor, 100..1000.
+    Outputs `drive`: +1 lock, -1 unlock, 0 rest; `holds`: locked, or nobody knows.
+    `pulse_ms`: of the motor, 100..1000.
     """
 
     def __init__(self, lock_in_b=True, pulse_ms=300):
         self.fault = faults.NONE
         self.ready = False
         self.busy = True
+        self.holds = True
         self.locked = None
         self.release = False
         self.drive = 0
@@ -49,6 +51,7 @@ class Lock:
             self._tries = 0
             self.fault = faults.NONE
         self._move(dt_ms)
+        self.holds = self._is is not False
         holds = self._is is True and want and not self.release
         self.ready = holds and self.locked is not False  # (nor closes on a reading that doubts it)
         # (a car is let into C before the lock where B does not lock)

@@ -22,6 +22,8 @@ class Connector:
     | number     | 1..N |
     | status     | ChargePointStatus (OCPP 1.6 ed. 2, 7.7), sent when it changes |
     | tx         | the transaction, or None |
+    | operative  | in service: a transaction may begin |
+    | lock       | evse.lock.Lock, or None |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
@@ -38,6 +40,8 @@ class Connector:
         self.limits = limits
         self.meter = meter
         self.status = "Available"
+        self.operative = True
+        self.lock = None
         self.tx = None
         self.tag = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
@@ -81,6 +85,11 @@ class Connector:
             self._stop = (reason, tag)
             self._readings = -1
 
+    def free(self):
+        """A transaction could begin here."""
+        usable = self.operative and not faults.REACTION[self.controller.fault]
+        return usable and not self.tx and not self.tag
+
     def stopping(self):
         return self._stop is not None
 
@@ -97,6 +106,8 @@ class Connector:
         if settled:
             if self.tx:
                 self._follow_transaction(now_s)
+            elif not self.operative:
+                self.tag = self.profile = None
             elif self.tag:
                 fault = faults.REACTION[self.controller.fault]
                 if self.plugged() and not fault and self.meter.known():
@@ -151,6 +162,8 @@ class Connector:
         if faults.REACTION[c.fault]:
             return "Faulted"
         if not self.tx:
+            if not self.operative:
+                return "Unavailable"
             if not self.plugged():
                 return "Preparing" if self.tag else "Available"
             return "Finishing" if self._finished and not self.tag else "Preparing"

@@ -28,11 +28,22 @@ class Station:
     """
 
     def __init__(
-        self, clock, connectors, store, evaluator, journal, settings, log, policy=None, held=None
+        self,
+        clock,
+        connectors,
+        store,
+        evaluator,
+        journal,
+        settings,
+        log,
+        policy=None,
+        held=None,
+        availability=None,
     ):
         self.clock = clock
         self.policy = policy
         self._held = held
+        self._availability = availability
         self.start_delay_s = 0
         self.connectors = connectors
         self.store = store
@@ -51,6 +62,7 @@ class Station:
         for c in connectors:
             c.on_begin = self._begun
             c.on_end = self._ended
+        self._put_in_service()
         for tx in journal.load():
             if tx.stop_s is None and tx.connector <= len(connectors):
                 connectors[tx.connector - 1].resume(tx)
@@ -206,13 +218,38 @@ class Station:
         other = c.winner if slots.next_source == limits.OCPP else None
         return own + (until_s, slots.next_mA, slots.next_source, other)
 
+    # --- availability
+
+    def in_service(self):
+        """False: the charge point as a whole is out of service."""
+        return not self._availability or 0 not in self._availability.out
+
+    def set_availability(self, number, operative):
+        """Put connector `number` (0: all, and the charge point itself) into or out of service,
+        over every reboot. False: it could not be kept. A transaction runs to its end first."""
+        numbers = [number] if number else list(range(len(self.connectors) + 1))
+        if not self._availability.set(numbers, operative):
+            return False
+        self._put_in_service()
+        if not number:
+            status = "Available" if operative else "Unavailable"
+            self.news.append((0, status, "NoError", None, self.clock.now()))
+        self.wake()
+        return True
+
+    def _put_in_service(self):
+        for c in self.connectors:
+            c.operative = not self._availability or c.number not in self._availability.out
+
     # --- sessions
 
     def tag(self, id_tag, number):
         """A person presents `id_tag` at connector `number`: stops their transaction or asks to
         start one. Tags are compared without case."""
         c = self.connectors[number - 1]
-        if c.tx is None:
+        if c.tx is None and not c.operative:
+            self._log("connector %d: out of service" % number)
+        elif c.tx is None:
             self.ask(id_tag, c)
         elif c.tx.id_tag.lower() == id_tag.lower():
             c.stop("Local", id_tag)
@@ -226,7 +263,7 @@ class Station:
             if c.tx and c.tx.id_tag.lower() == uid.lower():
                 best = c
                 break
-            if best is None and c.plugged() and not c.tx and not c.tag:
+            if best is None and c.plugged() and c.free():
                 best = c
         best = best or self.choose()
         if best:
@@ -259,7 +296,7 @@ class Station:
         """The connector on which a start that names none should happen, or None."""
         best = None
         for c in self.connectors:
-            if c.tx is None and c.tag is None and not c.controller.fault:
+            if c.free():
                 if best is None or c.plugged() and not best.plugged():
                     best = c
         return best

@@ -1,4 +1,4 @@
-"""A share of `make prove-evse`, and the proof that the prover finds what is broken."""
+"""A share of `make prove`, and the proof that the prover finds what is broken."""
 
 import json
 import os

@@ -22,6 +22,7 @@ FIELDS = {
     "meter_lost_mA": (6000, (0, 6000, 80000), (1, 5999, 80001, -1)),
     "start_delay_s": (0, (0, 1, 1800), (-1, 1801)),
     "wake": (True, (False, True), ()),
+    "ventilation": (False, (False, True), ()),
     "voltage_V": (230, (100, 230, 300), (99, 301, 0, -230)),
     "vendor": ("Pilotwire", ("x", "x" * 20), ("", "x" * 21)),
     "model": ("ESP32", ("x", "x" * 20), ("", "x" * 21)),

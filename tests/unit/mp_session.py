@@ -855,3 +855,90 @@ def test_clearing():
     assert clear(21, connector=2, purpose=profile.TX) == 1  # the id alone decides
     assert clear(level=3) == 1 and clear(purpose=profile.CEILING) == 1
     assert clear() == 1 and clear() == 0 and files("/flash/profiles") == []
+
+
+# Availability
+
+
+def test_out_of_service():
+    w = World(2).ready()
+    assert w.station.set_availability(1, False)
+    assert w.poll(200) == "Unavailable" and w.cs[1].status == "Available"
+    w.c.controller.state = C
+    assert w.poll(200) == "Unavailable"  # also with a car
+    w.station.tag("TAG", 1)
+    assert w.station.next_ask() is None and w.station.choose() is w.cs[1]
+    w.station.accept("TAG", w.c)  # (an answer that was on its way)
+    w.poll(1000)
+    assert not w.c.tx and not w.c.tag and w.c.allow_mA == 0
+    for t in (T0, UNSET):  # over every reboot
+        w.boot(t).ready()
+        assert w.c.status == "Unavailable" and w.cs[1].status == "Available"
+    assert w.station.set_availability(1, True)
+    assert w.poll(200) == "Preparing"
+    w.station.accept("TAG", w.c)
+    w.poll(1000)
+    assert w.c.tx
+
+
+def test_out_of_service_after_the_transaction():
+    w = World().ready()
+    tx = w.charge()
+    w.poll(500)
+    w.station.news.clear()
+    assert w.station.set_availability(1, False)
+    assert w.poll(5000) == "Charging" and w.c.tx is tx
+    w.c.stop("Local")
+    w.poll(3000)
+    assert w.statuses()[-1] == "Unavailable" and not w.c.tx
+    w.c.controller.state = A
+    assert w.poll(1000) == "Unavailable"
+
+
+def test_out_of_service_as_a_whole():
+    w = World(2).ready()
+    w.charge(c=w.cs[1])
+    w.station.news.clear()
+    assert w.station.in_service() and w.station.set_availability(0, False)
+    assert w.station.news[0][:2] == (0, "Unavailable") and not w.station.in_service()
+    w.poll(200)
+    assert [c.status for c in w.cs] == ["Unavailable", "Charging"]
+    w.boot().ready()
+    assert w.c.status == "Unavailable" and w.cs[1].tx and not w.station.in_service()
+    assert w.station.choose() is None
+    w.station.set_availability(0, True)
+    assert w.station.news[-1][:2] == (0, "Available")
+    w.poll(200)
+    assert w.c.status == "Available"
+
+
+def test_availability_that_cannot_be_kept_or_read():
+    w = World(2).ready()
+    w.station._availability._path = "/flash/there/is/none"
+    assert not w.station.set_availability(1, False) and w.c.operative
+    for text in ("", "{", "7", '["x"]'):
+        with open("/flash/availability.json", "w") as f:
+            f.write(text)
+        w.said.clear()
+        w.boot()
+        assert all([c.operative for c in w.cs]) and w.said, text
+    # the same again costs no write
+    w.station.set_availability(2, False)
+    ops = w.flash.ops
+    w.station.set_availability(2, False)
+    assert w.flash.ops == ops
+
+
+def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
+    w = World().ready()
+    w.c.controller.state = B
+    w.c.controller.fault = faults.METER
+    assert w.poll(200) == "Preparing" and w.station.choose() is w.c
+    assert w.station.news[-1][2] == "PowerMeterFailure"
+    w.station.accept("TAG", w.c)
+    w.poll(1000)
+    assert w.c.tx
+    w.station.news.clear()
+    w.c.controller.fault = faults.NONE
+    w.poll(200)
+    assert w.station.news[-1][1:3] == (w.c.status, "NoError")  # the end of an error is told

@@ -10,6 +10,7 @@ from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
 from firmware.evse import faults, pilot
 from firmware.session import station
+from firmware.session.availability import Availability
 from firmware.session.connector import Connector
 from firmware.session.held import Held
 from firmware.session.journal import SAMPLE, START, STOP, Journal
@@ -102,6 +103,7 @@ class World:
             self.settings.__getitem__,
             self.said.append,
             held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
+            availability=Availability("/flash/availability.json", self.said.append),
         )
         self.station.wake = self.wake
         self.c = cs[0]

@@ -116,6 +116,7 @@ class Monitor:
         self.want_ms = self.idle_ms = self.cable_ms = 0
         self.offers = [(0, 0)]  # (since when, offer)
         self.told_mA = None
+        self.shown_wrong = False  # the voltage, when the meter was last heard of
         self.voltage_at_ms = -LONG_ms  # when it was wrong for so long that the station must know
         self.tested = False
         self.excuse_ms = self.hold_ms = 0
@@ -233,12 +234,10 @@ class Monitor:
             found.append("cable")
         if "lock" in fitted and not outlet.locked and self.coil:
             found.append("lock")
-        if (
-            "supply" in fitted
-            and metered
-            and not (LOW_mV <= min(outlet.volts_mV) and max(outlet.volts_mV) <= HIGH_mV)
-        ):
-            found.append("voltage")
+        if "supply" in fitted and metered:
+            self.shown_wrong = min(outlet.volts_mV) < LOW_mV or max(outlet.volts_mV) > HIGH_mV
+            if self.shown_wrong:
+                found.append("voltage")
         if "mirror" in fitted:
             if outlet.live and not self.coil:
                 found.append("weld")
@@ -442,6 +441,7 @@ class Monitor:
             and self.x1_ms >= 4900
             or active.get("sensor", 0) > SENSOR_ms
             or self.lately("voltage", 1100)
+            or self.shown_wrong
         )
 
     def _stays_closed(self, state, duty, dt_ms):

@@ -18,6 +18,8 @@ _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 _ATTEMPTS = const(3)  # for a transaction message that is refused
 _RETRY_s = const(10)  # times the attempts so far
 _MAX_TRIGGERS = const(8)
+_UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
+_UNLOCK_STEP_ms = const(100)
 _TRIGGERED = ("BootNotification", "Heartbeat", "MeterValues", "StatusNotification")
 
 
@@ -67,7 +69,7 @@ class Core:
             c = station.choose()
         elif 1 <= number <= len(station.connectors):
             c = station.connectors[number - 1]
-        if c is None or c.tx or c.tag or c.status not in ("Available", "Preparing", "Finishing"):
+        if c is None or not c.free():
             return {"status": "Rejected"}
         w = None
         if "chargingProfile" in payload:
@@ -93,6 +95,33 @@ class Core:
             return {"status": "Rejected"}
         c.stop("Remote")
         return {"status": "Accepted"}
+
+    def ChangeAvailability(self, payload):
+        station, number = self._station, payload["connectorId"]
+        if not 0 <= number <= len(station.connectors):
+            return {"status": "Rejected"}
+        operative = payload["type"] == "Operative"
+        if not station.set_availability(number, operative):
+            return {"status": "Rejected"}
+        later = [c.tx for c in station.connectors if c.tx and number in (0, c.number)]
+        return {"status": "Scheduled" if later and not operative else "Accepted"}
+
+    async def UnlockConnector(self, payload):
+        # A transaction ends first, the contactor opens, then the lock moves (5.18).
+        number = payload["connectorId"]
+        if not 0 < number <= len(self._station.connectors):
+            return {"status": "NotSupported"}
+        c = self._station.connectors[number - 1]
+        if c.lock is None:
+            return {"status": "NotSupported"}
+        c.stop("UnlockCommand")
+        c.lock.release = True
+        began = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
+            await asyncio.sleep_ms(_UNLOCK_STEP_ms)
+            if not c.lock.holds:
+                return {"status": "Unlocked"}
+        return {"status": "UnlockFailed"}
 
     def GetConfiguration(self, payload):
         names = payload.get("key", ())
@@ -153,7 +182,7 @@ class Core:
                 elif not told:
                     told = True
                     self._station.news.clear()  # while offline only the present counts
-                    await self._status_notification(0, "Available", "NoError", None, self._now())
+                    await self._own_status()
                     for c in self._station.connectors:
                         self._station.tell(c, self._now())
                 elif not await self._say_one():
@@ -246,7 +275,7 @@ class Core:
         if action == "BootNotification":
             return await self._boot_notification()
         if action == "StatusNotification" and not number:
-            await self._status_notification(0, "Available", "NoError", None, self._now())
+            await self._own_status()
         for c in self._station.connectors:
             if number in (None, c.number) or number == 0 and action == "MeterValues":
                 if action == "MeterValues":
@@ -255,6 +284,11 @@ class Core:
                 else:
                     error, vendor = c.fault()
                     await self._status_notification(c.number, c.status, error, vendor, self._now())
+
+    async def _own_status(self):
+        # Of connector 0, the charge point itself.
+        status = "Available" if self._station.in_service() else "Unavailable"
+        await self._status_notification(0, status, "NoError", None, self._now())
 
     async def _status_notification(self, number, status, error, vendor_error, t):
         payload = {

@@ -1,0 +1,123 @@
+"""ChangeAvailability and UnlockConnector: what a Central System asks of a connector."""
+
+import pytest
+from station_driver import TAG
+
+from host.process import WAIT_s
+
+
+async def change(b, connector, kind, expect="Accepted"):
+    payload = {"connectorId": connector, "type": kind}
+    assert await b.st.call("ChangeAvailability", payload) == {"status": expect}
+
+
+async def test_idle(bench):
+    """TC_CP: Inoperative and Operative, over a power cut."""
+    async with bench() as b:
+        await change(b, 1, "Inoperative")
+        await b.status("Unavailable")
+        await change(b, 1, "Inoperative")
+        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
+        assert answer == {"status": "Rejected"}
+        mark = b.st.mark()
+        before = b.st
+        await b.do("power-cut 1")
+        b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
+        await b.status("Unavailable", since=mark)
+        since = b.st.mark()
+        await b.do("plug")
+        await change(b, 1, "Operative")
+        await b.status("Preparing", since=since)
+        await b.do(f"tag {TAG}")
+        await b.status("Charging", since=since)
+
+
+async def test_scheduled(bench):
+    """During a transaction: Scheduled, and Unavailable when it has ended."""
+    async with bench() as b:
+        await b.charge()
+        since = b.st.mark()
+        await change(b, 1, "Inoperative", "Scheduled")
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.do(f"tag {TAG}")
+        await b.st.expect("StopTransaction", None, WAIT_s, since)
+        await b.status("Unavailable", since=since)
+        await b.do("unplug")
+        await b.process.until(lambda c: c["cp"] == "A")
+        since = b.st.mark()
+        await change(b, 1, "Operative")
+        await b.status("Available", since=since)
+        told = [p["status"] for p in b.st.received("StatusNotification")]
+        assert "Finishing" not in told
+
+
+async def test_charge_point(bench):
+    """Connector 0 is all of them, and the charge point itself."""
+    async with bench(connectors=2) as b:
+        since = b.st.mark()
+        await change(b, 0, "Inoperative")
+        for n in (0, 1, 2):
+            await b.status("Unavailable", n, since)
+        await change(b, 3, "Inoperative", "Rejected")
+        await change(b, -1, "Inoperative", "Rejected")
+        since = b.st.mark()
+        await b.st.call("TriggerMessage", {"requestedMessage": "StatusNotification"})
+        await b.status("Unavailable", 0, since)
+        since = b.st.mark()
+        await change(b, 0, "Operative")
+        for n in (0, 1, 2):
+            await b.status("Available", n, since)
+
+
+@pytest.mark.parametrize(
+    "connector, expect", [(1, "NotSupported"), (0, "NotSupported"), (9, "NotSupported")]
+)
+async def test_unlock_without_a_lock(bench, connector, expect):
+    async with bench() as b:
+        id = await b.charge()
+        answer = await b.st.call("UnlockConnector", {"connectorId": connector})
+        assert answer == {"status": expect}
+        assert (await b.process.connector())["transactionId"] == id
+
+
+@pytest.fixture
+def socket(bench, tmp_path):
+    """A station with a socket and a lock."""
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    return bench(config=config, heap="300K")
+
+
+async def test_unlock(socket):
+    """A transaction ends with UnlockCommand, then the plug is free."""
+    async with socket as b:
+        id = await b.charge()
+        since = b.st.mark()
+        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
+        assert answer == {"status": "Unlocked"}
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+        assert stop["transactionId"] == id and stop["reason"] == "UnlockCommand"
+        await b.status("Finishing", since=since)
+        assert not (await b.process.connector())["contactor"]
+        await b.do("unplug")
+        await b.status("Available", since=since)
+        await b.charge()  # and the next one charges
+        assert [e["load_mA"] for e in b.process.trace("contactor") if not e["closed"]] == [0]
+
+
+async def test_unlock_idle(socket):
+    async with socket as b:
+        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
+        assert answer == {"status": "Unlocked"}
+        await b.charge()
+
+
+async def test_unlock_that_jams(socket):
+    async with socket as b:
+        await b.charge()
+        await b.do("fault lock-jam")
+        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
+        assert answer == {"status": "UnlockFailed"}
+        await b.st.expect(
+            "StatusNotification", lambda p: p["errorCode"] == "ConnectorLockFailure", WAIT_s
+        )

@@ -18,6 +18,7 @@ from firmware.session import metering
 
 VERSION = "0.1.0"
 _TICK_ms = const(25)
+_REST_ms = const(5)  # for all else, however long a tick takes
 _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
@@ -60,6 +61,7 @@ class App:
         # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.
         connectors = self.station.connectors
         while True:
+            began = time.ticks_ms()
             due_s = self.station.due_s  # (0 means at once, also before the clock is set)
             if not due_s or self.clock.now() >= due_s:
                 self._due.set()
@@ -72,7 +74,10 @@ class App:
                     device.update()
                 line.sample()
                 duty, closed = c.duty_u16, c.closed
-                c.tick(time.ticks_ms(), line.high_mV, line.low_mV, connectors[i].allow_mA)
+                allow_mA = connectors[i].allow_mA
+                if unit.proximity:  # (its slot comes up to 100 ms later: too late for a cable)
+                    allow_mA = min(allow_mA, unit.proximity.rating_mA)
+                c.tick(time.ticks_ms(), line.high_mV, line.low_mV, allow_mA)
                 if closed and not c.closed:
                     unit.contactor.set(False)  # opening comes before everything else
                 if duty != c.duty_u16:
@@ -81,7 +86,9 @@ class App:
                     unit.contactor.set(True)
             if self._watchdog:
                 self._watchdog.feed()
-            await asyncio.sleep_ms(_TICK_ms)
+            # Three readings have to fit into 100 ms: what the tick took is part of its period.
+            took = time.ticks_diff(time.ticks_ms(), began)
+            await asyncio.sleep_ms(max(_REST_ms, _TICK_ms - took))
 
     async def _limit(self):
         while True:
@@ -95,11 +102,13 @@ class App:
                 c = self.station.connectors[i]
                 if unit.limit(c):
                     self.station.due_s = 0
-                if unit.phases:  # (no number given means three, 12.2)
-                    unit.phases.wanted = 1 if 0 < c.phases < 3 else 3
                 if unit.button:
                     self._pressed(unit.button.take(), c)
             self.station.poll()
+            for i, unit in enumerate(self.units):
+                if unit.phases:  # (no number given means three, 12.2)
+                    wanted = self.station.connectors[i].phases
+                    unit.phases.wanted = 1 if 0 < wanted < 3 else 3
             if self._reset_kind:
                 return await self._end()
             await asyncio.sleep_ms(_POLL_ms)
@@ -139,7 +148,7 @@ class App:
         # A person at the station: a short press clears faults that wait for one, a long one
         # restarts the unit.
         if press == 1:
-            cleared = c.controller.reset()
+            cleared = self.station.clear_faults(c)
             log.info("connector %d: faults %scleared" % (c.number, "" if cleared else "not "))
         elif press:
             self.reset("Soft")

@@ -4,20 +4,25 @@ import json
 
 from firmware.drivers import outputs
 
+_board = None  # the module of the board that boot.py found, for every later call
+
 
 def board():
-    """The name of this unit's board; without a usable config.json the default one."""
-    try:
-        with open("/config.json") as f:
-            return str(json.load(f)["board"]) or "reference"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "reference"
+    """The board's module; None where nobody knows what hangs on the pins: then the firmware does
+    not start, and driving the pins of some other board could close a contactor."""
+    global _board
+    if _board is None:
+        try:
+            with open("/config.json") as f:
+                name = json.load(f).get("board", "reference")
+            _board = __import__("firmware.boards." + name, None, None, ("CONNECTORS",))
+        except (OSError, ValueError, AttributeError, TypeError, ImportError):
+            return None
+    return _board
 
 
 def now():
     """Contactors open, no energy offered."""
-    try:
-        pins = __import__("firmware.boards." + board(), None, None, ("CONNECTORS",))
-    except ImportError:
-        return  # no such board: config.json was refused, and nothing was ever driven
-    outputs.safe(pins)
+    pins = board()
+    if pins:
+        outputs.safe(pins)

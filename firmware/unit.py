@@ -43,7 +43,7 @@ class Unit:
         if self.overcurrent:
             self.overcurrent.current_mA = max(meter.current_mA)
             self.overcurrent.readings = meter.readings
-            volts = [mV for mV in meter.voltage_mV if mV]
+            volts = [mV for mV in meter.voltage_mV if mV] if meter.known() else ()
             self.supply.low_mV = min(volts) if volts else 0
             self.supply.high_mV = max(volts) if volts else 0
             self.supply.readings = meter.readings

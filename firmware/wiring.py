@@ -12,15 +12,16 @@ from firmware.clock import Clock
 from firmware.config import ConfigError
 from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
+from firmware.evse import faults
 from firmware.evse.controller import Controller
 from firmware.ocpp.configuration import MAX_KEYS, Configuration
 from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
-from firmware.session.availability import Availability
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
+from firmware.session.kept import Kept
 from firmware.session.policy import Policy
 from firmware.session.station import Station
 from firmware.session.transaction import Folder
@@ -52,6 +53,9 @@ def build(config):
     app = App(config, Configuration(fixed, log.warning), Clock(machine.RTC()))
     journal = Journal(Folder("/tx", log.error))
     connectors = _connectors(app, board, journal)
+    latches = Kept("/latched.json", log.warning)
+    for number in latches.numbers:
+        _latch(app.units, number >> 8, number & 0xFF)
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,
@@ -63,7 +67,8 @@ def build(config):
         log.info,
         Policy(log.warning),
         _held(config),
-        Availability("/availability.json", log.warning),
+        Kept("/availability.json", log.warning),
+        latches,
     )
     rpc = Rpc(app.handle, log.info)
     identity = {
@@ -78,6 +83,9 @@ def build(config):
     app.link = Link(config, rpc, app.settings.value, log.info)
     app.link.talk = app.core.talk
     app.station.start_delay_s = config.start_delay_s
+    if machine.reset_cause() == machine.PWRON_RESET:
+        for c in connectors:
+            app.station.delay(c)
     app.reader = _reader(board)
     return app
 
@@ -91,6 +99,15 @@ def _check(board):
     except ValueError as e:
         raise ConfigError(str(e))
     del sys.modules["firmware.check_board"], sys.modules["firmware"].check_board
+
+
+def _latch(units, number, fault):
+    # What waited for a person before the reset still does.
+    if number <= len(units):
+        unit = units[number - 1]
+        part = unit.mirror if fault == faults.WELDED else unit.residual
+        if part:
+            part.fault = fault
 
 
 def _held(config):
@@ -199,7 +216,7 @@ def _parts(unit, pins, config):
             unit.devices.append(_class("drivers." + key, driver)(unit.derating, **pins[key]))
     if "meter" in pins:
         unit.overcurrent = _class("evse.overcurrent", "Overcurrent")(config.meter_lost_mA)
-        unit.supply = _class("evse.supply", "Supply")()
+        unit.supply = _class("evse.supply", "Supply")(config.voltage_V)
         parts += unit.overcurrent, unit.supply
     return tuple(parts)
 

@@ -2,9 +2,11 @@
 
 from machine import Pin
 from micropython import const
+from time import ticks_diff, ticks_ms
 
 _WINDOW = const(4)  # updates, 100 ms: a half-wave opto-coupler makes ten edges
 _EDGES = const(4)
+_LATE_ms = const(50)  # between two updates
 
 
 class MirrorContact:
@@ -17,6 +19,7 @@ class MirrorContact:
         self._ac = ac
         self._edges = 0
         self._updates = 0
+        self._now_ms = ticks_ms()
         self._pin = Pin(pin, Pin.IN, pull)
         part.live = None
         if ac:
@@ -29,6 +32,10 @@ class MirrorContact:
         if not self._ac:
             self._part.live = self._pin() == self._live
             return
+        now = ticks_ms()
+        if ticks_diff(now, self._now_ms) > _LATE_ms:  # a window of its own length only
+            self._updates = self._edges = 0
+        self._now_ms = now
         self._updates += 1
         if self._updates == _WINDOW:
             self._part.live = self._edges >= _EDGES

@@ -25,6 +25,7 @@ _MIN_OFF_ms = const(5000)  # contactor open at least this long
 _POWER_CUT_ms = const(10000)  # the same after a power cut
 _BOOT_ms = const(1000)  # X1 before anything is offered
 _TEST_F_ms = const(100)  # the self-test of the pilot's driver
+_TESTS = const(3)  # in vain
 _TESTED, _UNTESTED, _TESTING = const(0), const(1), const(2)
 _OBEY_X1_ms = const(6000)  # a car that ignores X1 is cut off under load, not before (seq. 10.2)
 _OBEY_5_ms = const(5000)  # (faults.STOP_5)
@@ -91,6 +92,7 @@ class Controller:
         self._f_ms = 0  # of state F left
         self._x1_ms = _BOOT_ms  # of X1 left, after that
         self._test = _UNTESTED if self_test else _TESTED
+        self._failures = 0
         self._broken = False  # the pilot's driver cannot make F
         self._b2_ms = 0  # since an offer that the car has not answered; -1: it has
         self._woken = False
@@ -156,8 +158,10 @@ class Controller:
     def _self_test(self, high_mV):
         if self._test == _TESTING:
             if not self._f_ms:
-                self._test = _TESTED
-                self._broken = high_mV > pilot.DIODE_mV
+                wrong = high_mV > pilot.DIODE_mV
+                self._failures += wrong
+                self._broken = self._failures == _TESTS
+                self._test = _UNTESTED if wrong and not self._broken else _TESTED
         elif self._known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
             self._test = _TESTING
             self._f_ms = _TEST_F_ms

@@ -42,6 +42,8 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # | METER         | REPORT   | 60 s without a reading (overcurrent)  | a reading comes |
 #
 # reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
+# Those that end a transaction: it could only go on by itself where a person has to come.
+ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
 REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00"
 
 # errorCode and vendorErrorCode of StatusNotification (OCPP 1.6 ed. 2, 7.6), by fault.

@@ -6,6 +6,7 @@ from . import faults, pilot
 
 _PAUSE_ms = const(1000)  # between pulses; and at boot, until the pilot's state is known
 _FAILED_ms = const(5000)  # of state E until it unlocks
+_WELD_ms = const(750)  # after the contactor opened: until it is known that it did
 _TRIES = const(6)
 _READINGS = const(3)  # alike, of the sense input
 
@@ -35,6 +36,7 @@ class Lock:
         self._tries = 0
         self._ms = 0  # of the pulse or the pause
         self._failed_ms = 0
+        self._open_ms = _WELD_ms  # since the contactor opened
 
     def tick(self, dt_ms, c):
         if self.locked is None or self.locked == self._is:
@@ -45,6 +47,7 @@ class Lock:
                 self._is = self.locked
                 self._other = 0
         self._failed_ms = min(self._failed_ms + dt_ms, _FAILED_ms) if c.state == pilot.E else 0
+        self._open_ms = 0 if c.closed else min(self._open_ms + dt_ms, _WELD_ms)
         want = self._wanted(c)
         if want != self._want:
             self._want = want
@@ -58,7 +61,7 @@ class Lock:
         self.busy = not holds and (self.lock_in_b or c.closed or self.release)
 
     def _wanted(self, c):
-        if c.closed:
+        if c.closed or self._open_ms < _WELD_ms:  # (a welded contactor is seen after 500 ms)
             return True
         if c.fault == faults.WELDED:  # (what is plugged in, or not, stays so)
             return self._want

@@ -7,6 +7,7 @@ from . import faults
 _OPEN_ms = const(500)  # after the command to open: 250 ms for the contacts, 250 ms of evidence
 _CLOSED_ms = const(1000)
 _WRONG_ms = const(250)
+_STEP_ms = const(50)
 _RETRY_ms = const(10000)
 _RETRIES = const(3)
 
@@ -27,6 +28,7 @@ class Mirror:
         self._failures = 0  # in a row, to close
 
     def tick(self, dt_ms, c):
+        dt_ms = min(dt_ms, _STEP_ms)  # a stall is no evidence
         self._ms = min(self._ms + dt_ms, _RETRY_ms)
         if c.closed != self._closed:
             self._closed = c.closed

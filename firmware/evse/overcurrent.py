@@ -10,6 +10,7 @@ _OVER_ms = const(7000)
 _MARGIN_mA = const(500)
 _GROSS_ms = const(1000)
 _LOST_ms = const(60000)
+_FRESH_ms = const(5000)
 
 
 class Overcurrent:
@@ -40,11 +41,13 @@ class Overcurrent:
         self._age_ms = 0 if new else min(self._age_ms + dt_ms, _LONG_ms)
         # A car that ignores X1 is the controller's business, at what it was told before.
         told = self._told_mA = c.may_draw_mA or self._told_mA
-        if not c.closed or self.current_mA <= (told + _MARGIN_mA) * 11 // 10:
+        # (an old reading says nothing of the present limit)
+        watched = c.closed and self._age_ms < _FRESH_ms
+        if not watched or self.current_mA <= (told + _MARGIN_mA) * 11 // 10:
             self._over_ms = -1
         else:
             self._over_ms = 0 if self._over_ms < 0 else min(self._over_ms + dt_ms, _LONG_ms)
-        if not c.closed or self.current_mA <= told * 3 // 2:
+        if not watched or self.current_mA <= told * 3 // 2:
             self._gross_ms = -1
             self._again = False
         elif self._gross_ms < 0:

@@ -10,8 +10,9 @@ _LOAD_PAUSE_ms = const(60000)  # from a contactor that opened under load to ener
 
 
 class Phases:
-    """Input `wanted`: 1, 3, or 0: no wish. `min_ms`: between two moves, while a car is connected
-    or not. Outputs: `three`: the relay of L2 and L3; `busy`: offer nothing meanwhile."""
+    """Input `wanted`: 1, 3, or 0: no wish. `min_ms`: from a move to three phases again (to one it
+    goes at once: what one may carry must not flow on three). Outputs: `three`: the relay of L2
+    and L3; `busy`: offer nothing meanwhile."""
 
     fault = 0
 
@@ -38,7 +39,7 @@ class Phases:
             self._moved_ms = min(self._moved_ms + dt_ms, max(self.min_ms, _LOAD_PAUSE_ms))
         self._pause_ms = 0 if c.state == pilot.A else max(self._pause_ms - dt_ms, 0)
         due = self.wanted and (self.wanted == 3) != self.three
-        if due and 0 <= self._moved_ms < self.min_ms:
+        if due and self.wanted == 3 and 0 <= self._moved_ms < self.min_ms:
             due = False
         if due and not c.closed and self._open_ms >= _DEAD_ms:
             self.three = not self.three

@@ -17,10 +17,12 @@ class Residual:
     `tests` False: it has none, and a person has to press its button now and then.
     """
 
-    def __init__(self, tests=True):
+    def __init__(self, tests=True, settle_ms=1000):
+        """`settle_ms`: what the sensor says for so long after power-up is not looked at."""
+        self._settle_ms = settle_ms
         self.fault = faults.NONE
-        self.ready = not tests
-        self.busy = tests
+        self.ready = False
+        self.busy = True
         self.tripped = False
         self.test = False
         self._tests = self._due = tests
@@ -30,6 +32,9 @@ class Residual:
         self._plugged = False
 
     def tick(self, dt_ms, c):
+        if self._settle_ms > 0:
+            self._settle_ms -= dt_ms
+            return
         plugged = c.state != pilot.A
         if plugged and not self._plugged:
             self._due = self._tests

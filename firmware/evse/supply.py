@@ -4,8 +4,6 @@ from micropython import const
 
 from . import faults
 
-_LOW_mV = const(207000)
-_HIGH_mV = const(253000)
 _OUTSIDE_ms = const(4000)
 _INSIDE_ms = const(60000)
 
@@ -17,7 +15,10 @@ class Supply:
 
     busy = False
 
-    def __init__(self):
+    def __init__(self, nominal_V=230):
+        """The range is 90 to 110 % of `nominal_V`: 207 to 253 V."""
+        self._least_mV = nominal_V * 900
+        self._most_mV = nominal_V * 1100
         self.fault = faults.NONE
         self.ready = True
         self.low_mV = self.high_mV = 0
@@ -31,9 +32,9 @@ class Supply:
     def tick(self, dt_ms, c):
         outside = faults.NONE
         if self.high_mV:
-            if self.low_mV < _LOW_mV:
+            if self.low_mV < self._least_mV:
                 outside = faults.UNDERVOLTAGE
-            elif self.high_mV > _HIGH_mV:
+            elif self.high_mV > self._most_mV:
                 outside = faults.OVERVOLTAGE
         if outside:
             self._outside_ms = min(self._outside_ms + dt_ms, _INSIDE_ms)

@@ -141,6 +141,8 @@ class Connector:
     def _follow_transaction(self, now_s):
         if not self.plugged():
             self.stop("EVDisconnected")
+        if self.controller.fault in faults.ENDING:
+            self.stop("Other")
         if not self._stop or self.controller.closed:
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.

@@ -9,6 +9,7 @@ from firmware.charging import limits, profile
 from firmware.charging.schedule import NONE, Composite
 from firmware.charging.store import Full
 from firmware.clock import FAR
+from firmware.evse import faults
 
 _MAX_NEWS = 32
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
@@ -39,11 +40,13 @@ class Station:
         policy=None,
         held=None,
         availability=None,
+        latches=None,
     ):
         self.clock = clock
         self.policy = policy
         self._held = held
         self._availability = availability
+        self._latches = latches
         self.start_delay_s = 0
         self.connectors = connectors
         self.store = store
@@ -222,13 +225,13 @@ class Station:
 
     def in_service(self):
         """False: the charge point as a whole is out of service."""
-        return not self._availability or 0 not in self._availability.out
+        return not self._availability or 0 not in self._availability.numbers
 
     def set_availability(self, number, operative):
         """Put connector `number` (0: all, and the charge point itself) into or out of service,
         over every reboot. False: it could not be kept. A transaction runs to its end first."""
         numbers = [number] if number else list(range(len(self.connectors) + 1))
-        if not self._availability.set(numbers, operative):
+        if not self._availability.set(numbers, not operative):
             return False
         self._put_in_service()
         if not number:
@@ -239,7 +242,16 @@ class Station:
 
     def _put_in_service(self):
         for c in self.connectors:
-            c.operative = not self._availability or c.number not in self._availability.out
+            c.operative = not self._availability or c.number not in self._availability.numbers
+
+    def clear_faults(self, c):
+        """A person clears the faults of connector `c` that wait for one; True if that was
+        possible (Controller.reset)."""
+        if not c.controller.reset():
+            return False
+        if self._latches:
+            self._latches.set([n for n in self._latches.numbers if n >> 8 == c.number], False)
+        return True
 
     # --- sessions
 
@@ -320,6 +332,8 @@ class Station:
         for c in self.connectors:
             if c.changed(now_ms):
                 self.tell(c, now_s)
+                if self._latches and c.controller.fault in faults.ENDING:
+                    self._latches.set([c.number << 8 | c.controller.fault], True)
 
     def sample(self, c, sample):
         """Queue a meter sample (metering.take) of connector `c`'s transaction."""
@@ -343,12 +357,15 @@ class Station:
                     "connector %d: not started without its profile: %s" % (c.number, refusal)
                 )
                 return False
-        if self.start_delay_s:  # many stations must not all start at one price's first second
-            random = int.from_bytes(os.urandom(2), "big")
-            c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
+        self.delay(c)
         self.due_s = 0
         self.wake()
         return True
+
+    def delay(self, c):
+        """Many stations must not all start at one price's first second, or after one outage."""
+        random = int.from_bytes(os.urandom(2), "big")
+        c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)

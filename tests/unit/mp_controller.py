@@ -503,12 +503,16 @@ def test_the_self_test_of_the_pilot():
         assert c.duty_u16 == F
         for _ in range(3):
             b.c.tick(b.now_ms, -12000, -12000, 0)  # (no time passes)
-        for i in range(4):
-            assert c.duty_u16 == F, i
-            b.now_ms += TICK_ms
-            low = 300 if broken else -12000
-            c.tick(b.now_ms, low, low, 0)
-        assert c.duty_u16 == X1 and c.state == pilot.A
+        for attempt in range(3 if broken else 1):  # (one bad reading is not believed)
+            assert c.fault == faults.NONE
+            for i in range(4):
+                assert c.duty_u16 == F, (attempt, i)
+                b.now_ms += TICK_ms
+                low = 300 if broken else -12000
+                c.tick(b.now_ms, low, low, 0)
+            assert c.duty_u16 == X1 and c.state == pilot.A
+            if attempt < 2 and broken:
+                b.tick()
         assert c.fault == (faults.PILOT_RANGE if broken else faults.NONE)
         b.allow_mA = 16000
         b.state = "B"

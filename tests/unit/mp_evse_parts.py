@@ -55,7 +55,7 @@ def ready_of(part):
 
 
 def tested(c):
-    part = Residual()
+    part = Residual(settle_ms=0)
     run(part, c, TICK_ms)
     assert part.test and part.busy and not part.ready
     part.tripped = True
@@ -111,16 +111,16 @@ def test_residual_asks_for_a_pause_when_a_day_is_over():
 
 def test_residual_self_test_fails():
     c = Told()
-    part = Residual()  # it never trips
+    part = Residual(settle_ms=0)  # it never trips
     run(part, c, TICK_ms)
     assert until(part, c, fault_of) == 1000 and part.fault == faults.RESIDUAL_TEST
     assert not part.test and not part.ready
-    part = Residual()  # it trips for good
+    part = Residual(settle_ms=0)  # it trips for good
     run(part, c, TICK_ms)
     part.tripped = True
     run(part, c, TICK_ms)
     assert until(part, c, fault_of) == 3000 and part.fault == faults.RESIDUAL_TEST
-    part = Residual()  # in the last moment
+    part = Residual(settle_ms=0)  # in the last moment
     run(part, c, TICK_ms)
     run(part, c, 1000 - TICK_ms)
     part.tripped = True
@@ -130,9 +130,27 @@ def test_residual_self_test_fails():
     assert part.ready
 
 
+def test_residual_is_not_looked_at_while_the_sensor_powers_up():
+    c = Told()
+    for tests in (True, False):
+        part = Residual(tests)
+        part.tripped = True
+        run(part, c, 975)
+        assert not part.fault and not part.ready and part.busy and not part.test
+        part.tripped = False
+        run(part, c, 2 * TICK_ms)
+        assert not part.fault and part.test == tests
+        part = Residual(tests)
+        part.tripped = True
+        run(part, c, 1000 + TICK_ms)
+        assert part.fault == faults.RESIDUAL
+
+
 def test_residual_without_a_test_input():
     c = Told()
-    part = Residual(tests=False)
+    part = Residual(tests=False, settle_ms=0)
+    assert not part.ready
+    run(part, c, TICK_ms)
     assert part.ready and not part.busy
     for c.state in (pilot.A, pilot.B, pilot.C, pilot.A, pilot.B):
         for _ in range(10):
@@ -347,9 +365,25 @@ def test_overload_needs_two_readings():
     assert not part.fault
     part, c, draw = drawing(40000, 16000)
     run(part, c, TICK_ms, draw)
-    run(part, c, 6975)  # without another one it is the slow rule's
+    run(part, c, 60000 - TICK_ms)  # a meter that fell silent says nothing of the present
     assert not part.fault
-    assert run(part, c, TICK_ms).fault == faults.OVERCURRENT
+    assert run(part, c, TICK_ms).fault == faults.METER
+    assert run(part, c, 600000).fault == faults.METER
+
+
+def test_a_lost_meter_does_not_make_its_last_reading_an_overcurrent():
+    """The limit falls to 6 A; what the car drew before is no evidence against that."""
+    part, c, draw = drawing(32000, 32000)
+    run(part, c, 10000, draw)
+    run(part, c, 60000)
+    assert part.fault == faults.METER and part.limit_mA() == 6000
+    c.may_draw_mA = 6000
+    run(part, c, 60000)
+    assert part.fault == faults.METER
+    run(part, c, TICK_ms, draw)  # it answers again
+    assert part.fault == faults.NONE
+    run(part, c, 8000, draw)
+    assert part.fault in (faults.OVERLOAD, faults.OVERCURRENT)
 
 
 def test_overcurrent_is_counted_afresh():

@@ -942,3 +942,35 @@ def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w.c.controller.fault = faults.NONE
     w.poll(200)
     assert w.station.news[-1][1:3] == (w.c.status, "NoError")  # the end of an error is told
+
+
+# Faults that wait for a person
+
+
+def test_a_residual_current_ends_the_transaction_and_outlives_every_reset():
+    for fault in faults.ENDING:
+        w = World(2).ready()
+        w.charge(c=w.cs[1])
+        w.electrics[1].fault = fault
+        w.electrics[1].closed = False
+        w.poll(3000)
+        assert not w.cs[1].tx and w.cs[1].status == "Faulted"
+        assert w.queue() == ["stop 1"] and w.journal.head()[1].reason == "Other"
+        w.boot()
+        assert w.station._latches.numbers == [2 << 8 | fault]
+        assert not w.station.clear_faults(w.cs[1])  # a car is there
+        w.electrics[1].clears = True
+        assert w.station.clear_faults(w.cs[1]) and w.station._latches.numbers == []
+        w.boot()
+        assert w.station._latches.numbers == []
+
+
+def test_other_faults_do_not_end_it():
+    w = World().ready()
+    tx = w.charge()
+    for fault in range(1, len(faults.REACTION)):
+        if fault not in faults.ENDING:
+            w.electrics[0].fault = fault
+            w.poll(1000)
+            assert w.c.tx is tx, fault
+    assert w.station._latches.numbers == []

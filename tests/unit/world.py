@@ -10,10 +10,10 @@ from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
 from firmware.evse import faults, pilot
 from firmware.session import station
-from firmware.session.availability import Availability
 from firmware.session.connector import Connector
 from firmware.session.held import Held
 from firmware.session.journal import SAMPLE, START, STOP, Journal
+from firmware.session.kept import Kept
 from firmware.session.transaction import Folder
 
 T0 = clock.parse_iso("2026-11-20T12:00:00Z")
@@ -52,6 +52,10 @@ class Electrics:
         self.pilot_mA = 0
         self.closed = False
         self.may_draw_mA = 0
+        self.clears = False  # what reset() answers
+
+    def reset(self):
+        return self.clears
 
 
 class Meter:
@@ -103,7 +107,8 @@ class World:
             self.settings.__getitem__,
             self.said.append,
             held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
-            availability=Availability("/flash/availability.json", self.said.append),
+            availability=Kept("/flash/availability.json", self.said.append),
+            latches=Kept("/flash/latched.json", self.said.append),
         )
         self.station.wake = self.wake
         self.c = cs[0]

@@ -8,7 +8,8 @@ from host.build import ROOT, build
 
 def script(name):
     """The figures that mp/NAME.py prints."""
-    path = build(), ROOT / "tests/unit", ROOT / "tools/bench/mp"
+    tree = build()
+    path = tree, tree / "lib", ROOT / "tests/unit", ROOT / "tools/bench/mp"
     figures = json.loads(micropython(f"import {name}", heap="8M", path=path))
     return {key: round(value, 3) for key, value in figures.items()}
 

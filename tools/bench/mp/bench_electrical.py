@@ -1,0 +1,216 @@
+"""One tick of the electrical side while a car charges. MicroPython; prints one JSON object.
+
+The chip is made of constants, which cost next to nothing: the figures are the firmware's.
+"""
+
+import asyncio  # noqa: F401  (these while there is the real time)
+import gc
+import json
+import micropython
+import sys
+from collections import OrderedDict
+from time import ticks_diff, ticks_us
+
+import uwebsockets  # noqa: F401
+
+TIMES, ROUNDS = 1000, 15
+PILOT, SENSE, CONTACTOR, RESIDUAL, TEST, LIVE = 27, 36, 33, 34, 32, 35  # as on both boards
+HIGH_uV, LOW_uV = 1945000, 100000  # of the sense pin: state C, -12 V
+CABLE_uV = 600000  # 220 ohm
+levels = {LIVE: 1, TEST: 0, 0: 1}
+
+
+class Pin:
+    IN = OUT = PULL_UP = IRQ_RISING = IRQ_FALLING = 1
+
+    def __init__(self, id, mode=-1, pull=-1, value=None):
+        self.id = id
+        levels.setdefault(id, 0)
+
+    def __call__(self, value=None):
+        if value is None:
+            return levels[self.id]
+        levels[self.id] = value
+
+    def irq(self, handler, trigger):
+        pass
+
+
+class PWM:
+    def __init__(self, pin, freq, duty_u16):
+        self._pin = pin.id
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, duty):
+        levels[self._pin] = duty
+
+
+class ADC:
+    ATTN_11DB = 3
+
+    def __init__(self, pin, atten):
+        self._sense = pin.id == SENSE
+        self._low = False
+
+    def read_uv(self):
+        if not self._sense:
+            return CABLE_uV
+        self._low = not self._low
+        return LOW_uV if self._low and 0 < levels[PILOT] < 65535 else HIGH_uV
+
+
+class UART:
+    def __init__(self, *a, **kw):
+        pass
+
+
+class OneWire:
+    """25 degC."""
+
+    def __init__(self, pin):
+        self._data = b"\x90\x01\x4b\x46\x7f\xff\x10\x10\x00"
+        self._at = -1
+
+    def reset(self):
+        self._at = -1
+        return True
+
+    def writebyte(self, value):
+        pass
+
+    def readbyte(self):
+        self._at += 1
+        return self._data[self._at]
+
+    def crc8(self, data):
+        return 0
+
+
+class Chip:
+    """The modules machine, onewire, time and asyncio; 25 ms pass from tick to tick."""
+
+    Pin, PWM, ADC, UART, OneWire = Pin, PWM, ADC, UART, OneWire
+    PWRON_RESET = 1
+    ms = 2**30 - 20000  # ticks wrap soon
+    _ended = True
+    _stop = StopIteration()
+
+    def reset_cause(self):
+        return 5
+
+    def sleep_ms(self, ms):
+        self.ms = (self.ms + 25) & (2**30 - 1)
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self._ended = not self._ended
+        if self._ended:
+            self._stop.__traceback__ = None
+            raise self._stop
+
+
+chip = Chip()
+chip.ticks_ms = lambda: chip.ms
+chip.ticks_diff = ticks_diff
+for name in ("machine", "esp32", "network", "onewire", "time"):
+    sys.modules[name] = chip
+
+from firmware import app, wiring  # noqa: E402
+from firmware.boards import reference, reference_full  # noqa: E402
+
+app.asyncio = chip
+out = OrderedDict()
+
+
+class Unit:
+    """What App._tick and wiring._connectors ask of the App, with one connector that charges."""
+
+    max_mA, installation_mA, wake, meter_lost_mA, due_s = 32000, 0, True, 6000, 2**30 - 1
+
+    def __init__(self, board):
+        self.config = self.clock = self._watchdog = self.station = self
+        self.units = []
+        self.connectors = 1
+        self.connectors = wiring._connectors(self, board, None)
+        self.connector, self.unit = self.connectors[0], self.units[0]
+        self.controller, self.overcurrent = self.connector.controller, self.unit.overcurrent
+        self.ticks = app.App._tick(self)
+        self.connector.allow_mA = 16000
+        for _ in range(4000):
+            self.tick()
+        c = self.controller
+        if not c.closed or c.fault or c.pilot_mA != 16000:
+            raise ValueError((c.closed, c.fault, c.pilot_mA, c.state))
+
+    def now(self):
+        return 0
+
+    def feed(self):
+        pass
+
+    def tick(self):
+        levels[RESIDUAL] = levels[TEST]  # it trips while it is tested
+        levels[LIVE] = 0 if levels[CONTACTOR] else 1
+        if self.overcurrent:
+            self.overcurrent.readings += 1
+        next(self.ticks)
+
+
+def cost(name, function, arg):
+    """us and bytes of one of the TIMES that function(arg) does it; nothing may be allocated."""
+    least = 1 << 29
+    for _ in range(ROUNDS):
+        gc.collect()
+        began = ticks_us()
+        function(arg)
+        least = min(least, ticks_diff(ticks_us(), began))
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    function(arg)
+    out[name + "_heap_bytes"] = (gc.mem_alloc() - before) / TIMES
+    gc.enable()
+    out[name + "_us"] = least / TIMES
+    micropython.heap_lock()  # (also what would be freed at once)
+    try:
+        function(arg)
+    finally:
+        micropython.heap_unlock()
+
+
+def controller(c):
+    now_ms = c._last_ms
+    for _ in range(TIMES):
+        now_ms = (now_ms + 25) & (2**30 - 1)
+        c.tick(now_ms, 6000, -12000, 16000)
+
+
+def drivers(devices):
+    for _ in range(TIMES):
+        for device in devices:
+            device.update()
+
+
+def sample(line):
+    for _ in range(TIMES):
+        line.sample()
+
+
+def whole(ticks):
+    for _ in range(TIMES):
+        next(ticks)
+
+
+reference.CONNECTORS = ({"pilot": PILOT, "sense": SENSE, "contactor": CONTACTOR},)
+for board, parts in ((reference, "without_parts"), (reference_full, "all_parts")):
+    u = Unit(board)
+    cost("whole_tick_" + parts, whole, u.ticks)
+    cost("drivers_" + parts, drivers, u.unit.devices)
+    cost("pilot_sample_" + parts, sample, u.unit.line)
+    cost("controller_" + parts, controller, u.controller)
+out["parts"] = len(u.controller.parts)
+out["drivers"] = len(u.unit.devices)
+print(json.dumps(out))

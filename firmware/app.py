@@ -209,12 +209,13 @@ class App:
         out = []
         for c in self.station.connectors:
             tx = c.tx
+            fault = faults.OCPP[c.controller.fault]
             out.append(
                 {
                     "id": c.number,
                     "cp": pilot.STATES[c.controller.state],
                     "status": c.status,
-                    "fault": faults.OCPP[c.controller.fault][1],
+                    "fault": fault[1] or (fault[0] if c.controller.fault else None),
                     "transactionId": tx.id if tx else None,
                     "idTag": tx.id_tag if tx else c.tag,
                     "limit_mA": self.station.limit_mA(c),

@@ -133,14 +133,16 @@ class Controller:
         self.may_draw_mA = draw if self.pilot_mA or self.closed else 0
 
     def reset(self):
-        """A person clears the latched faults; True if that was possible: no car, contactor open.
+        """A person clears the latched faults; True if that was possible: no car, contactor open,
+        not welded still.
         (With a welded contactor F stays, and nobody knows whether there is a car.)"""
         if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
             return False
+        cleared = True
         for part in self.parts:
-            if hasattr(part, "reset"):
-                part.reset()
-        return True
+            if hasattr(part, "reset") and part.reset() is False:
+                cleared = False
+        return cleared
 
     def _count(self, dt):
         self._duty_ms = min(self._duty_ms + dt, _LONG_ms)

@@ -93,3 +93,8 @@ class Lock:
             self._tries += 1
             self.drive = 1 if self._want else -1
             self._ms = 0
+
+    def reset(self):
+        """A person, or UnlockConnector: try again."""
+        self._tries = 0
+        self.fault = faults.NONE

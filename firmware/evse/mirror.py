@@ -53,6 +53,8 @@ class Mirror:
         self.ready = not self.fault and (c.closed or not self.live and self._ms >= _OPEN_ms)
 
     def reset(self):
-        """A person clears the fault; it returns when the contactor is still welded."""
+        """A person clears the fault; False: the contactor is welded for all to see."""
+        if self.live and not self._closed:
+            return False
         self.fault = faults.NONE
         self._failures = self._ms = self._wrong_ms = 0

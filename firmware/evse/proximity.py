@@ -7,6 +7,7 @@ from . import faults, pilot
 
 _GONE = const(3)  # readings in a row
 _CHANGED_ms = const(500)
+_STEP_ms = const(100)
 _FIRST_ms = const(1000)  # a car may be seen this long before its cable
 # Ohm from which on a cable carries so much; between the windows of evse.md 1.6 the lower value.
 _FROM_ohm = (80, 141, 309, 937)
@@ -62,7 +63,7 @@ class Proximity:
         elif rating and self._seen_ms >= _CHANGED_ms:
             self.rating_mA = rating
         else:
-            self._without_ms += dt_ms
+            self._without_ms += min(dt_ms, _STEP_ms)  # (a stall is no evidence)
             if self._without_ms >= _FIRST_ms:
                 self.fault = faults.CABLE
         self.busy = not self.rating_mA

@@ -7,6 +7,7 @@ from . import faults, pilot
 _TRIP_ms = const(1000)  # the test input is driven until the sensor trips, this long at most
 _END_ms = const(3000)  # and so long the trip may take to end
 _DAY_ms = const(86400000)
+_STEP_ms = const(100)
 _IDLE, _TEST, _END = const(0), const(1), const(2)
 
 
@@ -42,7 +43,7 @@ class Residual:
         self._age_ms = min(self._age_ms + dt_ms, _DAY_ms)
         if self._age_ms == _DAY_ms:
             self._due = self._tests
-        self._ms = min(self._ms + dt_ms, _DAY_ms)
+        self._ms = min(self._ms + min(dt_ms, _STEP_ms), _END_ms)  # (a stall is no answer)
         if self._phase == _TEST:
             if self.tripped:
                 self._go(_END)

@@ -6,6 +6,7 @@ from . import faults
 
 _OUTSIDE_ms = const(4000)
 _INSIDE_ms = const(60000)
+_FRESH_ms = const(3000)
 
 
 class Supply:
@@ -25,13 +26,17 @@ class Supply:
         self.readings = 0
         self.pe_ok = True
         self._volts = faults.NONE  # what the voltage was out of, until it is back for long
+        self._seen = 0  # of the readings
+        self._age_ms = _FRESH_ms  # of the latest
         self._outside_ms = 0
         self._inside_ms = 0
         self._pe_ms = _INSIDE_ms  # since the protective earth came back
 
     def tick(self, dt_ms, c):
+        self._age_ms = 0 if self.readings != self._seen else min(self._age_ms + dt_ms, _FRESH_ms)
+        self._seen = self.readings
         outside = faults.NONE
-        if self.high_mV:
+        if self.high_mV and self._age_ms < _FRESH_ms:  # (an old reading is no evidence)
             if self.low_mV < self._least_mV:
                 outside = faults.UNDERVOLTAGE
             elif self.high_mV > self._most_mV:

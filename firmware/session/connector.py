@@ -11,6 +11,7 @@ from .transaction import Transaction
 _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot: until the pilot's state is known
 _GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
+_MOMENT_ms = const(2000)
 _UNKNOWN_ms = const(-1)
 
 
@@ -59,6 +60,7 @@ class Connector:
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
+        self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
         self._boot_ms = _UNKNOWN_ms
         self._fault = faults.NONE  # what was told last
 
@@ -110,7 +112,9 @@ class Connector:
                 self.tag = self.profile = None
             elif self.tag:
                 fault = faults.REACTION[self.controller.fault]
-                if self.plugged() and not fault and self.meter.known():
+                # (the last reading of a meter that was lost since is where the bill begins)
+                read = self.meter.known() or self.meter.readings
+                if self.plugged() and not fault and read:
                     self._begin(now_s)
                 elif (now_ms - self._tag_ms) & _TICKS >= self._tag_for_ms:
                     self.tag = self.profile = None
@@ -162,8 +166,10 @@ class Connector:
     def _status(self, now_ms):
         c = self.controller
         if faults.REACTION[c.fault]:
+            self._offered_ms = _UNKNOWN_ms
             return "Faulted"
         if not self.tx:
+            self._withheld_ms = _UNKNOWN_ms
             if not self.operative:
                 return "Unavailable"
             if not self.plugged():
@@ -175,8 +181,12 @@ class Connector:
             return same
         if not c.pilot_mA:
             self._offered_ms = _UNKNOWN_ms
-            # A car that follows its limit within a tick or two is not suspended before it began.
-            return same if pilot.advertisable_mA(self.allow_mA) else "SuspendedEVSE"
+            if self._withheld_ms == _UNKNOWN_ms:
+                self._withheld_ms = now_ms
+            # What a lock, a self-test or the next tick withholds for a moment is no suspension.
+            short = (now_ms - self._withheld_ms) & _TICKS < _MOMENT_ms
+            return same if short and pilot.advertisable_mA(self.allow_mA) else "SuspendedEVSE"
+        self._withheld_ms = _UNKNOWN_ms
         if c.closed:
             self._offered_ms = now_ms
             return "Charging"

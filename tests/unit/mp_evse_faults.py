@@ -83,6 +83,7 @@ class World:
                 self.bolt = self.lock.drive > 0
             self.lock.locked = self.bolt
             self.supply.low_mV = self.supply.high_mV = self.volt_mV
+            self.supply.readings += 1
             micropython.heap_lock()
             try:
                 c.tick(self.now_ms, high, low, self.allow_mA)

@@ -178,19 +178,32 @@ def test_faulted_and_back():
     assert w.statuses() == ["Faulted", "Preparing", "Charging"]
 
 
-def test_no_transaction_begins_in_a_fault_or_without_a_meter():
-    w = World().ready()
+def test_no_transaction_begins_in_a_fault_or_before_the_meter_was_ever_read():
+    w = World()
+    w.meters[0].lost = True
+    w.ready()
     w.c.controller.state, w.c.controller.fault = C, faults.DIODE
     w.station.accept("TAG", w.c)
     w.poll(1000)
     assert not w.c.tx and w.c.tag and not w.c.allow_mA
     w.c.controller.fault = faults.NONE
-    w.meters[0].lost = True
     w.poll(1000)
     assert not w.c.tx and w.c.tag and not w.c.allow_mA
     w.meters[0].lost = False
-    w.poll(100)
+    w.poll(1100)
     assert w.c.tx
+
+
+def test_a_meter_that_was_lost_since_strands_nobody():
+    """The bill begins at its last reading; what may flow is the Meter slot's business."""
+    w = World().ready()
+    w.meters[0].energy_Wh = 1234
+    w.poll(1000)
+    w.meters[0].lost = True
+    w.c.controller.state = C
+    w.station.accept("TAG", w.c)
+    w.poll(1000)
+    assert w.c.tx and w.c.tx.start_Wh == 1234
 
 
 def test_nothing_is_decided_in_the_first_second():

@@ -52,7 +52,7 @@ HELP = (
   tag IDTAG [C]                                  a person presents a card: its idTag is known
   card [UID]                                     a card lies on the reader; none: it is taken away
   press [long] [C]                               the button
-  ev max_mA=16000 phases=3 [C]                   what the car can take
+  ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
@@ -387,12 +387,12 @@ class Station:
         return self.wall.outlets[number(text) - 1]
 
     def set_car(self, words):
-        usage = "ev max_mA=0..80000 phases=1..3 [C]"
+        usage = "ev max_mA=0..80000 phases=1..3 cable_ohm=0..5000 [C]"
         values = dict(w.split("=", 1) for w in words if "=" in w)
         if not values:
             raise CommandError(usage)
         car = self.outlet([w for w in words if "=" not in w], 0).car
-        ranges = {"max_mA": (0, 80000), "phases": (1, 3)}
+        ranges = {"max_mA": (0, 80000), "phases": (1, 3), "cable_ohm": (0, 5000)}
         for key, text in values.items():
             if key not in ranges or not ranges[key][0] <= number(text) <= ranges[key][1]:
                 raise CommandError(usage)

@@ -115,6 +115,7 @@ class Core:
         if c.lock is None:
             return {"status": "NotSupported"}
         c.stop("UnlockCommand")
+        c.lock.reset()
         c.lock.release = True
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:

@@ -235,7 +235,8 @@ class Composite:
         self._hardware = hardware
         self._unit = unit
         self._left = _STEPS
-        self.out = array.array("i", bytes(12 * room))
+        self.out = array.array("i")
+        self._room = room
         self.n = 0
         self.length_s = 0
 
@@ -267,11 +268,10 @@ class Composite:
         out, i = self.out, 3 * self.n
         self.length_s = at - self._t
         if not i or out[i - 2] != total or out[i - 1] != phases:
-            if i == len(out):
+            if self.n == self._room:
                 return False
-            out[i] = at - self._t
-            out[i + 1] = total
-            out[i + 2] = phases
+            for word in (at - self._t, total, phases):
+                out.append(word)
             self.n += 1
         self._at = until
         self._left -= 1

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from station_driver import Bench, draws, duty
+from station_driver import ESP32_HEAP, Bench, draws, duty
 
 from host.csms import parse_time
 from host.profile import profile
@@ -140,7 +140,7 @@ async def test_main_job(bench):
 
 async def test_main_job_32_bit(tmp_path, micropython32):
     """The same where words have 4 bytes, as on the ESP32, and in its heap."""
-    async with Bench(tmp_path, speed=50, interpreter=micropython32, heap="128K") as b:
+    async with Bench(tmp_path, speed=50, interpreter=micropython32, heap=ESP32_HEAP) as b:
         await main_job(b)
         heap = (await b.process.state())["heap"]
         print(f"32-bit heap after the main job: {heap}")

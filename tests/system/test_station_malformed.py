@@ -10,7 +10,7 @@ import copy
 import json
 
 import pytest
-from station_driver import ID, Shared, draws
+from station_driver import ESP32_HEAP, ID, Shared, draws
 
 from host.csms import ERROR_CODES
 from host.process import WAIT_s
@@ -355,7 +355,7 @@ async def situation(b):
 def charging(tmp_path_factory, request):
     options = {"interpreter": request.getfixturevalue(request.param)}
     # Objects of the 64-bit port are twice as large.
-    options["heap"] = "128K" if request.param == "micropython32" else "256K"
+    options["heap"] = ESP32_HEAP if request.param == "micropython32" else "256K"
     with Shared(tmp_path_factory.mktemp("charging"), **options) as shared:
 
         async def begin(b):
@@ -401,7 +401,11 @@ def test_malformed(charging, text, outcome):
         if outcome != SILENCE:
             id = json.loads(text)[1]
             answer = await b.cs.until(lambda: find(st, mark, id), WAIT_s)
-            if len(text) > 1000 and b.options["heap"] == "128K" and answer[2] == "InternalError":
+            if (
+                len(text) > 1000
+                and b.options["heap"] == ESP32_HEAP
+                and answer[2] == "InternalError"
+            ):
                 assert "no memory" in answer[3]
                 b.no_memory.append(len(text))
                 return await check_same(b, st)

@@ -17,24 +17,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "firmware"
+SIMULATOR = ROOT / "build" / "simulator"
 # -O1 leaves out asserts; line numbers in tracebacks go only at -O3.
 OPT = 1
 # MicroPython looks these up by name and as source.
 PLAIN = ("boot.py", "main.py")
-COMPILED = ("firmware", "lib")
+# What is compiled, by tree.
+COMPILED = {OUT: ("firmware", "lib"), SIMULATOR: ("tools/sim/esp32", "tools/sim")}
 
 
 class BuildError(Exception):
     """What mpy-cross said, a line for each file it refused."""
 
 
-def sources(root=ROOT):
-    """Every source that goes on the board, as {path on the board: path of the source}."""
-    found = {name: root / name for name in PLAIN if (root / name).exists()}
-    for top in COMPILED:
-        for path in sorted((root / top).rglob("*.py")):
+def sources(root=ROOT, tree=OUT):
+    """Every source of a tree, as {path in the tree: path of the source}."""
+    found = {}
+    if tree == OUT:
+        found = {name: root / name for name in PLAIN if (root / name).exists()}
+    for top in COMPILED[tree]:
+        below = (root / top).rglob("*.py") if tree == OUT else (root / top).glob("*.py")
+        for path in sorted(below):
             found[path.relative_to(root).with_suffix(".mpy").as_posix()] = path
     return found
+
+
+def build_simulator():
+    """Compile what stands in for the chip; -> the folder of board.mpy. Compiled at run time its
+    names would crowd those of the firmware that runs beside it, and it needs no line numbers."""
+    return build(SIMULATOR, 3, tree=SIMULATOR) / "tools/sim"
 
 
 def package(target):
@@ -55,7 +66,7 @@ def sizes(out=OUT):
     return table
 
 
-def build(out=None, opt=OPT, root=ROOT):
+def build(out=None, opt=OPT, root=ROOT, tree=OUT):
     """Brings the tree `out` up to date with the sources and returns its path.
 
     Raises BuildError where a source does not compile; the others are compiled all the same.
@@ -63,22 +74,22 @@ def build(out=None, opt=OPT, root=ROOT):
     out = Path(out or OUT)
     # What each file of the tree was made from. Not in the tree, which goes on the board as it is.
     record = out.with_name(out.name + ".json")
-    wanted = _wanted(root, opt)
+    wanted = _wanted(root, opt, tree)
     if _is_current(out, record, wanted):
         return out
     out.mkdir(parents=True, exist_ok=True)
     with open(out.with_name(out.name + ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = _wanted(root, opt)
+        wanted = _wanted(root, opt, tree)
         if not _is_current(out, record, wanted):
             _update(out, record, wanted, root)
     return out
 
 
-def _wanted(root, opt):
+def _wanted(root, opt, tree):
     """{path on the board: what it has to be made from}, as in the record of the last build."""
     wanted = {}
-    for target, source in sources(root).items():
+    for target, source in sources(root, tree).items():
         stat = source.stat()
         level = None if target in PLAIN else opt
         wanted[target] = [

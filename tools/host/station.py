@@ -25,7 +25,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host.build import ROOT, BuildError, build
+from host.build import ROOT, BuildError, build, build_simulator
 from sim.car import FAULTS
 from sim.devices import Panel
 from sim.wall import WALL_FAULTS, Wall
@@ -137,7 +137,8 @@ class Station:
                 self.args.interpreter,
                 "-X",
                 f"heapsize={self.args.heap + SIMULATOR_HEAP}",
-                str(ROOT / "tools/sim/board.py"),
+                "-c",
+                "import board",
                 str(there.fileno()),
                 str(self.tree),
                 str(self.flash),
@@ -147,6 +148,7 @@ class Station:
                 str(self.cause),
             ],
             stdin=subprocess.PIPE,
+            env={**os.environ, "MICROPYPATH": f"{self.simulator}:.frozen"},
             pass_fds=(there.fileno(),),
             cwd="/",
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
@@ -475,7 +477,7 @@ class Station:
             loop.add_signal_handler(signum, self.over.set)
         control = watch = None
         try:
-            self.tree = build()
+            self.tree, self.simulator = build(), build_simulator()
             port = self.args.control
             if port is not None:
                 control = await asyncio.start_server(self.on_control, "127.0.0.1", port)

@@ -1,7 +1,8 @@
 # Turns the MicroPython unix port into a board: LittleFS over a NOR-like image at /, the compiled
 # firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
 #
-# usage: micropython -X heapsize=128K tools/sim/board.py FD TREE FLASH SPEED WORLD_MS RTC_S CAUSE
+# usage: MICROPYPATH=build/simulator/tools/sim:.frozen
+#     micropython -X heapsize=128K -c "import board" FD TREE FLASH SPEED WORLD_MS RTC_S CAUSE
 # started by tools/host/station.py. The first line of stdin has files to put on the flash, as a
 # JSON object; then it takes one JSON command a line.
 
@@ -15,7 +16,8 @@ import utime
 import vfs
 
 fd, tree, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
-sys.path[:] = [sys.argv[0].rsplit("/", 1)[0] + "/esp32", ".frozen"]
+simulator = sys.path[1]
+sys.path[:] = [simulator + "/esp32", ".frozen"]
 import bus  # noqa: E402
 
 bus.speed = int(speed)
@@ -140,7 +142,7 @@ def put(path, text):
 def start():
     flash = Flash(flash_path)
     rom = vfs.VfsPosix(tree)
-    chip = vfs.VfsPosix(sys.argv[0].rsplit("/", 1)[0] + "/esp32")
+    chip = vfs.VfsPosix(simulator + "/esp32")
     os.chdir("/")
     vfs.umount("/")
     try:

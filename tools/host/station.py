@@ -584,7 +584,7 @@ def arguments(argv=None):
     add("--flash", help="flash image that survives from run to run (default: a temporary one)")
     add("--connectors", type=int, help="1 to 4 (default 1)")
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
-    add("--heap", help="for the firmware, without what the simulated chip needs (default 192K; "
+    add("--heap", help="for the firmware, without what the simulated chip needs (default 256K; "
         "320K for a board with more parts)")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
@@ -623,7 +623,7 @@ def arguments(argv=None):
     if not is_url(unit["url"]):
         parser.error(f"--url: {unit['url']} is not ws://HOST[:PORT][/PATH] (or wss://...)")
     if args.heap is None:
-        args.heap = "192K" if unit["board"] in ("reference", "wall") else "320K"
+        args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"
     size = re.fullmatch("([1-9][0-9]{0,8})([KM]?)", args.heap, re.IGNORECASE)
     if not size:
         parser.error(f"--heap: {args.heap} is not a size like 128K")

@@ -16,7 +16,7 @@ from host.plot import step_plot
 from host.process import StationProcess
 from host.profile import iso, profile
 
-SPEED_SESSION, SPEED_DAY = 20, 2000
+SPEED_SESSION, SPEED_DAY = 20, 1400
 CEILING_A = 25
 CAR_mA = 22000
 QUARTER_s = 900

@@ -43,9 +43,9 @@ def sources(root=ROOT, tree=OUT):
 
 
 def build_simulator():
-    """Compile what stands in for the chip; -> the folder of board.mpy. Compiled at run time its
-    names would crowd those of the firmware that runs beside it, and it needs no line numbers."""
-    return build(SIMULATOR, 3, tree=SIMULATOR) / "tools/sim"
+    """Compile what stands in for the chip; -> the tree. Compiled at run time its names would crowd
+    those of the firmware that runs beside it, and it needs no line numbers."""
+    return build(SIMULATOR, 3, tree=SIMULATOR)
 
 
 def package(target):

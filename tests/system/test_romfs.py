@@ -29,9 +29,8 @@ walk("/rom")
 
 # The heap that is live before and after an import from the image.
 IMPORT = """
-import gc, sys
-sys.argv.insert(1, "")
-import rom, vfs, os
+import gc, rom, sys, vfs
+rom.simulator(sys.argv[1])
 vfs.mount(vfs.VfsRom(rom.partition(sys.argv[2])), "/rom")
 sys.path[:] = PATH
 gc.collect()

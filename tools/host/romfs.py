@@ -21,7 +21,8 @@ from host.build import PLAIN, BuildError, build, build_simulator
 
 def build_image(out=None):
     """Brings build/firmware and its image up to date; -> path of the image. Raises BuildError."""
-    return _pack(build(out))
+    # MicroPython looks for boot.py and main.py in the writable file system only.
+    return _pack(build(out), PLAIN)
 
 
 def build_simulator_image():
@@ -35,7 +36,7 @@ def in_place(interpreter):
     return done.returncode == 0
 
 
-def _pack(tree):
+def _pack(tree, left_out=()):
     image = tree.with_name(tree.name + ".romfs")
     record = tree.with_name(tree.name + ".json")  # of the build: written last
     with open(tree.with_name(tree.name + ".lock"), "w") as lock:
@@ -43,8 +44,7 @@ def _pack(tree):
         if not image.exists() or image.stat().st_mtime_ns < record.stat().st_mtime_ns:
             made = image.with_name(f".{image.name}.tmp")
             with tempfile.TemporaryDirectory() as folder:
-                # (boot.py and main.py are looked for in the writable file system only)
-                shutil.copytree(tree, f"{folder}/rom", ignore=shutil.ignore_patterns(*PLAIN))
+                shutil.copytree(tree, f"{folder}/rom", ignore=shutil.ignore_patterns(*left_out))
                 _mpremote(f"{folder}/rom", made)
             data = made.read_bytes()
             made.write_bytes(data + zlib.crc32(data).to_bytes(4, "little"))
@@ -53,8 +53,8 @@ def _pack(tree):
 
 
 def _mpremote(folder, image):
-    # (it needs no board for this)
-    command = ["-m", "mpremote", "romfs", "--output", str(image), "build", folder]
+    # (it needs no board for this; boot.py and main.py stay as they are)
+    command = ["-m", "mpremote", "romfs", "--no-mpy", "--output", str(image), "build", folder]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     if done.returncode:
         raise BuildError((done.stderr or done.stdout).strip())

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host.build import PLAIN, ROOT, SIMULATOR, BuildError, build
+from host.build import ROOT, SIMULATOR, BuildError, build
 from host.romfs import build_image, build_simulator_image, in_place
 from sim.car import FAULTS
 from sim.devices import Panel
@@ -165,9 +165,7 @@ class Station:
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
         )
         # (not as arguments: the unix port takes none longer than 255 bytes)
-        files = {"/" + name: (ROOT / name).read_text() for name in PLAIN}
-        files["/config.json"] = json.dumps(self.args.unit)
-        self.tell({**files, "/policy.py": self.args.policy})
+        self.tell({"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy})
         there.close()
         here.setblocking(False)
         self.bus, self.inbox = here, b""

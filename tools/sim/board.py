@@ -181,7 +181,7 @@ def start():
             put(path, text)
     try:
         for name in ("boot.py", "main.py"):
-            with open(name) as f:
+            with open("/sim/" + name) as f:
                 exec(compile(f.read(), name, "exec"), {"__name__": "__main__"})
     except KeyboardInterrupt:  # the REPL appears; main.py has left the outputs safe
         sys.exit(130)

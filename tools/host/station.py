@@ -210,7 +210,10 @@ class Station:
             a, b, c, answer = self.serve(op, pin, value, payload)
             if self.bus is None:
                 return
-            self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            try:
+                self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            except OSError:  # it has died since it asked; watch() will see
+                return
 
     def serve(self, op, pin, value, payload):
         a, b, c, answer = 0, 0, 0, b""

@@ -7,6 +7,7 @@ import zlib
 import pytest
 from station_driver import ESP32_HEAP, Bench, run_tool
 
+from bench.station import heap_connected
 from host.build import PLAIN, build
 from host.romfs import build_image, build_simulator_image, in_place
 
@@ -87,6 +88,13 @@ def test_code_in_the_image_is_executed_in_place(micropython32):
     loaded = live(str(tree), f"{tree}/lib", "/sim/tools/sim/esp32")
     print(f"imports take {placed} B from the image, {loaded} B from files")
     assert placed < loaded / 2
+
+
+def test_the_heap_that_is_live(micropython32):
+    """architecture.md, Memory: connected, idle, with 16 profiles of 24 periods."""
+    heap = heap_connected()
+    print(heap)
+    assert heap["with_16_profiles_of_24_periods_bytes"] <= heap["budget_bytes"]
 
 
 @pytest.mark.parametrize("code", ["romfs", "files"])

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from pathlib import Path
 
 from host.build import PLAIN, BuildError, build, build_simulator
 
@@ -65,7 +64,7 @@ def main():
         image = build_image()
     except BuildError as error:
         sys.exit(str(error))
-    print(f"{image.relative_to(Path.cwd())}: {image.stat().st_size} B")
+    print(f"{os.path.relpath(image)}: {image.stat().st_size} B")
 
 
 if __name__ == "__main__":

@@ -164,7 +164,8 @@ class App:
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
             self.station.poll()
-            told = not len(self.station.journal) or not self.link.online
+            talking = self.link.online and self.core.boot == "Accepted"
+            told = not len(self.station.journal) or not talking
             if not any(c.tx for c in self.station.connectors) and (
                 told or self._reset_kind == "Hard"
             ):

@@ -39,7 +39,7 @@ def parse_iso(text):
             i += 1
         if i == 20:
             raise ValueError("empty fraction")
-    zone = text[i:]
+    zone = text[i:].split("[")[0]  # "Z[GMT]": a Java back end names the zone too (RFC 9557)
     offset_min = 0
     if zone not in ("", "Z", "z"):
         sign, minutes = zone[0], _number(zone[-2:])

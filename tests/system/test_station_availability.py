@@ -1,5 +1,7 @@
 """ChangeAvailability and UnlockConnector: what a Central System asks of a connector."""
 
+import asyncio
+
 import pytest
 from station_driver import TAG
 
@@ -103,6 +105,25 @@ async def test_unlock(socket):
         await b.status("Available", since=since)
         await b.charge()  # and the next one charges
         assert [e["load_mA"] for e in b.process.trace("contactor") if not e["closed"]] == [0]
+
+
+async def test_unlock_holds_nothing_up(socket):
+    """While the lock is being opened every other request is answered."""
+    async with socket as b:
+        await b.charge()
+        await b.do("fault lock-jam")
+        first = asyncio.create_task(
+            b.st.raw('[2,"1","UnlockConnector",{"connectorId":1}]', WAIT_s)
+        )
+        await b.process.until(lambda c: not c["contactor"])
+        conf = await b.st.call("GetConfiguration", {"key": ["NumberOfConnectors"]})
+        assert conf["configurationKey"][0]["value"] == "1"
+        answer = await b.st.call("UnlockConnector", {"connectorId": 1})
+        assert answer == {"status": "UnlockFailed"}  # one at a time
+        assert not first.done()
+        await b.do("clear lock-jam")
+        assert await first == [3, "1", {"status": "Unlocked"}]
+        assert (await b.st.call("UnlockConnector", {"connectorId": 1}))["status"] == "Unlocked"
 
 
 async def test_unlock_idle(socket):

@@ -127,8 +127,10 @@ async def test_start_transaction_unanswered(bench):
 
 
 async def test_start_transaction_refused(bench):
-    """A CALLERROR is answered with three attempts; then the transaction stays ours alone."""
+    """A CALLERROR is answered with three attempts; what follows is told with transactionId -1
+    (errata 3.18)."""
     async with bench(speed=40) as b:
+        await b.st.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
         b.cs.answer("StartTransaction", lambda p: CallError("InternalError", "full"))
         mark = b.st.mark()
         await b.do("plug")
@@ -137,13 +139,14 @@ async def test_start_transaction_refused(bench):
         starts = b.st.received("StartTransaction", mark)
         assert len(starts) == 3 and starts[0] == starts[1] == starts[2]
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.st.expect("MeterValues", lambda p: p["transactionId"] == -1, WAIT_s, mark)
         await b.do(f"tag {TAG}")
-        await b.process.wait_output("never gave it an id")
-        assert b.st.received("StopTransaction", mark) == []
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (-1, "Local")
         b.cs.answer("StartTransaction", None)
         await b.do("unplug")
         await b.status("Available", since=mark)
-        assert await b.charge() is not None  # the next one is as ever
+        assert await b.charge() == 1  # the next one is as ever
 
 
 async def test_back_off(bench):

@@ -44,6 +44,33 @@ async def test_not_accepted_at_first(bench, status):
     assert 39 <= third - second < 55
 
 
+@pytest.mark.parametrize("status", ["Pending", "Rejected"])
+async def test_not_accepted_and_the_connection_ends(bench, status):
+    """The interval counts on over a new connection (4.2): no earlier BootNotification there."""
+    async with bench(boot=False, speed=100) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status, 100))
+        before = await b.cs.wait_station(ID, WAIT_s)
+        await before.expect("BootNotification")
+        await before.disconnect(1000)
+        st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        b.cs.answer("BootNotification", None)
+        await b.booted()
+        got = [(f[2], at) for way, f, at in st.messages if way == "in" and f[0] == 2]
+        assert [name for name, _ in got[:3]] == ["BootNotification"] * 2 + ["StatusNotification"]
+        assert 99 <= (got[1][1] - got[0][1]) * b.speed < 120
+
+
+async def test_first_heartbeat_after_a_long_wait(bench):
+    """It comes an interval after Accepted, however long that took."""
+    answers = [boot_answer("Pending", 40), boot_answer("Accepted", 20)]
+    async with bench(boot=False, speed=50) as b:
+        b.cs.answer("BootNotification", lambda p: answers.pop(0))
+        await b.booted()
+        await b.st.expect("Heartbeat", None, WAIT_s)
+        at = {f[2]: at for way, f, at in b.st.messages if way == "in" and f[0] == 2}
+        assert 19 <= (at["Heartbeat"] - at["BootNotification"]) * b.speed < 30
+
+
 async def test_interval_zero_does_not_flood(bench):
     answers = [boot_answer("Pending", 0), boot_answer("Accepted", 0)]
     got = await first_messages(bench, answers)
@@ -101,6 +128,7 @@ async def test_rejected_is_silent(bench):
         ("2031-05-06T09:08:09+02:00", 7),
         ("2031-05-05T21:38:09.5-09:30", 7),
         ("2031-05-06T07:08:09", 7),
+        ("2031-05-06T07:08:09.123Z[GMT]", 7),
     ],
 )
 async def test_current_time(bench, text, hour):
@@ -113,6 +141,17 @@ async def test_current_time(bench, text, hour):
         assert timedelta(seconds=-1) <= late < timedelta(seconds=60)
         stamp = b.st.received("StatusNotification")[0]["timestamp"]
         assert stamp.startswith("2031-05-06T07:08")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"])
+async def test_current_time_that_nobody_filled_in(bench, text):
+    """The clock stays as it was, and a car charges."""
+    async with bench() as b:
+        b.cs.answer("Heartbeat", lambda p: {"currentTime": text})
+        await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        await b.process.wait_output(f"currentTime {text} ignored")
+        assert abs((await b.now() - utc()).total_seconds()) < 60
+        await b.charge()
 
 
 async def test_heartbeat_sets_the_clock(bench):
@@ -222,6 +261,28 @@ async def test_plugged_and_tagged_while_pending(bench):
         assert messages[:3] == ["BootNotification"] * 2 + ["StatusNotification"]
 
 
+@pytest.mark.parametrize("kind", ["Soft", "Hard"])
+async def test_reset_while_pending(bench, kind):
+    """A configuration may need it (4.2). What cannot be told meanwhile holds nothing up."""
+    status = ["Accepted"]
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 3600))
+        await b.booted()
+        id = await b.charge()
+        status[0] = "Pending"
+        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
+        await b.settled()
+        before, mark, now = b.st, b.st.mark(), await b.now()
+        assert await b.st.call("Reset", {"type": kind}) == {"status": "Accepted"}
+        await before.wait_closed(WAIT_s)
+        assert (await b.now() - now).total_seconds() < 14
+        status[0] = "Accepted"
+        await b.again(before)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (id, kind + "Reset")
+
+
 async def test_registration_lost_later(bench):
     """A triggered BootNotification that is answered Pending: silent again until Accepted."""
     status = ["Accepted"]
@@ -282,8 +343,24 @@ async def test_status_of_connector_0_and_all(bench):
         ),
         ({"requestedMessage": "StatusNotification", "connectorId": 3}, "Rejected", None, 0),
         ({"requestedMessage": "MeterValues", "connectorId": -1}, "Rejected", None, 0),
-        ({"requestedMessage": "DiagnosticsStatusNotification"}, "NotImplemented", None, 0),
-        ({"requestedMessage": "FirmwareStatusNotification"}, "NotImplemented", None, 0),
+        (
+            {"requestedMessage": "DiagnosticsStatusNotification"},
+            "Accepted",
+            "DiagnosticsStatusNotification",
+            1,
+        ),
+        (
+            {"requestedMessage": "FirmwareStatusNotification"},
+            "Accepted",
+            "FirmwareStatusNotification",
+            1,
+        ),
+        (
+            {"requestedMessage": "FirmwareStatusNotification", "connectorId": 3},
+            "Rejected",
+            None,
+            0,
+        ),
     ],
     ids=lambda v: " ".join(str(x) for x in v.values()) if isinstance(v, dict) else "",
 )
@@ -304,6 +381,8 @@ def trigger(payload, status, action, count):
         got = [f[2] for w, f, _ in b.st.messages[mark:] if w == "in" and f[0] == 2]
         if action != "Heartbeat":
             assert got == [action] * count + ["Heartbeat"]
+        for name in ("DiagnosticsStatusNotification", "FirmwareStatusNotification"):
+            assert b.st.received(name, mark) == [{"status": "Idle"}] * (action == name)
         for p in b.st.received("MeterValues", mark):
             values = [v for m in p["meterValue"] for v in m["sampledValue"]]
             assert {v["context"] for v in values} == {"Trigger"}

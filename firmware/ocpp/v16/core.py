@@ -17,10 +17,11 @@ _VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 _ATTEMPTS = const(3)  # for a transaction message that is refused
 _RETRY_s = const(10)  # times the attempts so far
+_NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _UNLOCK_STEP_ms = const(100)
-_TRIGGERED = ("BootNotification", "Heartbeat", "MeterValues", "StatusNotification")
+_IDLE = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")  # nothing to tell of
 
 
 class Core:
@@ -41,10 +42,12 @@ class Core:
         self._log = log
         self._wake = asyncio.Event()
         self._triggers = []
+        self._unlocking = []  # connectors whose lock is being opened
         self._attempts = 0
         self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
         self._held = False  # the transaction message waits for its next attempt
-        self._pause_s = 0  # before the next BootNotification
+        self._pause_s = 0  # from one BootNotification to the next
+        self._asked_ms = 0  # when the latest one was sent
         self.boot = None
         station.wake = self._wake.set
 
@@ -64,7 +67,7 @@ class Core:
         number = payload.get("connectorId")
         c = None
         if self.boot != "Accepted" or not _is_tag(tag):
-            pass
+            pass  # (4.2: not while Pending)
         elif number is None:
             c = station.choose()
         elif 1 <= number <= len(station.connectors):
@@ -106,14 +109,21 @@ class Core:
         later = [c.tx for c in station.connectors if c.tx and number in (0, c.number)]
         return {"status": "Scheduled" if later and not operative else "Accepted"}
 
-    async def UnlockConnector(self, payload):
-        # A transaction ends first, the contactor opens, then the lock moves (5.18).
+    def UnlockConnector(self, payload):
         number = payload["connectorId"]
         if not 0 < number <= len(self._station.connectors):
             return {"status": "NotSupported"}
         c = self._station.connectors[number - 1]
         if c.lock is None:
             return {"status": "NotSupported"}
+        if c.number in self._unlocking:
+            return {"status": "UnlockFailed"}  # the one before is still at it
+        self._unlocking.append(c.number)
+        return asyncio.create_task(self._unlock(c))
+
+    async def _unlock(self, c):
+        # A transaction ends first, the contactor opens, then the lock moves (5.18).
+        status = "UnlockFailed"
         c.stop("UnlockCommand")
         c.lock.reset()
         c.lock.release = True
@@ -121,8 +131,10 @@ class Core:
         while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
             await asyncio.sleep_ms(_UNLOCK_STEP_ms)
             if not c.lock.holds:
-                return {"status": "Unlocked"}
-        return {"status": "UnlockFailed"}
+                status = "Unlocked"
+                break
+        self._unlocking.remove(c.number)
+        return {"status": status}
 
     def GetConfiguration(self, payload):
         names = payload.get("key", ())
@@ -156,8 +168,6 @@ class Core:
 
     def TriggerMessage(self, payload):
         action, number = payload["requestedMessage"], payload.get("connectorId")
-        if action not in _TRIGGERED:
-            return {"status": "NotImplemented"}
         if number is not None and not 0 <= number <= len(self._station.connectors):
             return {"status": "Rejected"}
         if len(self._triggers) >= _MAX_TRIGGERS:
@@ -171,7 +181,7 @@ class Core:
     async def talk(self):
         """While a connection is up: BootNotification until it is accepted, then what is due."""
         self._held = told = False
-        if self.boot != "Accepted":  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
+        if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
             await self._boot_notification()
         beat = asyncio.create_task(self._heartbeats())
         try:
@@ -208,6 +218,7 @@ class Core:
 
     async def _boot_notification(self):
         self._pause_s = _BOOT_RETRY_s
+        self._asked_ms = time.ticks_ms()
         conf = await self._ask("BootNotification", self._identity)
         if conf is None:
             return
@@ -221,13 +232,17 @@ class Core:
                 self._settings.put("HeartbeatInterval", self._pause_s)
 
     def _set_clock(self, conf):
-        self._station.set_clock(parse_iso(conf["currentTime"]))
+        t = parse_iso(conf["currentTime"])
+        if self._station.clock.plausible(t):
+            self._station.set_clock(t)
+        else:  # (year 1, or 1970: a field that was never filled in)
+            self._log("currentTime %s ignored" % conf["currentTime"])
 
     async def _wait_triggered(self):
-        # The next BootNotification comes when its time has come or when it is asked for; while
-        # Pending the Central System may ask for other messages too (4.2).
-        began = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), began) < self._pause_s * 1000:
+        # The next BootNotification comes when its time has come, whatever became of the connection
+        # meanwhile, or when it is asked for; while Pending the Central System may ask for other
+        # messages too (4.2).
+        while (time.ticks_ms() - self._asked_ms) & 0x3FFFFFFF < self._pause_s * 1000:
             if self._triggers and self.boot == "Pending":
                 if self._triggers[0][0] == "BootNotification":
                     self._triggers.pop(0)
@@ -241,7 +256,9 @@ class Core:
         while True:
             await asyncio.sleep(1)
             period_ms = self._settings.value("HeartbeatInterval") * 1000
-            if self.boot == "Accepted" and time.ticks_diff(time.ticks_ms(), last) >= period_ms:
+            if self.boot != "Accepted":
+                last = time.ticks_ms()
+            elif time.ticks_diff(time.ticks_ms(), last) >= period_ms:
                 last = time.ticks_ms()
                 try:
                     await self._heartbeat()
@@ -275,6 +292,8 @@ class Core:
             return await self._heartbeat()
         if action == "BootNotification":
             return await self._boot_notification()
+        if action in _IDLE:
+            return await self._ask(action, {"status": "Idle"})
         if action == "StatusNotification" and not number:
             await self._own_status()
         for c in self._station.connectors:
@@ -316,9 +335,6 @@ class Core:
         # tried _ATTEMPTS times and then given up (4.7, 9.1). Silence never gives one up.
         if kind == journal.START:
             action, payload = "StartTransaction", messages.start_transaction(tx)
-        elif tx.id is None:
-            self._log("transaction %d: the Central System never gave it an id" % tx.number)
-            return self._station.journal.done()
         elif kind == journal.SAMPLE:
             action, payload = "MeterValues", messages.meter_values(tx.connector, tx, sample)
         else:
@@ -332,6 +348,8 @@ class Core:
                 asyncio.create_task(self._release(max(self._attempts, 1) * _RETRY_s))
                 return
             self._log("%s given up after %d attempts" % (action, _ATTEMPTS))
+            if kind == journal.START:
+                self._station.journal.answered(tx, _NO_ID)
         elif kind == journal.START:
             self._started(tx, conf)
         self._attempts = 0
@@ -355,5 +373,5 @@ class Core:
 
 
 def _is_tag(tag):
-    # CiString20 that can be sent back as it came
-    return all(" " <= c <= "~" for c in tag)
+    # CiString20 that can be sent back as it came; an empty one is nobody's.
+    return tag and all(" " <= c <= "~" for c in tag)

@@ -88,10 +88,11 @@ class Link:
             await ws.close()
 
     async def _talk(self, ws):
+        # Whatever ends it (the connection, no memory): nobody would talk on this one any more.
         try:
             await self.talk()
-        except OSError as e:  # of the connection: the reader tells
-            self._log("sending ended: %s" % e)
+        except Exception as e:
+            self._log("sending ended: %r" % e)
         await ws.close(1001)
 
     async def _watch(self, ws):

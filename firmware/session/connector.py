@@ -64,6 +64,10 @@ class Connector:
         self._boot_ms = _UNKNOWN_ms
         self._fault = faults.NONE  # what was told last
 
+    def settled(self):
+        """`status` says what is there: not in the first second after boot."""
+        return self._boot_ms is None
+
     def plugged(self):
         return self.controller.state != pilot.A
 

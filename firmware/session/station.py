@@ -12,6 +12,7 @@ from firmware.clock import FAR
 from firmware.evse import faults
 
 _MAX_NEWS = 32
+_MAX_TRANSFERS = const(4)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
@@ -23,6 +24,7 @@ class Station:
     | due_s      | when the limits must be worked out again; 0: at once |
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
+    | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules |
     | start_delay_s | a transaction gets energy after a random part of that |
     | wake       | called when there is something new for the Central System |
@@ -55,6 +57,7 @@ class Station:
         self.due_s = 0
         self.news = []
         self.asks = []
+        self.transfers = []
         self.wake = self.on_limit = lambda: None
         self._settings = settings
         self._log = log
@@ -348,6 +351,15 @@ class Station:
         error, vendor_error = c.fault()
         self.news.append((c.number, c.status, error, vendor_error, now_s))
         self.wake()
+
+    def transfer(self, vendor_id, message_id, data):
+        """For policy.py: tell the Central System `data` by DataTransfer (4.3). Its answer goes to
+        policy.on_data_transfer. False: too many wait already."""
+        if len(self.transfers) == _MAX_TRANSFERS:
+            return False
+        self.transfers.append((vendor_id, message_id, data))
+        self.wake()
+        return True
 
     def _begun(self, c):
         if c.profile is not None:

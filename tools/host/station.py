@@ -199,7 +199,10 @@ class Station:
             a, b, c, answer = self.serve(op, pin, value, payload)
             if self.bus is None:
                 return
-            self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            try:
+                self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            except OSError:
+                return  # the board has died meanwhile: watch() sees it
 
     def serve(self, op, pin, value, payload):
         a, b, c, answer = 0, 0, 0, b""

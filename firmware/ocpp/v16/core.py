@@ -20,7 +20,7 @@ _RETRY_s = const(10)  # times the attempts so far
 _NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
-_UNLOCK_STEP_ms = const(100)
+_STEP_ms = const(100)
 _IDLE = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")  # nothing to tell of
 
 
@@ -129,7 +129,7 @@ class Core:
         c.lock.release = True
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
-            await asyncio.sleep_ms(_UNLOCK_STEP_ms)
+            await asyncio.sleep_ms(_STEP_ms)
             if not c.lock.holds:
                 status = "Unlocked"
                 break
@@ -191,6 +191,8 @@ class Core:
                     told = False
                     await self._wait_triggered()
                 elif not told:
+                    while not all([c.settled() for c in self._station.connectors]):
+                        await asyncio.sleep_ms(_STEP_ms)
                     told = True
                     self._station.news.clear()  # while offline only the present counts
                     await self._own_status()
@@ -282,6 +284,8 @@ class Core:
             await self._status_notification(*station.news.pop(0))
         elif station.journal.head() and not self._held:
             await self._transaction_message(*station.journal.head())
+        elif station.transfers:
+            await self._data_transfer(*station.transfers.pop(0))
         else:
             return False
         return True
@@ -321,6 +325,11 @@ class Core:
             payload["vendorId"] = self._identity["chargePointVendor"]
             payload["vendorErrorCode"] = vendor_error
         await self._ask("StatusNotification", payload)
+
+    async def _data_transfer(self, vendor_id, message_id, data):
+        request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
+        answer = await self._ask("DataTransfer", request)
+        self._station.policy.on_data_transfer(request, answer, self._station)
 
     async def _authorize(self, tag, c, w):
         conf = await self._ask("Authorize", {"idTag": tag})

@@ -53,6 +53,21 @@ async def test_scheduled(bench):
         assert "Finishing" not in told
 
 
+async def test_scheduled_over_a_power_cut(bench):
+    """What is scheduled stays so: the transaction goes on, then the connector is Unavailable."""
+    async with bench() as b:
+        await b.charge()
+        await change(b, 1, "Inoperative", "Scheduled")
+        before, mark = b.st, b.st.mark()
+        await b.do("power-cut 5")
+        await b.again(before)
+        await b.status("Charging", since=mark)
+        await b.do(f"tag {TAG}")
+        await b.status("Unavailable", since=mark)
+        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
+        assert answer == {"status": "Rejected"}
+
+
 async def test_charge_point(bench):
     """Connector 0 is all of them, and the charge point itself."""
     async with bench(connectors=2) as b:

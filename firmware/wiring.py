@@ -49,7 +49,7 @@ def build(config):
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
     app = App(config, Configuration(fixed, log.warning), Clock(machine.RTC()))
-    journal = Journal(Folder("/tx", log.error))
+    journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     profiles = store.Store("/profiles", log.error)
     app.station = Station(

@@ -58,11 +58,12 @@ def _samples(queue):
     except OSError:
         pass  # it is there
     try:
-        entries = list(os.ilistdir(path))
+        entries = os.listdir(path)
     except OSError as e:
         queue.log("%s: %s" % (path, e))
         return
-    for name, _, _, size in entries:
+    for name in entries:
+        size = os.stat(path + "/" + name)[6]
         if not size:  # it was being made when the power failed
             os.remove(path + "/" + name)
         elif name == mark:

@@ -164,7 +164,7 @@ class App:
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
             self.station.poll()
-            told = not len(self.station.journal) or not self.link.online
+            told = not self.station.journal.head() or not self.link.online
             if not any(c.tx for c in self.station.connectors) and (
                 told or self._reset_kind == "Hard"
             ):

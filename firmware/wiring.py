@@ -51,7 +51,7 @@ def build(config):
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
     app = App(config, Configuration(fixed, log.warning), Clock(machine.RTC()))
-    journal = Journal(Folder("/tx", log.error))
+    journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:

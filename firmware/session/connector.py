@@ -156,7 +156,7 @@ class Connector:
             return
         tx = self.tx
         tx.stop_s = now_s
-        tx.stop_Wh = max(tx.start_Wh, self.energy_Wh())  # (0 where the meter was never read)
+        tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
         tx.reason, tx.stop_tag = self._stop
         self._journal.stop(tx)
         self.tx = self._stop = None

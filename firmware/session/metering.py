@@ -2,6 +2,7 @@
 
 # Reading contexts (OCPP 1.6 ed. 2, 7.33), as far as they are taken.
 PERIODIC, TRIGGER = "Sample.Periodic", "Trigger"
+PLENTY = (PERIODIC,)  # of those the first are given up when the flash is full
 
 
 def take(meter, now_s, context):

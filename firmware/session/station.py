@@ -338,6 +338,7 @@ class Station:
     def sample(self, c, sample):
         """Queue a meter sample (metering.take) of connector `c`'s transaction."""
         if c.tx:
+            c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
             self.wake()
 
@@ -385,5 +386,5 @@ class Station:
                 c.tx.origin_s += jump
                 self.journal.moved(c.tx)
         if not known:
-            self.journal.clock_set(jump, self.clock.plausible)
+            self.journal.clock_set(jump)
         self.due_s = 0

@@ -181,7 +181,7 @@ class World:
 
     def _build(self):
         said = []
-        journal = Journal(Folder(self.folder + "/tx", said.append))
+        journal = Journal(Folder(self.folder + "/tx", said.append), self.folder + "/samples")
         store = Store(self.folder + "/profiles", said.append)
         self.connectors = []
         for i, e in enumerate(self.electrics):

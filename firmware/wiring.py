@@ -6,18 +6,19 @@ import sys
 
 from firmware import log
 from firmware.app import VERSION, App
-from firmware.charging import limits, profile, store
+from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import ConfigError
 from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
 from firmware.evse.controller import Controller
-from firmware.ocpp.configuration import MAX_KEYS, Configuration
+from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
+from firmware.session import metering
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
 from firmware.session.policy import Policy
@@ -39,18 +40,17 @@ def build(config):
         )
     log.level = config.log
     fixed = {
-        "ChargeProfileMaxStackLevel": profile.MAX_LEVEL,
-        "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
-        "ChargingScheduleMaxPeriods": profile.MAX_PERIODS,
         "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
-        "GetConfigurationMaxKeys": MAX_KEYS,
-        "MaxChargingProfilesInstalled": store.MAX_PROFILES,
         "NumberOfConnectors": config.connectors,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Configuration(fixed, log.warning), Clock(machine.RTC()))
+    app = App(config, Clock(machine.RTC()))
     journal = Journal(Folder("/tx", log.error))
     connectors = _connectors(app, board, journal)
+    measurands = 0
+    for c in connectors:
+        measurands |= metering.gives(c)
+    app.settings = Configuration(fixed, log.warning, measurands)
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,
@@ -123,6 +123,7 @@ def _connectors(app, board, journal):
         if config.installation_mA:
             slots.put(limits.INSTALLATION, config.installation_mA)
         c = Connector(number, controller, slots, unit.meter, journal)
+        c.heat = unit.derating
         if "led" in pins:
             unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
         if "button" in pins:

@@ -4,6 +4,8 @@
 
 from micropython import const
 
+from . import metering
+
 START, SAMPLE, STOP = const(0), const(1), const(2)
 
 _MAX_SAMPLES = const(60)
@@ -75,6 +77,7 @@ class Journal:
                 tx.start_s += jump_s
             if kind == STOP and not plausible(tx.stop_s):
                 tx.stop_s += jump_s
+            metering.moved(tx, jump_s, plausible)
             self._folder.save(tx)
 
     def head(self):

@@ -10,7 +10,10 @@ from firmware.charging.schedule import NONE, Composite
 from firmware.charging.store import Full
 from firmware.clock import FAR
 
+from . import metering
+
 _MAX_NEWS = 32
+_MAX_SAMPLES = const(16)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
@@ -21,6 +24,8 @@ class Station:
     | connectors | Connector objects; connector number n stands at n - 1 |
     | due_s      | when the limits must be worked out again; 0: at once |
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
+    | metering   | metering.Metering |
+    | readings   | those that belong to no transaction: (connector, sample) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
     | policy     | policy.Policy, the owner's rules |
     | start_delay_s | a transaction gets energy after a random part of that |
@@ -40,6 +45,7 @@ class Station:
         self.journal = journal
         self.due_s = 0
         self.news = []
+        self.readings = []
         self.asks = []
         self.wake = self.on_limit = lambda: None
         self._settings = settings
@@ -48,8 +54,10 @@ class Station:
         self._share_mA = [0] * len(connectors)
         self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
         self._ceiling_mA = NONE
+        self.metering = metering.Metering(connectors, settings, evaluator.voltage_V, self.sample)
         for c in connectors:
             c.on_begin = self._begun
+            c.on_stop = self._stopped
             c.on_end = self._ended
         for tx in journal.load():
             if tx.stop_s is None and tx.connector <= len(connectors):
@@ -285,10 +293,14 @@ class Station:
                 self.tell(c, now_s)
 
     def sample(self, c, sample):
-        """Queue a meter sample (metering.take) of connector `c`'s transaction."""
+        """Queue a sample (metering.py) of connector `c`, and of its transaction."""
         if c.tx:
             self.journal.sample(c.tx, sample)
-            self.wake()
+        else:
+            if len(self.readings) == _MAX_SAMPLES:
+                self.readings.pop(0)
+            self.readings.append((c.number, sample))
+        self.wake()
 
     def tell(self, c, now_s):
         """Queue a StatusNotification for connector `c`, as it is now."""
@@ -298,7 +310,7 @@ class Station:
         self.news.append((c.number, c.status, error, vendor_error, now_s))
         self.wake()
 
-    def _begun(self, c):
+    def _begun(self, c, tx):
         if c.profile is not None:
             refusal = self._put(profile.on_connector(c.profile, c.number))
             if refusal:
@@ -309,9 +321,13 @@ class Station:
         if self.start_delay_s:  # many stations must not all start at one price's first second
             random = int.from_bytes(os.urandom(2), "big")
             c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
+        self.metering.keep(c, tx, tx.start_s)
         self.due_s = 0
         self.wake()
         return True
+
+    def _stopped(self, c, tx):
+        self.metering.keep(c, tx, tx.stop_s)
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
@@ -331,5 +347,8 @@ class Station:
                 c.tx.origin_s += jump
                 self.journal.moved(c.tx)
         if not known:
+            for c in self.connectors:
+                if c.tx:
+                    metering.moved(c.tx, jump, self.clock.plausible)
             self.journal.clock_set(jump, self.clock.plausible)
         self.due_s = 0

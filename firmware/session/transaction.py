@@ -17,6 +17,7 @@ class Transaction:
     | start_s, start_Wh | timestamp and meterStart of StartTransaction.req |
     | origin_s    | the same instant on the clock as it is now: where Relative schedules begin |
     | denied      | the Central System does not accept its tag: it gets no energy |
+    | data        | samples (metering.py) for StopTransaction.req; on flash with the next save |
     | stop_s, stop_Wh, reason, stop_tag | of StopTransaction.req; stop_s None while it runs |
     """
 
@@ -29,6 +30,7 @@ class Transaction:
         self.start_Wh = start_Wh
         self.origin_s = start_s
         self.denied = False
+        self.data = []
         self.stop_s = None
         self.stop_Wh = None
         self.reason = None

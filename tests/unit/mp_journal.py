@@ -10,7 +10,7 @@ from world import files, tx_file
 from firmware.session.journal import SAMPLE, START, STOP, Journal
 from firmware.session.transaction import Folder, Transaction
 
-HEAP = "800K"
+HEAP = "900K"
 
 said = []
 

@@ -7,7 +7,7 @@ from micropython import const
 
 from firmware.clock import PLAUSIBLE
 
-from .metering import PLENTY
+from .metering import PERIODIC
 from .samples import ENOSPC, Samples
 
 START, SAMPLE, STOP = const(0), const(1), const(2)
@@ -19,7 +19,7 @@ class Journal:
     """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
 
     Every message has a place, a number that rises. When the flash is full samples give way, the
-    oldest first: those of which there are plenty, then the others. Starts and stops never do.
+    oldest first: periodic ones, then the others. Starts and stops never do.
     """
 
     def __init__(self, folder, samples):
@@ -63,7 +63,7 @@ class Journal:
         self._save(tx, 0)
         self._place += 1
         row = (self._place, tx.number) + sample
-        rank = 0 if sample[-1] in PLENTY else 1
+        rank = 0 if sample[-1] == PERIODIC else 1
         if not self._write(self._samples[rank].add, row, rank + 1):
             self._folder.log("transaction %d: sample lost" % tx.number)
 
@@ -74,6 +74,10 @@ class Journal:
             self._open.pop(tx.number, None)
             self._tx = tx
         self._marks.extend((self._place, 2 * tx.number + 1))
+
+    def keep(self, tx):
+        """Its `data` has a sample more; see Folder.keep()."""
+        self._write(self._folder.keep, tx, 1)
 
     def answered(self, tx, transaction_id):
         """StartTransaction was answered: what follows carries the real id."""
@@ -86,6 +90,10 @@ class Journal:
 
     def clock_set(self, jump_s):
         """The clock was set for the first time: put right what was noted before."""
+        for tx in self._open.values():
+            if tx.data:
+                tx.data = [(s[0] + jump_s * (s[0] < PLAUSIBLE),) + s[1:] for s in tx.data]
+                self.keep(tx)
         if self.head() is None:
             return
         from . import restore
@@ -111,6 +119,7 @@ class Journal:
                     del marks[:2]
                 elif marks[1] & 1:
                     tx.stop_s = self._corrected(tx.stop_s)
+                    tx.data = [(self._corrected(s[0]),) + s[1:] for s in tx.data]
                     self._head = STOP, tx, None
                 else:
                     tx.start_s = self._corrected(tx.start_s)

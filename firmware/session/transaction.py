@@ -5,9 +5,10 @@
 
 import errno
 import os
+from binascii import crc32
 from micropython import const
 
-from .samples import pack, unpack
+from .samples import SMALL, pack, unpack
 
 _LAYOUT = const(2)  # the first byte of a file; the first layout was JSON
 _JSON = const(0x7B)
@@ -41,6 +42,7 @@ class Transaction:
     | origin_s    | the same instant on the clock as it is now: where Relative schedules begin |
     | denied      | the Central System does not accept its tag: it gets no energy |
     | seen_Wh     | what the meter showed at the latest sample |
+    | data        | samples (metering.py) for StopTransaction.req, in a file of their own |
     | stop_s, stop_Wh, reason, stop_tag | of StopTransaction.req; stop_s None while it runs |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
                      None once the start was given up |
@@ -56,6 +58,7 @@ class Transaction:
         self.origin_s = start_s
         self.denied = False
         self.seen_Wh = start_Wh
+        self.data = []
         self.stop_s = None
         self.stop_Wh = None
         self.reason = None
@@ -102,6 +105,7 @@ class Folder:
                 elif like is not None and type(value) is not type(like):
                     raise ValueError(key)
                 setattr(tx, key, value)
+            tx.data = self._data(path)
         except (ValueError, KeyError, TypeError, IndexError) as e:
             # An empty file was never finished; any other is told and set out of the way.
             self.log("transaction file %d dropped: %r" % (number, e))
@@ -120,5 +124,45 @@ class Folder:
         with open("%s/%d" % (self.path, tx.number), "wb") as f:
             f.write(data)
 
+    def keep(self, tx):
+        """Write its `data`; OSError where the flash is full. That file too stays small: of what
+        lies between the first sample and the last every second one goes when there is too much."""
+        while True:
+            out = bytearray()
+            before = ()
+            for sample in tx.data:
+                row = pack(sample, before)
+                out.append(len(row))
+                out.extend(row)
+                before = sample
+            if len(out) <= SMALL or len(tx.data) < 3:
+                break
+            tx.data = tx.data[:-1:2] + tx.data[-1:]
+        with open("%s/%d.data" % (self.path, tx.number), "wb") as f:
+            f.write(bytes((crc32(out, _LAYOUT) & 0xFF,)) + out)
+
+    def _data(self, path):
+        out = []
+        try:
+            with open(path + ".data", "rb") as f:
+                data = f.read()
+        except OSError:
+            return out  # none was asked for
+        if data and crc32(data[1:], _LAYOUT) & 0xFF != data[0]:
+            self.log("%s.data damaged" % path)
+            return out
+        at = 1
+        while at < len(data):
+            end = at + 1 + data[at]
+            out.append(unpack(data[at + 1 : end], out[-1] if out else ()))
+            at = end
+        return out
+
     def remove(self, tx):
-        os.remove("%s/%d" % (self.path, tx.number))
+        path = "%s/%d" % (self.path, tx.number)
+        os.remove(path)
+        if tx.data:
+            try:
+                os.remove(path + ".data")
+            except OSError:
+                pass  # the flash was full

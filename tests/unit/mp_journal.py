@@ -19,6 +19,7 @@ HEAP = "1600K"
 
 T = 217_000_000  # a time, in 2026
 UNSET = -631152000
+CLOCK, BEGIN, END = 1, 3, 4  # of metering.CONTEXTS
 
 said = []
 chip = None
@@ -39,8 +40,11 @@ def again():
     return j
 
 
-def begin(j, connector=1, t=T, tag=None):
+def begin(j, connector=1, t=T, tag=None, data=None):
     tx = Transaction(j.next_number(), connector, tag or "TAG%d" % connector, t, 1000)
+    if data:
+        tx.data = data
+        j.keep(tx)
     assert j.start(tx)
     return tx
 
@@ -59,6 +63,7 @@ def a_sample(i, t=T, context=metering.PERIODIC):
         16000 + 31 * i % 90,
         15950 + 17 * i % 70,
         15900 - 13 * i % 50,
+        0x1F,
         context,
     )
 
@@ -205,7 +210,7 @@ def test_random_order_with_reboots():
             wanted.append((STOP, tx.number, None))
             running[c] = None
         elif what < 20 and tx:
-            context = metering.PERIODIC if random.randrange(9) else "Transaction.Begin"
+            context = metering.PERIODIC if random.randrange(9) else CLOCK
             sample = a_sample(i, T, context)
             j.sample(tx, sample)
             wanted.append((SAMPLE, tx.number, sample))
@@ -436,12 +441,16 @@ def test_damaged_samples_do_not_keep_the_rest_from_being_told():
 
 
 def session(j, log, online):
-    """Start, 20 samples, stop; `log` gets what was promised (None) and what was told."""
+    """Start, 20 samples, stop with its data; `log` gets what was promised (None) and what was
+    told."""
 
     def tell():
         while online and j.head():
             kind, tx, sample = j.head()
             told = kind, tx.number, tx.id, tx.start_s, tx.stop_s, tx.stop_Wh, sample
+            if kind == STOP:
+                assert tx.data[0][-1] == BEGIN and len(tx.data) > 4
+                assert tx.data[-1] == a_sample(99, context=END)
             log.append(told)  # it is at the Central System, its answer is not here yet
             if kind == START:
                 j.answered(tx, 1000 + tx.number)
@@ -449,7 +458,7 @@ def session(j, log, online):
             if not chip.dead:
                 log.append(None)  # the answer has been dealt with
 
-    tx = begin(j)
+    tx = begin(j, data=[a_sample(0, context=BEGIN)])
     log.promised = 1 if not chip.dead else 0
     tell()
     for i in range(20):
@@ -457,12 +466,18 @@ def session(j, log, online):
             return
         tx.seen_Wh = a_sample(i)[1]
         j.sample(tx, a_sample(i))
+        if i % 4 == 3:
+            tx.data.append(a_sample(i))
+            j.keep(tx)
         if not chip.dead:
             log.promised += 1
         tell()
     if chip.dead:
         return
     tx.stop_s, tx.stop_Wh, tx.reason = T + 9999, 50000, "Local"
+    tx.data.append(a_sample(99, context=END))
+    j.keep(tx)
+    log.data = tx.data
     j.stop(tx)
     if not chip.dead:
         log.promised += 1
@@ -471,6 +486,7 @@ def session(j, log, online):
 
 class Log(list):
     promised = 0
+    data = None
 
 
 def cuts(online, tears):
@@ -515,9 +531,11 @@ def look(j, log, where):
         assert tx.start_Wh == 1000 and tx.stop_s is None
         known = log.promised - 2  # samples so far: the meter's value of the last one is kept
         assert known < 0 or tx.seen_Wh >= a_sample(known)[1], where
+        assert not tx.data or tx.data[0] == a_sample(0, context=BEGIN), where
     after = []
     while j.head():
         kind, tx, sample = j.head()
+        assert kind != STOP or tx.data == log.data, (where, tx.data, log.data)
         after.append((kind, tx.number, tx.id, tx.start_s, tx.stop_s, tx.stop_Wh, sample))
         if kind == START:
             j.answered(tx, 1000 + tx.number)
@@ -613,10 +631,38 @@ def test_power_cuts_while_many_samples_are_joined_and_told():
     assert done > 200
 
 
+def test_data_of_what_is_gone():
+    """A power cut between a transaction's two files leaves nothing behind."""
+    j = a_journal()
+    tx = begin(j, data=[a_sample(0)])
+    orphan = Transaction(j.next_number(), 1, "TAG", T, 0)
+    orphan.data = [a_sample(1)]
+    j.keep(orphan)
+    assert files() == ["1", "1.data", "2.data"]
+    j = again()
+    assert files() == ["1", "1.data"] and j.kept[0].data == tx.data and j.next_number() == 2
+    end(j, j.kept[0])
+    drain(j)
+    assert empty()
+
+
+def test_damaged_data_costs_the_data_alone():
+    j = a_journal()
+    begin(j, data=[a_sample(0), a_sample(1)])
+    with open("/flash/tx/1.data", "rb") as f:
+        good = f.read()
+    for bad in (b"", b"x", good[:-1], good[1:], good[:5] + b"\x7f" + good[6:]):
+        tx_file("1.data", bad)
+        j = again()
+        assert j.kept[0].data == [] and len(said) == (1 if bad else 0), said
+    tx_file("1.data", good)
+    assert again().kept[0].data == [a_sample(0), a_sample(1)]
+
+
 # Wear
 
 
-def an_hour(online, hours=10, connectors=1):
+def an_hour(online, hours=10, connectors=1, data=False):
     j = a_journal(64)
     txs = []
     for c in range(connectors):
@@ -630,11 +676,21 @@ def an_hour(online, hours=10, connectors=1):
         for c, tx in enumerate(txs):
             tx.seen_Wh = a_sample(i)[1]
             j.sample(tx, a_sample(i, T + 7 * c))
+            if data:
+                tx.data.append(a_sample(i, T + 7 * c))
+                j.keep(tx)
             while online and j.head():
                 j.done()
     print(
-        "%s, %d connectors: %d erases, %d programs in %d hours"
-        % ("online" if online else "offline", connectors, chip.erases, chip.ops, hours)
+        "%s, %d connectors%s: %d erases, %d programs in %d hours"
+        % (
+            "online" if online else "offline",
+            connectors,
+            ", transactionData" if data else "",
+            chip.erases,
+            chip.ops,
+            hours,
+        )
     )
     return chip.erases / hours
 
@@ -643,6 +699,7 @@ def test_wear_while_charging():
     """A sample a minute: 10 erases an hour or less."""
     assert an_hour(True) <= 10
     assert an_hour(False) <= 10
+    assert an_hour(True, data=True) <= 10
     an_hour(True, connectors=2)
     an_hour(False, connectors=2)
 
@@ -689,7 +746,7 @@ def test_when_it_is_full_the_least_valuable_goes_first():
     n = 0
     while n < 60:
         tx = begin(j, 1 + n % 2, T + n, "04A2B3C4D5%06d" % n)
-        j.sample(tx, a_sample(0, T + 9000 * n, "Transaction.Begin"))
+        j.sample(tx, a_sample(0, T + 9000 * n, CLOCK))
         for i in range(1, 100):
             j.sample(tx, a_sample(i, T + 9000 * n))
         j.sample(tx, a_sample(100, T + 9000 * n, "Transaction.End"))

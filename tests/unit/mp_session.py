@@ -10,7 +10,6 @@ from world import T0, UNSET, World, files, record, tx_file, waiting
 from firmware.charging import limits, profile
 from firmware.evse import faults, pilot
 from firmware.evse.controller import Controller
-from firmware.session import metering
 
 HEAP = "600K"
 
@@ -579,7 +578,7 @@ def test_age_survives_the_jump():
         w.poll(30000)
         tx = w.c.tx
         age = w.clock.now() - tx.origin_s
-        w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
+        w.station.metering.poll(w.clock.now(), w.clock.known(), 60000)
         w.station.set_clock(T0 + 5000)
         assert T0 + 5000 - tx.origin_s == age and w.clock.now() == T0 + 5000
         sample_s = waiting(w.flash)[1][2][0]
@@ -849,12 +848,10 @@ def test_sharing_with_cars():
 def test_samples_belong_to_a_transaction():
     w = World().ready()
     w.station.sample(w.c, ("x",))
-    assert not w.queue()
+    assert not w.queue() and w.station.readings == [(1, ("x",))]
     w.charge()
-    w.meters[0].energy_Wh, w.meters[0].power_W = 1234, 11040
-    w.meters[0].current_mA = (16000, 15900, 0)
-    w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
-    assert w.journal.head()[2] == (w.clock.now(), 1234, 11040, 16000, 15900, 0, "Sample.Periodic")
+    w.station.sample(w.c, ("y",))
+    assert w.journal.head()[2] == ("y",) and len(w.station.readings) == 1
 
 
 def test_clearing():

@@ -63,7 +63,8 @@ class Meter:
     def __init__(self):
         self.energy_Wh = 1000
         self.power_W = 0
-        self.current_mA = (0, 0, 0)
+        self.current_mA = self.voltage_mV = (0, 0, 0)
+        self.gives = 0xFF
         self.readings = 0
         self.lost = False
 
@@ -82,7 +83,15 @@ class World:
         self.hardware_mA = hardware_mA
         self.hold = hold  # config.json: hold_limit
         self.said = []
-        self.settings = {"ConnectionTimeOut": 60}
+        self.settings = {
+            "ConnectionTimeOut": 60,
+            "ClockAlignedDataInterval": 0,
+            "MeterValueSampleInterval": 60,
+            "MeterValuesSampledData": 1,
+            "MeterValuesAlignedData": 1,
+            "StopTxnSampledData": 0,
+            "StopTxnAlignedData": 0,
+        }
         self.electrics = [Electrics() for _ in range(connectors)]
         self.meters = [Meter() for _ in range(connectors)]
         self.read_meters = True

@@ -56,7 +56,8 @@ class Rpc:
             self._finish(OSError("connection lost"))
 
     async def call(self, action, payload):
-        """Send a request; returns the payload of its confirmation.
+        """Send a request; returns the payload of its confirmation. `payload` may be a function
+        that gives it as pieces of JSON text.
 
         Raises CallError (the Central System refused, or answered what its schema forbids),
         asyncio.TimeoutError or OSError (the connection is gone).
@@ -82,9 +83,9 @@ class Rpc:
         return answer
 
     async def _send(self, frame):
-        if not callable(frame[2]):
+        if not callable(frame[-1]):
             return await self._ws.send(json.dumps(frame, separators=(",", ":")))
-        # A long answer is made once for its length and again while it leaves, and never held.
+        # A long payload is made once for its length and again while it leaves, and never held.
         size = 0
         for piece in _text(frame):
             size += len(piece)
@@ -195,9 +196,9 @@ class Rpc:
 
 
 def _text(frame):
-    # A confirmation whose payload is given as pieces, in pieces of bytes.
-    yield ("[%d,%s," % (frame[0], json.dumps(frame[1]))).encode()
-    for piece in frame[2]():
+    # A frame whose payload is given as pieces, in pieces of bytes.
+    yield (json.dumps(frame[:-1])[:-1] + ",").encode()
+    for piece in frame[-1]():
         yield piece.encode()
     yield b"]"
 

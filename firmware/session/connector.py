@@ -28,10 +28,12 @@ class Connector:
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
+    | heat       | what has temperature_dC (evse.derating), or None |
     | winner, until_s | the profile that decided, and when that may change (Evaluator) |
     | phases    | numberPhases of the profiles in force; 0: none given |
     | other, other_mA | the profile that would limit without it, and to what |
-    | on_begin  | called with the connector before a transaction begins; False: it must not |
+    | on_begin  | called with connector and transaction before it begins; False: it must not |
+    | on_stop   | called with connector and transaction before its stop is kept |
     | on_end    | called with the connector when its transaction has ended, or could not begin |
     """
 
@@ -45,6 +47,7 @@ class Connector:
         self.lock = None
         self.tx = None
         self.tag = None
+        self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0
         self.winner = None
@@ -52,7 +55,7 @@ class Connector:
         self.phases = 0
         self.other = None
         self.other_mA = 0
-        self.on_begin = self.on_end = None
+        self.on_begin = self.on_stop = self.on_end = None
         self._journal = journal
         self._tag_ms = 0  # when the tag was accepted, and for how long that counts
         self._tag_for_ms = 0
@@ -140,7 +143,7 @@ class Connector:
         )
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
-        if self.on_begin(self) and self._journal.start(tx):
+        if self.on_begin(self, tx) and self._journal.start(tx):
             self.tx = tx
         else:
             self.on_end(self)
@@ -160,8 +163,9 @@ class Connector:
             return
         tx = self.tx
         tx.stop_s = now_s
-        tx.stop_Wh = max(tx.start_Wh, self.energy_Wh())  # (0 where the meter was never read)
+        tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
         tx.reason, tx.stop_tag = self._stop
+        self.on_stop(self, tx)
         self._journal.stop(tx)
         self.tx = self._stop = None
         self._finished = True

@@ -11,8 +11,11 @@ from firmware.charging.store import Full
 from firmware.clock import FAR
 from firmware.evse import faults
 
+from . import metering
+
 _MAX_NEWS = 32
 _MAX_TRANSFERS = const(4)
+_MAX_SAMPLES = const(16)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
@@ -23,6 +26,8 @@ class Station:
     | connectors | Connector objects; connector number n stands at n - 1 |
     | due_s      | when the limits must be worked out again; 0: at once |
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
+    | metering   | metering.Metering |
+    | readings   | those that belong to no transaction: (connector, sample) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
     | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules |
@@ -56,6 +61,7 @@ class Station:
         self.journal = journal
         self.due_s = 0
         self.news = []
+        self.readings = []
         self.asks = []
         self.transfers = []
         self.wake = self.on_limit = lambda: None
@@ -65,8 +71,12 @@ class Station:
         self._share_mA = [0] * len(connectors)
         self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
         self._ceiling_mA = NONE
+        self.metering = metering.Metering(
+            connectors, settings, evaluator.voltage_V, self.sample, journal.keep
+        )
         for c in connectors:
             c.on_begin = self._begun
+            c.on_stop = self._stopped
             c.on_end = self._ended
         self._put_in_service()
         for tx in journal.load():
@@ -339,10 +349,15 @@ class Station:
                     self._latches.set([c.number << 8 | c.controller.fault], True)
 
     def sample(self, c, sample):
-        """Queue a meter sample (metering.take) of connector `c`'s transaction."""
+        """Queue a sample (metering.py) of connector `c`, and of its transaction."""
         if c.tx:
+            c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
-            self.wake()
+        else:
+            if len(self.readings) == _MAX_SAMPLES:
+                self.readings.pop(0)
+            self.readings.append((c.number, sample))
+        self.wake()
 
     def tell(self, c, now_s):
         """Queue a StatusNotification for connector `c`, as it is now."""
@@ -361,7 +376,7 @@ class Station:
         self.wake()
         return True
 
-    def _begun(self, c):
+    def _begun(self, c, tx):
         if c.profile is not None:
             refusal = self._put(profile.on_connector(c.profile, c.number))
             if refusal:
@@ -370,6 +385,7 @@ class Station:
                 )
                 return False
         self.delay(c)
+        self.metering.keep(c, tx, tx.start_s)
         self.due_s = 0
         self.wake()
         return True
@@ -378,6 +394,9 @@ class Station:
         """Many stations must not all start at one price's first second, or after one outage."""
         random = int.from_bytes(os.urandom(2), "big")
         c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
+
+    def _stopped(self, c, tx):
+        self.metering.keep(c, tx, tx.stop_s)
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
@@ -397,5 +416,5 @@ class Station:
                 c.tx.origin_s += jump
                 self.journal.moved(c.tx)
         if not known:
-            self.journal.clock_set(jump, self.clock.plausible)
+            self.journal.clock_set(jump)
         self.due_s = 0

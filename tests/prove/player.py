@@ -80,6 +80,8 @@ class Electrics:
 
 class Meter:
     energy_Wh = 1000
+    voltage_mV = (0, 0, 0)
+    gives = 0x01
 
     def __init__(self):
         self.readings = 1
@@ -94,6 +96,7 @@ class Settings:
         "CompositeScheduleLocalLimits": False,
         "ConnectionTimeOut": 60,
         "StopTransactionOnInvalidId": True,
+        "StopTxnSampledData": 0,
     }
 
     def value(self, name):
@@ -181,7 +184,7 @@ class World:
 
     def _build(self):
         said = []
-        journal = Journal(Folder(self.folder + "/tx", said.append))
+        journal = Journal(Folder(self.folder + "/tx", said.append), self.folder + "/samples")
         store = Store(self.folder + "/profiles", said.append)
         self.connectors = []
         for i, e in enumerate(self.electrics):

@@ -15,8 +15,6 @@ from firmware.session import journal, metering
 
 _VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
-_ATTEMPTS = const(3)  # for a transaction message that is refused
-_RETRY_s = const(10)  # times the attempts so far
 _NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
@@ -140,11 +138,7 @@ class Core:
         names = payload.get("key", ())
         if len(names) > MAX_KEYS:
             raise CallError("PropertyConstraintViolation", "key: at most %d" % MAX_KEYS)
-        keys, unknown = self._settings.entries(names)
-        conf = {"configurationKey": keys}
-        if unknown:
-            conf["unknownKey"] = [printable(name) for name in unknown]
-        return conf
+        return self._settings.pieces(names, printable)
 
     def ChangeConfiguration(self, payload):
         return {"status": self._settings.set(payload["key"], payload["value"])}
@@ -282,6 +276,9 @@ class Core:
             await self._say_triggered()
         elif station.news:
             await self._status_notification(*station.news.pop(0))
+        elif station.readings:
+            number, sample = station.readings.pop(0)
+            await self._ask("MeterValues", messages.meter_values(number, None, sample))
         elif station.journal.head() and not self._held:
             await self._transaction_message(*station.journal.head())
         elif station.transfers:
@@ -303,8 +300,9 @@ class Core:
         for c in self._station.connectors:
             if number in (None, c.number) or number == 0 and action == "MeterValues":
                 if action == "MeterValues":
-                    sample = metering.take(c.meter, self._now(), metering.TRIGGER)
-                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, sample))
+                    take = self._station.metering.take
+                    s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
+                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, s))
                 else:
                     error, vendor = c.fault()
                     await self._status_notification(c.number, c.status, error, vendor, self._now())
@@ -341,7 +339,10 @@ class Core:
 
     async def _transaction_message(self, kind, tx, sample):
         # Repeated until it is answered, and in order; one that is refused with a CALLERROR is
-        # tried _ATTEMPTS times and then given up (4.7, 9.1). Silence never gives one up.
+        # tried TransactionMessageAttempts times and then given up (4.7, 9.1). Silence never gives
+        # one up. What follows a start that was given up says so with its id.
+        if kind != journal.START and tx.id is None:
+            tx.id = _NO_ID
         if kind == journal.START:
             action, payload = "StartTransaction", messages.start_transaction(tx)
         elif kind == journal.SAMPLE:
@@ -352,13 +353,12 @@ class Core:
         if conf is None:
             if self._refused:
                 self._attempts += 1
-            if self._attempts < _ATTEMPTS:
+            if self._attempts < self._settings.value("TransactionMessageAttempts"):
                 self._held = True
-                asyncio.create_task(self._release(max(self._attempts, 1) * _RETRY_s))
+                retry_s = self._settings.value("TransactionMessageRetryInterval")
+                asyncio.create_task(self._release(max(self._attempts, 1) * retry_s))
                 return
-            self._log("%s given up after %d attempts" % (action, _ATTEMPTS))
-            if kind == journal.START:
-                self._station.journal.answered(tx, _NO_ID)
+            self._log("%s given up after %d attempts" % (action, self._attempts))
         elif kind == journal.START:
             self._started(tx, conf)
         self._attempts = 0

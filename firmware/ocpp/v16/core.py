@@ -44,6 +44,7 @@ class Core:
         self._held = False  # the transaction message waits for its next attempt
         self._pause_s = 0  # before the next BootNotification
         self.boot = None
+        self.close = None  # link.Link.close
         station.wake = self._wake.set
 
     def handle(self, action, payload):
@@ -129,7 +130,10 @@ class Core:
         return self._settings.pieces(names, printable)
 
     def ChangeConfiguration(self, payload):
-        return {"status": self._settings.set(payload["key"], payload["value"])}
+        status = self._settings.set(payload["key"], payload["value"])
+        if status == "Accepted" and payload["key"] == "AuthorizationKey":
+            self._rpc.after = lambda: self.close("another AuthorizationKey")  # (dialled with it)
+        return {"status": status}
 
     def DataTransfer(self, payload):
         if payload["vendorId"] != _VENDOR:

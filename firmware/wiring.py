@@ -80,8 +80,9 @@ def build(config):
         identity["chargePointSerialNumber"] = config.serial
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.link = Link(config, rpc, app.settings.value, log.info)
+    app.link = Link(config, rpc, app.settings, log.info)
     app.link.talk = app.core.talk
+    app.core.close = app.link.close
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:
         for c in connectors:

@@ -267,7 +267,8 @@ class Composite:
                 total = evaluator.limit  # (when it changes each connector has said)
         out, i = self.out, 3 * self.n
         self.length_s = at - self._t
-        if not i or out[i - 2] != total or out[i - 1] != phases:
+        # (No numberPhases means 3, 12.2: such neighbours are one period.)
+        if not i or out[i - 2] != total or (out[i - 1] or 3) != (phases or 3):
             if self.n == self._room:
                 return False
             for word in (at - self._t, total, phases):

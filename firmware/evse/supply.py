@@ -36,7 +36,8 @@ class Supply:
         self._age_ms = 0 if self.readings != self._seen else min(self._age_ms + dt_ms, _FRESH_ms)
         self._seen = self.readings
         outside = faults.NONE
-        if self.high_mV and self._age_ms < _FRESH_ms:  # (an old reading is no evidence)
+        fresh = self._age_ms < _FRESH_ms  # (an old reading is no evidence, for good or bad)
+        if self.high_mV and fresh:
             if self.low_mV < self._least_mV:
                 outside = faults.UNDERVOLTAGE
             elif self.high_mV > self._most_mV:
@@ -48,7 +49,8 @@ class Supply:
                 self._volts = outside
         else:
             self._outside_ms = 0
-            self._inside_ms = min(self._inside_ms + dt_ms, _INSIDE_ms)
+            if fresh or not self.high_mV:
+                self._inside_ms = min(self._inside_ms + dt_ms, _INSIDE_ms)
             if self._inside_ms == _INSIDE_ms:
                 self._volts = faults.NONE
         self._pe_ms = min(self._pe_ms + dt_ms, _INSIDE_ms) if self.pe_ok else 0

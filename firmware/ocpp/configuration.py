@@ -3,6 +3,7 @@
 
 import json
 import sys
+from binascii import unhexlify
 from micropython import const
 
 _PATH = "/ocpp.json"
@@ -32,7 +33,7 @@ class Configuration:
                 self._stored[name] = value
                 good = keys.check(line, keys.text(line, self), self) if line else None
                 # (a number or a flag must be one, not a text that says so)
-                if None in (good, value) or isinstance(value, str) != (line[_TYPE] in "mp"):
+                if None in (good, value) or isinstance(value, str) != (line[_TYPE] in "mph"):
                     log("ocpp.json: %s ignored" % name)
                     del self._stored[name]
         except OSError:
@@ -51,6 +52,11 @@ class Configuration:
         text = self._values[at : self._values.find("\n", at)]
         return int(text) if text < "A" else text == "True"
 
+    def password(self):
+        """The AuthorizationKey as bytes; None: it was never set."""
+        key = self._stored.get("AuthorizationKey")
+        return unhexlify(key) if key else None
+
     def set(self, name, text):
         """Change a key, durably. Returns the status of ChangeConfiguration.conf."""
         keys = _keys()
@@ -58,7 +64,7 @@ class Configuration:
         if not line:
             return "NotSupported"
         value = keys.check(line, text, self)
-        if value is None or not self.put(name, value, text if line[_TYPE] in "mp" else None):
+        if value is None or not self.put(name, value, text if line[_TYPE] in "mph" else None):
             return "Rejected"
         return "RebootRequired" if line[_ACCESS] == "rb" else "Accepted"
 

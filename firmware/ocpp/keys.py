@@ -12,9 +12,10 @@ from firmware.session import metering
 #   name profile access type default least most
 # Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
 #   b bool    i integer    s text    m list of measurands, at most `least`
-#   p list of phase rotations, at most `least`
+#   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
 # What is not here is not acted on, and answered NotSupported.
 _TABLE = (
+    "AuthorizationKey Core rw h - 32 40",
     "AuthorizeRemoteTxRequests Core rw b false",
     "ChargeProfileMaxStackLevel SmartCharging ro i 15",
     "ChargingScheduleAllowedChargingRateUnit SmartCharging ro s Current,Power",
@@ -87,8 +88,10 @@ def values(c):
     every = [""]
     for name in names(c):
         line = find(name, c)
+        if line[_TYPE] in "ph":  # (which nothing here goes by, or nobody is to read)
+            continue
         value = check(line, text(line, c), c)
-        if value is not None and line[_TYPE] != "p":  # (which nothing here goes by)
+        if value is not None:
             every.append(name + " " + str(value))
     return "\n".join(every + [""])
 
@@ -106,6 +109,10 @@ def check(line, text, c):
         except ValueError:
             return None
         return value if int(line[_LEAST]) <= value <= int(line[_MOST]) else None
+    if kind == "h":
+        if len(text) & 1 or not int(line[_LEAST]) <= len(text) <= int(line[_MOST]):
+            return None
+        return None if text.lower().strip("0123456789abcdef") else text
     if text.count(",") >= int(line[_LEAST]):
         return None
     if kind == "m":
@@ -152,7 +159,9 @@ def pieces(c, names, printable):
     for name in names:
         line = find(name, c)
         if line:
-            entry = {"key": name, "readonly": line[_ACCESS] == "ro", "value": text(line, c)}
+            entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
+            if line[_TYPE] != "h":
+                entry["value"] = text(line, c)
             yield between + json.dumps(entry)
             between = ","
     yield "]" if between == "," else between + "]"

@@ -54,13 +54,14 @@ class Link:
 
     async def _once(self):
         c = self._config
+        password = self._settings.password() or c.password or None
         url = c.url.rstrip("/") + "/" + _quoted(c.id)
         self._ws = ws = await asyncio.wait_for(
             uwebsockets.connect(
                 url,
                 protocols=("ocpp1.6",),
-                user=c.id if c.password else None,
-                password=c.password or None,
+                user=c.id if password else None,
+                password=password,
                 rx_size=self._rx,
                 tx_size=self._tx,
             ),
@@ -98,7 +99,7 @@ class Link:
     async def _watch(self, ws):
         # A peer that has said nothing for two ping periods, although it was pinged, is gone.
         while True:
-            period_s = self._settings("WebSocketPingInterval")
+            period_s = self._settings.value("WebSocketPingInterval")
             await asyncio.sleep(period_s or 60)
             if not period_s:
                 continue

@@ -247,7 +247,7 @@ class Checker:
             raise Difference("composite.starts", "0 < ... < duration", starts)
         said = [(self._tenths(p), p.get("numberPhases")) for p in periods]
         for a, b in zip(said, said[1:], strict=False):
-            if a == b:
+            if (a[0], a[1] or 3) == (b[0], b[1] or 3):
                 raise Difference("composite.merged", "neighbours differ", said)
         if length != duration:
             self._short(number, unit, length, duration, said)

@@ -36,7 +36,8 @@ class Sound:
 
 
 class OpensLate(Sound):
-    rules = ("open", "f", "residual", "pe", "x1-ignored", "told")
+    # ("load": the fault that wanted it open may be over by then.)
+    rules = ("open", "f", "residual", "pe", "x1-ignored", "told", "load")
     late = 0
 
     def says(self, closed, high_mV, allow_mA):

@@ -155,6 +155,22 @@ async def test_transaction_data(bench):
         assert b.st.received("MeterValues") == []
 
 
+async def test_073_cs_another_authorization_key(bench):
+    """It is never told, and in force with the connection that is made at once."""
+    b = bench(password="0123456789abcdef", boot=False)
+    b.cs.credentials = {"CP1": "0123456789abcdef"}
+    async with b:
+        await b.booted()
+        for key in ("fedcba9876543210", "0123456789abcdefghij"):
+            st = b.st
+            await change(b, "AuthorizationKey", key.encode().hex())
+            b.cs.credentials = {"CP1": key}
+            await b.again(st)
+            conf = await b.st.call("GetConfiguration", {"key": ["AuthorizationKey"]})
+            assert conf == {"configurationKey": [{"key": "AuthorizationKey", "readonly": False}]}
+        await change(b, "AuthorizationKey", "0123", "Rejected")
+
+
 @pytest.mark.parametrize("attempts", [1, 2])
 async def test_transaction_message_attempts(bench, attempts):
     async with bench() as b:

@@ -55,9 +55,11 @@ def get(c, *names):
     conf = json.loads("".join(c.pieces(names, str)()))
     assert sorted(conf) in (["configurationKey"], ["configurationKey", "unknownKey"])
     for entry in conf["configurationKey"]:
-        assert sorted(entry) == ["key", "readonly", "value"] and isinstance(entry["value"], str)
+        secret = entry["key"] == "AuthorizationKey"
+        assert sorted(entry) == ["key", "readonly"] + ([] if secret else ["value"]), entry
+        assert secret or isinstance(entry["value"], str)
         assert type(entry["readonly"]) is bool and len(entry["key"]) <= 50
-    triples = [(e["key"], e["value"], e["readonly"]) for e in conf["configurationKey"]]
+    triples = [(e["key"], e.get("value"), e["readonly"]) for e in conf["configurationKey"]]
     return triples, conf.get("unknownKey", [])
 
 
@@ -96,8 +98,9 @@ def test_the_table():
     for name in names:
         r = keys.find(name, c)
         assert r[0] == name and r[1] in ("Core", "SmartCharging"), r
-        assert r[2] in ("rw", "ro", "rb") and r[3] in "bismp", r
-        assert len(r) == (7 if r[3] == "i" and r[2] != "ro" else 6 if r[3] in "mp" else 5), r
+        assert r[2] in ("rw", "ro", "rb") and r[3] in "bismph", r
+        limits = r[3] == "h" or r[3] == "i" and r[2] != "ro"
+        assert len(r) == (7 if limits else 6 if r[3] in "mp" else 5), r
         assert "" not in r
     assert len(names) <= configuration.MAX_KEYS
 
@@ -126,7 +129,7 @@ def test_keys_that_the_specification_requires():
             ChargingScheduleAllowedChargingRateUnit ChargingScheduleMaxPeriods
             MaxChargingProfilesInstalled""".split():
         assert name in names, name
-    for name in """LocalAuthorizeOffline LocalPreAuthorize ResetRetries AuthorizationKey
+    for name in """LocalAuthorizeOffline LocalPreAuthorize ResetRetries
             StopTransactionOnEVSideDisconnect UnlockConnectorOnEVSideDisconnect""".split():
         assert fresh().set(name, "1") == "NotSupported", name
 
@@ -257,6 +260,26 @@ def test_phase_rotation():
                 "RST,", "1,RST", ",".join(["RST"] * 6)):  # fmt: skip
         assert c.set(name, bad) == "Rejected", bad
     assert text(c, name) == "2.TSR"
+
+
+def test_the_authorization_key_is_never_told():
+    c = fresh()
+    assert c.password() is None and get(c, "AuthorizationKey") == (
+        [("AuthorizationKey", None, False)], []
+    )  # fmt: skip
+    for bad in ("", "00" * 15, "00" * 21, "0" * 33, "x" * 32, "0g" * 16, "0x" + "00" * 16):
+        assert c.set("AuthorizationKey", bad) == "Rejected", bad
+    assert c.password() is None
+    for key in ("00" * 16, "0123456789abcdefABCDEF0123456789ABCDEF01", "ff" * 20):
+        assert c.set("AuthorizationKey", key) == "Accepted"
+        for each in (c, again()):
+            secret = bytes([int(key[i : i + 2], 16) for i in range(0, len(key), 2)])
+            assert each.password() == secret
+            assert get(each, "AuthorizationKey")[0] == [("AuthorizationKey", None, False)]
+            assert key not in "".join(each.pieces((), str)())
+    for bad in ("7", '"00"', "[]"):
+        c = stored('{"AuthorizationKey": %s}' % bad)
+        assert c.password() is None and said, bad
 
 
 def test_keys_that_cannot_be_set():

@@ -934,6 +934,23 @@ def test_supply_does_not_go_by_an_old_reading():
     assert part.fault == faults.UNDERVOLTAGE
 
 
+def test_supply_needs_a_minute_of_readings_after_a_fault():
+    """A stall, or a meter that is silent, is no evidence that the voltage is back."""
+    part, c = mains()
+    part.high_mV = 260000
+    run(part, c, 4000)
+    assert part.fault == faults.OVERVOLTAGE
+    part.high_mV = 230000
+    run(part, c, 10000)
+    run(part, c, 500000, lambda: None)  # (its last reading is fresh for 3 s)
+    assert part.fault == faults.OVERVOLTAGE
+    assert until(part, c, ready_of) == 47000 + TICK_ms
+    part.high_mV = 260000
+    run(part, c, 4000)
+    part.low_mV = part.high_mV = 0  # the meter is given up
+    assert until(part, c, ready_of) == 60000
+
+
 def test_supply_sags_for_a_moment():
     part, c = mains()
     for _ in range(10):

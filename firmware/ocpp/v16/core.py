@@ -47,6 +47,7 @@ class Core:
         self._pause_s = 0  # from one BootNotification to the next
         self._asked_ms = 0  # when the latest one was sent
         self.boot = None
+        self.close = None  # link.Link.close
         station.wake = self._wake.set
 
     def handle(self, action, payload):
@@ -141,7 +142,10 @@ class Core:
         return self._settings.pieces(names, printable)
 
     def ChangeConfiguration(self, payload):
-        return {"status": self._settings.set(payload["key"], payload["value"])}
+        status = self._settings.set(payload["key"], payload["value"])
+        if status == "Accepted" and payload["key"] == "AuthorizationKey":
+            self._rpc.after = lambda: self.close("another AuthorizationKey")  # (dialled with it)
+        return {"status": status}
 
     def DataTransfer(self, payload):
         if payload["vendorId"] != _VENDOR:

@@ -8,14 +8,17 @@ from utime import *  # noqa: F403
 import bus
 
 _MASK = 0x3FFFFFFF
-_STALL_ms = 20  # faster than real time: a stall of the host is not hours of simulated time
+# Faster than real time, a look at the clock finds at most this much real time gone since the one
+# before (the tick looks every real ms): a host that was busy elsewhere makes simulated time slow,
+# it does not make it jump.
+_STALL_us = 2000
 
 
 def _world_ms():
     now = utime.ticks_us()
     passed = utime.ticks_diff(now, bus.last_us)
-    if bus.speed != 1 and passed > _STALL_ms * 1000:
-        passed = _STALL_ms * 1000
+    if bus.speed != 1 and passed > _STALL_us:
+        passed = _STALL_us
     bus.last_us = now
     bus.world_us += passed * bus.speed
     return bus.world_us // 1000
@@ -46,7 +49,11 @@ def time():
 
 
 def sleep_ms(ms):
+    _world_ms()
     utime.sleep_ms(ms // bus.speed)
+    if bus.speed != 1:
+        bus.last_us = utime.ticks_us()
+        bus.world_us += ms * 1000
 
 
 def sleep(s):

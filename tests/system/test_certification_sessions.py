@@ -123,6 +123,21 @@ async def test_024_lock_failure(bench, tmp_path):
         assert (await b.process.connector())["transactionId"] is None
 
 
+async def test_041_fault(bench):
+    """While Faulted nothing starts: neither by card nor from far away."""
+    async with bench() as b:
+        await b.do("plug")
+        await b.do("fault pilot-short")
+        await b.status("Faulted")
+        request = {"idTag": TAG, "connectorId": 1}
+        assert await b.st.call("RemoteStartTransaction", request) == {"status": "Rejected"}
+        await b.do(f"tag {TAG}")
+        await b.settled()
+        c = await b.process.connector()
+        assert (c["status"], c["transactionId"], c["contactor"]) == ("Faulted", None, False)
+        assert b.st.received("StartTransaction") == []
+
+
 @pytest.mark.parametrize("tag", [TAG, TAG.lower()])
 async def test_068_stop_by_same_tag(bench, tag):
     """Without regard to case (3.9)."""
@@ -261,23 +276,44 @@ async def test_039_offline_transaction(bench):
 # Meter values
 
 
+MEASURANDS = ["Energy.Active.Import.Register", "Power.Active.Import", "Power.Offered"]
+
+
+def check_values(p, context):
+    """One sampledValue for each measurand, of that context, and none with a location."""
+    (values,) = p["meterValue"]
+    assert [v["measurand"] for v in values["sampledValue"]] == MEASURANDS
+    assert {v["context"] for v in values["sampledValue"]} == {context}
+    assert not [v for v in values["sampledValue"] if "location" in v]
+    return parse_time(values["timestamp"])
+
+
 async def test_070_sampled_meter_values(bench):
     async with bench(speed=50) as b:
         await configure(b, "MeterValueSampleInterval", 10)
+        await configure(b, "MeterValuesSampledData", ",".join(MEASURANDS))
         id = await b.charge()
         await b.cs.until(lambda: len(b.st.received("MeterValues")) >= 4, WAIT_s)
         told = b.st.received("MeterValues")
         assert {(p["connectorId"], p["transactionId"]) for p in told} == {(1, id)}
-        at = [parse_time(p["meterValue"][0]["timestamp"]) for p in told]
+        at = [check_values(p, "Sample.Periodic") for p in told]
         gaps = [(z - a).total_seconds() for a, z in zip(at, at[1:], strict=False)]
-        assert all(9 <= gap <= 12 for gap in gaps), gaps
-        for p in told:
-            values = [v for m in p["meterValue"] for v in m["sampledValue"]]
-            assert {v["context"] for v in values} == {"Sample.Periodic"}
-            assert not [v for v in values if "location" in v]
-            names = [(v["measurand"], v.get("phase")) for v in values]
-            assert ("Energy.Active.Import.Register", None) in names
-            assert len(names) == len(set(names))
+        assert all(8 <= gap <= 13 for gap in gaps), gaps
+
+
+async def test_071_clock_aligned_meter_values(bench):
+    async with bench(speed=50) as b:
+        await configure(b, "MeterValueSampleInterval", 0)
+        await configure(b, "MeterValuesAlignedData", ",".join(MEASURANDS))
+        await configure(b, "ClockAlignedDataInterval", 30)
+        id = await b.charge()
+        since = b.st.mark()
+        await b.cs.until(lambda: len(b.st.received("MeterValues", since)) >= 3, WAIT_s)
+        told = b.st.received("MeterValues", since)
+        assert {(p["connectorId"], p["transactionId"]) for p in told} == {(1, id)}
+        at = [check_values(p, "Sample.Clock") for p in told]
+        assert [t.second % 30 for t in at] == [0] * len(at)
+        assert [(z - a).seconds for a, z in zip(at, at[1:], strict=False)] == [30] * (len(at) - 1)
 
 
 # Data transfer

@@ -261,6 +261,27 @@ async def test_plugged_and_tagged_while_pending(bench):
         assert messages[:3] == ["BootNotification"] * 2 + ["StatusNotification"]
 
 
+async def test_remote_stop_while_pending(bench):
+    """4.2 does not allow it, and it is done: it means less energy. It is told after Accepted."""
+    status = ["Accepted"]
+    async with bench(boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 60))
+        await b.booted()
+        id = await b.charge()
+        status[0] = "Pending"
+        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
+        await b.settled()
+        mark = b.st.mark()
+        conf = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+        assert conf == {"status": "Accepted"}
+        await b.process.until(lambda c: c["status"] == "Finishing")
+        assert b.st.received("StopTransaction") == []
+        status[0] = "Accepted"
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (id, "Remote")
+
+
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 async def test_reset_while_pending(bench, kind):
     """A configuration may need it (4.2). What cannot be told meanwhile holds nothing up."""

@@ -98,6 +98,22 @@ async def test_wrong_answer_to_boot_notification(bench, wrong):
     assert got[1][1] - got[0][1] >= 30
 
 
+async def test_trigger_after_a_wrong_answer_to_boot_notification(bench):
+    """A triggered BootNotification does not wait for the minute to be over."""
+    b = bench(boot=False)
+    b.cs.answer("BootNotification", lambda p: CallError("InternalError", "not now"))
+    async with b:
+        b.st = await b.cs.wait_station(ID, WAIT_s)
+        await b.st.expect("BootNotification")
+        await b.settled()
+        b.cs.answer("BootNotification", None)
+        conf = await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        assert conf == {"status": "Accepted"}
+        await b.booted()
+        at = [at for way, f, at in b.st.messages if f[0] == 2 and f[2] == "BootNotification"]
+        assert len(at) == 2 and (at[1] - at[0]) * b.speed < 50
+
+
 async def test_rejected_is_silent(bench):
     """No answer to any request while Rejected (4.2)."""
     async with bench(boot=False, speed=100) as b:
@@ -195,6 +211,26 @@ async def test_heartbeat_interval(bench):
         mark = b.st.mark()
         await b.st.expect("Heartbeat", None, WAIT_s, mark)
         await beats(3, 20)
+
+
+async def test_heartbeat_after_a_long_time_offline(bench):
+    """Soon after the connection is back: nobody has set the clock for so long."""
+    b = bench(speed=50)
+    b.cs.heartbeat_interval = 30
+    async with b:
+        await b.st.expect("Heartbeat", None, WAIT_s)
+        before, mark, left = b.st, b.st.mark(), await b.now()
+        await b.cs.stop()
+
+        async def long():
+            return (await b.now() - left).total_seconds() > 40
+
+        await poll(long, WAIT_s, "40 s")
+        await b.cs.start()
+        await b.again(before)
+        await b.st.expect("Heartbeat", None, WAIT_s, mark)
+        at = {f[2]: at for way, f, at in b.st.messages[mark:] if way == "in" and f[0] == 2}
+        assert (at["Heartbeat"] - at["StatusNotification"]) * b.speed < 10
 
 
 async def test_requests_before_boot_notification_is_answered(bench):

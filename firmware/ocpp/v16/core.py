@@ -46,6 +46,7 @@ class Core:
         self._held = False  # the transaction message waits for its next attempt
         self._pause_s = 0  # from one BootNotification to the next
         self._asked_ms = 0  # when the latest one was sent
+        self._beat_ms = 0  # when the latest heartbeat, or acceptance, was
         self.boot = None
         self.close = None  # link.Link.close
         station.wake = self._wake.set
@@ -226,6 +227,7 @@ class Core:
         self._rpc.mute = self.boot == "Rejected"  # not a word until the next one (4.2)
         self._log("boot %s" % self.boot)
         self._set_clock(conf)
+        self._beat_ms = time.ticks_ms()
         if conf["interval"] > 0:
             self._pause_s = min(conf["interval"], 86400)
             if self.boot == "Accepted":
@@ -243,23 +245,23 @@ class Core:
         # meanwhile, or when it is asked for; while Pending the Central System may ask for other
         # messages too (4.2).
         while (time.ticks_ms() - self._asked_ms) & 0x3FFFFFFF < self._pause_s * 1000:
-            if self._triggers and self.boot == "Pending":
+            if self._triggers and self.boot != "Rejected":
                 if self._triggers[0][0] == "BootNotification":
                     self._triggers.pop(0)
                     break
-                await self._say_triggered()
+                if self.boot:
+                    await self._say_triggered()
             await asyncio.sleep_ms(200)
         await self._boot_notification()
 
     async def _heartbeats(self):
-        last = time.ticks_ms()
+        # Counted over reconnects: after hours without one the clock needs it.
         while True:
             await asyncio.sleep(1)
+            now_ms = time.ticks_ms()
             period_ms = self._settings.value("HeartbeatInterval") * 1000
-            if self.boot != "Accepted":
-                last = time.ticks_ms()
-            elif time.ticks_diff(time.ticks_ms(), last) >= period_ms:
-                last = time.ticks_ms()
+            if self.boot == "Accepted" and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:
+                self._beat_ms = now_ms
                 try:
                     await self._heartbeat()
                 except OSError:

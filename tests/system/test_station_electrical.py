@@ -1052,6 +1052,8 @@ async def test_slow_start(station, name):
 async def test_car_that_latches_on_f(station):
     """After a fault with F such a car stays in B: SuspendedEV, until it is plugged in again."""
     async with station() as b:
+        at = await b.process.traced("pilot", lambda e: e["duty_u16"] == 0)  # the self-test
+        await b.process.traced("pilot", lambda e: e["duty_u16"] == X1 and e["ms"] > at["ms"])
         await b.do("fault latch-on-f")
         await b.charge()
         await flows(b)

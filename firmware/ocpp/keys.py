@@ -15,6 +15,8 @@ from firmware.session import metering
 #   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
 # What is not here is not acted on, and answered NotSupported.
 _TABLE = (
+    "AllowOfflineTxForUnknownId Core rw b false",
+    "AuthorizationCacheEnabled Core rw b true",
     "AuthorizationKey Core rw h - 32 40",
     "AuthorizeRemoteTxRequests Core rw b false",
     "ChargeProfileMaxStackLevel SmartCharging ro i 15",
@@ -28,7 +30,11 @@ _TABLE = (
     "ConnectorSwitch3to1PhaseSupported SmartCharging ro b -",
     "GetConfigurationMaxKeys Core ro i 40",
     "HeartbeatInterval Core rw i 300 1 86400",
+    "LocalAuthListEnabled Core rw b true",  # (Core: its own profile is its messages)
+    "LocalAuthorizeOffline Core rw b true",
+    "LocalPreAuthorize Core rw b false",
     "MaxChargingProfilesInstalled SmartCharging ro i 32",
+    "MaxEnergyOnInvalidId Core rw i 0 0 1000000",
     "MeterValueSampleInterval Core rw i 60 0 86400",
     "MeterValuesAlignedData Core rw m Energy.Active.Import.Register 11",
     "MeterValuesAlignedDataMaxLength Core ro i 11",
@@ -36,6 +42,7 @@ _TABLE = (
     " Energy.Active.Import.Register,Power.Active.Import,Current.Import 11",
     "MeterValuesSampledDataMaxLength Core ro i 11",
     "NumberOfConnectors Core ro i -",
+    "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "StopTransactionOnInvalidId Core rw b true",
     "StopTxnAlignedData Core rw m , 11",
     "StopTxnAlignedDataMaxLength Core ro i 11",

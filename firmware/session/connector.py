@@ -57,6 +57,7 @@ class Connector:
         self.other_mA = 0
         self.on_begin = self.on_stop = self.on_end = None
         self._journal = journal
+        self._parent = None  # parentIdTag of `tag`
         self._tag_ms = 0  # when the tag was accepted, and for how long that counts
         self._tag_for_ms = 0
         self._finished = False  # a transaction has ended and the car is still there
@@ -77,10 +78,12 @@ class Connector:
     def energy_Wh(self):
         return self.meter.energy_Wh
 
-    def authorised(self, tag, now_ms, for_s, profile=None):
-        """`tag` may charge here: now, or when a car comes within `for_s` seconds."""
+    def authorised(self, tag, now_ms, for_s, profile=None, parent=None):
+        """`tag`, with that parentIdTag, may charge here: now, or when a car comes within `for_s`
+        seconds."""
         self.tag = tag
         self.profile = profile
+        self._parent = parent
         self._tag_ms = now_ms
         self._tag_for_ms = for_s * 1000
 
@@ -141,6 +144,7 @@ class Connector:
         tx = Transaction(
             self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
         )
+        tx.parent = self._parent
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
         if self.on_begin(self, tx) and self._journal.start(tx):

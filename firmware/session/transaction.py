@@ -27,6 +27,7 @@ _FIELDS = (  # in the order of the file; a later layout may add to the end
     "stop_tag",
     "began",
     "ended",
+    "parent",
 )
 
 
@@ -40,7 +41,8 @@ class Transaction:
     | id          | transactionId, None until StartTransaction is answered |
     | start_s, start_Wh | timestamp and meterStart of StartTransaction.req |
     | origin_s    | the same instant on the clock as it is now: where Relative schedules begin |
-    | denied      | the Central System does not accept its tag: it gets no energy |
+    | denied      | the Central System does not accept its tag: MaxEnergyOnInvalidId, no more |
+    | parent      | parentIdTag of id_tag, as far as it was ever told, or None |
     | seen_Wh     | what the meter showed at the latest sample |
     | data        | samples (metering.py) for StopTransaction.req, in a file of their own |
     | stop_s, stop_Wh, reason, stop_tag | of StopTransaction.req; stop_s None while it runs |
@@ -65,6 +67,7 @@ class Transaction:
         self.stop_tag = None
         self.began = None
         self.ended = None
+        self.parent = None
 
 
 class Folder:

@@ -92,9 +92,13 @@ class Meter:
 
 class Settings:
     values = {
+        "AllowOfflineTxForUnknownId": False,
+        "AuthorizationCacheEnabled": False,
         "AuthorizeRemoteTxRequests": False,
         "CompositeScheduleLocalLimits": False,
         "ConnectionTimeOut": 60,
+        "LocalAuthListEnabled": False,
+        "LocalPreAuthorize": False,
         "StopTransactionOnInvalidId": True,
         "StopTxnSampledData": 0,
     }
@@ -200,6 +204,7 @@ class World:
             settings.value,
             said.append,
             Policy(said.append),
+            auth=self.folder + "/auth",
         )
         smart = smart_charging.SmartCharging(self.station, said.append)
         rpc = Rpc(lambda action, payload: self.core.handle(action, payload), said.append)

@@ -127,9 +127,11 @@ def test_keys_that_the_specification_requires():
             StopTxnSampledData StopTransactionOnInvalidId SupportedFeatureProfiles
             TransactionMessageAttempts TransactionMessageRetryInterval ChargeProfileMaxStackLevel
             ChargingScheduleAllowedChargingRateUnit ChargingScheduleMaxPeriods
-            MaxChargingProfilesInstalled""".split():
+            MaxChargingProfilesInstalled LocalAuthorizeOffline LocalPreAuthorize ResetRetries
+            AllowOfflineTxForUnknownId AuthorizationCacheEnabled LocalAuthListEnabled
+            MaxEnergyOnInvalidId AuthorizationKey""".split():
         assert name in names, name
-    for name in """LocalAuthorizeOffline LocalPreAuthorize ResetRetries
+    for name in """LocalAuthListMaxLength LightIntensity BlinkRepeat MinimumStatusDuration
             StopTransactionOnEVSideDisconnect UnlockConnectorOnEVSideDisconnect""".split():
         assert fresh().set(name, "1") == "NotSupported", name
 

@@ -985,3 +985,129 @@ def test_other_faults_do_not_end_it():
             w.poll(1000)
             assert w.c.tx is tx, fault
     assert w.station._latches.numbers == []
+
+
+# Who may charge, without the Central System or with it
+
+
+def test_offline_only_those_who_are_known():
+    w = World().ready()
+    w.station.local().heard("GOOD", "Accepted")
+    w.station.local().heard("BAD", "Blocked")
+    w.c.controller.state = C
+    for tag in ("BAD", "NEW"):
+        w.station.tag(tag, 1)
+        w.poll(1000)
+        assert not w.c.tx and w.station.next_ask()[0] == tag
+    w.station.tag("good", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "good" and not w.station.asks
+
+
+def test_offline_unknown_tags():
+    w = World().ready()
+    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.station.local().heard("BAD", "Blocked")
+    w.c.controller.state = C
+    w.station.tag("BAD", 1)
+    w.poll(1000)
+    assert not w.c.tx
+    w.station.tag("NEW", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "NEW"
+
+
+def test_online_the_central_system_is_asked_unless_local_pre_authorize():
+    w = World().ready()
+    w.station.online = True
+    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.station.local().heard("GOOD", "Accepted")
+    w.c.controller.state = C
+    for tag in ("GOOD", "NEW"):
+        w.station.tag(tag, 1)
+        w.poll(1000)
+        assert not w.c.tx and w.station.next_ask()[0] == tag
+    w.settings["LocalPreAuthorize"] = True
+    w.station.tag("NEW", 1)
+    w.poll(1000)
+    assert not w.c.tx
+    w.station.tag("GOOD", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "GOOD"
+
+
+def test_tags_that_wait_when_the_connection_is_lost():
+    w = World(2).ready()
+    w.station.online = True
+    w.station.local().heard("GOOD", "Accepted")
+    for c in w.cs:
+        c.controller.state = C
+    w.station.tag("NEW", 1)
+    w.station.tag("GOOD", 2)
+    w.poll(1000)
+    assert not w.c.tx and not w.cs[1].tx
+    w.station.offline()
+    w.poll(1000)
+    assert not w.c.tx and w.cs[1].tx.id_tag == "GOOD"
+    assert w.station.next_ask()[0] == "NEW" and w.station.next_ask() is None
+
+
+def test_a_tag_of_the_same_group_stops():
+    for known in (True, False):
+        w = World().ready()
+        w.station.accept("A", w.c, None, "Group")
+        w.c.controller.state = C
+        w.poll(1000)
+        assert w.c.tx.parent == "Group"
+        for tag, parent in (("B", "other"), ("C", None), ("a", "Group")):
+            w.station.accept(tag, w.c, None, parent)  # "a": an answer that was on its way
+            w.poll(1000)
+            assert w.c.tx, tag
+        w.boot().ready()  # also after a power cut
+        if known:
+            w.station.local().heard("D", "Accepted", None, "GROUP")
+            w.station.tag("D", 1)
+        else:
+            w.station.online = True
+            w.station.tag("D", 1)
+            assert w.c.tx and w.station.next_ask() == ("D", w.c, None)
+            w.station.accept("D", w.c, None, "GROUP")
+        w.poll(3000)
+        assert not w.c.tx
+        tx = waiting(w.flash)[-1][1]
+        assert (tx.reason, tx.stop_tag, tx.id_tag) == ("Local", "D", "A")
+
+
+def test_a_card_of_the_same_group_at_the_only_reader():
+    w = World(2).ready()
+    for c, tag, parent in zip(w.cs, "AB", ("G1", "G2")):
+        c.controller.state = C
+        w.station.accept(tag, c, None, parent)
+    w.poll(1000)
+    assert w.c.tx and w.cs[1].tx
+    w.station.local().heard("X", "Accepted", None, "G2")
+    w.station.card("X")
+    w.poll(3000)
+    assert w.c.tx and not w.cs[1].tx
+    w.station.card("Y")  # a connector is free again: it wants to charge there
+    assert w.station.next_ask()[1] is w.cs[1]
+
+
+def test_energy_for_a_tag_that_is_not_accepted():
+    w = World().ready()
+    tx = w.charge()
+    tx.denied = True
+    w.poll(200)
+    assert not w.c.allow_mA
+    w.settings["MaxEnergyOnInvalidId"] = 500
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+    w.meters[0].energy_Wh = tx.start_Wh + 499
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+    w.meters[0].lost = True  # nobody knows how much it would be
+    w.poll(200)
+    assert not w.c.allow_mA
+    w.meters[0].lost = False
+    w.meters[0].energy_Wh += 1
+    assert w.poll(5000) == "SuspendedEVSE" and not w.c.allow_mA and w.c.tx is tx

@@ -84,7 +84,13 @@ class World:
         self.hold = hold  # config.json: hold_limit
         self.said = []
         self.settings = {
+            "AllowOfflineTxForUnknownId": False,
+            "AuthorizationCacheEnabled": True,
             "ConnectionTimeOut": 60,
+            "LocalAuthListEnabled": True,
+            "LocalAuthorizeOffline": True,
+            "LocalPreAuthorize": False,
+            "MaxEnergyOnInvalidId": 0,
             "ClockAlignedDataInterval": 0,
             "MeterValueSampleInterval": 60,
             "MeterValuesSampledData": 1,
@@ -119,6 +125,7 @@ class World:
             held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
             availability=Kept("/flash/availability.json", self.said.append),
             latches=Kept("/flash/latched.json", self.said.append),
+            auth="/flash/auth",
         )
         self.station.wake = self.wake
         self.c = cs[0]

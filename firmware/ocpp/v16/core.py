@@ -99,6 +99,12 @@ class Core:
         c.stop("Remote")
         return {"status": "Accepted"}
 
+    def ClearCache(self, payload):
+        if not self._settings.value("AuthorizationCacheEnabled"):
+            return {"status": "Rejected"}
+        self._station.local().clear()
+        return {"status": "Accepted"}
+
     def ChangeAvailability(self, payload):
         station, number = self._station, payload["connectorId"]
         if not 0 <= number <= len(station.connectors):
@@ -186,6 +192,7 @@ class Core:
         try:
             while True:
                 self._wake.clear()
+                self._station.online = self.boot == "Accepted"
                 if self.boot != "Accepted":
                     told = False
                     await self._wait_triggered()
@@ -200,6 +207,7 @@ class Core:
                 elif not await self._say_one():
                     await self._wake.wait()
         finally:
+            self._station.offline()
             beat.cancel()
 
     def _now(self):
@@ -336,12 +344,28 @@ class Core:
         self._station.policy.on_data_transfer(request, answer, self._station)
 
     async def _authorize(self, tag, c, w):
-        conf = await self._ask("Authorize", {"idTag": tag})
-        status = conf["idTagInfo"]["status"] if conf else "no answer"
-        if status == "Accepted" and c.tx is None:
-            self._station.accept(tag, c, w)
-        else:
-            self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+        conf, self._refused = None, False
+        try:
+            conf = await self._ask("Authorize", {"idTag": tag})
+        finally:  # (also of a connection that is lost)
+            if conf:
+                status, parent = self._heard(tag, conf)
+            else:
+                status, parent = "no answer", None
+                if not self._refused and self._station.local().offline(tag):
+                    status = "Accepted"
+            if status == "Accepted":
+                self._station.accept(tag, c, w, parent)
+            else:
+                self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+
+    def _heard(self, tag, conf):
+        # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered.
+        info = conf["idTagInfo"]
+        expiry = parse_iso(info["expiryDate"]) if "expiryDate" in info else None
+        parent = info.get("parentIdTag")
+        self._station.local().heard(tag, info["status"], expiry, parent)
+        return info["status"], parent
 
     async def _transaction_message(self, kind, tx, sample):
         # Repeated until it is answered, and in order; one that is refused with a CALLERROR is
@@ -367,6 +391,8 @@ class Core:
             self._log("%s given up after %d attempts" % (action, self._attempts))
         elif kind == journal.START:
             self._started(tx, conf)
+        elif kind == journal.STOP and "idTagInfo" in conf:
+            self._heard(tx.stop_tag or tx.id_tag, conf)
         self._attempts = 0
         self._station.journal.done()
 
@@ -377,7 +403,8 @@ class Core:
 
     def _started(self, tx, conf):
         station = self._station
-        status = conf["idTagInfo"]["status"]
+        status, parent = self._heard(tx.id_tag, conf)
+        tx.parent = parent or tx.parent
         tx.denied = status != "Accepted"
         station.journal.answered(tx, conf["transactionId"])
         c = station.connectors[tx.connector - 1]

@@ -137,9 +137,10 @@ async def test_015_016_reset_with_transaction(bench, kind):
 
 # Section 9: what every station with these profiles has, and what it may not let be changed.
 WRITABLE = """AuthorizeRemoteTxRequests ClockAlignedDataInterval ConnectionTimeOut
-    ConnectorPhaseRotation HeartbeatInterval MeterValuesAlignedData MeterValuesSampledData
-    MeterValueSampleInterval StopTransactionOnInvalidId StopTxnAlignedData StopTxnSampledData
-    TransactionMessageAttempts TransactionMessageRetryInterval""".split()
+    ConnectorPhaseRotation HeartbeatInterval LocalAuthorizeOffline LocalPreAuthorize
+    MeterValuesAlignedData MeterValuesSampledData MeterValueSampleInterval ResetRetries
+    StopTransactionOnInvalidId StopTxnAlignedData StopTxnSampledData TransactionMessageAttempts
+    TransactionMessageRetryInterval""".split()
 FIXED = """ChargeProfileMaxStackLevel ChargingScheduleAllowedChargingRateUnit
     ChargingScheduleMaxPeriods GetConfigurationMaxKeys MaxChargingProfilesInstalled
     NumberOfConnectors SupportedFeatureProfiles""".split()
@@ -156,7 +157,7 @@ async def test_019_retrieve_configuration(bench):
         assert "Core" in profiles.split(",") and readonly
         assert every["NumberOfConnectors"] == ("1", True)
         assert every["AuthorizationKey"] == (None, False)
-        assert [every[key][1] for key in WRITABLE + FIXED] == [False] * 13 + [True] * 7
+        assert [every[key][1] for key in WRITABLE + FIXED] == [False] * 16 + [True] * 7
 
 
 async def test_021_change_configuration(bench):

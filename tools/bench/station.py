@@ -52,7 +52,7 @@ async def firmware_bytes(process):
 
 @measurement
 def heap_connected():
-    """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=128K."""
+    """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=160K."""
 
     async def run():
         async with station("--interpreter", PORT, "--heap", "160K") as (process, peer):

@@ -146,6 +146,7 @@ def _connectors(app, board, journal):
         c = Connector(number, controller, slots, unit.meter, journal)
         c.lock = unit.lock
         c.heat = unit.derating
+        c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
         if "led" in pins:
             unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
         if "button" in pins:

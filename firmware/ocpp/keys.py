@@ -43,6 +43,7 @@ _TABLE = (
     "MeterValuesSampledDataMaxLength Core ro i 11",
     "NumberOfConnectors Core ro i -",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
+    "StopTransactionOnEVSideDisconnect Core rw b true",
     "StopTransactionOnInvalidId Core rw b true",
     "StopTxnAlignedData Core rw m , 11",
     "StopTxnAlignedDataMaxLength Core ro i 11",
@@ -51,6 +52,7 @@ _TABLE = (
     "SupportedFeatureProfiles Core ro s -",
     "TransactionMessageAttempts Core rw i 3 1 1000",
     "TransactionMessageRetryInterval Core rw i 10 0 86400",
+    "UnlockConnectorOnEVSideDisconnect Core rw b true",
     "WebSocketPingInterval Core rw i 60 0 3600",
 )
 _PROFILE = const(1)

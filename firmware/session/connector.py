@@ -25,6 +25,9 @@ class Connector:
     | tx         | the transaction, or None |
     | operative  | in service: a transaction may begin |
     | lock       | evse.lock.Lock, or None |
+    | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
+    | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
+    | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
@@ -46,7 +49,8 @@ class Connector:
         self.operative = True
         self.lock = None
         self.tx = None
-        self.tag = None
+        self.tag = self.kept = self.settings = None
+        self.resumes = True
         self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0
@@ -113,7 +117,7 @@ class Connector:
         if not settled and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
             self._boot_ms = None
             settled = True
-            if self.tx and not self.plugged():
+            if self.tx and not (self.resumes and self.plugged()):
                 self.stop("PowerLoss")
         if settled:
             if self.tx:
@@ -130,6 +134,11 @@ class Connector:
                     self.tag = self.profile = None
         if not self.plugged():
             self._finished = False
+        if self.lock:
+            keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
+            if self.plugged() or not (keep and self.lock.holds):
+                self.kept = None
+            self.lock.keep = keep and bool(self.tx or self.kept)
 
     def changed(self, now_ms):
         """Bring `status` up to date; True when it, or the error beside it, has changed."""
@@ -154,7 +163,7 @@ class Connector:
         self.tag = self.profile = None
 
     def _follow_transaction(self, now_s):
-        if not self.plugged():
+        if not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
             self.stop("EVDisconnected")
         if self.controller.fault in faults.ENDING:
             self.stop("Other")
@@ -171,6 +180,8 @@ class Connector:
         tx.reason, tx.stop_tag = self._stop
         self.on_stop(self, tx)
         self._journal.stop(tx)
+        if self.lock and tx.reason == "EVDisconnected":
+            self.kept = tx.id_tag
         self.tx = self._stop = None
         self._finished = True
         self.on_end(self)
@@ -185,12 +196,14 @@ class Connector:
             if not self.operative:
                 return "Unavailable"
             if not self.plugged():
-                return "Preparing" if self.tag else "Available"
+                return "Preparing" if self.tag else "Finishing" if self.kept else "Available"
             return "Finishing" if self._finished and not self.tag else "Preparing"
         # What stays while nothing is decided; a transaction is past Available and Finishing.
         same = self.status if self.status[0] in "PSC" else "Preparing"
         if self._stop:
             return same
+        if not self.plugged():
+            return "SuspendedEV"
         if not c.pilot_mA:
             self._offered_ms = _UNKNOWN_ms
             if self._withheld_ms == _UNKNOWN_ms:

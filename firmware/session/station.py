@@ -80,6 +80,7 @@ class Station:
             connectors, settings, evaluator.voltage_V, self.sample, journal.keep
         )
         for c in connectors:
+            c.settings = settings
             c.on_begin = self._begun
             c.on_stop = self._stopped
             c.on_end = self._ended
@@ -285,6 +286,8 @@ class Station:
         c = self.connectors[number - 1]
         if c.tx is None and not c.operative:
             self._log("connector %d: out of service" % number)
+        elif c.kept and c.kept.lower() == id_tag.lower():
+            c.lock.release = True
         elif c.tx is None:
             self.ask(id_tag, c)
         elif c.tx.id_tag.lower() == id_tag.lower():

@@ -99,6 +99,7 @@ class Settings:
         "ConnectionTimeOut": 60,
         "LocalAuthListEnabled": False,
         "LocalPreAuthorize": False,
+        "StopTransactionOnEVSideDisconnect": True,
         "StopTransactionOnInvalidId": True,
         "StopTxnSampledData": 0,
     }

@@ -17,9 +17,9 @@ from host.process import StationProcess, WAIT_s
 TEST_s = 120  # a bound on any test, so that nothing hangs
 ID = "CP1"
 TAG = "TAG"
-# For the 32-bit port. The budget was 128K; with the electrical side that is too tight to be
-# reliable (docs/architecture.md, Memory).
-ESP32_HEAP = "136K"
+# For the 32-bit port. The budget was 128K; with the electrical side, the journal and the keys that
+# is too little (docs/architecture.md, Memory).
+ESP32_HEAP = "160K"
 X1 = 65535  # duty of the steady +12 V
 STATE = {"t", "online", "boot", "connectors", "heap"}
 CONNECTOR = {

@@ -129,10 +129,10 @@ def test_keys_that_the_specification_requires():
             ChargingScheduleAllowedChargingRateUnit ChargingScheduleMaxPeriods
             MaxChargingProfilesInstalled LocalAuthorizeOffline LocalPreAuthorize ResetRetries
             AllowOfflineTxForUnknownId AuthorizationCacheEnabled LocalAuthListEnabled
-            MaxEnergyOnInvalidId AuthorizationKey""".split():
+            MaxEnergyOnInvalidId AuthorizationKey StopTransactionOnEVSideDisconnect
+            UnlockConnectorOnEVSideDisconnect""".split():
         assert name in names, name
-    for name in """LocalAuthListMaxLength LightIntensity BlinkRepeat MinimumStatusDuration
-            StopTransactionOnEVSideDisconnect UnlockConnectorOnEVSideDisconnect""".split():
+    for name in "LocalAuthListMaxLength LightIntensity BlinkRepeat MinimumStatusDuration".split():
         assert fresh().set(name, "1") == "NotSupported", name
 
 

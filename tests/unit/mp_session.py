@@ -275,6 +275,66 @@ def test_unplugged():
     assert w.poll(3000) == "Preparing" and not w.c.tx and not w.c.allow_mA
 
 
+def test_unplugged_and_the_transaction_goes_on():
+    w = World().ready()
+    w.settings["StopTransactionOnEVSideDisconnect"] = False
+    tx = w.charge()
+    w.statuses()
+    w.c.controller.state = A
+    assert w.poll(60000) == "SuspendedEV" and w.c.tx is tx and w.queue() == []
+    w.c.controller.state = C
+    assert w.poll(2000) == "Charging" and w.c.tx is tx
+    w.c.controller.state = A
+    w.poll(1000)
+    w.station.tag("TAG", 1)
+    w.poll(3000)
+    assert not w.c.tx and tx.reason == "Local"
+    assert w.statuses() == ["SuspendedEV", "Charging", "SuspendedEV", "Available"]
+
+
+class Lock:
+    holds = True
+    keep = release = False
+
+
+def test_unplugged_and_the_cable_stays_locked():
+    w = World().ready()
+    lock = w.c.lock = Lock()
+    tx = w.charge()
+    assert not lock.keep
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.poll(200)
+    assert lock.keep
+    w.c.controller.state = A
+    for _ in range(40):
+        w.poll(100)
+        assert lock.keep
+    assert not w.c.tx and tx.reason == "EVDisconnected" and w.c.status == "Finishing"
+    w.station.tag("other", 1)
+    assert not lock.release and w.station.next_ask()[0] == "other"
+    w.station.tag("tag", 1)
+    assert lock.release and not w.station.asks
+    lock.holds = False
+    assert w.poll(200) == "Available" and not lock.keep and w.c.kept is None
+    # the same tag wants to charge again
+    w.station.tag("TAG", 1)
+    assert w.station.next_ask()[0] == "TAG"
+
+
+def test_a_cable_that_is_plugged_in_again_is_nobodys():
+    w = World().ready()
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    lock = w.c.lock = Lock()
+    w.charge()
+    w.c.controller.state = A
+    w.poll(3000)
+    assert w.c.kept == "TAG"
+    w.c.controller.state = B
+    assert w.poll(200) == "Preparing" and not w.c.kept
+    w.station.tag("TAG", 1)
+    assert w.station.next_ask()[0] == "TAG" and not lock.release
+
+
 def test_tags_at_the_reader():
     w = World(2).ready()
     w.station.tag("Tag1", 2)
@@ -356,6 +416,23 @@ def test_a_power_cut_and_the_car_has_gone():
     assert w.c.tx is None and w.queue() == ["stop 1"]
     assert (tx.reason, tx.stop_Wh, tx.stop_s) == ("PowerLoss", 5000, w.clock.now() - 3)
     assert w.c.status == "Available"
+
+
+def test_a_unit_that_does_not_resume():
+    for state in (A, B, C):
+        w = World().ready()
+        tx = w.charge()
+        w.meters[0].energy_Wh = 5000
+        w.boot()
+        w.c.resumes = False
+        w.c.controller.state = state
+        for _ in range(50):
+            w.poll(100)
+            assert not w.c.allow_mA or w.c._boot_ms is not None
+        assert w.c.tx is None and w.queue() == ["stop 1"]  # and no second start
+        head = w.journal.head()[1]
+        assert (head.id, head.reason, head.stop_Wh) == (tx.id, "PowerLoss", 5000)
+        assert w.c.status == ("Available" if state == A else "Finishing")
 
 
 def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():

@@ -95,7 +95,9 @@ class World:
             "MeterValueSampleInterval": 60,
             "MeterValuesSampledData": 1,
             "MeterValuesAlignedData": 1,
+            "StopTransactionOnEVSideDisconnect": True,
             "StopTxnSampledData": 0,
+            "UnlockConnectorOnEVSideDisconnect": True,
             "StopTxnAlignedData": 0,
         }
         self.electrics = [Electrics() for _ in range(connectors)]

@@ -52,10 +52,10 @@ async def firmware_bytes(process):
 
 @measurement
 def heap_connected():
-    """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=128K."""
+    """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=160K."""
 
     async def run():
-        async with station("--interpreter", PORT, "--heap", "136K") as (process, peer):
+        async with station("--interpreter", PORT, "--heap", "160K") as (process, peer):
             result = {"connected_bytes": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)

@@ -54,14 +54,6 @@ async def reset(b, kind, connectors=1):
     return mark, booted
 
 
-@pytest.fixture
-def socket(bench, tmp_path):
-    """A station with a socket and a lock: the cable is detachable."""
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    return bench(config=config, heap="300K")
-
-
 # Provisioning
 
 
@@ -277,38 +269,6 @@ async def test_012_remote_stop(bench):
         await b.status("Available", since=since)
 
 
-async def test_017_1_unlock_without_session(socket):
-    async with socket as b:
-        await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
-
-
-async def test_017_2_unlock_without_session_fixed_cable(bench):
-    async with bench() as b:
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=1)
-
-
-async def test_018_1_unlock_in_a_session(socket):
-    async with socket as b:
-        id = await b.charge()
-        since = b.st.mark()
-        await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-        assert (stop["transactionId"], stop["reason"]) == (id, "UnlockCommand")
-        await b.status("Finishing", since=since)
-        await b.do("unplug")
-        await b.status("Available", since=since)
-
-
-async def test_018_2_unlock_in_a_session_fixed_cable(bench):
-    async with bench() as b:
-        id = await b.charge()
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=1)
-        await b.settled()
-        c = await b.process.connector()
-        assert (c["status"], c["transactionId"]) == ("Charging", id)
-        assert b.st.received("StopTransaction") == []
-
-
 async def test_026_remote_start_in_a_session(bench):
     async with bench() as b:
         id = await b.charge()
@@ -332,18 +292,6 @@ async def test_028_remote_stop_unknown_transaction(bench):
         await b.settled()
         c = await b.process.connector()
         assert (c["status"], c["transactionId"]) == ("Charging", id)
-
-
-async def test_030_unlock_failure(socket):
-    async with socket as b:
-        await b.charge()  # (the bolt is in)
-        await b.do("fault lock-jam")
-        await ask(b, "UnlockConnector", "UnlockFailed", connectorId=1)
-
-
-async def test_031_unlock_unknown_connector(bench):
-    async with bench() as b:
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=2)
 
 
 # Remote trigger, and profiles that are not there

@@ -77,17 +77,6 @@ async def test_004_2_identification_first_time_out(bench):
         assert story(b, since) == ["Authorize", "Preparing", "Available"]
 
 
-async def test_005_1_ev_side_disconnect(bench):
-    """The cable is fixed: pulled from the car nothing is left to be finished."""
-    async with bench() as b:
-        id = await b.charge()
-        since = b.st.mark()
-        await b.do("unplug")
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-        assert (stop["transactionId"], stop["reason"]) == (id, "EVDisconnected")
-        await b.status("Available", since=since)
-
-
 @pytest.mark.parametrize("status", ["Invalid", "Expired", "Blocked", "ConcurrentTx"])
 @pytest.mark.parametrize("first", ["plug", f"tag {TAG}"])
 async def test_023_authorize_invalid(bench, status, first):
@@ -104,23 +93,6 @@ async def test_023_authorize_invalid(bench, status, first):
         assert sorted(story(b, since)) == ["Authorize", "Preparing"]
         c = await b.process.connector()
         assert (c["status"], c["idTag"], c["contactor"]) == ("Preparing", None, False)
-
-
-async def test_024_lock_failure(bench, tmp_path):
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    async with bench(config=config, heap="300K", speed=40) as b:
-        await b.do("fault lock-jam")
-        await b.do("plug")
-        await b.st.expect(
-            "StatusNotification",
-            lambda p: (p["status"], p["errorCode"]) == ("Faulted", "ConnectorLockFailure"),
-            WAIT_s,
-        )
-        await b.do(f"tag {TAG}")
-        await b.settled()
-        assert "StartTransaction" not in story(b)
-        assert (await b.process.connector())["transactionId"] is None
 
 
 async def test_041_fault(bench):

@@ -30,9 +30,9 @@ def journal(j, folder, samples):
             j._open[number] = tx
         else:
             _mark(j, tx.ended, 2 * number + 1)
-    numbers = folder.numbers()
+    numbers = [str(number) for number in folder.numbers()]
     for name in os.listdir(folder.path):  # data of what was never begun, or was answered
-        if name.endswith(".data") and int(name[:-5]) not in numbers:
+        if name.endswith(".data") and name[:-5] not in numbers:
             os.remove(folder.path + "/" + name)
     try:
         with open(folder.path + "/clock", "rb") as f:

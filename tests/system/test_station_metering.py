@@ -155,6 +155,30 @@ async def test_transaction_data(bench):
         assert b.st.received("MeterValues") == []
 
 
+async def test_transaction_data_over_a_power_cut(bench):
+    """What was kept before the cut is told too, and the transaction is one."""
+    async with bench(speed=20) as b:
+        await change(b, "MeterValueSampleInterval", "10")
+        await change(b, "StopTxnSampledData", "Energy.Active.Import.Register")
+        id = await b.charge()
+        for _ in range(3):
+            await b.st.expect("MeterValues", None, WAIT_s, b.st.mark())
+        before = b.st
+        await b.do("power-cut 5")
+        await b.again(before)
+        old = [p["meterValue"] for p in b.st.received("MeterValues")]
+        # (the last one may be told again: its answer may be lost)
+        await b.st.expect("MeterValues", lambda p: p["meterValue"] not in old, WAIT_s)
+        stop = await b.finish()
+        assert stop["transactionId"] == id and len(b.st.received("StartTransaction")) == 1
+        told = [(contexts(v).pop(), v["timestamp"]) for v in stop["transactionData"]]
+        assert [c for c, _ in told] == (
+            ["Transaction.Begin"] + ["Sample.Periodic"] * (len(told) - 2) + ["Transaction.End"]
+        )
+        sampled = [p["meterValue"][0]["timestamp"] for p in b.st.received("MeterValues")]
+        assert len(told) >= 6 and {t for _, t in told[1:-1]} == set(sampled)
+
+
 async def test_073_cs_another_authorization_key(bench):
     """It is never told, and in force with the connection that is made at once."""
     b = bench(password="0123456789abcdef", boot=False)

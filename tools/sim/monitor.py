@@ -110,6 +110,7 @@ class Monitor:
         self.latched = {}  # rule -> "person" or "unplug": when it ends
         self.doubt = {}  # the same, of what the station may have seen and kept
         self.active = {}  # hazard -> for so long, in the station's time
+        self.began_ms = {}  # hazard -> when it may have begun, at the earliest
         self.since = {}  # hazard -> when it ended
         self.seen_long = {}  # hazard -> it was there long enough to be seen
         self.gone_ms = self.not_c_ms = self.c_ms = self.x1_ms = self.over_ms = 0
@@ -275,6 +276,7 @@ class Monitor:
         for name in found:
             if name not in active:
                 active[name] = 0
+                self.began_ms[name] = self.now_ms - dt_ms
                 if name not in _SWITCHING:
                     self.note("hazard: " + name)
             active[name] += core
@@ -303,6 +305,11 @@ class Monitor:
         if name in self.active:
             return True
         return name in self.since and self.now_ms - self.since[name] <= ms
+
+    def lasting(self, name, ms):
+        """True if a hazard is there and may have been for `ms`, the stalls counted in
+        full (`active` counts what the firmware had the time to see)."""
+        return name in self.active and self.now_ms - self.began_ms[name] >= ms
 
     # --- the pilot
 
@@ -433,13 +440,12 @@ class Monitor:
         for name in ("residual", "pe", "cable", "lock", "diode", "not closed"):
             if self.lately(name, 1000):
                 return True
-        active = self.active
         return (
-            active.get("voltage", 0) >= 2900
-            or active.get("perhaps far", 0) >= 500
+            self.lasting("voltage", 2900)
+            or self.lasting("perhaps far", 500)
             or self.lately("hot", 3000)
             and self.x1_ms >= 4900
-            or active.get("sensor", 0) > SENSOR_ms
+            or self.lasting("sensor", SENSOR_ms)
             or self.lately("voltage", 1100)
             or self.shown_wrong
         )

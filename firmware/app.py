@@ -14,7 +14,6 @@ from firmware.clock import format_iso
 from firmware.drivers import wifi
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
-from firmware.session import metering
 
 VERSION = "0.1.0"
 _TICK_ms = const(25)
@@ -30,16 +29,15 @@ _END_ms = const(15000)  # how long a reset waits for transactions to end and to 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
-    Made by wiring.build(), which also sets `station`, `core`, `link` and `reader` (of cards, or
-    None). units: the drivers and parts, by connector.
+    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `core`, `link`
+    and `reader` (of cards, or None). units: the drivers and parts, by connector.
     """
 
-    def __init__(self, config, settings, clock):
+    def __init__(self, config, clock):
         self.config = config
-        self.settings = settings
         self.clock = clock
         self.units = []
-        self.station = self.core = self.link = self.reader = None
+        self.settings = self.station = self.core = self.link = self.reader = None
         self._reset_kind = None
         self._watchdog = None
         self._due = asyncio.Event()
@@ -115,7 +113,6 @@ class App:
 
     async def _meter(self):
         last = time.ticks_ms()
-        since_ms = [0] * len(self.units)
         while True:
             for unit in self.units:
                 await unit.meter.read()
@@ -123,13 +120,7 @@ class App:
             self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
-            period_ms = self.settings.value("MeterValueSampleInterval") * 1000
-            for i, c in enumerate(self.station.connectors):
-                since_ms[i] = since_ms[i] + passed if c.tx else 0
-                if period_ms and since_ms[i] >= period_ms:
-                    since_ms[i] %= period_ms
-                    sample = metering.take(c.meter, self.clock.now(), metering.PERIODIC)
-                    self.station.sample(c, sample)
+            self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
     async def _cards(self):
@@ -164,7 +155,8 @@ class App:
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
             self.station.poll()
-            told = not len(self.station.journal) or not self.link.online
+            talking = self.link.online and self.core.boot == "Accepted"
+            told = not self.station.journal.head() or not talking
             if not any(c.tx for c in self.station.connectors) and (
                 told or self._reset_kind == "Hard"
             ):

@@ -12,7 +12,7 @@ _DAYS_2020 = const(
     737730
 )  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
-_PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
+PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
 _NOISE_S = const(2)  # currentTime has whole seconds and travels: do not chase less than this
 
 
@@ -41,7 +41,7 @@ def parse_iso(text):
             i += 1
         if i == 20:
             raise ValueError("empty fraction")
-    zone = text[i:]
+    zone = text[i:].split("[")[0]  # "Z[GMT]": a Java back end names the zone too (RFC 9557)
     offset_min = 0
     if zone not in ("", "Z", "z"):
         sign, minutes = zone[0], _number(zone[-2:])
@@ -112,7 +112,7 @@ class Clock:
 
     def plausible(self, t):
         """True if `t` is a time that a set clock could have shown."""
-        return t >= _PLAUSIBLE
+        return t >= PLAUSIBLE
 
     def set(self, t):
         """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""

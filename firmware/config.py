@@ -14,6 +14,7 @@ _FIELDS = {
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),
     "installation_mA": (int, 0, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "hold_limit": (bool, False, None, None),
+    "resume": (bool, True, None, None),
     "meter_lost_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800"),
     "wake": (bool, True, None, None),

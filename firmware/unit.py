@@ -8,7 +8,7 @@ class NoMeter:
 
     energy_Wh = power_W = 0
     current_mA = voltage_mV = (0, 0, 0)
-    readings = 0
+    readings = gives = 0
 
     def known(self):
         return True

@@ -6,7 +6,7 @@ import sys
 
 from firmware import log
 from firmware.app import VERSION, App
-from firmware.charging import limits, profile, store
+from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import ConfigError
@@ -14,11 +14,12 @@ from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
 from firmware.evse import faults
 from firmware.evse.controller import Controller
-from firmware.ocpp.configuration import MAX_KEYS, Configuration
+from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
+from firmware.session import metering
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
 from firmware.session.kept import Kept
@@ -41,21 +42,20 @@ def build(config):
         )
     log.level = config.log
     fixed = {
-        "ChargeProfileMaxStackLevel": profile.MAX_LEVEL,
-        "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
-        "ChargingScheduleMaxPeriods": profile.MAX_PERIODS,
         "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
-        "GetConfigurationMaxKeys": MAX_KEYS,
-        "MaxChargingProfilesInstalled": store.MAX_PROFILES,
         "NumberOfConnectors": config.connectors,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Configuration(fixed, log.warning), Clock(machine.RTC()))
-    journal = Journal(Folder("/tx", log.error))
+    app = App(config, Clock(machine.RTC()))
+    journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:
         _latch(app.units, number >> 8, number & 0xFF)
+    measurands = 0
+    for c in connectors:
+        measurands |= metering.gives(c)
+    app.settings = Configuration(fixed, log.warning, measurands)
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,
@@ -80,8 +80,9 @@ def build(config):
         identity["chargePointSerialNumber"] = config.serial
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.link = Link(config, rpc, app.settings.value, log.info)
+    app.link = Link(config, rpc, app.settings, log.info)
     app.link.talk = app.core.talk
+    app.core.close = app.link.close
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:
         for c in connectors:
@@ -144,6 +145,8 @@ def _connectors(app, board, journal):
             slots.put(limits.INSTALLATION, config.installation_mA)
         c = Connector(number, controller, slots, unit.meter, journal)
         c.lock = unit.lock
+        c.heat = unit.derating
+        c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
         if "led" in pins:
             unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
         if "button" in pins:

@@ -17,6 +17,8 @@ class Meter(modbus.Meter):
     def __init__(self, bus, address, phases=3):
         super().__init__(bus, address)
         self._phases = phases
+        if phases == 1:
+            self.gives = 0x27
 
     async def _read(self):
         n = self._phases

@@ -46,7 +46,10 @@ class Bus:
 class Meter:
     """What all meters share, and the latest reading: `energy_Wh`, `power_W`, `current_mA` and
     `voltage_mV` (three phases; a voltage of 0: unknown), `readings` (a count that rises with
-    each). A meter on the bus gives `_read()`, which raises OSError and then changes nothing."""
+    each). `gives` says what is measured: from bit 0 on energy, power, three currents, three
+    voltages. A meter on the bus has `_read()`, which raises OSError and then changes nothing."""
+
+    gives = 0xFF
 
     _STALE = 5  # failed readings in a row until the meter counts as lost
 

@@ -6,6 +6,8 @@ from . import modbus
 
 
 class Meter(modbus.Meter):
+    gives = 0x27
+
     async def _read(self):
         data = await self._bus.read(self._address, 0, 7)
         dV, mA, mA_high, dW, dW_high, Wh, Wh_high = struct.unpack(">7H", data)

@@ -14,6 +14,7 @@ class Meter:
 
     power_W = 0
     current_mA = voltage_mV = (0, 0, 0)
+    gives = 0x01
 
     def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP):
         self._per_kWh = per_kWh

@@ -16,6 +16,7 @@ class Lock:
 
     Input `locked`: True, False, or None: there is no sense contact, a pulse is believed.
     Input `release`: a person, or UnlockConnector, wants it open; forgotten when that is done.
+    Input `keep`: it stays as it is when the car is unplugged, until `release`.
     Outputs `drive`: +1 lock, -1 unlock, 0 rest; `holds`: locked, or nobody knows.
     `pulse_ms`: of the motor, 100..1000.
     """
@@ -27,6 +28,7 @@ class Lock:
         self.holds = True
         self.locked = None
         self.release = False
+        self.keep = False
         self.drive = 0
         self.lock_in_b = lock_in_b
         self.pulse_ms = pulse_ms
@@ -66,6 +68,8 @@ class Lock:
         if c.fault == faults.WELDED:  # (what is plugged in, or not, stays so)
             return self._want
         if c.state == pilot.A:
+            if self.keep and not self.release:
+                return self._want
             if self._is is False:
                 self.release = False
             return False

@@ -1,103 +1,103 @@
-# The OCPP configuration keys: one table: name, type, default, limits, access. Values that were
-# changed are kept in one JSON file. Knows nothing of messages.
+# The OCPP configuration keys and their values; those that were changed are kept in one JSON file.
+# What keys there are says keys.py, which is in RAM only while it is needed.
 
 import json
+import sys
+from binascii import unhexlify
 from micropython import const
 
 _PATH = "/ocpp.json"
 MAX_KEYS = const(40)  # in one GetConfiguration request
-
-# name: default, least, most (numbers); a str or bool default has no limits. Read-only keys have
-# no entry in _WRITABLE.
-_WRITABLE = {
-    "AuthorizeRemoteTxRequests": (False,),
-    "CompositeScheduleLocalLimits": (False,),  # ours: also cable, temperature, policy ...
-    "ConnectionTimeOut": (60, 1, 86400),
-    "HeartbeatInterval": (300, 1, 86400),
-    "MeterValueSampleInterval": (60, 0, 86400),
-    "StopTransactionOnInvalidId": (True,),
-    "WebSocketPingInterval": (60, 0, 3600),
-}
+_ACCESS = const(2)  # in a line of keys.py
+_TYPE = const(3)
 
 
 class Configuration:
     """`value(name)` is what the station goes by."""
 
-    def __init__(self, fixed, log, path=_PATH):
-        """`fixed`: the read-only keys of this unit, by name, as strings."""
+    def __init__(self, fixed, log, gives=0x7FF, path=_PATH):
+        # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.
+        """`fixed`: values that this unit says itself, by name; `gives`: bits of the measurands
+        that have a source (metering.gives)."""
         self._fixed = fixed
+        self._gives = gives
         self._path = path
         self._log = log
-        self._stored = {}
+        self._stored = {}  # the changed ones as they are in the file: bool, int, str
+        keys = _keys()
         try:
             with open(path) as f:
                 stored = json.load(f)
             for name, value in stored.items():
-                if self._problem(name, value):
+                line = keys.find(name, self)
+                self._stored[name] = value
+                good = keys.check(line, keys.text(line, self), self) if line else None
+                # (a number or a flag must be one, not a text that says so)
+                if None in (good, value) or isinstance(value, str) != (line[_TYPE] in "mph"):
                     log("ocpp.json: %s ignored" % name)
-                else:
-                    self._stored[name] = value
+                    del self._stored[name]
         except OSError:
             pass  # nothing was changed yet
         except (ValueError, AttributeError):
             log("ocpp.json: damaged, defaults are used")
+        self._values = keys.values(self)
 
     def value(self, name):
-        """The value as bool, int or str."""
-        if name in self._stored:
-            return self._stored[name]
-        return _WRITABLE[name][0] if name in _WRITABLE else self._fixed[name]
+        """The value as bool or int; of a list of measurands its bits (metering.py). Only of keys
+        that can be changed."""
+        at = self._values.find("\n" + name + " ")
+        if at < 0:
+            raise KeyError(name)
+        at += len(name) + 2
+        text = self._values[at : self._values.find("\n", at)]
+        return int(text) if text < "A" else text == "True"
 
-    def _problem(self, name, value):
-        entry = _WRITABLE.get(name)
-        if entry is None or type(value) is not type(entry[0]):
-            return True
-        return len(entry) == 3 and not entry[1] <= value <= entry[2]
+    def password(self):
+        """The AuthorizationKey as bytes; None: it was never set."""
+        key = self._stored.get("AuthorizationKey")
+        return unhexlify(key) if key else None
 
     def set(self, name, text):
         """Change a key, durably. Returns the status of ChangeConfiguration.conf."""
-        if name in self._fixed:
-            return "Rejected"
-        if name not in _WRITABLE:
+        keys = _keys()
+        line = keys.find(name, self)
+        if not line:
             return "NotSupported"
-        if isinstance(_WRITABLE[name][0], bool):
-            value = {"true": True, "false": False}.get(text.lower())
-        else:
-            try:
-                value = int(text)
-            except ValueError:
-                value = None
-        if self._problem(name, value):
+        value = keys.check(line, text, self)
+        if value is None or not self.put(name, value, text if line[_TYPE] in "mph" else None):
             return "Rejected"
-        return "Accepted" if self.put(name, value) else "Rejected"
+        return "RebootRequired" if line[_ACCESS] == "rb" else "Accepted"
 
-    def put(self, name, value):
-        """Set a key to a value that is known to be good; nothing is written if it had it.
+    def put(self, name, value, text=None):
+        """Set a key to a value that is known to be good; nothing is written if it had it. `text`:
+        what the file is to say, if not the value.
 
         False where the flash is full: then the old value stays."""
-        if self.value(name) == value:
+        if text is None and self.value(name) == value:
             return True
         stored = dict(self._stored)
-        stored[name] = value
-        text = json.dumps(stored)
+        stored[name] = value if text is None else text
+        if stored == self._stored:
+            return True
         try:
             with open(self._path, "w") as f:
-                f.write(text)
+                f.write(json.dumps(stored))
         except OSError as e:
             self._log("ocpp.json not written: %s" % e)
             return False
         self._stored = stored
+        self._values = _keys().values(self)
         return True
 
-    def entries(self, names):
-        """(configurationKey list, unknownKey list) of GetConfiguration.conf; no names: all."""
-        keys, unknown = [], []
-        for name in names or sorted(list(self._fixed) + list(_WRITABLE)):
-            if name in self._fixed or name in _WRITABLE:
-                value = self.value(name)
-                if isinstance(value, bool):
-                    value = "true" if value else "false"
-                keys.append({"key": name, "readonly": name in self._fixed, "value": str(value)})
-            else:
-                unknown.append(name)
-        return keys, unknown
+    def pieces(self, names, printable):
+        """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
+        keys = _keys()
+        names = names or keys.names(self)
+        return lambda: keys.pieces(self, names, printable)
+
+
+def _keys():
+    from . import keys
+
+    del sys.modules["firmware.ocpp.keys"], sys.modules["firmware.ocpp"].keys
+    return keys

@@ -54,13 +54,14 @@ class Link:
 
     async def _once(self):
         c = self._config
+        password = self._settings.password() or c.password or None
         url = c.url.rstrip("/") + "/" + _quoted(c.id)
         self._ws = ws = await asyncio.wait_for(
             uwebsockets.connect(
                 url,
                 protocols=("ocpp1.6",),
-                user=c.id if c.password else None,
-                password=c.password or None,
+                user=c.id if password else None,
+                password=password,
                 rx_size=self._rx,
                 tx_size=self._tx,
             ),
@@ -88,16 +89,17 @@ class Link:
             await ws.close()
 
     async def _talk(self, ws):
+        # Whatever ends it (the connection, no memory): nobody would talk on this one any more.
         try:
             await self.talk()
-        except OSError as e:  # of the connection: the reader tells
-            self._log("sending ended: %s" % e)
+        except Exception as e:
+            self._log("sending ended: %r" % e)
         await ws.close(1001)
 
     async def _watch(self, ws):
         # A peer that has said nothing for two ping periods, although it was pinged, is gone.
         while True:
-            period_s = self._settings("WebSocketPingInterval")
+            period_s = self._settings.value("WebSocketPingInterval")
             await asyncio.sleep(period_s or 60)
             if not period_s:
                 continue

@@ -29,8 +29,8 @@ class CallError(Exception):
 class Rpc:
     """`handle(action, payload)` answers requests: it returns the payload of the confirmation, or
     a function that gives it as pieces of JSON text, or raises CallError; or it returns a coroutine
-    that does so. What it puts into
-    `after` is called once the answer is on its way.
+    that does so, or a task that gives the payload and raises nothing: other messages are received
+    until it is done. What it puts into `after` is called once the answer is on its way.
     While `mute` is set requests are left unanswered.
 
     One CALL of ours is outstanding at a time; callers wait for their turn.
@@ -56,7 +56,8 @@ class Rpc:
             self._finish(OSError("connection lost"))
 
     async def call(self, action, payload):
-        """Send a request; returns the payload of its confirmation.
+        """Send a request; returns the payload of its confirmation. `payload` may be a function
+        that gives it as pieces of JSON text.
 
         Raises CallError (the Central System refused, or answered what its schema forbids),
         asyncio.TimeoutError or OSError (the connection is gone).
@@ -82,9 +83,9 @@ class Rpc:
         return answer
 
     async def _send(self, frame):
-        if not callable(frame[2]):
+        if not callable(frame[-1]):
             return await self._ws.send(json.dumps(frame, separators=(",", ":")))
-        # A long answer is made once for its length and again while it leaves, and never held.
+        # A long payload is made once for its length and again while it leaves, and never held.
         size = 0
         for piece in _text(frame):
             size += len(piece)
@@ -129,7 +130,8 @@ class Rpc:
         if message_id != self._waiting:
             return self._log("answer ignored: nothing was asked with that id")
         if kind == _RESULT and len(frame) == 3:
-            self._finish(frame[2])
+            # (null where a confirmation has no fields: meant as {})
+            self._finish({} if frame[2] is None else frame[2])
         elif kind == _ERROR and len(frame) >= 3 and isinstance(frame[2], str):
             description = frame[3] if len(frame) > 3 and isinstance(frame[3], str) else ""
             self._finish(CallError(frame[2], description[:_MAX_TEXT]))
@@ -149,15 +151,26 @@ class Rpc:
 
     async def _answer_call(self, message_id, frame):
         try:
-            payload = await self._dispatch(message_id, frame)
-            answer = [_RESULT, message_id, payload]
+            answer = [_RESULT, message_id, await self._dispatch(message_id, frame)]
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
+        if hasattr(answer[2], "done"):
+            asyncio.create_task(self._answer_later(answer, self._ws))
+            return
         after, self.after = self.after, None
         await self._send(answer)
         if after:
             after()
+
+    async def _answer_later(self, answer, ws):
+        # On the connection that the request came by, or not at all.
+        answer[2] = await answer[2]
+        if ws is self._ws:
+            try:
+                await self._send(answer)
+            except OSError as e:
+                self._log("answer not sent: %s" % e)
 
     async def _dispatch(self, message_id, frame):
         if len(message_id) > _MAX_ID:
@@ -183,9 +196,9 @@ class Rpc:
 
 
 def _text(frame):
-    # A confirmation whose payload is given as pieces, in pieces of bytes.
-    yield ("[%d,%s," % (frame[0], json.dumps(frame[1]))).encode()
-    for piece in frame[2]():
+    # A frame whose payload is given as pieces, in pieces of bytes.
+    yield (json.dumps(frame[:-1])[:-1] + ",").encode()
+    for piece in frame[-1]():
         yield piece.encode()
     yield b"]"
 

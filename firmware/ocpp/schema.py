@@ -40,6 +40,8 @@ _TABLE = (
     "\n>Authorize: idTagInfo @IdTagInfo"
     "\n>BootNotification: status Accepted|Pending|Rejected currentTime t interval i"
     "\n>DataTransfer: status Accepted|Rejected|UnknownMessageId|UnknownVendorId data ?s"
+    "\n>DiagnosticsStatusNotification:"
+    "\n>FirmwareStatusNotification:"
     "\n>Heartbeat: currentTime t"
     "\n>MeterValues:"
     "\n>StartTransaction: idTagInfo @IdTagInfo transactionId i"
@@ -53,11 +55,10 @@ _TABLE = (
 # The other actions of OCPP 1.6 and of its security extension, in either direction: recognised,
 # so that a Central System hears NotSupported. What add() brings is known all the same.
 _OTHERS = (
-    " CancelReservation CertificateSigned DeleteCertificate DiagnosticsStatusNotification"
-    " ExtendedTriggerMessage FirmwareStatusNotification GetDiagnostics GetInstalledCertificateIds"
-    " GetLocalListVersion GetLog InstallCertificate LogStatusNotification ReserveNow"
-    " SecurityEventNotification SendLocalList SignCertificate SignedFirmwareStatusNotification"
-    " SignedUpdateFirmware UpdateFirmware "
+    " CancelReservation CertificateSigned DeleteCertificate ExtendedTriggerMessage GetDiagnostics"
+    " GetInstalledCertificateIds GetLocalListVersion GetLog InstallCertificate"
+    " LogStatusNotification ReserveNow SecurityEventNotification SendLocalList SignCertificate"
+    " SignedFirmwareStatusNotification SignedUpdateFirmware UpdateFirmware "
 )
 
 _MAX_ITEMS = const(1000)  # the domain's own bounds are lower; this one only bounds the time
@@ -95,10 +96,11 @@ def error_for(action):
 def check(action, payload, conf=False):
     """None if `payload` conforms, else (OCPP-J error code, description of at most 120 characters).
 
-    `conf`: the payload is the confirmation to our own request `action`. Null is a wrong type
-    everywhere, 16.0 is not an integer (draft-04: "a JSON number without a fraction or exponent
-    part"; the validators of `ocpp` agree), true is not one either. Fields that the schema does
-    not have go to `on_extra`. Nesting is followed as deep as the table goes, no deeper.
+    `conf`: the payload is the confirmation to our own request `action`. An optional field that is
+    null is taken out of the payload; elsewhere null is a wrong type. 16.0 is not an integer
+    (draft-04: "a JSON number without a fraction or exponent part"; the validators of `ocpp`
+    agree), true is not one either. Fields that the schema does not have go to `on_extra`. Nesting
+    is followed as deep as the table goes, no deeper.
     """
     global _extra
     fields = _fields(">" + action if conf else action)
@@ -143,9 +145,10 @@ def _object(obj, fields, path):
         if type(value) is int and kind in "?i?n":  # i, n, ?i or ?n
             continue
         path.append(name)
-        if value is None and name not in obj:
+        if value is None and (name not in obj or kind[0] == "?"):
             if kind[0] != "?":
                 _fault(path, "Occurence", "required")
+            obj.pop(name, None)  # (some back ends write out what is not there)
             absent += 1
         else:
             _value(value, kind.lstrip("?"), path)

@@ -25,13 +25,18 @@ class Connector:
     | tx         | the transaction, or None |
     | operative  | in service: a transaction may begin |
     | lock       | evse.lock.Lock, or None |
+    | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
+    | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
+    | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
+    | heat       | what has temperature_dC (evse.derating), or None |
     | winner, until_s | the profile that decided, and when that may change (Evaluator) |
     | phases    | numberPhases of the profiles in force; 0: none given |
     | other, other_mA | the profile that would limit without it, and to what |
-    | on_begin  | called with the connector before a transaction begins; False: it must not |
+    | on_begin  | called with connector and transaction before it begins; False: it must not |
+    | on_stop   | called with connector and transaction before its stop is kept |
     | on_end    | called with the connector when its transaction has ended, or could not begin |
     """
 
@@ -44,7 +49,9 @@ class Connector:
         self.operative = True
         self.lock = None
         self.tx = None
-        self.tag = None
+        self.tag = self.kept = self.settings = None
+        self.resumes = True
+        self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0
         self.winner = None
@@ -52,8 +59,9 @@ class Connector:
         self.phases = 0
         self.other = None
         self.other_mA = 0
-        self.on_begin = self.on_end = None
+        self.on_begin = self.on_stop = self.on_end = None
         self._journal = journal
+        self._parent = None  # parentIdTag of `tag`
         self._tag_ms = 0  # when the tag was accepted, and for how long that counts
         self._tag_for_ms = 0
         self._finished = False  # a transaction has ended and the car is still there
@@ -64,16 +72,22 @@ class Connector:
         self._boot_ms = _UNKNOWN_ms
         self._fault = faults.NONE  # what was told last
 
+    def settled(self):
+        """`status` says what is there: not in the first second after boot."""
+        return self._boot_ms is None
+
     def plugged(self):
         return self.controller.state != pilot.A
 
     def energy_Wh(self):
         return self.meter.energy_Wh
 
-    def authorised(self, tag, now_ms, for_s, profile=None):
-        """`tag` may charge here: now, or when a car comes within `for_s` seconds."""
+    def authorised(self, tag, now_ms, for_s, profile=None, parent=None):
+        """`tag`, with that parentIdTag, may charge here: now, or when a car comes within `for_s`
+        seconds."""
         self.tag = tag
         self.profile = profile
+        self._parent = parent
         self._tag_ms = now_ms
         self._tag_for_ms = for_s * 1000
 
@@ -103,7 +117,7 @@ class Connector:
         if not settled and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
             self._boot_ms = None
             settled = True
-            if self.tx and not self.plugged():
+            if self.tx and not (self.resumes and self.plugged()):
                 self.stop("PowerLoss")
         if settled:
             if self.tx:
@@ -120,6 +134,11 @@ class Connector:
                     self.tag = self.profile = None
         if not self.plugged():
             self._finished = False
+        if self.lock:
+            keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
+            if self.plugged() or not (keep and self.lock.holds):
+                self.kept = None
+            self.lock.keep = keep and bool(self.tx or self.kept)
 
     def changed(self, now_ms):
         """Bring `status` up to date; True when it, or the error beside it, has changed."""
@@ -134,16 +153,17 @@ class Connector:
         tx = Transaction(
             self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
         )
+        tx.parent = self._parent
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
-        if self.on_begin(self) and self._journal.start(tx):
+        if self.on_begin(self, tx) and self._journal.start(tx):
             self.tx = tx
         else:
             self.on_end(self)
         self.tag = self.profile = None
 
     def _follow_transaction(self, now_s):
-        if not self.plugged():
+        if not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
             self.stop("EVDisconnected")
         if self.controller.fault in faults.ENDING:
             self.stop("Other")
@@ -156,9 +176,12 @@ class Connector:
             return
         tx = self.tx
         tx.stop_s = now_s
-        tx.stop_Wh = max(tx.start_Wh, self.energy_Wh())  # (0 where the meter was never read)
+        tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
         tx.reason, tx.stop_tag = self._stop
+        self.on_stop(self, tx)
         self._journal.stop(tx)
+        if self.lock and tx.reason == "EVDisconnected":
+            self.kept = tx.id_tag
         self.tx = self._stop = None
         self._finished = True
         self.on_end(self)
@@ -173,12 +196,14 @@ class Connector:
             if not self.operative:
                 return "Unavailable"
             if not self.plugged():
-                return "Preparing" if self.tag else "Available"
+                return "Preparing" if self.tag else "Finishing" if self.kept else "Available"
             return "Finishing" if self._finished and not self.tag else "Preparing"
         # What stays while nothing is decided; a transaction is past Available and Finishing.
         same = self.status if self.status[0] in "PSC" else "Preparing"
         if self._stop:
             return same
+        if not self.plugged():
+            return "SuspendedEV"
         if not c.pilot_mA:
             self._offered_ms = _UNKNOWN_ms
             if self._withheld_ms == _UNKNOWN_ms:

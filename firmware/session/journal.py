@@ -1,34 +1,48 @@
 # What the Central System must still be told about transactions, in the order in which it
-# happened: starts, meter values, stops. Knows transactions and samples, not OCPP. Starts and
-# stops are in flash (transaction.py); meter values wait in RAM and the oldest give way.
+# happened: starts, samples, stops. Knows transactions and samples, not OCPP. All of it is on flash
+# before it is told, a transaction in a file (transaction.py), its samples in another queue
+# (samples.py), until it was answered; RAM holds little more than the order.
 
 from micropython import const
 
+from firmware.clock import PLAUSIBLE
+
+from .metering import PERIODIC
+from .samples import ENOSPC, Samples
+
 START, SAMPLE, STOP = const(0), const(1), const(2)
 
-_MAX_SAMPLES = const(60)
+_SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 
 
 class Journal:
-    """`head()` is the next message as (kind, transaction, sample); `done()` takes it away."""
+    """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
 
-    def __init__(self, folder):
+    Every message has a place, a number that rises. When the flash is full samples give way, the
+    oldest first: periodic ones, then the others. Starts and stops never do.
+    """
+
+    def __init__(self, folder, samples):
+        """`folder`: transaction.Folder; `samples`: the path of a folder."""
         self._folder = folder
-        self._queue = []
-        self._samples = 0
-        self._number = 0
+        self._samples = (
+            Samples(samples, "p", 2 * _SPARE, folder.log),
+            Samples(samples, "v", _SPARE, folder.log),
+        )
+        self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
+        self._open = {}  # the transactions that are not (durably) stopped, by number
+        self._tx = None  # the one that was told of last
+        self._head = None
+        self._number = self._place = 0
+        self._jumps = []  # place, seconds, ...: what came before it without a clock is corrected
 
     def load(self):
-        """The transactions kept in flash, oldest first; those that have a stop are queued whole,
-        the others are still running as far as the flash knows."""
-        kept = self._folder.load()
-        for tx in kept:
-            self._number = max(self._number, tx.number)
-            if tx.id is None:
-                self._queue.append((START, tx, None))
-            if tx.stop_s is not None:
-                self._queue.append((STOP, tx, None))
-        return kept
+        """Queue what the flash holds; -> the transactions that still run as far as it knows."""
+        from . import restore
+
+        restore.journal(self, self._folder, self._samples)
+        restore.forget()
+        return list(self._open.values())
 
     def next_number(self):
         self._number += 1
@@ -36,56 +50,135 @@ class Journal:
 
     def start(self, tx):
         """False where the flash has no room for it: then it must not begin."""
-        if not self._folder.save(tx):
+        self._place += 1
+        tx.began = self._place
+        if not self._save(tx):
             return False
-        self._queue.append((START, tx, None))
+        self._open[tx.number] = tx
+        self._marks.extend((self._place, 2 * tx.number))
         return True
 
     def sample(self, tx, sample):
-        if self._samples == _MAX_SAMPLES:
-            for i, entry in enumerate(self._queue):
-                if i and entry[0] == SAMPLE:  # (the first may be on its way just now)
-                    self._queue.pop(i)
-                    self._samples -= 1
-                    break
-        self._queue.append((SAMPLE, tx, sample))
-        self._samples += 1
+        """A sample (metering.py) of a transaction; its `seen_Wh` is as of that too."""
+        self._save(tx, 0)
+        self._place += 1
+        row = (self._place, tx.number) + sample
+        rank = 0 if sample[-1] == PERIODIC else 1
+        if not self._write(self._samples[rank].add, row, rank + 1):
+            self._folder.log("transaction %d: sample lost" % tx.number)
 
     def stop(self, tx):
-        self._folder.save(tx)
-        self._queue.append((STOP, tx, None))
+        self._place += 1
+        tx.ended = self._place
+        if self._save(tx):
+            self._open.pop(tx.number, None)
+            self._tx = tx
+        self._marks.extend((self._place, 2 * tx.number + 1))
+
+    def keep(self, tx):
+        """Its `data` has a sample more; see Folder.keep()."""
+        self._write(self._folder.keep, tx, 1)
 
     def answered(self, tx, transaction_id):
         """StartTransaction was answered: what follows carries the real id."""
         tx.id = transaction_id
-        self._folder.save(tx)
+        self._save(tx)
 
     def moved(self, tx):
         """The clock was set, and with it the transaction's times (transaction.origin_s)."""
-        self._folder.save(tx)
+        self._save(tx)
 
-    def clock_set(self, jump_s, plausible):
+    def clock_set(self, jump_s):
         """The clock was set for the first time: put right what was noted before."""
-        for i, (kind, tx, sample) in enumerate(self._queue):
-            if kind == SAMPLE:
-                if not plausible(sample[0]):
-                    self._queue[i] = kind, tx, (sample[0] + jump_s,) + sample[1:]
-                continue
-            if kind == START and not plausible(tx.start_s):
-                tx.start_s += jump_s
-            if kind == STOP and not plausible(tx.stop_s):
-                tx.stop_s += jump_s
-            self._folder.save(tx)
+        for tx in self._open.values():
+            if tx.data:
+                tx.data = [(s[0] + jump_s * (s[0] < PLAUSIBLE),) + s[1:] for s in tx.data]
+                self.keep(tx)
+        if self.head() is None:
+            return
+        from . import restore
+
+        restore.corrections(self, self._folder, jump_s)
+        restore.forget()
+        self._head = None
+        self.head()  # (done() must find it)
 
     def head(self):
-        return self._queue[0] if self._queue else None
+        while self._head is None:
+            first = None
+            for queue in self._samples:
+                row = queue.peek()
+                if row and (first is None or row[0] < first[0]):
+                    first = row
+                    self._queue = queue
+            marks = self._marks
+            if marks and (first is None or marks[0] < first[0]):
+                self._head_place = marks[0]
+                tx = self._find(marks[1] >> 1)
+                if tx is None:
+                    del marks[:2]
+                elif marks[1] & 1:
+                    tx.stop_s = self._corrected(tx.stop_s)
+                    tx.data = [(self._corrected(s[0]),) + s[1:] for s in tx.data]
+                    self._head = STOP, tx, None
+                else:
+                    tx.start_s = self._corrected(tx.start_s)
+                    self._head = START, tx, None
+            elif first is None:
+                return None
+            else:
+                self._head_place = first[0]
+                tx = self._find(first[1])
+                if tx:
+                    self._head = SAMPLE, tx, (self._corrected(first[2]),) + first[3:]
+                else:
+                    self._queue.pop(first[0])
+        return self._head
 
     def done(self):
-        kind, tx, _ = self._queue.pop(0)
+        kind, tx, _ = self._head
+        self._head = None
         if kind == SAMPLE:
-            self._samples -= 1
-        elif kind == STOP:
+            return self._queue.pop(self._head_place)
+        del self._marks[:2]
+        if kind == STOP:
+            self._open.pop(tx.number, None)
             self._folder.remove(tx)
+            self._tx = None
+        elif tx.id is None:  # given up, also for after a power cut
+            tx.began = None
+            self._save(tx)
 
-    def __len__(self):
-        return len(self._queue)
+    def _find(self, number):
+        tx = self._open.get(number) or self._tx
+        if tx is None or tx.number != number:
+            self._tx = tx = self._folder.read(number)
+        return tx
+
+    def _corrected(self, t):
+        # What was noted at the head's place at `t`, by a clock that may not have been set yet.
+        jumps = self._jumps
+        for i in range(0, len(jumps), 2):
+            if t < PLAUSIBLE and self._head_place < jumps[i]:
+                t += jumps[i + 1]
+        return t
+
+    def _save(self, tx, ranks=2):
+        return self._write(self._folder.write, tx, ranks)
+
+    def _write(self, write, what, ranks=2):
+        # write(what), and while there is no room for it the samples of lower `ranks` give way.
+        # False: there was none left, or the flash does not work.
+        while True:
+            try:
+                write(what)
+                return True
+            except OSError as e:
+                gone = None
+                if e.errno == ENOSPC:
+                    for queue in self._samples[:ranks]:
+                        gone = gone or queue.drop()
+                if not gone:
+                    self._folder.log("not written: %r" % e)
+                    return False
+                self._folder.log("flash full: samples from %d to before %d given up" % gone)

@@ -1,10 +1,109 @@
-# Samples: what a meter showed at an instant. Knows nothing of messages.
+# Samples: what a connector's meter, and the station's other sources, showed at an instant. When
+# they are taken and what of them goes where is what the configuration keys say (OCPP 1.6 ed. 2,
+# 9.1). Knows nothing of messages.
 
-# Reading contexts (OCPP 1.6 ed. 2, 7.33), as far as they are taken.
-PERIODIC, TRIGGER = "Sample.Periodic", "Trigger"
+from micropython import const
+
+# A sample is a flat tuple of integers: time, values, bits, context (of CONTEXTS). The values are
+# those whose bit is set, which means that they are known and were asked for, from bit 0 on:
+#   energy in Wh, power in W, currents L1..L3 in mA, voltages L1..L3 in 0.1 V, offered current in
+#   mA, offered power in W, temperature in 0.1 degC
+
+# Reading contexts (7.33), as far as they are taken; texts, because tuples are three times as much.
+CONTEXTS = "Sample.Periodic Sample.Clock Trigger Transaction.Begin Transaction.End"
+PERIODIC = const(0)
+_CLOCK = const(1)
+TRIGGER = const(2)
+_BEGIN = const(3)
+_END = const(4)
+
+MEASURANDS = (
+    "Energy.Active.Import.Register Power.Active.Import Current.Import Voltage"
+    " Current.Offered Power.Offered Temperature"
+)
+_OFFERED = const(0x300)  # bits
+_HEAT = const(0x400)
+_LATE_s = const(10)  # the meters are read in turn; later than that the clock has jumped
 
 
-def take(meter, now_s, context):
-    """(time, energy_Wh, power_W, current L1, L2, L3 in mA, context)"""
-    a, b, c = meter.current_mA
-    return now_s, meter.energy_Wh, meter.power_W, a, b, c, context
+def gives(c):
+    """Bits of what connector `c` has a source for."""
+    return c.meter.gives | _OFFERED | (_HEAT if c.heat else 0)
+
+
+class Metering:
+    """Takes the samples of all connectors. `handle(c, sample)` gets what the Central System is
+    told at once; what StopTransaction tells goes to the transaction's `data`, and `keep(tx)` makes
+    that durable."""
+
+    def __init__(self, connectors, settings, voltage_V, handle, keep):
+        """`voltage_V`: nominal, for the power offered where no voltage is measured."""
+        self._connectors = connectors
+        self._settings = settings
+        self.voltage_V = voltage_V
+        self._handle = handle
+        self._keep = keep
+        self._since_ms = [0] * len(connectors)  # the last periodic sample
+        self._seen = None  # the last poll with a known clock
+
+    def poll(self, now_s, known, dt_ms):
+        """Take what is due; to be called about once a second, when the meters have been read.
+        `known`: the clock is set."""
+        step_s = self._settings("ClockAlignedDataInterval")
+        at = now_s - now_s % 86400 % (step_s or 86400)  # each day begins anew at midnight UTC
+        last_s, self._seen = self._seen, now_s if known else None
+        aligned = step_s and known and last_s is not None and last_s < at >= now_s - _LATE_s
+        period_ms = self._settings("MeterValueSampleInterval") * 1000
+        for i, c in enumerate(self._connectors):
+            if aligned:
+                self.sample(c, at, "AlignedData", _CLOCK)
+            self._since_ms[i] = self._since_ms[i] + dt_ms if c.tx else 0
+            if period_ms and self._since_ms[i] >= period_ms:
+                self._since_ms[i] %= period_ms
+                self.sample(c, now_s, "SampledData", PERIODIC)
+
+    def sample(self, c, t, kind, context):
+        sample = self.take(c, t, "MeterValues" + kind, context)
+        if sample:
+            self._handle(c, sample)
+        if c.tx:
+            self.keep(c, c.tx, t, "StopTxn" + kind, context)
+
+    def keep(self, c, tx, t, key="StopTxnSampledData", context=None):
+        """Note what StopTransaction is to say, of its begin and end where no context is given."""
+        if context is None:
+            context = _BEGIN if tx.stop_s is None else _END
+        sample = self.take(c, t, key, context)
+        if sample:
+            if tx.data and tx.data[-1][-1] == _END:  # of a stop that the power cut undid
+                tx.data.pop()
+            tx.data.append(sample)
+            self._keep(tx)
+
+    def take(self, c, t, key, context):
+        """What configuration key `key` asks for, of connector `c` at `t`; None: nothing."""
+        meter = c.meter
+        volts = meter.voltage_mV
+        heat_dC = c.heat.temperature_dC if c.heat else None
+        bits = gives(c)
+        if not meter.known():  # what it showed last is not what it shows
+            bits &= _OFFERED | _HEAT
+        for i in range(3):
+            if not volts[i]:
+                bits &= ~(0x20 << i)
+        if heat_dC is None:
+            bits &= ~_HEAT
+        bits = bits & self._settings(key) or (context == TRIGGER and bits & -bits)
+        if not bits:
+            return None
+        offered_mA = c.controller.pilot_mA
+        n = 1 if meter.gives & 0x1C == 0x04 else 3  # phases of the meter; fewer by a profile
+        if 0 < c.phases < n:
+            n = c.phases
+        offered_mV = sum(volts[:n]) if meter.known() else 0
+        offered_mV = offered_mV or n * self.voltage_V * 1000
+        values = (meter.energy_Wh, meter.power_W) + tuple(meter.current_mA)
+        values += tuple([(mV + 50) // 100 for mV in volts])
+        values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC
+        values = [v for i, v in enumerate(values) if bits >> i & 1]
+        return (t,) + tuple(values) + (bits, context)

@@ -42,6 +42,15 @@ class Policy:
             self._failed("on_charging_profile", e)
         return "Rejected"
 
+    def on_data_transfer(self, request, answer, station):
+        """The answer to a DataTransfer.req of Station.transfer; None: there was none."""
+        hook = getattr(self._module, "on_data_transfer", None)
+        if hook:
+            try:
+                hook(request, answer, station)
+            except Exception as e:
+                self._failed("on_data_transfer", e)
+
     def local_limit(self, now_s, station):
         """Ask for the local limit and put it into every connector's slot; call once a second."""
         hook = getattr(self._module, "local_limit", None)

@@ -2,6 +2,7 @@
 # Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
 
 import os
+import sys
 import time
 from micropython import const
 
@@ -11,7 +12,11 @@ from firmware.charging.store import Full
 from firmware.clock import FAR
 from firmware.evse import faults
 
+from . import metering
+
 _MAX_NEWS = 32
+_MAX_TRANSFERS = const(4)
+_MAX_SAMPLES = const(16)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
@@ -22,8 +27,12 @@ class Station:
     | connectors | Connector objects; connector number n stands at n - 1 |
     | due_s      | when the limits must be worked out again; 0: at once |
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
+    | metering   | metering.Metering |
+    | readings   | those that belong to no transaction: (connector, sample) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
+    | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules |
+    | online     | the Central System can be asked |
     | start_delay_s | a transaction gets energy after a random part of that |
     | wake       | called when there is something new for the Central System |
     """
@@ -41,12 +50,15 @@ class Station:
         held=None,
         availability=None,
         latches=None,
+        auth="/auth",
     ):
         self.clock = clock
         self.policy = policy
         self._held = held
         self._availability = availability
         self._latches = latches
+        self._auth = auth
+        self.online = False
         self.start_delay_s = 0
         self.connectors = connectors
         self.store = store
@@ -54,7 +66,9 @@ class Station:
         self.journal = journal
         self.due_s = 0
         self.news = []
+        self.readings = []
         self.asks = []
+        self.transfers = []
         self.wake = self.on_limit = lambda: None
         self._settings = settings
         self._log = log
@@ -62,8 +76,13 @@ class Station:
         self._share_mA = [0] * len(connectors)
         self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
         self._ceiling_mA = NONE
+        self.metering = metering.Metering(
+            connectors, settings, evaluator.voltage_V, self.sample, journal.keep
+        )
         for c in connectors:
+            c.settings = settings
             c.on_begin = self._begun
+            c.on_stop = self._stopped
             c.on_end = self._ended
         self._put_in_service()
         for tx in journal.load():
@@ -182,7 +201,7 @@ class Station:
     def allot(self):
         """Set what each connector may offer: its own limit and its share of the ceiling."""
         for i, c in enumerate(self.connectors):
-            going = c.tx and not c.tx.denied and not c.stopping()
+            going = c.tx and not c.stopping() and not (c.tx.denied and self._enough(c))
             self._wants_mA[i] = c.limits.value_mA if going else 0
         if self._ceiling_mA == NONE or len(self.connectors) == 1:
             for i, c in enumerate(self.connectors):
@@ -196,6 +215,11 @@ class Station:
                 if k != i:
                     free -= max(self._share_mA[k], other.controller.may_draw_mA)
             c.allow_mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+
+    def _enough(self, c):
+        # A transaction whose tag is not accepted has had what it may have all the same (9.1).
+        Wh = self._settings("MaxEnergyOnInvalidId")
+        return not c.meter.known() or c.energy_Wh() - c.tx.start_Wh >= Wh
 
     def limit_mA(self, c):
         """What connector `c` may take, or None where nothing but the hardware limits it."""
@@ -257,14 +281,19 @@ class Station:
 
     def tag(self, id_tag, number):
         """A person presents `id_tag` at connector `number`: stops their transaction or asks to
-        start one. Tags are compared without case."""
+        start one. Tags are compared without case; another tag of the same group (parentIdTag)
+        stops it too."""
         c = self.connectors[number - 1]
         if c.tx is None and not c.operative:
             self._log("connector %d: out of service" % number)
+        elif c.kept and c.kept.lower() == id_tag.lower():
+            c.lock.release = True
         elif c.tx is None:
             self.ask(id_tag, c)
         elif c.tx.id_tag.lower() == id_tag.lower():
             c.stop("Local", id_tag)
+        elif c.tx.parent:
+            self.ask(id_tag, c)
         else:
             self._log("connector %d: in use with another tag" % number)
 
@@ -278,16 +307,33 @@ class Station:
             if best is None and c.plugged() and c.free():
                 best = c
         best = best or self.choose()
+        if not best:  # it may be of the group that charges
+            entry = self.local().known(uid)
+            for c in self.connectors:
+                if c.tx and c.tx.parent and (not best or entry and entry[1] == c.tx.parent):
+                    best = c
         if best:
             self.tag(uid, best.number)
         else:
             self._log("card %s: no connector is free" % uid)
 
     def ask(self, id_tag, c, w=None):
-        """Have the Central System say whether `id_tag` may charge at connector `c`."""
-        if len(self.asks) < 2 * len(self.connectors):
+        """Have the Central System say whether `id_tag` may charge at connector `c`, or say it
+        without it, as the configuration keys want (3.4, 3.5)."""
+        known = self.local()
+        if known.at_once(id_tag) if self.online else known.offline(id_tag):
+            self.accept(id_tag, c, w)
+        elif len(self.asks) < 2 * len(self.connectors):
             self.asks.append((id_tag, c, w, time.ticks_ms()))
             self.wake()
+
+    def offline(self):
+        """The Central System cannot be asked any more: those of `asks` that need it not go on."""
+        self.online = False
+        for ask in self.asks[:]:
+            if self.local().offline(ask[0]):
+                self.asks.remove(ask)
+                self.accept(*ask[:3])
 
     def next_ask(self):
         """The oldest of `asks`, taken out, or None. A card that was shown longer ago than
@@ -300,9 +346,29 @@ class Station:
             self._log("connector %d: tag %s was not asked for in time" % (ask[1].number, ask[0]))
         return None
 
-    def accept(self, id_tag, c, w=None):
-        """`id_tag` may charge at connector `c`; `w`: TxProfile of the transaction to come."""
-        c.authorised(id_tag, time.ticks_ms(), self._settings("ConnectionTimeOut"), w)
+    def accept(self, id_tag, c, w=None, parent=None):
+        """`id_tag`, whose parentIdTag may be known, may charge at connector `c`, or end what goes
+        on there if it is another one of its group; `w`: TxProfile of the transaction to come."""
+        if parent is None:
+            entry = self.local().known(id_tag)
+            parent = entry[1] if entry else None
+        if not c.tx:
+            for_s = self._settings("ConnectionTimeOut")
+            c.authorised(id_tag, time.ticks_ms(), for_s, w, parent)
+        elif c.tx.id_tag.lower() != id_tag.lower():
+            if parent and c.tx.parent and parent.lower() == c.tx.parent.lower():
+                c.stop("Local", id_tag)
+            else:
+                self._log("connector %d: in use with another tag" % c.number)
+
+    def local(self):
+        """authorisation.Authorisation: whom the station itself knows. Not kept: it is 4 KB that a
+        tag needs for a moment, and all that it knows is on flash."""
+        from . import authorisation
+
+        del sys.modules["firmware.session.authorisation"]
+        del sys.modules["firmware.session"].authorisation
+        return authorisation.Authorisation(self._auth, self._settings, self.clock, self._log)
 
     def choose(self):
         """The connector on which a start that names none should happen, or None."""
@@ -336,10 +402,15 @@ class Station:
                     self._latches.set([c.number << 8 | c.controller.fault], True)
 
     def sample(self, c, sample):
-        """Queue a meter sample (metering.take) of connector `c`'s transaction."""
+        """Queue a sample (metering.py) of connector `c`, and of its transaction."""
         if c.tx:
+            c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
-            self.wake()
+        else:
+            if len(self.readings) == _MAX_SAMPLES:
+                self.readings.pop(0)
+            self.readings.append((c.number, sample))
+        self.wake()
 
     def tell(self, c, now_s):
         """Queue a StatusNotification for connector `c`, as it is now."""
@@ -349,7 +420,16 @@ class Station:
         self.news.append((c.number, c.status, error, vendor_error, now_s))
         self.wake()
 
-    def _begun(self, c):
+    def transfer(self, vendor_id, message_id, data):
+        """For policy.py: tell the Central System `data` by DataTransfer (4.3). Its answer goes to
+        policy.on_data_transfer. False: too many wait already."""
+        if len(self.transfers) == _MAX_TRANSFERS:
+            return False
+        self.transfers.append((vendor_id, message_id, data))
+        self.wake()
+        return True
+
+    def _begun(self, c, tx):
         if c.profile is not None:
             refusal = self._put(profile.on_connector(c.profile, c.number))
             if refusal:
@@ -358,6 +438,7 @@ class Station:
                 )
                 return False
         self.delay(c)
+        self.metering.keep(c, tx, tx.start_s)
         self.due_s = 0
         self.wake()
         return True
@@ -366,6 +447,9 @@ class Station:
         """Many stations must not all start at one price's first second, or after one outage."""
         random = int.from_bytes(os.urandom(2), "big")
         c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
+
+    def _stopped(self, c, tx):
+        self.metering.keep(c, tx, tx.stop_s)
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
@@ -385,5 +469,5 @@ class Station:
                 c.tx.origin_s += jump
                 self.journal.moved(c.tx)
         if not known:
-            self.journal.clock_set(jump, self.clock.plausible)
+            self.journal.clock_set(jump)
         self.due_s = 0

@@ -20,6 +20,7 @@ _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
 _TOO_BIG = const(1009)
 
+_PIECE = const(256)
 _FULL_MS = const(10)  # for a full socket to drain
 
 
@@ -277,6 +278,8 @@ class WebSocket:
                 k = size - pos
                 if k > len(tx) - p:
                     k = len(tx) - p & ~3
+                if read and k > _PIECE:  # its bytes are made: a full buffer of them is too much
+                    k = _PIECE
                 tx[p : p + k] = read(k) if read else data[pos : pos + k]
                 mask(tx, p, p + k, key)
                 await self._write(tx[: p + k])

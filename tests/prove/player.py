@@ -80,6 +80,8 @@ class Electrics:
 
 class Meter:
     energy_Wh = 1000
+    voltage_mV = (0, 0, 0)
+    gives = 0x01
 
     def __init__(self):
         self.readings = 1
@@ -90,10 +92,16 @@ class Meter:
 
 class Settings:
     values = {
+        "AllowOfflineTxForUnknownId": False,
+        "AuthorizationCacheEnabled": False,
         "AuthorizeRemoteTxRequests": False,
         "CompositeScheduleLocalLimits": False,
         "ConnectionTimeOut": 60,
+        "LocalAuthListEnabled": False,
+        "LocalPreAuthorize": False,
+        "StopTransactionOnEVSideDisconnect": True,
         "StopTransactionOnInvalidId": True,
+        "StopTxnSampledData": 0,
     }
 
     def value(self, name):
@@ -181,7 +189,7 @@ class World:
 
     def _build(self):
         said = []
-        journal = Journal(Folder(self.folder + "/tx", said.append))
+        journal = Journal(Folder(self.folder + "/tx", said.append), self.folder + "/samples")
         store = Store(self.folder + "/profiles", said.append)
         self.connectors = []
         for i, e in enumerate(self.electrics):
@@ -197,6 +205,7 @@ class World:
             settings.value,
             said.append,
             Policy(said.append),
+            auth=self.folder + "/auth",
         )
         smart = smart_charging.SmartCharging(self.station, said.append)
         rpc = Rpc(lambda action, payload: self.core.handle(action, payload), said.append)

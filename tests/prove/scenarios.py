@@ -415,6 +415,8 @@ def mutations(rng, p, running):
         for value in NOT_INTEGERS if kind is int else WRONG_TYPES:
             if kind is float and type(value) is float:
                 continue  # 1.5 is a number
+            if value is None and not required:
+                continue  # as if it were absent
             if kind is dict and type(value) is dict or kind is list and value == []:
                 continue  # fields missing, and no periods: below
             yield f"{name} {value!r}", changed(name, value), SHAPE

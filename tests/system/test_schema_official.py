@@ -27,8 +27,9 @@ SCHEMAS = Path(ocpp.__file__).parent / "v16/schemas"
 REQUESTS = """ChangeAvailability ChangeConfiguration ClearCache ClearChargingProfile DataTransfer
     GetCompositeSchedule GetConfiguration RemoteStartTransaction RemoteStopTransaction Reset
     SetChargingProfile TriggerMessage UnlockConnector""".split()
-CONFIRMATIONS = """Authorize BootNotification DataTransfer Heartbeat MeterValues StartTransaction
-    StatusNotification StopTransaction""".split()
+CONFIRMATIONS = """Authorize BootNotification DataTransfer DiagnosticsStatusNotification
+    FirmwareStatusNotification Heartbeat MeterValues StartTransaction StatusNotification
+    StopTransaction""".split()
 MESSAGES = [(a, False) for a in REQUESTS] + [(a, True) for a in CONFIRMATIONS]
 
 FORMATION = "FormationViolation"
@@ -210,7 +211,7 @@ def generate(rng, schema, fill):
     return "".join(rng.choices(LETTERS, k=rng.randint(0, schema.get("maxLength", 100))))
 
 
-def damages(schema, value):
+def damages(schema, value, optional):
     """(name, value instead, our code, path below, extra field, differs) for one value."""
     kind = schema["type"]
     json_type = {"object": dict, "array": list, "integer": int, "string": str}.get(kind)
@@ -219,7 +220,9 @@ def damages(schema, value):
             fits = type(other) in (int, Raw)
         else:
             fits = type(other) is json_type
-        if not fits:
+        if other is None and optional:
+            yield "null", other, None, "", None, True
+        elif not fits:
             yield f"{type(other).__name__} for {kind}", other, TYPE, "", None, False
     if kind == "object":
         for name in schema["properties"]:
@@ -264,12 +267,13 @@ def damages(schema, value):
             yield "too long", letter * (n + 1), PROPERTY, "", None, False
 
 
-def places(schema, value, path=()):
-    """(path, schema, value) of a value and of everything in it."""
-    yield path, schema, value
+def places(schema, value, path=(), optional=False):
+    """(path, schema, value, may it be absent?) of a value and of everything in it."""
+    yield path, schema, value, optional
     if schema["type"] == "object":
         for name in value:
-            yield from places(schema["properties"][name], value[name], path + (name,))
+            optional = name not in schema.get("required", [])
+            yield from places(schema["properties"][name], value[name], path + (name,), optional)
     elif schema["type"] == "array":
         for i, item in enumerate(value):
             yield from places(schema["items"], item, path + (i,))
@@ -299,8 +303,8 @@ def cases_of(rng, action, conf):
         yield Case("valid", action, conf, generate(rng, schema, fill), None)
     for fill in (0, 1, 1):
         payload = generate(rng, schema, fill)
-        for path, inner, value in places(schema, payload):
-            for name, instead, code, below, extra, differs in damages(inner, value):
+        for path, inner, value, optional in places(schema, payload):
+            for name, instead, code, below, extra, differs in damages(inner, value, optional):
                 where = join(path + ((below,) if below else ()))
                 if not path and code == TYPE:
                     code, where = FORMATION, "payload"

@@ -1,5 +1,7 @@
 """ChangeAvailability and UnlockConnector: what a Central System asks of a connector."""
 
+import asyncio
+
 import pytest
 from station_driver import TAG
 
@@ -49,6 +51,21 @@ async def test_scheduled(bench):
         await b.status("Available", since=since)
         told = [p["status"] for p in b.st.received("StatusNotification")]
         assert "Finishing" not in told
+
+
+async def test_scheduled_over_a_power_cut(bench):
+    """What is scheduled stays so: the transaction goes on, then the connector is Unavailable."""
+    async with bench() as b:
+        await b.charge()
+        await change(b, 1, "Inoperative", "Scheduled")
+        before, mark = b.st, b.st.mark()
+        await b.do("power-cut 5")
+        await b.again(before)
+        await b.status("Charging", since=mark)
+        await b.do(f"tag {TAG}")
+        await b.status("Unavailable", since=mark)
+        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
+        assert answer == {"status": "Rejected"}
 
 
 async def test_charge_point(bench):
@@ -103,6 +120,25 @@ async def test_unlock(socket):
         await b.status("Available", since=since)
         await b.charge()  # and the next one charges
         assert [e["load_mA"] for e in b.process.trace("contactor") if not e["closed"]] == [0]
+
+
+async def test_unlock_holds_nothing_up(socket):
+    """While the lock is being opened every other request is answered."""
+    async with socket as b:
+        await b.charge()
+        await b.do("fault lock-jam")
+        first = asyncio.create_task(
+            b.st.raw('[2,"1","UnlockConnector",{"connectorId":1}]', WAIT_s)
+        )
+        await b.process.until(lambda c: not c["contactor"])
+        conf = await b.st.call("GetConfiguration", {"key": ["NumberOfConnectors"]})
+        assert conf["configurationKey"][0]["value"] == "1"
+        answer = await b.st.call("UnlockConnector", {"connectorId": 1})
+        assert answer == {"status": "UnlockFailed"}  # one at a time
+        assert not first.done()
+        await b.do("clear lock-jam")
+        assert await first == [3, "1", {"status": "Unlocked"}]
+        assert (await b.st.call("UnlockConnector", {"connectorId": 1}))["status"] == "Unlocked"
 
 
 async def test_unlock_idle(socket):

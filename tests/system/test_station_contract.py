@@ -234,6 +234,7 @@ async def test_id_is_a_path_element(bench, tmp_path):
 async def test_state_shape(bench, connectors):
     async with bench(connectors=connectors) as b:
         n = connectors
+        await b.process.until(lambda c: c["duty_u16"] == X1, n)  # (the pilot tests itself once)
         state = await b.process.state()
         check_state(state, n)
         assert state["online"] is True and state["boot"] == "Accepted"

@@ -928,6 +928,29 @@ async def test_lock_opens_after_the_end(station):
             await empty(b)
 
 
+async def test_lock_keeps_the_plug_of_a_car_that_left(station):
+    """UnlockConnectorOnEVSideDisconnect false: until the tag that started, or UnlockConnector."""
+    async with station() as b:
+        key = {"key": "UnlockConnectorOnEVSideDisconnect", "value": "false"}
+        assert (await b.st.call("ChangeConfiguration", key))["status"] == "Accepted"
+        for way in ("tag", "unlock"):
+            await b.charge()
+            await flows(b)
+            since = b.st.mark()
+            await b.do("unplug")
+            stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+            assert stop["reason"] == "EVDisconnected"
+            await b.status("Finishing", since=since)
+            await limited(b, "Cable", 32000)
+            if way == "tag":
+                await b.do(f"tag {TAG}")
+            else:
+                conf = await b.st.call("UnlockConnector", {"connectorId": 1})
+                assert conf == {"status": "Unlocked"}
+            await b.status("Available", since=since)
+            await empty(b)
+
+
 async def test_lock_that_does_not_open(station):
     """Told when the plug should have left; the lock works again when it can move again."""
     async with station() as b:
@@ -1052,6 +1075,8 @@ async def test_slow_start(station, name):
 async def test_car_that_latches_on_f(station):
     """After a fault with F such a car stays in B: SuspendedEV, until it is plugged in again."""
     async with station() as b:
+        at = await b.process.traced("pilot", lambda e: e["duty_u16"] == 0)  # the self-test
+        await b.process.traced("pilot", lambda e: e["duty_u16"] == X1 and e["ms"] > at["ms"])
         await b.do("fault latch-on-f")
         await b.charge()
         await flows(b)

@@ -91,6 +91,78 @@ async def test_gone_during_a_transaction(bench, how):
         assert readings == sorted(readings) and readings[-1] <= stop["meterStop"]
 
 
+async def test_hours_without_anything(bench):
+    """Three transactions that begin, run and end offline, with power cuts in between: all of
+    them is told afterwards, in order, with the ids that are given then."""
+    async with bench(speed=100, connectors=3) as b:
+        for key, value in (
+            ("MeterValueSampleInterval", "60"),
+            ("ConnectionTimeOut", "7200"),
+        ):
+            conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
+            assert conf["status"] == "Accepted"
+        for n in (1, 2, 3):
+            start = {"connectorId": n, "idTag": f"TAG{n}"}
+            assert await b.st.call("RemoteStartTransaction", start) == {"status": "Accepted"}
+        before, mark = b.st, b.st.mark()
+        began = await b.now()
+        await b.cs.stop()
+        for n in (1, 2, 3):
+            await b.do(f"plug {n}")
+            await b.process.until(lambda c: c["ev_mA"][0] > 0, n)
+            await passed(b, 400)
+        cut_at = await b.now()
+        energy = {}
+        for n in (1, 2, 3):
+            since = len(b.process.output)
+            await b.do("power-cut 20")
+            await b.process.wait_output("goes on after a power cut", since=since)
+            for other in range(n, 4):  # the same transactions, without a Central System
+                await b.process.until(lambda c: c["ev_mA"][0] > 0, other)
+            for _ in range(3):
+                await passed(b, 300)
+            await b.do(f"unplug {n}")
+            c = await b.process.until(lambda c: c["status"] == "Available", n)
+            energy[n] = c["energy_Wh"]
+        b.cs.next_transaction_id = 4711
+        await b.cs.start()
+        await b.again(before)
+        numbers = {}
+
+        def all_of_it():
+            return len([1 for name, _ in told(b, mark) if name == "StopTransaction"]) == 3
+
+        await poll(all_of_it, WAIT_s, "three stops")
+        messages = told(b, mark)
+        counts = {}
+        last_Wh = {}
+        for name, p in messages:
+            counts[name] = counts.get(name, 0) + 1
+            if name == "StartTransaction":
+                number = p["connectorId"]
+                assert p["idTag"] == f"TAG{number}" and number == len(numbers) + 1
+                late = (parse_time(p["timestamp"]) - began).total_seconds()
+                assert 400 * (number - 1) <= late < 400 * number + 120 * number
+                numbers[4710 + number] = number
+                last_Wh[number] = p["meterStart"]
+                continue
+            number = numbers[p["transactionId"]]
+            if name == "MeterValues":
+                assert p["connectorId"] == number
+                Wh = int(p["meterValue"][0]["sampledValue"][0]["value"])
+            else:
+                Wh = p["meterStop"]
+                assert Wh == energy[number] and p["reason"] == "EVDisconnected"
+                del numbers[p["transactionId"]]
+            assert Wh >= last_Wh[number]
+            last_Wh[number] = Wh
+        print(f"{counts}; offline since {began}, first cut at {cut_at}")
+        assert counts["StartTransaction"] == counts["StopTransaction"] == 3
+        # 400 + 400 + 400 + 3 * 900 s altogether; what a cut interrupts starts its minute anew
+        minutes = 1200 // 60 + 800 // 60 + 400 // 60 + 15 * (1 + 2 + 3)
+        assert minutes - 15 <= counts["MeterValues"] <= minutes + 15, (counts, minutes)
+
+
 async def test_start_transaction_unanswered(bench):
     """The connection is lost before StartTransaction.conf: all follows with the id given later."""
     async with bench() as b:
@@ -127,8 +199,10 @@ async def test_start_transaction_unanswered(bench):
 
 
 async def test_start_transaction_refused(bench):
-    """A CALLERROR is answered with three attempts; then the transaction stays ours alone."""
+    """A CALLERROR is answered with three attempts; what follows is told with transactionId -1
+    (errata 3.18)."""
     async with bench(speed=40) as b:
+        await b.st.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
         b.cs.answer("StartTransaction", lambda p: CallError("InternalError", "full"))
         mark = b.st.mark()
         await b.do("plug")
@@ -137,13 +211,14 @@ async def test_start_transaction_refused(bench):
         starts = b.st.received("StartTransaction", mark)
         assert len(starts) == 3 and starts[0] == starts[1] == starts[2]
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.st.expect("MeterValues", lambda p: p["transactionId"] == -1, WAIT_s, mark)
         await b.do(f"tag {TAG}")
-        await b.process.wait_output("never gave it an id")
-        assert b.st.received("StopTransaction", mark) == []
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (-1, "Local")
         b.cs.answer("StartTransaction", None)
         await b.do("unplug")
         await b.status("Available", since=mark)
-        assert await b.charge() is not None  # the next one is as ever
+        assert await b.charge() == 1  # the next one is as ever
 
 
 async def test_back_off(bench):

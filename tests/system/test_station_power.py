@@ -153,6 +153,22 @@ async def test_car_gone_in_the_outage(bench):
         await b.pilot(32000)
 
 
+async def test_a_unit_that_does_not_resume(bench, tmp_path):
+    """config.json resume false: StopTransaction PowerLoss although the car is there, with the
+    meter's value."""
+    config = tmp_path / "config.json"
+    config.write_text('{"resume": false}')
+    async with bench(config=config) as b:
+        id = await b.charge()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        mark = await cut(b, 20)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert stop["transactionId"] == id and stop["reason"] == "PowerLoss"
+        c = await b.process.until(lambda c: c["status"] == "Finishing")
+        assert stop["meterStop"] == c["energy_Wh"] > 1000
+        assert not c["contactor"] and len(b.st.received("StartTransaction")) == 1
+
+
 async def test_stop_not_delivered_yet(bench):
     """The power fails after the end of a transaction and before its stop was told."""
     async with bench() as b:

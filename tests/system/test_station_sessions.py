@@ -127,6 +127,28 @@ async def test_unplugged_while_charging(bench):
         await b.status("Available", since=since)
 
 
+async def test_unplugged_and_the_transaction_goes_on(bench):
+    """StopTransactionOnEVSideDisconnect false: SuspendedEV, and on when the car is back."""
+    async with bench() as b:
+        key = {"key": "StopTransactionOnEVSideDisconnect", "value": "false"}
+        assert (await b.st.call("ChangeConfiguration", key))["status"] == "Accepted"
+        id = await b.charge()
+        since = b.st.mark()
+        await b.do("unplug")
+        await b.status("SuspendedEV", since=since)
+        c = await b.process.connector()
+        assert (c["transactionId"], c["duty_u16"], c["contactor"]) == (id, 65535, False)
+        await b.do("plug")
+        await b.status("Charging", since=since)
+        assert b.st.received("StopTransaction") == []
+        await b.do("unplug")
+        await b.do(f"tag {TAG}")
+        stop = await b.st.expect("StopTransaction", None, WAIT_s)
+        assert (stop["transactionId"], stop["reason"]) == (id, "Local")
+        await b.status("Available", since=since)
+        assert len(b.st.received("StartTransaction")) == 1
+
+
 async def test_car_pauses(bench):
     """S2 opens and closes: SuspendedEV, Charging; the transaction stays."""
     async with bench() as b:

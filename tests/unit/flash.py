@@ -114,6 +114,19 @@ def names():
     return sorted(os.listdir(FOLDER))
 
 
+def crowd(folder):
+    """Leave no room on the flash, nor for another small file in this folder."""
+    fill()
+    i = 0
+    try:
+        while True:
+            with open(f"{folder}/x{i}", "wb") as f:
+                f.write(b"x" * 100)
+            i += 1
+    except OSError:
+        pass
+
+
 def fill():
     """Leave no room on the flash."""
     with open("/flash/filler", "wb") as f:

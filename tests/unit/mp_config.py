@@ -19,6 +19,7 @@ FIELDS = {
     "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),
     "installation_mA": (0, (0, 6000, 80000), (1, 5999, 80001, -1)),
     "hold_limit": (False, (False, True), ()),
+    "resume": (True, (False, True), ()),
     "meter_lost_mA": (6000, (0, 6000, 80000), (1, 5999, 80001, -1)),
     "start_delay_s": (0, (0, 1, 1800), (-1, 1801)),
     "wake": (True, (False, True), ()),

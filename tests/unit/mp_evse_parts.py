@@ -728,6 +728,27 @@ def test_lock_released_by_a_person():
     assert motor.locked and part.ready
 
 
+def test_lock_that_keeps_the_plug_of_a_car_that_left():
+    part, c, motor = locked()
+    part.keep = True
+    c.state = pilot.A
+    run(part, c, 60000, motor)
+    assert motor.locked and not part.release
+    part.release = True
+    run(part, c, 2000, motor)
+    assert not motor.locked and not part.release
+    run(part, c, 60000, motor)
+    assert not motor.locked  # it locks nothing that was open
+    c.state = pilot.B
+    run(part, c, 1000, motor)
+    c.state = pilot.A
+    run(part, c, 1000, motor)
+    assert motor.locked
+    part.keep = False
+    run(part, c, 2000, motor)
+    assert not motor.locked
+
+
 def test_lock_jams():
     for to_lock in (True, False):
         part, c, motor = locked()

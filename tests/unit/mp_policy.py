@@ -131,3 +131,16 @@ def test_the_example_runs():
     for hour, limit in ((16, None), (17, 10000), (19, 10000), (20, None)):
         p.local_limit(86400 * 2500 + hour * 3600, station)
         assert station.connectors[1].limits.get(limits.POLICY) == limit, hour
+
+
+def test_on_data_transfer():
+    answered = []
+    p, said = policy(on_data_transfer=lambda *args: answered.append(args))
+    p.on_data_transfer({"vendorId": "x"}, None, "station")
+    assert answered == [({"vendorId": "x"}, None, "station")]
+    p, said = policy(on_data_transfer=fails)
+    p.on_data_transfer({}, {"status": "Accepted"}, Station())
+    assert len(said) == 2 and "on_data_transfer" in said[1]
+    p, said = policy()
+    p.on_data_transfer({}, None, Station())
+    assert len(said) == 1

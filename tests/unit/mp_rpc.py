@@ -196,7 +196,7 @@ async def test_answers_of_the_wrong_shape():
         ([4], "FormationViolation"),
         ([4, 5, "x", {}], "FormationViolation"),
         ([4, None], "FormationViolation"),
-        ([3, None], "FormationViolation"),
+        ([3, None], "OccurenceConstraintViolation"),  # null counts as {}
         ([3, []], "FormationViolation"),
         ([3, "x"], "FormationViolation"),
         ([3, {}], "OccurenceConstraintViolation"),
@@ -506,3 +506,50 @@ async def test_an_answer_that_takes_its_time():
         b.reply = handler
         await b.rpc.receive(b'[2,"1","Reset",{"type":"Soft"}]')
         assert b.ws.sent == [wanted], b.ws.sent
+
+
+async def test_null_for_a_confirmation_without_fields():
+    b = Bench()
+    task = b.start("StatusNotification", {"connectorId": 0})
+    frame = await sent(b, 1)
+    await b.receive([3, frame[1], None])
+    assert await task == {}
+
+
+async def slow(event):
+    await event.wait()
+    return {"status": "Unlocked"}
+
+
+async def test_other_messages_are_received_while_a_task_works_on_an_answer():
+    b = Bench()
+    event = asyncio.Event()
+    b.reply = lambda payload: asyncio.create_task(slow(event))
+    assert await b.receive([2, "1", "UnlockConnector", {"connectorId": 1}]) is None
+    b.reply = {"status": "Accepted"}
+    assert await b.receive([2, "2", "Reset", {"type": "Soft"}]) == [3, "2", {"status": "Accepted"}]
+    task = b.start()
+    frame = await sent(b, 2)
+    await b.receive([3, frame[1], BEAT])
+    assert await task == BEAT
+    event.set()
+    assert await sent(b, 3) == [3, "1", {"status": "Unlocked"}]
+
+
+async def test_an_answer_does_not_go_to_another_connection():
+    for fails in (False, True):
+        b = Bench()
+        event = asyncio.Event()
+        b.reply = lambda payload, event=event: asyncio.create_task(slow(event))
+        await b.receive([2, "1", "UnlockConnector", {"connectorId": 1}])
+        if fails:
+            b.ws.fails = OSError(104)
+        else:
+            b.rpc.attach(None)
+            b.rpc.attach(Ws(b))
+        event.set()
+        await asyncio.sleep_ms(20)
+        assert b.ws.sent == []
+        assert [line for line in b.said if "answer not sent" in line] == (
+            ["answer not sent: %s" % OSError(104)] if fails else []
+        )

@@ -132,14 +132,27 @@ def test_json_types():
     for value in (1, 1.0, True, None, [], {}):
         refused(TYPE, "idTag: string expected", "RemoteStartTransaction", {"idTag": value})
         refused(TYPE, "key[1]: string expected", "GetConfiguration", {"key": ["a", value]})
-    for value in ("1", True, None, [], {}):
+    for value in ("1", True, [], {}):
         fault = check("SetChargingProfile", profile(minChargingRate=value))
         assert fault[0] == TYPE and fault[1].endswith(".minChargingRate: number expected"), fault
 
 
-def test_null_is_not_absence():
+def test_an_optional_field_that_is_null_is_absent():
     payload = {"requestedMessage": "Heartbeat", "connectorId": None}
-    refused(TYPE, "connectorId: integer expected", "TriggerMessage", payload)
+    assert check("TriggerMessage", payload) is None
+    assert payload == {"requestedMessage": "Heartbeat"}
+    conf = {"idTagInfo": {"status": "Accepted", "expiryDate": None, "parentIdTag": None}}
+    assert check("Authorize", conf, conf=True) is None
+    assert conf == {"idTagInfo": {"status": "Accepted"}}
+    refused(
+        TYPE, "requestedMessage: string expected", "TriggerMessage", {"requestedMessage": None}
+    )
+    payload = {"requestedMessage": "Heartbeat", "connectorId": None, "x": None}
+    extra = []
+    schema.on_extra = extra.append
+    assert check("TriggerMessage", payload) is None
+    schema.on_extra = None
+    assert extra == ["x"]
 
 
 def test_strings_are_counted_in_characters():

@@ -5,12 +5,11 @@ import random
 
 import flash
 from rig import TICK_ms, a_wall, drive, seeded
-from world import T0, UNSET, World, files, record, tx_file
+from world import T0, UNSET, World, files, record, tx_file, waiting
 
 from firmware.charging import limits, profile
 from firmware.evse import faults, pilot
 from firmware.evse.controller import Controller
-from firmware.session import metering
 
 HEAP = "600K"
 
@@ -276,6 +275,66 @@ def test_unplugged():
     assert w.poll(3000) == "Preparing" and not w.c.tx and not w.c.allow_mA
 
 
+def test_unplugged_and_the_transaction_goes_on():
+    w = World().ready()
+    w.settings["StopTransactionOnEVSideDisconnect"] = False
+    tx = w.charge()
+    w.statuses()
+    w.c.controller.state = A
+    assert w.poll(60000) == "SuspendedEV" and w.c.tx is tx and w.queue() == []
+    w.c.controller.state = C
+    assert w.poll(2000) == "Charging" and w.c.tx is tx
+    w.c.controller.state = A
+    w.poll(1000)
+    w.station.tag("TAG", 1)
+    w.poll(3000)
+    assert not w.c.tx and tx.reason == "Local"
+    assert w.statuses() == ["SuspendedEV", "Charging", "SuspendedEV", "Available"]
+
+
+class Lock:
+    holds = True
+    keep = release = False
+
+
+def test_unplugged_and_the_cable_stays_locked():
+    w = World().ready()
+    lock = w.c.lock = Lock()
+    tx = w.charge()
+    assert not lock.keep
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.poll(200)
+    assert lock.keep
+    w.c.controller.state = A
+    for _ in range(40):
+        w.poll(100)
+        assert lock.keep
+    assert not w.c.tx and tx.reason == "EVDisconnected" and w.c.status == "Finishing"
+    w.station.tag("other", 1)
+    assert not lock.release and w.station.next_ask()[0] == "other"
+    w.station.tag("tag", 1)
+    assert lock.release and not w.station.asks
+    lock.holds = False
+    assert w.poll(200) == "Available" and not lock.keep and w.c.kept is None
+    # the same tag wants to charge again
+    w.station.tag("TAG", 1)
+    assert w.station.next_ask()[0] == "TAG"
+
+
+def test_a_cable_that_is_plugged_in_again_is_nobodys():
+    w = World().ready()
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    lock = w.c.lock = Lock()
+    w.charge()
+    w.c.controller.state = A
+    w.poll(3000)
+    assert w.c.kept == "TAG"
+    w.c.controller.state = B
+    assert w.poll(200) == "Preparing" and not w.c.kept
+    w.station.tag("TAG", 1)
+    assert w.station.next_ask()[0] == "TAG" and not lock.release
+
+
 def test_tags_at_the_reader():
     w = World(2).ready()
     w.station.tag("Tag1", 2)
@@ -359,6 +418,23 @@ def test_a_power_cut_and_the_car_has_gone():
     assert w.c.status == "Available"
 
 
+def test_a_unit_that_does_not_resume():
+    for state in (A, B, C):
+        w = World().ready()
+        tx = w.charge()
+        w.meters[0].energy_Wh = 5000
+        w.boot()
+        w.c.resumes = False
+        w.c.controller.state = state
+        for _ in range(50):
+            w.poll(100)
+            assert not w.c.allow_mA or w.c._boot_ms is not None
+        assert w.c.tx is None and w.queue() == ["stop 1"]  # and no second start
+        head = w.journal.head()[1]
+        assert (head.id, head.reason, head.stop_Wh) == (tx.id, "PowerLoss", 5000)
+        assert w.c.status == ("Available" if state == A else "Finishing")
+
+
 def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
     w = World().ready()
     w.meters[0].energy_Wh = 7000
@@ -370,6 +446,7 @@ def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
     tx = w.journal.head()[1]
     assert w.c.tx is None and tx.stop_Wh == 7000  # never less than at the start
     w.station.set_clock(T0 + 600)
+    tx = w.journal.head()[1]
     assert T0 + 600 - 5 <= tx.stop_s <= T0 + 600 and tx.start_s < T0 + 10
     w.boot()
     assert w.journal.head()[1].stop_s == tx.stop_s
@@ -409,7 +486,7 @@ def test_garbage_on_the_flash_does_not_keep_the_station_from_starting():
 
 def test_a_full_flash_does_not_begin_what_it_cannot_remember():
     w = World(blocks=8).ready()
-    flash.fill()
+    flash.crowd("/flash/tx")
     w.c.controller.state = C
     w.station.accept("A" * 20, w.c, record(10))
     w.poll(3000)
@@ -578,10 +655,10 @@ def test_age_survives_the_jump():
         w.poll(30000)
         tx = w.c.tx
         age = w.clock.now() - tx.origin_s
-        w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
+        w.station.metering.poll(w.clock.now(), w.clock.known(), 60000)
         w.station.set_clock(T0 + 5000)
         assert T0 + 5000 - tx.origin_s == age and w.clock.now() == T0 + 5000
-        sample_s = w.journal._queue[1][2][0]
+        sample_s = waiting(w.flash)[1][2][0]
         if known:
             assert tx.start_s < T0 + 100 and sample_s < T0 + 100  # told as it was then
         else:
@@ -848,12 +925,10 @@ def test_sharing_with_cars():
 def test_samples_belong_to_a_transaction():
     w = World().ready()
     w.station.sample(w.c, ("x",))
-    assert not w.queue()
+    assert not w.queue() and w.station.readings == [(1, ("x",))]
     w.charge()
-    w.meters[0].energy_Wh, w.meters[0].power_W = 1234, 11040
-    w.meters[0].current_mA = (16000, 15900, 0)
-    w.station.sample(w.c, metering.take(w.c.meter, w.clock.now(), metering.PERIODIC))
-    assert w.journal.head()[2] == (w.clock.now(), 1234, 11040, 16000, 15900, 0, "Sample.Periodic")
+    w.station.sample(w.c, ("y",))
+    assert w.journal.head()[2] == ("y",) and len(w.station.readings) == 1
 
 
 def test_clearing():
@@ -987,3 +1062,129 @@ def test_other_faults_do_not_end_it():
             w.poll(1000)
             assert w.c.tx is tx, fault
     assert w.station._latches.numbers == []
+
+
+# Who may charge, without the Central System or with it
+
+
+def test_offline_only_those_who_are_known():
+    w = World().ready()
+    w.station.local().heard("GOOD", "Accepted")
+    w.station.local().heard("BAD", "Blocked")
+    w.c.controller.state = C
+    for tag in ("BAD", "NEW"):
+        w.station.tag(tag, 1)
+        w.poll(1000)
+        assert not w.c.tx and w.station.next_ask()[0] == tag
+    w.station.tag("good", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "good" and not w.station.asks
+
+
+def test_offline_unknown_tags():
+    w = World().ready()
+    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.station.local().heard("BAD", "Blocked")
+    w.c.controller.state = C
+    w.station.tag("BAD", 1)
+    w.poll(1000)
+    assert not w.c.tx
+    w.station.tag("NEW", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "NEW"
+
+
+def test_online_the_central_system_is_asked_unless_local_pre_authorize():
+    w = World().ready()
+    w.station.online = True
+    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.station.local().heard("GOOD", "Accepted")
+    w.c.controller.state = C
+    for tag in ("GOOD", "NEW"):
+        w.station.tag(tag, 1)
+        w.poll(1000)
+        assert not w.c.tx and w.station.next_ask()[0] == tag
+    w.settings["LocalPreAuthorize"] = True
+    w.station.tag("NEW", 1)
+    w.poll(1000)
+    assert not w.c.tx
+    w.station.tag("GOOD", 1)
+    w.poll(1000)
+    assert w.c.tx.id_tag == "GOOD"
+
+
+def test_tags_that_wait_when_the_connection_is_lost():
+    w = World(2).ready()
+    w.station.online = True
+    w.station.local().heard("GOOD", "Accepted")
+    for c in w.cs:
+        c.controller.state = C
+    w.station.tag("NEW", 1)
+    w.station.tag("GOOD", 2)
+    w.poll(1000)
+    assert not w.c.tx and not w.cs[1].tx
+    w.station.offline()
+    w.poll(1000)
+    assert not w.c.tx and w.cs[1].tx.id_tag == "GOOD"
+    assert w.station.next_ask()[0] == "NEW" and w.station.next_ask() is None
+
+
+def test_a_tag_of_the_same_group_stops():
+    for known in (True, False):
+        w = World().ready()
+        w.station.accept("A", w.c, None, "Group")
+        w.c.controller.state = C
+        w.poll(1000)
+        assert w.c.tx.parent == "Group"
+        for tag, parent in (("B", "other"), ("C", None), ("a", "Group")):
+            w.station.accept(tag, w.c, None, parent)  # "a": an answer that was on its way
+            w.poll(1000)
+            assert w.c.tx, tag
+        w.boot().ready()  # also after a power cut
+        if known:
+            w.station.local().heard("D", "Accepted", None, "GROUP")
+            w.station.tag("D", 1)
+        else:
+            w.station.online = True
+            w.station.tag("D", 1)
+            assert w.c.tx and w.station.next_ask() == ("D", w.c, None)
+            w.station.accept("D", w.c, None, "GROUP")
+        w.poll(3000)
+        assert not w.c.tx
+        tx = waiting(w.flash)[-1][1]
+        assert (tx.reason, tx.stop_tag, tx.id_tag) == ("Local", "D", "A")
+
+
+def test_a_card_of_the_same_group_at_the_only_reader():
+    w = World(2).ready()
+    for c, tag, parent in zip(w.cs, "AB", ("G1", "G2")):
+        c.controller.state = C
+        w.station.accept(tag, c, None, parent)
+    w.poll(1000)
+    assert w.c.tx and w.cs[1].tx
+    w.station.local().heard("X", "Accepted", None, "G2")
+    w.station.card("X")
+    w.poll(3000)
+    assert w.c.tx and not w.cs[1].tx
+    w.station.card("Y")  # a connector is free again: it wants to charge there
+    assert w.station.next_ask()[1] is w.cs[1]
+
+
+def test_energy_for_a_tag_that_is_not_accepted():
+    w = World().ready()
+    tx = w.charge()
+    tx.denied = True
+    w.poll(200)
+    assert not w.c.allow_mA
+    w.settings["MaxEnergyOnInvalidId"] = 500
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+    w.meters[0].energy_Wh = tx.start_Wh + 499
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+    w.meters[0].lost = True  # nobody knows how much it would be
+    w.poll(200)
+    assert not w.c.allow_mA
+    w.meters[0].lost = False
+    w.meters[0].energy_Wh += 1
+    assert w.poll(5000) == "SuspendedEVSE" and not w.c.allow_mA and w.c.tx is tx

@@ -2,6 +2,7 @@
 # in RAM, in time that the test moves; the electrical side is played by the test or by tools/sim.
 
 import os
+import vfs
 
 import flash
 
@@ -62,7 +63,8 @@ class Meter:
     def __init__(self):
         self.energy_Wh = 1000
         self.power_W = 0
-        self.current_mA = (0, 0, 0)
+        self.current_mA = self.voltage_mV = (0, 0, 0)
+        self.gives = 0xFF
         self.readings = 0
         self.lost = False
 
@@ -81,7 +83,23 @@ class World:
         self.hardware_mA = hardware_mA
         self.hold = hold  # config.json: hold_limit
         self.said = []
-        self.settings = {"ConnectionTimeOut": 60}
+        self.settings = {
+            "AllowOfflineTxForUnknownId": False,
+            "AuthorizationCacheEnabled": True,
+            "ConnectionTimeOut": 60,
+            "LocalAuthListEnabled": True,
+            "LocalAuthorizeOffline": True,
+            "LocalPreAuthorize": False,
+            "MaxEnergyOnInvalidId": 0,
+            "ClockAlignedDataInterval": 0,
+            "MeterValueSampleInterval": 60,
+            "MeterValuesSampledData": 1,
+            "MeterValuesAlignedData": 1,
+            "StopTransactionOnEVSideDisconnect": True,
+            "StopTxnSampledData": 0,
+            "UnlockConnectorOnEVSideDisconnect": True,
+            "StopTxnAlignedData": 0,
+        }
         self.electrics = [Electrics() for _ in range(connectors)]
         self.meters = [Meter() for _ in range(connectors)]
         self.read_meters = True
@@ -90,7 +108,7 @@ class World:
     def boot(self, t=None):
         if t is not None:
             self.time.t_ms = t * 1000
-        self.journal = Journal(Folder("/flash/tx", self.said.append))
+        self.journal = Journal(Folder("/flash/tx", self.said.append), "/flash/samples")
         self.store = store.Store("/flash/profiles", self.said.append)
         self.woken = 0
         cs = []
@@ -109,6 +127,7 @@ class World:
             held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
             availability=Kept("/flash/availability.json", self.said.append),
             latches=Kept("/flash/latched.json", self.said.append),
+            auth="/flash/auth",
         )
         self.station.wake = self.wake
         self.c = cs[0]
@@ -155,7 +174,7 @@ class World:
 
     def queue(self):
         """["start 1", "sample 1", ...]: what the journal holds, by transaction number."""
-        return [f"{KINDS[kind]} {tx.number}" for kind, tx, _ in self.journal._queue]
+        return [f"{KINDS[kind]} {tx.number}" for kind, tx, _ in waiting(self.flash)]
 
     def statuses(self):
         """Statuses of connector 1 that were told since the last call."""
@@ -175,10 +194,28 @@ def record(limit_A, purpose=profile.TX, connector=1, level=0, id=7, kind=profile
     return profile.pack(id, connector, level, purpose, kind, periods, **more)
 
 
+def waiting(chip):
+    """What a station that boots from this flash would tell, all of it: on a copy."""
+    copy = flash.Flash(chip.blocks)
+    copy.restore(chip.data)
+    vfs.mount(vfs.VfsLfs2(copy), "/copy")
+    try:
+        journal = Journal(Folder("/copy/tx", print), "/copy/samples")
+        journal.load()
+        out = []
+        while journal.head():
+            out.append(journal.head())
+            journal.done()
+        return out
+    finally:
+        vfs.umount("/copy")
+
+
 def files(folder="/flash/tx"):
     return sorted(os.listdir(folder))
 
 
 def tx_file(name, text):
-    with open("/flash/tx/" + name, "w") as f:
+    """`text`: str or bytes"""
+    with open("/flash/tx/" + name, "wb") as f:
         f.write(text)

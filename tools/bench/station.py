@@ -59,7 +59,7 @@ def heap_connected():
 
 @measurement
 def heap_connected_files():
-    return connected("files", "144K")
+    return connected("files", "192K")
 
 
 def connected(code, heap):

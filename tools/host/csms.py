@@ -28,6 +28,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, NegotiationError
 
 SUBPROTOCOL = "ocpp1.6"
+NO_ID = -1  # of a transaction whose StartTransaction was never answered (errata 3.18)
 
 #: The error codes of OCPP-J 1.6 section 4.2.3, with its own spelling.
 ERROR_CODES = (
@@ -666,10 +667,10 @@ class CentralSystem:
             station.status[payload["connectorId"]] = payload["status"]
         elif action == "MeterValues" and "transactionId" in payload:
             transaction = station.transactions.get(payload["transactionId"])
+            id = payload["transactionId"]
             if transaction:
                 transaction["meterValues"].extend(payload["meterValue"])
-            else:
-                id = payload["transactionId"]
+            elif id != NO_ID:
                 station._violation(f"MeterValues with the unknown transactionId {id}")
 
     def _note_answer(self, station, action, payload, answer):
@@ -688,7 +689,8 @@ class CentralSystem:
             id = payload["transactionId"]
             transaction = station.transactions.get(id)
             if transaction is None:
-                station._violation(f"StopTransaction with the unknown transactionId {id}")
+                if id != NO_ID:
+                    station._violation(f"StopTransaction with the unknown transactionId {id}")
             elif transaction["stop"] not in (None, payload):
                 station._violation(f"second, different StopTransaction of transaction {id}")
             else:

@@ -15,12 +15,11 @@ from firmware.session import journal, metering
 
 _VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
-_ATTEMPTS = const(3)  # for a transaction message that is refused
-_RETRY_s = const(10)  # times the attempts so far
+_NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
-_UNLOCK_STEP_ms = const(100)
-_TRIGGERED = ("BootNotification", "Heartbeat", "MeterValues", "StatusNotification")
+_STEP_ms = const(100)
+_IDLE = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")  # nothing to tell of
 
 
 class Core:
@@ -41,11 +40,15 @@ class Core:
         self._log = log
         self._wake = asyncio.Event()
         self._triggers = []
+        self._unlocking = []  # connectors whose lock is being opened
         self._attempts = 0
         self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
         self._held = False  # the transaction message waits for its next attempt
-        self._pause_s = 0  # before the next BootNotification
+        self._pause_s = 0  # from one BootNotification to the next
+        self._asked_ms = 0  # when the latest one was sent
+        self._beat_ms = 0  # when the latest heartbeat, or acceptance, was
         self.boot = None
+        self.close = None  # link.Link.close
         station.wake = self._wake.set
 
     def handle(self, action, payload):
@@ -64,7 +67,7 @@ class Core:
         number = payload.get("connectorId")
         c = None
         if self.boot != "Accepted" or not _is_tag(tag):
-            pass
+            pass  # (4.2: not while Pending)
         elif number is None:
             c = station.choose()
         elif 1 <= number <= len(station.connectors):
@@ -96,6 +99,12 @@ class Core:
         c.stop("Remote")
         return {"status": "Accepted"}
 
+    def ClearCache(self, payload):
+        if not self._settings.value("AuthorizationCacheEnabled"):
+            return {"status": "Rejected"}
+        self._station.local().clear()
+        return {"status": "Accepted"}
+
     def ChangeAvailability(self, payload):
         station, number = self._station, payload["connectorId"]
         if not 0 <= number <= len(station.connectors):
@@ -106,36 +115,44 @@ class Core:
         later = [c.tx for c in station.connectors if c.tx and number in (0, c.number)]
         return {"status": "Scheduled" if later and not operative else "Accepted"}
 
-    async def UnlockConnector(self, payload):
-        # A transaction ends first, the contactor opens, then the lock moves (5.18).
+    def UnlockConnector(self, payload):
         number = payload["connectorId"]
         if not 0 < number <= len(self._station.connectors):
             return {"status": "NotSupported"}
         c = self._station.connectors[number - 1]
         if c.lock is None:
             return {"status": "NotSupported"}
+        if c.number in self._unlocking:
+            return {"status": "UnlockFailed"}  # the one before is still at it
+        self._unlocking.append(c.number)
+        return asyncio.create_task(self._unlock(c))
+
+    async def _unlock(self, c):
+        # A transaction ends first, the contactor opens, then the lock moves (5.18).
+        status = "UnlockFailed"
         c.stop("UnlockCommand")
         c.lock.reset()
         c.lock.release = True
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
-            await asyncio.sleep_ms(_UNLOCK_STEP_ms)
+            await asyncio.sleep_ms(_STEP_ms)
             if not c.lock.holds:
-                return {"status": "Unlocked"}
-        return {"status": "UnlockFailed"}
+                status = "Unlocked"
+                break
+        self._unlocking.remove(c.number)
+        return {"status": status}
 
     def GetConfiguration(self, payload):
         names = payload.get("key", ())
         if len(names) > MAX_KEYS:
             raise CallError("PropertyConstraintViolation", "key: at most %d" % MAX_KEYS)
-        keys, unknown = self._settings.entries(names)
-        conf = {"configurationKey": keys}
-        if unknown:
-            conf["unknownKey"] = [printable(name) for name in unknown]
-        return conf
+        return self._settings.pieces(names, printable)
 
     def ChangeConfiguration(self, payload):
-        return {"status": self._settings.set(payload["key"], payload["value"])}
+        status = self._settings.set(payload["key"], payload["value"])
+        if status == "Accepted" and payload["key"] == "AuthorizationKey":
+            self._rpc.after = lambda: self.close("another AuthorizationKey")  # (dialled with it)
+        return {"status": status}
 
     def DataTransfer(self, payload):
         if payload["vendorId"] != _VENDOR:
@@ -156,8 +173,6 @@ class Core:
 
     def TriggerMessage(self, payload):
         action, number = payload["requestedMessage"], payload.get("connectorId")
-        if action not in _TRIGGERED:
-            return {"status": "NotImplemented"}
         if number is not None and not 0 <= number <= len(self._station.connectors):
             return {"status": "Rejected"}
         if len(self._triggers) >= _MAX_TRIGGERS:
@@ -171,16 +186,19 @@ class Core:
     async def talk(self):
         """While a connection is up: BootNotification until it is accepted, then what is due."""
         self._held = told = False
-        if self.boot != "Accepted":  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
+        if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
             await self._boot_notification()
         beat = asyncio.create_task(self._heartbeats())
         try:
             while True:
                 self._wake.clear()
+                self._station.online = self.boot == "Accepted"
                 if self.boot != "Accepted":
                     told = False
                     await self._wait_triggered()
                 elif not told:
+                    while not all([c.settled() for c in self._station.connectors]):
+                        await asyncio.sleep_ms(_STEP_ms)
                     told = True
                     self._station.news.clear()  # while offline only the present counts
                     await self._own_status()
@@ -189,6 +207,7 @@ class Core:
                 elif not await self._say_one():
                     await self._wake.wait()
         finally:
+            self._station.offline()
             beat.cancel()
 
     def _now(self):
@@ -208,6 +227,7 @@ class Core:
 
     async def _boot_notification(self):
         self._pause_s = _BOOT_RETRY_s
+        self._asked_ms = time.ticks_ms()
         conf = await self._ask("BootNotification", self._identity)
         if conf is None:
             return
@@ -215,34 +235,41 @@ class Core:
         self._rpc.mute = self.boot == "Rejected"  # not a word until the next one (4.2)
         self._log("boot %s" % self.boot)
         self._set_clock(conf)
+        self._beat_ms = time.ticks_ms()
         if conf["interval"] > 0:
             self._pause_s = min(conf["interval"], 86400)
             if self.boot == "Accepted":
                 self._settings.put("HeartbeatInterval", self._pause_s)
 
     def _set_clock(self, conf):
-        self._station.set_clock(parse_iso(conf["currentTime"]))
+        t = parse_iso(conf["currentTime"])
+        if self._station.clock.plausible(t):
+            self._station.set_clock(t)
+        else:  # (year 1, or 1970: a field that was never filled in)
+            self._log("currentTime %s ignored" % conf["currentTime"])
 
     async def _wait_triggered(self):
-        # The next BootNotification comes when its time has come or when it is asked for; while
-        # Pending the Central System may ask for other messages too (4.2).
-        began = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), began) < self._pause_s * 1000:
-            if self._triggers and self.boot == "Pending":
+        # The next BootNotification comes when its time has come, whatever became of the connection
+        # meanwhile, or when it is asked for; while Pending the Central System may ask for other
+        # messages too (4.2).
+        while (time.ticks_ms() - self._asked_ms) & 0x3FFFFFFF < self._pause_s * 1000:
+            if self._triggers and self.boot != "Rejected":
                 if self._triggers[0][0] == "BootNotification":
                     self._triggers.pop(0)
                     break
-                await self._say_triggered()
+                if self.boot:
+                    await self._say_triggered()
             await asyncio.sleep_ms(200)
         await self._boot_notification()
 
     async def _heartbeats(self):
-        last = time.ticks_ms()
+        # Counted over reconnects: after hours without one the clock needs it.
         while True:
             await asyncio.sleep(1)
+            now_ms = time.ticks_ms()
             period_ms = self._settings.value("HeartbeatInterval") * 1000
-            if self.boot == "Accepted" and time.ticks_diff(time.ticks_ms(), last) >= period_ms:
-                last = time.ticks_ms()
+            if self.boot == "Accepted" and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:
+                self._beat_ms = now_ms
                 try:
                     await self._heartbeat()
                 except OSError:
@@ -263,8 +290,13 @@ class Core:
             await self._say_triggered()
         elif station.news:
             await self._status_notification(*station.news.pop(0))
+        elif station.readings:
+            number, sample = station.readings.pop(0)
+            await self._ask("MeterValues", messages.meter_values(number, None, sample))
         elif station.journal.head() and not self._held:
             await self._transaction_message(*station.journal.head())
+        elif station.transfers:
+            await self._data_transfer(*station.transfers.pop(0))
         else:
             return False
         return True
@@ -275,13 +307,16 @@ class Core:
             return await self._heartbeat()
         if action == "BootNotification":
             return await self._boot_notification()
+        if action in _IDLE:
+            return await self._ask(action, {"status": "Idle"})
         if action == "StatusNotification" and not number:
             await self._own_status()
         for c in self._station.connectors:
             if number in (None, c.number) or number == 0 and action == "MeterValues":
                 if action == "MeterValues":
-                    sample = metering.take(c.meter, self._now(), metering.TRIGGER)
-                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, sample))
+                    take = self._station.metering.take
+                    s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
+                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, s))
                 else:
                     error, vendor = c.fault()
                     await self._status_notification(c.number, c.status, error, vendor, self._now())
@@ -303,22 +338,43 @@ class Core:
             payload["vendorErrorCode"] = vendor_error
         await self._ask("StatusNotification", payload)
 
+    async def _data_transfer(self, vendor_id, message_id, data):
+        request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
+        answer = await self._ask("DataTransfer", request)
+        self._station.policy.on_data_transfer(request, answer, self._station)
+
     async def _authorize(self, tag, c, w):
-        conf = await self._ask("Authorize", {"idTag": tag})
-        status = conf["idTagInfo"]["status"] if conf else "no answer"
-        if status == "Accepted" and c.tx is None:
-            self._station.accept(tag, c, w)
-        else:
-            self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+        conf, self._refused = None, False
+        try:
+            conf = await self._ask("Authorize", {"idTag": tag})
+        finally:  # (also of a connection that is lost)
+            if conf:
+                status, parent = self._heard(tag, conf)
+            else:
+                status, parent = "no answer", None
+                if not self._refused and self._station.local().offline(tag):
+                    status = "Accepted"
+            if status == "Accepted":
+                self._station.accept(tag, c, w, parent)
+            else:
+                self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+
+    def _heard(self, tag, conf):
+        # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered.
+        info = conf["idTagInfo"]
+        expiry = parse_iso(info["expiryDate"]) if "expiryDate" in info else None
+        parent = info.get("parentIdTag")
+        self._station.local().heard(tag, info["status"], expiry, parent)
+        return info["status"], parent
 
     async def _transaction_message(self, kind, tx, sample):
         # Repeated until it is answered, and in order; one that is refused with a CALLERROR is
-        # tried _ATTEMPTS times and then given up (4.7, 9.1). Silence never gives one up.
+        # tried TransactionMessageAttempts times and then given up (4.7, 9.1). Silence never gives
+        # one up. What follows a start that was given up says so with its id.
+        if kind != journal.START and tx.id is None:
+            tx.id = _NO_ID
         if kind == journal.START:
             action, payload = "StartTransaction", messages.start_transaction(tx)
-        elif tx.id is None:
-            self._log("transaction %d: the Central System never gave it an id" % tx.number)
-            return self._station.journal.done()
         elif kind == journal.SAMPLE:
             action, payload = "MeterValues", messages.meter_values(tx.connector, tx, sample)
         else:
@@ -327,13 +383,16 @@ class Core:
         if conf is None:
             if self._refused:
                 self._attempts += 1
-            if self._attempts < _ATTEMPTS:
+            if self._attempts < self._settings.value("TransactionMessageAttempts"):
                 self._held = True
-                asyncio.create_task(self._release(max(self._attempts, 1) * _RETRY_s))
+                retry_s = self._settings.value("TransactionMessageRetryInterval")
+                asyncio.create_task(self._release(max(self._attempts, 1) * retry_s))
                 return
-            self._log("%s given up after %d attempts" % (action, _ATTEMPTS))
+            self._log("%s given up after %d attempts" % (action, self._attempts))
         elif kind == journal.START:
             self._started(tx, conf)
+        elif kind == journal.STOP and "idTagInfo" in conf:
+            self._heard(tx.stop_tag or tx.id_tag, conf)
         self._attempts = 0
         self._station.journal.done()
 
@@ -344,7 +403,8 @@ class Core:
 
     def _started(self, tx, conf):
         station = self._station
-        status = conf["idTagInfo"]["status"]
+        status, parent = self._heard(tx.id_tag, conf)
+        tx.parent = parent or tx.parent
         tx.denied = status != "Accepted"
         station.journal.answered(tx, conf["transactionId"])
         c = station.connectors[tx.connector - 1]
@@ -355,5 +415,5 @@ class Core:
 
 
 def _is_tag(tag):
-    # CiString20 that can be sent back as it came
-    return all(" " <= c <= "~" for c in tag)
+    # CiString20 that can be sent back as it came; an empty one is nobody's.
+    return tag and all(" " <= c <= "~" for c in tag)

@@ -1,6 +1,15 @@
 # What the station says about its transactions, as payloads of OCPP 1.6. Pure: values in, dict out.
 
+import json
+from micropython import const
+
 from firmware.clock import format_iso
+from firmware.session import metering
+
+# By value of a sample: its measurand; by measurand: the unit, and how many digits are a fraction.
+_MEASURAND = const(b"\0\1\2\2\2\3\3\3\4\5\6")
+_UNITS = const("Wh W A V A W Celsius")
+_DIGITS = const(b"\0\0\3\1\3\0\1")
 
 
 def start_transaction(tx):
@@ -13,6 +22,7 @@ def start_transaction(tx):
 
 
 def stop_transaction(tx):
+    """A dict, or with transactionData, which may be long, a function that gives it in pieces."""
     payload = {
         "transactionId": tx.id,
         "meterStop": tx.stop_Wh,
@@ -21,28 +31,49 @@ def stop_transaction(tx):
     }
     if tx.stop_tag:
         payload["idTag"] = tx.stop_tag
-    return payload
+    if not tx.data:
+        return payload
+
+    def pieces():
+        between = json.dumps(payload)[:-1] + ',"transactionData":['
+        for sample in tx.data:
+            yield between + json.dumps(_value(sample))
+            between = ","
+        yield "]}"
+
+    return pieces
 
 
 def meter_values(number, tx, sample):
-    """Of connector `number` and its transaction, or None; `sample`: metering.take()."""
-    t, energy_Wh, power_W, a, b, c, context = sample
-    values = [
-        _value(str(energy_Wh), "Energy.Active.Import.Register", "Wh", context),
-        _value(str(power_W), "Power.Active.Import", "W", context),
-    ]
-    for phase, current_mA in (("L1", a), ("L2", b), ("L3", c)):
-        text = "%d.%03d" % (current_mA // 1000, current_mA % 1000)
-        values.append(_value(text, "Current.Import", "A", context))
-        values[-1]["phase"] = phase
-    payload = {
-        "connectorId": number,
-        "meterValue": [{"timestamp": format_iso(t), "sampledValue": values}],
-    }
+    """Of connector `number` and its transaction, or None; `sample`: see metering.py."""
+    payload = {"connectorId": number, "meterValue": [_value(sample)]}
     if tx and tx.id is not None:
         payload["transactionId"] = tx.id
     return payload
 
 
-def _value(text, measurand, unit, context):
-    return {"value": text, "measurand": measurand, "unit": unit, "context": context}
+def _value(sample):
+    """A MeterValue (7.33) of what the sample's bits name."""
+    values = []
+    names, units = metering.MEASURANDS.split(" "), _UNITS.split(" ")
+    at = 0
+    for i, k in enumerate(_MEASURAND):
+        if sample[-2] >> i & 1:
+            at += 1
+            n, digits = sample[at], _DIGITS[k]
+            text = str(abs(n))
+            if digits:  # of the fraction
+                text = "0" * (digits + 1 - len(text)) + text
+                text = text[:-digits] + "." + text[-digits:]
+            value = {
+                "value": "-" + text if n < 0 else text,
+                "measurand": names[k],
+                "unit": units[k],
+                "context": metering.CONTEXTS.split(" ")[sample[-1]],
+            }
+            if 2 <= i < 5:
+                value["phase"] = "L%d" % (i - 1)
+            elif 5 <= i < 8:
+                value["phase"] = "L%d" % (i - 4) + "-N"
+            values.append(value)
+    return {"timestamp": format_iso(sample[0]), "sampledValue": values}

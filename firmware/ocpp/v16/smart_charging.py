@@ -180,12 +180,12 @@ def _tenths(number):
 def _periods(periods):
     before = -1
     for p in periods:
-        start_s, limit, phases = p["startPeriod"], p["limit"], p.get("numberPhases", 0)
+        start_s, limit, phases = p["startPeriod"], p["limit"], p.get("numberPhases")
         if start_s <= before or before < 0 and start_s:
             raise Refused("startPeriods must begin at 0 and increase")
         if limit < 0:
             raise Refused("a limit is negative")
-        if not 1 <= phases <= 3 and "numberPhases" in p:
+        if phases is not None and not 1 <= phases <= 3:
             raise Refused("numberPhases is not 1 to 3")
         before = start_s
-        yield start_s, _tenths(limit), phases
+        yield start_s, _tenths(limit), phases or 0

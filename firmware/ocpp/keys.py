@@ -1,0 +1,182 @@
+# The table of the OCPP configuration keys: name, feature profile, access, type, default, limits;
+# and what text means as a value. Needed at boot and when the Central System reads or changes keys:
+# configuration.py loads it then and forgets it, for it is 4 KB of heap.
+
+import json
+from micropython import const
+
+from firmware.session import metering
+
+# One line a key, in order. Text, because that is a third of the heap of tuples; in lines, because
+# a heap of many small holes has no room for 1.4 KB.
+#   name profile access type default least most
+# Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
+#   b bool    i integer    s text    m list of measurands, at most `least`
+#   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
+# What is not here is not acted on, and answered NotSupported.
+_TABLE = (
+    "AllowOfflineTxForUnknownId Core rw b false",
+    "AuthorizationCacheEnabled Core rw b true",
+    "AuthorizationKey Core rw h - 32 40",
+    "AuthorizeRemoteTxRequests Core rw b false",
+    "ChargeProfileMaxStackLevel SmartCharging ro i 15",
+    "ChargingScheduleAllowedChargingRateUnit SmartCharging ro s Current,Power",
+    "ChargingScheduleMaxPeriods SmartCharging ro i 96",
+    "ClockAlignedDataInterval Core rw i 0 0 86400",
+    "CompositeScheduleLocalLimits SmartCharging rw b false",  # ours: also cable, policy ...
+    "ConnectionTimeOut Core rw i 60 1 86400",
+    "ConnectorPhaseRotation Core rw p Unknown 5",
+    "ConnectorPhaseRotationMaxLength Core ro i 5",
+    "ConnectorSwitch3to1PhaseSupported SmartCharging ro b -",
+    "GetConfigurationMaxKeys Core ro i 40",
+    "HeartbeatInterval Core rw i 300 1 86400",
+    "LocalAuthListEnabled Core rw b true",  # (Core: its own profile is its messages)
+    "LocalAuthorizeOffline Core rw b true",
+    "LocalPreAuthorize Core rw b false",
+    "MaxChargingProfilesInstalled SmartCharging ro i 32",
+    "MaxEnergyOnInvalidId Core rw i 0 0 1000000",
+    "MeterValueSampleInterval Core rw i 60 0 86400",
+    "MeterValuesAlignedData Core rw m Energy.Active.Import.Register 11",
+    "MeterValuesAlignedDataMaxLength Core ro i 11",
+    "MeterValuesSampledData Core rw m"
+    " Energy.Active.Import.Register,Power.Active.Import,Current.Import 11",
+    "MeterValuesSampledDataMaxLength Core ro i 11",
+    "NumberOfConnectors Core ro i -",
+    "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
+    "StopTransactionOnEVSideDisconnect Core rw b true",
+    "StopTransactionOnInvalidId Core rw b true",
+    "StopTxnAlignedData Core rw m , 11",
+    "StopTxnAlignedDataMaxLength Core ro i 11",
+    "StopTxnSampledData Core rw m , 11",
+    "StopTxnSampledDataMaxLength Core ro i 11",
+    "SupportedFeatureProfiles Core ro s -",
+    "TransactionMessageAttempts Core rw i 3 1 1000",
+    "TransactionMessageRetryInterval Core rw i 10 0 86400",
+    "UnlockConnectorOnEVSideDisconnect Core rw b true",
+    "WebSocketPingInterval Core rw i 60 0 3600",
+)
+_PROFILE = const(1)
+_ACCESS = const(2)
+_TYPE = const(3)
+_DEFAULT = const(4)
+_LEAST = const(5)
+_MOST = const(6)
+_ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
+
+# `c` is the Configuration throughout: this module is the part of it that is not always in RAM.
+
+
+def find(name, c):
+    """The key's line, split; None: there is no such key, or its feature profile is not here."""
+    start = name + " "
+    for text in _TABLE:
+        if text.startswith(start) and " " not in name:
+            line = text.split(" ")
+            return line if line[_PROFILE] in c._fixed["SupportedFeatureProfiles"] else None
+    return None
+
+
+def names(c):
+    """Every key, in order."""
+    every = [text[: text.find(" ")] for text in _TABLE]
+    return [name for name in every if find(name, c)]
+
+
+def text(line, c):
+    """What is in force, as OCPP writes it; of default measurands those that have a source."""
+    value = c._stored.get(line[0], c._fixed.get(line[0]))
+    if value is None:
+        value = line[_DEFAULT]
+        if line[_TYPE] == "m":
+            value = ",".join([m for m in value.split(",") if m and mask(m, c._gives)])
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def values(c):
+    """The values of all keys that can be changed: "\\nname value\\nname value ...\\n"."""
+    every = [""]
+    for name in names(c):
+        line = find(name, c)
+        if line[_TYPE] in "ph":  # (which nothing here goes by, or nobody is to read)
+            continue
+        value = check(line, text(line, c), c)
+        if value is not None:
+            every.append(name + " " + str(value))
+    return "\n".join(every + [""])
+
+
+def check(line, text, c):
+    """The value that `text` means for this key; None: it is no good one."""
+    kind = line[_TYPE]
+    if line[_ACCESS] == "ro":
+        return None
+    if kind == "b":
+        return {"true": True, "false": False}.get(text.lower())
+    if kind == "i":
+        try:
+            value = int(text)
+        except ValueError:
+            return None
+        return value if int(line[_LEAST]) <= value <= int(line[_MOST]) else None
+    if kind == "h":
+        if len(text) & 1 or not int(line[_LEAST]) <= len(text) <= int(line[_MOST]):
+            return None
+        return None if text.lower().strip("0123456789abcdef") else text
+    if text.count(",") >= int(line[_LEAST]):
+        return None
+    if kind == "m":
+        return mask(text, c._gives)
+    for name in text.split(","):  # "RST" or "1.RST,2.STR": a connector's, 0: the station's
+        parts = name.strip().split(".")
+        if parts[-1] not in _ROTATIONS.split(" ") or len(parts) > 2:
+            return None
+        if len(parts) == 2 and not (
+            parts[0].isdigit() and int(parts[0]) <= c._fixed["NumberOfConnectors"]
+        ):
+            return None
+    return text
+
+
+def mask(text, n):
+    """Bits (metering.py) of a list of measurands, "Voltage.L1,Temperature", as far as `n` has
+    them; None: one is unknown, or has none of them."""
+    bits = 0
+    known = metering.MEASURANDS.split(" ")
+    for name in text.split(",") if text.strip() else ():
+        name = name.strip()
+        if name[:8] == "Voltage." and name[-2:] == "-N":
+            name = name[:-2]
+        phases = 0xFF
+        if name[-3:-1] == ".L" and name[-1] in "123":
+            phases = 0x12 << int(name[-1])
+            name = name[:-3]
+        if name not in known:
+            return None
+        i = known.index(name)
+        one = b"\x01\x02\x1c\xe0"[i] if i < 4 else 0x10 << i
+        if phases != 0xFF:  # only current and voltage have phases
+            one = one & phases if i in (2, 3) else 0
+        if not one & n:
+            return None
+        bits |= one & n
+    return bits
+
+
+def pieces(c, names, printable):
+    """GetConfiguration.conf as pieces of JSON."""
+    between = '{"configurationKey":['
+    for name in names:
+        line = find(name, c)
+        if line:
+            entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
+            if line[_TYPE] != "h":
+                entry["value"] = text(line, c)
+            yield between + json.dumps(entry)
+            between = ","
+    yield "]" if between == "," else between + "]"
+    between = ',"unknownKey":['
+    for name in names:
+        if not find(name, c):
+            yield between + json.dumps(printable(name))
+            between = ","
+    yield "]}" if between == "," else "}"

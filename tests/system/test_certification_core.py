@@ -1,0 +1,341 @@
+"""The certification tool's cases for a charge point, OCPP 1.6 Core: provisioning, configuration,
+remote control, remote trigger. A test is named after its case: TC_013_CS is test_013_...
+Sessions, offline behaviour, meter values and data transfer: test_certification_sessions.py.
+"""
+
+from datetime import datetime, timezone
+
+import pytest
+from station_driver import ID, TAG
+
+from host.csms import CallError, format_time
+from host.process import WAIT_s
+
+
+async def ask(b, action, expect, **payload):
+    """A request that must be answered with that status."""
+    conf = await b.st.call(action, payload, timeout=WAIT_s)
+    assert conf == {"status": expect}, (action, payload)
+
+
+async def configure(b, key, value, expect="Accepted"):
+    await ask(b, "ChangeConfiguration", expect, key=key, value=str(value))
+
+
+async def get(b, *keys):
+    """GetConfiguration as {key: (value, readonly)}."""
+    conf = await b.st.call("GetConfiguration", {"key": list(keys)} if keys else {})
+    assert "unknownKey" not in conf, conf
+    return {k["key"]: (k.get("value"), k["readonly"]) for k in conf["configurationKey"]}
+
+
+def requests(b, since=0):
+    """The actions that the station asked for, in order."""
+    return [f[2] for way, f, _ in b.st.messages[since:] if way == "in" and f[0] == 2]
+
+
+def told(b, since=0):
+    """{connector: its last status told}."""
+    return {p["connectorId"]: p["status"] for p in b.st.received("StatusNotification", since)}
+
+
+async def reset(b, kind, connectors=1):
+    """Reset, and wait until the station has told its statuses again; -> mark before it."""
+    before, mark = b.st, b.st.mark()
+    await ask(b, "Reset", "Accepted", type=kind)
+    await before.wait_closed(WAIT_s)
+    b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+    await b.st.expect("BootNotification", None, WAIT_s, mark)
+    booted = max(i for i, (_, f, _) in enumerate(b.st.messages) if "BootNotification" in f)
+    for n in range(connectors + 1):
+        await b.st.expect(
+            "StatusNotification", lambda p, n=n: p["connectorId"] == n, WAIT_s, booted
+        )
+    return mark, booted
+
+
+# Provisioning
+
+
+async def boots_late(bench, first, meanwhile):
+    """A first BootNotification that is not accepted; `meanwhile(b)` is what happens then."""
+    answers = [(first, 30), ("Accepted", 10)]
+
+    def answer(payload):
+        status, interval = answers.pop(0)
+        now = format_time(datetime.now(timezone.utc))
+        return {"status": status, "interval": interval, "currentTime": now}
+
+    async with bench(boot=False, speed=50, connectors=2) as b:
+        b.cs.answer("BootNotification", answer)
+        b.st = await b.cs.wait_station(ID, WAIT_s)
+        await b.st.expect("BootNotification")
+        await meanwhile(b)
+        await b.booted()
+        assert requests(b)[:5] == ["BootNotification"] * 2 + ["StatusNotification"] * 3
+        # Seconds of its log, which a busy machine does not stretch.
+        at = [int(line.split()[0]) for line in b.process.output if " I boot " in line]
+        assert 29 <= at[1] - at[0] < 45
+        assert told(b) == {0: "Available", 1: "Available", 2: "Available"}
+        await b.cs.until(lambda: len(b.st.received("Heartbeat")) >= 3, WAIT_s)
+        at = [at for way, f, at in b.st.messages if way == "in" and f[2:3] == ["Heartbeat"]]
+        assert 9 <= (at[1] - at[0]) * b.speed < 25
+
+
+async def test_001_cold_boot(bench):
+    async def nothing(b):
+        pass
+
+    await boots_late(bench, "Rejected", nothing)
+
+
+async def test_002_cold_boot_pending(bench):
+    async def asks(b):
+        assert (await get(b, "HeartbeatInterval"))["HeartbeatInterval"] == ("300", False)
+        await configure(b, "ConnectionTimeOut", 99)
+        assert (await get(b, "ConnectionTimeOut"))["ConnectionTimeOut"] == ("99", False)
+        await ask(b, "RemoteStartTransaction", "Rejected", idTag=TAG)
+
+    await boots_late(bench, "Pending", asks)
+
+
+@pytest.mark.parametrize("kind", ["Hard", "Soft"])
+async def test_013_014_reset_without_transaction(bench, kind):
+    """A connector that was made Inoperative still is; the others are Available."""
+    async with bench(connectors=2) as b:
+        await ask(b, "ChangeAvailability", "Accepted", connectorId=1, type="Inoperative")
+        await b.status("Unavailable")
+        mark, booted = await reset(b, kind, 2)
+        assert requests(b, mark).count("BootNotification") == 1
+        assert told(b, booted) == {0: "Available", 1: "Unavailable", 2: "Available"}
+
+
+@pytest.mark.parametrize("kind", ["Hard", "Soft"])
+async def test_015_016_reset_with_transaction(bench, kind):
+    """StopTransaction with the reason of the reset, Soft: before it, with Finishing."""
+    async with bench(connectors=2) as b:
+        id = await b.charge()
+        mark, booted = await reset(b, kind, 2)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (id, kind + "Reset")
+        if kind == "Soft":
+            ended = requests(b, mark)[: requests(b, mark).index("BootNotification")]
+            assert sorted(ended) == ["StatusNotification", "StopTransaction"]
+            assert b.st.received("StatusNotification", mark)[0]["status"] == "Finishing"
+        await b.status("Preparing", since=booted)  # the car is still there
+        assert told(b, booted) == {0: "Available", 1: "Preparing", 2: "Available"}
+        assert len(b.st.received("StopTransaction")) == 1
+
+
+# Section 9: what every station with these profiles has, and what it may not let be changed.
+WRITABLE = """AuthorizeRemoteTxRequests ClockAlignedDataInterval ConnectionTimeOut
+    ConnectorPhaseRotation HeartbeatInterval LocalAuthorizeOffline LocalPreAuthorize
+    MeterValuesAlignedData MeterValuesSampledData MeterValueSampleInterval ResetRetries
+    StopTransactionOnInvalidId StopTxnAlignedData StopTxnSampledData TransactionMessageAttempts
+    TransactionMessageRetryInterval""".split()
+FIXED = """ChargeProfileMaxStackLevel ChargingScheduleAllowedChargingRateUnit
+    ChargingScheduleMaxPeriods GetConfigurationMaxKeys MaxChargingProfilesInstalled
+    NumberOfConnectors SupportedFeatureProfiles""".split()
+
+
+async def test_019_retrieve_configuration(bench):
+    """All keys, one key, SupportedFeatureProfiles; AuthorizationKey is never readable."""
+    async with bench() as b:
+        every = await get(b)
+        assert (await get(b, "HeartbeatInterval"))["HeartbeatInterval"] == ("300", False)
+        for key, entry in every.items():
+            assert await get(b, key) == {key: entry}
+        profiles, readonly = every["SupportedFeatureProfiles"]
+        assert "Core" in profiles.split(",") and readonly
+        assert every["NumberOfConnectors"] == ("1", True)
+        assert every["AuthorizationKey"] == (None, False)
+        assert [every[key][1] for key in WRITABLE + FIXED] == [False] * 16 + [True] * 7
+
+
+async def test_021_change_configuration(bench):
+    async with bench() as b:
+        await configure(b, "MeterValueSampleInterval", 45)
+        assert (await get(b, "MeterValueSampleInterval")) == {
+            "MeterValueSampleInterval": ("45", False)
+        }
+
+
+async def test_040_1_unknown_key(bench):
+    async with bench() as b:
+        await configure(b, "NoSuchKey", 1, "NotSupported")
+
+
+async def test_040_2_invalid_value(bench):
+    async with bench() as b:
+        await configure(b, "MeterValueSampleInterval", -1, "Rejected")
+        assert (await get(b, "MeterValueSampleInterval"))["MeterValueSampleInterval"][0] == "60"
+
+
+async def test_032_2_power_failure_stop_after_boot(bench):
+    """The car has gone meanwhile: StopTransaction PowerLoss."""
+    async with bench() as b:
+        id = await b.charge()
+        before, mark = b.st, b.st.mark()
+        await b.do("power-cut 30")
+        await b.do("unplug")
+        await b.again(before)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (id, "PowerLoss")
+        await b.status("Available", since=mark)
+
+
+async def test_032_2_power_failure_resumed_and_stopped_by_card(bench):
+    """The car is still there: the transaction goes on, until its card ends it."""
+    async with bench() as b:
+        id = await b.charge()
+        before, mark = b.st, b.st.mark()
+        await b.do("power-cut 30")
+        await b.again(before)
+        await b.status("Charging", since=mark)
+        assert b.st.received("StartTransaction", mark) == []
+        stop = await b.finish()
+        assert (stop["transactionId"], stop["reason"]) == (id, "Local")
+
+
+async def test_034_power_failure_with_unavailable(bench):
+    async with bench(connectors=2) as b:
+        await ask(b, "ChangeAvailability", "Accepted", connectorId=0, type="Inoperative")
+        for n in range(3):
+            await b.status("Unavailable", n)
+        before, mark = b.st, b.st.mark()
+        await b.do("power-cut 5")
+        await b.again(before)
+        for n in range(3):
+            await b.status("Unavailable", n, mark)
+        mark = b.st.mark()
+        await ask(b, "ChangeAvailability", "Accepted", connectorId=0, type="Operative")
+        for n in range(3):
+            await b.status("Available", n, mark)
+
+
+# Remote control
+
+
+async def started(b, since=0):
+    """A transaction by TAG has begun; -> its id."""
+    start = await b.st.expect("StartTransaction", None, WAIT_s, since)
+    assert (start["connectorId"], start["idTag"]) == (1, TAG)
+    await b.status("Charging", since=since)
+    return (await b.process.until(lambda c: c["transactionId"] is not None))["transactionId"]
+
+
+@pytest.mark.parametrize("authorize", [False, True])
+async def test_010_remote_start_cable_first(bench, authorize):
+    async with bench() as b:
+        await configure(b, "AuthorizeRemoteTxRequests", str(authorize).lower())
+        await b.do("plug")
+        await b.status("Preparing")
+        await ask(b, "RemoteStartTransaction", "Accepted", idTag=TAG, connectorId=1)
+        await started(b)
+        assert b.st.received("Authorize") == [{"idTag": TAG}] * authorize
+
+
+@pytest.mark.parametrize("authorize", [False, True])
+async def test_011_1_remote_start_first(bench, authorize):
+    async with bench() as b:
+        await configure(b, "AuthorizeRemoteTxRequests", str(authorize).lower())
+        await ask(b, "RemoteStartTransaction", "Accepted", idTag=TAG, connectorId=1)
+        await b.status("Preparing")
+        assert b.st.received("StartTransaction") == []
+        await b.do("plug")
+        await started(b)
+        assert b.st.received("Authorize") == [{"idTag": TAG}] * authorize
+
+
+async def test_011_2_remote_start_time_out(bench):
+    async with bench() as b:
+        await configure(b, "ConnectionTimeOut", 5)
+        since = b.st.mark()
+        await ask(b, "RemoteStartTransaction", "Accepted", idTag=TAG, connectorId=1)
+        await b.status("Preparing", since=since)
+        await b.status("Available", since=since)
+        assert b.st.received("StartTransaction") == []
+
+
+async def test_012_remote_stop(bench):
+    async with bench() as b:
+        id = await b.charge()
+        since = b.st.mark()
+        await ask(b, "RemoteStopTransaction", "Accepted", transactionId=id)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+        assert (stop["transactionId"], stop["reason"]) == (id, "Remote")
+        await b.status("Finishing", since=since)
+        await b.do("unplug")
+        await b.status("Available", since=since)
+
+
+async def test_026_remote_start_in_a_session(bench):
+    async with bench() as b:
+        id = await b.charge()
+        await ask(b, "RemoteStartTransaction", "Rejected", idTag="OTHER", connectorId=1)
+        assert (await b.process.connector())["transactionId"] == id
+
+
+async def test_027_remote_start_connector_0(bench):
+    async with bench() as b:
+        await ask(b, "RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=0)
+        await b.do("plug")
+        await b.status("Preparing")
+        await b.settled()
+        assert b.st.received("StartTransaction") == []
+
+
+async def test_028_remote_stop_unknown_transaction(bench):
+    async with bench() as b:
+        id = await b.charge()
+        await ask(b, "RemoteStopTransaction", "Rejected", transactionId=id + 1)
+        await b.settled()
+        c = await b.process.connector()
+        assert (c["status"], c["transactionId"]) == ("Charging", id)
+
+
+# Remote trigger, and profiles that are not there
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
+        "Heartbeat", "MeterValues", "StatusNotification",
+    ],
+)  # fmt: skip
+async def test_054_trigger_message(bench, action):
+    async with bench() as b:
+        id = await b.charge()
+        since = b.st.mark()
+        await ask(b, "TriggerMessage", "Accepted", requestedMessage=action, connectorId=1)
+        p = await b.st.expect(action, None, WAIT_s, since)
+        if action == "MeterValues":
+            (value,) = p["meterValue"]
+            assert p["connectorId"] == 1 and p["transactionId"] == id
+            assert {v["context"] for v in value["sampledValue"]} == {"Trigger"}
+        elif action == "StatusNotification":
+            assert (p["connectorId"], p["status"]) == (1, "Charging")
+        elif action[0] in "DF":
+            assert p == {"status": "Idle"}
+
+
+async def test_055_trigger_message_unknown_connector(bench):
+    async with bench() as b:
+        since = b.st.mark()
+        await ask(b, "TriggerMessage", "Rejected", requestedMessage="MeterValues", connectorId=2)
+        await b.settled()
+        assert requests(b, since) == []
+
+
+@pytest.mark.parametrize(
+    "action, payload",
+    [
+        ("GetLocalListVersion", {}),
+        ("SendLocalList", {"listVersion": 1, "updateType": "Full"}),
+    ],
+)
+async def test_042_1_and_043_1_local_list_not_supported(bench, action, payload):
+    async with bench() as b:
+        with pytest.raises(CallError, match="NotSupported"):
+            await b.st.call(action, payload)

@@ -1,0 +1,255 @@
+"""Meter values and configuration keys, as a strict Central System meets them."""
+
+import re
+
+import pytest
+from station_driver import TAG
+
+from host.csms import CallError, parse_time
+from host.process import WAIT_s
+
+EVERY = (
+    "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,"
+    "Current.Offered,Power.Offered"
+)
+SOME = "Energy.Active.Import.Register,Power.Active.Import"
+TEXT = {
+    "Energy.Active.Import.Register": (r"\d+", "Wh"),
+    "Power.Active.Import": (r"\d+", "W"),
+    "Current.Import": (r"\d+\.\d{3}", "A"),
+    "Voltage": (r"\d+\.\d", "V"),
+    "Current.Offered": (r"\d+\.\d{3}", "A"),
+    "Power.Offered": (r"\d+", "W"),
+}
+MANY = [f"key{i}" for i in range(39)]
+
+
+async def change(b, key, value, expect="Accepted"):
+    conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
+    assert conf == {"status": expect}, (key, value)
+
+
+def contexts(values):
+    return {v["context"] for v in values["sampledValue"]}
+
+
+def of(context):
+    return lambda p: contexts(p["meterValue"][0]) == {context}
+
+
+def check(values, measurands):
+    """A MeterValue has exactly these measurands, with unit, phases and the right kind of text."""
+    told = [(v["measurand"], v.get("phase")) for v in values["sampledValue"]]
+    wanted = []
+    for name in measurands.split(","):
+        phases = {"Current.Import": "L{}", "Voltage": "L{}-N"}.get(name)
+        wanted += [(name, phases.format(i)) for i in (1, 2, 3)] if phases else [(name, None)]
+    assert told == wanted
+    for v in values["sampledValue"]:
+        pattern, unit = TEXT[v["measurand"]]
+        assert re.fullmatch(pattern, v["value"]) and v["unit"] == unit, v
+
+
+def seconds(values):
+    t = parse_time(values["timestamp"])
+    return t.hour * 3600 + t.minute * 60 + t.second
+
+
+async def test_clock_aligned_data(bench):
+    """On the instant, of every connector, with the transaction where there is one."""
+    async with bench(connectors=2) as b:
+        await change(b, "MeterValueSampleInterval", "0")
+        await change(b, "MeterValuesAlignedData", EVERY)
+        await change(b, "ClockAlignedDataInterval", "20")
+        first = await b.st.expect("MeterValues", of("Sample.Clock"), WAIT_s)
+        assert "transactionId" not in first
+        id = await b.charge()
+        since = b.st.mark()
+        p = await b.st.expect("MeterValues", lambda p: p["connectorId"] == 1, WAIT_s, since)
+        assert p["transactionId"] == id
+        p = await b.st.expect("MeterValues", lambda p: p["connectorId"] == 2, WAIT_s, since)
+        assert "transactionId" not in p
+        for p in b.st.received("MeterValues"):
+            (values,) = p["meterValue"]
+            check(values, EVERY)
+            assert seconds(values) % 20 == 0
+        await change(b, "ClockAlignedDataInterval", "0")
+
+
+async def test_sampled_data_follows_its_keys_at_once(bench):
+    async with bench() as b:
+        await change(b, "MeterValueSampleInterval", "3600")
+        id = await b.charge()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await change(b, "MeterValueSampleInterval", "5")
+        for names in (EVERY, "Voltage", "Power.Offered"):
+            await change(b, "MeterValuesSampledData", names)
+            since = b.st.mark()
+            await b.st.expect("MeterValues", None, WAIT_s, since)  # (may have been on its way)
+            since = b.st.mark()
+            p = await b.st.expect("MeterValues", of("Sample.Periodic"), WAIT_s, since)
+            check(p["meterValue"][0], names)
+            assert p["transactionId"] == id
+        # A list with something that has no source is refused, and the old one stays.
+        for bad in ("SoC", "Voltage,Frequency", "Voltage,", "voltage"):
+            await change(b, "MeterValuesSampledData", bad, "Rejected")
+        since = b.st.mark()
+        p = await b.st.expect("MeterValues", None, WAIT_s, since)
+        check(p["meterValue"][0], "Power.Offered")
+
+
+async def test_trigger(bench):
+    async with bench() as b:
+        await change(b, "MeterValuesSampledData", EVERY)
+        await b.charge()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        for names in (EVERY, ""):
+            await change(b, "MeterValuesSampledData", names)
+            since = b.st.mark()
+            await b.st.call("TriggerMessage", {"requestedMessage": "MeterValues"})
+            p = await b.st.expect("MeterValues", of("Trigger"), WAIT_s, since)
+            check(p["meterValue"][0], names or "Energy.Active.Import.Register")
+            offered = [
+                v["value"]
+                for v in p["meterValue"][0]["sampledValue"]
+                if v["measurand"] == "Current.Offered"
+            ]
+            assert offered == (["32.000"] if names else [])
+
+
+async def test_transaction_data(bench):
+    """StopTxnSampledData and StopTxnAlignedData: what StopTransaction says, and how much."""
+    async with bench(speed=50) as b:
+        await change(b, "MeterValuesSampledData", "")
+        await change(b, "MeterValuesAlignedData", "")
+        await change(b, "MeterValueSampleInterval", "7")
+        await change(b, "ClockAlignedDataInterval", "30")
+        await change(b, "StopTxnSampledData", SOME)
+        await change(b, "StopTxnAlignedData", "Energy.Active.Import.Register")
+        await b.charge()
+        start = b.st.received("StartTransaction")[0]
+        begin = parse_time(start["timestamp"])
+        while (await b.now() - begin).total_seconds() < 200:
+            await b.settled()
+        stop = await b.finish()
+        data = stop["transactionData"]
+        assert 6 <= len(data) <= 15
+        assert contexts(data[0]) == {"Transaction.Begin"}
+        assert contexts(data[-1]) == {"Transaction.End"}
+        assert {c for values in data[1:-1] for c in contexts(values)} == {
+            "Sample.Periodic", "Sample.Clock"
+        }  # fmt: skip
+        for values in data:
+            aligned = contexts(values) == {"Sample.Clock"}
+            names = SOME
+            if aligned:
+                assert seconds(values) % 30 == 0
+                names = "Energy.Active.Import.Register"
+            check(values, names)
+        assert data[0]["timestamp"] == start["timestamp"]
+        assert data[-1]["timestamp"] == stop["timestamp"]
+        assert data[0]["sampledValue"][0]["value"] == str(start["meterStart"])
+        assert data[-1]["sampledValue"][0]["value"] == str(stop["meterStop"])
+        times = [values["timestamp"] for values in data]
+        assert times == sorted(times)
+        assert b.st.received("MeterValues") == []
+
+
+async def test_transaction_data_over_a_power_cut(bench):
+    """What was kept before the cut is told too, and the transaction is one."""
+    async with bench(speed=20) as b:
+        await change(b, "MeterValueSampleInterval", "10")
+        await change(b, "StopTxnSampledData", "Energy.Active.Import.Register")
+        id = await b.charge()
+        for _ in range(3):
+            await b.st.expect("MeterValues", None, WAIT_s, b.st.mark())
+        before = b.st
+        await b.do("power-cut 5")
+        await b.again(before)
+        old = [p["meterValue"] for p in b.st.received("MeterValues")]
+        # (the last one may be told again: its answer may be lost)
+        await b.st.expect("MeterValues", lambda p: p["meterValue"] not in old, WAIT_s)
+        stop = await b.finish()
+        assert stop["transactionId"] == id and len(b.st.received("StartTransaction")) == 1
+        told = [(contexts(v).pop(), v["timestamp"]) for v in stop["transactionData"]]
+        assert [c for c, _ in told] == (
+            ["Transaction.Begin"] + ["Sample.Periodic"] * (len(told) - 2) + ["Transaction.End"]
+        )
+        sampled = [p["meterValue"][0]["timestamp"] for p in b.st.received("MeterValues")]
+        assert len(told) >= 6 and {t for _, t in told[1:-1]} == set(sampled)
+
+
+async def test_073_cs_another_authorization_key(bench):
+    """It is never told, and in force with the connection that is made at once."""
+    b = bench(password="0123456789abcdef", boot=False)
+    b.cs.credentials = {"CP1": "0123456789abcdef"}
+    async with b:
+        await b.booted()
+        for key in ("fedcba9876543210", "0123456789abcdefghij"):
+            st = b.st
+            await change(b, "AuthorizationKey", key.encode().hex())
+            b.cs.credentials = {"CP1": key}
+            await b.again(st)
+            conf = await b.st.call("GetConfiguration", {"key": ["AuthorizationKey"]})
+            assert conf == {"configurationKey": [{"key": "AuthorizationKey", "readonly": False}]}
+        await change(b, "AuthorizationKey", "0123", "Rejected")
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_transaction_message_attempts(bench, attempts):
+    async with bench() as b:
+        await change(b, "TransactionMessageAttempts", str(attempts))
+        await change(b, "TransactionMessageRetryInterval", "1")
+        await change(b, "MeterValueSampleInterval", "0")
+        await b.charge()
+
+        def refuse(p):
+            raise CallError("InternalError")
+
+        b.cs.answer("StopTransaction", refuse)
+        since = b.st.mark()
+        await b.do(f"tag {TAG}")
+        await b.status("Finishing", 1, since)
+        while len(b.st.received("StopTransaction", since)) < attempts:
+            await b.settled()
+        before = await b.now()
+        while (await b.now() - before).total_seconds() < 30:
+            await b.settled()
+        assert len(b.st.received("StopTransaction", since)) == attempts
+
+
+async def test_get_configuration(bench):
+    async with bench() as b:
+        every = (await b.st.call("GetConfiguration", {}))["configurationKey"]
+        names = [k["key"] for k in every]
+        assert names == sorted(names) and len(names) > 25
+        (most,) = [int(k["value"]) for k in every if k["key"] == "GetConfigurationMaxKeys"]
+        assert len(names) <= most
+        conf = await b.st.call("GetConfiguration", {"key": names})
+        assert conf == {"configurationKey": every}
+        conf = await b.st.call("GetConfiguration", {"key": MANY + ["NumberOfConnectors"]})
+        assert conf["unknownKey"] == MANY
+        assert [k["value"] for k in conf["configurationKey"]] == ["1"]
+        conf = await b.st.call("GetConfiguration", {"key": MANY})
+        assert conf == {"configurationKey": [], "unknownKey": MANY}
+        for n in (most + 1, 200):
+            with pytest.raises(CallError) as refused:
+                await b.st.call("GetConfiguration", {"key": [f"key{i}" for i in range(n)]})
+            assert refused.value.code == "PropertyConstraintViolation"
+
+
+async def test_keys_survive_the_power(bench):
+    async with bench() as b:
+        changed = {
+            "MeterValuesSampledData": "Voltage, Current.Import.L1",
+            "ClockAlignedDataInterval": "900",
+            "StopTxnSampledData": "Energy.Active.Import.Register",
+            "ConnectorPhaseRotation": "0.RST,1.STR",
+        }
+        for key, value in changed.items():
+            await change(b, key, value)
+        before = b.st
+        await b.do("power-cut 5")
+        await b.again(before)
+        conf = await b.st.call("GetConfiguration", {"key": list(changed)})
+        assert {k["key"]: k["value"] for k in conf["configurationKey"]} == changed

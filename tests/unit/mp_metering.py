@@ -1,0 +1,366 @@
+"""session/metering.py and ocpp/v16/messages.py: what is measured when, and its exact text."""
+
+import json
+import os
+
+from world import T0, UNSET, World
+
+from firmware.clock import parse_iso
+from firmware.evse import pilot
+from firmware.ocpp.v16 import messages
+from firmware.session import metering
+
+HEAP = "600K"
+
+ENERGY, POWER, CURRENT, VOLTAGE, OFFERED_A, OFFERED_W, HEAT = 1, 2, 0x1C, 0xE0, 0x100, 0x200, 0x400
+ALL = 0x7FF
+
+
+class Heat:
+    def __init__(self, dC):
+        self.temperature_dC = dC
+
+
+def a_world(**settings):
+    w = World().ready()
+    w.settings.update(settings)
+    m = w.meters[0]
+    m.energy_Wh, m.power_W = 1234567, 11040
+    m.current_mA, m.voltage_mV = (16000, 15905, 7), (230049, 230050, 399999)
+    w.c.heat = Heat(355)
+    return w
+
+
+def take(w, bits, context=metering.TRIGGER):
+    w.settings["MeterValuesSampledData"] = bits
+    return w.station.metering.take(w.c, T0, "MeterValuesSampledData", context)
+
+
+def values(sample):
+    """{measurand, with phase: text} of the MeterValue of a sample."""
+    out = {}
+    for v in messages._value(sample)["sampledValue"]:
+        name = v["measurand"] + (" " + v["phase"] if "phase" in v else "")
+        assert name not in out and isinstance(v["value"], str)
+        out[name] = v["value"] + " " + v["unit"]
+    return out
+
+
+def poll(w, seconds, step_ms=1000):
+    """Meters are read and samples taken for so long; -> all that were queued."""
+    for _ in range(seconds * 1000 // step_ms):
+        w.time.pass_ms(step_ms)
+        w.station.metering.poll(w.clock.now(), w.clock.known(), step_ms)
+
+
+def taken(w):
+    """(time, context) of what waits for the Central System, in and out of transactions."""
+    out = [s for _, s in w.station.readings]
+    w.station.readings.clear()
+    while w.journal.head():
+        sample = w.journal.head()[2]
+        if sample:
+            out.append(sample)
+        w.journal.done()
+    return [(s[0], metering.CONTEXTS.split(" ")[s[-1]]) for s in out]
+
+
+# Values
+
+
+def test_every_measurand():
+    w = a_world()
+    w.electrics[0].pilot_mA = 16000
+    assert values(take(w, ALL)) == {
+        "Energy.Active.Import.Register": "1234567 Wh",
+        "Power.Active.Import": "11040 W",
+        "Current.Import L1": "16.000 A",
+        "Current.Import L2": "15.905 A",
+        "Current.Import L3": "0.007 A",
+        "Voltage L1-N": "230.0 V",
+        "Voltage L2-N": "230.1 V",
+        "Voltage L3-N": "400.0 V",
+        "Current.Offered": "16.000 A",
+        "Power.Offered": "13761 W",  # 16 A at 860.098 V: 13761.568, rounded towards less
+        "Temperature": "35.5 Celsius",
+    }
+
+
+def test_each_alone():
+    w = a_world()
+    for i in range(11):
+        sample = take(w, 1 << i)
+        assert len(values(sample)) == 1 and sample[-2] == 1 << i
+
+
+def test_the_layout():
+    w = a_world()
+    w.electrics[0].pilot_mA = 16000
+    heads = (T0, 1234567, 11040, 16000, 15905, 7, 2300, 2301, 4000, 16000, 13761, 355, ALL, 2)
+    assert take(w, ALL) == heads
+    assert take(w, 0x418) == (T0, 15905, 7, 355, 0x418, 2)
+
+
+def test_text():
+    w = a_world()
+    m = w.meters[0]
+    for Wh in (0, 1, 999, 2**30, 2**32 - 1):
+        m.energy_Wh = Wh
+        assert values(take(w, ENERGY)) == {"Energy.Active.Import.Register": "%d Wh" % Wh}
+    for mA, text in ((0, "0.000"), (1, "0.001"), (60, "0.060"), (999, "0.999"), (32000, "32.000")):
+        m.current_mA = (mA, 0, 0)
+        assert values(take(w, 4)) == {"Current.Import L1": text + " A"}
+        w.electrics[0].pilot_mA = mA
+        assert values(take(w, OFFERED_A)) == {"Current.Offered": text + " A"}
+    for mV, text in ((49, "0.0"), (50, "0.1"), (229949, "229.9"), (229950, "230.0")):
+        m.voltage_mV = (mV, 0, 0)
+        assert values(take(w, 0x20)) == {"Voltage L1-N": text + " V"}
+    for dC, text in ((0, "0.0"), (5, "0.5"), (-5, "-0.5"), (-105, "-10.5"), (710, "71.0")):
+        w.c.heat.temperature_dC = dC
+        assert values(take(w, HEAT)) == {"Temperature": text + " Celsius"}
+
+
+def test_what_is_not_known_is_not_said():
+    w = a_world()
+    w.meters[0].voltage_mV = (230000, 0, 0)
+    assert values(take(w, VOLTAGE)) == {"Voltage L1-N": "230.0 V"}
+    w.c.heat.temperature_dC = None
+    assert "Temperature" not in values(take(w, ALL))
+    assert take(w, HEAT, 4) is None
+    w.c.heat = None
+    assert "Temperature" not in values(take(w, ALL))
+    w.meters[0].gives = 0x01  # S0
+    assert sorted(values(take(w, ALL))) == [
+        "Current.Offered", "Energy.Active.Import.Register", "Power.Offered"
+    ]  # fmt: skip
+    w.meters[0].lost = True
+    assert sorted(values(take(w, ALL))) == ["Current.Offered", "Power.Offered"]
+    assert take(w, ENERGY, 3) is None
+    # A trigger was accepted: something is said.
+    assert values(take(w, ENERGY)) == {"Current.Offered": "0.000 A"}
+    w.meters[0].lost = False
+    assert list(values(take(w, 0))) == ["Energy.Active.Import.Register"]
+    assert take(w, 0, 3) is None
+
+
+def test_power_offered():
+    w = a_world()
+    m, e = w.meters[0], w.electrics[0]
+    e.pilot_mA = 10000
+    for gives, volts, phases, lost, expected in (
+        (0xFF, (230000,) * 3, 0, False, 6900),
+        (0xFF, (230000,) * 3, 3, False, 6900),
+        (0xFF, (230000,) * 3, 1, False, 2300),
+        (0xFF, (230000,) * 3, 2, False, 4600),
+        (0xFF, (230000, 0, 0), 0, False, 2300),  # one phase of three is there
+        (0xFF, (0, 0, 0), 0, False, 6900),  # nominal
+        (0xFF, (210000,) * 3, 0, True, 6900),
+        (0x27, (231000, 0, 0), 0, False, 2310),
+        (0x27, (0, 0, 0), 0, False, 2300),
+        (0x01, (0, 0, 0), 0, False, 6900),
+        (0x01, (0, 0, 0), 1, False, 2300),
+        (0xFF, (230099, 0, 0), 0, False, 2300),  # 2300.99
+    ):
+        m.gives, m.voltage_mV, w.c.phases, m.lost = gives, volts, phases, lost
+        text = values(take(w, OFFERED_W))["Power.Offered"]
+        assert text == "%d W" % expected, (gives, volts, phases, text)
+    e.pilot_mA = 0
+    assert values(take(w, OFFERED_W)) == {"Power.Offered": "0 W"}
+
+
+def test_contexts():
+    w = a_world()
+    for context, text in (
+        (0, "Sample.Periodic"),
+        (1, "Sample.Clock"),
+        (metering.TRIGGER, "Trigger"),
+        (3, "Transaction.Begin"),
+        (4, "Transaction.End"),
+    ):
+        for v in messages._value(take(w, ALL, context))["sampledValue"]:
+            assert v["context"] == text
+
+
+# When
+
+
+def test_periodic_only_in_a_transaction():
+    w = a_world(MeterValueSampleInterval=10)
+    poll(w, 60)
+    assert taken(w) == []
+    w.charge()
+    t = w.clock.now()
+    poll(w, 35)
+    assert taken(w) == [(t + s, "Sample.Periodic") for s in (10, 20, 30)]
+    w.settings["MeterValueSampleInterval"] = 2  # in force at once: 5 s have passed
+    poll(w, 4)
+    assert len(taken(w)) == 2
+    w.settings["MeterValueSampleInterval"] = 0
+    poll(w, 100)
+    w.settings["MeterValueSampleInterval"] = 10
+    w.settings["MeterValuesSampledData"] = 0
+    poll(w, 100)
+    assert taken(w) == []
+
+
+def test_aligned_to_midnight_at_every_interval():
+    midnight = parse_iso("2026-11-21T00:00:00Z")
+    for step_s in (1, 2, 7, 15, 60, 300, 900, 1000, 3600, 7000, 25000, 43200, 50000, 86399, 86400):
+        w = a_world(ClockAlignedDataInterval=step_s)
+        last = 86400 - 1 - (86400 - 1) % step_s  # the last instant of a day
+        for instant in (-86400, step_s - 86400, last - 86400, 0, step_s, last, 86400):
+            w.time.t_ms = (midnight + instant) * 1000 - 1400
+            w.station.metering._seen = None
+            poll(w, 4, 500)
+            got = [t - midnight for t, _ in taken(w)]
+            assert instant in got, (step_s, instant)
+            assert all(t % 86400 % step_s == 0 for t in got), (step_s, got)
+
+
+def test_a_whole_day():
+    for step_s in (900, 7000):
+        w = a_world(ClockAlignedDataInterval=step_s)
+        w.station._log = lambda text: None
+        w.time.t_ms = parse_iso("2026-11-20T23:59:50Z") * 1000
+        got = []
+        for _ in range(86400 // 10 + 2):
+            poll(w, 10, 5000)
+            got += [t for t, _ in taken(w)]
+        midnight = parse_iso("2026-11-21T00:00:00Z")
+        assert got == [midnight + s for s in range(0, 86400, step_s)] + [midnight + 86400], step_s
+
+
+def test_a_clock_that_jumps_is_not_an_instant():
+    w = a_world(ClockAlignedDataInterval=900)
+    poll(w, 30)
+    taken(w)
+    for jump_s in (3600 + 100, -3600, 450, 86400 + 450):
+        w.time.t_ms += jump_s * 1000
+        poll(w, 2)
+        assert taken(w) == [], jump_s
+    w = World(t=UNSET)
+    w.settings["ClockAlignedDataInterval"] = 900
+    poll(w, 2000, 10000)
+    assert taken(w) == []
+    w.time.t_ms = T0 * 1000 - 1000
+    poll(w, 2)
+    assert taken(w) == []  # it was not set when the instant came
+
+
+def test_samples_of_no_transaction_are_bounded():
+    w = a_world(ClockAlignedDataInterval=1)
+    poll(w, 100)
+    assert len(w.station.readings) == 16 and w.station.readings[-1][1][0] == w.clock.now()
+    assert not w.journal.head() and w.woken
+
+
+# transactionData
+
+
+def data(w, tx):
+    return [(s[0], metering.CONTEXTS.split(" ")[s[-1]]) for s in tx.data]
+
+
+def end(w):
+    tx = w.c.tx
+    w.c.stop("Local")
+    w.poll(3000)
+    assert w.c.tx is None
+    return tx
+
+
+def test_transaction_data():
+    w = a_world(
+        StopTxnSampledData=ENERGY, StopTxnAlignedData=ENERGY | VOLTAGE,
+        MeterValueSampleInterval=40, ClockAlignedDataInterval=60, MeterValuesAlignedData=0,
+        MeterValuesSampledData=0,
+    )  # fmt: skip
+    w.charge()
+    tx = w.c.tx
+    poll(w, 100)
+    assert taken(w) == []
+    w.meters[0].energy_Wh += 500
+    assert end(w) is tx
+    aligned = [t for t in range(tx.start_s + 1, tx.stop_s) if t % 60 == 0]
+    contexts = [c for _, c in data(w, tx)]
+    assert contexts[0] == "Transaction.Begin" and contexts[-1] == "Transaction.End"
+    assert [t for t, c in data(w, tx) if c == "Sample.Clock"] == aligned
+    assert contexts.count("Sample.Periodic") == 2
+    assert data(w, tx)[0][0] == tx.start_s and data(w, tx)[-1][0] == tx.stop_s
+    assert tx.data[0][1] == tx.start_Wh and tx.data[-1][1] == tx.stop_Wh
+    tx.id = 5
+    payload = json.loads("".join(messages.stop_transaction(tx)()))
+    told = payload.pop("transactionData")
+    kept, tx.data = tx.data, []
+    assert payload == messages.stop_transaction(tx)
+    assert told == [messages._value(s) for s in kept]
+
+
+def test_no_transaction_data_unless_asked_for():
+    w = a_world(ClockAlignedDataInterval=60)
+    w.charge()
+    poll(w, 200)
+    tx = end(w)
+    assert tx.data == [] and isinstance(messages.stop_transaction(tx), dict)
+
+
+def test_transaction_data_has_a_bound():
+    """What lies between gives way, evenly; the first and the last never."""
+    for n in (10, 11, 12, 13, 100, 1000):
+        w = a_world(
+            StopTxnSampledData=ENERGY, MeterValuesSampledData=0, MeterValueSampleInterval=1
+        )
+        w.charge()
+        poll(w, n)
+        tx = end(w)
+        contexts = [c for _, c in data(w, tx)]
+        assert len(contexts) == n + 2 if n < 12 else 8 <= len(contexts) <= 15, (n, len(contexts))
+        assert contexts[0] == "Transaction.Begin" and contexts[-1] == "Transaction.End"
+        assert contexts.count("Sample.Periodic") == len(contexts) - 2
+        times = [t for t, _ in data(w, tx)]
+        assert times == sorted(times) and times[0] == tx.start_s and times[-1] == tx.stop_s
+
+
+def test_transaction_data_of_everything():
+    w = a_world(StopTxnSampledData=ALL, MeterValuesSampledData=0, MeterValueSampleInterval=1)
+    w.charge()
+    for i in range(100):
+        w.meters[0].energy_Wh += 50 + i % 3
+        w.meters[0].current_mA = (16000 + i % 7 * 99, 31000 - i % 5 * 99, 15000 + i % 3 * 777)
+        poll(w, 1)
+    w.meters[0].energy_Wh = 2**32 - 1
+    tx = end(w)
+    assert 3 <= len(tx.data) <= 6 and os.stat("/flash/tx/1.data")[6] <= 121, len(tx.data)
+    assert [tx.data[0][-1], tx.data[-1][-1]] == [3, 4] and tx.data[-1][1] == 2**32 - 1
+    for sample in tx.data:
+        assert len(values(sample)) == 11, values(sample)
+
+
+def test_transaction_data_survives_a_power_cut():
+    w = a_world(StopTxnSampledData=ENERGY | CURRENT, MeterValuesSampledData=0)
+    w.charge()
+    before = w.c.tx.data
+    assert len(before) == 1
+    w.boot()
+    w.poll(3000)
+    assert [tuple(s) for s in w.c.tx.data] == before
+    tx = end(w)
+    w.boot()
+    kept = w.journal.head()[1]
+    assert [tuple(s) for s in kept.data] == [tuple(s) for s in tx.data] and len(kept.data) == 2
+
+
+def test_a_clock_that_is_set_late():
+    w = World(t=UNSET).ready()
+    w.settings.update({"StopTxnSampledData": ENERGY, "MeterValueSampleInterval": 10})
+    w.c.controller.state = pilot.C
+    w.station.accept("TAG", w.c)
+    w.poll(3000)
+    poll(w, 15)
+    now = w.clock.now()
+    ages = [now - t for t, _ in data(w, w.c.tx)]
+    assert len(ages) == 2
+    w.station.set_clock(T0)
+    assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
+    w.station.set_clock(T0 + 50)
+    assert [T0 - t for t, _ in data(w, w.c.tx)] == ages

@@ -235,7 +235,8 @@ async def test_back_off(bench):
         print(f"seconds between the attempts: {gaps}")
         for i, gap in enumerate(gaps):
             least = min(2**i, 60)
-            assert least - 2 <= gap <= 2 * least + 12, gaps
+            # (simulated time waits where the host is too slow for it, the back-off does not)
+            assert 0.9 * least - 2 <= gap <= 2 * least + 12, gaps
         before = b.st
         await b.cs.start()
         await b.again(before)

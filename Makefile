@@ -15,7 +15,7 @@ BIN := .venv/bin
 VENV := .venv/stamp
 HOST := PYTHONPATH=tools $(BIN)/python -m
 
-.PHONY: help setup build run test unit system bench prove lint format clean
+.PHONY: help setup build romfs run test unit system bench prove lint format clean
 .DELETE_ON_ERROR:
 
 help:           ## This list
@@ -26,6 +26,9 @@ setup: $(VENV) $(FETCH32)  ## The virtual environment (.venv) and the 32-bit Mic
 
 build: $(VENV)  ## Compile what goes on the board into build/firmware
 	@$(HOST) host.build --sizes
+
+romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board runs in place
+	@$(HOST) host.romfs
 
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo

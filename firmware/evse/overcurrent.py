@@ -51,7 +51,8 @@ class Overcurrent:
             self._gross_ms = -1
             self._again = False
         elif self._gross_ms < 0:
-            self._gross_ms = 0
+            if new:  # (one from before the limit fell, or from before it closed, is no evidence)
+                self._gross_ms = 0
         else:
             self._gross_ms = min(self._gross_ms + dt_ms, _LONG_ms)
             self._again = self._again or new

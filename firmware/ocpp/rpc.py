@@ -202,4 +202,12 @@ def _is_id(message_id):
 
 def printable(text):
     """`text` without what cannot be sent, and not too long."""
-    return "".join([c if c < "\ud800" or c > "\udfff" else "?" for c in text[:_MAX_TEXT]])
+    # Lone surrogates are ED A0..BF xx. By bytes: MicroPython interns each character that is taken
+    # out of a text, for ever.
+    data = text[:_MAX_TEXT].encode()
+    at = data.find(b"\xed")
+    while at >= 0:
+        if data[at + 1] >= 0xA0:
+            data = data[:at] + b"?" + data[at + 3 :]
+        at = data.find(b"\xed", at + 1)
+    return data.decode()

@@ -230,5 +230,7 @@ def _join(path):
 
 
 def _printable(text):
-    # ASCII only: a lone surrogate from json.loads would become invalid UTF-8 on the wire.
-    return "".join([c if " " <= c <= "~" else "?" for c in text[:_MAX_ECHO]])
+    # ASCII only: a lone surrogate from json.loads would become invalid UTF-8 on the wire. By
+    # bytes: MicroPython interns each character that is taken out of a text, for ever.
+    data = text[:_MAX_ECHO].encode()
+    return bytes([b if 32 <= b < 127 else 63 for b in data if b & 0xC0 != 0x80]).decode()

@@ -1,5 +1,6 @@
 """clock.py: every spelling of a date-time, what is refused, and the RTC behind it."""
 
+import gc
 import os
 import random
 
@@ -99,6 +100,29 @@ def test_every_cut_and_every_doubled_character_of_a_date_time():
             assert doubled == t and 20 <= n < 22, text[: n + 1] + text[n:]  # (in the fraction)
         except ValueError:
             pass
+
+
+def test_characters_of_strangers_are_not_kept():
+    """MicroPython interns every character that is taken out of a text, for ever."""
+    date = b"2026-11-20T10:00:00Z"
+
+    def refused(code):
+        # (made of bytes, for chr() would intern it)
+        c = bytes([0xE0 | code >> 12, 0x80 | code >> 6 & 63, 0x80 | code & 63])
+        for at in (4, 10, 13, 19):
+            try:
+                parse_iso((date[:at] + c + date[at + 1 :] + b":00").decode())
+            except ValueError:
+                continue
+            raise AssertionError(at)
+
+    refused(0x4E00)
+    gc.collect()
+    before = gc.mem_alloc()
+    for code in range(0x4E00, 0x4E00 + 1000):
+        refused(code)
+    gc.collect()
+    assert gc.mem_alloc() - before < 2000, gc.mem_alloc() - before
 
 
 def test_one_day_follows_another():

@@ -375,6 +375,20 @@ def test_overload_needs_two_readings():
     assert run(part, c, 600000).fault == faults.METER
 
 
+def test_overload_counts_from_a_reading_under_the_limit():
+    """Two readings, and both while the limit counts: one from before it fell is none of them."""
+    part, c, draw = drawing(16000, 16000)
+    run(part, c, 10000, draw)
+    c.may_draw_mA = 6648  # the 5 s of a lower limit are over
+    run(part, c, 500)
+    run(part, c, TICK_ms, draw)
+    draw.mA = 7000  # it obeys, late
+    run(part, c, 975)
+    assert not part.fault
+    run(part, c, TICK_ms, draw)
+    assert not run(part, c, 60000 - TICK_ms, draw).fault
+
+
 def test_a_lost_meter_does_not_make_its_last_reading_an_overcurrent():
     """The limit falls to 6 A; what the car drew before is no evidence against that."""
     part, c, draw = drawing(32000, 32000)

@@ -1,6 +1,7 @@
 """ocpp/rpc.py on a connection that the test plays: ids, turns, time-outs, every bad frame."""
 
 import asyncio
+import gc
 import json
 
 from firmware.ocpp import rpc
@@ -388,6 +389,39 @@ async def test_surrogates_do_not_get_onto_the_wire():
     b.reply = CallError("GenericError", "\ud800 and \udfff")
     got = await b.receive([2, "1", "ClearCache", {}])
     assert got == [4, "1", "GenericError", "? and ?", {}]
+
+
+def _text(first, n):
+    """The characters from U+`first` on; made of bytes, for chr() would intern each of them."""
+    code = range(first, first + n)
+    return b"".join(
+        [bytes([0xE0 | c >> 12, 0x80 | c >> 6 & 63, 0x80 | c & 63]) for c in code]
+    ).decode()
+
+
+async def test_characters_of_strangers_are_not_kept():
+    """MicroPython interns every character that is taken out of a text, for ever."""
+    b = Bench()
+
+    async def send(first):
+        text = _text(first, 20)
+        for frame in (
+            [2, text, "ClearCache", {}],
+            [2, "1", text, {}],
+            [2, "1", "Reset", {"type": text}],
+            [2, "1", "Reset", {"type": "Soft", text: 1}],
+        ):
+            await b.receive(frame)
+        for kept in (b.ws.raw, b.ws.sent, b.asked, b.said):
+            kept.clear()
+
+    await send(0x4E00)
+    gc.collect()
+    before = gc.mem_alloc()
+    for first in range(0x4E00, 0x4E00 + 2000, 20):
+        await send(first)
+    gc.collect()
+    assert gc.mem_alloc() - before < 4000, gc.mem_alloc() - before
 
 
 async def test_a_handler_that_refuses():

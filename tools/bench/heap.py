@@ -1,13 +1,17 @@
-"""Heap of the 32-bit port, whose objects are as large as the ESP32's; code comes from .mpy."""
+"""Heap of the 32-bit port, whose objects are as large as the ESP32's; code runs from ROMFS."""
 
 from bench import measurement, micropython, min_heap
-from host.build import ROOT, build, package, sources
+from host.build import SIMULATOR, package, sources
+from host.romfs import build_image, build_simulator_image
 
 # Loaded in any case, or simulated hardware: not counted for the package that asks first.
 SHARED = "bus", "asyncio", "machine", "network", "esp32", "time", "json", "struct"
 
 IMPORT = """
-import gc
+import gc, rom, sys, vfs
+rom.simulator({simulator!r})
+vfs.mount(vfs.VfsRom(rom.partition({image!r})), "/rom")
+sys.path[:] = ["/rom", "/rom/lib", "/sim/tools/sim/esp32", ".frozen"]
 for name in {before}:
     try:
         __import__(name)
@@ -32,19 +36,16 @@ def modules():
     return table
 
 
-def path():
-    tree = build()
-    return ROOT / "tools/sim/esp32", tree, tree / "lib"
-
-
 def imported(after, before=SHARED, **kw):
-    return int(micropython(IMPORT.format(before=before, after=after), path=path(), **kw))
+    images = {"simulator": str(build_simulator_image()), "image": str(build_image())}
+    script = IMPORT.format(before=before, after=after, **images)
+    return int(micropython(script, path=[SIMULATOR / "tools/sim"], **kw))
 
 
 @measurement
 def heap_import():
     """Bytes live after importing each package alone, and what it imports; "all": everything."""
-    table = {"asyncio": imported(["asyncio"], before=[])}
+    table = {}
     known = modules()
     known["all"] = sum(known.values(), [])
     for name, names in known.items():

@@ -52,10 +52,21 @@ async def firmware_bytes(process):
 
 @measurement
 def heap_connected():
-    """Live heap of the firmware (without the simulator) on the 32-bit port, -X heapsize=160K."""
+    """Live heap of the firmware (without the simulator) on the 32-bit port; heap_connected_files:
+    with the code in .mpy files."""
+    return connected("romfs", "128K")
+
+
+@measurement
+def heap_connected_files():
+    return connected("files", "144K")
+
+
+def connected(code, heap):
+    words = "--interpreter", PORT, "--code", code, "--heap", heap
 
     async def run():
-        async with station("--interpreter", PORT, "--heap", "160K") as (process, peer):
+        async with station(*words) as (process, peer):
             result = {"connected_bytes": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)
@@ -88,7 +99,7 @@ def min_heap_run():
             return False
         return True
 
-    return min_heap(works, low=96 << 10, high=192 << 10, step=1024)
+    return min_heap(works, low=48 << 10, high=192 << 10, step=1024)
 
 
 @measurement

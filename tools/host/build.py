@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from host import shorten
+
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "firmware"
 SIMULATOR = ROOT / "build" / "simulator"
@@ -32,9 +34,7 @@ class BuildError(Exception):
 
 def sources(root=ROOT, tree=OUT):
     """Every source of a tree, as {path in the tree: path of the source}."""
-    found = {}
-    if tree == OUT:
-        found = {name: root / name for name in PLAIN if (root / name).exists()}
+    found = {name: root / name for name in PLAIN if (root / name).exists()}
     for top in COMPILED[tree]:
         below = (root / top).rglob("*.py") if tree == OUT else (root / top).glob("*.py")
         for path in sorted(below):
@@ -43,9 +43,10 @@ def sources(root=ROOT, tree=OUT):
 
 
 def build_simulator():
-    """Compile what stands in for the chip; -> the folder of board.mpy. Compiled at run time its
-    names would crowd those of the firmware that runs beside it, and it needs no line numbers."""
-    return build(SIMULATOR, 3, tree=SIMULATOR) / "tools/sim"
+    """Compile what stands in for the chip, and the chip's own copy of boot.py and main.py; -> the
+    tree. Compiled at run time its names would crowd those of the firmware that runs beside it, and
+    it needs no line numbers."""
+    return build(SIMULATOR, 3, tree=SIMULATOR)
 
 
 def package(target):
@@ -102,16 +103,16 @@ def _wanted(root, opt, tree):
 
 
 def _is_current(out, record, wanted):
-    return _load(record) == {"mpy_cross": _mpy_cross_id(), "files": wanted} and _tree(out) == set(
-        wanted
-    )
+    last = _load(record)
+    current = {"tools": _tools_id(), "kept": last.get("kept"), "files": wanted}
+    return last == current and _tree(out) == set(wanted)
 
 
 def _load(record):
     try:
         return json.loads(record.read_text())
     except (OSError, ValueError):
-        return None
+        return {}
 
 
 def _tree(out):
@@ -122,10 +123,10 @@ def _tree(out):
     return found
 
 
-def _mpy_cross_id():
-    """Changes when another mpy-cross is installed."""
-    stat = os.stat(_mpy_cross())
-    return [stat.st_mtime_ns, stat.st_size]
+def _tools_id():
+    """Changes with the tools that compile."""
+    stats = [os.stat(path) for path in (_mpy_cross(), __file__, shorten.__file__)]
+    return [[stat.st_mtime_ns, stat.st_size] for stat in stats]
 
 
 def _mpy_cross():
@@ -135,8 +136,11 @@ def _mpy_cross():
 
 
 def _update(out, record, wanted, root):
-    last = _load(record) or {}
-    done = last.get("files", {}) if last.get("mpy_cross") == _mpy_cross_id() else {}
+    modules = [root / made_from[0] for made_from in wanted.values() if made_from[3] is not None]
+    keep = sorted(shorten.kept(path.read_bytes() for path in modules))
+    last = _load(record)
+    same = last.get("tools") == _tools_id() and last.get("kept") == keep
+    done = last.get("files", {}) if same else {}
     present = _tree(out)
     for stray in present - set(wanted):
         (out / stray).unlink()
@@ -147,17 +151,18 @@ def _update(out, record, wanted, root):
     for target, made_from in wanted.items():
         if done.get(target) != made_from or target not in present:
             try:
-                _make(out / target, made_from, root)
+                _make(out / target, made_from, root, set(keep))
             except BuildError as error:
                 errors.append(str(error))
                 continue
         files[target] = made_from
-    _write(record, json.dumps({"mpy_cross": _mpy_cross_id(), "files": files}).encode())
+    last = {"tools": _tools_id(), "kept": keep, "files": files}
+    _write(record, json.dumps(last).encode())
     if errors:
         raise BuildError("\n".join(errors))
 
 
-def _make(target, made_from, root):
+def _make(target, made_from, root, keep):
     source, _, _, opt = made_from
     target.parent.mkdir(parents=True, exist_ok=True)
     if opt is None:
@@ -165,12 +170,20 @@ def _make(target, made_from, root):
         return
     # A file that another process imports at this moment must be whole, the old one or the new one.
     made = target.with_name(f".{target.name}.tmp")
-    command = [_mpy_cross(), f"-O{opt}", "-s", source, "-o", str(made), str(root / source)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = [_mpy_cross(), f"-O{opt}", "-s", _module(source), "-o", str(made), "-"]
+    text = shorten.shorten((root / source).read_bytes(), keep)
+    result = subprocess.run(command, input=text, capture_output=True)
     if result.returncode:
         made.unlink(missing_ok=True)
-        raise BuildError(_explain(source, result.stderr + result.stdout))
+        raise BuildError(_explain(source, (result.stderr + result.stdout).decode()))
     os.replace(made, target)
+
+
+def _module(source):
+    """What tracebacks call a source: the name that it is imported by. MicroPython has to keep that
+    name anyway; a path besides would be one more for each module (architecture.md, Memory)."""
+    name = source.removesuffix(".py").removesuffix("/__init__")
+    return name.removeprefix("lib/").replace("/", ".")
 
 
 def _write(path, data):

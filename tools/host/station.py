@@ -25,16 +25,16 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host.build import ROOT, BuildError, build, build_simulator
+from host.build import ROOT, SIMULATOR, BuildError, build
+from host.romfs import build_image, build_simulator_image, in_place
 from sim.car import FAULTS
 from sim.devices import Panel
 from sim.wall import WALL_FAULTS, Wall
 
 FLASH_BYTES = 512 * 4096  # the vfs partition of a 4 MB ESP32
 FLASH_LEAST = 16 * 4096
-SIMULATOR_HEAP = (
-    18 << 10
-)  # what stands in for the chip shares the firmware's heap: this much of it
+# What stands in for the chip shares the firmware's heap: this much of it on the 32-bit port.
+SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 PWM, WDT, FEED, RTC, RESET, SAY = 0, 5, 6, 7, 8, 9  # as in sim/esp32/bus.py; the rest: Panel
@@ -126,6 +126,16 @@ class Station:
 
     # --- the board
 
+    def prepare(self):
+        """Build what the board runs."""
+        self.simulator = build_simulator_image()
+        made = {"romfs": build_image, "files": build}.get(self.args.code)
+        self.code = made() if made else Path(self.args.code).absolute()
+        self.more_heap = SIMULATOR_HEAP
+        if not in_place(self.args.interpreter):  # the images take heap: not the firmware's
+            for image in (self.simulator, self.code):
+                self.more_heap += image.stat().st_size if image.is_file() else 0
+
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
@@ -136,11 +146,12 @@ class Station:
             [
                 self.args.interpreter,
                 "-X",
-                f"heapsize={self.args.heap + SIMULATOR_HEAP}",
+                f"heapsize={self.args.heap + self.more_heap}",
                 "-c",
-                "import board",
+                "import rom, sys; rom.simulator(sys.argv.pop(1)); import board",
+                str(self.simulator),
+                str(self.code),
                 str(there.fileno()),
-                str(self.tree),
                 str(self.flash),
                 str(self.speed),
                 str(self.wall.now_ms),
@@ -148,7 +159,7 @@ class Station:
                 str(self.cause),
             ],
             stdin=subprocess.PIPE,
-            env={**os.environ, "MICROPYPATH": f"{self.simulator}:.frozen"},
+            env={**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"},
             pass_fds=(there.fileno(),),
             cwd="/",
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
@@ -199,7 +210,10 @@ class Station:
             a, b, c, answer = self.serve(op, pin, value, payload)
             if self.bus is None:
                 return
-            self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            try:
+                self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+            except OSError:  # it has died since it asked; watch() will see
+                return
 
     def serve(self, op, pin, value, payload):
         a, b, c, answer = 0, 0, 0, b""
@@ -477,7 +491,7 @@ class Station:
             loop.add_signal_handler(signum, self.over.set)
         control = watch = None
         try:
-            self.tree, self.simulator = build(), build_simulator()
+            self.prepare()
             port = self.args.control
             if port is not None:
                 control = await asyncio.start_server(self.on_control, "127.0.0.1", port)
@@ -586,6 +600,9 @@ def arguments(argv=None):
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
     add("--heap", help="for the firmware, without what the simulated chip needs (default 256K; "
         "320K for a board with more parts)")  # fmt: skip
+    add("--code", default="romfs", metavar="WHAT", help="romfs (default): the firmware runs from "
+        "a ROMFS image, in place, as from the flash of an ESP32; NAME.romfs: from that image; "
+        "files: from .mpy files, which are loaded into the heap")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
@@ -628,6 +645,10 @@ def arguments(argv=None):
     if not size:
         parser.error(f"--heap: {args.heap} is not a size like 128K")
     args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
+    if args.code not in ("romfs", "files") and not (
+        args.code.endswith(".romfs") and Path(args.code).is_file()
+    ):
+        parser.error(f"--code: {args.code} is neither romfs, files nor an image (NAME.romfs)")
     if args.control is not None and not 0 <= args.control <= 65535:
         parser.error("--control: 0 to 65535")
     if not 1 <= args.speed <= 5000:

@@ -1,13 +1,14 @@
 # Turns the MicroPython unix port into a board: LittleFS over a NOR-like image at /, the compiled
 # firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
 #
-# usage: MICROPYPATH=build/simulator/tools/sim:.frozen
-#     micropython -X heapsize=128K -c "import board" FD TREE FLASH SPEED WORLD_MS RTC_S CAUSE
-# started by tools/host/station.py. The first line of stdin has files to put on the flash, as a
-# JSON object; then it takes one JSON command a line.
+# usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
+#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board"
+#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE
+# started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
+# files. The first line of stdin has files to put on the flash, as a JSON object; then it takes one
+# JSON command a line.
 
 import asyncio
-import asyncio.funcs  # binds the real sleep as wait_for's: time-outs of the network are real
 import gc
 import json
 import os
@@ -15,9 +16,11 @@ import sys
 import utime
 import vfs
 
-fd, tree, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
-simulator = sys.path[1]
-sys.path[:] = [simulator + "/esp32", ".frozen"]
+import rom
+
+code, fd, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
+CHIP = "/sim/tools/sim/esp32"
+sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
 
 bus.speed = int(speed)
@@ -139,33 +142,52 @@ def put(path, text):
             f.write(text)
 
 
+class Vfs:
+    """The chip's module vfs: with a partition for ROMFS, which MicroPython mounts by itself."""
+
+    def __init__(self, image):
+        self._image = image
+        try:
+            vfs.mount(vfs.VfsRom(image), "/rom")
+        except OSError:  # no image, or not all of it: it says nothing
+            pass
+
+    def rom_ioctl(self, op, number=0):
+        return self._image if op == 2 else 1
+
+
 def start():
     flash = Flash(flash_path)
-    rom = vfs.VfsPosix(tree)
-    chip = vfs.VfsPosix(simulator + "/esp32")
+    if code.endswith(".romfs"):
+        sys.modules["vfs"] = Vfs(rom.partition(code))
+    else:
+        vfs.mount(vfs.VfsPosix(code), "/rom")
+    asyncio.create_task(commands())
+    asyncio.create_task(hook())
     os.chdir("/")
     vfs.umount("/")
+    gc.collect()
+    bus.heap = gc.mem_alloc() - rom.before
+    del sys.modules["rom"]
     try:
         vfs.mount(flash, "/")
     except OSError:
         vfs.VfsLfs2.mkfs(flash)
         vfs.mount(flash, "/")
-    vfs.mount(rom, "/rom")
-    vfs.mount(chip, "/chip")  # what few boards need of it is loaded when they do
-    sys.path[:] = ["/rom", "/rom/lib", ".frozen", "/chip", ""]
+    # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
+    sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
     for path, text in json.loads(sys.stdin.readline()).items():
         if text is not None:
             put(path, text)
-    asyncio.create_task(commands())
-    asyncio.create_task(hook())
-    gc.collect()
-    bus.heap = gc.mem_alloc()
     try:
         for name in ("boot.py", "main.py"):
-            with open("/rom/" + name) as f:
+            with open("/sim/" + name) as f:
                 exec(compile(f.read(), name, "exec"), {"__name__": "__main__"})
     except KeyboardInterrupt:  # the REPL appears; main.py has left the outputs safe
         sys.exit(130)
+    except Exception as e:  # it appears also here: nothing runs until a person comes
+        sys.print_exception(e)
+        sys.exit(0)
 
 
 start()

@@ -1,0 +1,93 @@
+"""Private attributes on the board: shorter names, the same program."""
+
+import ast
+
+import pytest
+
+from host.build import sources
+from host.shorten import kept, shorten
+
+MODULE = b"""
+class Counter:
+    '''Counts _by_name, of \xc3\xa4 text.'''
+    _limit = 3
+
+    def __init__(self):
+        self._count, self._step = 0, 2
+        self._in_string = self._shared = 1
+        self.log = []
+
+    def _more(self):
+        self._count += self._step; self.log.append("\xc3\xa4%d" % self._count)
+
+    def run(self):
+        self._more(); self._more()
+        return self.log, self._limit, getattr(self, "_in_string")
+"""
+
+
+def run(text):
+    names = {}
+    exec(compile(text, "module", "exec"), names)
+    return names["Counter"]().run()
+
+
+def attributes(text):
+    return {n.attr for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
+
+
+def test_data_attributes_become_letters_and_the_program_stays():
+    text = shorten(MODULE, {"_shared"})
+    assert run(text) == run(MODULE) == (["ä2", "ä4"], 3, 1)
+    same = {"_more", "_limit", "_in_string", "_shared", "log", "append"}
+    assert attributes(text) == {"_a", "_b", *same}
+    assert len(text.splitlines()) == len(MODULE.splitlines())
+
+
+def test_a_letter_that_is_taken_is_not_used():
+    text = shorten(MODULE.replace(b"_more", b"_a"), {"_b"})
+    assert run(text) == run(MODULE)
+    assert {"_c", "_d"} <= attributes(text)
+
+
+def test_more_attributes_than_letters():
+    names = [f"_name{i:02}" for i in range(60)]
+    lines = [f"        self.{name} = {i}" for i, name in enumerate(names)]
+    total = " + ".join(f"self.{name}" for name in names)
+    text = "class Counter:\n    def __init__(self):\n" + "\n".join(lines)
+    text += f"\n    def run(self):\n        return {total}\n"
+    short = shorten(text.encode(), set())
+    assert run(short) == sum(range(60))
+    assert len(attributes(short) & set(names)) == 8
+
+
+@pytest.mark.parametrize(
+    "module, names",
+    [
+        (b"class A:\n    def f(self):\n        self._x = 1\n", set()),
+        (b"class A:\n    def f(self, b):\n        b._x = self._y\n", {"_x", "_y"}),
+        (b"class A:\n    def _x(self):\n        return self._x\n", set()),
+        (b"class A(Exception):\n    def f(self):\n        self._x = 1\n", set()),
+        (b"class A:\n    pass\nclass B(A):\n    def f(self):\n        self._x = 1\n", set()),
+        (b"from b import B\nclass A(B):\n    def f(self):\n        self._x = 1\n", {"_x"}),
+        (b"import b\nclass A(b.B):\n    def f(self):\n        self._x = self._y\n", {"_x", "_y"}),
+        (b"this is no Python", set()),
+    ],
+)
+def test_what_is_shared_between_modules_is_kept(module, names):
+    assert kept([b"", module]) == names
+
+
+def test_the_firmware():
+    """Most of its private attributes are short; nothing else has changed."""
+    modules = [path.read_bytes() for path in sources().values()]
+    keep = kept(modules)
+    before, after = set(), set()
+    for text in modules:
+        short = shorten(text, keep)
+        before |= attributes(text)
+        after |= attributes(short)
+        names = {n for n in attributes(text) if n[0] != "_"}
+        assert names == {n for n in attributes(short) if n[0] != "_"}
+    print(f"{len(before)} names of attributes became {len(after)}")
+    assert len(after) < len(before) - 100

@@ -155,6 +155,7 @@ class Rpc:
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
+        frame.clear()  # (what was asked may be large, and the answer needs room to leave)
         if hasattr(answer[2], "done"):
             asyncio.create_task(self._answer_later(answer, self._ws))
             return

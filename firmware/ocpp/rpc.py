@@ -216,7 +216,7 @@ def printable(text):
     """`text` without what cannot be sent, and not too long."""
     # Lone surrogates are ED A0..BF xx. By bytes: MicroPython interns each character that is taken
     # out of a text, for ever.
-    data = text[:_MAX_TEXT].encode()
+    data = text[:_MAX_TEXT].encode("utf-8", "surrogatepass")
     at = data.find(b"\xed")
     while at >= 0:
         if data[at + 1] >= 0xA0:

@@ -235,5 +235,5 @@ def _join(path):
 def _printable(text):
     # ASCII only: a lone surrogate from json.loads would become invalid UTF-8 on the wire. By
     # bytes: MicroPython interns each character that is taken out of a text, for ever.
-    data = text[:_MAX_ECHO].encode()
+    data = text[:_MAX_ECHO].encode("utf-8", "surrogatepass")
     return bytes([b if 32 <= b < 127 else 63 for b in data if b & 0xC0 != 0x80]).decode()

@@ -34,7 +34,8 @@ def profiles():
 @measurement
 def journal():
     """us, erases, bytes programmed and reads of the flash for each start, sample and stop:
-    append_* when it happens while the Central System is away, answered_* when it has taken it.
-    100 transactions of an hour with a sample a minute; live_*: RAM that they take meanwhile. Most
+    append_alone_* on an empty flash, append_* for the 99 transactions after it while the Central
+    System is away, answered_* when it has taken them. Each lasts an hour, with a sample a minute;
+    live_*: RAM that all that wait take. Erases count joins of small files. Most
     of the time goes into the flash, which is in RAM and in Python: an ESP32's differs."""
     return script("bench_journal")

@@ -1,7 +1,8 @@
 """Sizes and speeds of the firmware as one JSON object: `make bench`, `python -m bench --only X`.
 
 A measurement is a function without arguments that returns what JSON can say. It lives in any
-module of this package, under @measurement, and its name is the key in the output.
+module of this package, under @measurement, and its name is the key in the output. What it repeats
+it repeats rounds(n) times: with --quick, which tests/system/test_bench.py uses, once.
 """
 
 import os
@@ -16,6 +17,12 @@ MICROPYTHON32 = os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython
 PORT = MICROPYTHON32 if shutil.which(MICROPYTHON32) else MICROPYTHON
 
 MEASUREMENTS = {}
+quick = False  # the least work with which every measurement still runs; the figures say little
+
+
+def rounds(n, least=1):
+    """How often to do what makes a figure trustworthy when it is done `n` times."""
+    return least if quick else n
 
 
 def measurement(function):
@@ -47,7 +54,7 @@ def min_heap(works, low=8 << 10, high=512 << 10, step=256):
     """
     if not works(high):
         return None
-    while high - low > step:
+    while not quick and high - low > step:
         middle = (low + high) // 2
         if works(middle):
             high = middle
@@ -65,3 +72,15 @@ def measure(names):
         except Exception as error:  # one broken measurement must not hide the others
             results[name] = {"error": f"{type(error).__name__}: {error}"}
     return results
+
+
+def failed(results):
+    """Names of what measure() could not measure, also of parts: ["heap_import.firmware.evse"]."""
+    names = []
+    for name, value in results.items():
+        if value is None or name == "error":
+            names.append(name)
+        elif isinstance(value, dict):
+            inner = failed(value)
+            names += [name] if "error" in inner else [f"{name}.{n}" for n in inner]
+    return names

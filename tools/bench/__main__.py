@@ -1,4 +1,4 @@
-"""python -m bench [--only NAME ...]"""
+"""python -m bench [--quick] [--only NAME ...]"""
 
 import argparse
 import importlib
@@ -9,10 +9,15 @@ import sys
 import bench
 
 
-def main():
+def load():
+    """Fill bench.MEASUREMENTS."""
     for module in pkgutil.iter_modules(bench.__path__):
         if module.name != "__main__":
             importlib.import_module(f"bench.{module.name}")
+
+
+def main():
+    load()
     parser = argparse.ArgumentParser(prog="bench", description=bench.__doc__.splitlines()[0])
     parser.add_argument(
         "--only",
@@ -21,11 +26,14 @@ def main():
         metavar="NAME",
         help="again for more",
     )
-    results = bench.measure(parser.parse_args().only or bench.MEASUREMENTS)
+    parser.add_argument(
+        "--quick", action="store_true", help="do each thing once, to see that all of it runs"
+    )
+    args = parser.parse_args()
+    bench.quick = args.quick
+    results = bench.measure(args.only or bench.MEASUREMENTS)
     print(json.dumps(results, indent=2))
-    failed = [
-        name for name, value in results.items() if isinstance(value, dict) and "error" in value
-    ]
+    failed = bench.failed(results)
     if failed:
         sys.exit("failed: " + ", ".join(failed))
 

@@ -5,13 +5,14 @@ import re
 import time
 from pathlib import Path
 
-from bench import PORT, measurement
+from bench import PORT, measurement, rounds
 from bench.evaluator import script
-from bench.latency import WAIT_s, charge, cpu_s, everything, flood
-from bench.station import station
+from bench.latency import everything, flood
+from bench.station import charge, cpu_s, station
+from host.process import WAIT_s
 
 POLICY = Path(__file__).with_name("mp") / "policy_ticks.py"
-PHASE_s = 20
+PHASE_s, QUICK_s = 20, 4  # (the policy says something once a second)
 UP_s = 2  # of each connection, then it is lost
 LATE_ms = 50
 
@@ -31,7 +32,7 @@ async def gaps(process, name, work):
     since = len(process.output)
     board = process.board_pid()
     before, began = cpu_s(board), time.monotonic()
-    await asyncio.sleep(PHASE_s)
+    await asyncio.sleep(rounds(PHASE_s, QUICK_s))
     over.set()
     done = await task
     took_s = time.monotonic() - began

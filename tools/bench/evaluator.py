@@ -1,7 +1,9 @@
-"""What profiles and the evaluator cost: the scripts in mp/ on LittleFS over a flash in RAM."""
+"""What profiles, the evaluator and the journal cost: the scripts in mp/ on LittleFS over a flash
+in RAM."""
 
 import json
 
+import bench
 from bench import measurement, micropython
 from host.build import ROOT, build
 
@@ -10,13 +12,15 @@ def script(name):
     """The figures that mp/NAME.py prints."""
     tree = build()
     path = tree, tree / "lib", ROOT / "tests/unit", ROOT / "tools/bench/mp"
-    figures = json.loads(micropython(f"import {name}", heap="8M", path=path))
+    words = ["quick"] if bench.quick else []
+    run = f"import sys; sys.argv.extend({words}); import {name}"
+    figures = json.loads(micropython(run, heap="8M", path=path))
     return {key: round(value, 3) for key, value in figures.items()}
 
 
 @measurement
 def evaluator():
-    """Evaluator.at and composite() by profiles x periods, horizon and anchor. Times are this
+    """Evaluator.at and Composite by profiles x periods, horizon and anchor. Times are this
     machine's, about 100 to 160 times shorter than an ESP32's (micropython.md 8)."""
     return script("bench_evaluator")
 
@@ -25,3 +29,13 @@ def evaluator():
 def profiles():
     """Flash and RAM per profile, the wear of SetChargingProfile, a boot with all of them."""
     return script("bench_store")
+
+
+@measurement
+def journal():
+    """us, erases, bytes programmed and reads of the flash for each start, sample and stop:
+    append_alone_* on an empty flash, append_* for the 99 transactions after it while the Central
+    System is away, answered_* when it has taken them. Each lasts an hour, with a sample a minute;
+    live_*: RAM that all that wait take. Erases count joins of small files. Most
+    of the time goes into the flash, which is in RAM and in Python: an ESP32's differs."""
+    return script("bench_journal")

@@ -8,10 +8,9 @@ import statistics
 import time
 import uuid
 from datetime import timedelta
-from pathlib import Path
 
-from bench import PORT, measurement
-from bench.station import daily, station
+from bench import PORT, measurement, rounds
+from bench.station import charge, cpu_s, daily, station
 from host.csms import parse_time
 from host.process import WAIT_s
 from host.profile import profile
@@ -26,22 +25,8 @@ PIPELINED = 4
 DEADLINE_s = 240
 
 
-def cpu_s(pid):
-    """Seconds that a process has run, and that it was ready and waited for a processor."""
-    ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
-    return int(ran) / 1e9, int(waited) / 1e9
-
-
 def call(action, payload):
     return json.dumps([2, uuid.uuid4().hex, action, payload])
-
-
-async def charge(process, peer):
-    """A car charges; -> transactionId"""
-    await process.do("plug 1")
-    await process.do("tag TAG 1")
-    await peer.expect("StartTransaction", timeout=WAIT_s)
-    return (await process.until(lambda c: c["contactor"]))["transactionId"]
 
 
 def everything():
@@ -76,21 +61,22 @@ async def flood(peer, requests, took, over):
 
 
 async def boundaries(process, peer, transaction):
-    """Latencies in ms at BOUNDARIES changes, one a second.
+    """Latencies in ms at so many changes, one a second.
 
     The offer goes on and off: a change to or from X1 need not be 5 s after the one before.
     """
+    count = rounds(BOUNDARIES)
     now = parse_time((await process.state())["t"])
     begin = now + timedelta(seconds=2)
-    steps = {k: 0 if k % 2 else OFFERED_A for k in range(BOUNDARIES + 2)}
+    steps = {k: 0 if k % 2 else OFFERED_A for k in range(count + 2)}
     request = profile(ID, "Tx", steps, level=9, startSchedule=begin, transactionId=transaction)
     text = call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": request})
     answer = await peer.raw(text, timeout=WAIT_s)
     if answer[2] != {"status": "Accepted"}:
         raise RuntimeError(answer)
-    await asyncio.sleep(BOUNDARIES + 3)
+    await asyncio.sleep(count + 3)
     out = []
-    for k in range(1, BOUNDARIES + 1):
+    for k in range(1, count + 1):
         at = begin + timedelta(seconds=k)
         wanted = DUTY if steps[k] else X1
         late = [

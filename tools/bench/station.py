@@ -1,34 +1,61 @@
-"""The whole firmware through tools/station: heap on the 32-bit port, and round trips."""
+"""The whole firmware through tools/station: heap on the 32-bit port, boots and round trips."""
 
 import asyncio
 import contextlib
+import json
+import statistics
 import tempfile
 import time
+from pathlib import Path
 
-from bench import PORT, measurement, min_heap
+from bench import PORT, measurement, min_heap, rounds
 from host.csms import CentralSystem
-from host.process import StationProcess
+from host.process import StationProcess, WAIT_s
 from host.profile import profile
 
 ROUNDS = 40
+BOOTS = 10
+READINGS, READING_s = 4, 0.2
+
+
+def cpu_s(pid):
+    """Seconds that a process has run, and that it was ready and waited for a processor."""
+    ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 @contextlib.asynccontextmanager
-async def station(*words):
+async def station(*words, connectors=1, board=None):
     """-> (StationProcess, the Central System's connection to it)"""
     cs = CentralSystem()
     await cs.start()
     with tempfile.TemporaryDirectory(prefix="pilotwire-bench-") as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps({"board": board} if board else {}))
+        words = "--config", config, "--connectors", connectors, *words
         process = StationProcess(folder, "--url", cs.url, "--id", "B", *words, quiet=True)
         try:
             await process.start()
             peer = await cs.wait_station("B", 5)
-            await peer.expect("StatusNotification", lambda p: p["connectorId"] == 1, 5)
+            await told(peer, connectors)
             yield process, peer
         finally:
             process.kill()
             await process.ended()
             await cs.stop()
+
+
+async def told(peer, connectors=1):
+    """Wait until the station has told the status of its last connector."""
+    await peer.expect("StatusNotification", lambda p: p["connectorId"] == connectors, WAIT_s)
+
+
+async def charge(process, peer, number=1):
+    """A car charges; -> transactionId"""
+    await process.do(f"plug {number}")
+    await process.do(f"tag TAG{number} {number}")
+    await peer.expect("StartTransaction", lambda p: p["connectorId"] == number, WAIT_s)
+    return (await process.until(lambda c: c["contactor"], number))["transactionId"]
 
 
 def daily(number, periods):
@@ -46,8 +73,14 @@ async def install(peer, number, periods):
 
 
 async def firmware_bytes(process):
-    heap = (await process.state())["heap"]
-    return heap["alloc"] - heap["simulator"]
+    """What is live when nothing happens: the least of a few readings."""
+    least = None
+    for _ in range(READINGS):
+        heap = (await process.state())["heap"]
+        now = heap["alloc"] - heap["simulator"]
+        least = now if least is None else min(now, least)
+        await asyncio.sleep(READING_s)
+    return least
 
 
 @measurement
@@ -81,7 +114,7 @@ def connected(code, heap):
 
 @measurement
 def min_heap_run():
-    """The smallest -X heapsize= on the 32-bit port, simulator included, with which the station
+    """The smallest --heap on the 32-bit port, the simulator not included, with which the station
     boots, connects and takes in a profile of 96 periods."""
 
     async def run(heap):
@@ -112,12 +145,65 @@ def set_charging_profile():
         async with station() as (_, peer):
             for periods in (1, 24, 96):
                 took = []
-                for _ in range(ROUNDS):
+                for _ in range(rounds(ROUNDS)):
                     began = time.perf_counter()
                     await install(peer, 1, periods)
                     took.append((time.perf_counter() - began) * 1000)
                 result[f"{periods}_periods_least_ms"] = round(min(took), 2)
                 result[f"{periods}_periods_mean_ms"] = round(sum(took) / len(took), 2)
+        return result
+
+    return asyncio.run(run())
+
+
+@measurement
+def heap_per_connector():
+    """Live heap of the firmware on the 32-bit port for each connector more: board `wall` with 4
+    against the same with 1, connected and idle, then with a car charging at each."""
+
+    async def run():
+        live = {}
+        for count in (1, 4):
+            words = "--interpreter", PORT, "--heap", "192K", "--speed", "20"
+            async with station(*words, connectors=count, board="wall") as (process, peer):
+                live["idle", count] = await firmware_bytes(process)
+                for number in range(1, count + 1):
+                    await charge(process, peer, number)
+                live["charging", count] = await firmware_bytes(process)
+        result = {f"{what}_{n}_connectors_bytes": size for (what, n), size in live.items()}
+        for what in ("idle", "charging"):
+            result[what + "_per_connector_bytes"] = (live[what, 4] - live[what, 1]) // 3
+        return result
+
+    return asyncio.run(run())
+
+
+@measurement
+def boot():
+    """ms from power to BootNotification at the Central System, at --speed 1 on this machine, and
+    how long the board's interpreter ran for it (that part is some 100 times longer on an ESP32;
+    joining a Wi-Fi is in neither). Without profiles, and with 20 of 96 periods."""
+
+    async def run():
+        result = {}
+        async with station("--interpreter", PORT) as (process, peer):
+            for profiles in (0, 20):
+                for number in range(profiles):
+                    await install(peer, number, 96)
+                took, ran = [], []
+                for _ in range(rounds(BOOTS)):
+                    peer.messages.clear()  # (they outlive connections)
+                    began = time.monotonic()
+                    await process.do("power-cut 0")
+                    peer = await peer._central.wait_station("B", WAIT_s, after=peer)
+                    await peer.expect("BootNotification", timeout=WAIT_s)
+                    ran.append(cpu_s(process.board_pid())[0] * 1000)
+                    took.append((peer.messages[0][2] - began) * 1000)
+                    await told(peer)
+                for name, ms in (("to_BootNotification", took), ("ran", ran)):
+                    name = f"{name}_{profiles}_profiles"
+                    result[name + "_least_ms"] = round(min(ms), 1)
+                    result[name + "_median_ms"] = round(statistics.median(ms), 1)
         return result
 
     return asyncio.run(run())

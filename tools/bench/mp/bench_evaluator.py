@@ -1,4 +1,4 @@
-"""What Evaluator.at and composite() cost. MicroPython; prints one JSON object."""
+"""What Evaluator.at and Composite cost. MicroPython; prints one JSON object."""
 
 import gc
 import json
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from bench_flash import DAY, LATER, T, a_flash, a_store, best_us, counted, live, place
 
 from firmware.charging import profile
-from firmware.charging.schedule import Evaluator, composite
+from firmware.charging.schedule import Composite, Evaluator
 
 ALL = 10000  # more room than any answer needs
 YEARS_s = 20 * 31557600
@@ -46,7 +46,10 @@ def install(make, n, periods, **more):
 
 
 def day(evaluator, duration_s=DAY, room=96, t=T):
-    return composite(evaluator, (1,), t, duration_s, [t, t], [False, True], [0, 320], 0, room)
+    c = Composite(evaluator, (1,), t, duration_s, [t, t], [False, True], [0, 320], 0, room)
+    while c.steps(ALL):
+        pass
+    return c
 
 
 def many(evaluator, t):
@@ -61,7 +64,7 @@ def loop(evaluator, t):
 
 
 def at_us(evaluator):
-    least = best_us(many, evaluator, T, rounds=15) - best_us(loop, evaluator, T, rounds=15)
+    least = best_us(many, evaluator, T, count=15) - best_us(loop, evaluator, T, count=15)
     return least / 100
 
 
@@ -85,7 +88,7 @@ def by_number(n, periods):
     before = gc.mem_alloc()
     answer = day(evaluator)
     out["composite_24h_heap_bytes" + tail] = gc.mem_alloc() - before
-    out["composite_24h_periods" + tail] = (len(answer) - 1) // 3
+    out["composite_24h_periods" + tail] = answer.n
     out["composite_24h_at_calls" + tail] = calls(store)
     out["composite_24h_us" + tail] = best_us(day, evaluator)
     answer = None
@@ -138,9 +141,9 @@ def no_change():
     _, store = install(above, 32, 96)
     evaluator = Evaluator(store)
     answer = day(evaluator, 20 * DAY)
-    out["composite_longest_periods_32x96"] = (len(answer) - 1) // 3
+    out["composite_longest_periods_32x96"] = answer.n
     out["composite_longest_at_calls_32x96"] = calls(store, 20 * DAY)
-    out["composite_longest_us_32x96"] = best_us(day, evaluator, 20 * DAY, rounds=3)
+    out["composite_longest_us_32x96"] = best_us(day, evaluator, 20 * DAY, count=3)
 
 
 def above(i, n, periods):

@@ -4,6 +4,7 @@ MicroPython. tests/unit is on its path (bench.charging puts it there).
 """
 
 import gc
+import sys
 import time
 import vfs
 
@@ -16,6 +17,11 @@ BLOCKS = 512  # the vfs partition of a 4 MB ESP32
 DAY = 86400
 T = 217332000  # 2026-11-20, in seconds since 2020
 LATER = 300000000
+
+
+def rounds(n):
+    """As in bench/__init__.py, which says so in sys.argv."""
+    return 1 if "quick" in sys.argv else n
 
 
 class Flash(flash.Flash):
@@ -48,7 +54,9 @@ def counted(chip, function, *args):
     return [after - b for after, b in zip(chip.counts(), before)]  # noqa: B905
 
 
+hole = bytearray(200 << 10)  # below the chip, as large as an ESP32's heap: what is allocated
 chip = Flash(BLOCKS)  # the only one: 2 MB that a collection finds or not would hide the rest
+del hole
 
 
 def a_flash():
@@ -77,10 +85,10 @@ def live():
     return gc.mem_alloc()
 
 
-def best_us(function, *args, rounds=7, times=1):
-    """The least time of one call, of `rounds` times `times` calls."""
+def best_us(function, *args, count=7, times=1):
+    """The least time of one call, of `count` times `times` calls."""
     least = None
-    for _ in range(rounds):
+    for _ in range(rounds(count)):
         gc.collect()
         began = time.ticks_us()
         for _ in range(times):

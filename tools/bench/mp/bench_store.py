@@ -4,11 +4,11 @@ import json
 import os
 from collections import OrderedDict
 
-from bench_flash import BLOCKS, a_flash, a_store, best_us, counted, live, place
+from bench_flash import BLOCKS, a_flash, a_store, best_us, counted, live, place, rounds
 from flash import FOLDER, mount
 
 N = 32
-PUTS = 200
+PUTS = rounds(200)
 OTHERS = 15  # profiles of 24 periods that are installed beside the one that is written
 out = OrderedDict()
 
@@ -89,7 +89,7 @@ def boot(count, periods):
     least = None
     for _ in range(5):
         mount(chip)  # its caches are empty
-        took = best_us(a_store, rounds=1)
+        took = best_us(a_store, count=1)
         least = took if least is None else min(least, took)
     tail = f"_{count}x{periods}" if count else "_no_profiles"
     out["boot_us" + tail] = least

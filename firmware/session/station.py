@@ -14,7 +14,7 @@ from firmware.evse import faults
 
 from . import metering
 
-_MAX_NEWS = 32
+_MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
 _MAX_SAMPLES = const(16)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32

@@ -13,13 +13,14 @@ from firmware.ocpp.v16 import messages
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
 from firmware.session import journal, metering
 
-_VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
+_VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 _NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _STEP_ms = const(100)
-_IDLE = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")  # nothing to tell of
+# There is nothing to tell of these.
+_IDLE = const(("DiagnosticsStatusNotification", "FirmwareStatusNotification"))
 
 
 class Core:

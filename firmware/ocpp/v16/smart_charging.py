@@ -2,6 +2,7 @@
 # Payload in, domain call, payload out. The rules of acceptance: smart-charging.md 6.
 
 import asyncio
+from micropython import const
 
 from firmware.charging import profile
 from firmware.charging.limits import SOURCES
@@ -9,9 +10,9 @@ from firmware.clock import FAR, format_iso, parse_iso
 from firmware.ocpp.rpc import CallError
 
 PURPOSES = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")  # profile.TX ..
-_KINDS = ("Absolute", "Recurring", "Relative")
-_RECURRENCIES = ("Daily", "Weekly")
-_UNITS = ("A", "W")
+_KINDS = const(("Absolute", "Recurring", "Relative"))
+_RECURRENCIES = const(("Daily", "Weekly"))
+_UNITS = const(("A", "W"))
 
 
 class Refused(Exception):

@@ -11,7 +11,6 @@ from micropython import const
 
 from firmware import log
 from firmware.clock import format_iso
-from firmware.drivers import wifi
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
 
@@ -145,7 +144,11 @@ class App:
             self.reset("Soft")
 
     async def _network(self):
+        from firmware.drivers import wifi  # (forgotten once joined: the chip rejoins by itself)
+
         await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
+        wifi = None
+        del sys.modules["firmware.drivers.wifi"], sys.modules["firmware.drivers"].wifi
         await self.link.run()
 
     async def _end(self):
@@ -184,14 +187,12 @@ class App:
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
-        critical = (self._tick, self._limit, self._sessions)
-        tasks = [asyncio.create_task(self._supervise(t, True)) for t in critical]
-        others = [self._meter, self._network]
+        for task in (self._tick, self._limit, self._sessions):
+            asyncio.create_task(self._supervise(task, True))
+        asyncio.create_task(self._supervise(self._meter, False))
         if self.reader:
-            others.append(self._cards)
-        for t in others:
-            tasks.append(asyncio.create_task(self._supervise(t, False)))
-        await asyncio.gather(*tasks)
+            asyncio.create_task(self._supervise(self._cards, False))
+        await self._supervise(self._network, False)
 
     # --- what the unit says of itself
 

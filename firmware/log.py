@@ -8,7 +8,7 @@ ERROR = const(0)
 WARNING = const(1)
 INFO = const(2)
 DEBUG = const(3)
-_SIZE = const(1024)  # the last 10 lines or so
+_SIZE = const(512)  # the last 8 lines or so
 _LINE = const(240)  # longer lines are cut
 
 level = INFO

@@ -26,7 +26,7 @@ from firmware.session.kept import Kept
 from firmware.session.policy import Policy
 from firmware.session.station import Station
 from firmware.session.transaction import Folder
-from firmware.unit import NoMeter, Unit
+from firmware.unit import Unit
 
 
 def build(config):
@@ -194,7 +194,7 @@ def _meters(board):
         if "s0" in pins:
             return _class("drivers.s0", "Meter")(**pins["s0"])
         if "meter" not in pins:
-            return NoMeter()
+            return _class("drivers.no_meter", "Meter")()
         if kind == "pzem":
             return _class("drivers.pzem", "Meter")(bus, pins["meter"])
         eastron = _class("drivers.eastron", "Meter")

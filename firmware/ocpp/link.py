@@ -31,7 +31,7 @@ class Link:
         self._log = log
         self._ws = None
         # Kept: a heap in pieces would not have them again when the connection is lost.
-        self._rx, self._tx = bytearray(8192), bytearray(1024)
+        self._rx, self._tx = bytearray(8192), bytearray(512)
         self.online = False
         self.reason = ""
         self.talk = None

@@ -116,7 +116,8 @@ class App:
             for unit in self.units:
                 await unit.meter.read()
                 unit.metered()
-            self.station.policy.local_limit(self.clock.now(), self.station)
+            if self.station.policy:
+                self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)

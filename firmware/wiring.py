@@ -23,7 +23,6 @@ from firmware.session import metering
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
 from firmware.session.kept import Kept
-from firmware.session.policy import Policy
 from firmware.session.station import Station
 from firmware.session.transaction import Folder
 from firmware.unit import Unit
@@ -65,7 +64,7 @@ def build(config):
         journal,
         app.settings.value,
         log.info,
-        Policy(log.warning),
+        _policy(),
         _held(config),
         Kept("/availability.json", log.warning),
         latches,
@@ -109,6 +108,17 @@ def _latch(units, number, fault):
         part = unit.mirror if fault == faults.WELDED else unit.residual
         if part:
             part.fault = fault
+
+
+def _policy():
+    # Of owners without rules of their own not even the code that would ask for them is kept.
+    from firmware.session import policy
+
+    rules = policy.Policy(log.warning)
+    if rules.module:
+        return rules
+    del sys.modules["firmware.session.policy"], sys.modules["firmware.session"].policy
+    return None
 
 
 def _held(config):

@@ -342,7 +342,8 @@ class Core:
     async def _data_transfer(self, vendor_id, message_id, data):
         request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
         answer = await self._ask("DataTransfer", request)
-        self._station.policy.on_data_transfer(request, answer, self._station)
+        if self._station.policy:
+            self._station.policy.on_data_transfer(request, answer, self._station)
 
     async def _authorize(self, tag, c, w):
         conf, self._refused = None, False

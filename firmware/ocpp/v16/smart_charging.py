@@ -31,10 +31,11 @@ class SmartCharging:
             raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
         try:
             w = self.record(payload["csChargingProfiles"], number)
-            status = station.policy.on_charging_profile(payload, station)
-            if status != "Accepted":
-                self._log("charging profile: policy.py says %s" % status)
-                return {"status": status}
+            if station.policy:
+                status = station.policy.on_charging_profile(payload, station)
+                if status != "Accepted":
+                    self._log("charging profile: policy.py says %s" % status)
+                    return {"status": status}
             refusal = station.install(w)
             if refusal:
                 raise Refused(refusal)

@@ -183,7 +183,9 @@ class App:
 
     async def run(self):
         """Run every task; returns only by an exception. SystemExit asks for a reset."""
-        idf_free = sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        idf_free = 0
+        for region in esp32.idf_heap_info(esp32.HEAP_DATA):
+            idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         # From here on the tick must come: started last, so that a failed start is not a reset.

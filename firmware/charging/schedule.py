@@ -55,7 +55,6 @@ class Evaluator:
         self.until = _FAR
         self._edge = 0
         self._e = 0
-        self._t = 0
         self._phases = 0
 
     def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
@@ -71,10 +70,10 @@ class Evaluator:
                 w = self._top(TX, connector, t, tx_start)
             if w is None:  # an inactive TxProfile does not hide the default (A2)
                 w = self._top(TX_DEFAULT, connector, t, tx_start)
-        limit = NONE if w is None else self._period(w)
+        limit = NONE if w is None else self._period(w, t)
         phases = self._phases
         cap = self._top(CEILING, 0, t, tx_start)
-        cap_limit = NONE if cap is None else self._period(cap)
+        cap_limit = NONE if cap is None else self._period(cap, t)
         cap_phases = self._phases
         # numberPhases of the combination: the smallest of those given (A18)
         given = 0 if w is None else phases
@@ -118,7 +117,6 @@ class Evaluator:
                 self.until = self._edge
             if e is not None:
                 self._e = e
-                self._t = t
                 return w
         return None
 
@@ -163,9 +161,9 @@ class Evaluator:
         self._edge = edge
         return e if active else None
 
-    def _period(self, w):
-        # The limit in force _e seconds into the schedule (binary search), its numberPhases in
-        # _phases; `until` falls to where the next different period begins.
+    def _period(self, w, t):
+        # The limit in force at t, which is _e seconds into the schedule (binary search), its
+        # numberPhases in _phases; `until` falls to where the next different period begins.
         e = self._e
         if e < 0:
             return self._lowest(w)
@@ -182,7 +180,7 @@ class Evaluator:
         while low < end:
             low += 2
             if w[low + 1] != word:
-                edge = self._t + w[low] - e
+                edge = t + w[low] - e
                 if edge < self.until:
                     self.until = edge
                 break

@@ -202,6 +202,7 @@ class App:
     def status(self):
         """All there is to know, as the dict that tools/station answers to `state`."""
         gc.collect()
+        heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
         out = []
         for c in self.station.connectors:
             tx = c.tx
@@ -229,7 +230,7 @@ class App:
             "online": self.link.online,
             "boot": self.core.boot,
             "connectors": out,
-            "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
+            "heap": heap,
         }
 
 

@@ -11,7 +11,6 @@ from micropython import const
 
 from firmware import log
 from firmware.clock import format_iso
-from firmware.drivers import wifi
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
 
@@ -117,7 +116,8 @@ class App:
             for unit in self.units:
                 await unit.meter.read()
                 unit.metered()
-            self.station.policy.local_limit(self.clock.now(), self.station)
+            if self.station.policy:
+                self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
@@ -145,7 +145,11 @@ class App:
             self.reset("Soft")
 
     async def _network(self):
+        from firmware.drivers import wifi  # (forgotten once joined: the chip rejoins by itself)
+
         await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
+        wifi = None
+        del sys.modules["firmware.drivers.wifi"], sys.modules["firmware.drivers"].wifi
         await self.link.run()
 
     async def _end(self):
@@ -179,25 +183,26 @@ class App:
 
     async def run(self):
         """Run every task; returns only by an exception. SystemExit asks for a reset."""
-        idf_free = sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+        idf_free = 0
+        for region in esp32.idf_heap_info(esp32.HEAP_DATA):
+            idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
-        critical = (self._tick, self._limit, self._sessions)
-        tasks = [asyncio.create_task(self._supervise(t, True)) for t in critical]
-        others = [self._meter, self._network]
+        for task in (self._tick, self._limit, self._sessions):
+            asyncio.create_task(self._supervise(task, True))
+        asyncio.create_task(self._supervise(self._meter, False))
         if self.reader:
-            others.append(self._cards)
-        for t in others:
-            tasks.append(asyncio.create_task(self._supervise(t, False)))
-        await asyncio.gather(*tasks)
+            asyncio.create_task(self._supervise(self._cards, False))
+        await self._supervise(self._network, False)
 
     # --- what the unit says of itself
 
     def status(self):
         """All there is to know, as the dict that tools/station answers to `state`."""
         gc.collect()
+        heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
         out = []
         for c in self.station.connectors:
             tx = c.tx
@@ -225,7 +230,7 @@ class App:
             "online": self.link.online,
             "boot": self.core.boot,
             "connectors": out,
-            "heap": {"alloc": gc.mem_alloc(), "free": gc.mem_free()},
+            "heap": heap,
         }
 
 

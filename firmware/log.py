@@ -4,8 +4,11 @@
 import time
 from micropython import const
 
-ERROR, WARNING, INFO, DEBUG = const(0), const(1), const(2), const(3)
-_SIZE = const(1024)  # the last 10 lines or so
+ERROR = const(0)
+WARNING = const(1)
+INFO = const(2)
+DEBUG = const(3)
+_SIZE = const(512)  # the last 8 lines or so
 _LINE = const(240)  # longer lines are cut
 
 level = INFO

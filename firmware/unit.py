@@ -3,20 +3,6 @@
 from firmware.charging import limits
 
 
-class NoMeter:
-    """For a connector without a meter: nothing is billed, and nothing is watched."""
-
-    energy_Wh = power_W = 0
-    current_mA = voltage_mV = (0, 0, 0)
-    readings = gives = 0
-
-    def known(self):
-        return True
-
-    async def read(self):
-        self.readings += 1
-
-
 class Unit:
     """
     | attribute | meaning |

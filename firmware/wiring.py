@@ -23,10 +23,9 @@ from firmware.session import metering
 from firmware.session.connector import Connector
 from firmware.session.journal import Journal
 from firmware.session.kept import Kept
-from firmware.session.policy import Policy
 from firmware.session.station import Station
 from firmware.session.transaction import Folder
-from firmware.unit import NoMeter, Unit
+from firmware.unit import Unit
 
 
 def build(config):
@@ -65,7 +64,7 @@ def build(config):
         journal,
         app.settings.value,
         log.info,
-        Policy(log.warning),
+        _policy(),
         _held(config),
         Kept("/availability.json", log.warning),
         latches,
@@ -109,6 +108,17 @@ def _latch(units, number, fault):
         part = unit.mirror if fault == faults.WELDED else unit.residual
         if part:
             part.fault = fault
+
+
+def _policy():
+    # Of owners without rules of their own not even the code that would ask for them is kept.
+    from firmware.session import policy
+
+    rules = policy.Policy(log.warning)
+    if rules.module:
+        return rules
+    del sys.modules["firmware.session.policy"], sys.modules["firmware.session"].policy
+    return None
 
 
 def _held(config):
@@ -194,7 +204,7 @@ def _meters(board):
         if "s0" in pins:
             return _class("drivers.s0", "Meter")(**pins["s0"])
         if "meter" not in pins:
-            return NoMeter()
+            return _class("drivers.no_meter", "Meter")()
         if kind == "pzem":
             return _class("drivers.pzem", "Meter")(bus, pins["meter"])
         eastron = _class("drivers.eastron", "Meter")

@@ -26,8 +26,15 @@ SOURCES = (
     "LastLimit",
     "OCPP",
 )
-HARDWARE, INSTALLATION, CABLE, TEMPERATURE = const(0), const(1), const(2), const(3)
-LOAD_BALANCING, METER, POLICY, LAST, OCPP = const(4), const(5), const(6), const(7), const(8)
+HARDWARE = const(0)
+INSTALLATION = const(1)
+CABLE = const(2)
+TEMPERATURE = const(3)
+LOAD_BALANCING = const(4)
+METER = const(5)
+POLICY = const(6)
+LAST = const(7)
+OCPP = const(8)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)

@@ -31,10 +31,16 @@ from binascii import crc32
 from micropython import const
 
 # Wire strings stand beside the numbers in ocpp/v16/smart_charging.py.
-TX, TX_DEFAULT, CEILING = const(0), const(1), const(2)
-ABSOLUTE, RECURRING, RELATIVE = const(0), const(1), const(2)
-DAILY, WEEKLY = const(0), const(1)
-AMPS, WATTS = const(0), const(1)
+TX = const(0)
+TX_DEFAULT = const(1)
+CEILING = const(2)
+ABSOLUTE = const(0)
+RECURRING = const(1)
+RELATIVE = const(2)
+DAILY = const(0)
+WEEKLY = const(1)
+AMPS = const(0)
+WATTS = const(1)
 
 SEQUENCE, ID, KEY, VALID_FROM, VALID_TO, START, DURATION = 2, 3, 6, 7, 8, 9, 10
 HEADER = const(12)  # words

@@ -1,9 +1,8 @@
 # The one evaluator: what the installed profiles allow at an instant, and when that next changes.
 # Pure integers over profile records (profile.py); time and transactions are arguments. What the
-# pilot gets and what GetCompositeSchedule answers both come from Evaluator.at().
+# pilot gets and what GetCompositeSchedule answers (composite.py) both come from Evaluator.at().
 # Rules and choices (A1..A29): smart-charging.md.
 
-import array
 from micropython import const
 
 from .profile import (
@@ -24,7 +23,6 @@ from .profile import (
 
 NONE = const(-1)  # no limit
 _FAR = const(0x3FFFFFFF)
-_STEPS = const(1000)  # a bound on the work of one composite schedule
 
 
 class Evaluator:
@@ -57,7 +55,6 @@ class Evaluator:
         self.until = _FAR
         self._edge = 0
         self._e = 0
-        self._t = 0
         self._phases = 0
 
     def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
@@ -73,10 +70,10 @@ class Evaluator:
                 w = self._top(TX, connector, t, tx_start)
             if w is None:  # an inactive TxProfile does not hide the default (A2)
                 w = self._top(TX_DEFAULT, connector, t, tx_start)
-        limit = NONE if w is None else self._period(w)
+        limit = NONE if w is None else self._period(w, t)
         phases = self._phases
         cap = self._top(CEILING, 0, t, tx_start)
-        cap_limit = NONE if cap is None else self._period(cap)
+        cap_limit = NONE if cap is None else self._period(cap, t)
         cap_phases = self._phases
         # numberPhases of the combination: the smallest of those given (A18)
         given = 0 if w is None else phases
@@ -120,7 +117,6 @@ class Evaluator:
                 self.until = self._edge
             if e is not None:
                 self._e = e
-                self._t = t
                 return w
         return None
 
@@ -165,9 +161,9 @@ class Evaluator:
         self._edge = edge
         return e if active else None
 
-    def _period(self, w):
-        # The limit in force _e seconds into the schedule (binary search), its numberPhases in
-        # _phases; `until` falls to where the next different period begins.
+    def _period(self, w, t):
+        # The limit in force at t, which is _e seconds into the schedule (binary search), its
+        # numberPhases in _phases; `until` falls to where the next different period begins.
         e = self._e
         if e < 0:
             return self._lowest(w)
@@ -184,7 +180,7 @@ class Evaluator:
         while low < end:
             low += 2
             if w[low + 1] != word:
-                edge = self._t + w[low] - e
+                edge = t + w[low] - e
                 if edge < self.until:
                     self.until = edge
                 break
@@ -206,78 +202,3 @@ class Evaluator:
                 limit = w[i] & 0xFFFFFF
                 self._phases = phases
         return limit
-
-
-class Composite:
-    """The composite schedule from `t` for `duration_s`, worked out by steps() a few instants at a
-    time, because the pilot must not wait for all of it.
-
-    connectors: a tuple; of several the limits are added up and capped by the ceiling (A27).
-    tx_starts, running: by connector number, the transaction's start (`t` where none runs) and
-    whether one does. hardware: by connector, what it can give in 0.1 A per phase: reported where
-    nothing limits (A24). Equal neighbours are merged.
-
-    | attribute | meaning |
-    |---|---|
-    | out, n    | array('i') of n entries start_s, limit, phases: 3 words each |
-    | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |
-    """
-
-    def __init__(
-        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, unit, room
-    ):
-        self._evaluator = evaluator
-        self._connectors = connectors
-        self._t = self._at = t
-        self._end = t + duration_s
-        self._tx_starts = tx_starts
-        self._running = running
-        self._hardware = hardware
-        self._unit = unit
-        self._left = _STEPS
-        self.out = array.array("i")
-        self._room = room
-        self.n = 0
-        self.length_s = 0
-
-    def steps(self, count):
-        """Look at the next `count` changes; False: it is complete."""
-        while count and self._step():
-            count -= 1
-        return not count
-
-    def _step(self):
-        evaluator, at = self._evaluator, self._at
-        total, phases, until = 0, 0, _FAR
-        for c in self._connectors:
-            evaluator.at(c, at, self._tx_starts[c], self._running[c], self._unit)
-            given = evaluator.phases
-            most = self._hardware[c]
-            if self._unit == WATTS:
-                most *= evaluator.voltage_V * (given or 3)
-            limit = evaluator.limit
-            total += most if limit == NONE or limit > most else limit
-            if given and (not phases or given < phases):
-                phases = given
-            if evaluator.until < until:
-                until = evaluator.until
-        if len(self._connectors) > 1:
-            evaluator.at(0, at, self._t, False, self._unit)
-            if NONE != evaluator.limit < total:
-                total = evaluator.limit  # (when it changes each connector has said)
-        out, i = self.out, 3 * self.n
-        self.length_s = at - self._t
-        # (No numberPhases means 3, 12.2: such neighbours are one period.)
-        if not i or out[i - 2] != total or (out[i - 1] or 3) != (phases or 3):
-            if self.n == self._room:
-                return False
-            for word in (at - self._t, total, phases):
-                out.append(word)
-            self.n += 1
-        self._at = until
-        self._left -= 1
-        if until >= self._end:
-            self.length_s = self._end - self._t
-            return False
-        self.length_s = until - self._t
-        return self._left > 0

@@ -55,7 +55,7 @@ class Store:
         for other in self.records:
             # A cut between writing the new one and removing the old.
             if other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]:
-                older = min(w, other, key=lambda r: r[SEQUENCE])
+                older = other if other[SEQUENCE] < w[SEQUENCE] else w
                 os.remove(self._folder + "/" + _name(older))
                 if older is w:
                     return

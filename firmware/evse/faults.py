@@ -4,11 +4,23 @@
 from micropython import const
 
 NONE = const(0)
-WELDED, RESIDUAL, RESIDUAL_TEST, PE = const(1), const(2), const(3), const(4)
-OVERLOAD, PILOT_SHORT, CABLE, DIODE = const(5), const(6), const(7), const(8)
-NOT_CLOSED, VENTILATION, UNDERVOLTAGE, OVERVOLTAGE = const(9), const(10), const(11), const(12)
-OVERHEATED, OVERCURRENT, LOCK = const(13), const(14), const(15)
-PILOT_RANGE, METER = const(16), const(17)
+WELDED = const(1)
+RESIDUAL = const(2)
+RESIDUAL_TEST = const(3)
+PE = const(4)
+OVERLOAD = const(5)
+PILOT_SHORT = const(6)
+CABLE = const(7)
+DIODE = const(8)
+NOT_CLOSED = const(9)
+VENTILATION = const(10)
+UNDERVOLTAGE = const(11)
+OVERVOLTAGE = const(12)
+OVERHEATED = const(13)
+OVERCURRENT = const(14)
+LOCK = const(15)
+PILOT_RANGE = const(16)
+METER = const(17)
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)

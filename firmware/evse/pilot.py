@@ -11,8 +11,13 @@ _MAX_mA = const(80000)
 
 # Decision levels between the states A, B, C, D, E: midpoints of the nominal voltages.
 STATES = "ABCDEF"
-A, B, C, D, E, F = const(0), const(1), const(2), const(3), const(4), const(5)
-_LEVELS_mV = (10500, 7500, 4500, 1500)
+A = const(0)
+B = const(1)
+C = const(2)
+D = const(3)
+E = const(4)
+F = const(5)
+_LEVELS_mV = const((10500, 7500, 4500, 1500))
 _HYSTERESIS_mV = const(300)
 DIODE_mV = const(-10000)  # the low phase is above this only when the car's diode is shorted
 

@@ -8,7 +8,9 @@ _TRIP_ms = const(1000)  # the test input is driven until the sensor trips, this 
 _END_ms = const(3000)  # and so long the trip may take to end
 _DAY_ms = const(86400000)
 _STEP_ms = const(100)
-_IDLE, _TEST, _END = const(0), const(1), const(2)
+_IDLE = const(0)
+_TEST = const(1)
+_END = const(2)
 
 
 class Residual:

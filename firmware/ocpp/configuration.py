@@ -6,7 +6,7 @@ import sys
 from binascii import unhexlify
 from micropython import const
 
-_PATH = "/ocpp.json"
+_PATH = const("/ocpp.json")
 MAX_KEYS = const(40)  # in one GetConfiguration request
 _ACCESS = const(2)  # in a line of keys.py
 _TYPE = const(3)

@@ -31,7 +31,7 @@ class Link:
         self._log = log
         self._ws = None
         # Kept: a heap in pieces would not have them again when the connection is lost.
-        self._rx, self._tx = bytearray(8192), bytearray(1024)
+        self._rx, self._tx = bytearray(8192), bytearray(512)
         self.online = False
         self.reason = ""
         self.talk = None
@@ -120,7 +120,8 @@ class Link:
 def _quoted(text):
     # The identity is one element of the path, percent-encoded (OCPP-J 1.6, 3.1.1; RFC 3986).
     plain = "-._~:@!$&'()*+,;="
-    out = [chr(b) for b in text.encode()]
-    return "".join(
-        [c if c.isalpha() or c.isdigit() or c in plain else "%%%02X" % ord(c) for c in out]
-    )
+    out = ""
+    for b in text.encode():
+        c = chr(b)
+        out += c if c.isalpha() or c.isdigit() or c in plain else "%%%02X" % b
+    return out

@@ -6,8 +6,8 @@ from micropython import const
 
 _LONG = const(1024)  # frames below are parsed whole; the profile's other fields fit into it
 _ITEM = const(160)  # a longer item is no period
-_FIELD = b'"chargingSchedulePeriod"'
-_SPACE = b" \t\r\n"
+_FIELD = const(b'"chargingSchedulePeriod"')
+_SPACE = const(b" \t\r\n")
 
 
 class Periods:

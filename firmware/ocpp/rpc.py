@@ -11,7 +11,9 @@ from micropython import const
 from . import schema
 from .periods import loads
 
-_CALL, _RESULT, _ERROR = const(2), const(3), const(4)
+_CALL = const(2)
+_RESULT = const(3)
+_ERROR = const(4)
 _ANSWER_s = const(30)  # how long the Central System may take
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description

@@ -10,7 +10,9 @@ from firmware.clock import PLAUSIBLE
 from .metering import PERIODIC
 from .samples import ENOSPC, Samples
 
-START, SAMPLE, STOP = const(0), const(1), const(2)
+START = const(0)
+SAMPLE = const(1)
+STOP = const(2)
 
 _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 

@@ -13,7 +13,7 @@ class Kept:
         self.numbers = []
         try:
             with open(path) as f:
-                self.numbers = [int(number) for number in json.load(f)]
+                self.numbers = list(map(int, json.load(f)))
         except OSError:
             pass  # none was ever set
         except (ValueError, TypeError) as e:

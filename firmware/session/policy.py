@@ -10,13 +10,15 @@ _HOLD_s = const(60)  # a local limit that is not said again falls away after thi
 
 
 class Policy:
+    """`module`: policy.py, None where there is none, or none that can be imported."""
+
     def __init__(self, log):
         self._log = log
-        self._module = None
+        self.module = None
         try:
             import policy
 
-            self._module = policy
+            self.module = policy
             log("policy.py is in force")
         except ImportError as e:
             if "policy" not in str(e):  # it is there, and misses something itself
@@ -30,7 +32,7 @@ class Policy:
 
     def on_charging_profile(self, request, station):
         """Accepted, Rejected or NotSupported, for a SetChargingProfile.req that is right."""
-        hook = getattr(self._module, "on_charging_profile", None)
+        hook = getattr(self.module, "on_charging_profile", None)
         if hook is None:
             return "Accepted"
         try:
@@ -44,7 +46,7 @@ class Policy:
 
     def on_data_transfer(self, request, answer, station):
         """The answer to a DataTransfer.req of Station.transfer; None: there was none."""
-        hook = getattr(self._module, "on_data_transfer", None)
+        hook = getattr(self.module, "on_data_transfer", None)
         if hook:
             try:
                 hook(request, answer, station)
@@ -53,7 +55,7 @@ class Policy:
 
     def local_limit(self, now_s, station):
         """Ask for the local limit and put it into every connector's slot; call once a second."""
-        hook = getattr(self._module, "local_limit", None)
+        hook = getattr(self.module, "local_limit", None)
         if hook is None:
             return
         try:

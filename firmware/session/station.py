@@ -7,14 +7,14 @@ import time
 from micropython import const
 
 from firmware.charging import limits, profile
-from firmware.charging.schedule import NONE, Composite
+from firmware.charging.schedule import NONE
 from firmware.charging.store import Full
 from firmware.clock import FAR
 from firmware.evse import faults
 
 from . import metering
 
-_MAX_NEWS = 32
+_MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
 _MAX_SAMPLES = const(16)
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
@@ -31,7 +31,7 @@ class Station:
     | readings   | those that belong to no transaction: (connector, sample) |
     | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
     | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
-    | policy     | policy.Policy, the owner's rules |
+    | policy     | policy.Policy, the owner's rules, or None |
     | online     | the Central System can be asked |
     | start_delay_s | a transaction gets energy after a random part of that |
     | wake       | called when there is something new for the Central System |
@@ -147,6 +147,9 @@ class Station:
 
     def schedule(self, number, duration_s, unit, room):
         """(now, the Composite of a connector, 0: of all, from now): see compose()."""
+        from firmware.charging import composite  # (seldom asked for: not kept)
+
+        del sys.modules["firmware.charging.composite"], sys.modules["firmware.charging"].composite
         now = self.clock.now()
         starts, running, hardware = [now], [False], [0]
         for c in self.connectors:
@@ -156,7 +159,7 @@ class Station:
             hardware.append((c.limits.local_mA if all_of_it else c.limits.fixed_mA) // 100)
         numbers = (number,) if number else tuple(c.number for c in self.connectors)
         self.evaluator.known = self.clock.known()
-        return now, Composite(
+        return now, composite.Composite(
             self.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
         )
 

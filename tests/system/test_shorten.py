@@ -78,6 +78,33 @@ def test_what_is_shared_between_modules_is_kept(module, names):
     assert kept([b"", module]) == names
 
 
+IMPORT = "from micropython import const"
+
+
+@pytest.mark.parametrize(
+    "constants, imported",
+    [
+        ("_A = const(1)\nB = const(_A + 1)  # two", False),
+        ("class A:\n    _B = const(b'two')", False),
+        ("A, B = const(1), const(2)", True),
+        ("_A = const(1)\ndef f():\n    return const(2)", True),
+        ("_A = (const(1), 2)", True),
+        ("A = B = const(1)", True),
+    ],
+)
+def test_const_is_imported_only_where_it_is_called(constants, imported):
+    text = f"import sys\n{IMPORT}\n\n{constants}\n"
+    short = text if imported else text.replace(IMPORT, "")
+    assert shorten(text.encode(), set()) == short.encode()
+
+
+def test_no_module_of_the_firmware_imports_const():
+    modules = [path.read_bytes() for path in sources().values()]
+    keep = kept(modules)
+    assert sum(IMPORT.encode() in text for text in modules) > 20
+    assert not any(IMPORT.encode() in shorten(text, keep) for text in modules)
+
+
 def test_the_firmware():
     """Most of its private attributes are short; nothing else has changed."""
     modules = [path.read_bytes() for path in sources().values()]

@@ -30,7 +30,8 @@ from oracle import (
 )
 
 from firmware.charging import profile
-from firmware.charging.schedule import NONE, Composite
+from firmware.charging.composite import Composite
+from firmware.charging.schedule import NONE
 from firmware.clock import parse_iso
 
 HEAP = "640K"

@@ -7,6 +7,7 @@ seconds since 2020 (2025-06-11T10:00:00Z is T), limits are in 0.1 A or 0.1 W, No
 import random
 
 from firmware.charging import profile, schedule
+from firmware.charging.composite import Composite
 
 T = 171799200
 YEAR = 31557600
@@ -43,7 +44,7 @@ def P(purpose, level, *periods, **more):
 
 def composite(*args):
     """The composite schedule as a list start_s, limit, phases, start_s, ..., length_s."""
-    c = schedule.Composite(*args)
+    c = Composite(*args)
     while c.steps(7):
         assert c.length_s < args[3]
     return list(c.out[: 3 * c.n]) + [c.length_s]

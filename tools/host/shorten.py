@@ -4,11 +4,16 @@ MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (architect
 `self._seen_ms` is nobody's business outside its module, so modules can share the names of theirs.
 Only of attributes that hold data: methods keep their names, and tracebacks with them. The source
 is as it was, and lines stay where they are.
+
+Nor is `const` imported on the board: the compiler knows it by its name, and each module would hold
+it for ever.
 """
 
 import ast
 import builtins
 from string import ascii_letters
+
+_CONST = b"from micropython import const"
 
 
 def kept(sources):
@@ -28,7 +33,8 @@ def kept(sources):
 
 
 def shorten(source, kept):
-    """The text of a module (UTF-8) with its private attributes renamed."""
+    """The text of a module (UTF-8) with its private attributes renamed, and without the import of
+    `const` if all its constants are the compiler's."""
     tree = _parse(source)
     named = _named(tree)
     letters = ("_" + letter for letter in ascii_letters)
@@ -43,6 +49,8 @@ def shorten(source, kept):
             begin = end - len(node.attr)
             assert line[begin:end].decode() == node.attr, node.attr
             lines[node.end_lineno - 1] = line[:begin] + new[node.attr].encode() + line[end:]
+    if _const_compiles(tree):
+        lines = [b"" if line == _CONST else line for line in lines]
     return b"\n".join(lines)
 
 
@@ -51,6 +59,20 @@ def _parse(source):
         return ast.parse(source)
     except SyntaxError:  # mpy-cross will say what it is
         return ast.Module([], [])
+
+
+def _const_compiles(tree):
+    # Only `NAME = const(...)` does: elsewhere, as in `A, B = const(1), const(2)`, it is called.
+    calls = {
+        node.value.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and len(node.targets) == 1
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Call)
+    }
+    names = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "const"}
+    return names <= calls
 
 
 def _private(tree):

@@ -3,23 +3,24 @@
 
 import asyncio
 import json
+import sys
 import time
 from micropython import const
 
 from firmware.clock import format_iso, parse_iso
 from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
-from firmware.ocpp.v16 import messages
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
 from firmware.session import journal, metering
 
-_VENDOR = "Pilotwire"  # vendorId of our own DataTransfer messages
+_VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 _NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _STEP_ms = const(100)
-_IDLE = ("DiagnosticsStatusNotification", "FirmwareStatusNotification")  # nothing to tell of
+# There is nothing to tell of these.
+_IDLE = const(("DiagnosticsStatusNotification", "FirmwareStatusNotification"))
 
 
 class Core:
@@ -292,7 +293,7 @@ class Core:
             await self._status_notification(*station.news.pop(0))
         elif station.readings:
             number, sample = station.readings.pop(0)
-            await self._ask("MeterValues", messages.meter_values(number, None, sample))
+            await self._ask("MeterValues", _messages().meter_values(number, None, sample))
         elif station.journal.head() and not self._held:
             await self._transaction_message(*station.journal.head())
         elif station.transfers:
@@ -316,7 +317,7 @@ class Core:
                 if action == "MeterValues":
                     take = self._station.metering.take
                     s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
-                    await self._ask("MeterValues", messages.meter_values(c.number, c.tx, s))
+                    await self._ask("MeterValues", _messages().meter_values(c.number, c.tx, s))
                 else:
                     error, vendor = c.fault()
                     await self._status_notification(c.number, c.status, error, vendor, self._now())
@@ -341,7 +342,8 @@ class Core:
     async def _data_transfer(self, vendor_id, message_id, data):
         request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
         answer = await self._ask("DataTransfer", request)
-        self._station.policy.on_data_transfer(request, answer, self._station)
+        if self._station.policy:
+            self._station.policy.on_data_transfer(request, answer, self._station)
 
     async def _authorize(self, tag, c, w):
         conf, self._refused = None, False
@@ -374,11 +376,11 @@ class Core:
         if kind != journal.START and tx.id is None:
             tx.id = _NO_ID
         if kind == journal.START:
-            action, payload = "StartTransaction", messages.start_transaction(tx)
+            action, payload = "StartTransaction", _messages().start_transaction(tx)
         elif kind == journal.SAMPLE:
-            action, payload = "MeterValues", messages.meter_values(tx.connector, tx, sample)
+            action, payload = "MeterValues", _messages().meter_values(tx.connector, tx, sample)
         else:
-            action, payload = "StopTransaction", messages.stop_transaction(tx)
+            action, payload = "StopTransaction", _messages().stop_transaction(tx)
         conf = await self._ask(action, payload)
         if conf is None:
             if self._refused:
@@ -412,6 +414,14 @@ class Core:
             self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
             if self._settings.value("StopTransactionOnInvalidId"):
                 c.stop("DeAuthorized")
+
+
+def _messages():
+    # Not kept: 600 bytes that a message in a minute needs, and none without a transaction.
+    from firmware.ocpp.v16 import messages
+
+    del sys.modules["firmware.ocpp.v16.messages"], sys.modules["firmware.ocpp.v16"].messages
+    return messages
 
 
 def _is_tag(tag):

@@ -2,6 +2,7 @@
 # Payload in, domain call, payload out. The rules of acceptance: smart-charging.md 6.
 
 import asyncio
+from micropython import const
 
 from firmware.charging import profile
 from firmware.charging.limits import SOURCES
@@ -9,9 +10,9 @@ from firmware.clock import FAR, format_iso, parse_iso
 from firmware.ocpp.rpc import CallError
 
 PURPOSES = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")  # profile.TX ..
-_KINDS = ("Absolute", "Recurring", "Relative")
-_RECURRENCIES = ("Daily", "Weekly")
-_UNITS = ("A", "W")
+_KINDS = const(("Absolute", "Recurring", "Relative"))
+_RECURRENCIES = const(("Daily", "Weekly"))
+_UNITS = const(("A", "W"))
 
 
 class Refused(Exception):
@@ -30,10 +31,11 @@ class SmartCharging:
             raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
         try:
             w = self.record(payload["csChargingProfiles"], number)
-            status = station.policy.on_charging_profile(payload, station)
-            if status != "Accepted":
-                self._log("charging profile: policy.py says %s" % status)
-                return {"status": status}
+            if station.policy:
+                status = station.policy.on_charging_profile(payload, station)
+                if status != "Accepted":
+                    self._log("charging profile: policy.py says %s" % status)
+                    return {"status": status}
             refusal = station.install(w)
             if refusal:
                 raise Refused(refusal)

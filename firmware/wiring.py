@@ -83,6 +83,7 @@ def build(config):
     app.link = Link(config, rpc, app.settings, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
+    app.station.plug_tag = config.plug_and_charge
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:
         for c in connectors:

@@ -27,6 +27,7 @@ class Connector:
     | lock       | evse.lock.Lock, or None |
     | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
     | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
+    | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
@@ -51,6 +52,7 @@ class Connector:
         self.tx = None
         self.tag = self.kept = self.settings = None
         self.resumes = True
+        self.presented = False
         self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0

@@ -52,6 +52,8 @@ def build(config):
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:
         _latch(app.units, number >> 8, number & 0xFF)
+    if not any([c.lock for c in connectors]):  # (errata 3.84)
+        fixed["UnlockConnectorOnEVSideDisconnect"] = False
     measurands = 0
     for c in connectors:
         measurands |= metering.gives(c)

@@ -67,11 +67,14 @@ _ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
 
 
 def find(name, c):
-    """The key's line, split; None: there is no such key, or its feature profile is not here."""
+    """The key's line, split; None: there is no such key, or its feature profile is not here. What
+    the unit itself says (`fixed`) is read-only, whatever the table says."""
     start = name + " "
     for text in _TABLE:
         if text.startswith(start) and " " not in name:
             line = text.split(" ")
+            if name in c._fixed:
+                line[_ACCESS] = "ro"
             return line if line[_PROFILE] in c._fixed["SupportedFeatureProfiles"] else None
     return None
 

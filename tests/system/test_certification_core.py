@@ -150,6 +150,7 @@ async def test_019_retrieve_configuration(bench):
         assert every["NumberOfConnectors"] == ("1", True)
         assert every["AuthorizationKey"] == (None, False)
         assert [every[key][1] for key in WRITABLE + FIXED] == [False] * 16 + [True] * 7
+        assert every["UnlockConnectorOnEVSideDisconnect"] == ("false", True)  # a fixed cable
 
 
 async def test_021_change_configuration(bench):

@@ -143,6 +143,15 @@ def test_a_feature_profile_that_is_not_there():
     assert len(get(c)[0]) < len(get(fresh())[0])
 
 
+def test_what_the_unit_says_itself_is_read_only():
+    name = "UnlockConnectorOnEVSideDisconnect"
+    c = fresh()
+    assert c.set(name, "false") == "Accepted" and c.set(name, "true") == "Accepted"
+    c = again(**{name: False})  # the same flash in a unit without a lock
+    assert get(c, name) == ([(name, "false", True)], [])
+    assert c.set(name, "true") == c.set(name, "false") == "Rejected"
+
+
 def test_the_table_is_not_kept():
     import gc
     import sys

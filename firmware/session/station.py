@@ -288,7 +288,7 @@ class Station:
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
         stops it too."""
         c = self.connectors[number - 1]
-        if c.tx is None and not c.operative:
+        if c.tx is None and (c.ending or not c.operative):
             self._log("connector %d: out of service" % number)
         elif c.kept and c.kept.lower() == id_tag.lower():
             c.lock.release = True

@@ -3,6 +3,7 @@ remote control, remote trigger. A test is named after its case: TC_013_CS is tes
 Sessions, offline behaviour, meter values and data transfer: test_certification_sessions.py.
 """
 
+import asyncio
 from datetime import datetime, timezone
 
 import pytest
@@ -125,6 +126,32 @@ async def test_015_016_reset_with_transaction(bench, kind):
         await b.status("Preparing", since=booted)  # the car is still there
         assert told(b, booted) == {0: "Available", 1: "Preparing", 2: "Available"}
         assert len(b.st.received("StopTransaction")) == 1
+
+
+async def test_nothing_starts_during_a_reset(bench):
+    """A reset waits for what must be told; a tag or a remote start meanwhile begins nothing."""
+    async with bench(connectors=2, speed=4) as b:
+        await b.charge()
+        answered = asyncio.Event()
+
+        async def late(payload):
+            await answered.wait()
+            return {}
+
+        b.cs.answer("StopTransaction", late)
+        before, mark = b.st, b.st.mark()
+        await ask(b, "Reset", "Accepted", type="Soft")
+        await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        await b.do("plug 2")
+        await b.do("tag B 2")
+        for n in (1, 2):
+            await ask(b, "RemoteStartTransaction", "Rejected", idTag="C", connectorId=n)
+        answered.set()
+        await b.again(before)
+        assert not b.st.received("Authorize", mark) and not b.st.received("StartTransaction", mark)
+        await b.settled()
+        await ask(b, "RemoteStartTransaction", "Accepted", idTag="C", connectorId=2)
+        await b.status("Charging", 2, mark)
 
 
 # Section 9: what every station with these profiles has, and what it may not let be changed.

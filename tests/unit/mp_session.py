@@ -486,6 +486,27 @@ def test_plug_and_charge_of_a_unit_that_does_not_resume():
         assert not w.c.tx and not asked(w) and w.journal.head()[1].reason == "PowerLoss"
 
 
+def test_nothing_starts_while_a_reset_is_under_way():
+    w = plug_and_charge(World(4)).ready()
+    w.charge()
+    assert asked(w) == ["Plug"]
+    w.station.accept("waits", w.cs[2])
+    w.poll(200)
+    for c in w.cs:
+        c.ending = True
+    w.c.stop("SoftReset")
+    w.poll(3000)
+    assert not w.c.tx and w.c.status == "Finishing"
+    for e in w.electrics:
+        e.state = C
+    w.station.accept("answered", w.cs[3])  # it was asked for before
+    w.station.tag("Tag", 1)
+    w.station.card("Card")
+    w.poll(3000)
+    assert not asked(w) and w.station.choose() is None and w.queue() == ["stop 1"]
+    assert not any([c.tx or c.tag or c.free() for c in w.cs])
+
+
 def test_news_are_bounded():
     w = World().ready()
     for i in range(100):

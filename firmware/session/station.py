@@ -252,8 +252,10 @@ class Station:
     # --- availability
 
     def in_service(self):
-        """False: the charge point as a whole is out of service."""
-        return not self._availability or 0 not in self._availability.numbers
+        """False: the charge point as a whole is out of service, and no transaction goes on that
+        has yet to end for that."""
+        ending = [c for c in self.connectors if c.tx and not c.operative]
+        return bool(ending) or not self._availability or 0 not in self._availability.numbers
 
     def set_availability(self, number, operative):
         """Put connector `number` (0: all, and the charge point itself) into or out of service,
@@ -262,11 +264,14 @@ class Station:
         if not self._availability.set(numbers, not operative):
             return False
         self._put_in_service()
-        if not number:
-            status = "Available" if operative else "Unavailable"
-            self.news.append((0, status, "NoError", None, self.clock.now()))
+        if not number and (operative or not self.in_service()):
+            self._tell_service()
         self.wake()
         return True
+
+    def _tell_service(self):
+        status = "Available" if self.in_service() else "Unavailable"
+        self.news.append((0, status, "NoError", None, self.clock.now()))
 
     def _put_in_service(self):
         for c in self.connectors:
@@ -467,6 +472,8 @@ class Station:
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
+        if not c.operative and not self.in_service():
+            self._tell_service()
         self.wake()
 
     def set_clock(self, t):

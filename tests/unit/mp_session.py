@@ -1142,14 +1142,22 @@ def test_out_of_service_as_a_whole():
     w.charge(c=w.cs[1])
     w.station.news.clear()
     assert w.station.in_service() and w.station.set_availability(0, False)
-    assert w.station.news[0][:2] == (0, "Unavailable") and not w.station.in_service()
     w.poll(200)
     assert [c.status for c in w.cs] == ["Unavailable", "Charging"]
     w.boot().ready()
-    assert w.c.status == "Unavailable" and w.cs[1].tx and not w.station.in_service()
-    assert w.station.choose() is None
+    assert w.c.status == "Unavailable" and w.cs[1].tx and w.station.choose() is None
+    told = [n[:2] for n in w.station.news if not n[0]]
+    assert not told and w.station.in_service()  # until the transaction has ended
+    w.cs[1].stop("Local")
+    w.poll(3000)
+    told = [n[:2] for n in w.station.news if not n[0]]
+    assert told == [(0, "Unavailable")] and not w.station.in_service()
     w.station.set_availability(0, True)
     assert w.station.news[-1][:2] == (0, "Available")
+    w.station.news.clear()
+    w.station.set_availability(0, False)
+    assert w.station.news[-1][:2] == (0, "Unavailable")
+    w.station.set_availability(0, True)
     w.poll(200)
     assert w.c.status == "Available"
 

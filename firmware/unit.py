@@ -6,7 +6,7 @@ from firmware.charging import limits
 class NoMeter:
     """For a connector without a meter: nothing is billed, and nothing is watched."""
 
-    energy_Wh = power_W = 0
+    energy_Wh = power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
     readings = gives = 0
 

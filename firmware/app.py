@@ -51,6 +51,8 @@ class App:
     def reset(self, kind):
         """End transactions, then restart: "Soft" or "Hard" (OCPP 1.6 ed. 2, 5.14)."""
         self._reset_kind = kind
+        for c in self.station.connectors:
+            c.ending = True
 
     # --- tasks (architecture.md 3)
 

@@ -16,6 +16,7 @@ _FIELDS = {
     "hold_limit": (bool, False, None, None),
     "resume": (bool, True, None, None),
     "meter_lost_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
+    "plug_and_charge": (str, "", lambda v: _is_tag(v), "at most 20 characters of ASCII"),
     "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800"),
     "wake": (bool, True, None, None),
     "ventilation": (bool, False, None, None),
@@ -28,6 +29,11 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
+
+
+def _is_tag(text):
+    # (that can be sent as it is, as an idTag)
+    return len(text) <= 20 and all([" " <= c <= "~" for c in text])
 
 
 _KINDS = {str: "text", int: "a number", bool: "true or false"}

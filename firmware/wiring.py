@@ -51,6 +51,8 @@ def build(config):
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:
         _latch(app.units, number >> 8, number & 0xFF)
+    if not any([c.lock for c in connectors]):  # (errata 3.84)
+        fixed["UnlockConnectorOnEVSideDisconnect"] = False
     measurands = 0
     for c in connectors:
         measurands |= metering.gives(c)
@@ -82,6 +84,7 @@ def build(config):
     app.link = Link(config, rpc, app.settings, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
+    app.station.plug_tag = config.plug_and_charge
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:
         for c in connectors:

@@ -9,8 +9,8 @@ from . import modbus
 _VOLTAGE = const(0)
 _CURRENT = const(6)
 _POWER_1 = const(12)
-_POWER = const(52)
-_IMPORT = const(72)  # (the single-phase ones have no 52)
+_POWER = const(52)  # (the single-phase ones have none)
+_FREQUENCY = const(70)  # and right behind it the energy imported
 
 
 class Meter(modbus.Meter):
@@ -18,7 +18,7 @@ class Meter(modbus.Meter):
         super().__init__(bus, address)
         self._phases = phases
         if phases == 1:
-            self.gives = 0x27
+            self.gives = 0x827
 
     async def _read(self):
         n = self._phases
@@ -29,11 +29,12 @@ class Meter(modbus.Meter):
             (i1,) = await self._floats(_CURRENT, 1)
             v2 = v3 = i2 = i3 = 0
         (power,) = await self._floats(_POWER if n == 3 else _POWER_1, 1)
-        (energy,) = await self._floats(_IMPORT, 1)
+        mHz, energy = await self._floats(_FREQUENCY, 2)
         self.voltage_mV = v1, v2, v3
         self.current_mA = i1, i2, i3
         self.power_W = power // 1000
         self.energy_Wh = energy  # the register has kWh
+        self.frequency_cHz = (mHz + 5) // 10
 
     async def _floats(self, register, n):
         words = struct.unpack(">%dI" % n, await self._bus.read(self._address, register, 2 * n))

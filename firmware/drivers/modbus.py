@@ -45,11 +45,12 @@ class Bus:
 
 class Meter:
     """What all meters share, and the latest reading: `energy_Wh`, `power_W`, `current_mA` and
-    `voltage_mV` (three phases; a voltage of 0: unknown), `readings` (a count that rises with
-    each). `gives` says what is measured: from bit 0 on energy, power, three currents, three
-    voltages. A meter on the bus has `_read()`, which raises OSError and then changes nothing."""
+    `voltage_mV` (three phases), `frequency_cHz` (a voltage or frequency of 0: unknown), `readings`
+    (a count that rises with each). `gives` says what is measured: from bit 0 on energy, power,
+    three currents, three voltages; bit 11 the frequency. A meter on the bus has `_read()`, which
+    raises OSError and then changes nothing."""
 
-    gives = 0xFF
+    gives = 0x8FF
 
     _STALE = 5  # failed readings in a row until the meter counts as lost
 
@@ -57,8 +58,7 @@ class Meter:
         self._bus = bus
         self._address = address
         self._failed = self._STALE
-        self.energy_Wh = 0
-        self.power_W = 0
+        self.energy_Wh = self.power_W = self.frequency_cHz = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
         self.readings = 0
 

@@ -2,7 +2,7 @@
 
 
 class Meter:
-    energy_Wh = power_W = 0
+    energy_Wh = power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
     readings = gives = 0
 

@@ -6,12 +6,13 @@ from . import modbus
 
 
 class Meter(modbus.Meter):
-    gives = 0x27
+    gives = 0x827
 
     async def _read(self):
-        data = await self._bus.read(self._address, 0, 7)
-        dV, mA, mA_high, dW, dW_high, Wh, Wh_high = struct.unpack(">7H", data)
+        data = await self._bus.read(self._address, 0, 8)
+        dV, mA, mA_high, dW, dW_high, Wh, Wh_high, dHz = struct.unpack(">8H", data)
         self.voltage_mV = dV * 100, 0, 0
         self.current_mA = mA_high << 16 | mA, 0, 0
         self.power_W = (dW_high << 16 | dW) // 10
         self.energy_Wh = Wh_high << 16 | Wh
+        self.frequency_cHz = dHz * 10

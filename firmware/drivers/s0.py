@@ -8,11 +8,11 @@ _BOUNCE_ms = const(20)
 
 
 class Meter:
-    """The interface of modbus.Meter; power, currents and voltages stay 0. A broken wire cannot be
-    told from no load. `energy_Wh` is `offset_Wh`, which the caller keeps over a power cut, and
-    what was counted since."""
+    """The interface of modbus.Meter; all but the energy stays 0. A broken wire cannot be told from
+    no load. `energy_Wh` is `offset_Wh`, which the caller keeps over a power cut, and what was
+    counted since."""
 
-    power_W = 0
+    power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
     gives = 0x01
 

@@ -15,7 +15,7 @@ _TYPE = const(3)
 class Configuration:
     """`value(name)` is what the station goes by."""
 
-    def __init__(self, fixed, log, gives=0x7FF, path=_PATH):
+    def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
         # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.
         """`fixed`: values that this unit says itself, by name; `gives`: bits of the measurands
         that have a source (metering.gives)."""

@@ -36,19 +36,19 @@ _TABLE = (
     "MaxChargingProfilesInstalled SmartCharging ro i 32",
     "MaxEnergyOnInvalidId Core rw i 0 0 1000000",
     "MeterValueSampleInterval Core rw i 60 0 86400",
-    "MeterValuesAlignedData Core rw m Energy.Active.Import.Register 11",
-    "MeterValuesAlignedDataMaxLength Core ro i 11",
+    "MeterValuesAlignedData Core rw m Energy.Active.Import.Register 12",
+    "MeterValuesAlignedDataMaxLength Core ro i 12",
     "MeterValuesSampledData Core rw m"
-    " Energy.Active.Import.Register,Power.Active.Import,Current.Import 11",
-    "MeterValuesSampledDataMaxLength Core ro i 11",
+    " Energy.Active.Import.Register,Power.Active.Import,Current.Import 12",
+    "MeterValuesSampledDataMaxLength Core ro i 12",
     "NumberOfConnectors Core ro i -",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "StopTransactionOnEVSideDisconnect Core rw b true",
     "StopTransactionOnInvalidId Core rw b true",
-    "StopTxnAlignedData Core rw m , 11",
-    "StopTxnAlignedDataMaxLength Core ro i 11",
-    "StopTxnSampledData Core rw m , 11",
-    "StopTxnSampledDataMaxLength Core ro i 11",
+    "StopTxnAlignedData Core rw m , 12",
+    "StopTxnAlignedDataMaxLength Core ro i 12",
+    "StopTxnSampledData Core rw m , 12",
+    "StopTxnSampledDataMaxLength Core ro i 12",
     "SupportedFeatureProfiles Core ro s -",
     "TransactionMessageAttempts Core rw i 3 1 1000",
     "TransactionMessageRetryInterval Core rw i 10 0 86400",
@@ -67,11 +67,14 @@ _ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
 
 
 def find(name, c):
-    """The key's line, split; None: there is no such key, or its feature profile is not here."""
+    """The key's line, split; None: there is no such key, or its feature profile is not here. What
+    the unit itself says (`fixed`) is read-only, whatever the table says."""
     start = name + " "
     for text in _TABLE:
         if text.startswith(start) and " " not in name:
             line = text.split(" ")
+            if name in c._fixed:
+                line[_ACCESS] = "ro"
             return line if line[_PROFILE] in c._fixed["SupportedFeatureProfiles"] else None
     return None
 

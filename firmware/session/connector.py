@@ -24,9 +24,11 @@ class Connector:
     | status     | ChargePointStatus (OCPP 1.6 ed. 2, 7.7), sent when it changes |
     | tx         | the transaction, or None |
     | operative  | in service: a transaction may begin |
+    | ending     | a reset is under way: none may begin |
     | lock       | evse.lock.Lock, or None |
     | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
     | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
+    | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
@@ -51,6 +53,7 @@ class Connector:
         self.tx = None
         self.tag = self.kept = self.settings = None
         self.resumes = True
+        self.presented = self.ending = False
         self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0
@@ -103,7 +106,7 @@ class Connector:
 
     def free(self):
         """A transaction could begin here."""
-        usable = self.operative and not faults.REACTION[self.controller.fault]
+        usable = self.operative and not self.ending and not faults.REACTION[self.controller.fault]
         return usable and not self.tx and not self.tag
 
     def stopping(self):
@@ -122,7 +125,7 @@ class Connector:
         if settled:
             if self.tx:
                 self._follow_transaction(now_s)
-            elif not self.operative:
+            elif self.ending or not self.operative:
                 self.tag = self.profile = None
             elif self.tag:
                 fault = faults.REACTION[self.controller.fault]

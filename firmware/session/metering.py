@@ -7,7 +7,7 @@ from micropython import const
 # A sample is a flat tuple of integers: time, values, bits, context (of CONTEXTS). The values are
 # those whose bit is set, which means that they are known and were asked for, from bit 0 on:
 #   energy in Wh, power in W, currents L1..L3 in mA, voltages L1..L3 in 0.1 V, offered current in
-#   mA, offered power in W, temperature in 0.1 degC
+#   mA, offered power in W, temperature in 0.1 degC, frequency in 0.01 Hz
 
 # Reading contexts (7.33), as far as they are taken; texts, because tuples are three times as much.
 CONTEXTS = "Sample.Periodic Sample.Clock Trigger Transaction.Begin Transaction.End"
@@ -19,10 +19,11 @@ _END = const(4)
 
 MEASURANDS = (
     "Energy.Active.Import.Register Power.Active.Import Current.Import Voltage"
-    " Current.Offered Power.Offered Temperature"
+    " Current.Offered Power.Offered Temperature Frequency"
 )
 _OFFERED = const(0x300)  # bits
 _HEAT = const(0x400)
+_FREQUENCY = const(0x800)
 _LATE_s = const(10)  # the meters are read in turn; later than that the clock has jumped
 
 
@@ -93,6 +94,8 @@ class Metering:
                 bits &= ~(0x20 << i)
         if heat_dC is None:
             bits &= ~_HEAT
+        if not meter.frequency_cHz:
+            bits &= ~_FREQUENCY
         bits = bits & self._settings(key) or (context == TRIGGER and bits & -bits)
         if not bits:
             return None
@@ -104,6 +107,6 @@ class Metering:
         offered_mV = offered_mV or n * self.voltage_V * 1000
         values = (meter.energy_Wh, meter.power_W) + tuple(meter.current_mA)
         values += tuple([(mV + 50) // 100 for mV in volts])
-        values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC
+        values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz
         values = [v for i, v in enumerate(values) if bits >> i & 1]
         return (t,) + tuple(values) + (bits, context)

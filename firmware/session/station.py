@@ -33,6 +33,7 @@ class Station:
     | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules, or None |
     | online     | the Central System can be asked |
+    | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
     | start_delay_s | a transaction gets energy after a random part of that |
     | wake       | called when there is something new for the Central System |
     """
@@ -59,6 +60,7 @@ class Station:
         self._latches = latches
         self._auth = auth
         self.online = False
+        self.plug_tag = ""
         self.start_delay_s = 0
         self.connectors = connectors
         self.store = store
@@ -89,6 +91,8 @@ class Station:
             if tx.stop_s is None and tx.connector <= len(connectors):
                 connectors[tx.connector - 1].resume(tx)
                 log("transaction %s goes on after a power cut" % tx.id)
+        for c in connectors:
+            c.presented = bool(c.tx or availability and -c.number in availability.numbers)
         # A TxProfile outlives the power exactly if its transaction does.
         for w in [r for r in store.records if profile.purpose(r) == profile.TX]:
             if not self._of_running(w):
@@ -251,8 +255,10 @@ class Station:
     # --- availability
 
     def in_service(self):
-        """False: the charge point as a whole is out of service."""
-        return not self._availability or 0 not in self._availability.numbers
+        """False: the charge point as a whole is out of service, and no transaction goes on that
+        has yet to end for that."""
+        ending = [c for c in self.connectors if c.tx and not c.operative]
+        return bool(ending) or not self._availability or 0 not in self._availability.numbers
 
     def set_availability(self, number, operative):
         """Put connector `number` (0: all, and the charge point itself) into or out of service,
@@ -261,11 +267,14 @@ class Station:
         if not self._availability.set(numbers, not operative):
             return False
         self._put_in_service()
-        if not number:
-            status = "Available" if operative else "Unavailable"
-            self.news.append((0, status, "NoError", None, self.clock.now()))
+        if not number and (operative or not self.in_service()):
+            self._tell_service()
         self.wake()
         return True
+
+    def _tell_service(self):
+        status = "Available" if self.in_service() else "Unavailable"
+        self.news.append((0, status, "NoError", None, self.clock.now()))
 
     def _put_in_service(self):
         for c in self.connectors:
@@ -287,7 +296,7 @@ class Station:
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
         stops it too."""
         c = self.connectors[number - 1]
-        if c.tx is None and not c.operative:
+        if c.tx is None and (c.ending or not c.operative):
             self._log("connector %d: out of service" % number)
         elif c.kept and c.kept.lower() == id_tag.lower():
             c.lock.release = True
@@ -394,6 +403,14 @@ class Station:
         now_s, now_ms = self.clock.now(), time.ticks_ms()
         for c in self.connectors:
             c.poll(now_s, now_ms)
+            if self.plug_tag and c.settled():
+                # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
+                presented = c.plugged() and (c.presented or c.tx is not None or c.free())
+                if presented and not (c.presented or c.tx):
+                    self.tag(self.plug_tag, c.number)
+                elif c.presented and not presented:
+                    self._availability.set([-c.number], False)
+                c.presented = presented
         if not self.due_s or self.due_s <= now_s:  # (now_s is negative until the clock is set)
             self.evaluate(now_s)
         else:
@@ -453,9 +470,13 @@ class Station:
 
     def _stopped(self, c, tx):
         self.metering.keep(c, tx, tx.stop_s)
+        if self.plug_tag and c.plugged():
+            self._availability.set([-c.number], True)
 
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
+        if not c.operative and not self.in_service():
+            self._tell_service()
         self.wake()
 
     def set_clock(self, t):

@@ -82,6 +82,7 @@ class Meter:
     energy_Wh = 1000
     voltage_mV = (0, 0, 0)
     gives = 0x01
+    frequency_cHz = 0
 
     def __init__(self):
         self.readings = 1

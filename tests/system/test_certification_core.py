@@ -3,6 +3,7 @@ remote control, remote trigger. A test is named after its case: TC_013_CS is tes
 Sessions, offline behaviour, meter values and data transfer: test_certification_sessions.py.
 """
 
+import asyncio
 from datetime import datetime, timezone
 
 import pytest
@@ -127,6 +128,32 @@ async def test_015_016_reset_with_transaction(bench, kind):
         assert len(b.st.received("StopTransaction")) == 1
 
 
+async def test_nothing_starts_during_a_reset(bench):
+    """A reset waits for what must be told; a tag or a remote start meanwhile begins nothing."""
+    async with bench(connectors=2, speed=4) as b:
+        await b.charge()
+        answered = asyncio.Event()
+
+        async def late(payload):
+            await answered.wait()
+            return {}
+
+        b.cs.answer("StopTransaction", late)
+        before, mark = b.st, b.st.mark()
+        await ask(b, "Reset", "Accepted", type="Soft")
+        await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        await b.do("plug 2")
+        await b.do("tag B 2")
+        for n in (1, 2):
+            await ask(b, "RemoteStartTransaction", "Rejected", idTag="C", connectorId=n)
+        answered.set()
+        await b.again(before)
+        assert not b.st.received("Authorize", mark) and not b.st.received("StartTransaction", mark)
+        await b.settled()
+        await ask(b, "RemoteStartTransaction", "Accepted", idTag="C", connectorId=2)
+        await b.status("Charging", 2, mark)
+
+
 # Section 9: what every station with these profiles has, and what it may not let be changed.
 WRITABLE = """AuthorizeRemoteTxRequests ClockAlignedDataInterval ConnectionTimeOut
     ConnectorPhaseRotation HeartbeatInterval LocalAuthorizeOffline LocalPreAuthorize
@@ -150,6 +177,7 @@ async def test_019_retrieve_configuration(bench):
         assert every["NumberOfConnectors"] == ("1", True)
         assert every["AuthorizationKey"] == (None, False)
         assert [every[key][1] for key in WRITABLE + FIXED] == [False] * 16 + [True] * 7
+        assert every["UnlockConnectorOnEVSideDisconnect"] == ("false", True)  # a fixed cable
 
 
 async def test_021_change_configuration(bench):

@@ -150,6 +150,45 @@ async def test_unplugged_and_the_transaction_goes_on(bench):
         assert len(b.st.received("StartTransaction")) == 1
 
 
+async def test_plug_and_charge(bench, tmp_path):
+    """config.json plug_and_charge: its tag is authorised by itself, once a plug-in, also over a
+    power cut; RemoteStop is the last word until the car is unplugged."""
+    config = tmp_path / "config.json"
+    config.write_text('{"plug_and_charge": "Plug"}')
+    async with bench(config=config) as b:
+        await b.do("plug")
+        await b.status("Charging")
+        assert b.st.received("Authorize") == [{"idTag": "Plug"}]
+        assert [p["idTag"] for p in b.st.received("StartTransaction")] == ["Plug"]
+        id = (await b.process.until(lambda c: c["transactionId"] is not None))["transactionId"]
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+        assert answer == {"status": "Accepted"}
+        assert (await b.st.expect("StopTransaction"))["reason"] == "Remote"
+        await b.status("Finishing")
+        before, since = b.st, b.st.mark()
+        await b.do("power-cut 1")
+        await b.again(before)
+        await b.status("Preparing", since=since)
+        await b.settled()
+        assert not b.st.received("Authorize", since)
+        await b.do("unplug")
+        await b.status("Available", since=since)
+        b.cs.tags = {"Plug": "Blocked"}
+        await b.do("plug")
+        await b.st.expect("Authorize", None, WAIT_s, since)
+        await b.settled()
+        assert (await b.process.connector())["status"] == "Preparing"
+        assert not b.st.received("StartTransaction", since)
+        b.cs.tags = {}
+        await b.do("tag A")
+        await b.status("Charging", since=since)
+        assert [p["idTag"] for p in b.st.received("Authorize", since)] == ["Plug", "A"]
+        since = b.st.mark()
+        await b.do("unplug")
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+        assert stop["reason"] == "EVDisconnected"
+
+
 async def test_car_pauses(bench):
     """S2 opens and closes: SuspendedEV, Charging; the transaction stays."""
     async with bench() as b:

@@ -18,7 +18,7 @@ FIXED = {
     "SupportedFeatureProfiles": "Core,SmartCharging",
     "ConnectorSwitch3to1PhaseSupported": "false",
 }
-ALL = 0x7FF  # of the measurands
+ALL = 0xFFF  # of the measurands
 LISTS = [
     "MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData"
 ]  # fmt: skip
@@ -143,6 +143,15 @@ def test_a_feature_profile_that_is_not_there():
     assert len(get(c)[0]) < len(get(fresh())[0])
 
 
+def test_what_the_unit_says_itself_is_read_only():
+    name = "UnlockConnectorOnEVSideDisconnect"
+    c = fresh()
+    assert c.set(name, "false") == "Accepted" and c.set(name, "true") == "Accepted"
+    c = again(**{name: False})  # the same flash in a unit without a lock
+    assert get(c, name) == ([(name, "false", True)], [])
+    assert c.set(name, "true") == c.set(name, "false") == "Rejected"
+
+
 def test_the_table_is_not_kept():
     import gc
     import sys
@@ -203,6 +212,7 @@ def test_lists_of_measurands():
             ("Current.Offered", 0x100),
             ("Power.Offered", 0x200),
             ("Temperature", 0x400),
+            ("Frequency", 0x800),
             ("Current.Import.L1", 0x004),
             ("Current.Import.L2,Current.Import.L3", 0x018),
             ("Voltage.L2", 0x040),
@@ -215,16 +225,16 @@ def test_lists_of_measurands():
             assert c.set(name, value) == "Accepted", (name, value)
             assert c.value(name) == bits and text(c, name) == value, (name, value)
             assert again().value(name) == bits and text(again(), name) == value and not said
-        assert c.set(name, ",".join(["Voltage"] * 11)) == "Accepted"
+        assert c.set(name, ",".join(["Voltage"] * 12)) == "Accepted"
         before = text(c, name)
         for bad in (
             "x", "voltage", "Energy", ",", "Voltage,", ",Voltage", "Voltage,,Temperature",
-            "Voltage;Temperature", "Voltage Temperature", "SoC", "Frequency", "RPM",
+            "Voltage;Temperature", "Voltage Temperature", "SoC", "Frequency.L1", "RPM",
             "Energy.Active.Export.Register", "Energy.Active.Import.Interval", "Current.Export",
             "Power.Reactive.Import", "Voltage,SoC", "Voltage.L4", "Voltage.L0", "Voltage.N",
             "Voltage.L1-L2", "Voltage.L", "Current.Import.L1-N", "Temperature.L1",
             "Power.Active.Import.L1", "Energy.Active.Import.Register.L2", "Voltage.L1.L1",
-            ",".join(["Voltage"] * 12), "0", "true",
+            ",".join(["Voltage"] * 13), "0", "true",
         ):  # fmt: skip
             assert c.set(name, bad) == "Rejected", (name, bad)
         assert c.value(name) == 0x0E0 and text(c, name) == before

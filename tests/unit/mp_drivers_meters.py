@@ -64,6 +64,7 @@ async def test_what_each_meter_shows():
         assert near(meter.voltage_mV, volts, 100), (kind, meter.voltage_mV)
         assert near(meter.current_mA, amps, 2), (kind, meter.current_mA)
         assert abs(meter.power_W - outlet.power_W()) <= 1, kind
+        assert meter.frequency_cHz == (4990 if kind == "pzem" else 4998), kind
         assert abs(meter.energy_Wh - 70123) <= 4, (kind, meter.energy_Wh)
 
 

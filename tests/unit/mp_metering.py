@@ -13,7 +13,8 @@ from firmware.session import metering
 HEAP = "600K"
 
 ENERGY, POWER, CURRENT, VOLTAGE, OFFERED_A, OFFERED_W, HEAT = 1, 2, 0x1C, 0xE0, 0x100, 0x200, 0x400
-ALL = 0x7FF
+FREQUENCY = 0x800
+ALL = 0xFFF
 
 
 class Heat:
@@ -42,7 +43,7 @@ def values(sample):
     for v in messages._value(sample)["sampledValue"]:
         name = v["measurand"] + (" " + v["phase"] if "phase" in v else "")
         assert name not in out and isinstance(v["value"], str)
-        out[name] = v["value"] + " " + v["unit"]
+        out[name] = v["value"] + (" " + v["unit"] if "unit" in v else "")
     return out
 
 
@@ -83,12 +84,13 @@ def test_every_measurand():
         "Current.Offered": "16.000 A",
         "Power.Offered": "13761 W",  # 16 A at 860.098 V: 13761.568, rounded towards less
         "Temperature": "35.5 Celsius",
+        "Frequency": "50.00",  # OCPP 1.6 has no hertz
     }
 
 
 def test_each_alone():
     w = a_world()
-    for i in range(11):
+    for i in range(12):
         sample = take(w, 1 << i)
         assert len(values(sample)) == 1 and sample[-2] == 1 << i
 
@@ -96,8 +98,8 @@ def test_each_alone():
 def test_the_layout():
     w = a_world()
     w.electrics[0].pilot_mA = 16000
-    heads = (T0, 1234567, 11040, 16000, 15905, 7, 2300, 2301, 4000, 16000, 13761, 355, ALL, 2)
-    assert take(w, ALL) == heads
+    heads = (T0, 1234567, 11040, 16000, 15905, 7, 2300, 2301, 4000, 16000, 13761, 355, 5000)
+    assert take(w, ALL) == heads + (ALL, 2)
     assert take(w, 0x418) == (T0, 15905, 7, 355, 0x418, 2)
 
 
@@ -118,6 +120,9 @@ def test_text():
     for dC, text in ((0, "0.0"), (5, "0.5"), (-5, "-0.5"), (-105, "-10.5"), (710, "71.0")):
         w.c.heat.temperature_dC = dC
         assert values(take(w, HEAT)) == {"Temperature": text + " Celsius"}
+    for cHz, text in ((4998, "49.98"), (5005, "50.05"), (6000, "60.00")):
+        m.frequency_cHz = cHz
+        assert values(take(w, FREQUENCY)) == {"Frequency": text}
 
 
 def test_what_is_not_known_is_not_said():
@@ -129,6 +134,9 @@ def test_what_is_not_known_is_not_said():
     assert take(w, HEAT, 4) is None
     w.c.heat = None
     assert "Temperature" not in values(take(w, ALL))
+    w.meters[0].frequency_cHz = 0
+    assert "Frequency" not in values(take(w, ALL))
+    w.meters[0].frequency_cHz = 5000
     w.meters[0].gives = 0x01  # S0
     assert sorted(values(take(w, ALL))) == [
         "Current.Offered", "Energy.Active.Import.Register", "Power.Offered"
@@ -333,7 +341,7 @@ def test_transaction_data_of_everything():
     assert 3 <= len(tx.data) <= 6 and os.stat("/flash/tx/1.data")[6] <= 121, len(tx.data)
     assert [tx.data[0][-1], tx.data[-1][-1]] == [3, 4] and tx.data[-1][1] == 2**32 - 1
     for sample in tx.data:
-        assert len(values(sample)) == 11, values(sample)
+        assert len(values(sample)) == 12, values(sample)
 
 
 def test_transaction_data_survives_a_power_cut():

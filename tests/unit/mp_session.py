@@ -353,6 +353,160 @@ def test_tags_at_the_reader():
     assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
 
 
+# Plug-and-charge
+
+
+def plug_and_charge(w):
+    w.station.plug_tag = "Plug"
+    w.station.online = True
+    return w
+
+
+def asked(w):
+    """The tags that the Central System would be asked for, since the last call."""
+    out = [ask[0] for ask in w.station.asks]
+    w.station.asks.clear()
+    return out
+
+
+def test_plug_and_charge():
+    w = plug_and_charge(World(2)).ready()
+    w.poll(5000)
+    assert not asked(w)
+    w.electrics[1].state = B
+    w.poll(100)
+    assert w.station.next_ask() == ("Plug", w.cs[1], None)
+    w.station.accept("Plug", w.cs[1])
+    w.poll(200)
+    assert w.cs[1].tx.id_tag == "Plug" and not w.c.tx
+    w.cs[1].stop("Remote")
+    w.poll(300000)  # it stays stopped while the car stays
+    assert not w.cs[1].tx and w.cs[1].status == "Finishing" and not asked(w)
+    w.station.tag("plug", 2)  # but a person may
+    assert asked(w) == ["plug"]
+    w.electrics[1].state = A
+    w.poll(3000)
+    w.electrics[1].state = C
+    w.poll(3000)
+    assert asked(w) == ["Plug"]
+
+
+def test_plug_and_charge_is_off_by_default():
+    w = World().ready()
+    for state in (B, A, C):
+        w.c.controller.state = state
+        w.poll(2000)
+    assert not w.station.asks and not w.c.presented
+
+
+def test_plug_and_charge_that_is_refused_is_not_asked_for_again():
+    w = plug_and_charge(World()).ready()
+    for _ in range(3):
+        w.c.controller.state = B
+        w.poll(120000)
+        assert asked(w) == ["Plug"] and not w.c.tx
+        w.c.controller.state = A
+        w.poll(1000)
+
+
+def test_plug_and_charge_offline():
+    for allowed in (False, True):
+        w = World()
+        w.settings["AllowOfflineTxForUnknownId"] = allowed
+        w.ready()
+        w.station.plug_tag = "Plug"
+        w.c.controller.state = C
+        w.poll(1000)
+        assert bool(w.c.tx) is allowed
+        w.c.controller.state = A
+        w.poll(3000)
+        assert not w.c.tx and w.queue() == (["start 1", "stop 1"] if allowed else [])
+        assert not allowed or w.journal.head()[1].reason == "EVDisconnected"
+
+
+def test_plug_and_charge_waits_until_a_transaction_may_begin():
+    w = plug_and_charge(World()).ready()
+    w.c.controller.fault = faults.WELDED
+    w.station.set_availability(1, False)
+    w.c.controller.state = B
+    w.poll(2000)
+    w.c.controller.fault = faults.NONE
+    w.poll(2000)
+    assert not asked(w)
+    w.station.set_availability(1, True)
+    w.poll(2000)
+    assert asked(w) == ["Plug"]
+
+
+def test_plug_and_charge_does_not_follow_another_tag():
+    w = plug_and_charge(World()).ready()
+    w.station.accept("Other", w.c)
+    w.c.controller.state = C
+    w.poll(1000)
+    assert w.c.tx.id_tag == "Other"
+    w.c.stop("Local")
+    w.poll(5000)
+    assert not w.c.tx and not asked(w)
+
+
+def test_plug_and_charge_over_a_power_cut():
+    w = World()
+    w.c.controller.state = C
+    plug_and_charge(w).ready()
+    assert asked(w) == ["Plug"]  # it was plugged in before the station had power
+    plug_and_charge(w.boot()).ready()
+    assert asked(w) == ["Plug"]  # nothing came of it yet
+    w.station.accept("Plug", w.c)
+    w.poll(1000)
+    tx = w.c.tx
+    plug_and_charge(w.boot()).ready()
+    assert w.c.tx.number == tx.number
+    w.c.stop("Remote")
+    w.poll(3000)
+    for _ in range(2):
+        plug_and_charge(w.boot()).ready()
+        w.poll(2000)
+        assert not w.c.tx and not asked(w)
+    w.c.controller.state = A
+    plug_and_charge(w.boot()).ready()
+    w.c.controller.state = C
+    w.poll(1000)
+    assert asked(w) == ["Plug"]
+
+
+def test_plug_and_charge_of_a_unit_that_does_not_resume():
+    for lost in (False, True):
+        w = plug_and_charge(World()).ready()
+        w.charge("Plug")
+        plug_and_charge(w.boot())
+        w.meters[0].lost = lost
+        w.c.resumes = False
+        asked(w)
+        w.poll(5000)
+        assert not w.c.tx and not asked(w) and w.journal.head()[1].reason == "PowerLoss"
+
+
+def test_nothing_starts_while_a_reset_is_under_way():
+    w = plug_and_charge(World(4)).ready()
+    w.charge()
+    assert asked(w) == ["Plug"]
+    w.station.accept("waits", w.cs[2])
+    w.poll(200)
+    for c in w.cs:
+        c.ending = True
+    w.c.stop("SoftReset")
+    w.poll(3000)
+    assert not w.c.tx and w.c.status == "Finishing"
+    for e in w.electrics:
+        e.state = C
+    w.station.accept("answered", w.cs[3])  # it was asked for before
+    w.station.tag("Tag", 1)
+    w.station.card("Card")
+    w.poll(3000)
+    assert not asked(w) and w.station.choose() is None and w.queue() == ["stop 1"]
+    assert not any([c.tx or c.tag or c.free() for c in w.cs])
+
+
 def test_news_are_bounded():
     w = World().ready()
     for i in range(100):
@@ -988,14 +1142,22 @@ def test_out_of_service_as_a_whole():
     w.charge(c=w.cs[1])
     w.station.news.clear()
     assert w.station.in_service() and w.station.set_availability(0, False)
-    assert w.station.news[0][:2] == (0, "Unavailable") and not w.station.in_service()
     w.poll(200)
     assert [c.status for c in w.cs] == ["Unavailable", "Charging"]
     w.boot().ready()
-    assert w.c.status == "Unavailable" and w.cs[1].tx and not w.station.in_service()
-    assert w.station.choose() is None
+    assert w.c.status == "Unavailable" and w.cs[1].tx and w.station.choose() is None
+    told = [n[:2] for n in w.station.news if not n[0]]
+    assert not told and w.station.in_service()  # until the transaction has ended
+    w.cs[1].stop("Local")
+    w.poll(3000)
+    told = [n[:2] for n in w.station.news if not n[0]]
+    assert told == [(0, "Unavailable")] and not w.station.in_service()
     w.station.set_availability(0, True)
     assert w.station.news[-1][:2] == (0, "Available")
+    w.station.news.clear()
+    w.station.set_availability(0, False)
+    assert w.station.news[-1][:2] == (0, "Unavailable")
+    w.station.set_availability(0, True)
     w.poll(200)
     assert w.c.status == "Available"
 

@@ -64,7 +64,8 @@ class Meter:
         self.energy_Wh = 1000
         self.power_W = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
-        self.gives = 0xFF
+        self.frequency_cHz = 5000
+        self.gives = 0x8FF
         self.readings = 0
         self.lost = False
 

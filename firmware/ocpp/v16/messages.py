@@ -6,10 +6,11 @@ from micropython import const
 from firmware.clock import format_iso
 from firmware.session import metering
 
-# By value of a sample: its measurand; by measurand: the unit, and how many digits are a fraction.
-_MEASURAND = const(b"\0\1\2\2\2\3\3\3\4\5\6")
+# By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
+# is in hertz), and how many digits are a fraction.
+_MEASURAND = const(b"\0\1\2\2\2\3\3\3\4\5\6\7")
 _UNITS = const("Wh W A V A W Celsius")
-_DIGITS = const(b"\0\0\3\1\3\0\1")
+_DIGITS = const(b"\0\0\3\1\3\0\1\2")
 
 
 def start_transaction(tx):
@@ -68,9 +69,10 @@ def _value(sample):
             value = {
                 "value": "-" + text if n < 0 else text,
                 "measurand": names[k],
-                "unit": units[k],
                 "context": metering.CONTEXTS.split(" ")[sample[-1]],
             }
+            if k < len(units):
+                value["unit"] = units[k]
             if 2 <= i < 5:
                 value["phase"] = "L%d" % (i - 1)
             elif 5 <= i < 8:

@@ -63,6 +63,7 @@ def _sdm630(o):
             8: amps[1],
             10: amps[2],
             52: o.power_W() * show * 1000,
+            70: 49.98,
             72: o.energy_uWh / 1e9,
         }
     )
@@ -75,6 +76,7 @@ def _sdm120(o):
             0: o.volts_mV[0] / 1000,
             6: o.car.phase_mA()[0] * show,
             12: o.power_W() * show * 1000,
+            70: 49.98,
             72: o.energy_uWh / 1e9,
         }
     )
@@ -85,4 +87,4 @@ def _pzem(o):
     dW = o.power_W() * o.meter_permille // 100
     Wh = o.energy_uWh // 1000000
     words = (o.volts_mV[0] // 100, mA & 0xFFFF, mA >> 16, dW & 0xFFFF, dW >> 16)
-    return dict(enumerate(words + (Wh & 0xFFFF, Wh >> 16, 500, 100, 0)))
+    return dict(enumerate(words + (Wh & 0xFFFF, Wh >> 16, 499, 100, 0)))

@@ -162,11 +162,11 @@ class DeviceTest(pytest.Item):
                 stdout=subprocess.PIPE,
                 # The 64-bit port prints tracebacks to stdout, the 32-bit one to stderr.
                 stderr=subprocess.STDOUT,
-                timeout=60,
+                timeout=240,
             )
         except subprocess.TimeoutExpired as late:
             said = (late.stdout or b"").decode(errors="replace")
-            raise DeviceFailure(f"{said}\nstopped after 60 s") from None
+            raise DeviceFailure(f"{said}\nstopped after 240 s") from None
         said = done.stdout.decode(errors="replace").strip()
         if done.returncode == SKIPPED:
             pytest.skip(said.splitlines()[-1] if said else "skipped by the test")

@@ -38,12 +38,24 @@ import time  # noqa: E402, F401
 machine._cause = int(cause)
 
 _real_sleep_ms = asyncio.sleep_ms
+_LONG_ms = 5  # of real time; a shorter sleep is one that the tick makes, and may end early
 
 
 def _sleep_ms(ms):
     if bus.speed == 1 or ms <= 0:
         return _real_sleep_ms(ms)
+    if ms > _LONG_ms * bus.speed:
+        return _sleep_long(bus.now_ms() + ms)
     return _real_sleep_ms(max(1, ms // bus.speed))
+
+
+async def _sleep_long(until_ms):
+    # (simulated time is slower where the host is too busy for it; a back-off sleeps by that)
+    while True:
+        left_ms = until_ms - bus.now_ms()
+        if left_ms <= 0:
+            return
+        await _real_sleep_ms(max(1, left_ms // bus.speed))
 
 
 asyncio.sleep_ms = _sleep_ms

@@ -9,7 +9,7 @@ from firmware.app import VERSION, App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
-from firmware.config import ConfigError
+from firmware.config import Config, ConfigError
 from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
 from firmware.evse import faults
@@ -81,7 +81,8 @@ def build(config):
         identity["chargePointSerialNumber"] = config.serial
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.link = Link(config, rpc, app.settings, log.info)
+    app.config = _kept(config)
+    app.link = Link(app.config, rpc, app.settings, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
     app.station.plug_tag = config.plug_and_charge
@@ -91,6 +92,14 @@ def build(config):
             app.station.delay(c)
     app.reader = _reader(board)
     return app
+
+
+def _kept(config):
+    # What is needed after the start: 120 bytes less than all of it.
+    kept = Config()
+    for name in ("board", "id", "password", "ssid", "url", "watchdog_s", "wifi_password"):
+        setattr(kept, name, getattr(config, name))
+    return kept
 
 
 def _check(board):

@@ -210,7 +210,7 @@ class Day:
 
     def check(self, where):
         """All that was promised was told, in order, with what was true; -> told twice."""
-        told, twice, id, charged = [], 0, None, None
+        told, twice, id = [], 0, None
         for message in self.told:
             action, payload, _, boot, given = message
             if told and told[-1][:2] == message[:2]:

@@ -12,6 +12,7 @@ _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot: until the pilot's state is known
 _GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
 _MOMENT_ms = const(2000)
+_WAKE_ms = const(10000)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
 
 
@@ -69,7 +70,8 @@ class Connector:
         self._tag_for_ms = 0
         self._finished = False  # a transaction has ended and the car is still there
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
-        self._readings = 0  # of the meter, when the contactor opened for that stop
+        self._readings = 0  # of the meter, when the contactor opened for that stop, and when
+        self._opened_ms = 0
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
         self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
         self._boot_ms = _UNKNOWN_ms
@@ -124,7 +126,7 @@ class Connector:
                 self.stop("PowerLoss")
         if settled:
             if self.tx:
-                self._follow_transaction(now_s)
+                self._follow_transaction(now_s, now_ms)
             elif self.ending or not self.operative:
                 self.tag = self.profile = None
             elif self.tag:
@@ -165,7 +167,7 @@ class Connector:
             self.on_end(self)
         self.tag = self.profile = None
 
-    def _follow_transaction(self, now_s):
+    def _follow_transaction(self, now_s, now_ms):
         if not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
             self.stop("EVDisconnected")
         if self.controller.fault in faults.ENDING:
@@ -173,10 +175,14 @@ class Connector:
         if not self._stop or self.controller.closed:
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.
+        meter = self.meter
         if self._readings < 0:
-            self._readings = self.meter.readings
-        if self._readings == self.meter.readings and self.meter.known():
-            return
+            self._readings = meter.readings
+            self._opened_ms = now_ms
+        if self._readings == meter.readings:
+            asleep = not meter.readings and (now_ms - self._opened_ms) & _TICKS < _WAKE_ms
+            if asleep or meter.known():
+                return
         tx = self.tx
         tx.stop_s = now_s
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)

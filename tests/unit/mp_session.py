@@ -572,6 +572,19 @@ def test_a_power_cut_and_the_car_has_gone():
     assert w.c.status == "Available"
 
 
+def test_a_power_cut_and_the_meter_wakes_up_later_than_the_station():
+    w = World().ready()
+    w.charge()
+    w.meters[0].energy_Wh, w.meters[0].readings, w.meters[0].lost = 0, 0, True
+    w.boot()
+    w.c.controller.state = A
+    w.poll(5000)
+    assert w.c.tx and not w.queue()
+    w.meters[0].energy_Wh, w.meters[0].lost = 5000, False
+    w.poll(2000)
+    assert w.c.tx is None and w.journal.head()[1].stop_Wh == 5000
+
+
 def test_a_unit_that_does_not_resume():
     for state in (A, B, C):
         w = World().ready()
@@ -596,6 +609,8 @@ def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
     w.meters[0].energy_Wh, w.meters[0].readings, w.meters[0].lost = 0, 0, True
     w.boot(UNSET)
     w.c.controller.state = A
+    w.poll(10000)
+    assert w.c.tx  # it may still wake up
     w.poll(5000)
     tx = w.journal.head()[1]
     assert w.c.tx is None and tx.stop_Wh == 7000  # never less than at the start

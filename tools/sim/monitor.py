@@ -105,7 +105,7 @@ class Monitor:
         self.relay = self.outlet.phases_relay
         self.duty = X1
         self.duty_ms = self.f_ms = LONG_ms
-        self.off_ms = 0
+        self.off_ms = -1  # since the first look: before it the station has no clock
         self.need_off_ms = 2 * MIN_OFF_ms if cut else MIN_OFF_ms
         self.latched = {}  # rule -> "person" or "unplug": when it ends
         self.doubt = {}  # the same, of what the station may have seen and kept
@@ -236,9 +236,10 @@ class Monitor:
         if "lock" in fitted and not outlet.locked and self.coil:
             found.append("lock")
         if "supply" in fitted and metered:
-            self.shown_wrong = min(outlet.volts_mV) < LOW_mV or max(outlet.volts_mV) > HIGH_mV
-            if self.shown_wrong:
+            if min(outlet.volts_mV) < LOW_mV or max(outlet.volts_mV) > HIGH_mV:
                 found.append("voltage")
+            # (the latest reading may be from before it was right again)
+            self.shown_wrong = "voltage" in found or self.lately("voltage", METER_ms)
         if "mirror" in fitted:
             if outlet.live and not self.coil:
                 found.append("weld")
@@ -374,7 +375,7 @@ class Monitor:
 
     def _contactor(self, state, duty, coil, core, dt_ms):
         outlet = self.outlet
-        self.off_ms += dt_ms
+        self.off_ms = core if self.off_ms < 0 else self.off_ms + dt_ms
         if coil and not self.coil:
             self._closing(state, duty)
         elif self.coil and not coil:

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from bench_flash import DAY, LATER, T, a_flash, a_store, best_us, counted, live, place
 
 from firmware.charging import profile
-from firmware.charging.schedule import Composite, Evaluator
+from firmware.charging.composite import Composite
+from firmware.charging.schedule import Evaluator
 
 ALL = 10000  # more room than any answer needs
 YEARS_s = 20 * 31557600

@@ -41,6 +41,7 @@ _TABLE = (
     "MeterValuesSampledData Core rw m"
     " Energy.Active.Import.Register,Power.Active.Import,Current.Import 12",
     "MeterValuesSampledDataMaxLength Core ro i 12",
+    "MinimumStatusDuration Core rw i 0 0 3600",
     "NumberOfConnectors Core ro i -",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "StopTransactionOnEVSideDisconnect Core rw b true",

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 from station_driver import TAG, draws
 
-from host.csms import CallError, format_time
+from host.csms import CallError, format_time, parse_time
 from host.process import WAIT_s, poll
 from host.profile import profile
 
@@ -499,3 +499,27 @@ async def test_request_right_behind_an_answer(bench):
         await b.status("Charging")
         await b.pilot(13000)
         assert results == ["Accepted", "Accepted"]
+
+
+async def test_minimum_status_duration(bench):
+    """9.1: a status that is left again sooner is not told; a fault is told at once."""
+    async with bench() as b:
+        change = {"key": "MinimumStatusDuration", "value": "30"}
+        assert await b.st.call("ChangeConfiguration", change) == {"status": "Accepted"}
+        mark = b.st.mark()
+        await b.do("plug")
+        preparing = await b.st.expect("StatusNotification", None, WAIT_s, mark)
+        assert preparing["status"] == "Preparing"
+        assert (await b.now() - parse_time(preparing["timestamp"])).total_seconds() >= 29
+        await b.do(f"tag {TAG}")
+        told = await b.st.expect(
+            "StatusNotification", lambda p: p["status"] != "Preparing", WAIT_s
+        )
+        mark = b.st.mark()
+        for word, status in (("pause", "SuspendedEV"), ("ready", "Charging")):
+            await b.do(word)
+            await b.process.until(lambda c, status=status: c["status"] == status)
+        await b.do("fault diode-short")
+        told = await b.st.expect("StatusNotification", None, WAIT_s, mark)
+        assert told["status"] == "Faulted"
+        assert (await b.now() - parse_time(told["timestamp"])).total_seconds() < 20

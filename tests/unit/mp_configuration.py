@@ -130,9 +130,9 @@ def test_keys_that_the_specification_requires():
             MaxChargingProfilesInstalled LocalAuthorizeOffline LocalPreAuthorize ResetRetries
             AllowOfflineTxForUnknownId AuthorizationCacheEnabled LocalAuthListEnabled
             MaxEnergyOnInvalidId AuthorizationKey StopTransactionOnEVSideDisconnect
-            UnlockConnectorOnEVSideDisconnect""".split():
+            UnlockConnectorOnEVSideDisconnect MinimumStatusDuration""".split():
         assert name in names, name
-    for name in "LocalAuthListMaxLength LightIntensity BlinkRepeat MinimumStatusDuration".split():
+    for name in "LocalAuthListMaxLength LightIntensity BlinkRepeat".split():
         assert fresh().set(name, "1") == "NotSupported", name
 
 

@@ -267,6 +267,8 @@ class Core:
         # Counted over reconnects: after hours without one the clock needs it.
         while True:
             await asyncio.sleep(1)
+            if self._station.news:
+                self._wake.set()  # (one may have lasted long enough)
             now_ms = time.ticks_ms()
             period_ms = self._settings.value("HeartbeatInterval") * 1000
             if self.boot == "Accepted" and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:
@@ -289,8 +291,8 @@ class Core:
             await self._authorize(*ask)
         elif self._triggers:
             await self._say_triggered()
-        elif station.news:
-            await self._status_notification(*station.news.pop(0))
+        elif news := self._stable_news():
+            await self._status_notification(*news)
         elif station.readings:
             number, sample = station.readings.pop(0)
             await self._ask("MeterValues", _messages().meter_values(number, None, sample))
@@ -301,6 +303,23 @@ class Core:
         else:
             return False
         return True
+
+    def _stable_news(self):
+        # The next status to tell, or None. One that was left again within MinimumStatusDuration
+        # (9.1) is not told; an error is told at once.
+        news = self._station.news
+        least_s = self._settings.value("MinimumStatusDuration")
+        at = 0
+        while at < len(news):
+            number, _, error, _, t = news[at]
+            after = [later[4] for later in news[at + 1 :] if later[0] == number]
+            if after and after[0] - t < least_s:
+                news.pop(at)
+            elif after or error != "NoError" or not 0 <= self._now() - t < least_s:
+                return news.pop(at)
+            else:
+                at += 1
+        return None
 
     async def _say_triggered(self):
         action, number = self._triggers.pop(0)

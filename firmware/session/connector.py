@@ -32,6 +32,7 @@ class Connector:
     | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
+    | roams      | it came by the station's one reader: it goes where the car does |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
     | heat       | what has temperature_dC (evse.derating), or None |
@@ -53,6 +54,7 @@ class Connector:
         self.lock = None
         self.tx = None
         self.tag = self.kept = self.settings = None
+        self.roams = False
         self.resumes = True
         self.presented = self.ending = False
         self.heat = None
@@ -95,6 +97,12 @@ class Connector:
         self._parent = parent
         self._tag_ms = now_ms
         self._tag_for_ms = for_s * 1000
+
+    def take(self, other):
+        """The tag that waits at `other`: its car came here."""
+        self.tag, self.profile, self._parent = other.tag, other.profile, other._parent
+        self._tag_ms, self._tag_for_ms = other._tag_ms, other._tag_for_ms
+        other.tag = other.profile = None
 
     def resume(self, tx):
         """At boot: go on with a transaction that a power cut interrupted."""

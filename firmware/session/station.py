@@ -296,6 +296,7 @@ class Station:
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
         stops it too."""
         c = self.connectors[number - 1]
+        c.roams = False
         if c.tx is None and (c.ending or not c.operative):
             self._log("connector %d: out of service" % number)
         elif c.kept and c.kept.lower() == id_tag.lower():
@@ -310,7 +311,8 @@ class Station:
             self._log("connector %d: in use with another tag" % number)
 
     def card(self, uid):
-        """A card lies on the station's one reader: at the connector that it fits best."""
+        """A card lies on the station's one reader: at the connector that it fits best, or the one
+        that is plugged next."""
         best = None
         for c in self.connectors:
             if c.tx and c.tx.id_tag.lower() == uid.lower():
@@ -326,6 +328,7 @@ class Station:
                     best = c
         if best:
             self.tag(uid, best.number)
+            best.roams = True
         else:
             self._log("card %s: no connector is free" % uid)
 
@@ -403,6 +406,10 @@ class Station:
         now_s, now_ms = self.clock.now(), time.ticks_ms()
         for c in self.connectors:
             c.poll(now_s, now_ms)
+            if c.tag and c.roams and not c.plugged():
+                other = self.choose()
+                if other and other.plugged():
+                    other.take(c)
             if self.plug_tag and c.settled():
                 # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
                 presented = c.plugged() and (c.presented or c.tx is not None or c.free())

@@ -1347,6 +1347,31 @@ def test_a_card_of_the_same_group_at_the_only_reader():
     assert w.station.next_ask()[1] is w.cs[1]
 
 
+def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
+    """Older TC_006: bound to the connector that is plugged next."""
+    w = World(2).ready()
+    w.station.card("Card")
+    assert w.station.next_ask()[1] is w.c
+    w.station.accept("Card", w.c, None, "G")
+    w.poll(1000)
+    assert w.c.tag == "Card" and w.c.status == "Preparing"
+    w.cs[1].controller.state = C
+    w.poll(1000)
+    assert not w.c.tag and w.c.status == "Available" and not w.c.tx
+    assert w.cs[1].tx.id_tag == "Card" and w.cs[1].tx.parent == "G"
+
+
+def test_a_tag_at_a_connector_stays_there():
+    w = World(2).ready()
+    w.station.card("Card")
+    w.station.accept("Card", w.c)
+    w.station.tag("Other", 1)  # at the connector's own reader
+    w.station.accept("Other", w.c)
+    w.cs[1].controller.state = C
+    w.poll(1000)
+    assert w.c.tag == "Other" and not w.cs[1].tx
+
+
 def test_energy_for_a_tag_that_is_not_accepted():
     w = World().ready()
     tx = w.charge()

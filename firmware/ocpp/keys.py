@@ -31,6 +31,7 @@ _TABLE = (
     "GetConfigurationMaxKeys Core ro i 40",
     "HeartbeatInterval Core rw i 300 1 86400",
     "LocalAuthListEnabled Core rw b true",  # (Core: its own profile is its messages)
+    "LocalAuthListMaxLength Core ro i 200",  # (authorisation.MAX_LIST)
     "LocalAuthorizeOffline Core rw b true",
     "LocalPreAuthorize Core rw b false",
     "MaxChargingProfilesInstalled SmartCharging ro i 32",

@@ -130,9 +130,10 @@ def test_keys_that_the_specification_requires():
             MaxChargingProfilesInstalled LocalAuthorizeOffline LocalPreAuthorize ResetRetries
             AllowOfflineTxForUnknownId AuthorizationCacheEnabled LocalAuthListEnabled
             MaxEnergyOnInvalidId AuthorizationKey StopTransactionOnEVSideDisconnect
-            UnlockConnectorOnEVSideDisconnect MinimumStatusDuration""".split():
+            UnlockConnectorOnEVSideDisconnect MinimumStatusDuration
+            LocalAuthListMaxLength""".split():
         assert name in names, name
-    for name in "LocalAuthListMaxLength LightIntensity BlinkRepeat".split():
+    for name in "SendLocalListMaxLength LightIntensity BlinkRepeat".split():
         assert fresh().set(name, "1") == "NotSupported", name
 
 

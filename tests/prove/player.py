@@ -100,6 +100,7 @@ class Settings:
         "ConnectionTimeOut": 60,
         "LocalAuthListEnabled": False,
         "LocalPreAuthorize": False,
+        "MinimumStatusDuration": 0,
         "StopTransactionOnEVSideDisconnect": True,
         "StopTransactionOnInvalidId": True,
         "StopTxnSampledData": 0,

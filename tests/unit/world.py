@@ -94,6 +94,7 @@ class World:
             "MaxEnergyOnInvalidId": 0,
             "ClockAlignedDataInterval": 0,
             "MeterValueSampleInterval": 60,
+            "MinimumStatusDuration": 0,
             "MeterValuesSampledData": 1,
             "MeterValuesAlignedData": 1,
             "StopTransactionOnEVSideDisconnect": True,

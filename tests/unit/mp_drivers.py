@@ -372,18 +372,19 @@ async def test_a_late_answer_is_not_taken_for_the_next_one():
 
 async def test_a_failed_part_leaves_the_whole_reading_as_it_was():
     one, two = frame(1, (0x41800000,)), frame(1, (0x43660000,) * 3 + (0x41800000,) * 3)
+    last = frame(1, (0x42480000, 0x41800000))  # 50 Hz, 16 kWh
     for n in range(3):
-        answers = [[(1, two)], [(1, one)], [(1, one)]]
+        answers = [[(1, two)], [(1, one)], [(1, last)]]
         answers[n] = []
         meter = Meter(a_bus(*answers), 1)
         await meter.read()
         assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (0, 0, (0, 0, 0)), n
         assert meter.voltage_mV == (0, 0, 0)
         assert not meter.known() and not meter.readings
-    meter = Meter(a_bus([(1, two)], [(1, one)], [(1, one)]), 1)
+    meter = Meter(a_bus([(1, two)], [(1, one)], [(1, last)]), 1)
     await meter.read()
     assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (16000, 16, (16000,) * 3)
-    assert meter.voltage_mV == (230000,) * 3
+    assert meter.voltage_mV == (230000,) * 3 and meter.frequency_cHz == 5000
 
 
 async def test_reading_leaves_the_tick_its_time():

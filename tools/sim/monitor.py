@@ -117,6 +117,7 @@ class Monitor:
         self.want_ms = self.idle_ms = self.cable_ms = 0
         self.offers = [(0, 0)]  # (since when, offer)
         self.told_mA = None
+        self.heard_ms = 0  # since the meter can be read again
         self.shown_wrong = False  # the voltage, when the meter was last heard of
         self.voltage_at_ms = -LONG_ms  # when it was wrong for so long that the station must know
         self.tested = False
@@ -238,8 +239,12 @@ class Monitor:
         if "supply" in fitted and metered:
             if min(outlet.volts_mV) < LOW_mV or max(outlet.volts_mV) > HIGH_mV:
                 found.append("voltage")
-            # (the latest reading may be from before it was right again)
-            self.shown_wrong = "voltage" in found or self.lately("voltage", METER_ms)
+            # (the latest reading may be from before it was right again, or the meter silent)
+            old = self.lately("voltage", METER_ms) or self.heard_ms < METER_ms
+            self.shown_wrong = "voltage" in found or self.shown_wrong and old
+            self.heard_ms += dt_ms
+        else:
+            self.heard_ms = 0
         if "mirror" in fitted:
             if outlet.live and not self.coil:
                 found.append("weld")

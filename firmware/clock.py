@@ -22,9 +22,8 @@ def parse_iso(text):
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
     3.15; smart-charging.md 11.1). Raises ValueError for anything else.
     """
-    if (
-        not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass"))
-    ):  # (a character that is looked at is interned)
+    # (ASCII only: MicroPython interns each character that is looked at, for ever)
+    if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):
         raise ValueError("not a date-time")
     if text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
         raise ValueError("not a date-time")

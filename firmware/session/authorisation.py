@@ -148,5 +148,6 @@ class Authorisation:
 
 
 def _plain(text):
-    # What fits into a line, and comes back from it as it was.
-    return 0 < len(text) <= 20 and all([" " <= c <= "~" for c in text])
+    # What fits into a line, and comes back from it as it was. By bytes: MicroPython interns each
+    # character that is taken out of a text, for ever.
+    return 0 < len(text) <= 20 and all([32 <= b < 127 for b in text.encode()])

@@ -445,4 +445,5 @@ def _messages():
 
 def _is_tag(tag):
     # CiString20 that can be sent back as it came; an empty one is nobody's.
-    return tag and all(" " <= c <= "~" for c in tag)
+    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
+    return tag and all([32 <= b < 127 for b in tag.encode("utf-8", "surrogatepass")])

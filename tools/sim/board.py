@@ -2,7 +2,7 @@
 # firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
-#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board"
+#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
 #     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
 # files. The first line of stdin has files to put on the flash, as a JSON object; then it takes one
@@ -18,7 +18,8 @@ import vfs
 
 import rom
 
-code, fd, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
+code, fd, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:8]
+del sys.argv[1:8]
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -200,6 +201,3 @@ def start():
     except Exception as e:  # it appears also here: nothing runs until a person comes
         sys.print_exception(e)
         sys.exit(0)
-
-
-start()

@@ -27,10 +27,11 @@ _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
-def failed(name, why):
-    """Log how a task ended that is started again, or was not waited for."""
+def failed(task, context):
+    """Log how a task ended that is started again; asyncio calls it for what nobody waited for."""
     try:
-        log.error("%s failed: %r" % (name, why))
+        why = context["exception"]
+        log.error("%s failed: %r" % (task if isinstance(task, str) else "a task", why))
         if isinstance(why, Exception):
             sys.print_exception(why)
     except MemoryError:
@@ -139,7 +140,7 @@ class App:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.core.boot == "Accepted":
                     self._young_ms = 0
-                    start.good()
+                    start.load("crash").good()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -203,7 +204,7 @@ class App:
                 raise SystemExit(why)
             if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
                 pause_ms = _RESTART_ms
-            failed(task.__name__, why)
+            failed(task.__name__, {"exception": why})
             why = None  # (what its traceback holds)
             await asyncio.sleep_ms(pause_ms)
             pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
@@ -218,8 +219,7 @@ class App:
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         if start.last:
             log.warning("before: %s" % start.last)
-        loop = asyncio.get_event_loop()
-        loop.set_exception_handler(lambda _, context: failed("a task", context["exception"]))
+        asyncio.get_event_loop().set_exception_handler(failed)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):

@@ -1,17 +1,66 @@
-# Runs first on every boot: outputs safe before anything else can fail. Raises only where the code
-# is not whole: MicroPython then skips main.py, and the pins stay as the reset left them.
-import binascii
+# Runs first on every boot. It finds the code (docs/updates.md) and makes the outputs safe before
+# anything else can fail. Compiled on the board: short, and nothing in it may raise.
 import gc
+import machine
+import os
 import sys
-import vfs
 
 gc.threshold(8192)  # a low peak keeps the heap in one piece and leaves the rest to TLS
-# Code that runs in place, before files of the same name that were left on the flash.
-sys.path[:0] = ["/rom", "/rom/lib"]
+
+
+def put(words):  # the record, in one step
+    with open("/slot.new", "w") as f:
+        f.write(" ".join(words))
+    os.rename("/slot.new", "/slot")
+
+
+def read():
+    """The words of the record. A slot on trial has one boot less from now on, or is given up."""
+    words = []
+    try:
+        with open("/slot") as f:
+            words = f.read().split()
+        # (mpremote makes soft resets: they are no tries)
+        if words[2:] and machine.reset_cause() != machine.SOFT_RESET:
+            left = int(words[2])
+            words[2] = str(left - 1)
+            if left <= 0:
+                print("slot %s has failed again and again: back to %s" % tuple(words[:2]))
+                words = words[1:2]
+                machine.RTC().memory(b"")  # its crashes were not those of the other
+            put(words)  # noqa: F821
+    except Exception as e:
+        if words:  # (there is a record)
+            sys.print_exception(e)
+    return words
+
+
+def find(name, must):
+    """Make the slot importable. OSError unless its code is there and whole."""
+    path = "/" + name
+    if name[:3] != "rom":
+        os.stat(path + "/firmware")
+    else:
+        import vfs
+
+        rom = vfs.rom_ioctl(2, 0) if hasattr(vfs, "rom_ioctl") else 0
+        rom = memoryview(b"" if isinstance(rom, int) else rom)
+        if name != "rom":
+            rom = rom[len(rom) // 8192 * 4096 :]
+        if bytes(rom[:2]) == b"\xd2\xcd":
+            check(rom)  # noqa: F821
+            if name != "rom":
+                vfs.mount(vfs.VfsRom(rom), path)
+        elif must:
+            raise OSError("no image in " + name)
+    # In front: files of the same name were left on the flash. And nothing of another slot.
+    sys.path[:] = [path, path + "/lib"] + [p for p in sys.path if p[:4] != "/rom"]
 
 
 def check(rom):
     """OSError unless the CRC behind the image is right: it is not after a broken upload."""
+    import binascii
+
     size = 0
     for at in range(3, 7):  # behind the header stands the length, 7 bits a byte
         size = size << 7 | rom[at] & 127
@@ -22,13 +71,22 @@ def check(rom):
         raise OSError("the ROMFS image is damaged: deploy it again")
 
 
-rom = vfs.rom_ioctl(2, 0) if hasattr(vfs, "rom_ioctl") else -1
-if not isinstance(rom, int) and bytes(memoryview(rom)[:2]) == b"\xd2\xcd":
-    check(memoryview(rom))
-del rom, check
+words = read()
 try:
-    from firmware import safe
-
-    safe.now()
+    find(words[0] if words else "rom", words[1:])
+    from firmware import safe, start  # noqa: F401  (main.py needs start)
 except Exception as e:
     sys.print_exception(e)
+    sys.path[:] = [".frozen"]  # nothing of it runs
+    if words[1:]:
+        try:
+            put(words[1:2])
+            machine.reset()
+        except OSError as e:
+            sys.print_exception(e)
+else:
+    try:
+        safe.now()
+    except Exception as e:
+        sys.print_exception(e)
+del words, read, find, check, put

@@ -9,7 +9,7 @@ import sys
 import time
 from micropython import const
 
-from firmware import log
+from firmware import log, start
 from firmware.clock import format_iso
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
@@ -21,8 +21,21 @@ _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
 _AWAY = const(4)  # polls without a card
-_RESTART_ms = const(1000)  # before a task that failed is started again
+_RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
+_RESTART_MAX_ms = const(64000)
+_YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
+
+
+def failed(task, context):
+    """Log how a task ended that is started again; asyncio calls it for what nobody waited for."""
+    try:
+        why = context["exception"]
+        log.error("%s failed: %r" % (task if isinstance(task, str) else "a task", why))
+        if isinstance(why, Exception):
+            sys.print_exception(why)
+    except MemoryError:
+        pass  # (it is started again all the same)
 
 
 class App:
@@ -39,6 +52,7 @@ class App:
         self.settings = self.station = self.core = self.link = self.reader = None
         self._reset_kind = None
         self._watchdog = None
+        self._young_ms = _YOUNG_ms
         self._due = asyncio.Event()
 
     def handle(self, action, payload):
@@ -122,6 +136,11 @@ class App:
                 self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
+            if self._young_ms > 0:
+                self._young_ms -= passed
+                if self._young_ms <= 0 or self.core.boot == "Accepted":
+                    self._young_ms = 0
+                    start.load("crash").good()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -168,28 +187,39 @@ class App:
             ):
                 break
             await asyncio.sleep_ms(_POLL_ms)
-        raise SystemExit
+        raise SystemExit(0)
 
     async def _supervise(self, task, critical):
-        # The one place where tasks end. A critical one takes the outputs to safe and resets.
+        # The one place where tasks end. A critical one ends the run: start.py takes the outputs
+        # to safe, before anything else, notes why, and resets.
+        pause_ms = _RESTART_ms
         while True:
+            why = "%s ended" % task.__name__
+            began = time.ticks_ms()
             try:
                 await task()
-                log.error("%s ended" % task.__name__)
             except Exception as e:
-                log.error("%s failed: %r" % (task.__name__, e))
-                sys.print_exception(e)
+                why = e
             if critical:
-                raise SystemExit
-            await asyncio.sleep_ms(_RESTART_ms)
+                raise SystemExit(why)
+            if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
+                pause_ms = _RESTART_ms
+            failed(task.__name__, {"exception": why})
+            why = None  # (what its traceback holds)
+            await asyncio.sleep_ms(pause_ms)
+            pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
 
     async def run(self):
-        """Run every task; returns only by an exception. SystemExit asks for a reset."""
+        """Run every task; returns only by an exception. SystemExit asks for a reset: 0 where a
+        person or the Central System wants it, otherwise it says what has failed."""
         idf_free = 0
         for region in esp32.idf_heap_info(esp32.HEAP_DATA):
             idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
+        if start.last:
+            log.warning("before: %s" % start.last)
+        asyncio.get_event_loop().set_exception_handler(failed)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
@@ -233,6 +263,7 @@ class App:
             "boot": self.core.boot,
             "connectors": out,
             "heap": heap,
+            "crash": start.last,
         }
 
 

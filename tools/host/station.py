@@ -37,7 +37,8 @@ FLASH_LEAST = 16 * 4096
 SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
-PWM, WDT, FEED, RTC, RESET, SAY = 0, 5, 6, 7, 8, 9  # as in sim/esp32/bus.py; the rest: Panel
+# as in sim/esp32/bus.py; the rest: Panel
+PWM, WDT, FEED, RTC, RESET, SAY, MEMORY = 0, 5, 6, 7, 8, 9, 13
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
@@ -91,6 +92,7 @@ class Station:
         self.powered = True
         self.cause = PWRON_RESET
         self.rtc_s = 0  # RTC seconds since 2000 when world time is 0
+        self.memory = b""  # of the RTC
         self.watchdog_s = None
         self.fed = 0.0
         self.returning = None  # the timer of power_back
@@ -144,6 +146,7 @@ class Station:
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
             self.rtc_s = -(self.wall.now_ms // 1000)
+            self.memory = b""
         self.spawn(self.chip(there.fileno()), there.fileno())
         there.close()
         here.setblocking(False)
@@ -241,6 +244,10 @@ class Station:
             self.fed = time.monotonic()
         elif op == RTC:
             a = self.set_rtc(value)
+        elif op == MEMORY and value:
+            self.memory = bytes(payload)
+        elif op == MEMORY:
+            answer = self.memory
         elif op == SAY:
             self.said(json.loads(payload))
         elif op == RESET:

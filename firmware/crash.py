@@ -1,0 +1,129 @@
+# Decides at boot whether the firmware runs, and notes how runs end. Loaded while it is needed.
+# RTC memory, which every reset but a power cut leaves alone, holds one of
+#   maintain   the next boot is for maintenance (docs/updates.md)
+#   run N      the firmware runs; the N runs before have crashed
+#   N          it does not run; the last N runs have crashed
+
+import io
+import machine
+import os
+import sys
+import time
+from micropython import const
+
+from firmware import safe, start
+from firmware.clock import Clock, format_iso
+
+_RECORD = "/crash"
+_SIZE = const(1000)  # of the record; the oldest crash gives way
+_TRACE = const(500)  # of one traceback: its end
+_CRASHES = const(3)  # in a row, then safe mode
+
+_memory = machine.RTC().memory
+
+
+def before():
+    """What came before this run: (crashes in a row, a line about the last one or None). None
+    where the firmware is not to run: then it has said why."""
+    words = _memory().split()
+    cause = machine.reset_cause()
+    if words == [b"maintain"]:
+        if cause == machine.SOFT_RESET:
+            machine.reset()  # (a soft reset leaves the watchdog running)
+        _memory(b"")
+        print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
+        print("It starts at the next reset.")
+        return None
+    crashes = int(words[-1]) if words and words[-1].isdigit() else 0
+    last = None
+    if words[:1] == [b"run"]:  # nobody was left to note how it ended
+        last = "the supply dipped, or the reset button was pressed"
+        if cause == machine.WDT_RESET:
+            last = "reset by the watchdog: the tick did not come"
+        elif cause == machine.HARD_RESET:
+            last = "the chip has reset itself"
+        if cause != machine.PWRON_RESET:  # (what the ESP32 also calls a brown-out, and its button)
+            crashes += 1
+        note(last)
+    why = None
+    if _held():
+        why = "the button is held"
+    elif crashes >= _CRASHES:
+        why = "%d crashes in a row" % crashes
+    if why:
+        _memory(b"")
+        print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
+        print("It starts again at the next reset: machine.reset() or the power. /crash says:")
+        print(_read())
+        return None
+    if crashes or last:
+        last = _read().split("\n")[0]
+    _memory(b"run %d" % crashes)
+    return crashes, last
+
+
+def after(crashes, end):
+    """The run has ended: by `end`, an exception or a text, or orderly (None)."""
+    if end is None:
+        _memory(b"0")
+    else:
+        _memory(b"%d" % (crashes + 1))
+        note(end)
+
+
+def good():
+    """The run has reached the Central System, or has lasted: what came before is forgiven, and a
+    slot on trial is taken."""
+    _memory(b"run 0")
+    start.load("slots").confirm()
+
+
+def _held():
+    board = safe.board()
+    try:
+        for pins in board.CONNECTORS if board else ():
+            if "button" in pins:
+                b = pins["button"]
+                pin = machine.Pin(b["pin"], machine.Pin.IN, b.get("pull", machine.Pin.PULL_UP))
+                down = b.get("pressed", 0)
+                if pin() == down:
+                    time.sleep_ms(50)  # (it may bounce)
+                    if pin() == down:
+                        return True
+    except Exception as e:  # (of a board that check_board will refuse)
+        sys.print_exception(e)
+    return False
+
+
+def _read():
+    try:
+        with open(_RECORD) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def note(end):
+    """Put an exception, or a text, in front of the record. Raises nothing."""
+    try:
+        text = ""
+        last = end
+        if isinstance(end, BaseException):
+            sys.print_exception(end)
+            f = io.StringIO()
+            sys.print_exception(end, f)
+            text = f.getvalue()[-_TRACE:]
+            last = "%s: %s" % (type(end).__name__, end)
+        line = "%s after %d s, reset cause %d: %s\n" % (
+            format_iso(Clock(None).now()),
+            time.ticks_ms() // 1000,
+            machine.reset_cause(),
+            last,
+        )
+        print(line, end="")
+        path = _RECORD + ".new"
+        with open(path, "w") as f:
+            f.write((line + text + _read())[:_SIZE])
+        os.rename(path, _RECORD)
+    except Exception as e:
+        sys.print_exception(e)

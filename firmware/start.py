@@ -1,0 +1,74 @@
+# What main.py runs: the firmware, with outputs that are safe on every way out. Knows how a run can
+# end; crash.py decides whether there is one, and keeps the record.
+
+import gc
+import machine
+import sys
+from micropython import const
+
+from firmware import safe
+
+_REPL_ms = const(600000)  # for a person who has stopped the firmware; then the unit starts again
+
+last = None  # a line about the crash that this run came after
+
+
+def load(name):
+    """A module of firmware/ that stays loaded for as long as the caller holds it."""
+    path = "firmware." + name
+    module = __import__(path, None, None, ("_",))
+    del sys.modules[path]
+    delattr(sys.modules["firmware"], name)
+    return module
+
+
+def run():
+    """Run the firmware, if this boot is not for maintenance or safe mode. Resets the chip where
+    the run wants it; returns, or raises KeyboardInterrupt, where a person is to have the REPL."""
+    global last
+    found = load("crash").before()
+    if not found:
+        return
+    crashes, last = found
+    app = end = found = None
+    again = True
+    try:
+        try:
+            from firmware import app
+
+            app.main()
+            # config.json has to be mended; or the code that reads it, on trial
+            again = len(load("slots").read()) > 2
+        finally:
+            _safe()
+    except KeyboardInterrupt:
+        _stopped(app)
+        raise
+    except SystemExit as e:
+        end = e.args[0] if e.args else "no memory even to say why"
+    except Exception as e:
+        end = e
+    if app:
+        app.unit = None  # there may be no memory left: that may be why
+        app.asyncio.new_event_loop()
+    gc.collect()
+    load("crash").after(crashes, end or None)
+    if again:
+        machine.reset()
+
+
+def _safe():
+    # Ctrl-C, again and again, does not keep it from its end.
+    while True:
+        try:
+            return safe.now()
+        except KeyboardInterrupt:
+            pass
+
+
+def _stopped(app):
+    # By Ctrl-C. The watchdog cannot be stopped, only be made slower.
+    machine.RTC().memory(b"0")
+    if app and app.unit and app.unit._watchdog:
+        machine.WDT(timeout=_REPL_ms)
+        print("Stopped, contactors are open. In ten minutes the unit starts by itself.")

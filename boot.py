@@ -1,45 +1,47 @@
 # Runs first on every boot. It finds the code (docs/updates.md) and makes the outputs safe before
 # anything else can fail. Compiled on the board: short, and nothing in it may raise.
+# ruff: noqa: F821  (what it deletes at the end)
 import gc
 import machine
 import os
 import sys
 
 gc.threshold(8192)  # a low peak keeps the heap in one piece and leaves the rest to TLS
+path = "/slot"
 
 
-def put(words):  # the record, in one step
-    with open("/slot.new", "w") as f:
-        f.write(" ".join(words))
-    os.rename("/slot.new", "/slot")
+def put(kept):  # in place of the record, in one step
+    with open(path + ".new", "w") as f:
+        f.write(" ".join(kept))
+    os.rename(path + ".new", path)
 
 
 def read():
     """The words of the record. A slot on trial has one boot less from now on, or is given up."""
-    words = []
+    kept = []
     try:
-        with open("/slot") as f:
-            words = f.read().split()
+        with open(path) as f:
+            kept = f.read().split()
         # (mpremote makes soft resets: they are no tries)
-        if words[2:] and machine.reset_cause() != machine.SOFT_RESET:
-            left = int(words[2])
-            words[2] = str(left - 1)
-            if left <= 0:
-                print("slot %s has failed again and again: back to %s" % tuple(words[:2]))
-                words = words[1:2]
+        if kept[2:] and machine.reset_cause() != machine.SOFT_RESET:
+            size = int(kept[2])
+            kept[2] = str(size - 1)
+            if size <= 0:
+                print("slot %s has failed again and again: back to %s" % tuple(kept[:2]))
+                kept = kept[1:2]
                 machine.RTC().memory(b"")  # its crashes were not those of the other
-            put(words)  # noqa: F821
+            put(kept)
     except Exception as e:
-        if words:  # (there is a record)
+        if kept:  # (there is a record)
             sys.print_exception(e)
-    return words
+    return kept
 
 
-def find(name, must):
-    """Make the slot importable. OSError unless its code is there and whole."""
+def find(name, record):
+    """Make the slot importable. OSError if its code is not there, or not whole."""
     path = "/" + name
     if name[:3] != "rom":
-        os.stat(path + "/firmware")
+        os.stat(path + "/lib")
     else:
         import vfs
 
@@ -48,10 +50,10 @@ def find(name, must):
         if name != "rom":
             rom = rom[len(rom) // 8192 * 4096 :]
         if bytes(rom[:2]) == b"\xd2\xcd":
-            check(rom)  # noqa: F821
+            check(rom)
             if name != "rom":
                 vfs.mount(vfs.VfsRom(rom), path)
-        elif must:
+        elif record[1:]:  # (otherwise files at / may be meant)
             raise OSError("no image in " + name)
     # In front: files of the same name were left on the flash. And nothing of another slot.
     sys.path[:] = [path, path + "/lib"] + [p for p in sys.path if p[:4] != "/rom"]
@@ -71,16 +73,16 @@ def check(rom):
         raise OSError("the ROMFS image is damaged: deploy it again")
 
 
-words = read()
+kept = read()
 try:
-    find(words[0] if words else "rom", words[1:])
+    find(kept[0] if kept else "rom", kept)
     from firmware import safe, start  # noqa: F401  (main.py needs start)
 except Exception as e:
     sys.print_exception(e)
     sys.path[:] = [".frozen"]  # nothing of it runs
-    if words[1:]:
+    if kept[1:]:
         try:
-            put(words[1:2])
+            put(kept[1:2])
             machine.reset()
         except OSError as e:
             sys.print_exception(e)
@@ -89,4 +91,4 @@ else:
         safe.now()
     except Exception as e:
         sys.print_exception(e)
-del words, read, find, check, put
+del kept, read, find, check, put, path

@@ -27,11 +27,11 @@ _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
-def failed(task, context):
+def failed(_, context):
     """Log how a task ended that is started again; asyncio calls it for what nobody waited for."""
     try:
         why = context["exception"]
-        log.error("%s failed: %r" % (task if isinstance(task, str) else "a task", why))
+        log.error("%s: %r" % (context["message"], why))
         if isinstance(why, Exception):
             sys.print_exception(why)
     except MemoryError:
@@ -140,7 +140,7 @@ class App:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.core.boot == "Accepted":
                     self._young_ms = 0
-                    start.load("crash").good()
+                    start.clear()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -194,7 +194,7 @@ class App:
         # to safe, before anything else, notes why, and resets.
         pause_ms = _RESTART_ms
         while True:
-            why = "%s ended" % task.__name__
+            why = "it ended"
             began = time.ticks_ms()
             try:
                 await task()
@@ -204,8 +204,7 @@ class App:
                 raise SystemExit(why)
             if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
                 pause_ms = _RESTART_ms
-            failed(task.__name__, {"exception": why})
-            why = None  # (what its traceback holds)
+            failed(None, {"message": "%s failed" % task.__name__, "exception": why})
             await asyncio.sleep_ms(pause_ms)
             pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
 
@@ -218,7 +217,7 @@ class App:
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         if start.last:
-            log.warning("before: %s" % start.last)
+            log.warning("the last run: %s" % start.last)
         asyncio.get_event_loop().set_exception_handler(failed)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)

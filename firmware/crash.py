@@ -11,29 +11,28 @@ import sys
 import time
 from micropython import const
 
-from firmware import safe, start
+from firmware import safe
 from firmware.clock import Clock, format_iso
 
-_RECORD = "/crash"
+_PATH = const("/crash")
 _SIZE = const(1000)  # of the record; the oldest crash gives way
 _TRACE = const(500)  # of one traceback: its end
 _CRASHES = const(3)  # in a row, then safe mode
 
-_memory = machine.RTC().memory
-
 
 def before():
-    """What came before this run: (crashes in a row, a line about the last one or None). None
-    where the firmware is not to run: then it has said why."""
-    words = _memory().split()
+    """What came before this run: (crashes in a row, a line about the last one or None). (None,
+    None) where the firmware is not to run: then it has said why."""
+    memory = machine.RTC().memory
+    words = memory().split()
     cause = machine.reset_cause()
     if words == [b"maintain"]:
         if cause == machine.SOFT_RESET:
             machine.reset()  # (a soft reset leaves the watchdog running)
-        _memory(b"")
+        memory(b"")
         print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
         print("It starts at the next reset.")
-        return None
+        return None, None
     crashes = int(words[-1]) if words and words[-1].isdigit() else 0
     last = None
     if words[:1] == [b"run"]:  # nobody was left to note how it ended
@@ -44,38 +43,61 @@ def before():
             last = "the chip has reset itself"
         if cause != machine.PWRON_RESET:  # (what the ESP32 also calls a brown-out, and its button)
             crashes += 1
-        note(last)
+        add(last)
     why = None
     if _held():
         why = "the button is held"
     elif crashes >= _CRASHES:
         why = "%d crashes in a row" % crashes
     if why:
-        _memory(b"")
+        memory(b"")
         print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
         print("It starts again at the next reset: machine.reset() or the power. /crash says:")
-        print(_read())
-        return None
+        print(_crashes())
+        return None, None
     if crashes or last:
-        last = _read().split("\n")[0]
-    _memory(b"run %d" % crashes)
+        last = _crashes().split("\n")[0]
+    memory(b"run %d" % crashes)
     return crashes, last
 
 
 def after(crashes, end):
     """The run has ended: by `end`, an exception or a text, or orderly (None)."""
+    memory = machine.RTC().memory
     if end is None:
-        _memory(b"0")
+        memory(b"0")
     else:
-        _memory(b"%d" % (crashes + 1))
-        note(end)
+        memory(b"%d" % (crashes + 1))
+        add(end)
 
 
-def good():
+def clear():
     """The run has reached the Central System, or has lasted: what came before is forgiven, and a
     slot on trial is taken."""
-    _memory(b"run 0")
-    start.load("slots").confirm()
+    machine.RTC().memory(b"run 0")
+    words = read()
+    if words[2:]:
+        put(*words[:2])
+
+
+def read():
+    """The words of /slot (docs/updates.md): slot that runs, slot from before, tries left."""
+    try:
+        with open("/slot") as f:
+            return f.read().split() or ["rom"]
+    except OSError:
+        return ["rom"]
+
+
+def put(*words):
+    """Replace /slot: after a power cut it is the old one or the new one. Raises OSError."""
+    _replace("/slot", " ".join(words))
+
+
+def _replace(path, text):
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
 
 
 def _held():
@@ -95,15 +117,15 @@ def _held():
     return False
 
 
-def _read():
+def _crashes():
     try:
-        with open(_RECORD) as f:
+        with open(_PATH) as f:
             return f.read()
     except OSError:
         return ""
 
 
-def note(end):
+def add(end):
     """Put an exception, or a text, in front of the record. Raises nothing."""
     try:
         text = ""
@@ -114,16 +136,10 @@ def note(end):
             sys.print_exception(end, f)
             text = f.getvalue()[-_TRACE:]
             last = "%s: %s" % (type(end).__name__, end)
-        line = "%s after %d s, reset cause %d: %s\n" % (
-            format_iso(Clock(None).now()),
-            time.ticks_ms() // 1000,
-            machine.reset_cause(),
-            last,
-        )
+        now, up_s = format_iso(Clock(None).now()), time.ticks_ms() // 1000  # (modulo 12 days)
+        last = last.replace("\n", " ")
+        line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
-        path = _RECORD + ".new"
-        with open(path, "w") as f:
-            f.write((line + text + _read())[:_SIZE])
-        os.rename(path, _RECORD)
+        _replace(_PATH, (line + text + _crashes())[:_SIZE])
     except Exception as e:
         sys.print_exception(e)

@@ -1,43 +1,19 @@
-# The slots that hold code, and /slot, the record of which one runs: docs/updates.md. boot.py reads
-# it, this module changes it. Loaded for as long as it is used. Knows files and partitions only.
+# New code for the unit: docs/updates.md. It goes into the slot that does not run, then the record
+# names that one. Used from the REPL and by updates; knows files and partitions only.
 
 import os
 from micropython import const
 
-RECORD = "/slot"
+from firmware.crash import put, read
+
 _TRIES = const(3)  # boots that may fail before it is the slot from before again
 _BLOCK = const(4096)
 _FOLDER = const(0x4000)
 
 
-def read():
-    """The words of the record: the slot that runs, the one from before, the tries that are left.
-    Without a record it is `rom`."""
-    try:
-        with open(RECORD) as f:
-            return f.read().split() or ["rom"]
-    except OSError:
-        return ["rom"]
-
-
 def current():
     """The name of the slot that runs: a, b, rom or rom2."""
     return read()[0]
-
-
-def put(*words):
-    """Replace the record: the old one or the new one after a power cut. Raises OSError."""
-    path = RECORD + ".new"
-    with open(path, "w") as f:
-        f.write(" ".join(words))
-    os.rename(path, RECORD)
-
-
-def confirm():
-    """The slot that runs is good: its trial is over."""
-    words = read()
-    if words[2:]:
-        put(*words[:2])
 
 
 def switch(name):

@@ -25,12 +25,10 @@ def load(name):
 def run():
     """Run the firmware, if this boot is not for maintenance or safe mode. Resets the chip where
     the run wants it; returns, or raises KeyboardInterrupt, where a person is to have the REPL."""
-    global last
-    found = load("crash").before()
-    if not found:
+    crashes = _before()
+    if crashes is None:
         return
-    crashes, last = found
-    app = end = found = None
+    app = end = None
     again = True
     try:
         try:
@@ -38,9 +36,14 @@ def run():
 
             app.main()
             # config.json has to be mended; or the code that reads it, on trial
-            again = len(load("slots").read()) > 2
+            again = len(load("crash").read()) > 2
         finally:
-            _safe()
+            while True:
+                try:
+                    safe.now()
+                    break
+                except KeyboardInterrupt:
+                    pass  # again and again, it does not keep this from its end
     except KeyboardInterrupt:
         _stopped(app)
         raise
@@ -57,18 +60,21 @@ def run():
         machine.reset()
 
 
-def _safe():
-    # Ctrl-C, again and again, does not keep it from its end.
-    while True:
-        try:
-            return safe.now()
-        except KeyboardInterrupt:
-            pass
+def _before():
+    # (A function of its own: what it had in its hands is not found by the garbage collector.)
+    global last
+    crashes, last = load("crash").before()
+    return crashes
+
+
+def clear():
+    """The run is good; see crash.py."""
+    load("crash").clear()
 
 
 def _stopped(app):
     # By Ctrl-C. The watchdog cannot be stopped, only be made slower.
     machine.RTC().memory(b"0")
-    if app and app.unit and app.unit._watchdog:
+    if app and app.unit:
         machine.WDT(timeout=_REPL_ms)
         print("Stopped, contactors are open. In ten minutes the unit starts by itself.")

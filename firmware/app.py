@@ -262,7 +262,7 @@ class App:
             "boot": self.core.boot,
             "connectors": out,
             "heap": heap,
-            "crash": start.last,
+            "crash": start.last or None,
         }
 
 

@@ -16,13 +16,14 @@ from firmware.clock import Clock, format_iso
 
 _PATH = const("/crash")
 _SIZE = const(1000)  # of the record; the oldest crash gives way
+_LINE = const(100)  # of what has happened
 _TRACE = const(500)  # of one traceback: its end
 _CRASHES = const(3)  # in a row, then safe mode
 
 
 def before():
-    """What came before this run: (crashes in a row, a line about the last one or None). (None,
-    None) where the firmware is not to run: then it has said why."""
+    """What came before this run: a line about the last one if it crashed, otherwise "". None where
+    the firmware is not to run: then it has said why."""
     memory = machine.RTC().memory
     words = memory().split()
     cause = machine.reset_cause()
@@ -32,9 +33,9 @@ def before():
         memory(b"")
         print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
         print("It starts at the next reset.")
-        return None, None
-    crashes = int(words[-1]) if words and words[-1].isdigit() else 0
-    last = None
+        return None
+    crashes = _in_a_row()
+    last = ""
     if words[:1] == [b"run"]:  # nobody was left to note how it ended
         last = "the supply dipped, or the reset button was pressed"
         if cause == machine.WDT_RESET:
@@ -54,21 +55,26 @@ def before():
         print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
         print("It starts again at the next reset: machine.reset() or the power. /crash says:")
         print(_crashes())
-        return None, None
+        return None
     if crashes or last:
         last = _crashes().split("\n")[0]
     memory(b"run %d" % crashes)
-    return crashes, last
+    return last
 
 
-def after(crashes, end):
+def after(end):
     """The run has ended: by `end`, an exception or a text, or orderly (None)."""
-    memory = machine.RTC().memory
-    if end is None:
-        memory(b"0")
-    else:
-        memory(b"%d" % (crashes + 1))
+    crashes = 0
+    if end is not None:
+        crashes = _in_a_row() + 1
+    machine.RTC().memory(b"%d" % crashes)
+    if end is not None:
         add(end)
+
+
+def _in_a_row():
+    words = machine.RTC().memory().split()
+    return int(words[-1]) if words and words[-1].isdigit() else 0
 
 
 def clear():
@@ -137,7 +143,7 @@ def add(end):
             text = f.getvalue()[-_TRACE:]
             last = "%s: %s" % (type(end).__name__, end)
         now, up_s = format_iso(Clock(None).now()), time.ticks_ms() // 1000  # (modulo 12 days)
-        last = last.replace("\n", " ")
+        last = last.replace("\n", " ")[:_LINE]
         line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
         _replace(_PATH, (line + text + _crashes())[:_SIZE])

@@ -10,7 +10,7 @@ from firmware import safe
 
 _REPL_ms = const(600000)  # for a person who has stopped the firmware; then the unit starts again
 
-last = None  # a line about the crash that this run came after
+last = None  # a line about the crash that this run came after; "" if there was none
 
 
 def load(name):
@@ -25,8 +25,8 @@ def load(name):
 def run():
     """Run the firmware, if this boot is not for maintenance or safe mode. Resets the chip where
     the run wants it; returns, or raises KeyboardInterrupt, where a person is to have the REPL."""
-    crashes = _before()
-    if crashes is None:
+    _before()
+    if last is None:
         return
     app = end = None
     again = True
@@ -55,7 +55,7 @@ def run():
         app.unit = None  # there may be no memory left: that may be why
         app.asyncio.new_event_loop()
     gc.collect()
-    load("crash").after(crashes, end or None)
+    load("crash").after(end or None)
     if again:
         machine.reset()
 
@@ -63,8 +63,7 @@ def run():
 def _before():
     # (A function of its own: what it had in its hands is not found by the garbage collector.)
     global last
-    crashes, last = load("crash").before()
-    return crashes
+    last = load("crash").before()
 
 
 def clear():

@@ -244,6 +244,7 @@ class SerialLine:
     def phase(self, value):
         """boot.py is about to run, or the REPL to begin."""
         self._console.drain()
+        self._wanted = None
         if value == RUNNING:
             self._hold = 0
         elif self.raw:
@@ -273,7 +274,9 @@ class SerialLine:
 
     def _feed(self):
         if self._hold and self._hold != _NEVER:
-            if not self._running() or time.monotonic() > self._hold:
+            if not self._running():
+                self._hold, self._wanted = 0, None  # (it has ended before it saw the Ctrl-C)
+            elif time.monotonic() > self._hold:
                 self._hold = 0
         while self._waiting and not self._hold:
             data = self._waiting

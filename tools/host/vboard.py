@@ -20,6 +20,7 @@ from host.station import CommandError, Station, log, number
 
 FLASH, PHASE, INTERRUPT = 64, 65, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
 ROMFS_BYTES = 64 * 4096  # docs/flashing.md
+IDLE_s = 0.1
 RESTART_s = 0.5  # an interpreter that ends sooner than this waits for as long before the next
 ROM_SAYS = {
     station.PWRON_RESET: "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
@@ -45,6 +46,7 @@ class VirtualBoard(Station):
     def __init__(self, args):
         super().__init__(args)
         self.line = SerialLine()
+        self.asked = 0, time.monotonic()  # when the board looked last: in the world, and here
         self.since = 0.0  # when the interpreter was started
         self.flash_ops = 0
         self.cut = None  # (flash_ops when the power fails, bytes that are still written, off_s)
@@ -84,6 +86,7 @@ class VirtualBoard(Station):
         )  # fmt: skip
         self.line.started(self.process.pid)
         self.since = time.monotonic()
+        self.asked = self.wall.now_ms, self.since
 
     def stop_board(self):
         super().stop_board()
@@ -113,6 +116,7 @@ class VirtualBoard(Station):
 
     def serve(self, op, pin, value, payload):
         self.line.looked()
+        self.asked = self.wall.now_ms, time.monotonic()
         if op == FLASH:
             return self.flash_op(value), 0, 0, b""
         if op == PHASE:
@@ -185,7 +189,17 @@ class VirtualBoard(Station):
             self.line.close()
 
     async def watch(self):
-        await asyncio.gather(super().watch(), self.line.look())
+        await asyncio.gather(super().watch(), self.line.look(), self.time())
+
+    async def time(self):
+        """The world goes on while the board does not look at it: in the REPL nobody does."""
+        while True:
+            await asyncio.sleep(IDLE_s)
+            if self.bus:
+                at_ms, at = self.asked
+                idle_ms = int((time.monotonic() - at) * 1000)
+                if idle_ms > IDLE_s * 1000:
+                    self.wall.advance(at_ms + idle_ms)
 
 
 def arguments(argv=None):

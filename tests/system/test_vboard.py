@@ -5,6 +5,7 @@ Every target that can run without a chip runs here against tools/vboard.
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,9 @@ import pytest
 from station_driver import X1, duty
 from vboard_driver import ID, Board, Listener, run
 
-from host import deploy, port
+from host import deploy, packages, port
 from host.board import esptool
-from host.build import ROOT, build
+from host.build import OPT, PLAIN, ROOT, build, sources
 from host.csms import CentralSystem
 from host.image import make_image
 from host.process import WAIT_s, poll
@@ -222,6 +223,32 @@ async def test_make_image(tmp_path):
         st = await cs.wait_station(ID, WAIT_s)
         await st.expect("BootNotification", None, WAIT_s)
     await cs.stop()
+
+
+# Other ways onto a board
+
+
+async def test_mip_installs_from_a_package_json(tmp_path):
+    """The firmware's names every source. Tried with the library's, which is shorter: mip takes a
+    minute for the firmware."""
+    assert json.loads(packages.PATH.read_text()) == packages.package(), "python -m host.packages"
+    async with Board(tmp_path) as b:
+        await b.mpremote("mip", "install", str(ROOT / "lib/uwebsockets/package.json"))
+        assert await b.eval("__import__('uwebsockets').__name__") == "uwebsockets"
+
+
+def test_manifest_names_what_there_is():
+    """What it freezes; freezing itself needs a compiler for the chip and was never tried."""
+    found = []
+
+    def package(name, base_path=".", opt=0):
+        assert opt == OPT
+        found.extend((ROOT / base_path / name).rglob("*.py"))
+
+    names = {"package": package, "metadata": lambda **k: None, "include": lambda path: None}
+    exec((ROOT / "manifest.py").read_text(), names)
+    wanted = [path for name, path in sources().items() if name not in PLAIN]
+    assert sorted(found) == sorted(wanted)
 
 
 # Interrupted deploys

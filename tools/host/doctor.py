@@ -19,7 +19,8 @@ from host.port import Port, PortError
 
 FILES_HEAP = 130 << 10  # what the code takes from files (docs/flashing.md)
 TLS_HEAP = 45 << 10  # of the ESP-IDF's: buffers of 16 + 4 KB and the handshake
-FLASH_LEAST = 400 << 10  # for the other slot, and 256 KB of journal
+JOURNAL = 256 << 10  # of flash: what the firmware keeps for its journal
+SLOT = 620 << 10  # of flash: 83 files, each of whole blocks of 4 KB
 CLOCK_s = 120
 WIFI_s = 20
 
@@ -37,7 +38,7 @@ except Exception:
     part = []
 v = os.statvfs("/")
 print((getattr(sys.implementation, "_machine", sys.platform), gc.mem_free(), idf,
-    v[0] * v[2], v[0] * v[3], part))
+    v[0] * v[2], v[0] * v[3], part, len([n for n in os.listdir("/") if n in ("a", "b")])))
 """
 CRASH = """
 try:
@@ -154,7 +155,7 @@ class Doctor:
         return self.bad
 
     def micropython(self, version):
-        machine, free, idf, size, left, vfs = self.port.ask(CHIP)
+        machine, free, idf, size, left, vfs, slots = self.port.ask(CHIP)
         self.machine = machine
         text = f"MicroPython {'.'.join(map(str, version))} on {machine}"
         if version < deploy.OLDEST:
@@ -163,10 +164,9 @@ class Doctor:
             self.ok(text)
         where = "".join(f" at {at:#x}, {length} B" for at, length in vfs)
         text = f"flash: {left >> 10} KB of {size >> 10} are free{where}"
-        if left < FLASH_LEAST:
-            self.wrong(
-                text + ": an update needs 400 KB: make backup, then remove what is not ours"
-            )
+        least = JOURNAL + (2 - slots) * SLOT
+        if left < least:
+            self.wrong(f"{text}, {least >> 10} KB are needed: mpremote rm what is not this unit's")
         else:
             self.ok(text)
         self.heap = free + sum(region[0] for region in idf)

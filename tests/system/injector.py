@@ -25,6 +25,7 @@ FOLDER = ""
 plan = None
 thrown = False  # nothing has run since
 asked_ms = None  # by the coroutine that runs, of sleep_ms
+locked = False  # it has to wait for a Lock
 
 
 class Task:
@@ -34,6 +35,7 @@ class Task:
         self.inner = inner
         self.name = name
         self.ms = None  # what it sleeps
+        self.locked = False
 
     def __iter__(self):
         return self
@@ -42,41 +44,45 @@ class Task:
         return self.send(None)
 
     def send(self, value):
-        global plan, thrown, asked_ms
+        global thrown
         if thrown:
             thrown = False
             print("inject: the loop goes on")
-        if plan and plan["task"] == self.name and plan["ms"] in (None, self.ms):
-            plan["at"][0] -= 1
-            if not plan["at"][0]:
-                kind = getattr(builtins, plan["kind"])
-                plan["at"].pop(0)
-                if not plan["at"]:
-                    plan = None
-                return self.inject(kind("injected"))
-        asked_ms = None
-        result = self.inner.send(value)
-        self.ms = asked_ms
+        if self.due():
+            return self.inject()
+        return self.run(self.inner.send, value)
+
+    def throw(self, e):
+        return self.run(self.inner.throw, e)
+
+    def run(self, resume, value):
+        global asked_ms, locked
+        asked_ms, locked = None, False
+        result = resume(value)
+        self.ms, self.locked = asked_ms, locked
         return result
 
-    def inject(self, e):
-        global thrown
+    def due(self):
+        # (A Lock's own await is left out: only a cancellation ends it, which asyncio sees to.)
+        if not plan or plan["task"] != self.name or self.locked:
+            return False
+        if plan["ms"] not in (None, self.ms):
+            return False
+        plan["at"][0] -= 1
+        return not plan["at"][0]
+
+    def inject(self):
+        global plan, thrown
+        e = getattr(builtins, plan["kind"])("injected")
+        plan["at"].pop(0)
+        if not plan["at"]:
+            plan = None
         ms = bus.now_ms()
         thrown = True
         try:
-            result = self.inner.throw(e)
-        except Exception as out:
-            where = place(out)
-            print(f"inject {self.name} at {ms}: {where}")
-            raise
-        except BaseException:  # (SystemExit: _supervise has it already)
-            print(f"inject {self.name} at {ms}: and out")
-            raise
-        print(f"inject {self.name} at {ms}: went on")
-        return result
-
-    def throw(self, e):
-        return self.inner.throw(e)
+            return self.throw(e)
+        finally:
+            print(f"inject {self.name} at {ms}: {place(e)}")
 
     def close(self):
         self.inner.close()
@@ -93,6 +99,12 @@ def sleep_ms(ms):
     global asked_ms
     asked_ms = ms
     return real_sleep_ms(ms)
+
+
+def acquire(self):
+    global locked
+    locked = self.state != 0
+    return real_acquire(self)
 
 
 def local_limit(now_s, station):
@@ -136,6 +148,7 @@ async def read_plan():
 real_supervise = firmware.app.App._supervise
 firmware.app.App._supervise = supervise
 real_sleep_ms, asyncio.sleep_ms = asyncio.sleep_ms, sleep_ms
+real_acquire, asyncio.Lock.acquire = asyncio.Lock.acquire, acquire
 real_create_task = asyncio.create_task
 core = sys.modules["asyncio.core"]
 board.vfs.mount(board.vfs.VfsPosix(FOLDER), "/host")

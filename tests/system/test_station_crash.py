@@ -1,9 +1,10 @@
 """Runs that end badly, on the whole firmware: outputs safe, the reason kept and told, the third
 crash in a row is safe mode, a damaged image falls back to the one from before."""
 
+import contextlib
 import json
 
-from station_driver import X1, Bench
+from station_driver import ID, X1, Bench
 
 from host.build import ROOT
 from host.process import WAIT_s, poll
@@ -76,20 +77,28 @@ class Inject:
         self.folder = folder
         self.places = {}  # of throws, by task
 
-    async def throw(self, task, *at, kind="RuntimeError", ms=None):
-        """Throw at the n-th await; -> (the lines that tell of it, output since)"""
+    async def throw(self, task, *at, kind="RuntimeError", ms=None, until=None):
+        """Throw at the n-th await; -> (the line that tells of it, output since). None instead of
+        the line where until(), a coroutine function, came true before."""
         out = len(self.b.process.output)
-        made = self.folder / "plan.new"
-        made.write_text(json.dumps({"task": task, "at": at, "kind": kind, "ms": ms}))
-        made.rename(self.folder / "plan")
+        self.plan(task=task, at=at, kind=kind, ms=ms)
 
-        def thrown():
+        async def thrown():
             found = [line for line in self.output(out) if line.startswith(f"inject {task} ")]
+            if len(found) < len(at) and until and await until():
+                self.plan(task="")
+                return [None]
             return found if len(found) == len(at) else None
 
         found = await poll(thrown, WAIT_s, lambda: f"{task} at {at}: {self.output(out)}")
-        self.places.setdefault(task, set()).add(found[-1].split(": ", 1)[1])
+        if found[-1]:
+            self.places.setdefault(task, set()).add(found[-1].split(": ", 1)[1])
         return found[-1], out
+
+    def plan(self, **plan):
+        made = self.folder / "plan.new"
+        made.write_text(json.dumps(plan))
+        made.rename(self.folder / "plan")
 
     def output(self, since):
         return self.b.process.output[since:]
@@ -146,3 +155,74 @@ async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, 
         print(f"{task}: {len(places)} places: {places}")
     print(f"{len(late_ms)} throws; simulated ms until outputs are safe: {sorted(late_ms)}")
     assert len(inject.places["_tick"]) == 2, "both of its awaits"
+
+
+SETTINGS = {
+    "HeartbeatInterval": 10,
+    "WebSocketPingInterval": 10,
+    "MeterValueSampleInterval": 10,
+    "RetryBackOffWaitMinimum": 1,
+    "RetryBackOffRepeatTimes": 0,
+    "RetryBackOffRandomRange": 0,
+}
+
+
+async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython):
+    """Charging goes on, the log says why, and the unit talks again. Throws into what is done when
+    the connection is made come second, after one that ends it."""
+
+    async def online():
+        return (await b.process.state())["online"]
+
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    async with injected(tmp_path, speed=50, config=config) as b:
+        inject = Inject(b, tmp_path)
+        for key, value in SETTINGS.items():
+            await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
+        id = await b.charge()
+        for task, first in (
+            ("_network", (1,)),
+            ("_network", ()),
+            ("connect", None),
+            ("_talk", ()),
+            ("_watch", ()),
+            ("_heartbeats", ()),
+            ("_meter", ()),
+            ("_cards", ()),
+        ):
+            n = 0
+            while n < 2 + len(inject.places.get(task, ())):
+                n += 1
+                trace = b.process.mark()
+                if first is None:  # it runs only while the unit connects
+                    before = b.st
+                    await inject.throw("_network", 1)
+                    await before.wait_closed(WAIT_s)
+                    told, out = await inject.throw(task, n, until=online)
+                    if told is None:
+                        break
+                else:
+                    told, out = await inject.throw(task, *first, n)
+                print(n, told)
+                await poll(lambda out=out: inject.told(out, "injected"), WAIT_s, told)
+                await alive(b)
+                opened = [e for e in b.process.trace("contactor")[trace:] if not e["closed"]]
+                assert not opened, told
+                c = await b.process.connector()
+                assert c["contactor"] and c["pilot_mA"] and c["transactionId"] == id
+        forgive(b)
+    for task, places in inject.places.items():
+        print(f"{task}: {len(places)} places: {places}")
+
+
+async def alive(b):
+    """The station is connected, or will be, and answers."""
+
+    async def answers():
+        b.st = await b.cs.wait_station(ID, WAIT_s)
+        with contextlib.suppress(ConnectionError):
+            await b.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
+            return True
+
+    await poll(answers, WAIT_s, "an answer")

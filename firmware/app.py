@@ -27,17 +27,6 @@ _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
-def failed(_, context):
-    """Log how a task ended that is started again; asyncio calls it for what nobody waited for."""
-    try:
-        why = context["exception"]
-        log.error("%s: %r" % (context["message"], why))
-        if isinstance(why, Exception):
-            sys.print_exception(why)
-    except MemoryError:
-        pass  # (it is started again all the same)
-
-
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
@@ -204,9 +193,23 @@ class App:
                 raise SystemExit(why)
             if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
                 pause_ms = _RESTART_ms
-            failed(None, {"message": "%s failed" % task.__name__, "exception": why})
+            self._failed(task.__name__, why)
             await asyncio.sleep_ms(pause_ms)
             pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
+
+    def _failed(self, name, why):
+        try:
+            log.error("%s failed: %r" % (name, why))
+            if isinstance(why, Exception):
+                sys.print_exception(why)
+        except MemoryError:
+            pass  # (it is started again all the same)
+
+    def _lost(self, _, context):
+        # A task has failed that nobody waits for. All of them belong to the connection: its next
+        # one starts them again.
+        self._failed("a task", context["exception"])
+        self.link.close("a task failed")
 
     async def run(self):
         """Run every task; returns only by an exception. SystemExit asks for a reset: 0 where a
@@ -218,7 +221,7 @@ class App:
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         if start.last:
             log.warning("the last run: %s" % start.last)
-        asyncio.get_event_loop().set_exception_handler(failed)
+        asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):

@@ -55,7 +55,10 @@ def run():
         app.unit = None  # there may be no memory left: that may be why
         app.asyncio.new_event_loop()
     gc.collect()
-    load("crash").after(end or None)
+    try:
+        load("crash").after(end or None)
+    except Exception as e:  # (no memory for that either)
+        sys.print_exception(e)
     if again:
         machine.reset()
 

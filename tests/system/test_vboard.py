@@ -419,3 +419,17 @@ async def test_esptool_is_not_let_loose_on_what_is_no_chip(tmp_path):
     assert "is no image for an ESP32" in done.stdout
     done = await run(sys.executable, "-m", "esptool", "version")
     assert "5.6.0" in done.stdout
+
+
+def test_the_messages_in_troubleshooting_are_real():
+    """Every message that docs/troubleshooting.md has in the first column is in the code, or is one
+    of MicroPython's or of the chip's."""
+    theirs = ("ImportError: no module named 'firmware'", "ValueError: incompatible .mpy file",
+        "MemoryError", "TG1WDT_SYS_RESET")  # fmt: skip
+    sources = [*ROOT.glob("firmware/**/*.py"), *ROOT.glob("*.py"), *ROOT.glob("tools/host/*.py")]
+    # (texts that go over several lines of code)
+    code = re.sub(r'"\s*f?"', "", "".join(path.read_text() for path in sources))
+    for line in (ROOT / "docs/troubleshooting.md").read_text().splitlines():
+        if line.startswith("|"):
+            for message in re.findall("`([^`]+)`", line.split("|")[1]):
+                assert message in theirs or message in code or message == "SAFE MODE: ", message

@@ -15,9 +15,9 @@ import sys
 
 import pytest
 from station_driver import X1, duty
-from vboard_driver import ID, Board, Listener, run
+from vboard_driver import ID, Board, Listener, Terminal, run
 
-from host import deploy, packages, port
+from host import deploy, packages, port, unit_config
 from host.board import esptool
 from host.build import OPT, PLAIN, ROOT, build, sources
 from host.csms import CentralSystem
@@ -212,6 +212,34 @@ async def test_from_a_bare_board_to_a_limit_that_survives_a_power_cut(tmp_path):
     await cs.stop()
 
 
+async def test_a_person_at_a_terminal(tmp_path):
+    """make repl, and make config that asks."""
+    async with Board(tmp_path) as b:
+        person = Terminal("make", "-s", "repl", f"PORT={b.port}")
+        await person.until("Use Ctrl-] ")
+        person.type("print(6 * 7)\r")
+        await person.until("42\r\n>>> ")
+        person.type("\x1d")
+        assert await person.ended() == 0
+
+        person = Terminal("make", "-s", "config", f"PORT={b.port}")
+        answers = ("Home", "secret", "ws://10.0.0.1:9000/ocpp", "CP 1", "", "", "")
+        for (_, question), answer in zip(unit_config.ASKED, answers, strict=True):
+            await person.until(question)
+            assert "secret" not in person.text
+            person.type(answer + "\n")
+        await person.until("written; the board restarts")
+        assert await person.ended() == 0
+        values = {"ssid": "Home", "wifi_password": "secret", "id": "CP 1"}
+        wanted = {**values, "url": "ws://10.0.0.1:9000/ocpp"}
+        assert await asyncio.to_thread(unit_config.read, port.Port(b.port)) == wanted
+        # one value changes, the others stay; an empty one goes
+        await b.make("config", SET="max_mA=16000 wifi_password=", ID="0815")
+        values = await asyncio.to_thread(unit_config.read, port.Port(b.port))
+        del wanted["wifi_password"]
+        assert values == {**wanted, "id": "0815", "max_mA": 16000}
+
+
 async def test_make_image(tmp_path):
     """The file for esptool is a flash that boots, and what it prints names it."""
     cs = await central_system()
@@ -373,6 +401,28 @@ async def test_the_first_deploy_may_be_cut_too(tmp_path, rng):
         with Listener(b.port) as line:
             await b.process.do("reset")
             await line.until("config.json: there is none")
+
+
+async def test_a_deploy_that_does_not_fit_changes_nothing(tmp_path):
+    """The flash is full: one line says so, and the unit runs what it ran."""
+    trees = [build(), other_build(tmp_path)]
+    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    async with Board(tmp_path) as b:
+        await b.mpremote("exec", FILL)
+        going = Deploy(b, trees[1])
+        said, _ = await asyncio.to_thread(going.process.communicate)
+        assert going.process.returncode == 1
+        assert "the board's flash is full" in said.splitlines()[-1], said
+        assert (await boots(b, trees))[0] is trees[0]
+        assert await b.eval("__import__('os').listdir('/b')") == "[]"
+
+
+FILL = """
+import os
+with open("/big", "wb") as f:
+    for i in range((os.statvfs("/")[3] - 60) * 4):
+        f.write(bytes(1024))
+"""
 
 
 # What is said when something is wrong

@@ -6,6 +6,7 @@ the board prints, on its trace and on what the Central System hears, with deadli
 
 import asyncio
 import os
+import pty
 import subprocess
 import sys
 
@@ -96,3 +97,47 @@ class Listener:
 
     def type(self, text):
         os.write(self.fd, text.encode())
+
+
+class Terminal:
+    """A program on a terminal of its own, as a person has it."""
+
+    def __init__(self, *words):
+        pid, fd = pty.fork()
+        if not pid:
+            os.chdir(ROOT)
+            os.environ.pop("MAKEFLAGS", None)
+            os.execvp(words[0], [str(w) for w in words])
+        self.pid, self.fd = pid, fd
+        self.text = ""
+        os.set_blocking(fd, False)
+
+    def read(self):
+        try:
+            while data := os.read(self.fd, 4096):
+                self.text += data.decode(errors="replace")
+        except OSError:  # nothing there; or it has ended
+            pass
+        return self.text
+
+    async def until(self, text):
+        """Wait for `text` in what comes after the last answer."""
+        await poll(lambda: text in self.read(), WAIT_s, lambda: f"{text!r} in {self.text!r}")
+
+    def type(self, text):
+        self.text = ""
+        os.write(self.fd, text.encode())
+
+    async def ended(self):
+        """-> its exit code"""
+        status = []
+
+        def over():
+            self.read()
+            pid, code = os.waitpid(self.pid, os.WNOHANG)
+            status.append(code)
+            return pid
+
+        await poll(over, WAIT_s, "the end of the program")
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status[-1])

@@ -161,8 +161,10 @@ def deploy(port, tree=None, say=print):
     if ours:
         say("restarting in maintenance mode: contactors open, no watchdog")
         maintain(port)
+    slot = None
     try:
-        slot = _fill(port, tree, wanted, running, there, ours, say) if there != wanted else None
+        if there != wanted:
+            slot = _fill(port, tree, wanted, running, there, ours, say)
         for name in differ:
             say(f"/{name}")
             port.put((tree / name).read_bytes(), "/" + name)
@@ -172,6 +174,8 @@ def deploy(port, tree=None, say=print):
             say(f"slot {slot} runs from the next start on")
     except BaseException:  # back to what it did before, if it still can
         with contextlib.suppress(PortError):
+            if ours and there != wanted and not slot:  # half a slot only takes room
+                port.run("from firmware import slots; slots.stage()")
             port.reset()
         raise
     port.reset()

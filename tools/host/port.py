@@ -125,9 +125,9 @@ def explain(error, output=""):
         )
     if "failed to access" in text:
         return "cannot be opened: does another program (mpremote, a terminal) have it?"
-    if re.search(r"No space left|ENOSPC|Errno 28", text):
+    if re.search(r"No space left|ENOSPC|Errno 28|OSError: 28", text):
         return "the board's flash is full: make backup, then make erase and begin anew"
-    if re.search("Errno 5|SerialException|OSError: .*device|disconnected|Broken pipe", text):
+    if re.search("Errno 5]|SerialException|OSError: .*device|disconnected|Broken pipe", text):
         return "the line to the board was cut"
     lines = [line for line in error.splitlines() if line.strip()] or output.splitlines()
     return lines[-1].removeprefix("mpremote: ") if lines else "mpremote failed and did not say why"

@@ -247,10 +247,13 @@ async def test_make_image(tmp_path):
     assert done.returncode == 0, done.stdout
     assert "write-flash 0x200000 build/pilotwire.img" in done.stdout
     shutil.copy(ROOT / "build/pilotwire.img", tmp_path / "flash.img")
-    async with Board(tmp_path):
+    async with Board(tmp_path) as b:
         st = await cs.wait_station(ID, WAIT_s)
         await st.expect("BootNotification", None, WAIT_s)
-    await cs.stop()
+        await cs.stop()
+        said = await b.make("doctor", code=1)
+        assert re.search("BAD   Central System 127.0.0.1:[0-9]+: no connection", said), said
+        assert said.count("BAD") == 1, said
 
 
 # Other ways onto a board

@@ -53,22 +53,29 @@ import machine
 adc = machine.ADC(machine.Pin(%d), atten=machine.ADC.ATTN_11DB)
 print(max([adc.read_uv() for i in range(1000)]))
 """
+# -> (the network that it has joined or "", the last status, the address, {ssid: dBm} in sight)
 WIFI = """
 import network, time
-w = network.WLAN(network.WLAN.IF_STA)
-w.active(True)
-began = time.ticks_ms()
-if not w.isconnected():
-    w.connect(%r, %r)
-while not w.isconnected() and time.ticks_diff(time.ticks_ms(), began) < %d:
-    time.sleep_ms(100)
-seen = None
-if not w.isconnected():
+def join(networks, address, wait_ms):
+    w = network.WLAN(network.WLAN.IF_STA)
+    w.active(True)
+    for ssid, password in networks:
+        if address:
+            w.ifconfig(address)
+        w.connect(ssid, password)
+        began = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), began) < wait_ms:
+            if w.isconnected():
+                return ssid, 0, w.ifconfig()[0], {}
+            time.sleep_ms(100)
+        status = w.status()
+        w.disconnect()
     try:
-        seen = [n[3] for n in w.scan() if n[0] == %r.encode()]
+        seen = {n[0].decode(): n[3] for n in w.scan()}
     except Exception:
-        pass
-print((w.isconnected(), w.status(), w.ifconfig()[0], seen))
+        seen = {}
+    return "", status, "", seen
+print(join(%r, %r, %r))
 """
 # -> (how far it came, what was said)
 REACH = """
@@ -145,7 +152,7 @@ class Doctor:
             self.code(ours, words)
             self.configured()
             if self.config:
-                self.board()
+                self.board(ours)
                 self.clock()
                 if self.wifi():
                     self.central_system()
@@ -215,7 +222,7 @@ class Doctor:
     def board_name(self):
         return self.config.get("board", "reference")
 
-    def board(self):
+    def board(self, ours):
         """Is it the chip of the board's map, and does the pilot show what it should?"""
         if str(ROOT) not in sys.path:
             sys.path.append(str(ROOT))
@@ -226,6 +233,8 @@ class Doctor:
                 self.wrong(f"board {self.board_name()} has an {board.CHIP}, this is an {chip}")
         else:
             self.note("no ESP32: a virtual board")
+        if not ours:
+            return  # nobody has set the outputs
         if not hasattr(board, "SENSE_PER_V_uV"):
             self.note("pilot: this board's sense cannot be read from here")
             return
@@ -256,22 +265,28 @@ class Doctor:
 
     def wifi(self):
         """-> True if there is a network"""
-        ssid = self.config.get("ssid")
-        if not ssid:
+        config = self.config
+        networks = (
+            [(config["ssid"], config.get("wifi_password", ""))] if config.get("ssid") else []
+        )
+        networks += [(n["ssid"], n.get("password", "")) for n in config.get("networks", ())]
+        if not networks:
             self.note("Wi-Fi: no ssid in config.json: the network has to be there already")
             return True
-        password = self.config.get("wifi_password", "")
-        joined, status, address, seen = self.port.ask(WIFI % (ssid, password, WIFI_s * 1000, ssid))
+        address = ()
+        if config.get("ip"):
+            gateway, mask = config["gateway"], config.get("netmask", "255.255.255.0")
+            address = (config["ip"], mask, gateway, config.get("dns") or gateway)
+        joined, status, there, seen = self.port.ask(WIFI % (networks, address, WIFI_s * 1000))
         if joined:
-            self.ok(f"Wi-Fi: {ssid}, address {address}")
+            self.ok(f"Wi-Fi: {joined}, address {there}")
             return True
-        if seen is None:
-            why = ""
-        elif seen:
-            why = f": it is there ({max(seen)} dBm): is the password right?"
-        else:
-            why = ": it is not in sight (2.4 GHz only): is the name right, is the antenna free?"
-        self.wrong(f"Wi-Fi: {ssid} not joined, status {status}{why}")
+        for ssid, _ in networks:
+            if ssid in seen:
+                why = f"it is there ({seen[ssid]} dBm): is the password right?"
+            else:
+                why = "it is not in sight (2.4 GHz only): is the name right, the antenna free?"
+            self.wrong(f"Wi-Fi: {ssid} not joined, status {status}: {why}")
         return False
 
     def central_system(self):

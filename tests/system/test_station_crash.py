@@ -97,7 +97,7 @@ def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
     assert len(at) == 1
     assert "It starts again at the next reset" in said[at[0] + 1]
     assert said[at[0] + 2].startswith("ValueError: crash; 20")
-    assert "line 3, in run" in "".join(said[at[0] + 3 :])
+    assert "line 4, in run" in "".join(said[at[0] + 3 :])
 
 
 def test_maintenance_mode(tmp_path, micropython):

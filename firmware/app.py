@@ -208,7 +208,9 @@ class App:
     def _lost(self, _, context):
         # A task has failed that nobody waits for. All of them belong to the connection: its next
         # one starts them again.
-        self._failed("a task", context["exception"])
+        why = context["exception"]
+        if not isinstance(why, OSError):  # (which only says that the connection has ended)
+            self._failed("a task", why)
         self.link.close("a task failed")
 
     async def run(self):

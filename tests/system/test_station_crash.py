@@ -4,7 +4,7 @@ crash in a row is safe mode, a damaged image falls back to the one from before."
 import contextlib
 import json
 
-from station_driver import ID, X1, Bench
+from station_driver import ID, X1, Bench, run_tool
 
 from host.build import ROOT
 from host.process import WAIT_s, poll
@@ -62,6 +62,48 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
         await b.process.wait_output("the ROMFS image is damaged", since=mark)
         assert (await b.process.wait_output("code in", since=mark)).endswith("/rom")
         b.process.output = [line for line in b.process.output if "Traceback" not in line]
+
+
+# Whether it runs
+
+CRASHES = """
+import firmware.app
+def run(self):
+    raise ValueError("crash")
+firmware.app.App.run = run
+"""
+MAINTAIN = """
+import machine
+machine.RTC().memory(b"maintain")
+machine.reset()
+"""
+
+
+def run_with(folder, text):
+    """A station whose policy.py that is, to its end; -> its output."""
+    words = "--url", "ws://127.0.0.1:1", "--id", "A", "--policy", policy(folder, text)
+    code, said = run_tool(*words, "--trace", folder / "trace")
+    assert code == 1 and said[-1] == "station: the firmware has given up", said
+    events = [json.loads(line) for line in (folder / "trace").read_text().splitlines()]
+    assert not [e for e in events if e["what"] == "contactor" and e["closed"]]
+    assert {e["duty_u16"] for e in events if e["what"] == "pilot"} == {X1, 0}  # (0: no power)
+    return said
+
+
+def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
+    said = run_with(tmp_path, CRASHES)
+    assert said.count("station: reset") == 3
+    at = [i for i, line in enumerate(said) if line.startswith("SAFE MODE: 3 crashes in a row.")]
+    assert len(at) == 1
+    assert "It starts again at the next reset" in said[at[0] + 1]
+    assert said[at[0] + 2].startswith("ValueError: crash; 20")
+    assert "line 4, in run" in "".join(said[at[0] + 3 :])
+
+
+def test_maintenance_mode(tmp_path, micropython):
+    said = run_with(tmp_path, MAINTAIN)
+    assert said.count("station: reset") == 1
+    assert said[-3].startswith("Maintenance: the firmware does not run, contactors are open")
 
 
 # Exceptions at every await of every task
@@ -176,7 +218,7 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
 
     config = tmp_path / "config.json"
     config.write_text('{"board": "reference_full"}')
-    async with injected(tmp_path, speed=50, config=config) as b:
+    async with injected(tmp_path, speed=100, config=config) as b:
         inject = Inject(b, tmp_path)
         for key, value in SETTINGS.items():
             await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})

@@ -4,6 +4,7 @@ Every target that can run without a chip runs here against tools/vboard.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -180,36 +181,68 @@ async def test_from_a_bare_board_to_a_limit_that_survives_a_power_cut(tmp_path):
         # whoever stops the firmware stops the charging
         assert await b.eval("1") == "1"
         await b.process.until(lambda c: not c["contactor"] and c["duty_u16"] == X1)
-        await b.process.do("unplug")
+    await cs.stop()
 
-        said = await b.make("deploy")
-        assert "up to date" in said
-        last = await cs.wait_station(ID, WAIT_s, after=again)
-        await last.expect("BootNotification", None, WAIT_s)
+
+async def test_make_image(tmp_path):
+    """The file for esptool is a flash that boots; what it prints names it. Nothing is to be
+    deployed then, and the doctor finds nothing, until the Central System has gone."""
+    cs = await central_system()
+    words = [f"URL={cs.url}", f"ID={ID}", "SSID=Home", "WIFI_PASSWORD=12345678"]
+    done = await run("make", "-s", "image", *words)
+    assert done.returncode == 0, done.stdout
+    assert "write-flash 0x200000 build/pilotwire.img" in done.stdout
+    shutil.copy(ROOT / "build/pilotwire.img", tmp_path / "flash.img")
+    async with Board(tmp_path) as b:
+        st = await cs.wait_station(ID, WAIT_s)
+        await st.expect("BootNotification", None, WAIT_s)
+        assert "up to date" in await b.make("deploy")
+        again = await cs.wait_station(ID, WAIT_s, after=st)
+        await again.expect("BootNotification", None, WAIT_s)
         said = await b.make("doctor")
         assert "ok    firmware: slot a, this build" in said
         assert "ok    pilot of connector 1: 12.0 V" in said
         assert "ok    Wi-Fi: Home" in said
         assert f"it takes {ID}" in said
+        await cs.stop()
+        said = await b.make("doctor", code=1)
+        assert re.search("BAD   Central System 127.0.0.1:[0-9]+: no connection", said), said
+        assert said.count("BAD") == 1, said
+
+
+async def test_backup_and_logs(tmp_path):
+    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    async with Board(tmp_path) as b:
+        await b.mpremote("exec", MAKE_PROFILE)
         said = await b.make("backup")
         folder = ROOT / re.search(r"cd (\S+) &&", said)[1]
         files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        config = json.loads((folder / "config.json").read_text())
         shutil.rmtree(folder)
-        assert "config.json" in files
-        assert [name for name in files if name.startswith("profiles/")]
+        assert files >= {"config.json", "profiles/0-1-0"}
         assert not [name for name in files if name.endswith((".mpy", ".py"))]
-        with Listener(b.port) as line:
+        assert config == settings()
+        # it only listens: it goes on until somebody ends it
+        person = Terminal("make", "-s", "logs", f"PORT={b.port}")
+
+        for _ in range(5):  # (it says nothing before it listens)
             await b.process.do("reset")
-            await line.until(VERSION)
-        logs = asyncio.create_task(b.make("logs", FOR_s=3))
-        await asyncio.sleep(0)
-        since = len(b.process.output)
-        while not logs.done():
-            await b.process.do("reset")
-            await poll(lambda: logs.done() or (b.process.output[since:]), WAIT_s, "a reset")
-            await asyncio.wait([logs], timeout=0.5)
-        assert VERSION in await logs
-    await cs.stop()
+            with contextlib.suppress(AssertionError):
+                await person.until(VERSION, 3)
+                break
+        assert VERSION in person.text
+        person.type("\x03")
+        await person.ended()
+
+
+MAKE_PROFILE = """
+import os
+try:
+    os.mkdir("/profiles")
+except OSError:
+    pass
+open("/profiles/0-1-0", "w").close()
+"""
 
 
 async def test_a_person_at_a_terminal(tmp_path):
@@ -238,22 +271,6 @@ async def test_a_person_at_a_terminal(tmp_path):
         values = await asyncio.to_thread(unit_config.read, port.Port(b.port))
         del wanted["wifi_password"]
         assert values == {**wanted, "id": "0815", "max_mA": 16000}
-
-
-async def test_make_image(tmp_path):
-    """The file for esptool is a flash that boots, and what it prints names it."""
-    cs = await central_system()
-    done = await run("make", "-s", "image", f"URL={cs.url}", f"ID={ID}")
-    assert done.returncode == 0, done.stdout
-    assert "write-flash 0x200000 build/pilotwire.img" in done.stdout
-    shutil.copy(ROOT / "build/pilotwire.img", tmp_path / "flash.img")
-    async with Board(tmp_path) as b:
-        st = await cs.wait_station(ID, WAIT_s)
-        await st.expect("BootNotification", None, WAIT_s)
-        await cs.stop()
-        said = await b.make("doctor", code=1)
-        assert re.search("BAD   Central System 127.0.0.1:[0-9]+: no connection", said), said
-        assert said.count("BAD") == 1, said
 
 
 # Other ways onto a board

@@ -120,9 +120,9 @@ class Terminal:
             pass
         return self.text
 
-    async def until(self, text):
+    async def until(self, text, timeout=WAIT_s):
         """Wait for `text` in what comes after the last answer."""
-        await poll(lambda: text in self.read(), WAIT_s, lambda: f"{text!r} in {self.text!r}")
+        await poll(lambda: text in self.read(), timeout, lambda: f"{text!r} in {self.text!r}")
 
     def type(self, text):
         self.text = ""

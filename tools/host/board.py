@@ -7,7 +7,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -27,14 +26,13 @@ def repl(port):
     return subprocess.call(command)
 
 
-def logs(port, seconds=None):
-    """Print what the board says, without stopping anything, until Ctrl-C (or for so long)."""
+def logs(port):
+    """Print what the board says, without stopping anything, until Ctrl-C."""
     import serial
 
-    until = time.monotonic() + seconds if seconds else float("inf")
     try:
         with serial.serial_for_url(port.name, baudrate=115200, timeout=0.2) as line:
-            while time.monotonic() < until:
+            while True:
                 data = line.read(max(1, line.in_waiting))
                 sys.stdout.write(data.decode(errors="replace").replace("\r\n", "\n"))
                 sys.stdout.flush()
@@ -97,9 +95,8 @@ def main():
         if what == "repl":
             sys.exit(repl(port))
         elif what == "logs":
-            seconds = os.environ.get("FOR_s")
             with contextlib.suppress(KeyboardInterrupt):
-                logs(port, float(seconds) if seconds else None)
+                logs(port)
         elif what == "backup":
             folder = backup(port)
             for path in sorted(folder.rglob("*")):

@@ -21,6 +21,9 @@ _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
 _AWAY = const(4)  # polls without a card
+_WATCH_s = const(5)  # between looks at the Wi-Fi
+_NTP_s = const(120)  # for a Central System to tell the time, then an NTP server is asked
+_NTP_AGAIN_s = const(600)
 _RESTART_ms = const(1000)  # before a task that failed is started again
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
@@ -40,6 +43,7 @@ class App:
         self._reset_kind = None
         self._watchdog = None
         self._due = asyncio.Event()
+        self._joined = asyncio.Event()
 
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
@@ -147,11 +151,40 @@ class App:
             self.reset("Soft")
 
     async def _network(self):
-        from firmware.drivers import wifi  # (forgotten once joined: the chip rejoins by itself)
+        # Notices that the Wi-Fi is gone, and that no Central System tells the time.
+        from firmware.drivers import wifi
 
-        await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
-        wifi = None
-        del sys.modules["firmware.drivers.wifi"], sys.modules["firmware.drivers"].wifi
+        wifi.dns = self.config.dns
+        ask_s = _NTP_s  # until an NTP server is asked
+        while True:
+            if not wifi.up(self.config):
+                await wifi.join(self.config, log.info)
+            self._joined.set()
+            if self.clock.known() or not self.config.ntp:
+                ask_s = _NTP_s
+            elif ask_s > 0:
+                ask_s -= _WATCH_s
+            else:
+                ask_s = _NTP_AGAIN_s
+                await self._ask_time()
+            await asyncio.sleep(_WATCH_s)
+
+    async def _ask_time(self):
+        from firmware import sntp
+
+        try:
+            t = await sntp.now(self.config.ntp)
+            if not self.clock.known():  # (the Central System may have come first)
+                self.station.set_clock(t)
+        except OSError as e:
+            log.warning(str(e))
+        for name in ("sntp", "dns"):  # needed in the first minutes after a power cut, if at all
+            if "firmware." + name in sys.modules:  # (the link forgets dns too)
+                del sys.modules["firmware." + name]
+                delattr(sys.modules["firmware"], name)
+
+    async def _connect(self):
+        await self._joined.wait()
         await self.link.run()
 
     async def _end(self):
@@ -197,7 +230,8 @@ class App:
         asyncio.create_task(self._supervise(self._meter, False))
         if self.reader:
             asyncio.create_task(self._supervise(self._cards, False))
-        await self._supervise(self._network, False)
+        asyncio.create_task(self._supervise(self._network, False))
+        await self._supervise(self._connect, False)
 
     # --- what the unit says of itself
 

@@ -45,7 +45,7 @@ def build(config):
         "NumberOfConnectors": config.connectors,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Clock(machine.RTC()))
+    app = App(config, Clock(machine.RTC(), "/last_time"))
     journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
@@ -94,10 +94,25 @@ def build(config):
     return app
 
 
+_KEPT = (
+    "address",
+    "board",
+    "country",
+    "dns",
+    "hostname",
+    "id",
+    "networks",
+    "ntp",
+    "password",
+    "url",
+    "watchdog_s",
+)
+
+
 def _kept(config):
     # What is needed after the start: 120 bytes less than all of it.
     kept = Config()
-    for name in ("board", "id", "password", "ssid", "url", "watchdog_s", "wifi_password"):
+    for name in _KEPT:
         setattr(kept, name, getattr(config, name))
     return kept
 

@@ -37,7 +37,10 @@ FLASH_LEAST = 16 * 4096
 SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
-PWM, WDT, FEED, RTC, RESET, SAY = 0, 5, 6, 7, 8, 9  # as in sim/esp32/bus.py; the rest: Panel
+# as in sim/esp32/bus.py; the rest: Panel
+PWM, WDT, FEED, RTC, RESET, SAY, WIFI = 0, 5, 6, 7, 8, 9, 13
+# What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
+AIR = {"on": 0, "no-dhcp": 1, "off": 201, "locked": 202}
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
@@ -56,6 +59,8 @@ HELP = (
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
+  wifi SSID on|off|locked|no-dhcp                a network is there, or not, or refuses the
+                                                 password, or gives no address; on until told
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
   state  help  quit"""
@@ -83,6 +88,7 @@ class Station:
         self.flash, self.temporary = open_flash(args.flash)
         self.wall = Wall(board.CONNECTORS[: args.connectors], self.changed, self.load_meters())
         self.panel = Panel(board, self.wall)
+        self.air = {}  # a number of AIR by SSID
         self.process = None
         self.bus = None
         self.inbox = b""
@@ -228,6 +234,8 @@ class Station:
             a = self.set_rtc(value)
         elif op == SAY:
             self.said(json.loads(payload))
+        elif op == WIFI:
+            a = self.air.get(payload.decode(), 0)
         elif op == RESET:
             self.cause = value
             asyncio.get_running_loop().call_soon(self.reset)
@@ -243,7 +251,8 @@ class Station:
         """
         epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)
         wrong_s = seconds - int((datetime.now(timezone.utc) - epoch).total_seconds())
-        if self.wall.now_ms == 0 or self.args.true_clock:
+        # Before the watchdog runs nobody has asked the Central System: it is the last time known.
+        if self.wall.now_ms == 0 or self.args.true_clock or not self.watchdog_s:
             self.rtc_s = seconds - self.wall.now_ms // 1000
         else:
             if abs(wrong_s) <= RTC_TOLERANCE_s:
@@ -369,6 +378,10 @@ class Station:
                 outlet.car.faults.add(words[0])
             else:
                 outlet.car.faults.discard(words[0])
+        elif name == "wifi":
+            if len(words) != 2 or words[1] not in AIR:
+                raise CommandError(f"wifi SSID {'|'.join(AIR)}")
+            self.air[words[0]] = AIR[words[1]]
         elif name == "power-cut":
             try:
                 off_s = float(words[0]) if words else 1.0

@@ -11,8 +11,8 @@ _1900_2020_s = 3786825600
 
 
 async def now(host):
-    """The time in seconds since 2020, as `host` has it; right to a second or two. OSError, whose
-    text says why, if it does not tell."""
+    """The time in seconds since 2020, as `host` has it ("name" or "name:port"); right to a second
+    or two. OSError, whose text says why, if it does not tell."""
     # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
     # nobody can answer who has not seen it.
     packet = b"\x23" + bytes(39) + os.urandom(8)
@@ -20,7 +20,8 @@ async def now(host):
     def parse(answer):
         return _parse(answer, packet, host)
 
-    t = await ask(await resolve(host), 123, packet, parse)
+    name, colon, port = host.partition(":")
+    t = await ask(await resolve(name) + colon + port, 123, packet, parse)
     if t is None:
         raise OSError("NTP: no answer from " + host)
     return t

@@ -40,7 +40,7 @@ PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 # as in sim/esp32/bus.py; the rest: Panel
 PWM, WDT, FEED, RTC, RESET, SAY, WIFI = 0, 5, 6, 7, 8, 9, 13
 # What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
-AIR = {"on": 0, "no-dhcp": 1, "off": 201, "locked": 202}
+AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end

@@ -154,34 +154,31 @@ class App:
         # Notices that the Wi-Fi is gone, and that no Central System tells the time.
         from firmware.drivers import wifi
 
-        wifi.dns = self.config.dns
+        wifi.config = self.config
         ask_s = _NTP_s  # until an NTP server is asked
         while True:
-            if not wifi.up(self.config):
-                await wifi.join(self.config, log.info)
+            if not wifi.up():
+                await wifi.join(log.info)
             self._joined.set()
+            ask_s -= _WATCH_s
             if self.clock.known() or not self.config.ntp:
                 ask_s = _NTP_s
-            elif ask_s > 0:
-                ask_s -= _WATCH_s
-            else:
+            elif ask_s <= 0:
+                from firmware import sntp
+
                 ask_s = _NTP_AGAIN_s
-                await self._ask_time()
+                try:
+                    t = await sntp.now(self.config.ntp)
+                    if not self.clock.known():  # (the Central System may have come first)
+                        self.station.set_clock(t)
+                except OSError as e:
+                    log.warning(str(e))
+                for name in ("sntp", "dns"):  # for the first minutes after a power cut, if at all
+                    if "firmware." + name in sys.modules:  # (the link forgets dns too)
+                        del sys.modules["firmware." + name]
+                        delattr(sys.modules["firmware"], name)
+                sntp = None
             await asyncio.sleep(_WATCH_s)
-
-    async def _ask_time(self):
-        from firmware import sntp
-
-        try:
-            t = await sntp.now(self.config.ntp)
-            if not self.clock.known():  # (the Central System may have come first)
-                self.station.set_clock(t)
-        except OSError as e:
-            log.warning(str(e))
-        for name in ("sntp", "dns"):  # needed in the first minutes after a power cut, if at all
-            if "firmware." + name in sys.modules:  # (the link forgets dns too)
-                del sys.modules["firmware." + name]
-                delattr(sys.modules["firmware"], name)
 
     async def _connect(self):
         await self._joined.wait()

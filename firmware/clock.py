@@ -113,8 +113,20 @@ class Clock:
         self._path = path
         self._ahead_s = 0  # of now() is an RTC that shows the last time known, or what came of it
         self._kept_s = 0  # the time in the file
-        if path:
-            self._load()
+        try:
+            with open(path) as f:
+                kept_s, ahead_s = f.read().split(" ")
+            kept_s, ahead_s = int(kept_s), int(ahead_s)
+        except (OSError, ValueError, TypeError):
+            return  # there is none yet, or none is wanted
+        if self.known():
+            self._ahead_s = ahead_s
+        elif PLAUSIBLE <= kept_s < FAR:
+            # The file first: who comes back from a reset in between must not believe the RTC.
+            ahead_s = kept_s - self.now()
+            if self.keep(kept_s, ahead_s):
+                self.put(kept_s)
+                self._ahead_s = ahead_s
 
     def now(self):
         """Seconds since 2020. Counts on from 2000-01-01 (a negative number) while not set."""
@@ -134,35 +146,21 @@ class Clock:
         moved_s = 0
         was_ahead = self._ahead_s
         if not -_NOISE_S < t - before < _NOISE_S:
-            self._show(t)
+            self.put(t)
             self._ahead_s = 0
             moved_s = self.now() - before
         if self._path and (was_ahead or not -_DAY_s < t - self._kept_s < _DAY_s):
-            self._keep(t, 0)
+            self.keep(t, 0)
         return moved_s
 
-    def _show(self, t):
+    def put(self, t):
+        """Have the RTC show `t`."""
         year, month, day, hour, minute, second = _civil(t)
         weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
         self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
 
-    def _load(self):
-        try:
-            with open(self._path) as f:
-                kept_s, ahead_s = f.read().split(" ")
-            kept_s, ahead_s = int(kept_s), int(ahead_s)
-        except (OSError, ValueError):
-            return  # there is none yet
-        if self.known():
-            self._ahead_s = ahead_s
-        elif PLAUSIBLE <= kept_s < FAR:
-            # The file first: who comes back from a reset in between must not believe the RTC.
-            ahead_s = kept_s - self.now()
-            if self._keep(kept_s, ahead_s):
-                self._show(kept_s)
-                self._ahead_s = ahead_s
-
-    def _keep(self, t, ahead_s):
+    def keep(self, t, ahead_s):
+        """Write the file. False: it could not be."""
         try:
             with open(self._path, "w") as f:
                 f.write("%d %d" % (t, ahead_s))

@@ -94,25 +94,11 @@ def build(config):
     return app
 
 
-_KEPT = (
-    "address",
-    "board",
-    "country",
-    "dns",
-    "hostname",
-    "id",
-    "networks",
-    "ntp",
-    "password",
-    "url",
-    "watchdog_s",
-)
-
-
 def _kept(config):
     # What is needed after the start: 120 bytes less than all of it.
     kept = Config()
-    for name in _KEPT:
+    names = "board country dns hostname id ip networks ntp password url watchdog_s"
+    for name in names.split(" "):
         setattr(kept, name, getattr(config, name))
     return kept
 

@@ -17,8 +17,8 @@ _IDLE = const(1000)
 _CONNECTING = const(1001)
 
 # By status: the chip hands the reason code of 802.11, or its own from 200 on, through.
-_PASSWORD = "its password is refused: see wifi_password or networks in config.json"
-_SECURITY = "it wants another security than WPA2 or WPA3 with a password"
+_PASSWORD = const("its password is refused: see wifi_password or networks in config.json")
+_SECURITY = const("it wants another security than WPA2 or WPA3 with a password")
 _WHY = {
     2: _PASSWORD,  # authentication ran out of time
     15: _PASSWORD,  # so did the four-way handshake: the usual sign of a wrong one
@@ -34,8 +34,8 @@ _WHY = {
 
 
 async def join(config, log):
-    """See wifi.join(). config: `networks`, [(ssid, password)]; `address`, (ip, netmask, gateway,
-    dns) or None for DHCP; `hostname`; `country`, "" for the chip's own."""
+    """See wifi.join(). config: `networks`, [(ssid, password)]; `ip`, (address, netmask, gateway,
+    dns) or "" for DHCP; `hostname`; `country`, "" for the chip's own."""
     wlan = network.WLAN(network.WLAN.IF_STA)
     if wlan.active():
         log("Wi-Fi: lost")
@@ -53,7 +53,7 @@ async def join(config, log):
             wlan.active(False)
             _start(wlan)
         for ssid, password in config.networks:
-            why = await _try(wlan, ssid, password, config.address)
+            why = await _try(wlan, ssid, password, config.ip)
             if not why:
                 break
             if (ssid, why) not in said:  # once an outage: the log is short
@@ -62,7 +62,8 @@ async def join(config, log):
         else:
             await _wait(wlan, _PAUSE_ms)
     wlan.config(reconnects=-1)
-    log("Wi-Fi %s: address %s, %d dBm" % (_name(wlan), wlan.ifconfig()[0], wlan.status("rssi")))
+    name = wlan.config("ssid")
+    log("Wi-Fi %s: address %s, %d dBm" % (name, wlan.ifconfig()[0], wlan.status("rssi")))
 
 
 def _start(wlan):
@@ -71,18 +72,14 @@ def _start(wlan):
     wlan.config(pm=network.WLAN.PM_NONE)
 
 
-def _name(wlan):
-    return wlan.config("ssid")
-
-
-async def _try(wlan, ssid, password, address):
+async def _try(wlan, ssid, password, ip):
     # "" once joined, else why not.
     try:
         wlan.disconnect()
         # For ever (-1) it would never say more than "connecting".
         wlan.config(reconnects=_TRIES)
-        if address:
-            wlan.ifconfig(address)
+        if ip:
+            wlan.ifconfig(ip)
         wlan.connect(ssid, password)
     except OSError as e:
         await asyncio.sleep_ms(_POLL_ms)

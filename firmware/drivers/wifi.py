@@ -4,16 +4,16 @@
 import network
 import sys
 
-dns = ""  # that of config.json, which comes before the network's own
+config = None  # the unit's config.Config; set by app.py
 
 
-def up(config):
+def up():
     """True while there is an address; always where config.json names no network (a wired or
     simulated unit)."""
     return not config.networks or network.WLAN(network.WLAN.IF_STA).isconnected()
 
 
-async def join(config, log):
+async def join(log):
     """Returns once there is an address; tries for ever, all networks of config.json in turn."""
     from . import join
 
@@ -21,7 +21,8 @@ async def join(config, log):
     await join.join(config, log)
 
 
-def servers():
-    """The DNS servers to ask, as text; [] if nobody has named one."""
-    server = dns or network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
+def dns():
+    """The DNS servers to ask, as text: that of config.json, or the network's; [] if nobody has
+    named one."""
+    server = config.dns or network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
     return [] if server == "0.0.0.0" else [server]

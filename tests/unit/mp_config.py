@@ -120,13 +120,13 @@ def test_networks():
 
 def test_a_static_address():
     values = dict(LEAST)
-    assert check(values).address is None
+    assert check(values).ip == ""
     values["ip"] = "192.168.1.20"
     refused("gateway", values)
     values["gateway"] = "192.168.1.1"
-    assert check(values).address == ("192.168.1.20", "255.255.255.0", "192.168.1.1", "192.168.1.1")
+    assert check(values).ip == ("192.168.1.20", "255.255.255.0", "192.168.1.1", "192.168.1.1")
     values["netmask"], values["dns"] = "255.255.0.0", "192.168.1.2:5300"
-    assert check(values).address == ("192.168.1.20", "255.255.0.0", "192.168.1.1", "192.168.1.2")
+    assert check(values).ip == ("192.168.1.20", "255.255.0.0", "192.168.1.1", "192.168.1.2")
 
 
 def test_the_name_in_the_network_is_the_id_unless_given():
@@ -136,7 +136,7 @@ def test_the_name_in_the_network_is_the_id_unless_given():
         ("_x_", "x"),
         ("x" * 48, "x" * 32),
         ("caf\xe9", "caf"),
-        ("@[`{/:", "pilotwire"),
+        ("@[`{/:", "station"),
     ):
         assert check({"url": "ws://x", "id": id}).hostname == hostname, id
     assert check({"url": "ws://x", "id": "y", "hostname": "z"}).hostname == "z"

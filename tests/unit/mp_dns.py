@@ -9,7 +9,10 @@ from udp import Server
 
 sys.path.insert(1, "tools/sim/esp32")  # (firmware/drivers/wifi.py wants a network)
 
-from firmware import dns
+import network
+
+from firmware import config, dns
+from firmware.drivers import wifi
 
 SEED = int(os.getenv("PILOTWIRE_SEED") or 1)
 
@@ -66,8 +69,7 @@ async def test_the_address_of_a_name():
 
 
 async def test_the_network_names_the_server():
-    import network
-
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
         network.dns = server.name
         assert await dns.resolve("csms") == "192.0.2.7"
@@ -208,8 +210,7 @@ async def test_names_in_local():
 
 
 async def test_a_server_may_know_names_in_local_too():
-    import network
-
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: []) as everyone:
         async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
             dns._GROUP, network.dns = everyone.name, server.name

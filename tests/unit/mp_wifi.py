@@ -48,45 +48,46 @@ def a_unit(*networks, **more):
     values = {"url": "ws://x", "id": "CP-1"}
     values["networks"] = [{"ssid": name, "password": "p"} for name in networks]
     values.update(more)
-    return config.check(values)
+    wifi.config = config.check(values)
 
 
-async def joined(unit, at=None, **changes):
+async def joined(at=None, **changes):
     """Join; -> the log. `at`: ms after which air gets `changes`."""
     said = []
     began = ms
-    task = asyncio.create_task(wifi.join(unit, said.append))
+    task = asyncio.create_task(wifi.join(said.append))
     while not task.done():
         if at is not None and ms - began >= at:
             air.update(changes)
         await _real_sleep_ms(0)
     await task
-    assert wifi.up(unit)
+    assert wifi.up()
     assert "firmware.drivers.join" not in sys.modules
     return said
 
 
 async def test_a_unit_without_wifi_is_in_its_network():
-    unit = a_unit()
-    assert wifi.up(unit)
+    a_unit()
+    assert wifi.up()
     assert not network.WLAN().active()
 
 
 async def test_joining():
     air["home"] = GOOD
-    unit = a_unit("home", country="DE", hostname="wallbox")
-    assert not wifi.up(unit)
-    assert await joined(unit) == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+    a_unit("home", country="DE", hostname="wallbox")
+    assert not wifi.up()
+    assert await joined() == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
     # What has to be there before the radio is switched on.
-    assert network.set_up == ["DE", "wallbox"]
-    assert network.WLAN._reconnects == -1  # the chip goes on by itself from here
-    assert wifi.servers() == ["127.0.0.1"]
+    assert network.said == ["DE", "wallbox"]
+    assert network.WLAN()._reconnects == -1  # the chip goes on by itself from here
+    assert wifi.dns() == ["127.0.0.1"]
 
 
 async def test_the_chips_own_country():
     air["home"] = GOOD
-    await joined(a_unit("home"))
-    assert network.set_up == ["CP-1"]
+    a_unit("home")
+    await joined()
+    assert network.said == ["CP-1"]
 
 
 async def test_what_is_wrong():
@@ -102,12 +103,13 @@ async def test_what_is_wrong():
     ):
         network.WLAN().active(False)
         air["home"] = state
-        said = await joined(a_unit("home"), 300000, home=GOOD)
+        a_unit("home")
+        said = await joined(300000, home=GOOD)
         assert said == ["Wi-Fi home: " + text, "Wi-Fi home: address 127.0.0.1, -60 dBm"], said
 
 
 async def test_the_chip_refuses():
-    unit = a_unit("home")
+    a_unit("home")
     connect = network.WLAN.connect
 
     def refuse(self, ssid, key):
@@ -117,81 +119,84 @@ async def test_the_chip_refuses():
 
     network.WLAN.connect = refuse
     air["home"] = GOOD
-    said = await joined(unit)
+    said = await joined()
     assert said[0] == "Wi-Fi home: Wifi Internal Error" and len(said) == 2
 
 
 async def test_a_static_address():
     """It needs no DHCP."""
     air["home"] = MUTE
-    unit = a_unit("home", ip="10.0.0.9", gateway="10.0.0.1", dns="10.0.0.53:5300")
-    assert await joined(unit) == ["Wi-Fi home: address 10.0.0.9, -60 dBm"]
+    a_unit("home", ip="10.0.0.9", gateway="10.0.0.1", dns="10.0.0.53:5300")
+    assert await joined() == ["Wi-Fi home: address 10.0.0.9, -60 dBm"]
     assert network.WLAN().ifconfig() == ("10.0.0.9", "255.255.255.0", "10.0.0.1", "10.0.0.53")
-    assert wifi.servers() == ["10.0.0.53"]
-    wifi.dns = "10.0.0.53:5300"  # (app.py does)
-    assert wifi.servers() == ["10.0.0.53:5300"]
+    assert wifi.dns() == ["10.0.0.53:5300"]
 
 
 async def test_the_second_network():
     air["garage"] = GOOD
-    said = await joined(a_unit("home", "garage", "office"))
+    a_unit("home", "garage", "office")
+    said = await joined()
     assert [line.split(":")[0] for line in said] == ["Wi-Fi home", "Wi-Fi garage"]
     assert network.WLAN().config("ssid") == "garage"
 
 
 async def test_ssid_comes_first():
     air.update({"garage": GOOD, "home": GOOD})
-    unit = a_unit("garage", ssid="home", wifi_password="q")
-    assert await joined(unit) == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+    a_unit("garage", ssid="home", wifi_password="q")
+    assert await joined() == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
 
 
 async def test_the_network_is_gone_for_a_moment():
     """The chip comes back by itself, without being told."""
     air["home"] = GOOD
-    unit = a_unit("home")
-    await joined(unit)
+    a_unit("home")
+    await joined()
     air["home"] = OFF
-    assert not wifi.up(unit)
+    assert not wifi.up()
     network.WLAN.connect = None
-    said = await joined(unit, 9000, home=GOOD)
+    said = await joined(9000, home=GOOD)
     assert said == ["Wi-Fi: lost", "Wi-Fi home: address 127.0.0.1, -60 dBm"]
 
 
 async def test_the_network_is_gone_for_good():
     """The next one is tried, and stays, also when the first comes back."""
     air.update({"home": GOOD, "garage": GOOD})
-    unit = a_unit("home", "garage")
-    await joined(unit)
+    a_unit("home", "garage")
+    await joined()
     air["home"] = OFF
-    assert not wifi.up(unit)
-    said = await joined(unit)
+    assert not wifi.up()
+    said = await joined()
     assert said[0] == "Wi-Fi: lost" and said[1].startswith("Wi-Fi home: it is not there")
     assert said[2] == "Wi-Fi garage: address 127.0.0.1, -60 dBm" and len(said) == 3
     air["home"] = GOOD
-    assert wifi.up(unit)
+    assert wifi.up()
     air["garage"] = OFF
-    assert not wifi.up(unit)
-    assert (await joined(unit))[1:] == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+    assert not wifi.up()
+    assert (await joined())[1:] == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
 
 
 async def test_a_radio_that_hangs_is_switched_off_and_on():
     air["home"] = GOOD
-    look = network.WLAN._look
-    network.WLAN._look = lambda self: 15 if not again else look(self)
-    network.WLAN._given_up, network.WLAN._reason = True, 15
+    look, off = network.WLAN.look, network.WLAN.off
     again = []
-    active = network.WLAN.active
 
-    def counted(self, up=None):
-        if up is False:
-            again.append(ms)
-        return active(self, up)
+    def hang(self):
+        if again:
+            return look(self)
+        self._given_up, self._reason = True, 15
 
-    network.WLAN.active = counted
-    said = await joined(a_unit("home"))
+    def switch_off(self):
+        again.append(ms)
+        off(self)
+
+    network.WLAN()
+    network.WLAN.look, network.WLAN.off = hang, switch_off
+    a_unit("home")
+    said = await joined()
     assert len(again) == 1 and said[-1].startswith("Wi-Fi home: address")
 
 
 async def test_no_name_server():
+    a_unit()
     network.dns = "0.0.0.0"
-    assert wifi.servers() == []
+    assert wifi.dns() == []

@@ -6,9 +6,10 @@ _PATH = "/config.json"
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (str, None, lambda v: v[:5] == "ws://", "ws://... (no TLS yet)"),
+    "url": (str, None, lambda v: v[:5] == "ws://" or v[:6] == "wss://", "ws://... or wss://..."),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
+    "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
     "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
     "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),

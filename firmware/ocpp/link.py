@@ -53,24 +53,10 @@ class Link:
             wait_ms = min(2 * wait_ms, _BACKOFF_MAX_ms)
 
     async def _once(self):
-        c = self._config
-        password = self._settings.password() or c.password or None
-        url = c.url.rstrip("/") + "/" + _quoted(c.id)
-        self._ws = ws = await asyncio.wait_for(
-            uwebsockets.connect(
-                url,
-                protocols=("ocpp1.6",),
-                user=c.id if password else None,
-                password=password,
-                rx_size=self._rx,
-                tx_size=self._tx,
-            ),
-            _DIAL_s,
-        )
-        # Dialling is 5 KB of code: forgotten until it is needed again.
-        del sys.modules["uwebsockets.client"]
-        del uwebsockets.client
-        self._log("connected to %s" % url)
+        self._ws = ws = await self._dial()
+        # Dialling is 8 KB of code: forgotten until it is needed again.
+        del sys.modules["uwebsockets.client"], uwebsockets.client
+        del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
         self.online = True
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
@@ -87,6 +73,34 @@ class Link:
             for task in tasks:
                 task.cancel()
             await ws.close()
+
+    async def _dial(self):
+        from . import security
+
+        c = self._config
+        settings = self._settings
+        url = security.addresses(c, security.level(c, settings))[0]
+        try:
+            context, user, password = security.prepare(c, settings, url)
+            ws = await asyncio.wait_for(
+                uwebsockets.connect(
+                    url.rstrip("/") + "/" + _quoted(c.id),
+                    protocols=("ocpp1.6",),
+                    user=user,
+                    password=password,
+                    ssl=context,
+                    rx_size=self._rx,
+                    tx_size=self._tx,
+                ),
+                _DIAL_s,
+            )
+        except (OSError, ValueError, MemoryError, asyncio.TimeoutError) as e:
+            text = security.explain(e, c, settings, url)
+            security.failed(settings, e, self._log)
+            raise OSError(text)
+        self._log("connected to %s" % url)
+        security.worked(c, settings, self._log)
+        return ws
 
     async def _talk(self, ws):
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.

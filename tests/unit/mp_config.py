@@ -11,9 +11,10 @@ LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
 
 # field: (default; None where it is required), what is good, what is out of range
 FIELDS = {
-    "url": (None, ("ws://x", "ws://x:1/y"), ("", "http://x", "x", "ws:/x")),
+    "url": (None, ("ws://x", "ws://x:1/y", "wss://x"), ("", "http://x", "x", "ws:/x", "wss:/x")),
     "id": (None, ("1", "x" * 48), ("", "x" * 49)),
     "password": ("", ("", "0123456789abcdef"), ()),
+    "security_profile": (0, (0, 1, 2, 3), (-1, 4)),
     "board": ("reference", ("reference", "wall"), ("", "__init__", ".", "../x")),
     "connectors": (1, (1, 4), (0, 5, -1, 2**40)),
     "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),

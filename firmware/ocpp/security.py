@@ -165,6 +165,7 @@ def explain(error, config, settings, url):
     if number in _TLS:
         return "TLS: " + _TLS[number]
     if number in _ENDED or text.startswith("connection ended"):
+        text = error.args[-1]  # (of mbedTLS: its number, then its text)
         if profile == 3:
             return (
                 "TLS: client certificate refused (%s): the Central System must trust its CA; does"

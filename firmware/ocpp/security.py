@@ -44,7 +44,7 @@ _HTTP = {
 # Of TLS, by mbedTLS's number (the texts differ from build to build).
 _TLS = {
     -28288: "too old a version is spoken there: the Central System has to offer TLS 1.2",
-    -29184: "none is spoken there: mend url in config.json (port, ws:// or wss://)",
+    -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
 }
 # Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
 _ENDED = (32, -32, 104, -104, -29312, -30592)
@@ -158,13 +158,14 @@ def explain(error, config, settings, url):
     if not isinstance(error, OSError):
         return text
     number = error.errno
+    ended = text.startswith("connection ended")
     if not _is_tls(url):
-        if text.startswith("not an HTTP"):
-            text += "; mend url in config.json (port, ws:// or wss://)"
+        if ended or text.startswith("not an HTTP"):
+            text += "; is url in config.json right (port, ws:// or wss://)?"
         return text
     if number in _TLS:
         return "TLS: " + _TLS[number]
-    if number in _ENDED or text.startswith("connection ended"):
+    if ended or number in _ENDED:
         text = error.args[-1]  # (of mbedTLS: its number, then its text)
         if profile == 3:
             return (

@@ -42,8 +42,14 @@ class Configuration:
                 good = keys.check(line, keys.text(line, self, name), self) if line else None
                 if line and old and value == "":
                     good = value  # (the password of config.json)
-                # (a number or a flag must be one, not a text that says so)
-                if None in (good, value) or isinstance(value, str) != (line[_TYPE] in "mph"):
+                # (a number or a flag must be one, not a text that says so; config.json may say
+                # more than an "l" that was stored)
+                if (
+                    None in (good, value)
+                    or isinstance(value, str) != (line[_TYPE] in "mph")
+                    or line[_TYPE] == "l"
+                    and good != value
+                ):
                     log("ocpp.json: %s ignored" % name)
                     del self._stored[name]
         except OSError:

@@ -95,6 +95,8 @@ def text(line, c, name=None):
 
     name: under which a stored value stands, if not the key's."""
     value = c._stored.get(name or line[0], c._fixed.get(line[0]))
+    if line[_TYPE] == "l" and type(value) is int:
+        value = max(value, c._fixed[line[0]])
     if value is None:
         value = line[_DEFAULT]
         if line[_TYPE] == "m":
@@ -126,8 +128,6 @@ def check(line, text, c):
         try:
             value = int(text)
         except ValueError:
-            return None
-        if kind == "l" and value < c._fixed[line[0]]:
             return None
         return value if int(line[_LEAST]) <= value <= int(line[_MOST]) else None
     if kind == "h":

@@ -7,7 +7,7 @@ from binascii import unhexlify
 from micropython import const
 
 _PATH = const("/ocpp.json")
-MAX_KEYS = const(40)  # in one GetConfiguration request
+MAX_KEYS = const(50)  # in one GetConfiguration request
 _ACCESS = const(2)  # in a line of keys.py
 _TYPE = const(3)
 

@@ -28,7 +28,7 @@ _TABLE = (
     "ConnectorPhaseRotation Core rw p Unknown 5",
     "ConnectorPhaseRotationMaxLength Core ro i 5",
     "ConnectorSwitch3to1PhaseSupported SmartCharging ro b -",
-    "GetConfigurationMaxKeys Core ro i 40",
+    "GetConfigurationMaxKeys Core ro i 50",
     "HeartbeatInterval Core rw i 300 1 86400",
     "LocalAuthListEnabled Core rw b true",  # (Core: its own profile is its messages)
     "LocalAuthListMaxLength Core ro i 200",  # (authorisation.MAX_LIST)
@@ -45,6 +45,9 @@ _TABLE = (
     "MinimumStatusDuration Core rw i 0 0 3600",
     "NumberOfConnectors Core ro i -",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
+    "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)
+    "RetryBackOffRepeatTimes Core rw i 5 0 10",
+    "RetryBackOffWaitMinimum Core rw i 2 1 3600",
     "StopTransactionOnEVSideDisconnect Core rw b true",
     "StopTransactionOnInvalidId Core rw b true",
     "StopTxnAlignedData Core rw m , 12",

@@ -6,7 +6,7 @@ _PATH = "/config.json"
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (str, None, lambda v: v[:5] == "ws://" or v[:6] == "wss://", "ws://... or wss://..."),
+    "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
     "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
@@ -32,12 +32,18 @@ _FIELDS = {
 }
 
 
+def _are_urls(texts):
+    return 0 < len(texts) <= 4 and all(
+        [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in texts]
+    )
+
+
 def _is_tag(text):
     # (that can be sent as it is, as an idTag)
     return len(text) <= 20 and all([" " <= c <= "~" for c in text])
 
 
-_KINDS = {str: "text", int: "a number", bool: "true or false"}
+_KINDS = {str: "text", int: "a number", bool: "true or false", list: "text or a list of texts"}
 
 
 class ConfigError(ValueError):
@@ -72,6 +78,8 @@ def check(values):
         value = values.get(name, default)
         if value is None:
             raise ConfigError("config.json: %s: is missing" % name)
+        if kind is list and type(value) is str:
+            value = [value]  # one that stands for itself
         if type(value) is not kind:
             raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS[kind]))
         if good and not good(value):

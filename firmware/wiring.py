@@ -84,7 +84,7 @@ def build(config):
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
     app.config = app.settings.config = _kept(config)
-    app.link = Link(app.config, rpc, app.settings, log.info)
+    app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
     app.station.plug_tag = config.plug_and_charge

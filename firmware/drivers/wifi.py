@@ -28,3 +28,9 @@ async def join(ssid, password, log):
             log("Wi-Fi: %s not joined, status %s" % (ssid, wlan.status()))
             wlan.disconnect()
     log("Wi-Fi: %s, address %s" % (ssid, wlan.ifconfig()[0]))
+
+
+def servers():
+    """The DNS servers of the network, as text; [] if it has named none."""
+    server = network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
+    return [] if server == "0.0.0.0" else [server]

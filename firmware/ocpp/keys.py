@@ -46,6 +46,9 @@ _TABLE = (
     "MinimumStatusDuration Core rw i 0 0 3600",
     "NumberOfConnectors Core ro i -",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
+    "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)
+    "RetryBackOffRepeatTimes Core rw i 5 0 10",
+    "RetryBackOffWaitMinimum Core rw i 2 1 3600",
     "SecurityProfile Core rw l - 0 3",
     "StopTransactionOnEVSideDisconnect Core rw b true",
     "StopTransactionOnInvalidId Core rw b true",

@@ -35,12 +35,6 @@ _CERTIFICATE = (
         "certificate not yet valid: is the clock of %s right, and that of this unit?",
     ),
 )
-_HTTP = {
-    401: "give this unit the password that the Central System has for it (AuthorizationKey, or"
-    " password in config.json)",
-    403: "have the Central System admit this unit",
-    404: "have the Central System know this unit's id, or mend the path of url in config.json",
-}
 # Of TLS, by mbedTLS's number (the texts differ from build to build).
 _TLS = {
     -28288: "too old a version is spoken there: the Central System has to offer TLS 1.2",
@@ -64,8 +58,7 @@ def level(config, settings):
 
 def addresses(config, profile):
     """Those of config.url that may be dialled: wss:// with profile 2 and 3, else ws://."""
-    urls = (config.url,) if isinstance(config.url, str) else config.url
-    return [url for url in urls if _is_tls(url) == (profile > 1)]
+    return [url for url in config.url if _is_tls(url) == (profile > 1)]
 
 
 def _is_tls(url):
@@ -137,14 +130,8 @@ def explain(error, config, settings, url):
     text = str(error) or type(error).__name__
     host = url.partition("://")[2].partition("/")[0]
     profile = level(config, settings)
-    if status == 401 and profile == 3:
-        return text + ": the Central System wants a password, SecurityProfile 3 sends none"
-    if status in _HTTP:
-        return "%s; %s" % (text, _HTTP[status])
-    if 300 <= status < 400:
-        return text + "; put the right address into url in config.json"
-    if "subprotocol" in text:
-        return "wrong subprotocol: %s; url in config.json must lead to OCPP 1.6J" % text
+    if status:
+        return "%s; %s" % (text, _answer(status, profile, config.id))
     if text[:4] == "TLS:":
         for what, hint in _CERTIFICATE:
             if what in text:
@@ -177,6 +164,25 @@ def explain(error, config, settings, url):
             " (SecurityProfile 3), or a version or cipher that this unit has not" % text
         )
     return text
+
+
+def _answer(status, profile, id):
+    # Of HTTP; 101: switched, but not to ocpp1.6.
+    if status == 401:
+        if profile == 3:
+            return "a password is wanted, and SecurityProfile 3 sends none"
+        return "is the password right (AuthorizationKey, or password in config.json)?"
+    if status == 403:
+        return "may station %s connect here?" % id
+    if status == 404:
+        return "does the Central System know station %s? Is the path of url right?" % id
+    if 300 <= status < 400:
+        return "put the new address into url in config.json"
+    if status == 101:
+        return "is this url for OCPP 1.6J?"
+    if status == 429 or status >= 500:
+        return "the server has a problem of its own"
+    return "is the url that of the Central System?"
 
 
 # --- what changes them
@@ -221,13 +227,15 @@ def _scheme(profile):
 
 
 def failed(settings, error, log):
-    """A dial failed: the next one may be with what was in force before."""
+    """A dial failed: the next one may be with what was in force before. True: it should come at
+    once, for a new AuthorizationKey was refused."""
     settings.failed += 1
     refused = getattr(error, "status", 0) == 401 and "-AuthorizationKey" in settings._stored
     if refused:
         which = ("old", "new") if settings.refused else ("new", "old")
         log("AuthorizationKey: the %s one is refused, the %s one is tried" % which)
     settings.refused = refused and not settings.refused
+    return settings.refused
 
 
 def worked(config, settings, log):

@@ -20,7 +20,7 @@ TAG = "TAG"
 # For the 32-bit port, with its code in ROMFS. 128K is the budget.
 ESP32_HEAP = "128K"
 X1 = 65535  # duty of the steady +12 V
-STATE = {"t", "online", "boot", "connectors", "heap"}
+STATE = {"t", "online", "boot", "link", "connectors", "heap"}
 CONNECTOR = {
     "id", "cp", "status", "transactionId", "idTag", "limit_mA", "limit_by", "pilot_mA",
     "duty_u16", "contactor", "ev_mA", "energy_Wh",

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from host.build import sources
-from host.shorten import kept, shorten
+from host.shorten import given, kept, shorten
 
 MODULE = b"""
 class Counter:
@@ -76,6 +76,50 @@ def test_more_attributes_than_letters():
 )
 def test_what_is_shared_between_modules_is_kept(module, names):
     assert kept([b"", module]) == names
+
+
+FUNCTION = """
+def reached(first, second, third=3):
+    def inner(fourth):
+        return first, second, fourth
+    return inner(4), [first + i for i in range(2)], (lambda fifth: (second, fifth))(5), third
+"""
+
+
+def arguments(text):
+    return {n.arg for n in ast.walk(ast.parse(text)) if isinstance(n, ast.arg)}
+
+
+def test_arguments_become_letters_and_the_program_stays():
+    short = shorten(FUNCTION.encode(), set()).decode()
+    assert arguments(short) == {"a", "b", "third", "fourth", "fifth"}
+    for text in (FUNCTION, short):
+        names = {}
+        exec(text, names)
+        assert names["reached"](1, 2) == ((1, 2, 4), [1, 2], (2, 5), 3)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return lambda first: first",  # a scope of its own has one of that name
+        "return [first for first in 'ab']",
+        "try:\n        pass\n    except OSError as first:\n        pass",
+        "import sys as first",
+        "def g():\n        nonlocal first\n        first = 1",
+        "return f'{first}'",
+    ],
+)
+def test_arguments_that_cannot_be_followed_are_kept(body):
+    text = f"def f(first):\n    {body}\n"
+    assert shorten(text.encode(), set()).decode() == text
+
+
+def test_arguments_that_a_call_names_are_kept():
+    text = b"def f(first):\n    return first\nf(first=1)\n"
+    assert given([b"", text]) == {"first"}
+    assert given([b"f(**{'second': 1, **third, 4: 5})"]) == {"second"}
+    assert shorten(text, {"first"}) == text
 
 
 IMPORT = "from micropython import const"

@@ -137,7 +137,8 @@ def _mpy_cross():
 
 def _update(out, record, wanted, root):
     modules = [root / made_from[0] for made_from in wanted.values() if made_from[3] is not None]
-    keep = sorted(shorten.kept(path.read_bytes() for path in modules))
+    calls = [path.read_bytes() for tree in COMPILED for path in sources(root, tree).values()]
+    keep = sorted(shorten.kept(path.read_bytes() for path in modules) | shorten.given(calls))
     last = _load(record)
     same = last.get("tools") == _tools_id() and last.get("kept") == keep
     done = last.get("files", {}) if same else {}

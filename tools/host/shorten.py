@@ -1,9 +1,10 @@
-"""On the board the private attributes of each module are called _a, _b, ...
+"""On the board private attributes are called _a, _b, ... in each module, and arguments a, b, ...
 
 MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (architecture.md, Memory).
 `self._seen_ms` is nobody's business outside its module, so modules can share the names of theirs.
-Only of attributes that hold data: methods keep their names, and tracebacks with them. The source
-is as it was, and lines stay where they are.
+Only of attributes that hold data: methods keep their names, and tracebacks with them. So do
+arguments with a default, and those that are given by name somewhere. The source is as it was, and
+lines stay where they are.
 
 Nor is `const` imported on the board: the compiler knows it by its name, and each module would hold
 it for ever.
@@ -32,9 +33,22 @@ def kept(sources):
     return names
 
 
+def given(sources):
+    """The arguments that keep their names: those that a call in one of these texts names, or a
+    dict in it, which may be given as `**dict`."""
+    names = set()
+    for tree in map(_parse, sources):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword):
+                names.add(node.arg)
+            elif isinstance(node, ast.Dict):
+                names.update(k.value for k in node.keys if isinstance(k, ast.Constant))
+    return {name for name in names if isinstance(name, str)}
+
+
 def shorten(source, kept):
-    """The text of a module (UTF-8) with its private attributes renamed, and without the import of
-    `const` if all its constants are the compiler's."""
+    """The text of a module (UTF-8) with its private attributes and its arguments renamed, and
+    without the import of `const` if all its constants are the compiler's."""
     tree = _parse(source)
     named = _named(tree)
     letters = ("_" + letter for letter in ascii_letters)
@@ -42,13 +56,18 @@ def shorten(source, kept):
     old = sorted(_set(tree) - named - kept)
     new = dict(zip(old, free, strict=False))  # (who has more of them keeps the rest)
     lines = source.split(b"\n")
+    edits = [
+        (node.end_lineno, node.end_col_offset - len(node.attr), node.attr, new[node.attr])
+        for node in _private(tree)
+        if node.attr in new
+    ]
+    for node in _outermost(tree):
+        edits += _arguments(node, kept)
     # From the end of each line, so that the columns before stay right.
-    for node in sorted(_private(tree), key=lambda node: node.end_col_offset, reverse=True):
-        if node.attr in new:
-            line, end = lines[node.end_lineno - 1], node.end_col_offset
-            begin = end - len(node.attr)
-            assert line[begin:end].decode() == node.attr, node.attr
-            lines[node.end_lineno - 1] = line[:begin] + new[node.attr].encode() + line[end:]
+    for number, begin, name, short in sorted(edits, reverse=True):
+        line, end = lines[number - 1], begin + len(name)
+        assert line[begin:end].decode() == name, name
+        lines[number - 1] = line[:begin] + short.encode() + line[end:]
     if _const_compiles(tree):
         lines = [b"" if line == _CONST else line for line in lines]
     return b"\n".join(lines)
@@ -59,6 +78,58 @@ def _parse(source):
         return ast.parse(source)
     except SyntaxError:  # mpy-cross will say what it is
         return ast.Module([], [])
+
+
+def _outermost(tree):
+    """Functions and lambdas that are not in another: those share their names with it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+        else:
+            yield from _outermost(node)
+
+
+def _arguments(function, kept):
+    """The edits that give the arguments of a function, or lambda, names of one letter."""
+    positional = function.args.args[: len(function.args.args) - len(function.args.defaults)]
+    used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    fixed = kept | {"self"}
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            used.add(node.arg)
+        elif isinstance(node, ast.JoinedStr):  # (Python 3.11 does not know where its names stand)
+            return []
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            fixed |= set(node.names)
+        elif isinstance(node, ast.ExceptHandler):
+            fixed.add(node.name)
+        elif isinstance(node, ast.alias):
+            fixed.add((node.asname or node.name).split(".")[0])
+        if node is not function and isinstance(
+            node,
+            ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.comprehension,
+        ):  # what has names of its own may have one of these
+            fixed |= _bound(node)
+    old = [a for a in positional if a.arg not in fixed and len(a.arg) > 1]
+    free = [letter for letter in ascii_letters if letter not in used]
+    new = dict(zip([a.arg for a in old], free, strict=False))
+    body = function.body if isinstance(function.body, list) else [function.body]
+    places = [(a.lineno, a.col_offset, a.arg) for a in old]
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name):
+                places.append((node.lineno, node.col_offset, node.id))
+    return [(*place, new[place[2]]) for place in places if place[2] in new]
+
+
+def _bound(scope):
+    names = {getattr(scope, "name", None)}
+    for node in ast.walk(scope):
+        if isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
 
 
 def _const_compiles(tree):

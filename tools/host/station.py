@@ -467,6 +467,7 @@ class Station:
             "t": self.utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "online": False,
             "boot": None,
+            "link": None,
             "power": self.powered,
             "connectors": [
                 {
@@ -641,12 +642,15 @@ def arguments(argv=None):
     for name in ("url", "id"):
         if not unit.get(name):
             parser.error(f"--{name} is needed (or {name} in --config)")
-    for name in ("url", "id", "board"):
+    for name in ("id", "board"):
         if not isinstance(unit[name], str):
             parser.error(f"--config: {name}: text is expected")
-    if not is_url(unit["url"]):
-        parser.error(f"--url: {unit['url']} is not ws://HOST[:PORT][/PATH] (or wss://...)")
-    if unit["url"][:4].lower() == "wss:":
+    for url in unit["url"] if isinstance(unit["url"], list) else [unit["url"]]:
+        if not isinstance(url, str):
+            parser.error("--config: url: text or a list of texts is expected")
+        if not is_url(url):
+            parser.error(f"--url: {url} is not ws://HOST[:PORT][/PATH] (or wss://...)")
+    if str(unit["url"]).lower().startswith("wss:"):
         unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"

@@ -35,6 +35,7 @@ OVER_ms = 7000
 FAR_OVER_ms = 1000
 OBEY_ms = 6000
 HOT_ms = 2500  # a reading of the temperature, and a tick
+SETTLE_ms = 1100  # after power-up the sensor of residual current counts for nothing
 SENSOR_ms = 60000
 SENSOR_LONG_ms = 600000
 DUTY_ms = 5000
@@ -104,6 +105,7 @@ class Monitor:
         self.coil = False
         self.relay = self.outlet.phases_relay
         self.duty = X1
+        self.up_ms = 0
         self.duty_ms = self.f_ms = LONG_ms
         self.off_ms = -1  # since the first look: before it the station has no clock
         self.need_off_ms = 2 * MIN_OFF_ms if cut else MIN_OFF_ms
@@ -144,6 +146,9 @@ class Monitor:
         """The latest reading of the pilot was spoilt: what was being made sure of begins anew."""
         self.not_c_ms = 0
         self.excuse_ms = max(self.excuse_ms, 3 * TICK_ms)
+        for name in ("state D", "state E"):
+            if name in self.active:
+                self.active[name] = 0
         self.since["stray"] = self.now_ms
         self.calm_ms = 0
 
@@ -171,6 +176,7 @@ class Monitor:
         car = outlet.car
         core = min(dt_ms, TICK_ms)
         self.now_ms += dt_ms
+        self.up_ms += core
         state = car.state()
         duty, coil = outlet.duty, outlet.coil
         self.excuse_ms = max(0, self.excuse_ms - dt_ms)
@@ -229,7 +235,8 @@ class Monitor:
         if not outlet.car.compliant():
             self.doubt["car"] = "unplug"
         if outlet.residual_trip and not outlet.residual_test and "residual" in fitted:
-            found.append("residual")
+            found.append("residual" if self.up_ms > SETTLE_ms else "other")
+            self.doubt["residual"] = "person"
         if not outlet.pe_ok and "supply" in fitted:
             found.append("pe")
         if "proximity" in fitted and state != "A" and not rating_mA(outlet.cable_ohm):
@@ -272,8 +279,6 @@ class Monitor:
             return
         for name in list(active):
             if name not in found:
-                # (three readings are seen for sure; a car that goes takes it along)
-                self.seen_long[name] = active[name] >= 4 * TICK_ms
                 if name == "voltage" and active[name] > VOLTAGE_ms:
                     self.voltage_at_ms = self.now_ms
                 del active[name]
@@ -282,10 +287,14 @@ class Monitor:
         for name in found:
             if name not in active:
                 active[name] = 0
+                self.seen_long[name] = False
                 self.began_ms[name] = self.now_ms - dt_ms
                 if name not in _SWITCHING:
                     self.note("hazard: " + name)
             active[name] += core
+            # (three readings in a row are seen for sure; a car that goes takes it along)
+            if active[name] >= 4 * TICK_ms:
+                self.seen_long[name] = True
             self.hazards_seen.add(name)
             if name in _KEPT and (name not in _SWITCHING or active[name] >= 200):
                 self.doubt[name] = _KEPT[name]

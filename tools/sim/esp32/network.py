@@ -2,6 +2,8 @@
 
 AP_IF, STA_IF = 1, 0
 
+dns = "127.0.0.1"  # the network's DNS server; a simulated one has a port of its own: "...:5300"
+
 
 class WLAN:
     IF_STA, IF_AP = 0, 1
@@ -28,4 +30,4 @@ class WLAN:
         return 1010 if self._connected else 201
 
     def ifconfig(self):
-        return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+        return ("127.0.0.1", "255.0.0.0", "127.0.0.1", dns)

@@ -1,11 +1,13 @@
 """Whole stations with the security profiles of the white paper: TLS, passwords, certificates, how
 they are changed while the station runs, and what happens when that does not work."""
 
+import json
 import ssl
 
 import pytest
 from station_driver import ID, run_tool
 
+from host.csms import CentralSystem
 from host.process import WAIT_s
 from host.profile import profile
 
@@ -112,6 +114,56 @@ async def test_raised_by_the_central_system(bench, certificates):
                 before = b.st
                 await b.do("power-cut 0.1")
                 await b.again(before)
+
+
+async def test_raised_from_ws_to_wss(bench, certificates, tmp_path):
+    """From profile 0 to 1 and 2, with an address of each kind: none of the other kind is dialled
+    before, nor ever after."""
+    plain = CentralSystem(log=print)
+    await plain.start()
+    try:
+        b = secured(bench, certificates, 2, client=OPTIONAL)
+        del b.options["password"]
+        await b.cs.start()
+        config = {"url": ["ws://127.0.0.1:1", b.cs.url, plain.url], "security_profile": 0}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        await b.cs.stop()
+        b.options.update(
+            {"config": tmp_path / "config.json", "security-profile": None, "url": None}
+        )
+        async with b:
+            st = await plain.wait_station(ID, WAIT_s)
+
+            async def change(value, status):
+                conf = await st.call("ChangeConfiguration", value)
+                assert conf == {"status": status}, value
+
+            for level in "12":
+                await change({"key": "SecurityProfile", "value": level}, "Rejected")
+                text = (
+                    f"SecurityProfile stays 0, not {level}: SecurityProfile {level} needs a pass"
+                )
+                await said(b, text)
+            assert ID not in b.cs.histories
+            for key, value in (("AuthorizationKey", NEW), ("SecurityProfile", "1")):
+                plain.credentials = {ID: bytes.fromhex(NEW)}
+                before = st
+                await change({"key": key, "value": value}, "Accepted")
+                st = await plain.wait_station(ID, WAIT_s, after=before)
+            b.cs.credentials = plain.credentials
+            await change({"key": "SecurityProfile", "value": "2"}, "Accepted")
+            b.st = await b.cs.wait_station(ID, WAIT_s)
+            assert await security_profile(b) == 2
+            before, since = b.st, len(b.process.output)
+            await b.cs.stop()  # there is still the other one
+            await said(b, "ECONNREFUSED", since)
+            await b.do("power-cut 0.1")
+            await said(b, "ECONNREFUSED", len(b.process.output))
+            await b.cs.start()
+            b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+            assert ID not in plain.stations and plain.histories[ID].violations == []
+    finally:
+        await plain.stop()
 
 
 async def test_raised_without_what_it_needs(bench, certificates):

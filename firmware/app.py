@@ -262,6 +262,10 @@ class App:
             "t": format_iso(self.clock.now()),
             "online": self.link.online,
             "boot": self.core.boot,
+            "link": {
+                "lost": self.link.lost,
+                "ends": [(format_iso(t), n, why) for t, n, why in self.link.ends],
+            },
             "connectors": out,
             "heap": heap,
         }

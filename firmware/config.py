@@ -10,9 +10,10 @@ _NETWORKS = const('up to 4 of {"ssid": ..., "password": ...}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (str, None, lambda v: v[:5] == "ws://", "ws://... (no TLS yet)"),
+    "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
+    "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
     "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
     "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),
@@ -46,6 +47,12 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
+
+
+def _are_urls(texts):
+    return 0 < len(texts) <= 4 and all(
+        [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in texts]
+    )
 
 
 def _is_tag(text):
@@ -83,7 +90,7 @@ def _hostname(text):
     return name[:32].decode().strip("-")
 
 
-_KINDS = {str: "text", int: "a number", bool: "true or false", list: "a list"}
+_KINDS = {str: "text", int: "a number", bool: "true or false"}
 
 
 class ConfigError(ValueError):
@@ -118,8 +125,10 @@ def check(values):
         value = values.get(name, default)
         if value is None:
             raise ConfigError("config.json: %s: is missing" % name)
+        if name == "url" and type(value) is str:
+            value = [value]  # one that stands for itself
         if type(value) is not kind:
-            raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS[kind]))
+            raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS.get(kind, wants)))
         if good and not good(value):
             raise ConfigError("config.json: %s: %s is expected" % (name, wants))
         setattr(config, name, value)

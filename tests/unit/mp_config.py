@@ -11,9 +11,25 @@ LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
 
 # field: (default; None where it is required), what is good, what is out of range
 FIELDS = {
-    "url": (None, ("ws://x", "ws://x:1/y"), ("", "http://x", "x", "ws:/x")),
+    "url": (
+        None,
+        (["ws://x"], ["ws://x:1/y", "wss://x", "ws://y", "ws://z"]),
+        (
+            "",
+            "http://x",
+            "x",
+            "ws:/x",
+            "wss:/x",
+            [],
+            [""],
+            ["ws://x", "x"],
+            ["ws://x", 5],
+            ["ws://x"] * 5,
+        ),
+    ),
     "id": (None, ("1", "x" * 48), ("", "x" * 49)),
     "password": ("", ("", "0123456789abcdef"), ()),
+    "security_profile": (0, (0, 1, 2, 3), (-1, 4)),
     "board": ("reference", ("reference", "wall"), ("", "__init__", ".", "../x")),
     "connectors": (1, (1, 4), (0, 5, -1, 2**40)),
     "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),
@@ -81,7 +97,7 @@ def test_the_table_of_this_test_is_complete():
 
 def test_defaults():
     c = check(LEAST)
-    assert (c.url, c.id) == ("ws://csms.example/ocpp", "CP-1")
+    assert (c.url, c.id) == (["ws://csms.example/ocpp"], "CP-1")
     for name, (default, _, _) in FIELDS.items():
         assert default is None or getattr(c, name) == default, name
     assert c.hostname == "CP-1"
@@ -142,6 +158,10 @@ def test_the_name_in_the_network_is_the_id_unless_given():
     assert check({"url": "ws://x", "id": "y", "hostname": "z"}).hostname == "z"
 
 
+def test_one_url_stands_for_itself():
+    assert check(with_field("url", "ws://x")).url == ["ws://x"]
+
+
 def test_null_is_no_value():
     for name in FIELDS:
         refused(name, with_field(name, None))
@@ -153,8 +173,10 @@ def test_wrong_types():
             wrong, wanted = (1, 0, "true", 1.0, [], {}), "true or false is expected"
         elif isinstance(default, int):
             wrong, wanted = (True, False, "8", "", 1.0, 8.5, [], {}, [8]), "a number is expected"
+        elif name == "url":
+            wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"
         elif isinstance(default, list):
-            wrong, wanted = (1, 0, True, "x", {}, 1.5), "a list is expected"
+            wrong, wanted = (1, 0, True, "x", {}, 1.5), '"password": ...} is expected'
         else:
             wrong, wanted = (1, 0, True, False, 1.5, [], {}, ["x"]), "text is expected"
         for value in wrong:

@@ -9,7 +9,7 @@ import sys
 import time
 from micropython import const
 
-from firmware import log
+from firmware import log, start
 from firmware.clock import format_iso
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
@@ -24,7 +24,9 @@ _AWAY = const(4)  # polls without a card
 _WATCH_s = const(5)  # between looks at the Wi-Fi
 _NTP_s = const(120)  # for a Central System to tell the time, then an NTP server is asked
 _NTP_AGAIN_s = const(600)
-_RESTART_ms = const(1000)  # before a task that failed is started again
+_RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
+_RESTART_MAX_ms = const(64000)
+_YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
@@ -42,6 +44,7 @@ class App:
         self.settings = self.station = self.core = self.link = self.reader = None
         self._reset_kind = None
         self._watchdog = None
+        self._young_ms = _YOUNG_ms
         self._due = asyncio.Event()
         self._joined = asyncio.Event()
 
@@ -126,6 +129,11 @@ class App:
                 self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
+            if self._young_ms > 0:
+                self._young_ms -= passed
+                if self._young_ms <= 0 or self.core.boot == "Accepted":
+                    self._young_ms = 0
+                    start.clear()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -198,28 +206,54 @@ class App:
             ):
                 break
             await asyncio.sleep_ms(_POLL_ms)
-        raise SystemExit
+        raise SystemExit(0)
 
     async def _supervise(self, task, critical):
-        # The one place where tasks end. A critical one takes the outputs to safe and resets.
+        # The one place where tasks end. A critical one ends the run: start.py takes the outputs
+        # to safe, before anything else, notes why, and resets.
+        pause_ms = _RESTART_ms
         while True:
+            why = "it ended"
+            began = time.ticks_ms()
             try:
                 await task()
-                log.error("%s ended" % task.__name__)
             except Exception as e:
-                log.error("%s failed: %r" % (task.__name__, e))
-                sys.print_exception(e)
+                why = e
             if critical:
-                raise SystemExit
-            await asyncio.sleep_ms(_RESTART_ms)
+                raise SystemExit(why)
+            if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
+                pause_ms = _RESTART_ms
+            self._failed(task.__name__, why)
+            await asyncio.sleep_ms(pause_ms)
+            pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
+
+    def _failed(self, name, why):
+        try:
+            log.error("%s failed: %r" % (name, why))
+            if isinstance(why, Exception):
+                sys.print_exception(why)
+        except MemoryError:
+            pass  # (it is started again all the same)
+
+    def _lost(self, _, context):
+        # A task has failed that nobody waits for. All of them belong to the connection: its next
+        # one starts them again.
+        why = context["exception"]
+        if not isinstance(why, OSError):  # (which only says that the connection has ended)
+            self._failed("a task", why)
+        self.link.close("a task failed")
 
     async def run(self):
-        """Run every task; returns only by an exception. SystemExit asks for a reset."""
+        """Run every task; returns only by an exception. SystemExit asks for a reset: 0 where a
+        person or the Central System wants it, otherwise it says what has failed."""
         idf_free = 0
         for region in esp32.idf_heap_info(esp32.HEAP_DATA):
             idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
+        if start.last:
+            log.warning("the last run: %s" % start.last)
+        asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
@@ -268,6 +302,7 @@ class App:
             },
             "connectors": out,
             "heap": heap,
+            "crash": start.last or None,
         }
 
 

@@ -4,7 +4,7 @@
 import machine
 import sys
 
-from firmware import log
+from firmware import log, start
 from firmware.app import VERSION, App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
@@ -87,6 +87,7 @@ def build(config):
     app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
+    app.core.info = start.last
     app.station.plug_tag = config.plug_and_charge
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:

@@ -38,7 +38,7 @@ SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 # as in sim/esp32/bus.py; the rest: Panel
-PWM, WDT, FEED, RTC, RESET, SAY, WIFI = 0, 5, 6, 7, 8, 9, 13
+PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
 # What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
 AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
@@ -95,6 +95,7 @@ class Station:
         self.powered = True
         self.cause = PWRON_RESET
         self.rtc_s = 0  # RTC seconds since 2000 when world time is 0
+        self.memory = b""  # of the RTC
         self.watchdog_s = None
         self.fed = 0.0
         self.returning = None  # the timer of power_back
@@ -148,6 +149,7 @@ class Station:
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
             self.rtc_s = -(self.wall.now_ms // 1000)
+            self.memory = b""
         self.process = subprocess.Popen(
             [
                 self.args.interpreter,
@@ -233,6 +235,10 @@ class Station:
             self.fed = time.monotonic()
         elif op == RTC:
             a = self.set_rtc(value)
+        elif op == MEMORY and value:
+            self.memory = bytes(payload)
+        elif op == MEMORY:
+            answer = self.memory
         elif op == SAY:
             self.said(json.loads(payload))
         elif op == WIFI:

@@ -165,6 +165,8 @@ class Vfs:
 
     def __init__(self, image):
         self._image = image
+        self.mount = vfs.mount
+        self.VfsRom = vfs.VfsRom
         try:
             vfs.mount(vfs.VfsRom(image), "/rom")
         except OSError:  # no image, or not all of it: it says nothing

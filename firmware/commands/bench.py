@@ -82,7 +82,9 @@ def bench(unit, word, connectors):
     if not on:
         yield "connector %d: not in bench mode" % c.number
         return
-    if c.tx or c.tag or c.plugged() or not c.settled():
+    if not c.settled():
+        raise ValueError("connector %d: nobody knows yet whether a car is there" % c.number)
+    if c.tx or c.tag or c.plugged():
         raise ValueError("connector %d: a car is connected, or a transaction runs" % c.number)
     if c.ending or faults.REACTION[c.controller.fault]:
         raise ValueError("connector %d: there is a fault, or a reset is under way" % c.number)

@@ -201,7 +201,7 @@ def _text():
 
 
 def _others(name):
-    best, least = "help", 3
+    best, least = "help", min(_rank(name, "help"), 3)
     for lines in _TABLE:
         for text in lines.split("\n")[1:]:
             other = text.split(": ")[0].split(" ")[0]

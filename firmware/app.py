@@ -33,8 +33,8 @@ _END_ms = const(15000)  # how long a reset waits for transactions to end and to 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
-    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `core`, `link`
-    and `reader` (of cards, or None). units: the drivers and parts, by connector.
+    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `rpc`, `core`,
+    `link` and `reader` (of cards, or None). units: the drivers and parts, by connector.
     """
 
     def __init__(self, config, clock):
@@ -42,6 +42,8 @@ class App:
         self.clock = clock
         self.units = []
         self.settings = self.station = self.core = self.link = self.reader = None
+        self.rpc = None
+        self.tasks = []  # name, Task, name, Task, ...
         self._reset_kind = None
         self._watchdog = None
         self._young_ms = _YOUNG_ms
@@ -149,6 +151,20 @@ class App:
                 last = uid
             await asyncio.sleep_ms(_CARD_ms)
 
+    async def _console(self):
+        # What a person types (console.py): loaded for as long as a line takes.
+        stdin = asyncio.StreamReader(sys.stdin.buffer)
+        byte = bytearray(1)
+        names = {}  # what was assigned to in Python
+        while await stdin.readinto(byte):
+            if byte[0] >= 27:  # (Escape, or what can be seen)
+                from firmware import console
+
+                del sys.modules["firmware.console"], sys.modules["firmware"].console
+                await console.line(self, stdin, byte, names)
+                console = None
+        await asyncio.Event().wait()  # (the line has ended, which only a PC's can)
+
     def _pressed(self, press, c):
         # A person at the station: a short press clears faults that wait for one, a long one
         # restarts the unit.
@@ -212,6 +228,7 @@ class App:
         # The one place where tasks end. A critical one ends the run: start.py takes the outputs
         # to safe, before anything else, notes why, and resets.
         pause_ms = _RESTART_ms
+        self.tasks += (task.__name__, asyncio.current_task())
         while True:
             why = "it ended"
             began = time.ticks_ms()
@@ -258,10 +275,13 @@ class App:
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
             asyncio.create_task(self._supervise(task, True))
-        asyncio.create_task(self._supervise(self._meter, False))
+        for task in (self._meter, self._console):
+            asyncio.create_task(self._supervise(task, False))
         if self.reader:
             asyncio.create_task(self._supervise(self._cards, False))
         asyncio.create_task(self._supervise(self._network, False))
+        # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
+        await asyncio.sleep_ms(0)
         await self._supervise(self._connect, False)
 
     # --- what the unit says of itself

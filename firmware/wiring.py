@@ -73,7 +73,7 @@ def build(config):
         Kept("/availability.json", log.warning),
         latches,
     )
-    rpc = Rpc(app.handle, log.info)
+    app.rpc = rpc = Rpc(app.handle, log.info)
     identity = {
         "chargePointVendor": config.vendor,
         "chargePointModel": config.model,

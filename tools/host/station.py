@@ -20,7 +20,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,6 +63,8 @@ HELP = (
     + """
   wifi SSID on|off|locked|no-dhcp                a network is there, or not, or refuses the
                                                  password, or gives no address; on until told
+  console LINE                                   typed on the firmware's own console, which
+                                                 answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
   state  help  quit"""
@@ -90,6 +94,7 @@ class Station:
         self.panel = Panel(board, self.wall)
         self.air = {}  # a number of AIR by SSID
         self.process = None
+        self.words = None  # to the board: commands, a line each
         self.bus = None
         self.inbox = b""
         self.powered = True
@@ -146,6 +151,7 @@ class Station:
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
+        commands, words = os.pipe()
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
             self.rtc_s = -(self.wall.now_ms // 1000)
@@ -165,13 +171,17 @@ class Station:
                 str(self.wall.now_ms),
                 str(self.rtc_s),
                 str(self.cause),
+                str(commands),
             ],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
             env={**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"},
-            pass_fds=(there.fileno(),),
+            pass_fds=(there.fileno(), commands),
             cwd="/",
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
         )
+        os.close(commands)
+        self.words = os.fdopen(words, "wb")
+        os.set_blocking(self.process.stdin.fileno(), False)
         # (not as arguments: the unix port takes none longer than 255 bytes)
         files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
         self.tell({**files, **self.args.certs})
@@ -188,6 +198,7 @@ class Station:
                 self.process.kill()  # before its pins go: it must not see them go
             self.process.wait()
             self.process.stdin.close()
+            close(self.words)
         if self.bus:
             asyncio.get_running_loop().remove_reader(self.bus)
             self.bus.close()
@@ -326,11 +337,18 @@ class Station:
     def tell(self, command):
         """Give the board a command; False if there is nobody to take it."""
         try:
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            self.process.stdin.flush()
+            self.words.write(json.dumps(command).encode() + b"\n")
+            self.words.flush()
         except (OSError, ValueError):  # (ValueError: closed by stop_board)
             return False
         return True
+
+    def type(self, data):
+        """Type on the firmware's console. What it has no room for is lost, as on a serial line."""
+        try:
+            os.write(self.process.stdin.fileno(), data)
+        except (OSError, ValueError):  # (ValueError: no power)
+            pass
 
     async def on_control(self, reader, writer):
         try:
@@ -339,7 +357,7 @@ class Station:
                     line = await reader.readline()
                     if not line:
                         break
-                    answer = await self.command(split(line))
+                    answer = self.console(line) or await self.command(split(line))
                 except ValueError as e:  # CommandError, and a line longer than readline takes
                     answer = {"error": str(e)}
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -348,6 +366,15 @@ class Station:
             pass
         finally:
             writer.close()
+
+    def console(self, line):
+        """`console LINE`, which is as it is typed: not words as a shell has them."""
+        name, _, typed = line.strip(b"\r\n").partition(b" ")
+        if name != b"console":
+            return None
+        self.need_power()
+        self.type(typed + b"\r")
+        return {"ok": True}
 
     async def command(self, words):
         if not words:
@@ -510,7 +537,7 @@ class Station:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.over.set)
-        control = watch = None
+        control = watch = terminal = None
         try:
             self.prepare()
             port = self.args.control
@@ -520,8 +547,12 @@ class Station:
                 log(f"station: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
+            if self.args.console:
+                terminal = open_terminal(self.type)
             await self.over.wait()
         finally:
+            if terminal:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
             if watch:
                 watch.cancel()
             self.end()
@@ -545,6 +576,32 @@ class Station:
             self.trace.close()
         if self.temporary:
             os.unlink(self.flash)
+
+
+def close(file):
+    try:
+        file.close()
+    except OSError:  # what was not written yet has nobody to go to
+        pass
+
+
+def open_terminal(typed):
+    """Have typed(bytes) called with what comes by stdin, character by character if that is a
+    terminal; -> what tcsetattr() is to give it back, or None. Its Ctrl-C stays ours."""
+    loop, before = asyncio.get_running_loop(), None
+
+    def read():
+        data = os.read(sys.stdin.fileno(), 1024)
+        if data:
+            typed(data)
+        else:
+            loop.remove_reader(sys.stdin)
+
+    if sys.stdin.isatty():
+        before = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+    loop.add_reader(sys.stdin, read)
+    return before
 
 
 def is_url(text):
@@ -625,6 +682,8 @@ def arguments(argv=None):
         "a ROMFS image, in place, as from the flash of an ESP32; NAME.romfs: from that image; "
         "files: from .mpy files, which are loaded into the heap")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
+    add("--console", action="store_true", help="what is typed here goes to the firmware's console "
+        "(docs/console.md), as over its serial line")  # fmt: skip
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
     add("--config", metavar="FILE", help="config.json of the unit; the options above come first")

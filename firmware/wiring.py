@@ -43,9 +43,10 @@ def build(config):
     fixed = {
         "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
         "NumberOfConnectors": config.connectors,
+        "SecurityProfile": config.security_profile,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Clock(machine.RTC()))
+    app = App(config, Clock(machine.RTC(), "/last_time"))
     journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
@@ -57,6 +58,7 @@ def build(config):
     for c in connectors:
         measurands |= metering.gives(c)
     app.settings = Configuration(fixed, log.warning, measurands)
+    _check_url(config, app.settings.value("SecurityProfile"))
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,
@@ -71,7 +73,7 @@ def build(config):
         Kept("/availability.json", log.warning),
         latches,
     )
-    rpc = Rpc(app.handle, log.info)
+    app.rpc = rpc = Rpc(app.handle, log.info)
     identity = {
         "chargePointVendor": config.vendor,
         "chargePointModel": config.model,
@@ -81,8 +83,8 @@ def build(config):
         identity["chargePointSerialNumber"] = config.serial
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.config = _kept(config)
-    app.link = Link(app.config, rpc, app.settings, log.info)
+    app.config = app.settings.config = _kept(config)
+    app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
     app.core.info = start.last
@@ -98,7 +100,8 @@ def build(config):
 def _kept(config):
     # What is needed after the start: 120 bytes less than all of it.
     kept = Config()
-    for name in ("board", "id", "password", "ssid", "url", "watchdog_s", "wifi_password"):
+    names = "board country dns hostname id ip networks ntp password url watchdog_s"
+    for name in names.split(" "):
         setattr(kept, name, getattr(config, name))
     return kept
 
@@ -112,6 +115,17 @@ def _check(board):
     except ValueError as e:
         raise ConfigError(str(e))
     del sys.modules["firmware.check_board"], sys.modules["firmware"].check_board
+
+
+def _check_url(config, profile):
+    from firmware.ocpp import security
+
+    if not security.addresses(config, profile):
+        scheme = "wss" if profile > 1 else "ws"
+        raise ConfigError(
+            "config.json: url: SecurityProfile %d needs one with %s://" % (profile, scheme)
+        )
+    del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
 
 
 def _latch(units, number, fault):

@@ -1,18 +1,18 @@
-# Keeps one WebSocket to the Central System up: dial, back off, notice a dead peer.
-# Knows uwebsockets and an Rpc; must not know what is said over it.
+# Keeps one WebSocket to the Central System up: notices a dead peer, remembers why each one ended.
+# dial.py makes them, and is in RAM only while there is none. Knows uwebsockets and an Rpc; must
+# not know what is said over it.
 
 import asyncio
-import os
 import sys
 import time
 from micropython import const
 
-import uwebsockets
-
-_DIAL_s = const(30)  # for TCP, TLS and the upgrade together
-_BACKOFF_ms = const(1000)  # first wait, doubled up to the longest, plus up to as much by chance
-_BACKOFF_MAX_ms = const(60000)
-_STEADY_ms = const(60000)  # a connection that lived this long starts the back-off afresh
+_STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
+_UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
+_ENDS = const(4)
+_TEXT = const(90)  # of a reason that is kept
+_LINE = const(200)
+_ALL = const(9)  # (more addresses than there can be)
 
 
 class Link:
@@ -20,57 +20,75 @@ class Link:
     | attribute | meaning |
     |---|---|
     | online    | a WebSocket is up |
-    | reason    | why the last one ended, or could not be made |
     | talk      | coroutine function run while online; when it ends the link is closed |
+    | network   | function: is the unit in its network? None: it always is |
+    | lost      | how many connections have ended |
+    | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
+    | turn      | how many of the addresses have been tried in this round (dial.py) |
+    | failures  | waits since the last good connection (dial.py) |
+    | known     | host: the address where it was reached last (dial.py) |
     """
 
-    def __init__(self, config, rpc, settings, log):
-        self._config = config
+    def __init__(self, config, rpc, settings, clock, log):
+        self.config = config
+        self.settings = settings
+        self.clock = clock
+        self.log = log
         self._rpc = rpc
-        self._settings = settings
-        self._log = log
         self._ws = None
+        self._why = None  # why we end the connection
+        self._good = False
+        self._again = False  # it is dialled again at once
+        self._pinging = False  # a ping is on its way out
         # Kept: a heap in pieces would not have them again when the connection is lost.
-        self._rx, self._tx = bytearray(8192), bytearray(512)
+        self.rx, self.tx = bytearray(8192), bytearray(512)
         self.online = False
-        self.reason = ""
-        self.talk = None
+        self.talk = self.network = None
+        self.lost = self.turn = self.failures = 0
+        self.ends = []
+        self.known = {}
 
     async def run(self):
         """Connect, for ever."""
-        wait_ms = _BACKOFF_ms
         while True:
-            began = time.ticks_ms()
-            try:
-                await self._once()
-            except (OSError, ValueError, MemoryError, asyncio.TimeoutError) as e:
-                self.reason = str(e) or type(e).__name__
-                self._log("Central System: %s" % self.reason)
-            if time.ticks_diff(time.ticks_ms(), began) >= _STEADY_ms:
-                wait_ms = _BACKOFF_ms
-            # By chance, so that a fleet does not come back all at once.
-            await asyncio.sleep_ms(wait_ms + wait_ms * os.urandom(1)[0] // 256)
-            wait_ms = min(2 * wait_ms, _BACKOFF_MAX_ms)
+            from . import dial
 
-    async def _once(self):
-        c = self._config
-        password = self._settings.password() or c.password or None
-        url = c.url.rstrip("/") + "/" + _quoted(c.id)
-        self._ws = ws = await asyncio.wait_for(
-            uwebsockets.connect(
-                url,
-                protocols=("ocpp1.6",),
-                user=c.id if password else None,
-                password=password,
-                rx_size=self._rx,
-                tx_size=self._tx,
-            ),
-            _DIAL_s,
-        )
-        # Dialling is 5 KB of code: forgotten until it is needed again.
-        del sys.modules["uwebsockets.client"]
-        del uwebsockets.client
-        self._log("connected to %s" % url)
+            self._ws = await dial.connect(self)
+            # 10 KB of code: forgotten until it is needed again.
+            dial = None
+            for name in (
+                "uwebsockets.client",
+                "firmware.dns",
+                "firmware.ocpp.security",
+                "firmware.ocpp.dial",
+            ):
+                if name in sys.modules:
+                    del sys.modules[name]
+                    package, _, name = name.rpartition(".")
+                    delattr(sys.modules[package], name)
+            await self._serve(self._ws)
+
+    def note(self, reason):
+        """Keep why a connection ended, or could not be made, and log it."""
+        # Parts of it come from the peer: nothing that could upset a terminal. (By bytes:
+        # MicroPython interns each character that is taken out of a text, for ever.)
+        reason = bytes([b if 32 <= b < 127 else 63 for b in reason.encode()[:_LINE]]).decode()
+        self.log("Central System: " + reason)
+        reason = reason[:_TEXT]
+        times = 1
+        if self.ends and self.ends[-1][2] == reason:
+            times += self.ends.pop()[1]
+        self.ends = self.ends[1 - _ENDS :] + [(self.clock.now(), times, reason)]
+
+    def close(self, reason):
+        """End the connection, if there is one; it is dialled again at once."""
+        if self.online:
+            self._again = True
+            asyncio.create_task(self._end(self._ws, reason))
+
+    async def _serve(self, ws):
+        self._why = None
+        self._good = self._again = self._pinging = False
         self.online = True
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
@@ -80,48 +98,84 @@ class Link:
                 if ws.text:  # (only text is known to be UTF-8)
                     await self._rpc.receive(data)
                 else:
-                    self._log("frame ignored: binary")
+                    self.log("frame ignored: binary")
+        except (OSError, MemoryError) as e:
+            reason = self._why or _said(e)
         finally:
             self.online = False
             self._rpc.attach(None)
             for task in tasks:
                 task.cancel()
             await ws.close()
+        self.lost += 1
+        self.note(reason)
+        if self._good:
+            self.failures = 0
+            self.turn = _ALL
+        if self._again:
+            self.turn = 0
+
+    async def _end(self, ws, why):
+        if not ws.closed:
+            self._why = why
+        await ws.close(1001)
 
     async def _talk(self, ws):
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.
+        why = self._why
         try:
             await self.talk()
         except Exception as e:
-            self._log("sending ended: %r" % e)
-        await ws.close(1001)
+            self.log("sending ended: %r" % e)
+            if not isinstance(e, OSError):  # (else the connection itself knows better)
+                why = "sending ended: %r" % e
+        await self._end(ws, why)
 
     async def _watch(self, ws):
-        # A peer that has said nothing for two ping periods, although it was pinged, is gone.
+        # A ping each period. Who says nothing at all from one to the next is gone; so is one that
+        # does not let a ping leave for so long. Without pings heartbeats are what it answers.
+        began_ms = pinged_ms = time.ticks_ms()
+        pinged = False
         while True:
-            period_s = self._settings.value("WebSocketPingInterval")
-            await asyncio.sleep(period_s or 60)
+            await asyncio.sleep(1)
+            now_ms = time.ticks_ms()
+            if self._rpc.unanswered >= _UNANSWERED:
+                why = "no answer to %d requests in a row" % _UNANSWERED
+                break
+            if not self._rpc.unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
+                self._good = True
+            silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
+            why = "no sign of life for %d s" % (silent_ms // 1000)
+            period_s = self.settings.value("WebSocketPingInterval")
             if not period_s:
-                continue
-            silent_ms = time.ticks_diff(time.ticks_ms(), ws.last_rx_ms)
-            if silent_ms >= 2000 * period_s:
-                self._log("no sign of life for %d s" % (silent_ms // 1000))
-                await ws.close(1001)
-                return
+                if silent_ms >= 2000 * self.settings.value("HeartbeatInterval"):
+                    break
+            elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
+                if pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms):
+                    break
+                if self._pinging:
+                    why = "it does not read"
+                    break
+                self._pinging = pinged = True
+                pinged_ms = now_ms
+                asyncio.create_task(self._ping(ws))
+        await self._end(ws, why)
+
+    async def _ping(self, ws):
+        # (not by _watch: a ping waits until what is being sent has left)
+        try:
             await ws.ping()
-
-    def close(self, reason):
-        """End the connection, if there is one (it will be dialled again)."""
-        if self._ws and self.online:
-            self._log("closing: %s" % reason)
-            asyncio.create_task(self._ws.close(1001))
+        except OSError:
+            pass  # (whoever reads will say why)
+        self._pinging = False
 
 
-def _quoted(text):
-    # The identity is one element of the path, percent-encoded (OCPP-J 1.6, 3.1.1; RFC 3986).
-    plain = "-._~:@!$&'()*+,;="
-    out = ""
-    for b in text.encode():
-        c = chr(b)
-        out += c if c.isalpha() or c.isdigit() or c in plain else "%%%02X" % b
-    return out
+def _said(e):
+    # Who ended it, and why.
+    if not hasattr(e, "code"):
+        return str(e) or type(e).__name__
+    if e.by_peer:
+        return "it has closed the connection: %d %s" % (e.code, e.reason)
+    if e.reason and e.code == 1006:
+        return "connection lost: " + e.reason
+    return "closed by us: %d %s" % (e.code, e.reason)

@@ -35,7 +35,8 @@ class Rpc:
     until it is done. What it puts into `after` is called once the answer is on its way.
     While `mute` is set requests are left unanswered.
 
-    One CALL of ours is outstanding at a time; callers wait for their turn.
+    One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
+    in a row were not answered in time, on this connection.
     """
 
     def __init__(self, handle, log):
@@ -50,10 +51,12 @@ class Rpc:
         self._answer = None  # its payload, or the exception to raise
         self.after = None
         self.mute = False
+        self.unanswered = 0
 
     def attach(self, ws):
         """Use connection `ws`; None: it is lost, and with it the outstanding CALL."""
         self._ws = ws
+        self.unanswered = 0
         if ws is None and self._waiting:
             self._finish(OSError("connection lost"))
 
@@ -74,6 +77,10 @@ class Rpc:
                 await self._send([_CALL, self._waiting, action, payload])
                 await asyncio.wait_for(self._answered.wait(), _ANSWER_s)
                 answer = self._answer
+                self.unanswered = 0
+            except asyncio.TimeoutError:
+                self.unanswered += 1
+                raise
             finally:
                 self._waiting = self._answer = None
         if isinstance(answer, Exception):

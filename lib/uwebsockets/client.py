@@ -39,6 +39,7 @@ async def connect(
     rx_size=8192,
     tx_size=1024,
     addr=None,
+    resolve=None,
 ):
     """Dial `url` (ws://host[:port]/path or wss://...), shake hands, return the WebSocket.
 
@@ -49,6 +50,7 @@ async def connect(
     rx_size, tx_size: bytes of the largest message taken in, and of a chunk going out (at least
         32); or a bytearray to use, so that who redials need not allocate.
     addr: (ip, port) to dial instead of looking up the host (the look-up blocks the event loop).
+    resolve: or a coroutine function that looks it up: resolve(host) returns the IP as text.
 
     Raises HandshakeError, OSError, ValueError for arguments that cannot work. No time-out inside:
     use asyncio.wait_for. Whatever goes wrong, the socket is closed.
@@ -59,6 +61,8 @@ async def connect(
     key = _base64(urandom(16))
     request = _request(netloc, path, key, protocols, user, password, headers)
     ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size))
+    if resolve:
+        addr = await resolve(host), port
     ai = socket.getaddrinfo(*(addr or (host, port)), 0, socket.SOCK_STREAM)[0]
     s = socket.socket(ai[0], ai[1], ai[2])  # not open_connection: cancelled, it leaks the socket
     try:
@@ -174,7 +178,8 @@ async def _line(stream, buf):
 
 # What a server said, for a message: short, and nothing that could upset a log.
 def _printable(line):
-    return "".join([chr(c) if 32 <= c < 127 else "?" for c in line[:100]])
+    # (by bytes: MicroPython interns what chr() gives, for ever)
+    return bytes([c if 32 <= c < 127 else 63 for c in line[:100]]).decode()
 
 
 # Read and check the server's answer -> the subprotocol.

@@ -27,13 +27,15 @@ _FULL_MS = const(10)  # for a full socket to drain
 class ConnectionClosed(OSError):
     """The connection is over. code and reason: the peer's, or ours when we failed it.
 
-    Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame.
+    Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame. by_peer: a
+    close frame of the peer has brought this.
     """
 
-    def __init__(self, code, reason):
+    def __init__(self, code, reason, by_peer=False):
         super().__init__("closed: %d %s" % (code, reason))
         self.code = code
         self.reason = reason
+        self.by_peer = by_peer
 
 
 class WebSocket:
@@ -165,7 +167,11 @@ class WebSocket:
     # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
     # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
     async def _discard(self):
-        while await self._stream.readinto(self._ctl) != 0:
+        stream = self._stream
+        # Of TLS byte by byte: MicroPython's readinto goes on until the buffer is full, and the end
+        # of TLS, which mbedTLS tells once, would be lost behind the bytes before it.
+        buf = self._ctl[:1] if hasattr(stream.s, "cipher") else self._ctl
+        while await stream.readinto(buf) != 0:
             pass
 
     async def _message(self):
@@ -248,7 +254,7 @@ class WebSocket:
                 raise ConnectionClosed(_PROTOCOL_ERROR, "close code %d" % code)
             if not is_utf8(payload[2:]):
                 raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
-            raise ConnectionClosed(code, str(payload[2:], "utf-8"))
+            raise ConnectionClosed(code, str(payload[2:], "utf-8"), True)
 
     async def _send(self, op, data, read=None):
         await self._lock.acquire()  # "async with" would cost 100 bytes more

@@ -20,7 +20,7 @@ TAG = "TAG"
 # For the 32-bit port, with its code in ROMFS. 128K is the budget.
 ESP32_HEAP = "128K"
 X1 = 65535  # duty of the steady +12 V
-STATE = {"t", "online", "boot", "connectors", "heap"}
+STATE = {"t", "online", "boot", "link", "connectors", "heap"}
 CONNECTOR = {
     "id", "cp", "status", "transactionId", "idTag", "limit_mA", "limit_by", "pilot_mA",
     "duty_u16", "contactor", "ev_mA", "energy_Wh",
@@ -90,7 +90,7 @@ class Bench:
     async def launch(self, **more):
         """Start the process."""
         options = {"url": self.cs.url, "id": ID, "speed": self.speed, **self.options, **more}
-        words = [w for k, v in options.items() for w in (f"--{k}", v)]
+        words = [w for k, v in options.items() if v is not None for w in (f"--{k}", v)]
         # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 112K": all
         # tests that do not choose for themselves run on that.
         more = os.environ.get("PILOTWIRE_STATION", "").split()

@@ -125,7 +125,8 @@ def test_bad_option(words, code, text):
     [
         ("{", "--config"),
         ("[]", "an object is expected"),
-        ('{"url": 5}', "text is expected"),
+        ('{"url": 5, "id": "A"}', "text or a list of texts is expected"),
+        ('{"url": ["ws://h/", "http://h/"], "id": "A"}', "http://h/ is not ws://"),
         ('{"url": "ws://h/", "id": "A", "connectors": "2"}', "1 to 4"),
         ('{"url": "ws://h/", "id": "A", "board": "nonesuch"}', "board nonesuch"),
         ('{"url": "ws://h/", "id": "A", "board": 7}', "text is expected"),

@@ -20,7 +20,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,7 +40,9 @@ SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 # as in sim/esp32/bus.py; the rest: Panel
-PWM, WDT, FEED, RTC, RESET, SAY, MEMORY = 0, 5, 6, 7, 8, 9, 13
+PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
+# What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
+AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
@@ -57,6 +61,10 @@ HELP = (
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
+  wifi SSID on|off|locked|no-dhcp                a network is there, or not, or refuses the
+                                                 password, or gives no address; on until told
+  console LINE                                   typed on the firmware's own console, which
+                                                 answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
   state  help  quit"""
@@ -86,7 +94,9 @@ class Station:
         self.flash, self.temporary = open_flash(args.flash)
         self.wall = Wall(board.CONNECTORS[: args.connectors], self.changed, self.load_meters())
         self.panel = Panel(board, self.wall)
+        self.air = {}  # a number of AIR by SSID
         self.process = None
+        self.words = None  # to the board: commands, a line each
         self.bus = None
         self.inbox = b""
         self.powered = True
@@ -174,16 +184,21 @@ class Station:
 
     def spawn(self, words, fd):
         """Start the interpreter, with what is to be on its flash."""
+        commands, told = os.pipe()
         self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
+            [*words, str(commands)],
+            stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
             env=self.environment(),
-            pass_fds=(fd,),
+            pass_fds=(fd, commands),
             cwd="/",
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
         )
+        os.close(commands)
+        self.words = os.fdopen(told, "wb")
+        os.set_blocking(self.process.stdin.fileno(), False)
         # (not as arguments: the unix port takes none longer than 255 bytes)
-        self.tell({"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy})
+        files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
+        self.tell({**files, **self.args.certs})
 
     def environment(self):
         return {**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"}
@@ -196,6 +211,8 @@ class Station:
             self.process.wait()
             if self.process.stdin:
                 self.process.stdin.close()
+            if self.words:
+                close(self.words)
         if self.bus:
             asyncio.get_running_loop().remove_reader(self.bus)
             self.bus.close()
@@ -250,6 +267,8 @@ class Station:
             answer = self.memory
         elif op == SAY:
             self.said(json.loads(payload))
+        elif op == WIFI:
+            a = self.air.get(payload.decode(), 0)
         elif op == RESET:
             self.cause = value
             asyncio.get_running_loop().call_soon(self.reset)
@@ -269,7 +288,8 @@ class Station:
         """
         epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)
         wrong_s = seconds - int((datetime.now(timezone.utc) - epoch).total_seconds())
-        if self.wall.now_ms == 0 or self.args.true_clock:
+        # Before the watchdog runs nobody has asked the Central System: it is the last time known.
+        if self.wall.now_ms == 0 or self.args.true_clock or not self.watchdog_s:
             self.rtc_s = seconds - self.wall.now_ms // 1000
         else:
             if abs(wrong_s) <= RTC_TOLERANCE_s:
@@ -336,11 +356,18 @@ class Station:
     def tell(self, command):
         """Give the board a command; False if there is nobody to take it."""
         try:
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            self.process.stdin.flush()
+            self.words.write(json.dumps(command).encode() + b"\n")
+            self.words.flush()
         except (OSError, ValueError):  # (ValueError: closed by stop_board)
             return False
         return True
+
+    def type(self, data):
+        """Type on the firmware's console. What it has no room for is lost, as on a serial line."""
+        try:
+            os.write(self.process.stdin.fileno(), data)
+        except (OSError, ValueError):  # (ValueError: no power)
+            pass
 
     async def on_control(self, reader, writer):
         try:
@@ -349,7 +376,7 @@ class Station:
                     line = await reader.readline()
                     if not line:
                         break
-                    answer = await self.command(split(line))
+                    answer = self.console(line) or await self.command(split(line))
                 except ValueError as e:  # CommandError, and a line longer than readline takes
                     answer = {"error": str(e)}
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -358,6 +385,15 @@ class Station:
             pass
         finally:
             writer.close()
+
+    def console(self, line):
+        """`console LINE`, which is as it is typed: not words as a shell has them."""
+        name, _, typed = line.strip(b"\r\n").partition(b" ")
+        if name != b"console":
+            return None
+        self.need_power()
+        self.type(typed + b"\r")
+        return {"ok": True}
 
     async def command(self, words):
         if not words:
@@ -395,6 +431,10 @@ class Station:
                 outlet.car.faults.add(words[0])
             else:
                 outlet.car.faults.discard(words[0])
+        elif name == "wifi":
+            if len(words) != 2 or words[1] not in AIR:
+                raise CommandError(f"wifi SSID {'|'.join(AIR)}")
+            self.air[words[0]] = AIR[words[1]]
         elif name == "power-cut":
             try:
                 off_s = float(words[0]) if words else 1.0
@@ -495,6 +535,7 @@ class Station:
             "t": self.utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "online": False,
             "boot": None,
+            "link": None,
             "power": self.powered,
             "connectors": [
                 {
@@ -518,7 +559,7 @@ class Station:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.over.set)
-        control = watch = None
+        control = watch = terminal = None
         try:
             self.prepare()
             port = self.args.control
@@ -528,11 +569,15 @@ class Station:
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
+            if self.args.console:
+                terminal = open_terminal(self.type)
             over = asyncio.create_task(self.over.wait())
             await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
             if not self.over.is_set():
                 await watch  # it has failed: say how
         finally:
+            if terminal:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
             if watch:
                 watch.cancel()
             self.end()
@@ -559,6 +604,32 @@ class Station:
             self.trace.close()
         if self.temporary:
             os.unlink(self.flash)
+
+
+def close(file):
+    try:
+        file.close()
+    except OSError:  # what was not written yet has nobody to go to
+        pass
+
+
+def open_terminal(typed):
+    """Have typed(bytes) called with what comes by stdin, character by character if that is a
+    terminal; -> what tcsetattr() is to give it back, or None. Its Ctrl-C stays ours."""
+    loop, before = asyncio.get_running_loop(), None
+
+    def read():
+        data = os.read(sys.stdin.fileno(), 1024)
+        if data:
+            typed(data)
+        else:
+            loop.remove_reader(sys.stdin)
+
+    if sys.stdin.isatty():
+        before = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+    loop.add_reader(sys.stdin, read)
+    return before
 
 
 def is_url(text):
@@ -653,9 +724,16 @@ def arguments(argv=None):
         "a ROMFS image, in place, as from the flash of an ESP32; NAME.romfs: from that image; "
         "files: from .mpy files, which are loaded into the heap")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
+    add("--console", action="store_true", help="what is typed here goes to the firmware's console "
+        "(docs/console.md), as over its serial line")  # fmt: skip
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
     add("--config", metavar="FILE", help="config.json of the unit; the options above come first")
+    add("--security-profile", type=int, choices=range(4), help="of OCPP's security white paper: "
+        "0 none, 1 password, 2 TLS and password, 3 TLS and certificate (default: 2 with wss://, "
+        "else 0)")  # fmt: skip
+    add("--certs", metavar="DIR", help="put ca*.der, client.der and client.key.der of this folder "
+        "on the unit, in /certs (docs/security.md)")  # fmt: skip
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it")  # fmt: skip
@@ -665,6 +743,7 @@ def arguments(argv=None):
             args.policy = Path(args.policy).read_text()
         except (OSError, UnicodeDecodeError) as e:
             parser.error(f"--policy: {e}")
+    args.certs = certificates(parser, args.certs)
     unit = {}
     if args.config:
         try:
@@ -673,7 +752,7 @@ def arguments(argv=None):
             parser.error(f"--config: {e}")
         if not isinstance(unit, dict):
             parser.error("--config: an object is expected")
-    for name in ("url", "id", "password", "connectors"):
+    for name in ("url", "id", "password", "connectors", "security_profile"):
         if getattr(args, name) is not None:
             unit[name] = getattr(args, name)
     args.connectors = unit.setdefault("connectors", 1)
@@ -683,11 +762,16 @@ def arguments(argv=None):
     for name in ("url", "id"):
         if not unit.get(name):
             parser.error(f"--{name} is needed (or {name} in --config)")
-    for name in ("url", "id", "board"):
+    for name in ("id", "board"):
         if not isinstance(unit[name], str):
             parser.error(f"--config: {name}: text is expected")
-    if not is_url(unit["url"]):
-        parser.error(f"--url: {unit['url']} is not ws://HOST[:PORT][/PATH] (or wss://...)")
+    for url in unit["url"] if isinstance(unit["url"], list) else [unit["url"]]:
+        if not isinstance(url, str):
+            parser.error("--config: url: text or a list of texts is expected")
+        if not is_url(url):
+            parser.error(f"--url: {url} is not ws://HOST[:PORT][/PATH] (or wss://...)")
+    if str(unit["url"]).lower().startswith("wss:"):
+        unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"
     find_interpreter(parser, args)
@@ -701,6 +785,17 @@ def arguments(argv=None):
         parser.error("--speed: 1 to 5000")
     args.unit = unit
     return args
+
+
+def certificates(parser, folder):
+    """What is to be on the unit's flash of the certificates in `folder`: path -> [hex digits]."""
+    if folder is None:
+        return {}
+    names = ("ca*.der", "client.der", "client.key.der")
+    paths = [path for name in names for path in sorted(Path(folder).glob(name))]
+    if not paths:
+        parser.error(f"--certs: {folder} has no {', '.join(names)}")
+    return {f"/certs/{path.name}": [path.read_bytes().hex()] for path in paths}
 
 
 def main():

@@ -233,7 +233,7 @@ def arguments(argv=None):
         if not args.romfs.exists():
             args.romfs.write_bytes(b"\xff" * ROMFS_BYTES)
     args.unit = {"board": args.board}
-    args.speed, args.true_clock = 1, True
+    args.speed, args.true_clock, args.console = 1, True, False
     return args
 
 

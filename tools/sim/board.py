@@ -3,10 +3,10 @@
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
-#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE
+#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE COMMANDS
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
-# files. The first line of stdin has files to put on the flash, as a JSON object; then it takes one
-# JSON command a line.
+# files. COMMANDS is a file descriptor: its first line has files to put on the flash, as a JSON
+# object; then it takes one JSON command a line. stdin is the serial line.
 
 import asyncio
 import gc
@@ -15,11 +15,11 @@ import os
 import sys
 import utime
 import vfs
+from binascii import unhexlify
 
 import rom
 
-code, fd, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:8]
-del sys.argv[1:8]
+code, fd, flash_path, speed, world_ms, rtc_s, cause, words = sys.argv[1:]
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -92,10 +92,10 @@ class Flash:
 
 
 async def commands():
-    """One JSON command a line on stdin; answers go over the bus."""
-    stdin = asyncio.StreamReader(sys.stdin)
+    """One JSON command a line; answers go over the bus."""
+    reader = asyncio.StreamReader(words)
     while True:
-        line = await stdin.readline()
+        line = await reader.readline()
         if not line:
             raise SystemExit
         command = json.loads(line)
@@ -143,16 +143,21 @@ async def hook():
     watch_limits(sys.modules["firmware.app"].unit)
 
 
-def put(path, text):
-    """A file of the unit; written only when it has changed, as each write wears the flash."""
+def put(path, data):
+    """A file of the unit, text or [hexadecimal digits]; written only when it has changed, as each
+    write wears the flash."""
+    data = unhexlify(data[0]) if isinstance(data, list) else data.encode()
     try:
-        with open(path) as f:
+        with open(path, "rb") as f:
             old = f.read()
     except OSError:
-        old = ""
-    if old != text:
-        with open(path, "w") as f:
-            f.write(text)
+        old = b""
+        folder = path[: path.rfind("/")]
+        if folder and folder[1:] not in os.listdir("/"):
+            os.mkdir(folder)
+    if old != data:
+        with open(path, "wb") as f:
+            f.write(data)
 
 
 class Vfs:
@@ -172,6 +177,8 @@ class Vfs:
 
 
 def start():
+    global words
+    words = open(int(words), "rb")
     flash = Flash(flash_path)
     if code.endswith(".romfs"):
         sys.modules["vfs"] = Vfs(rom.partition(code))
@@ -191,9 +198,9 @@ def start():
         vfs.mount(flash, "/")
     # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
     sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
-    for path, text in json.loads(sys.stdin.readline()).items():
-        if text is not None:
-            put(path, text)
+    for path, data in json.loads(words.readline()).items():
+        if data is not None:
+            put(path, data)
     try:
         for name in ("boot.py", "main.py"):
             with open("/sim/" + name) as f:

@@ -4,7 +4,7 @@
 #
 # usage: ... -i -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import vboard;
 #     vboard.boot(globals())" and the words of board.py, where FIRMWARE is the image of the ROMFS
-#     partition or "", and RAW: 1 if the REPL is in raw mode, which skips main.py
+#     partition or "", and COMMANDS is 1 if the REPL is in raw mode, which skips main.py
 
 import os
 import sys
@@ -91,7 +91,7 @@ def boot(names):
     for name in list(names):
         if name != "__name__":
             del names[name]
-    raw = sys.argv[1:] == ["1"]
+    raw = board.words == "1"
     del sys.argv[:]
     flash = Flash(board.flash_path)
     if board.code:

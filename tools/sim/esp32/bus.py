@@ -9,7 +9,7 @@ import struct
 from micropython import const
 
 PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)
-SPI, ONEWIRE, EDGES, MEMORY = 10, 11, 12, 13
+SPI, ONEWIRE, EDGES, WIFI, MEMORY = 10, 11, 12, 13, 14
 _INTERRUPT = const(0x8000)
 
 speed = 1

@@ -1,0 +1,180 @@
+# The address of a host, by DNS or, for names in .local, by multicast DNS (RFC 1035, RFC 6762 5.1),
+# while the event loop goes on: the ESP32's getaddrinfo() keeps everything waiting, for a minute or
+# more where the server is dead. Knows UDP and asyncio. To be loaded for a dial, and forgotten.
+
+import asyncio
+import os
+import socket
+from errno import EAGAIN
+from micropython import const
+
+_TRIES = const(3)
+_WAIT_s = const(2)  # for an answer, then the question is sent again
+_POLL_ms = const(15)
+_SIZE = const(512)  # of an answer without EDNS (RFC 1035, 4.2.1); what is longer is cut off
+_LABELS = const(10)  # of a name in an answer, pointers counted: a chain of these ends here
+_GROUP = "224.0.0.251:5353"
+
+
+async def resolve(host, servers=None):
+    """The IPv4 address of `host` as text, "192.0.2.1"; an address is returned as it is.
+
+    servers: who to ask, addresses as text; those of the network are the default, and for names in
+    .local everyone around, before these. "192.0.2.1:5300" is a server at a port of its own.
+
+    Raises OSError, whose text says what is wrong, after 6 s at most for each who is asked.
+    """
+    if _is_address(host) or ":" in host:
+        return host
+    host = host.lower().rstrip(".")
+    if host == "localhost":
+        return "127.0.0.1"
+    name = b""
+    for label in host.split("."):
+        label = label.encode()
+        if not 0 < len(label) < 64:
+            raise OSError("not a host name: " + host)
+        name += bytes((len(label),)) + label
+    if len(name) > 254:
+        raise OSError("not a host name: " + host)
+    name += b"\0"
+    if servers is None:
+        from firmware.drivers import wifi
+
+        servers = wifi.dns()
+        if host.endswith(".local"):  # (a server may know it too: that of a company, say)
+            servers = [_GROUP] + servers
+    error = OSError("DNS: the network has named no server: give one as dns in config.json")
+    for server in servers:
+        try:
+            return await _asked(server, host, name)
+        except OSError as e:
+            error = e
+    raise error
+
+
+async def _asked(server, host, name):
+    here = server == _GROUP
+    # id, flags (recursion desired), 1 question, no records; A, IN (answer to me alone, please)
+    packet = os.urandom(2) + (b"\0" if here else b"\1") + b"\0\0\1\0\0\0\0\0\0"
+    packet += name + (b"\0\1\x80\1" if here else b"\0\1\0\1")
+
+    def parse(answer):
+        return _parse(answer, packet, None if here else host)
+
+    address = await ask(server, 53, packet, parse, here)
+    if address:
+        return address
+    if here:
+        raise OSError("mDNS: nobody here is " + host)
+    raise OSError("DNS: no answer from %s about %s" % (server, host))
+
+
+async def ask(server, port, packet, parse, anyone=False):
+    """Send `packet` to `server` by UDP, up to three times; return what parse(answer) makes of the
+    first answer that it takes, or None if there is none.
+
+    parse: returns None for what is not the answer; may raise OSError for one that ends the matter.
+        IndexError and ValueError count as None.
+    anyone: may answer, not `server` only.
+    """
+    host, _, own_port = server.partition(":")
+    address = socket.getaddrinfo(host, int(own_port or port))[0][-1]  # (nothing to look up)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        s.setblocking(False)
+        for _ in range(_TRIES):
+            try:
+                s.sendto(packet, address)
+            except OSError as e:
+                raise OSError("%s cannot be asked: %s" % (server, e))
+            try:
+                answer = _receive(s, None if anyone else address, parse)
+                return await asyncio.wait_for(answer, _WAIT_s)
+            except asyncio.TimeoutError:
+                pass
+    finally:
+        s.close()
+
+
+async def _receive(s, address, parse):
+    while True:
+        try:
+            data, source = s.recvfrom(_SIZE)
+        except OSError as e:
+            if e.errno != EAGAIN:
+                raise
+            await asyncio.sleep_ms(_POLL_ms)
+            continue
+        if address is None or source == address:
+            try:
+                result = parse(data)
+                if result is not None:
+                    return result
+            except (IndexError, ValueError):
+                pass  # cut off, or made to do harm
+        await asyncio.sleep_ms(0)
+
+
+def _is_address(text):
+    parts = text.split(".")
+    return len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts])
+
+
+def _parse(p, packet, host):
+    # The address in the answer `p` to `packet`, or None if it is none. host: what a server was
+    # asked for; None: everyone was, who need repeat neither id nor question (RFC 6762, 6.7, 18.1).
+    if not p[2] & 0x80 or p[2] & 0x78 or p[:2] != packet[:2] and (host or p[:2] != b"\0\0"):
+        return None
+    i = 12
+    if host:
+        if p[4:6] != b"\0\1" or p[12 : len(packet)].lower() != packet[12:]:
+            return None
+        code = p[3] & 15
+        if code == 3:
+            raise OSError("DNS: there is no host " + host)
+        if code:
+            raise OSError("DNS: the server refuses %s, code %d" % (host, code))
+    for _ in range(_word(p, 4)):
+        i = _skip(p, i) + 4
+    for _ in range(_word(p, 6)):
+        name = i
+        i = _skip(p, i)
+        n = _word(p, i + 8)
+        i += 10
+        # A server resolves aliases itself: the first address is that of the last of them.
+        if _word(p, i - 10) == 1 and _word(p, i - 8) & 0x7FFF == 1 and n == 4:
+            if (host or _is(p, name, packet)) and p[i] and i + 4 <= len(p):
+                return "%d.%d.%d.%d" % (p[i], p[i + 1], p[i + 2], p[i + 3])
+        i += n
+    if host:
+        cut = ", or none that fits" if p[2] & 2 else ""
+        raise OSError("DNS: %s has no IPv4 address%s" % (host, cut))
+
+
+def _word(p, i):
+    return p[i] << 8 | p[i + 1]
+
+
+def _skip(p, i):
+    # Where the name at `i` ends. A pointer is its last part; none is followed.
+    while 0 < p[i] < 0xC0:
+        i += p[i] + 1
+    return i + 2 if p[i] else i + 1
+
+
+def _is(p, i, packet):
+    # Whether the name at `i` is the one that was asked for.
+    asked = 12
+    for _ in range(_LABELS):
+        n = p[i]
+        if n >= 0xC0:
+            i = _word(p, i) & 0x3FFF
+            continue
+        if p[i : i + n + 1].lower() != packet[asked : asked + n + 1]:
+            return False
+        if not n:
+            return True
+        i += n + 1
+        asked += n + 1
+    return False

@@ -1,0 +1,132 @@
+# Makes the connection to the Central System: which address, and when; security.py knows with what
+# credentials, and what the answer means to a person. In RAM only while there is no connection;
+# what it has to remember is in the Link. Knows uwebsockets; must not know what is said over it.
+
+import asyncio
+import os
+import time
+from micropython import const
+
+import uwebsockets
+from firmware.ocpp import security
+
+_DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
+_LOOKUP_s = const(15)
+_KNOWN_s = const(5)  # for the look-up, where an address is known from before
+_LONGEST_s = const(3600)
+_STEP_ms = const(500)
+_NOT_OURS = const(101)  # switched, but not to ocpp1.6
+
+
+async def connect(link):
+    """The next WebSocket to the Central System, of `link` (link.Link); tries for ever.
+
+    The addresses are dialled in order, each once, without a pause. When all of them were, that is
+    a round, the back-off comes and then the first again. A connection that was no good counts as
+    a failure: the next address follows. After a good one there is a new round. Only addresses
+    that the SecurityProfile allows are dialled.
+    """
+    config, settings = link.config, link.settings
+    urls = security.addresses(config, security.level(config, settings))
+    failed = refused = 0
+    while True:
+        if link.turn >= len(urls):
+            link.turn = 0
+            await _wait(link, failed and failed == refused)
+            failed = refused = 0
+            urls = security.addresses(config, security.level(config, settings))
+        url = urls[link.turn].rstrip("/") + "/" + _quoted(config.id)
+        link.turn += 1
+        try:
+            ws = await asyncio.wait_for(_dial(link, url), _DIAL_s)
+            link.log("connected to " + url)
+            security.worked(config, settings, link.log)
+            return ws
+        except asyncio.TimeoutError:
+            error = OSError("%s: no answer within %d s" % (url, _DIAL_s))
+        except (OSError, ValueError, MemoryError) as e:
+            error = e
+        failed += 1
+        status = getattr(error, "status", 0)
+        if 300 <= status < 500 or status == _NOT_OURS:
+            refused += 1
+        link.note(security.explain(error, config, settings, url))
+        if security.failed(settings, error, link.log):
+            link.turn -= 1  # at once, with the AuthorizationKey before
+
+
+async def _wait(link, refused):
+    # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
+    # chance, so that a fleet does not come back all at once. Twice as long after a round of
+    # refusals, which only a person can mend.
+    value = link.settings.value
+    doubled = min(link.failures, value("RetryBackOffRepeatTimes")) + bool(refused)
+    link.failures += 1
+    wait_ms = 1000 * min(value("RetryBackOffWaitMinimum") << doubled, _LONGEST_s)
+    chance = int.from_bytes(os.urandom(3), "big")
+    wait_ms += chance % (1000 * value("RetryBackOffRandomRange") + 1)
+    began_ms = time.ticks_ms()
+    up = True
+    while True:
+        was = up
+        up = not link.network or link.network()
+        left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
+        if up and not was:  # the network was what was missing
+            link.failures = 0
+            return
+        if up and left_ms <= 0:
+            return
+        await asyncio.sleep_ms(_STEP_ms if link.network else left_ms)
+
+
+async def _dial(link, url):
+    ssl, user, password = security.prepare(link.config, link.settings, url)
+    found = None
+
+    async def resolve(host):
+        nonlocal found
+        found = host, await _address(link, host)
+        return found[1]
+
+    ws = await uwebsockets.connect(
+        url,
+        protocols=("ocpp1.6",),
+        user=user,
+        password=password,
+        ssl=ssl,
+        rx_size=link.rx,
+        tx_size=link.tx,
+        resolve=resolve,
+    )
+    if found[0] != found[1]:
+        link.known[found[0]] = found[1]
+    return ws
+
+
+async def _address(link, host):
+    # By DNS; where that is dead, as it was when it was last reached.
+    from firmware import dns
+
+    known = link.known.get(host)
+    why = "no answer"
+    try:
+        return await asyncio.wait_for(dns.resolve(host), _KNOWN_s if known else _LOOKUP_s)
+    except asyncio.TimeoutError:
+        pass
+    except OSError as e:
+        why = str(e)
+    if not known:
+        raise OSError("%s is not found: %s" % (host, why))
+    link.log("%s is not found: %s; %s, where it was last" % (host, why, known))
+    return known
+
+
+def _quoted(text):
+    # The identity is one element of the path, percent-encoded (OCPP-J 1.6, 3.1.1; RFC 3986). By
+    # bytes: MicroPython interns each character that is taken out of a text, for ever.
+    out = b""
+    for b in text.encode():
+        c = bytes((b,))
+        plain = c.isalpha() or c.isdigit() or c in b"-._~:@!$&'()*+,;="
+        out += c if plain else b"%%%02X" % b
+    return out.decode()

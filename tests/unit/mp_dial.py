@@ -1,0 +1,256 @@
+"""ocpp/dial.py: which address, when, what if it fails. In simulated time, with real sockets."""
+
+import simtime  # noqa: I001 (first: the others are to find its time)
+
+import asyncio
+import os
+import sys
+
+from linkrig import Bench, Central, Full, gaps, http, silent
+from mp_uwebsockets_peer import Server
+
+import firmware
+from firmware.ocpp import dial
+
+HEAP = "240K"
+REFUSED = "ws://127.0.0.1:1/ocpp/CP1"
+FAILED = "Central System: "
+
+
+class Dns:
+    """firmware.dns; `table`: host -> address, or an exception; None: it never answers."""
+
+    def __init__(self, **table):
+        self.table = table
+        self.asked = []
+        sys.modules["firmware.dns"] = firmware.dns = self
+
+    async def resolve(self, host):
+        self.asked.append(host)
+        answer = self.table.get(host.split(".")[0], host)
+        if answer is None:
+            await asyncio.Event().wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def descriptors():
+    return len(list(os.ilistdir("/proc/self/fd")))
+
+
+async def connected(b):
+    """Dial, without the rest of the Link; -> when there was a WebSocket."""
+    ws = await dial.connect(b.link)
+    ws._end(1006, "test")
+    return simtime.seconds()
+
+
+def test_back_off():
+    """Doubled RepeatTimes times; nothing before the first dial."""
+
+    async def check():
+        for values, expected in (
+            ({}, [2, 4, 8, 16, 32, 64, 64, 64]),
+            ({"RetryBackOffRepeatTimes": 0}, [2, 2, 2, 2]),
+            ({"RetryBackOffWaitMinimum": 600}, [600, 1200, 2400, 3600, 3600]),  # (the longest)
+        ):
+            began = simtime.seconds()
+            async with Bench(REFUSED, **values) as b:
+                await b.until(FAILED, len(expected) + 1, 20000)
+                times = b.at(FAILED)
+                assert times[0] - began < 1
+                for gap, least in zip(gaps(times), expected):
+                    assert least <= gap < least + 1, (gaps(times), expected)
+
+    simtime.run(check())
+
+
+def test_chance_in_it():
+    async def check():
+        values = {"RetryBackOffRandomRange": 30, "RetryBackOffRepeatTimes": 0}
+        async with Bench(REFUSED, **values) as b:
+            await b.until(FAILED, 61)
+            waits = gaps(b.at(FAILED))
+            print(sorted(waits))
+            assert 2 <= min(waits) < 7 and 27 < max(waits) < 33
+            assert len(set(waits)) > 30
+
+    simtime.run(check())
+
+
+def test_a_refusal_waits_twice_as_long():
+    async def check():
+        for head, twice in (
+            (b"HTTP/1.1 404 Not Found\r\n\r\n", True),
+            (b"HTTP/1.1 401 Unauthorized\r\n\r\n", True),
+            (b"HTTP/1.1 503 Busy\r\n\r\n", False),
+            (b"", False),
+        ):
+            async with Server(http(head)) as url:
+                async with Bench(url) as b:
+                    await b.until(FAILED, 9)
+                    for i, gap in enumerate(gaps(b.at(FAILED))):
+                        least = 2 ** min(i + 1, 6) << twice
+                        assert least <= gap < least + 1, (head, gaps(b.at(FAILED)))
+
+    simtime.run(check())
+
+
+# what the server answers, what a person reads
+ANSWERS = (
+    ("401 Unauthorized", "401 Unauthorized; is the password right (AuthorizationKey,"),
+    ("403 Forbidden", "403 Forbidden; may station CP1 connect here?"),
+    ("404 Not Found", "404 Not Found; does the Central System know station CP1?"),
+    (
+        "301 Moved\r\nLocation: wss://new/",
+        "301 Moved, redirect not followed: wss://new/; put the new address into url",
+    ),
+    ("503 Busy", "503 Busy; the server has a problem of its own"),
+    ("429 Too Many", "429 Too Many; the server has a problem of its own"),
+    ("200 OK", "200 OK; is the url that of the Central System?"),
+    ("101 Switching", "no Upgrade: websocket in the answer; is this url for OCPP 1.6J?"),
+)
+
+
+def test_the_line_says_what_to_do():
+    async def check():
+        for head, text in ANSWERS:
+            async with Server(http(b"HTTP/1.1 %s\r\n\r\n" % head.encode())) as url:
+                async with Bench(url) as b:
+                    await b.until(FAILED)
+                    assert text in b.lines[0][1], (text, b.lines[0])
+                    assert b.link.ends[0][1] == 1 and b.link.lost == 0
+        async with Bench(REFUSED) as b:
+            await b.until("ECONNREFUSED")
+
+    simtime.run(check())
+
+
+def test_addresses_in_order():
+    """Each once and without a pause; then the back-off, then from the first again."""
+
+    async def check():
+        Dns()
+        central = Central()
+        async with Server(http(b"HTTP/1.1 500 One\r\n\r\n")) as one:
+            async with Server(http(b"HTTP/1.1 500 Two\r\n\r\n")) as two:
+                b = Bench(one, REFUSED, two)
+                dialling = asyncio.create_task(connected(b))
+                await b.until("Two", 3)
+                words = [line.split(";")[0].split(" ")[-1] for _, line in b.lines]
+                assert words == ["One", "ECONNREFUSED", "Two"] * 3, words
+                times = [t for t, _ in b.lines]
+                waits = gaps(times)
+                assert [w > 1 for w in waits] == [False, False, True] * 2 + [False, False]
+                assert 2 <= waits[2] < 3 and 4 <= waits[5] < 5
+                dialling.cancel()
+        async with Server(central) as good:
+            b = Bench(REFUSED, good)
+            before = simtime.seconds()
+            assert await connected(b) - before < 1
+            assert b.link.turn == 2
+
+    simtime.run(check())
+
+
+def test_a_black_hole_takes_30_s():
+    """TCP that hears nothing, and a server that takes the connection and says nothing; then the
+    next address at once. Nothing is left open."""
+
+    async def check():
+        central = Central()
+        with Full() as hole:
+            async with Server(silent) as mute:
+                async with Server(central) as good:
+                    open_before = descriptors()
+                    b = Bench(hole, mute, good)
+                    before = simtime.seconds()
+                    at = await connected(b) - before
+                    assert 60 <= at < 63, at
+                    for text in (hole, mute):
+                        assert len(b.at("%s: no answer within 30 s" % text)) == 1, b.lines
+                    assert descriptors() <= open_before + 1  # (the server's side of the last)
+
+    simtime.run(check())
+
+
+def test_a_host_is_looked_up_and_remembered():
+    async def check():
+        central = Central()
+        async with Server(central) as url:
+            named = url.replace("127.0.0.1", "csms.invalid")
+            b = Bench(named)
+            dns = Dns(csms="127.0.0.1")
+            await connected(b)
+            assert dns.asked == ["csms.invalid"]
+            assert b.link.known == {"csms.invalid": "127.0.0.1"}
+            # A DNS server that says no, and one that says nothing: where it was last.
+            for answer, limit_s in ((OSError("DNS: no"), 1), (None, 6)):
+                dns.table["csms"] = answer
+                b.link.turn = 0
+                before = simtime.seconds()
+                assert await connected(b) - before < limit_s
+                assert b.link.known == {"csms.invalid": "127.0.0.1"}
+            assert "csms.invalid is not found: DNS: no; 127.0.0.1, where it was" in b.lines[1][1]
+            # Another address counts once it has been reached.
+            dns.table["csms"] = "127.0.0.2"
+            b.link.turn = 0
+            dialling = asyncio.create_task(connected(b))
+            await b.until("ECONNREFUSED")
+            assert b.link.known == {"csms.invalid": "127.0.0.1"}
+            dns.table["csms"] = "127.0.0.1"
+            await dialling
+            assert b.link.known == {"csms.invalid": "127.0.0.1"}
+
+    simtime.run(check())
+
+
+def test_a_host_that_nobody_knows():
+    async def check():
+        b = Bench("ws://csms.invalid/CP1")
+        dns = Dns(csms=OSError("DNS: there is no host csms.invalid"))
+        dialling = asyncio.create_task(connected(b))
+        await b.until("csms.invalid is not found: DNS: there is no host")
+        dns.table["csms"] = None
+        before = simtime.seconds()
+        await b.until("csms.invalid is not found: no answer")
+        assert 15 <= simtime.seconds() - before < 20
+        dialling.cancel()
+
+    simtime.run(check())
+
+
+def test_the_network_returns():
+    """While there is none nothing is dialled; when it comes it is, at once."""
+
+    async def check():
+        async with Bench(REFUSED, RetryBackOffWaitMinimum=300) as b:
+            up = [False]
+            b.link.network = lambda: up[0]
+            await b.until(FAILED)
+            await asyncio.sleep(400)
+            assert len(b.at(FAILED)) == 1
+            up[0] = True
+            before = simtime.seconds()
+            await b.until(FAILED, 2)
+            assert simtime.seconds() - before < 2
+            await asyncio.sleep(290)  # it has been there all the time: the back-off counts
+            assert len(b.at(FAILED)) == 2
+            up[0] = False
+            await asyncio.sleep(5)
+            up[0] = True
+            await asyncio.sleep(2)
+            assert len(b.at(FAILED)) == 3
+
+    simtime.run(check())
+
+
+def test_the_identity_in_the_path():
+    for text, path in (
+        ("CP1", "CP1"),
+        ("RDAM 12/3\xe9", "RDAM%2012%2F3%C3%A9"),
+        ("a-._~:@!$&'()*+,;=b", "a-._~:@!$&'()*+,;=b"),
+        ("%?#[]", "%25%3F%23%5B%5D"),
+    ):
+        assert dial._quoted(text) == path, dial._quoted(text)

@@ -86,13 +86,15 @@ prove: setup    ## A million limits against an oracle, a million events at the p
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove_evse
 
-lint: setup     ## ruff check and ruff format --check
+lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'Not formatted (make format mends it):' >&2; $(BIN)/ruff format --check >&2; }
+	@$(HOST) host.packages --check
 
-format: $(VENV)  ## Sort the imports and format
+format: $(VENV)  ## Sort the imports and format; package.json
 	@$(BIN)/ruff check --quiet --select I --fix
 	@$(BIN)/ruff format --quiet
+	@$(HOST) host.packages
 
 clean:          ## Remove everything that setup and build made
 	rm -rf .venv build .pytest_cache .ruff_cache

@@ -18,7 +18,7 @@ import pytest
 from station_driver import X1, duty
 from vboard_driver import ID, Board, Listener, Terminal, run
 
-from host import deploy, packages, port, unit_config
+from host import deploy, port, unit_config
 from host.board import esptool
 from host.build import OPT, PLAIN, ROOT, build, sources
 from host.csms import CentralSystem
@@ -245,6 +245,22 @@ open("/profiles/0-1-0", "w").close()
 """
 
 
+async def test_make_repl_is_the_console_while_the_firmware_runs(tmp_path):
+    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    async with Board(tmp_path) as b:
+        with Listener(b.port) as line:
+            await line.until(VERSION)
+        person = Terminal("make", "-s", "repl", f"PORT={b.port}")
+        await person.until("Use Ctrl-] ")
+        person.type("status\r")
+        await person.until("connector 1: Available")
+        person.type("\x03")
+        await person.until("Stopped, contactors are open")
+        await person.until("\r\n>>> ")
+        person.type("\x1d")
+        assert await person.ended() == 0
+
+
 async def test_a_person_at_a_terminal(tmp_path):
     """make repl, and make config that asks."""
     async with Board(tmp_path) as b:
@@ -277,9 +293,8 @@ async def test_a_person_at_a_terminal(tmp_path):
 
 
 async def test_mip_installs_from_a_package_json(tmp_path):
-    """The firmware's names every source. Tried with the library's, which is shorter: mip takes a
-    minute for the firmware."""
-    assert json.loads(packages.PATH.read_text()) == packages.package(), "python -m host.packages"
+    """Tried with the library's: mip takes a minute for the firmware's, which names every source
+    (make lint)."""
     async with Board(tmp_path) as b:
         await b.mpremote("mip", "install", str(ROOT / "lib/uwebsockets/package.json"))
         assert await b.eval("__import__('uwebsockets').__name__") == "uwebsockets"

@@ -20,7 +20,7 @@ from host.port import Port, PortError
 FILES_HEAP = 130 << 10  # what the code takes from files (docs/flashing.md)
 TLS_HEAP = 45 << 10  # of the ESP-IDF's: buffers of 16 + 4 KB and the handshake
 JOURNAL = 256 << 10  # of flash: what the firmware keeps for its journal
-SLOT = 620 << 10  # of flash: 83 files, each of whole blocks of 4 KB
+BLOCK = 4096  # of flash: a file takes whole ones, a folder two
 CLOCK_s = 120
 WIFI_s = 20
 
@@ -80,7 +80,7 @@ print(join(%r, %r, %r))
 # -> (how far it came, what was said)
 REACH = """
 import socket
-def reach(host, port, tls, request):
+def reach(host, port, profile, request):
     try:
         address = socket.getaddrinfo(host, port)[0][-1]
     except OSError as e:
@@ -92,10 +92,12 @@ def reach(host, port, tls, request):
     except OSError as e:
         return "tcp", repr(e)
     try:
-        if tls:
-            import ssl
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = ssl.CERT_NONE
+        if profile > 1:
+            from firmware.ocpp import security
+            try:
+                context = security._context(profile)
+            except (OSError, ValueError) as e:
+                return "certs", str(e)
             s = context.wrap_socket(s, server_hostname=host)
     except Exception as e:
         return "tls", repr(e)
@@ -121,6 +123,14 @@ HTTP = {
     b"403": "it does not let this station in: is the id known there?",
     b"404": "it knows no such path: url in config.json, or the id",
 }
+
+
+def slot_size():
+    """Bytes of flash that the build takes in a slot."""
+    tree = build()
+    names = deploy.local_hashes(tree)[0]
+    blocks = sum(-(-(tree / name).stat().st_size // BLOCK) for name in names)
+    return (blocks + 2 * len(deploy.folders(names))) * BLOCK
 
 
 class Doctor:
@@ -171,7 +181,7 @@ class Doctor:
             self.ok(text)
         where = "".join(f" at {at:#x}, {length} B" for at, length in vfs)
         text = f"flash: {left >> 10} KB of {size >> 10} are free{where}"
-        least = JOURNAL + (2 - slots) * SLOT
+        least = JOURNAL + (2 - slots) * slot_size()
         if left < least:
             self.wrong(f"{text}, {least >> 10} KB are needed: mpremote rm what is not this unit's")
         else:
@@ -298,32 +308,39 @@ class Doctor:
         parts = urlsplit(url)
         tls = parts.scheme == "wss"
         number = parts.port or (443 if tls else 80)
-        path = parts.path.rstrip("/") + "/" + quote(self.config["id"], safe="")
-        key = self.port.ask(KEY) or self.config.get("password", "")
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: cGlsb3R3aXJlLWRvY3Rvcg==\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
+        profile = max(self.config.get("security_profile", 0), 2) if tls else 0
+        far, said = self.port.ask(
+            REACH % (parts.hostname, number, profile, self.request(parts, profile))
         )
-        if key:
-            pair = base64.b64encode(f"{self.config['id']}:{key}".encode()).decode()
-            request += f"Authorization: Basic {pair}\r\n"
-        request = (request + "\r\n").encode()
-        far, said = self.port.ask(REACH % (parts.hostname, number, tls, request))
         where = f"Central System {parts.hostname}:{number}"
         if far == "dns":
             self.wrong(f"{where}: the name is not known ({said}): url in config.json, or the DNS")
         elif far == "tcp":
             self.wrong(f"{where}: no connection ({said}): does it run, is a firewall between?")
+        elif far == "certs":
+            self.wrong(f"{where}: {said}")
         elif far == "tls":
-            self.wrong(f"{where}: no TLS ({said}): ws:// instead of wss://, or another port?")
+            self.wrong(f"{where}: no TLS ({said}): port, certificate, or a clock that is not set")
         elif isinstance(said, bytes) and said[9:12] == b"101":
-            self.ok(f"{where}: it takes {self.config['id']}" + (
-                " (its certificate was not looked at)" if tls else ""))  # fmt: skip
+            self.ok(f"{where}: it takes {self.config['id']}")
         else:
             code = said[9:12] if isinstance(said, bytes) else b""
             why = HTTP.get(code, "is that an OCPP 1.6J Central System?")
             self.wrong(f"{where}: answers {said!r}: {why}")
+
+    def request(self, parts, profile):
+        """What a station asks for first."""
+        path = parts.path.rstrip("/") + "/" + quote(self.config["id"], safe="")
+        key = self.port.ask(KEY) or self.config.get("password", "")
+        text = (
+            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: cGlsb3R3aXJlLWRvY3Rvcg==\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
+        )
+        if key and profile < 3:
+            pair = base64.b64encode(f"{self.config['id']}:{key}".encode()).decode()
+            text += f"Authorization: Basic {pair}\r\n"
+        return (text + "\r\n").encode()
 
 
 def main():

@@ -1,10 +1,12 @@
-"""Writes package.json, by which mip installs the firmware's sources: python -m host.packages
+"""Writes package.json, by which mip installs the firmware's sources; make format does it.
 
 lib/uwebsockets has a package.json of its own; the firmware's brings the library along.
+With --check nothing is written: exit code 1 if it is not true to the sources.
 """
 
 import json
 import re
+import sys
 
 from host.build import OUT, PLAIN, ROOT, sources
 
@@ -20,6 +22,10 @@ def package():
 
 
 def main():
+    if "--check" in sys.argv:
+        if json.loads(PATH.read_text()) != package():
+            sys.exit("package.json is not true to the sources (make format mends it)")
+        return
     entries = ",\n".join("    " + json.dumps(entry) for entry in package()["urls"])
     version = json.dumps(package()["version"])
     PATH.write_text(f'{{\n  "urls": [\n{entries}\n  ],\n  "version": {version}\n}}\n')

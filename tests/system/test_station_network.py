@@ -185,3 +185,32 @@ async def test_time_from_an_ntp_server(bench, tmp_path):
             start = await b.st.expect("StartTransaction", None, WAIT_s, mark)
             assert timedelta(seconds=600) <= now - parse_time(start["timestamp"])
             assert now - parse_time(start["timestamp"]) <= timedelta(seconds=2400)
+
+
+def address(packet):
+    """What a DNS server says: 127.0.0.1, whatever the name is."""
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
+    return packet[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + packet[12:] + record
+
+
+async def test_the_central_system_by_its_name(bench, tmp_path):
+    """The host of the URL is looked up. A DNS server that has died keeps neither the pilot waiting
+    nor the station from where the Central System was last."""
+    dead = []
+    async with Udp(lambda packet: None if dead else address(packet)) as server:
+        b = bench(config=config(tmp_path, dns=server.name))
+        launch = b.launch
+        b.launch = lambda: launch(url=b.cs.url.replace("127.0.0.1", "csms.example"))
+        async with b:
+            assert b"\4csms\7example\0" in server.asked[0]
+            dead.append(1)
+            since = len(server.asked)
+            before = b.st
+            await before.drop()
+            await poll(lambda: len(server.asked) > since, WAIT_s, "a question")
+            mark = before.mark()
+            await b.do("plug")
+            await b.process.until(lambda c: c["cp"] == "B")  # the look-up takes 5 s
+            assert not (await b.process.state())["online"]
+            b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
+            await b.status("Preparing", since=mark)

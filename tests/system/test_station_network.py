@@ -115,7 +115,7 @@ async def test_transactions_before_the_time_is_known(bench, tmp_path):
     """After a power cut the RTC shows the last time known. It does not count: not after a reset
     either, and what happened meanwhile is told with its right times."""
     path = config(tmp_path, **OFFLINE)
-    async with bench(config=path, speed=40) as b:
+    async with bench(config=path, speed=100) as b:
         conf = await b.st.call(
             "ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}
         )
@@ -146,8 +146,8 @@ async def test_transactions_before_the_time_is_known(bench, tmp_path):
         now = await clock(b)
         assert not since_2000(now)
         began, ended = parse_time(start["timestamp"]), parse_time(stop["timestamp"])
-        assert timedelta(seconds=120) <= ended - began <= timedelta(seconds=900)
-        assert timedelta(seconds=300) <= now - ended <= timedelta(seconds=1500)
+        assert timedelta(seconds=120) <= ended - began <= timedelta(seconds=3000)
+        assert timedelta(seconds=300) <= now - ended <= timedelta(seconds=6000)
 
 
 async def test_time_from_an_ntp_server(bench, tmp_path):
@@ -184,7 +184,7 @@ async def test_time_from_an_ntp_server(bench, tmp_path):
             b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
             start = await b.st.expect("StartTransaction", None, WAIT_s, mark)
             assert timedelta(seconds=600) <= now - parse_time(start["timestamp"])
-            assert now - parse_time(start["timestamp"]) <= timedelta(seconds=2400)
+            assert now - parse_time(start["timestamp"]) <= timedelta(seconds=6000)
 
 
 def address(packet):

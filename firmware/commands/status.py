@@ -32,7 +32,9 @@ def status(unit, connectors):
     if link.online:
         yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
     else:
-        yield "Central System: not connected. %s" % (link.reason or "Not reached yet")
+        yield "Central System: not connected. %s" % (
+            link.ends[-1][2] if link.ends else "Not reached yet"
+        )
     yield "%d profiles, %s" % (
         len(station.store.records),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",

@@ -98,7 +98,7 @@ class Unit:
             self.settings = Settings()
             self.config = self.link = self.core = self
             self.board, self.id = "reference", "CP1"
-            self.online, self.boot, self.reason = False, None, "nobody there"
+            self.online, self.boot, self.ends = False, None, [(0, 1, "nobody there")]
             self.units = [Parts() for _ in world.cs]
         else:
             self.station = self

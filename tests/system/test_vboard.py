@@ -25,6 +25,7 @@ from host.csms import CentralSystem
 from host.image import make_image
 from host.process import WAIT_s, poll
 from host.profile import profile
+from host.romfs import _pack as pack
 from host.romfs import build_image
 
 VERSION = "Pilotwire 0."  # the firmware's first line begins so
@@ -115,20 +116,39 @@ async def test_a_watchdog_cannot_be_stopped(tmp_path):
             await b.process.wait_output("the watchdog bites", since=since)
 
 
-async def test_romfs_deploy(tmp_path):
-    """mpremote writes the partition; the firmware is found there. Its config is missing."""
+async def test_mpremote_knows_the_romfs_partition(tmp_path):
     async with Board(tmp_path, "--romfs", tmp_path / "rom") as b:
-        assert "262144 bytes" in await b.mpremote("romfs", "query")
+        assert "524288 bytes (128 blocks" in await b.mpremote("romfs", "query")
         said = await b.mpremote("romfs", "deploy", str(build_image()))
         assert "ROMFS image deployed" in said
-        for name in ("boot.py", "main.py"):
-            await b.mpremote("cp", str(build() / name), ":" + name)
-        with Listener(b.port) as line:
-            await b.process.do("reset")
-            await line.until("config.json: there is none")
-            await line.until(">>> ")
-        path = await b.eval("__import__('firmware.safe').safe.__file__")
-        assert path.startswith("/rom/"), path
+    assert (tmp_path / "rom").read_bytes().startswith(build_image().read_bytes())
+
+
+async def test_make_deploy_with_a_romfs_partition(tmp_path, monkeypatch, rng):
+    """The first image goes into the first half, the next into the other; one that is cut off
+    changes nothing."""
+    other = pack(build(tmp_path / "o3", 3), PLAIN)
+    async with Board(tmp_path, "--romfs", tmp_path / "rom") as b:
+
+        async def runs_from():
+            with Listener(b.port) as line:
+                await b.process.do("reset")
+                await line.until(VERSION)
+            return await b.eval("__import__('firmware.safe').safe.__file__")
+
+        await b.make("config", URL=settings()["url"], ID=ID)
+        monkeypatch.setattr(deploy, "build_image", lambda: other)
+        said = []
+        await asyncio.to_thread(deploy.deploy, port.Port(b.port), None, said.append)
+        assert f"sending o3.romfs ({other.stat().st_size} B)" in said
+        assert await runs_from() == "/rom/firmware/safe.mpy"
+        assert await cut_deploy(b, None, rng.randrange(1, 60), kill=False)
+        assert await runs_from() == "/rom/firmware/safe.mpy"
+        said = await Deploy(b).end()
+        assert "slot rom2 runs from the next start on" in said
+        assert await runs_from() == "/rom2/firmware/safe.mpy"
+        assert "new.romfs" not in await b.mpremote("ls")
+        assert "up to date" in await Deploy(b).end()
 
 
 # From a bare board to a charge point
@@ -329,10 +349,17 @@ def other_build(folder):
 
 
 async def boots(b, trees):
-    """The board comes up with the firmware, and all of it is of one of `trees`; -> that one."""
-    with Listener(b.port) as line:
-        await b.process.do("reset")
-        await line.until(VERSION)
+    """The board comes up with the firmware, and all of it is of one of `trees`; -> that one.
+
+    Whoever killed a deploy may have pressed EN just when it began to start for maintenance: then
+    it says so, and that the next reset will do."""
+    for _ in range(2):
+        with Listener(b.port) as line:
+            await b.process.do("reset")
+            text = await line.either(VERSION, "It starts at the next reset")
+        if VERSION in text:
+            break
+    assert VERSION in text
     there = port.Port(b.port)
 
     def look():
@@ -349,9 +376,9 @@ async def boots(b, trees):
 class Deploy:
     """A deploy as a process, with its mpremote in one process group, that can be killed."""
 
-    def __init__(self, b, tree):
+    def __init__(self, b, tree=None):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "host.deploy", b.port, str(tree)],
+            [sys.executable, "-m", "host.deploy", b.port, *([str(tree)] if tree else [])],
             env={**os.environ, "PYTHONPATH": str(ROOT / "tools")}, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
         )  # fmt: skip

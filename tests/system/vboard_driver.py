@@ -95,6 +95,11 @@ class Listener:
         await poll(lambda: text in self.read(), timeout, lambda: f"{text!r} in {self.text!r}")
         return self.text
 
+    async def either(self, *texts):
+        """Wait until the board has printed one of `texts`; -> all so far."""
+        await poll(lambda: any(text in self.read() for text in texts), WAIT_s, repr(texts))
+        return self.text
+
     def type(self, text):
         """What was printed before is forgotten."""
         self.read()

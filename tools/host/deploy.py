@@ -9,11 +9,13 @@ import hashlib
 import sys
 from pathlib import Path
 
+from host import deploy_image
 from host.build import PLAIN, BuildError, build
 from host.port import Port, PortError
+from host.romfs import build_image
 
-# What is on the board: MicroPython's version, whether our code is, the words of /slot, and
-# whether it has yet to come out of the reset into maintenance mode.
+# What is on the board: MicroPython's version, whether our code is, the words of /slot, whether it
+# has yet to come out of the reset into maintenance mode, and how large its ROMFS partition is.
 STATE = """
 import sys
 def words():
@@ -28,7 +30,13 @@ def ours():
         return True
     except Exception:
         return False
-print((tuple(sys.implementation.version[:3]), ours(), words(), "going" in globals()))
+def rom():
+    try:
+        import vfs
+        return len(memoryview(vfs.rom_ioctl(2, 0)))
+    except (AttributeError, TypeError):  # (without one it says a number)
+        return 0
+print((tuple(sys.implementation.version[:3]), ours(), words(), "going" in globals(), rom()))
 """
 OLDEST = (1, 26, 1)
 # (Only the last step counts: who is cut off before it has changed nothing.)
@@ -98,7 +106,7 @@ os.mkdir("/a")
 FIRST_DONE = """
 import os
 with open("/slot.new", "w") as f:
-    f.write("a")
+    f.write(%r)
 os.rename("/slot.new", "/slot")
 """
 
@@ -152,18 +160,28 @@ def maintain(port):
 def deploy(port, tree=None, say=print):
     """Make the board run the build (or `tree`); True if there was something to do. Raises
     PortError, or BuildError; the board boots whatever happens."""
-    tree = Path(tree) if tree else build()
-    wanted, plain = local_hashes(tree)
-    version, ours, words, _ = port.ask(STATE)
+    version, ours, words, _, rom_size = port.ask(STATE)
     if version < OLDEST:
         there = ".".join(map(str, version))
         raise PortError(
             f"MicroPython 1.26.1 or newer is needed, this is {there}: make micropython"
         )
-    running = "/" + words[0] if ours and words and words[0] in ("a", "b") else None
-    there = board_hashes(port, running) if running else {}
+    running = (words or ["rom"])[0] if ours else None
+    in_place = rom_size and running in (None, "rom", "rom2")
+    if tree and in_place:
+        raise PortError("this board runs an image: a tree cannot be put on it")
+    tree = Path(tree) if tree else build()
+    wanted, plain = local_hashes(tree)
+    there = {}
+    if in_place:
+        image = build_image()
+        same = deploy_image.is_there(port, running or "rom", image)
+    else:
+        if running in ("a", "b"):
+            there = board_hashes(port, "/" + running)
+        same = there == wanted
     differ = plain_differ(port, plain)
-    if there == wanted and not differ:
+    if same and not differ:
         say("up to date")
         port.reset()  # (to look it had to be stopped)
         return False
@@ -172,18 +190,20 @@ def deploy(port, tree=None, say=print):
         maintain(port)
     slot = None
     try:
-        if there != wanted:
+        if in_place and not same:
+            slot = deploy_image.send(port, image, rom_size, ours, say)
+        elif not same:
             slot = _fill(port, tree, wanted, running, there, ours, say)
         for name in differ:
             say(f"/{name}")
             port.put((tree / name).read_bytes(), "/" + name)
         if slot:
-            switch = f"from firmware import slots; slots.switch({slot!r})" if ours else FIRST_DONE
-            port.run(switch)
+            switch = "from firmware import slots; slots.switch(%r)" if ours else FIRST_DONE
+            port.run(switch % slot)
             say(f"slot {slot} runs from the next start on")
     except BaseException:  # back to what it did before, if it still can
         with contextlib.suppress(PortError):
-            if ours and there != wanted and not slot:  # half a slot only takes room
+            if ours and not same and not slot and not in_place:  # half a slot only takes room
                 port.run("from firmware import slots; slots.stage()")
             port.reset()
         raise
@@ -199,7 +219,7 @@ def _fill(port, tree, wanted, running, there, ours, say):
         port.run(FIRST)
         slot = "a"
     same = [name for name in wanted if there.get(name) == wanted[name]]
-    port.run(COPY % (folders(wanted), "/" + slot, same, running, "/" + slot))
+    port.run(COPY % (folders(wanted), "/" + slot, same, f"/{running}", "/" + slot))
     changed = [name for name in wanted if name not in same]
     size = sum((tree / name).stat().st_size for name in changed)
     say(f"slot {slot}: {len(changed)} files to send ({size} B), {len(same)} are there already")

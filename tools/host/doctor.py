@@ -154,7 +154,7 @@ class Doctor:
 
     def run(self):
         """Look at everything; -> how much is bad. PortError if the board does not answer."""
-        version, ours, words, _ = self.port.ask(deploy.STATE)
+        version, ours, words = self.port.ask(deploy.STATE)[:3]
         try:
             if ours:
                 deploy.maintain(self.port)

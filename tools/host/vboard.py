@@ -19,7 +19,7 @@ from host.serial_line import SerialLine
 from host.station import CommandError, Station, log, number
 
 FLASH, PHASE, INTERRUPT = 64, 65, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
-ROMFS_BYTES = 64 * 4096  # docs/flashing.md
+ROMFS_BYTES = 128 * 4096  # docs/flashing.md
 IDLE_s = 0.1
 RESTART_s = 0.5  # an interpreter that ends sooner than this waits for as long before the next
 ROM_SAYS = {
@@ -215,7 +215,7 @@ def arguments(argv=None):
     add("--tcp", type=int, metavar="PORT", help="the line also as socket://127.0.0.1:PORT; 0: any")
     add("--board", default="reference", help="what hangs on the pins (firmware/boards)")
     add("--connectors", type=int, default=1, help="1 to 4 (default 1)")
-    add("--romfs", metavar="IMAGE", type=Path, help="a ROMFS partition of 256 KB, in this file")
+    add("--romfs", metavar="IMAGE", type=Path, help="a ROMFS partition of 512 KB, in this file")
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change on the pins")
     add("--heap", default="1M", help="default 1M: objects are twice as large as on an ESP32")

@@ -49,7 +49,10 @@ class Flash(board.Flash):
 
 
 class Partition:
-    """The chip's module vfs, with its functions for a ROMFS partition that has an image file."""
+    """The chip's module vfs, with its functions for a ROMFS partition that has an image file; and
+    that partition, as esp32.Partition has it."""
+
+    TYPE_DATA = 1
 
     def __init__(self, path):
         self._file = open(path, "r+b")
@@ -76,6 +79,20 @@ class Partition:
             self._write(offset, what)
         return _BLOCK if op == 6 else 0
 
+    def ioctl(self, op, arg):
+        return len(self._bytes) // _BLOCK if op == 4 else _BLOCK
+
+    def readblocks(self, block, buf):
+        buf[:] = self._bytes[block * _BLOCK : block * _BLOCK + len(buf)]
+
+    def writeblocks(self, block, buf):
+        self._write(block * _BLOCK, buf)
+
+    @staticmethod
+    def find(kind, label=None):
+        part = sys.modules["vfs"]
+        return [part] if label == "romfs" and isinstance(part, Partition) else []
+
     def _write(self, offset, data):
         left = bus.ask(_FLASH, 0, len(data))[0]
         data = data if left < 0 else memoryview(data)[:left]
@@ -96,6 +113,7 @@ def boot(names):
     flash = Flash(board.flash_path)
     if board.code:
         sys.modules["vfs"] = Partition(board.code)
+    sys.modules["esp32"].Partition = Partition
     os.chdir("/")
     vfs.umount("/")
     bus.kept = vfs.mount()  # (code is run in place: its image must not be collected)

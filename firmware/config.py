@@ -6,7 +6,12 @@ _PATH = "/config.json"
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (list, None, lambda v: _are_urls(v), "ws://... (no TLS yet), or a list of 1 to 4"),
+    "url": (
+        list,
+        None,
+        lambda v: 0 < len(v) <= 4 and all([type(t) is str and t[:5] == "ws://" for t in v]),
+        "ws://... (no TLS yet), or a list of 1 to 4",
+    ),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
     "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
@@ -29,10 +34,6 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
-
-
-def _are_urls(texts):
-    return 0 < len(texts) <= 4 and all([type(t) is str and t[:5] == "ws://" for t in texts])
 
 
 def _is_tag(text):

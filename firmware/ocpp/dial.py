@@ -27,34 +27,34 @@ async def connect(link):
     urls = link.config.url
     failed = refused = 0
     while True:
-        if link.turn >= len(urls):
-            link.turn = 0
-            await _wait(link, failed and failed == refused)
+        if link.number >= len(urls):
+            link.number = 0
+            await delay(link, failed and failed == refused)
             failed = refused = 0
-        url = urls[link.turn].rstrip("/") + "/" + _quoted(link.config.id)
-        link.turn += 1
+        url = urls[link.number].rstrip("/") + "/" + _quoted(link.config.id)
+        link.number += 1
         try:
-            ws = await asyncio.wait_for(_dial(link, url), _DIAL_s)
+            ws = await asyncio.wait_for(_open(link, url), _DIAL_s)
             link.log("connected to " + url)
             return ws
-        except asyncio.TimeoutError:
-            failed += 1
-            link.note("%s: no answer within %d s" % (url, _DIAL_s))
-        except (OSError, ValueError, MemoryError) as e:
+        except (OSError, ValueError, MemoryError, asyncio.TimeoutError) as e:
             failed += 1
             status = getattr(e, "status", 0)
             if 300 <= status < 500 or status == _NOT_OURS:
                 refused += 1
-            link.note("%s%s" % (str(e) or type(e).__name__, _advice(status, link.config)))
+            why = _text(e, status, link.config)
+            if len(urls) > 1:
+                why = "address %d: %s" % (link.number, why)
+            link.record(why)
 
 
-async def _wait(link, refused):
+async def delay(link, refused):
     # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
     # chance, so that a fleet does not come back all at once. Twice as long after a round of
     # refusals, which only a person can mend.
     value = link.settings.value
-    doubled = min(link.failures, value("RetryBackOffRepeatTimes")) + bool(refused)
-    link.failures += 1
+    doubled = min(link.steps, value("RetryBackOffRepeatTimes")) + bool(refused)
+    link.steps += 1
     wait_ms = 1000 * min(value("RetryBackOffWaitMinimum") << doubled, _LONGEST_s)
     chance = int.from_bytes(os.urandom(3), "big")
     wait_ms += chance % (1000 * value("RetryBackOffRandomRange") + 1)
@@ -65,14 +65,14 @@ async def _wait(link, refused):
         up = not link.network or link.network()
         left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
         if up and not was:  # the network was what was missing
-            link.failures = 0
+            link.steps = 0
             return
         if up and left_ms <= 0:
             return
         await asyncio.sleep_ms(_STEP_ms if link.network else left_ms)
 
 
-async def _dial(link, url):
+async def _open(link, url):
     ssl, user, password = _credentials(link)
     found = None
 
@@ -107,7 +107,7 @@ async def _address(link, host):
     from firmware import dns
 
     known = link.known.get(host)
-    why = "no answer"
+    why = "nobody answers"
     try:
         return await asyncio.wait_for(dns.resolve(host), _KNOWN_s if known else _LOOKUP_s)
     except asyncio.TimeoutError:
@@ -120,25 +120,27 @@ async def _address(link, host):
     return known
 
 
-def _advice(status, config):
-    # What a person could do about the answer of a server.
+def _text(e, status, config):
+    # What went wrong, and what a person could do about the answer of a server.
+    if isinstance(e, asyncio.TimeoutError):
+        return "nothing was heard within %d s" % _DIAL_s
     if status == 401:
-        text = "is the password right (AuthorizationKey, or password in config.json)?"
+        hint = "is the password right (AuthorizationKey, or password in config.json)?"
     elif status == 403:
-        text = "may station %s connect here?" % config.id
+        hint = "may station %s connect here?" % config.id
     elif status == 404:
-        text = "does the Central System know station %s? Is the path of url right?" % config.id
+        hint = "does the Central System know station %s? Is the path of url right?" % config.id
     elif 300 <= status < 400:
-        text = "put the new address into url in config.json"
+        hint = "put the new address into url in config.json"
     elif status == _NOT_OURS:
-        text = "is this url for OCPP 1.6J?"
+        hint = "is this url for OCPP 1.6J?"
     elif status == 429 or status >= 500:
-        text = "the server has a problem of its own"
+        hint = "the server has a problem of its own"
     elif status:
-        text = "is the url that of the Central System?"
+        hint = "is the url that of the Central System?"
     else:
-        return ""
-    return "; " + text
+        return str(e) or type(e).__name__
+    return "%s: %s" % (e, hint)
 
 
 def _quoted(text):

@@ -232,8 +232,8 @@ class App:
             "online": self.link.online,
             "boot": self.core.boot,
             "link": {
-                "lost": self.link.lost,
-                "ends": [(format_iso(t), n, why) for t, n, why in self.link.ends],
+                "ended": self.link.ended,
+                "last": [(format_iso(t), n, why) for t, n, why in self.link.last],
             },
             "connectors": out,
             "heap": heap,

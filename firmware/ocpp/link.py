@@ -22,10 +22,10 @@ class Link:
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
-    | lost      | how many connections have ended |
-    | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
-    | turn      | how many of the addresses have been tried in this round (dial.py) |
-    | failures  | waits since the last good connection (dial.py) |
+    | ended     | how many connections have ended |
+    | last      | why the latest four ended or could not be made: (s, how often in a row, text) |
+    | number    | how many of the addresses have been tried in this round (dial.py) |
+    | steps     | of the back-off since the last good connection (dial.py) |
     | known     | host: the address where it was reached last (dial.py) |
     """
 
@@ -44,8 +44,8 @@ class Link:
         self.rx, self.tx = bytearray(8192), bytearray(512)
         self.online = False
         self.talk = self.network = None
-        self.lost = self.turn = self.failures = 0
-        self.ends = []
+        self.ended = self.number = self.steps = 0
+        self.last = []
         self.known = {}
 
     async def run(self):
@@ -68,7 +68,7 @@ class Link:
                     delattr(sys.modules[package], name)
             await self._serve(self._ws)
 
-    def note(self, reason):
+    def record(self, reason):
         """Keep why a connection ended, or could not be made, and log it."""
         # Parts of it come from the peer: nothing that could upset a terminal. (By bytes:
         # MicroPython interns each character that is taken out of a text, for ever.)
@@ -76,9 +76,9 @@ class Link:
         self.log("Central System: " + reason)
         reason = reason[:_TEXT]
         times = 1
-        if self.ends and self.ends[-1][2] == reason:
-            times += self.ends.pop()[1]
-        self.ends = self.ends[1 - _ENDS :] + [(self.clock.now(), times, reason)]
+        if self.last and self.last[-1][2] == reason:
+            times += self.last.pop()[1]
+        self.last = self.last[1 - _ENDS :] + [(self.clock.now(), times, reason)]
 
     def close(self, reason):
         """End the connection, if there is one; it is dialled again at once."""
@@ -100,20 +100,20 @@ class Link:
                 else:
                     self.log("frame ignored: binary")
         except (OSError, MemoryError) as e:
-            reason = self._why or _said(e)
+            reason = self._why or _cause(e)
         finally:
             self.online = False
             self._rpc.attach(None)
             for task in tasks:
                 task.cancel()
             await ws.close()
-        self.lost += 1
-        self.note(reason)
+        self.ended += 1
+        self.record(reason)
         if self._good:
-            self.failures = 0
-            self.turn = _ALL
+            self.steps = 0
+            self.number = _ALL
         if self._again:
-            self.turn = 0
+            self.number = 0
 
     async def _end(self, ws, why):
         if not ws.closed:
@@ -158,10 +158,10 @@ class Link:
                     break
                 self._pinging = pinged = True
                 pinged_ms = now_ms
-                asyncio.create_task(self._ping(ws))
+                asyncio.create_task(self.ping(ws))
         await self._end(ws, why)
 
-    async def _ping(self, ws):
+    async def ping(self, ws):
         # (not by _watch: a ping waits until what is being sent has left)
         try:
             await ws.ping()
@@ -170,7 +170,7 @@ class Link:
         self._pinging = False
 
 
-def _said(e):
+def _cause(e):
     # Who ended it, and why.
     if not hasattr(e, "code"):
         return str(e) or type(e).__name__

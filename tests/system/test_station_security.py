@@ -275,14 +275,15 @@ async def test_the_power_fails_before_a_new_key_was_used(bench, certificates):
 
 def test_addresses_that_do_not_fit(tmp_path):
     """Told in one line at boot, and nothing is dialled."""
-    for url, level, scheme in (
-        ("ws://127.0.0.1:1", "2", "wss"),
-        ("ws://127.0.0.1:1", "3", "wss"),
-        ("wss://127.0.0.1:1", "0", "ws"),
-        ("wss://127.0.0.1:1", "1", "ws"),
+    for url, level in (
+        ("ws://127.0.0.1:1", "2"),
+        ("ws://127.0.0.1:1", "3"),
+        ("wss://127.0.0.1:1", "0"),
+        ("wss://127.0.0.1:1", "1"),
     ):
         code, lines = run_tool("--url", url, "--id", "A", "--security-profile", level)
-        wanted = f"config.json: url: SecurityProfile {level} needs one with {scheme}://"
+        wanted = f"config.json: url: none for SecurityProfile {level}: 0 and 1 dial ws://, "
+        wanted += "2 and 3 wss://"
         assert (code, lines) == (1, [wanted, "station: the firmware has given up"])
 
 

@@ -3,55 +3,18 @@
 import asyncio
 import os
 import random
-import socket
 import sys
+
+from udp import Server
 
 sys.path.insert(1, "tools/sim/esp32")  # (firmware/drivers/wifi.py wants a network)
 
-from firmware import dns
+import network
+
+from firmware import config, dns
+from firmware.drivers import wifi
 
 SEED = int(os.getenv("PILOTWIRE_SEED") or 1)
-
-# What the code under test waits for lasts a hundredth of it here (the test itself has 20 s).
-_wait_for = asyncio.wait_for
-asyncio.wait_for = lambda awaitable, s: _wait_for(awaitable, s / 100 if s < 20 else s)
-
-
-class Server:
-    """Answers with what answer(question) makes, a list of packets or, with `one`, a packet."""
-
-    def __init__(self, answer, one=False):
-        self.answer = (lambda p: [answer(p)]) if one else answer
-        self.asked = []
-
-    async def __aenter__(self):
-        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.s.setblocking(False)
-        for _ in range(50):
-            port = 20000 + int.from_bytes(os.urandom(2), "big") % 40000
-            try:
-                self.s.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-                break
-            except OSError:
-                pass
-        self.name = "127.0.0.1:%d" % port
-        self.task = asyncio.create_task(self._serve())
-        return self
-
-    async def __aexit__(self, *_):
-        self.task.cancel()
-        self.s.close()
-
-    async def _serve(self):
-        while True:
-            try:
-                packet, self.peer = self.s.recvfrom(2000)
-            except OSError:
-                await asyncio.sleep_ms(1)
-                continue
-            self.asked.append(packet)
-            for answer in self.answer(packet):
-                self.s.sendto(answer, self.peer)
 
 
 def name(text):
@@ -106,8 +69,7 @@ async def test_the_address_of_a_name():
 
 
 async def test_the_network_names_the_server():
-    import network
-
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
         network.dns = server.name
         assert await dns.resolve("csms") == "192.0.2.7"
@@ -248,8 +210,7 @@ async def test_names_in_local():
 
 
 async def test_a_server_may_know_names_in_local_too():
-    import network
-
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: []) as everyone:
         async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
             dns._GROUP, network.dns = everyone.name, server.name

@@ -120,7 +120,8 @@ class Clock:
         except (OSError, ValueError, TypeError):
             return  # there is none yet, or none is wanted
         if self.known():
-            self._ahead_s = ahead_s
+            self._kept_s = kept_s
+            self._ahead_s = max(ahead_s, 0)
         elif PLAUSIBLE <= kept_s < FAR:
             # The file first: who comes back from a reset in between must not believe the RTC.
             ahead_s = kept_s - self.now()

@@ -337,6 +337,13 @@ def test_the_file_is_written_seldom():
         chip.seconds = at + 631152000
         assert c.set(at) == 0
         assert chip.file() == ("%d 0" % at if writes else None), at
+    # A reset is no reason to write it.
+    c.set(NOW)
+    c = chip.boot()
+    chip.no_file()
+    assert c.set(NOW + 600) == 600 and chip.file() is None
+    c.set(NOW + 86400)
+    assert chip.file() == "%d 0" % (NOW + 86400)
     chip.no_file()
 
 
@@ -344,7 +351,7 @@ def test_a_damaged_file_is_none():
     chip = Chip()
     for text in (
         "", " ", "x", "5", "%d" % NOW, "%d x" % NOW, "%d 0 0" % NOW, "-5 0", "0 0", "1.5 0",
-        "%d 0" % (FAR + 1), "%d 0" % 2**70, "\0" * 40,
+        "%d 0" % (FAR + 1), "%d 0" % 2**70, "%d -5" % (FAR + 1), "\0" * 40,
     ):  # fmt: skip
         chip.file(text)
         chip.written.clear()
@@ -354,6 +361,8 @@ def test_a_damaged_file_is_none():
         assert c.known() and chip.file() == "%d 0" % NOW
         c = chip.boot()
         assert c.known() and c.now() == NOW
+    chip.file("%d -5" % NOW)
+    assert chip.boot().now() == NOW
     chip.no_file()
 
 

@@ -3,7 +3,7 @@
 import os
 import random
 
-from udp import Server
+from udp import Server, impatient
 
 from firmware import sntp
 from firmware.clock import FAR, PLAUSIBLE, parse_iso
@@ -62,11 +62,12 @@ async def test_what_is_no_time():
     ):
         async with Server(answer, 1) as server:
             assert await refusal(server) == text
-            assert len(server.asked) == 1
+            await server.heard(1)
 
 
 async def test_what_is_no_answer():
     """Not a server's, not to this question, or too short: as if nothing had come."""
+    impatient()
     for answer in (
         lambda p: reply(p, first=0x23),
         lambda p: reply(p, first=0x25),
@@ -78,7 +79,9 @@ async def test_what_is_no_answer():
     ):
         async with Server(answer, 1) as server:
             assert await refusal(server) == "NTP: no answer from HOST"
-            assert len(server.asked) == 3
+            await server.heard(3)
+
+    impatient(1)
 
     def late(packet):
         return [packet, reply(packet, cookie=bytes(8)), reply(packet)]

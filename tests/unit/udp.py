@@ -1,13 +1,15 @@
-# A UDP server for tests of what asks one, in the process of the test; and time-outs that last a
-# hundredth of what they say.
+# A UDP server for tests of what asks one, in the process of the test.
 
 import asyncio
 import os
 import socket
 
-# (the test itself has 20 s)
 _wait_for = asyncio.wait_for
-asyncio.wait_for = lambda awaitable, s: _wait_for(awaitable, s / 100 if s < 20 else s)
+
+
+def impatient(divisor=100):
+    """From now on who waits for an answer gives up so much sooner: where none is to come."""
+    asyncio.wait_for = lambda awaitable, s: _wait_for(awaitable, s / divisor)
 
 
 class Server:
@@ -34,6 +36,12 @@ class Server:
     async def __aexit__(self, *_):
         self.task.cancel()
         self.s.close()
+
+    async def heard(self, n):
+        """Wait until `n` packets have come; there must be no more."""
+        while len(self.asked) < n:
+            await asyncio.sleep_ms(1)
+        assert len(self.asked) == n
 
     async def _serve(self):
         while True:

@@ -18,6 +18,7 @@ _PATH = const("/crash")
 _SIZE = const(1000)  # of the record; the oldest crash gives way
 _LINE = const(100)  # of what has happened
 _TRACE = const(500)  # of one traceback: its end
+_REPL_ms = const(600000)  # for a person who has stopped the firmware; then the unit starts again
 _CRASHES = const(3)  # in a row, then safe mode
 
 
@@ -70,6 +71,14 @@ def after(end):
     machine.RTC().memory(b"%d" % crashes)
     if end is not None:
         add(end)
+
+
+def stopped(app):
+    """The run was ended by Ctrl-C. The watchdog cannot be stopped, only be made slower."""
+    machine.RTC().memory(b"0")
+    if app and app.unit:
+        machine.WDT(timeout=_REPL_ms)
+        print("Stopped, contactors are open. In ten minutes the unit starts by itself.")
 
 
 def _in_a_row():

@@ -42,7 +42,7 @@ def before():
         if cause == machine.WDT_RESET:
             last = "reset by the watchdog: the tick did not come"
         elif cause == machine.HARD_RESET:
-            last = "the chip has reset itself"
+            last = "it ended without a word"
         if cause != machine.PWRON_RESET:  # (what the ESP32 also calls a brown-out, and its button)
             crashes += 1
         add(last)
@@ -69,8 +69,8 @@ def after(end):
     if end is not None:
         crashes = _in_a_row() + 1
     machine.RTC().memory(b"%d" % crashes)
-    if end is not None:
-        add(end)
+    if end is not None and not add(end):  # the next boot notes it then
+        machine.RTC().memory(b"run %d" % (crashes - 1))
 
 
 def stopped(app):
@@ -141,7 +141,7 @@ def _crashes():
 
 
 def add(end):
-    """Put an exception, or a text, in front of the record. Raises nothing."""
+    """Put an exception, or a text, in front of the record. Raises nothing; False if it failed."""
     try:
         text = ""
         last = end
@@ -156,5 +156,7 @@ def add(end):
         line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
         _replace(_PATH, (line + text + _crashes())[:_SIZE])
-    except Exception as e:
+        return True
+    except Exception as e:  # no memory, no room on the flash
         sys.print_exception(e)
+        return False

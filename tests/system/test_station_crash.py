@@ -3,8 +3,9 @@ crash in a row is safe mode, a damaged image falls back to the one from before."
 
 import contextlib
 import json
+import re
 
-from station_driver import ID, X1, Bench, run_tool
+from station_driver import ESP32_HEAP, ID, X1, Bench, run_tool
 
 from host.build import ROOT
 from host.process import WAIT_s, poll
@@ -72,6 +73,24 @@ def run(self):
     raise ValueError("crash")
 firmware.app.App.run = run
 """
+# A critical task that takes all memory and keeps it: nothing is left to note anything with.
+HUNGRY = """
+import asyncio, firmware.app
+kept = []
+async def hungry(self):
+    while not self.core.boot or not self.station.connectors[0].controller.closed:
+        await asyncio.sleep_ms(100)
+    size = 4096
+    while True:
+        try:
+            kept.append(bytearray(size))
+        except MemoryError:
+            if size < 32:
+                raise
+            size //= 2
+if not firmware.app.start.last:
+    firmware.app.App._limit = hungry
+"""
 MAINTAIN = """
 import machine
 machine.RTC().memory(b"maintain")
@@ -98,6 +117,23 @@ def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
     assert "It starts again at the next reset" in said[at[0] + 1]
     assert said[at[0] + 2].startswith("ValueError: crash; 20")
     assert "line 4, in run" in "".join(said[at[0] + 3 :])
+
+
+async def test_a_task_that_leaves_no_memory_at_all(tmp_path, micropython32):
+    options = {"interpreter": micropython32, "heap": ESP32_HEAP}
+    async with Bench(tmp_path, policy=policy(tmp_path, HUNGRY), **options) as b:
+        before = b.st
+        await b.do("plug")
+        await b.do("tag TAG")
+        await b.process.traced("contactor", lambda e: e["closed"])
+        await b.process.traced("contactor", lambda e: not e["closed"])
+        await b.again(before)
+        assert "MemoryError" in "".join(b.process.output)
+        state = await b.process.state()
+        assert re.match("MemoryError: |no memory|it ended without a word", state["crash"]), state
+        print(state["crash"])
+        await b.status("Charging")
+        b.process.output = [line for line in b.process.output if "Traceback" not in line]
 
 
 def test_maintenance_mode(tmp_path, micropython):

@@ -155,22 +155,22 @@ class Inject:
         self.folder = folder
         self.places = {}  # of throws, by task
 
-    async def throw(self, task, *at, kind="RuntimeError", ms=None, until=None):
-        """Throw at the n-th await; -> (the line that tells of it, output since). None instead of
-        the line where until(), a coroutine function, came true before."""
+    async def throw(self, *steps, kind="RuntimeError", ms=None, until=None):
+        """Throw at the n-th await of a task, for each (task, n); -> (the line that tells of the
+        last, output since). None instead of the line where until(), a coroutine function, came
+        true before."""
         out = len(self.b.process.output)
-        self.plan(task=task, at=at, kind=kind, ms=ms)
+        self.plan(steps=steps, kind=kind, ms=ms)
 
         async def thrown():
-            found = [line for line in self.output(out) if line.startswith(f"inject {task} ")]
-            if len(found) < len(at) and until and await until():
-                self.plan(task="")
-                return [None]
-            return found if len(found) == len(at) else None
+            found = [line for line in self.output(out) if re.match(r"inject \w+ at", line)]
+            if len(found) == len(steps):
+                return found
+            return [None] if found and until and await until() else None
 
-        found = await poll(thrown, WAIT_s, lambda: f"{task} at {at}: {self.output(out)}")
+        found = await poll(thrown, WAIT_s, lambda: f"{steps}: {self.output(out)}")
         if found[-1]:
-            self.places.setdefault(task, set()).add(found[-1].split(": ", 1)[1])
+            self.places.setdefault(steps[-1][0], set()).add(found[-1].split(": ", 1)[1])
         return found[-1], out
 
     def plan(self, **plan):
@@ -210,7 +210,7 @@ async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, 
             for n, kind in ((1, "RuntimeError"), (2, "MemoryError"), (3, "OSError")):
                 await b.process.until(lambda c: c["contactor"] and c["pilot_mA"])
                 before, mark, trace = b.st, b.st.mark(), b.process.mark()
-                told, out = await inject.throw(task, n, kind=kind, ms=ms)
+                told, out = await inject.throw((task, n), kind=kind, ms=ms)
                 opened = await b.process.traced(
                     "contactor", lambda e: not e["closed"], since=trace
                 )
@@ -248,10 +248,6 @@ SETTINGS = {
 async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython):
     """Charging goes on, the log says why, and the unit talks again. Throws into what is done when
     the connection is made come second, after one that ends it."""
-
-    async def online():
-        return (await b.process.state())["online"]
-
     config = tmp_path / "config.json"
     config.write_text('{"board": "reference_full"}')
     async with injected(tmp_path, speed=100, config=config) as b:
@@ -260,29 +256,30 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
             await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
         id = await b.charge()
         for task, first in (
-            ("_network", (1,)),
-            ("_network", ()),
-            ("connect", None),
-            ("_talk", ()),
-            ("_watch", ()),
-            ("_heartbeats", ()),
-            ("_meter", ()),
-            ("_cards", ()),
+            ("_connect", [("_connect", 1)]),
+            ("_connect", []),
+            ("_dial", [("_connect", 1)]),
+            ("_network", []),
+            ("_talk", []),
+            ("_watch", []),
+            ("_ping", []),
+            ("_heartbeats", []),
+            ("_meter", []),
+            ("_cards", []),
         ):
             n = 0
             while n < 2 + len(inject.places.get(task, ())):
                 n += 1
-                trace = b.process.mark()
-                if first is None:  # it runs only while the unit connects
-                    before = b.st
-                    await inject.throw("_network", 1)
-                    await before.wait_closed(WAIT_s)
-                    told, out = await inject.throw(task, n, until=online)
-                    if told is None:
-                        break
-                else:
-                    told, out = await inject.throw(task, *first, n)
+                before, trace = b.st, b.process.mark()
+
+                async def again(before=before):
+                    # connected anew, without so many awaits
+                    return not before.connected and (await b.process.state())["online"]
+
+                told, out = await inject.throw(*first, (task, n), until=first and again)
                 print(n, told)
+                if told is None:
+                    break
                 await poll(lambda out=out: inject.told(out, "injected"), WAIT_s, told)
                 await alive(b)
                 opened = [e for e in b.process.trace("contactor")[trace:] if not e["closed"]]
@@ -292,6 +289,7 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
         forgive(b)
     for task, places in inject.places.items():
         print(f"{task}: {len(places)} places: {places}")
+    assert len(inject.places["_dial"]) >= 2  # (it may find the answer without waiting for it)
 
 
 async def alive(b):

@@ -28,10 +28,11 @@ def policy(folder, text):
     return path
 
 
-async def gone(b, before, off_s=0.1):
-    """Power fails; -> position in the output before that."""
-    mark = len(b.process.output)
-    await b.do(f"power-cut {off_s}")
+async def power_cut(b):
+    """Power fails, and the station comes back; -> position in the output before that."""
+    before, mark = b.st, len(b.process.output)
+    await b.do("power-cut 0.1")
+    await b.again(before)
     return mark
 
 
@@ -48,20 +49,38 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
     options = {"interpreter": micropython32, "heap": "128K", "code": part}
     async with Bench(tmp_path, policy=policy(tmp_path, RECORD % "rom2 rom 3"), **options) as b:
         assert "code in /rom" in " ".join(b.process.output).split("  ")[0]
-        before = b.st
-        mark = await gone(b, before)
-        await b.again(before)
+        mark = await power_cut(b)
         await b.process.wait_output("code in /rom2", since=mark)
         await b.charge()
         await b.pilot(32000)
         damaged = bytearray(part.read_bytes())
         damaged[-len(image) // 2] ^= 1
         part.write_bytes(damaged)
-        before = b.st
-        mark = await gone(b, before)
-        await b.again(before)
+        mark = await power_cut(b)
         await b.process.wait_output("the ROMFS image is damaged", since=mark)
         assert (await b.process.wait_output("code in", since=mark)).endswith("/rom")
+        b.process.output = [line for line in b.process.output if "Traceback" not in line]
+
+
+async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32):
+    """Three boots, then the one from before: not safe mode."""
+    image = build_image().read_bytes()
+    part = tmp_path / "part.romfs"
+    part.write_bytes(two_images(image, image))
+    text = (
+        RECORD % "rom2 rom 3"
+        + "if sys.path[0] == '/rom2':\n    "
+        + "\n    ".join(CRASHES.split("\n"))
+    )
+    options = {"interpreter": micropython32, "heap": ESP32_HEAP, "code": part}
+    async with Bench(tmp_path, policy=policy(tmp_path, text), **options) as b:
+        mark = await power_cut(b)
+        said = b.process.output[mark:]
+        assert [line for line in said if line.startswith("code in")] == [
+            "code in /rom2", "code in /rom2", "code in /rom2", "code in /rom",
+        ]  # fmt: skip
+        assert "slot rom2 has failed again and again: back to rom" in said
+        assert not [line for line in said if "SAFE MODE" in line]
         b.process.output = [line for line in b.process.output if "Traceback" not in line]
 
 

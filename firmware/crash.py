@@ -91,7 +91,8 @@ def clear():
     slot on trial is taken."""
     machine.RTC().memory(b"run 0")
     words = read()
-    if words[2:]:
+    # (one that an update has just switched to has not run yet)
+    if words[2:] and sys.path[0] == "/" + words[0]:
         put(*words[:2])
 
 

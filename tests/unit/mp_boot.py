@@ -298,6 +298,7 @@ def update(version):
 def test_an_update_goes_into_the_other_slot():
     two_slots()
     record("a b")
+    assert boot() == 1
     update(3)
     assert read("/slot") == "b a 3"
     assert boot(HARD) == 3
@@ -307,9 +308,26 @@ def test_an_update_goes_into_the_other_slot():
     assert read("/slot") == "a b 2"
 
 
+def test_an_update_before_the_first_one_was_booted():
+    """The code that runs is not touched, and does not confirm what has not run."""
+    two_slots()
+    record("a b")
+    assert boot() == 1
+    update(3)
+    crash.clear()
+    assert read("/slot") == "b a 3"
+    assert slots.stage() == "b"
+    assert read("/slot") == "a"
+    install("/b", 4)
+    slots.switch("b")
+    assert read("/slot") == "b a 3"
+    assert boot(HARD) == 4
+
+
 def test_nothing_falls_back_to_a_slot_that_is_being_written():
     two_slots()
     record("a b")
+    assert boot() == 1
     assert slots.stage() == "b"
     assert read("/slot") == "a"
     assert os.listdir("/b") == []
@@ -320,6 +338,7 @@ def test_nothing_falls_back_to_a_slot_that_is_being_written():
 def test_files_at_the_root_are_what_the_first_slot_falls_back_to():
     board()
     install("", 7)
+    assert boot() == 7
     update(8)
     assert read("/slot") == "a rom 3"
     assert boot(HARD) == 8
@@ -339,6 +358,7 @@ def cuts(text, tear):
     blank = bytes(chip.data)
 
     def two_updates():
+        assert boot(SOFT) == 1
         for version in (2, 3):
             update(version)
             assert boot(HARD) == version
@@ -368,7 +388,7 @@ def cuts(text, tear):
             last = boot(HARD)
             assert last in (version, version - 1), (cut, version, last)
         assert len(read("/slot").split()) < 3
-        if cut % 4 == 0:
+        if cut % 4 == 0:  # (the last boot has put what runs on sys.path)
             update(4)
             assert boot(HARD) == 4, (text, tear, cut)
     print("%s, %d/8 happen: %d cuts of %d, then %r boots" % (text, tear, done, total, seen))
@@ -452,12 +472,13 @@ def test_an_image_goes_into_the_half_that_does_not_run():
     for size in (8, 100, 4096, 4100, 3 * 4096):
         for text, name, at in ((None, "rom2", 3), ("rom", "rom2", 3), ("rom2 rom", "rom", 0)):
             record(text)
+            sys.path[:1] = ["/" + (text or "rom").split()[0]]
             part, data = partition(), image(size)
             assert slots.write_rom(put_image(data)) == name
             assert part.data[at * 4096 : at * 4096 + size] == data
             other = 3 - at
             assert part.data[other * 4096 : other * 4096 + 3 * 4096] == b"\xff" * 3 * 4096
-            assert read("/slot") == ("rom2" if name == "rom" else text)
+            assert read("/slot") == ("rom2" if text == "rom2 rom" else text)
 
 
 def test_an_image_that_is_not_whole_is_refused():

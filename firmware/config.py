@@ -9,11 +9,15 @@ _FIELDS = {
     "url": (
         list,
         None,
-        lambda v: 0 < len(v) <= 4 and all([type(t) is str and t[:5] == "ws://" for t in v]),
-        "ws://... (no TLS yet), or a list of 1 to 4",
+        lambda v: (
+            0 < len(v) <= 4
+            and all([type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in v])
+        ),
+        "ws:// or wss://..., or a list of 1 to 4",
     ),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
+    "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
     "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
     "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),

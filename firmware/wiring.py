@@ -43,6 +43,7 @@ def build(config):
     fixed = {
         "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
         "NumberOfConnectors": config.connectors,
+        "SecurityProfile": config.security_profile,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
     app = App(config, Clock(machine.RTC()))
@@ -57,6 +58,7 @@ def build(config):
     for c in connectors:
         measurands |= metering.gives(c)
     app.settings = Configuration(fixed, log.warning, measurands)
+    _check_url(config, app.settings.value("SecurityProfile"))
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,
@@ -81,7 +83,7 @@ def build(config):
         identity["chargePointSerialNumber"] = config.serial
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.config = _kept(config)
+    app.config = app.settings.config = _kept(config)
     app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
@@ -111,6 +113,17 @@ def _check(board):
     except ValueError as e:
         raise ConfigError(str(e))
     del sys.modules["firmware.check_board"], sys.modules["firmware"].check_board
+
+
+def _check_url(config, profile):
+    from firmware.ocpp import security
+
+    if not security.addresses(config, profile):
+        scheme = "wss" if profile > 1 else "ws"
+        raise ConfigError(
+            "config.json: url: SecurityProfile %d needs one with %s://" % (profile, scheme)
+        )
+    del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
 
 
 def _latch(units, number, fault):

@@ -24,16 +24,32 @@ class Configuration:
         self._path = path
         self._log = log
         self._stored = {}  # the changed ones as they are in the file: bool, int, str
+        # What the next dial goes by besides (security.py has it all)
+        self.config = None  # this unit's Config
+        self.refused = False
+        self.failed = 0
         keys = _keys()
         try:
             with open(path) as f:
                 stored = json.load(f)
             for name, value in stored.items():
-                line = keys.find(name, self)
+                # "-": what security.py keeps until a new one has worked
+                old = name[:1] == "-"
+                line = keys.find(name[old:], self)
+                if old and line and line[_TYPE] not in "hl":
+                    line = None
                 self._stored[name] = value
-                good = keys.check(line, keys.text(line, self), self) if line else None
-                # (a number or a flag must be one, not a text that says so)
-                if None in (good, value) or isinstance(value, str) != (line[_TYPE] in "mph"):
+                good = keys.check(line, keys.text(line, self, name), self) if line else None
+                if line and old and value == "":
+                    good = value  # (the password of config.json)
+                # (a number or a flag must be one, not a text that says so; config.json may say
+                # more than an "l" that was stored)
+                if (
+                    None in (good, value)
+                    or isinstance(value, str) != (line[_TYPE] in "mph")
+                    or line[_TYPE] == "l"
+                    and good != value
+                ):
                     log("ocpp.json: %s ignored" % name)
                     del self._stored[name]
         except OSError:
@@ -53,8 +69,8 @@ class Configuration:
         return int(text) if text < "A" else text == "True"
 
     def password(self):
-        """The AuthorizationKey as bytes; None: it was never set."""
-        key = self._stored.get("AuthorizationKey")
+        """The AuthorizationKey for the next dial, as bytes; None: that of config.json."""
+        key = self._stored.get("-AuthorizationKey" if self.refused else "AuthorizationKey")
         return unhexlify(key) if key else None
 
     def set(self, name, text):
@@ -64,7 +80,16 @@ class Configuration:
         if not line:
             return "NotSupported"
         value = keys.check(line, text, self)
-        if value is None or not self.put(name, value, text if line[_TYPE] in "mph" else None):
+        if value is None:
+            return "Rejected"
+        if line[_TYPE] in "hl":
+            from . import security
+
+            del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
+            done = security.change(self, name, value, self._log)
+        else:
+            done = self.put(name, value, text if line[_TYPE] in "mp" else None)
+        if not done:
             return "Rejected"
         return "RebootRequired" if line[_ACCESS] == "rb" else "Accepted"
 
@@ -77,6 +102,10 @@ class Configuration:
             return True
         stored = dict(self._stored)
         stored[name] = value if text is None else text
+        return self.write(stored)
+
+    def write(self, stored):
+        """Put other values into force, durably; False where the flash is full."""
         if stored == self._stored:
             return True
         try:

@@ -1,6 +1,6 @@
-# Makes the connection to the Central System: which address, when, with what credentials, and what
-# the answer means to a person. In RAM only while there is no connection; what it has to remember
-# is in the Link. Knows uwebsockets; must not know what is said over it.
+# Makes the connection to the Central System: which address, and when; security.py knows with what
+# credentials, and what the answer means to a person. In RAM only while there is no connection;
+# what it has to remember is in the Link. Knows uwebsockets; must not know what is said over it.
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ import time
 from micropython import const
 
 import uwebsockets
+from firmware.ocpp import security
 
 _DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
 _LOOKUP_s = const(15)
@@ -22,30 +23,39 @@ async def connect(link):
 
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
     a round, the back-off comes and then the first again. A connection that was no good counts as
-    a failure: the next address follows. After a good one there is a new round.
+    a failure: the next address follows. After a good one there is a new round. Only addresses
+    that the SecurityProfile allows are dialled.
     """
-    urls = link.config.url
+    config, settings = link.config, link.settings
+    urls = security.addresses(config, security.level(config, settings))
     failed = refused = 0
     while True:
         if link.number >= len(urls):
             link.number = 0
             await delay(link, failed and failed == refused)
             failed = refused = 0
-        url = urls[link.number].rstrip("/") + "/" + _quoted(link.config.id)
+            urls = security.addresses(config, security.level(config, settings))
+        url = urls[link.number].rstrip("/") + "/" + _quoted(config.id)
         link.number += 1
         try:
             ws = await asyncio.wait_for(_open(link, url), _DIAL_s)
             link.log("connected to " + url)
+            security.worked(config, settings, link.log)
             return ws
-        except (OSError, ValueError, MemoryError, asyncio.TimeoutError) as e:
-            failed += 1
-            status = getattr(e, "status", 0)
-            if 300 <= status < 500 or status == _NOT_OURS:
-                refused += 1
-            why = _text(e, status, link.config)
-            if len(urls) > 1:
-                why = "address %d: %s" % (link.number, why)
-            link.record(why)
+        except asyncio.TimeoutError:
+            error = OSError("nothing was heard within %d s" % _DIAL_s)
+        except (OSError, ValueError, MemoryError) as e:
+            error = e
+        failed += 1
+        status = getattr(error, "status", 0)
+        if 300 <= status < 500 or status == _NOT_OURS:
+            refused += 1
+        why = security.explain(error, config, settings, url)
+        if len(urls) > 1:
+            why = "address %d: %s" % (link.number, why)
+        link.record(why)
+        if security.failed(settings, error, link.log):
+            link.number -= 1  # at once, with the AuthorizationKey before
 
 
 async def delay(link, refused):
@@ -73,7 +83,7 @@ async def delay(link, refused):
 
 
 async def _open(link, url):
-    ssl, user, password = _credentials(link)
+    ssl, user, password = security.prepare(link.config, link.settings, url)
     found = None
 
     async def resolve(host):
@@ -96,12 +106,6 @@ async def _open(link, url):
     return ws
 
 
-def _credentials(link):
-    # -> SSLContext or None, user, password
-    password = link.settings.password() or link.config.password or None
-    return None, link.config.id if password else None, password
-
-
 async def _address(link, host):
     # By DNS; where that is dead, as it was when it was last reached.
     from firmware import dns
@@ -118,29 +122,6 @@ async def _address(link, host):
         raise OSError("%s is not found: %s" % (host, why))
     link.log("%s is not found: %s; %s, where it was last" % (host, why, known))
     return known
-
-
-def _text(e, status, config):
-    # What went wrong, and what a person could do about the answer of a server.
-    if isinstance(e, asyncio.TimeoutError):
-        return "nothing was heard within %d s" % _DIAL_s
-    if status == 401:
-        hint = "is the password right (AuthorizationKey, or password in config.json)?"
-    elif status == 403:
-        hint = "may station %s connect here?" % config.id
-    elif status == 404:
-        hint = "does the Central System know station %s? Is the path of url right?" % config.id
-    elif 300 <= status < 400:
-        hint = "put the new address into url in config.json"
-    elif status == _NOT_OURS:
-        hint = "is this url for OCPP 1.6J?"
-    elif status == 429 or status >= 500:
-        hint = "the server has a problem of its own"
-    elif status:
-        hint = "is the url that of the Central System?"
-    else:
-        return str(e) or type(e).__name__
-    return "%s: %s" % (e, hint)
 
 
 def _quoted(text):

@@ -13,6 +13,7 @@ from firmware.session import metering
 # Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
 #   b bool    i integer    s text    m list of measurands, at most `least`
 #   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
+#   l integer, never less than what the unit says
 # What is not here is not acted on, and answered NotSupported.
 _TABLE = (
     "AllowOfflineTxForUnknownId Core rw b false",
@@ -48,6 +49,7 @@ _TABLE = (
     "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)
     "RetryBackOffRepeatTimes Core rw i 5 0 10",
     "RetryBackOffWaitMinimum Core rw i 2 1 3600",
+    "SecurityProfile Core rw l - 0 3",
     "StopTransactionOnEVSideDisconnect Core rw b true",
     "StopTransactionOnInvalidId Core rw b true",
     "StopTxnAlignedData Core rw m , 12",
@@ -73,12 +75,13 @@ _ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
 
 def find(name, c):
     """The key's line, split; None: there is no such key, or its feature profile is not here. What
-    the unit itself says (`fixed`) is read-only, whatever the table says."""
+    the unit itself says (`fixed`) is read-only, whatever the table says, unless it is only where
+    the key starts (default "-")."""
     start = name + " "
     for text in _TABLE:
         if text.startswith(start) and " " not in name:
             line = text.split(" ")
-            if name in c._fixed:
+            if name in c._fixed and line[_DEFAULT] != "-":
                 line[_ACCESS] = "ro"
             return line if line[_PROFILE] in c._fixed["SupportedFeatureProfiles"] else None
     return None
@@ -90,9 +93,13 @@ def names(c):
     return [name for name in every if find(name, c)]
 
 
-def text(line, c):
-    """What is in force, as OCPP writes it; of default measurands those that have a source."""
-    value = c._stored.get(line[0], c._fixed.get(line[0]))
+def text(line, c, name=None):
+    """What is in force, as OCPP writes it; of default measurands those that have a source.
+
+    name: under which a stored value stands, if not the key's."""
+    value = c._stored.get(name or line[0], c._fixed.get(line[0]))
+    if line[_TYPE] == "l" and type(value) is int:
+        value = max(value, c._fixed[line[0]])
     if value is None:
         value = line[_DEFAULT]
         if line[_TYPE] == "m":
@@ -120,7 +127,7 @@ def check(line, text, c):
         return None
     if kind == "b":
         return {"true": True, "false": False}.get(text.lower())
-    if kind == "i":
+    if kind in "il":
         try:
             value = int(text)
         except ValueError:

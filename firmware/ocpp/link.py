@@ -56,7 +56,12 @@ class Link:
             self._ws = await dial.connect(self)
             # 10 KB of code: forgotten until it is needed again.
             dial = None
-            for name in ("uwebsockets.client", "firmware.dns", "firmware.ocpp.dial"):
+            for name in (
+                "uwebsockets.client",
+                "firmware.dns",
+                "firmware.ocpp.security",
+                "firmware.ocpp.dial",
+            ):
                 if name in sys.modules:
                     del sys.modules[name]
                     package, _, name = name.rpartition(".")

@@ -167,7 +167,11 @@ class WebSocket:
     # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
     # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
     async def _discard(self):
-        while await self._stream.readinto(self._ctl) != 0:
+        stream = self._stream
+        # Of TLS byte by byte: MicroPython's readinto goes on until the buffer is full, and the end
+        # of TLS, which mbedTLS tells once, would be lost behind the bytes before it.
+        buf = self._ctl[:1] if hasattr(stream.s, "cipher") else self._ctl
+        while await stream.readinto(buf) != 0:
             pass
 
     async def _message(self):

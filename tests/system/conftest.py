@@ -5,6 +5,7 @@ import functools
 import inspect
 
 import pytest
+from certificates import Certificates
 from station_driver import Bench, Shared, TEST_s
 
 
@@ -29,3 +30,9 @@ def two_connectors(tmp_path_factory, micropython):
     """`two_connectors(test)` runs test(b); all tests of a module share one station."""
     with Shared(tmp_path_factory.mktemp("two"), connectors=2) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Certificates of servers and stations, good and bad: see certificates.Certificates."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))

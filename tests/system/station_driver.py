@@ -93,7 +93,8 @@ class Bench:
         words = []
         for key, value in options.items():
             for one in value if isinstance(value, list) else [value]:
-                words += f"--{key}", one
+                if one is not None:
+                    words += f"--{key}", one
         # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 112K": all
         # tests that do not choose for themselves run on that.
         more = os.environ.get("PILOTWIRE_STATION", "").split()

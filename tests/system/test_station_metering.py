@@ -22,7 +22,7 @@ TEXT = {
     "Power.Offered": (r"\d+", "W"),
     "Frequency": (r"49\.98", None),  # (OCPP 1.6 has no hertz)
 }
-MANY = [f"key{i}" for i in range(39)]
+MANY = [f"key{i}" for i in range(49)]
 
 
 async def change(b, key, value, expect="Accepted"):

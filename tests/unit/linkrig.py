@@ -15,6 +15,7 @@ DEFAULTS = {
     "RetryBackOffRandomRange": 0,  # (10: what comes by chance has a test of its own)
     "RetryBackOffRepeatTimes": 5,
     "RetryBackOffWaitMinimum": 2,
+    "SecurityProfile": 0,
     "WebSocketPingInterval": 60,
 }
 
@@ -23,6 +24,8 @@ class Settings:
     def __init__(self, values):
         self.values = dict(DEFAULTS)
         self.values.update(values)
+        self.refused, self.failed = False, 0  # (security.py)
+        self._stored = {}
 
     def value(self, name):
         return self.values[name]

@@ -15,6 +15,7 @@ keys = configuration._keys()
 HEAP = "800K"
 FIXED = {
     "NumberOfConnectors": 2,
+    "SecurityProfile": 0,
     "SupportedFeatureProfiles": "Core,SmartCharging",
     "ConnectorSwitch3to1PhaseSupported": "false",
 }
@@ -41,7 +42,13 @@ def again(measurands=ALL, at=None, **more):
     said.clear()
     fixed = dict(FIXED)
     fixed.update(more)
-    return Configuration(fixed, said.append, measurands, at or path())
+    c = Configuration(fixed, said.append, measurands, at or path())
+    c.config = UNIT
+    return c
+
+
+class UNIT:
+    password = ""
 
 
 def stored(text):
@@ -98,8 +105,8 @@ def test_the_table():
     for name in names:
         r = keys.find(name, c)
         assert r[0] == name and r[1] in ("Core", "SmartCharging"), r
-        assert r[2] in ("rw", "ro", "rb") and r[3] in "bismph", r
-        limits = r[3] == "h" or r[3] == "i" and r[2] != "ro"
+        assert r[2] in ("rw", "ro", "rb") and r[3] in "bilsmph", r
+        limits = r[3] in "hl" or r[3] == "i" and r[2] != "ro"
         assert len(r) == (7 if limits else 6 if r[3] in "mp" else 5), r
         assert "" not in r
     assert len(names) <= configuration.MAX_KEYS

@@ -487,11 +487,15 @@ class CentralSystem:
     """An OCPP 1.6J Central System. Its settings are read at each request: change them at will.
 
     `log` is called with a line of text for every message and event. `credentials` (station id ->
-    password) demands Basic authentication of every station, at each connection.
+    password) demands Basic authentication of every station, at each connection. `ssl` (an
+    SSLContext) makes it speak TLS, from the next start() on.
     """
 
-    def __init__(self, port=0, host="127.0.0.1", log=None, credentials=None, ping_interval=20):
+    def __init__(
+        self, port=0, host="127.0.0.1", log=None, credentials=None, ping_interval=20, ssl=None
+    ):
         self.host = host
+        self.ssl = ssl
         self.port = port  # the real one after start(), kept for the next start()
         self.log = log
         self.log_width = 300  # characters of a payload in a line of the log; None: all
@@ -516,7 +520,7 @@ class CentralSystem:
     def url(self):
         """What a station is configured with; it appends / and its id."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}/ocpp"
+        return f"{'wss' if self.ssl else 'ws'}://{host}:{self.port}/ocpp"
 
     async def start(self):
         """Listen. OSError if the address cannot be had."""
@@ -524,6 +528,7 @@ class CentralSystem:
             self._connected,
             self.host,
             self.port,
+            ssl=self.ssl,
             subprotocols=[SUBPROTOCOL],
             select_subprotocol=self._select_subprotocol,
             process_request=self._admit,

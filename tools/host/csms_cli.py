@@ -14,6 +14,7 @@ import re
 import shlex
 import signal
 import socket
+import ssl
 import sys
 import threading
 from datetime import timedelta
@@ -621,7 +622,9 @@ def _address(host):
 async def run(options):
     """Serve, with script and prompt as the options say; the exit code."""
     terminal = Terminal(options.quiet)
-    central = CentralSystem(options.port, options.host, terminal.log, options.password or None)
+    central = CentralSystem(
+        options.port, options.host, terminal.log, options.password or None, ssl=options.ssl
+    )
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
@@ -634,7 +637,8 @@ async def run(options):
         place = f"port {options.port} of {options.host}"
         print(f"tools/csms: cannot listen on {place}: {why}", file=sys.stderr)
         return 1
-    url = central.url.replace(options.host, _address(options.host), 1)
+    host = "localhost" if options.make_certs else _address(options.host)
+    url = central.url.replace(options.host, host, 1)
     terminal.show(f"Central System: give the station the URL {url}")
 
     async def work():
@@ -659,6 +663,34 @@ async def run(options):
     terminal.prompt = ""
     await central.stop()
     return code
+
+
+def _tls(parser, options):
+    """The SSLContext that the options ask for, or None."""
+    if options.make_certs:
+        from host import certs
+
+        hosts = (*certs.SERVER_NAMES, socket.gethostname(), _address(options.host))
+        certs.make(options.make_certs, tuple(dict.fromkeys(hosts)))
+        options.cert = options.cert or os.path.join(options.make_certs, "server.pem")
+    if not options.cert:
+        if options.key or options.client_ca:
+            parser.error("--key and --client-ca want --cert or --make-certs")
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name, path, load in (
+        ("cert", options.cert, lambda path: context.load_cert_chain(path, options.key)),
+        ("client-ca", options.client_ca, context.load_verify_locations),
+    ):
+        try:
+            if path:
+                load(path)
+        except (OSError, ssl.SSLError) as error:
+            parser.error(f"--{name} {path}: {error}")
+    if options.client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _port(text):
@@ -687,6 +719,19 @@ def main():
         metavar="ID=KEY",
         help="demand Basic authentication; stations that are not listed are refused",
     )
+    parser.add_argument(
+        "--make-certs",
+        metavar="DIR",
+        help="speak TLS with a certificate for this computer; it, its CA and a station's "
+        "certificate are made in DIR unless they are there (docs/security.md)",
+    )
+    parser.add_argument("--cert", metavar="FILE", help="speak TLS with this certificate (PEM)")
+    parser.add_argument("--key", metavar="FILE", help="its key, if it is not in the same file")
+    parser.add_argument(
+        "--client-ca",
+        metavar="FILE",
+        help="demand of stations a certificate of this CA (PEM): security profile 3",
+    )
     parser.add_argument("--script", metavar="FILE", help="run these commands first")
     parser.add_argument(
         "--no-prompt", action="store_true", help="read no commands; end with the script"
@@ -696,6 +741,7 @@ def main():
     if any("=" not in word for word in options.password):
         parser.error("--password wants ID=KEY")
     options.password = dict(word.split("=", 1) for word in options.password)
+    options.ssl = _tls(parser, options)
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return asyncio.run(run(options))

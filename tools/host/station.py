@@ -165,7 +165,8 @@ class Station:
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
         )
         # (not as arguments: the unix port takes none longer than 255 bytes)
-        self.tell({"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy})
+        files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
+        self.tell({**files, **self.args.certs})
         there.close()
         here.setblocking(False)
         self.bus, self.inbox = here, b""
@@ -609,6 +610,11 @@ def arguments(argv=None):
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
     add("--config", metavar="FILE", help="config.json of the unit; the options above come first")
+    add("--security-profile", type=int, choices=range(4), help="of OCPP's security white paper: "
+        "0 none, 1 password, 2 TLS and password, 3 TLS and certificate (default: 2 with wss://, "
+        "else 0)")  # fmt: skip
+    add("--certs", metavar="DIR", help="put ca*.der, client.der and client.key.der of this folder "
+        "on the unit, in /certs (docs/security.md)")  # fmt: skip
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it")  # fmt: skip
@@ -618,6 +624,7 @@ def arguments(argv=None):
             args.policy = Path(args.policy).read_text()
         except (OSError, UnicodeDecodeError) as e:
             parser.error(f"--policy: {e}")
+    args.certs = certificates(parser, args.certs)
     unit = {}
     if args.config:
         try:
@@ -626,7 +633,7 @@ def arguments(argv=None):
             parser.error(f"--config: {e}")
         if not isinstance(unit, dict):
             parser.error("--config: an object is expected")
-    for name in ("url", "id", "password", "connectors"):
+    for name in ("url", "id", "password", "connectors", "security_profile"):
         if getattr(args, name) is not None:
             unit[name] = getattr(args, name)
     args.connectors = unit.setdefault("connectors", 1)
@@ -644,6 +651,8 @@ def arguments(argv=None):
             parser.error("--config: url: text or a list of texts is expected")
         if not is_url(url):
             parser.error(f"--url: {url} is not ws://HOST[:PORT][/PATH] (or wss://...)")
+    if str(unit["url"]).lower().startswith("wss:"):
+        unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"
     size = re.fullmatch("([1-9][0-9]{0,8})([KM]?)", args.heap, re.IGNORECASE)
@@ -666,6 +675,17 @@ def arguments(argv=None):
     if not shutil.which(args.interpreter):
         parser.error(f"no MicroPython at {args.interpreter}: run 'make setup', or --interpreter")
     return args
+
+
+def certificates(parser, folder):
+    """What is to be on the unit's flash of the certificates in `folder`: path -> [hex digits]."""
+    if folder is None:
+        return {}
+    names = ("ca*.der", "client.der", "client.key.der")
+    paths = [path for name in names for path in sorted(Path(folder).glob(name))]
+    if not paths:
+        parser.error(f"--certs: {folder} has no {', '.join(names)}")
+    return {f"/certs/{path.name}": [path.read_bytes().hex()] for path in paths}
 
 
 def main():

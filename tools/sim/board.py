@@ -15,6 +15,7 @@ import os
 import sys
 import utime
 import vfs
+from binascii import unhexlify
 
 import rom
 
@@ -142,16 +143,27 @@ async def hook():
     watch_limits(sys.modules["firmware.app"].unit)
 
 
-def put(path, text):
-    """A file of the unit; written only when it has changed, as each write wears the flash."""
+def put(path, data):
+    """A file of the unit, text or [hexadecimal digits]; written only when it has changed, as each
+    write wears the flash."""
+    data = unhexlify(data[0]) if isinstance(data, list) else data.encode()
     try:
-        with open(path) as f:
+        with open(path, "rb") as f:
             old = f.read()
     except OSError:
-        old = ""
-    if old != text:
-        with open(path, "w") as f:
-            f.write(text)
+        old = b""
+        folder = path[: path.rfind("/")]
+        if folder and folder[1:] not in os.listdir("/"):
+            os.mkdir(folder)
+    if old != data:
+        with open(path, "wb") as f:
+            f.write(data)
+
+
+def put_files():
+    for path, data in json.loads(sys.stdin.readline()).items():
+        if data is not None:
+            put(path, data)
 
 
 class Vfs:
@@ -188,9 +200,8 @@ def start():
         vfs.mount(flash, "/")
     # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
     sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
-    for path, text in json.loads(sys.stdin.readline()).items():
-        if text is not None:
-            put(path, text)
+    put_files()
+    gc.collect()
     try:
         for name in ("boot.py", "main.py"):
             with open("/sim/" + name) as f:

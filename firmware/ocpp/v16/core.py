@@ -151,8 +151,9 @@ class Core:
 
     def ChangeConfiguration(self, payload):
         status = self._settings.set(payload["key"], payload["value"])
-        if status == "Accepted" and payload["key"] == "AuthorizationKey":
-            self._rpc.after = lambda: self.close("another AuthorizationKey")  # (dialled with it)
+        if status == "Accepted" and payload["key"] in ("AuthorizationKey", "SecurityProfile"):
+            # (dialled with it: A01, A05.FR.06)
+            self._rpc.after = lambda: self.close("another " + payload["key"])
         return {"status": status}
 
     def DataTransfer(self, payload):

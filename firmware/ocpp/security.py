@@ -1,0 +1,265 @@
+# The security profiles of the OCPP 1.6 security white paper: what a dial needs, what its failure
+# means to a person, and the two keys that change them. Loaded for a dial or such a change, and
+# forgotten. Nothing here dials, and there is no way round the check of a certificate.
+
+import os
+from micropython import const
+
+from firmware.clock import Clock, format_iso
+
+# Certificates and the private key, DER, on the unit's flash. Each ca*.der is trusted.
+_FOLDER = const("/certs/")
+_CLIENT = const("client.der")
+_CLIENT_KEY = const("client.key.der")
+# Over the addresses with a raised SecurityProfile, then one with that before it (A05.FR.08).
+_ROUNDS = const(3)
+
+# What mbedTLS says of a certificate, and what that means. Of several the first one counts most.
+_CERTIFICATE = (
+    (
+        "correctly signed",
+        "unknown CA: put the CA that has signed the certificate of %s on this unit as"
+        " /certs/ca.der",
+    ),
+    (
+        "match with the",
+        "wrong host: the certificate does not name %s: mend url in config.json, or the"
+        " certificate",
+    ),
+    (
+        "has expired",
+        "certificate expired: %s needs a new one",
+    ),
+    (
+        "in the future",
+        "certificate not yet valid: is the clock of %s right, and that of this unit?",
+    ),
+)
+# Of TLS, by mbedTLS's number (the texts differ from build to build).
+_TLS = {
+    -28288: "too old a version is spoken there: the Central System has to offer TLS 1.2",
+    -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
+}
+# Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
+_ENDED = (32, -32, 104, -104, -29312, -30592)
+
+
+def level(config, settings):
+    """The SecurityProfile that the next dial is to have: a raised one has three rounds over its
+    addresses, then for one round that before it has its turn, until one of them has worked."""
+    value = settings.value("SecurityProfile")
+    before = settings._stored.get("-SecurityProfile")
+    if before is not None and before < value:
+        n = _ROUNDS * len(addresses(config, value))
+        if settings.failed % (n + len(addresses(config, before))) >= n:
+            return before
+    return value
+
+
+def addresses(config, profile):
+    """Those of config.url that may be dialled: wss:// with profile 2 and 3, else ws://."""
+    return [url for url in config.url if _is_tls(url) == (profile > 1)]
+
+
+def _is_tls(url):
+    return url[:4].lower() == "wss:"
+
+
+def prepare(config, settings, url, profile=None):
+    """-> (SSLContext or None, user or None, password or None) for a dial of `url`.
+
+    profile: another than that in force. Raises ValueError: something is missing; its text says
+    what, and where it belongs.
+    """
+    if profile is None:
+        profile = level(config, settings)
+    if _is_tls(url) != (profile > 1):
+        raise ValueError("SecurityProfile %d does not dial %s" % (profile, url))
+    password = None
+    if profile < 3:  # (a certificate takes the password's place: A00.FR.401)
+        password = settings.password() or config.password or None
+        if profile and not password:
+            raise ValueError(
+                "SecurityProfile %d needs a password: set AuthorizationKey, or password in"
+                " config.json" % profile
+            )
+    context = _context(profile) if profile > 1 else None
+    return context, config.id if password else None, password
+
+
+def _context(profile):
+    import tls
+
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED  # chain, host name and dates
+    try:
+        names = [name for name in os.listdir(_FOLDER[:-1]) if name[:2] == "ca"]
+    except OSError:
+        names = []
+    names = sorted([name for name in names if name[-4:] == ".der"])
+    if not names:
+        raise ValueError(
+            "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der" % profile
+        )
+    for name in names:
+        try:
+            context.load_verify_locations(_read(name))
+        except ValueError:
+            raise ValueError("/certs/%s: not a certificate in DER" % name)
+    if profile == 3:
+        try:
+            context.load_cert_chain(_read(_CLIENT), _read(_CLIENT_KEY))
+        except ValueError as e:
+            raise ValueError("/certs/client.der, client.key.der: %s in DER" % e)
+        except OSError:
+            raise ValueError(
+                "no client certificate: SecurityProfile 3 needs /certs/client.der and"
+                " client.key.der"
+            )
+    return context
+
+
+def _read(name):
+    with open(_FOLDER + name, "rb") as f:
+        return f.read()
+
+
+def explain(error, config, settings, url):
+    """What a dial of `url` failed by, in one line: the cause, and what a person has to do."""
+    status = getattr(error, "status", 0)
+    text = str(error) or type(error).__name__
+    host = url.partition("://")[2].partition("/")[0]
+    profile = level(config, settings)
+    if status:
+        return "%s; %s" % (text, _answer(status, profile, config.id))
+    if text[:4] == "TLS:":
+        for what, hint in _CERTIFICATE:
+            if what in text:
+                hint %= host
+                break
+        else:
+            hint = "certificate refused: %s needs another (%s)" % (host, text[4:].strip())
+        if hint[:12] == "certificate ":  # (it may be the clock that is wrong)
+            clock = Clock(None)
+            if "not yet" in hint and not clock.plausible(clock.now()):
+                hint = "this unit does not know the time, so no certificate is valid: set ntp"
+            hint += " (here it is %s)" % format_iso(clock.now())
+        return "TLS: " + hint
+    if not isinstance(error, OSError):
+        return text
+    number = error.errno
+    ended = text.startswith("connection ended")
+    if not _is_tls(url):
+        if ended or text.startswith("not an HTTP"):
+            text += "; is url in config.json right (port, ws:// or wss://)?"
+        return text
+    if number in _TLS:
+        return "TLS: " + _TLS[number]
+    if ended or number in _ENDED:
+        text = error.args[-1]  # (of mbedTLS: its number, then its text)
+        if profile == 3:
+            return (
+                "TLS: client certificate refused (%s): the Central System must trust its CA; does"
+                " client.key.der fit client.der, is it of this unit, has it expired?" % text
+            )
+        return (
+            "TLS: ended by the Central System (%s): it may want a client certificate"
+            " (SecurityProfile 3), or a version or cipher that this unit has not" % text
+        )
+    return text
+
+
+def _answer(status, profile, id):
+    # Of HTTP; 101: switched, but not to ocpp1.6.
+    if status == 401:
+        if profile == 3:
+            return "a password is wanted, and SecurityProfile 3 sends none"
+        return "is the password right (AuthorizationKey, or password in config.json)?"
+    if status == 403:
+        return "may station %s connect here?" % id
+    if status == 404:
+        return "does the Central System know station %s? Is the path of url right?" % id
+    if 300 <= status < 400:
+        return "put the new address into url in config.json"
+    if status == 101:
+        return "is this url for OCPP 1.6J?"
+    if status == 429 or status >= 500:
+        return "the server has a problem of its own"
+    return "is the url that of the Central System?"
+
+
+# --- what changes them
+#
+# A changed AuthorizationKey or SecurityProfile is kept beside the one before, which stands under
+# the key's name with "-" in front, until a dial with either of them has worked: both outlive the
+# power. `settings.refused`: the AuthorizationKey before has its turn; `settings.failed`: dials in
+# a row that failed.
+
+
+def change(settings, name, value, log):
+    """Set AuthorizationKey or SecurityProfile (A01, A05). False: Rejected, the log says why."""
+    config = settings.config
+    stored = dict(settings._stored)
+    if name == "SecurityProfile":
+        before = settings.value(name)
+        try:
+            if value <= before:
+                raise ValueError("can only be raised")
+            urls = addresses(config, value)
+            if not urls:
+                raise ValueError("no %s:// address in url of config.json" % _scheme(value))
+            prepare(config, settings, urls[0], value)
+        except ValueError as e:
+            log("SecurityProfile stays %d, not %d: %s" % (before, value, e))
+            return False
+    else:
+        before = stored.get(name, "")  # (none: the password of config.json)
+    if before != "" or config.password:
+        stored.setdefault("-" + name, before)
+    if stored.get("-" + name) == value:  # back to the one that works
+        del stored["-" + name]
+    stored[name] = value
+    if not settings.write(stored):
+        return False
+    settings.refused, settings.failed = False, 0
+    return True
+
+
+def _scheme(profile):
+    return "wss" if profile > 1 else "ws"
+
+
+def failed(settings, error, log):
+    """A dial failed: the next one may be with what was in force before. True: it should come at
+    once, for a new AuthorizationKey was refused."""
+    settings.failed += 1
+    refused = getattr(error, "status", 0) == 401 and "-AuthorizationKey" in settings._stored
+    if refused:
+        which = ("old", "new") if settings.refused else ("new", "old")
+        log("AuthorizationKey: the %s one is refused, the %s one is tried" % which)
+    settings.refused = refused and not settings.refused
+    return settings.refused
+
+
+def worked(config, settings, log):
+    """A WebSocket is up: what it was made with is in force for good, its rival is forgotten."""
+    profile = level(config, settings)
+    stored = dict(settings._stored)
+    for name in ("SecurityProfile", "AuthorizationKey"):
+        before = stored.get("-" + name)
+        if before is None or profile == 3 and name == "AuthorizationKey":
+            continue  # (no password was sent: nobody knows)
+        del stored["-" + name]
+        old = settings.refused
+        if name == "SecurityProfile":
+            old = profile < settings.value(name)
+        if old:
+            log("%s: the old one is in force again, for the new one did not work" % name)
+            stored[name] = before
+            if before == "":
+                del stored[name]
+        else:
+            log("%s: the new one works, the old one is forgotten" % name)
+    if stored != settings._stored:
+        settings.write(stored)
+    settings.refused, settings.failed = False, 0

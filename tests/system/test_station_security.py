@@ -1,0 +1,305 @@
+"""Whole stations with the security profiles of the white paper: TLS, passwords, certificates, how
+they are changed while the station runs, and what happens when that does not work."""
+
+import json
+import ssl
+
+import pytest
+from station_driver import ESP32_HEAP, ID, run_tool, utc
+
+from host.csms import CentralSystem
+from host.process import WAIT_s
+from host.profile import profile
+
+FIRST = "first password"
+OLD, NEW = "00112233445566778899aabbccddeeff", "FFeeDDcc" * 5
+TLS_HEAP = 2560
+OPTIONAL = ssl.CERT_OPTIONAL
+
+
+def secured(bench, certificates, security_profile, *, client=None, server="good", **options):
+    """A bench with a Central System that speaks TLS (of profile 2 and 3), not started."""
+    options.setdefault("certs", certificates.unit(client="client"))
+    if security_profile < 3:
+        options.setdefault("password", FIRST)
+    b = bench(boot=False, **{"security-profile": security_profile}, **options)
+    if security_profile > 1:
+        b.cs.ssl = certificates.context(server, client)
+    if security_profile < 3:
+        b.cs.credentials = {ID: FIRST}
+    return b
+
+
+async def change(b, key, value, status="Accepted"):
+    conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
+    assert conf == {"status": status}, (key, value)
+
+
+async def security_profile(b):
+    conf = await b.st.call("GetConfiguration", {"key": ["SecurityProfile"]})
+    (entry,) = conf["configurationKey"]
+    assert entry["readonly"] is False
+    return int(entry["value"])
+
+
+async def said(b, text, since=0):
+    return await b.process.wait_output(text, since=since)
+
+
+async def test_on_the_32_bit_port(bench, certificates, micropython32):
+    """TLS 1.3 here. In the ESP32's heap; what is live is 2.5 KB more than without TLS."""
+    b = secured(
+        bench,
+        certificates,
+        3,
+        client=ssl.CERT_REQUIRED,
+        interpreter=micropython32,
+        heap=ESP32_HEAP,
+    )
+    async with b:
+        await b.booted()
+        for number in range(16):
+            periods = {i * 900: 6 + i for i in range(24)}
+            p = profile(number + 1, "Default", periods, level=number % 16, startSchedule=utc())
+            await b.set_profile(p)
+        before = b.st
+        await before.drop()
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        assert b.st._ws.transport.get_extra_info("ssl_object").version() == "TLSv1.3"
+        # Without the certificates that tools/station brings: as a unit that was started later.
+        assert await b.process.stop() == 0
+        await b.launch(certs=None)
+        before, b.st = b.st, await b.cs.wait_station(ID, WAIT_s, after=b.st)
+        await b.settled()
+        heap = (await b.process.state())["heap"]
+        print(heap["alloc"] - heap["simulator"], "bytes live with TLS")
+        assert heap["alloc"] - heap["simulator"] <= (72 << 10) + TLS_HEAP
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+async def test_the_main_job(bench, certificates, level):
+    """From boot to the pilot, and again after the connection was lost, with each profile."""
+    b = secured(bench, certificates, level, client=ssl.CERT_REQUIRED if level == 3 else None)
+    async with b:
+        await b.booted()
+        assert await security_profile(b) == level
+        secure = b.st._ws.transport.get_extra_info("ssl_object")
+        assert (secure is not None) == (level > 1)
+        if level == 3:
+            assert "Authorization" not in b.st._ws.request.headers
+            assert secure.getpeercert()
+        await b.charge()
+        periods = {i * 900: 6 + i % 20 for i in range(96)}  # 6 KB: several TLS records
+        await b.set_profile(profile(1, "Default", periods, startSchedule=await b.now()))
+        await b.pilot(6000)
+        before = b.st
+        await before.drop()
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        assert (await b.composite(900))[0] == (0, 6)
+        await b.finish()
+
+
+async def test_what_is_wrong_stands_in_the_log(bench, certificates):
+    """The station keeps dialling, and is there when the Central System is mended."""
+    b = secured(bench, certificates, 2, server="expired")
+    async with b:
+        await said(b, "Central System: TLS: certificate expired: ")
+        for server, text in (
+            ("stranger", "TLS: unknown CA: "),
+            ("host", "TLS: wrong host: "),
+            (
+                "early",
+                "TLS: this unit does not know the time, so no certificate is valid: set ntp",
+            ),
+        ):
+            since = len(b.process.output)
+            await b.cs.stop()
+            b.cs.ssl = certificates.context(server)
+            await b.cs.start()
+            await said(b, text, since)
+        assert ID not in b.cs.histories, "nothing was said to any of them"
+        await b.cs.stop()
+        b.cs.ssl = certificates.context("good")
+        b.cs.credentials = {ID: "another"}
+        await b.cs.start()
+        await said(b, "HTTP 401 Unauthorized; is the password right")
+        b.cs.credentials = {ID: FIRST}
+        await b.booted()
+
+
+async def test_raised_by_the_central_system(bench, certificates):
+    """A05: checked, answered, dialled again; for good, also after a power cut."""
+    async with secured(bench, certificates, 2, client=OPTIONAL) as b:
+        await b.booted()
+        b.cs.credentials = None  # (whose profile is 3 sends none)
+        for value in ("0", "1", "2"):
+            await change(b, "SecurityProfile", value, "Rejected")
+        await said(b, "SecurityProfile stays 2, not 1: can only be raised")
+        before = b.st
+        await change(b, "SecurityProfile", "3")
+        await b.again(before)
+        await said(b, "SecurityProfile: the new one works, the old one is forgotten")
+        for cut in (False, True):
+            assert await security_profile(b) == 3
+            assert b.st._ws.transport.get_extra_info("ssl_object").getpeercert()
+            assert "Authorization" not in b.st._ws.request.headers
+            await change(b, "SecurityProfile", "2", "Rejected")
+            if not cut:
+                before = b.st
+                await b.do("power-cut 0.1")
+                await b.again(before)
+
+
+async def test_raised_from_ws_to_wss(bench, certificates, tmp_path):
+    """From profile 0 to 1 and 2, with an address of each kind: none of the other kind is dialled
+    before, nor ever after."""
+    plain = CentralSystem(log=print)
+    await plain.start()
+    try:
+        b = secured(bench, certificates, 2, client=OPTIONAL)
+        del b.options["password"]
+        await b.cs.start()
+        config = {"url": ["ws://127.0.0.1:1", b.cs.url, plain.url], "security_profile": 0}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        await b.cs.stop()
+        b.options.update(
+            {"config": tmp_path / "config.json", "security-profile": None, "url": None}
+        )
+        async with b:
+            st = await plain.wait_station(ID, WAIT_s)
+
+            async def change(value, status):
+                conf = await st.call("ChangeConfiguration", value)
+                assert conf == {"status": status}, value
+
+            for level in "12":
+                await change({"key": "SecurityProfile", "value": level}, "Rejected")
+                text = (
+                    f"SecurityProfile stays 0, not {level}: SecurityProfile {level} needs a pass"
+                )
+                await said(b, text)
+            assert ID not in b.cs.histories
+            for key, value in (("AuthorizationKey", NEW), ("SecurityProfile", "1")):
+                plain.credentials = {ID: bytes.fromhex(NEW)}
+                before = st
+                await change({"key": key, "value": value}, "Accepted")
+                st = await plain.wait_station(ID, WAIT_s, after=before)
+            b.cs.credentials = plain.credentials
+            await change({"key": "SecurityProfile", "value": "2"}, "Accepted")
+            b.st = await b.cs.wait_station(ID, WAIT_s)
+            assert await security_profile(b) == 2
+            before, since = b.st, len(b.process.output)
+            await b.cs.stop()  # there is still the other one
+            await said(b, "ECONNREFUSED", since)
+            await b.do("power-cut 0.1")
+            await said(b, "ECONNREFUSED", len(b.process.output))
+            await b.cs.start()
+            b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+            assert ID not in plain.stations and plain.histories[ID].violations == []
+    finally:
+        await plain.stop()
+
+
+async def test_raised_without_what_it_needs(bench, certificates):
+    async with secured(bench, certificates, 2, certs=certificates.unit()) as b:
+        await b.booted()
+        await change(b, "SecurityProfile", "3", "Rejected")
+        await said(b, "SecurityProfile stays 2, not 3: no client certificate: ")
+        assert await security_profile(b) == 2
+    assert len(b.st.received("BootNotification")) == 1
+
+
+async def test_raised_in_vain(bench, certificates):
+    """A05.FR.08: the Central System does not take the certificate. The station comes back with the
+    profile before, which is then its SecurityProfile again."""
+    unit = certificates.unit(client="stranger")
+    async with secured(bench, certificates, 2, client=OPTIONAL, certs=unit) as b:
+        await b.booted()
+        before = b.st
+        await change(b, "SecurityProfile", "3")
+        await said(b, "TLS: client certificate refused (")
+        await before.wait_closed(WAIT_s)
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        refused = [line for line in b.process.output if "client certificate refused" in line]
+        assert len(refused) == 3
+        await said(b, "SecurityProfile: the old one is in force again")
+        for cut in (False, True):
+            assert await security_profile(b) == 2
+            if not cut:
+                before = b.st
+                await b.do("power-cut 0.1")
+                b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_a_key_that_the_central_system_does_not_know(bench, certificates, cut):
+    """It has set the key and lost it. The station falls back to the one before, whatever the
+    power does in between, and forgets the new one."""
+    async with secured(bench, certificates, 2) as b:
+        await b.booted()
+        before = b.st
+        b.cs.credentials = {ID: bytes.fromhex(OLD)}
+        await change(b, "AuthorizationKey", OLD)
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await said(b, "AuthorizationKey: the new one works, the old one is forgotten")
+        before, since = b.st, len(b.process.output)
+        if cut:
+            await b.cs.stop()
+            await b.cs.start()
+            b.st = before = await b.cs.wait_station(ID, WAIT_s, after=before)
+            b.cs.credentials = {}  # nobody may come in
+        await change(b, "AuthorizationKey", NEW)
+        await said(b, "AuthorizationKey: the new one is refused, the old one is tried", since)
+        if cut:
+            since = len(b.process.output)
+            await b.do("power-cut 0.1")
+            await said(b, "AuthorizationKey: the new one is refused, the old one is tried", since)
+            b.cs.credentials = {ID: bytes.fromhex(OLD)}
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await said(b, "AuthorizationKey: the old one is in force again", since)
+        before, since = b.st, len(b.process.output)
+        await b.do("power-cut 0.1")
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        assert not [line for line in b.process.output[since:] if "401" in line]
+        for secret in (FIRST, OLD, NEW):
+            assert not [line for line in b.process.output if secret.lower() in line.lower()]
+
+
+async def test_the_power_fails_before_a_new_key_was_used(bench, certificates):
+    """Accepted is durable: the Central System takes nothing but the new one any more."""
+    async with secured(bench, certificates, 2) as b:
+        await b.booted()
+        before = b.st
+        b.cs.credentials = {ID: bytes.fromhex(NEW)}
+        await change(b, "AuthorizationKey", NEW)
+        b.process.kill_board()
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await said(b, "AuthorizationKey: the new one works, the old one is forgotten")
+        assert not [line for line in b.process.output if "401" in line]
+
+
+def test_addresses_that_do_not_fit(tmp_path):
+    """Told in one line at boot, and nothing is dialled."""
+    for url, level, scheme in (
+        ("ws://127.0.0.1:1", "2", "wss"),
+        ("ws://127.0.0.1:1", "3", "wss"),
+        ("wss://127.0.0.1:1", "0", "ws"),
+        ("wss://127.0.0.1:1", "1", "ws"),
+    ):
+        code, lines = run_tool("--url", url, "--id", "A", "--security-profile", level)
+        wanted = f"config.json: url: SecurityProfile {level} needs one with {scheme}://"
+        assert (code, lines) == (1, [wanted, "station: the firmware has given up"])
+
+
+async def test_nothing_to_trust(bench, certificates, tmp_path):
+    """Without a CA nothing is dialled at all, whoever is there."""
+    b = secured(bench, certificates, 2, certs=certificates.unit(ca="other"))
+    async with b:
+        await said(b, "TLS: unknown CA: ")
+        assert ID not in b.cs.histories
+    (tmp_path / "bare").mkdir()
+    b = bench(boot=False, **{"security-profile": 2}, password=FIRST, flash=tmp_path / "bare/flash")
+    b.cs.ssl = certificates.context()
+    async with b:
+        await said(b, "no CA: SecurityProfile 2 needs that of the Central System as /certs/ca.der")
+        assert ID not in b.cs.histories

@@ -1,20 +1,12 @@
-# Runs the firmware and leaves the outputs safe on every way out.
-import machine
+# Runs the firmware. How a run may end, and that the outputs are safe then: firmware/start.py.
 import sys
 
-from firmware import safe
+if sys.implementation.version[:3] < (1, 26, 1):
+    print(
+        "Pilotwire needs MicroPython 1.26.1 or newer, this is %d.%d.%d: see docs/flashing.md"
+        % sys.implementation.version[:3]
+    )
+else:
+    from firmware import start
 
-restart = False
-try:
-    from firmware import app
-
-    app.main()
-except SystemExit:
-    restart = True
-except Exception as e:
-    sys.print_exception(e)
-    restart = True
-finally:  # Ctrl-C comes this way too, on its way to the REPL
-    safe.now()
-if restart:
-    machine.reset()
+    start.run()

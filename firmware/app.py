@@ -9,7 +9,7 @@ import sys
 import time
 from micropython import const
 
-from firmware import log
+from firmware import log, start
 from firmware.clock import format_iso
 from firmware.evse import faults, pilot
 from firmware.ocpp.v16 import smart_charging
@@ -21,15 +21,20 @@ _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
 _AWAY = const(4)  # polls without a card
-_RESTART_ms = const(1000)  # before a task that failed is started again
+_WATCH_s = const(5)  # between looks at the Wi-Fi
+_NTP_s = const(120)  # for a Central System to tell the time, then an NTP server is asked
+_NTP_AGAIN_s = const(600)
+_RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
+_RESTART_MAX_ms = const(64000)
+_YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
-    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `core`, `link`
-    and `reader` (of cards, or None). units: the drivers and parts, by connector.
+    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `rpc`, `core`,
+    `link` and `reader` (of cards, or None). units: the drivers and parts, by connector.
     """
 
     def __init__(self, config, clock):
@@ -37,9 +42,13 @@ class App:
         self.clock = clock
         self.units = []
         self.settings = self.station = self.core = self.link = self.reader = None
+        self.rpc = None
+        self.tasks = []  # name, Task, name, Task, ...
         self._reset_kind = None
         self._watchdog = None
+        self._young_ms = _YOUNG_ms
         self._due = asyncio.Event()
+        self._joined = asyncio.Event()
 
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
@@ -122,6 +131,11 @@ class App:
                 self.station.policy.local_limit(self.clock.now(), self.station)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
+            if self._young_ms > 0:
+                self._young_ms -= passed
+                if self._young_ms <= 0 or self.core.boot == "Accepted":
+                    self._young_ms = 0
+                    start.clear()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -137,6 +151,20 @@ class App:
                 last = uid
             await asyncio.sleep_ms(_CARD_ms)
 
+    async def _console(self):
+        # What a person types (console.py): loaded for as long as a line takes.
+        stdin = asyncio.StreamReader(sys.stdin.buffer)
+        byte = bytearray(1)
+        names = {}  # what was assigned to in Python
+        while await stdin.readinto(byte):
+            if byte[0] >= 27:  # (Escape, or what can be seen)
+                from firmware import console
+
+                del sys.modules["firmware.console"], sys.modules["firmware"].console
+                await console.line(self, stdin, byte, names)
+                console = None
+        await asyncio.Event().wait()  # (the line has ended, which only a PC's can)
+
     def _pressed(self, press, c):
         # A person at the station: a short press clears faults that wait for one, a long one
         # restarts the unit.
@@ -147,11 +175,38 @@ class App:
             self.reset("Soft")
 
     async def _network(self):
-        from firmware.drivers import wifi  # (forgotten once joined: the chip rejoins by itself)
+        # Notices that the Wi-Fi is gone, and that no Central System tells the time.
+        from firmware.drivers import wifi
 
-        await wifi.join(self.config.ssid, self.config.wifi_password, log.info)
-        wifi = None
-        del sys.modules["firmware.drivers.wifi"], sys.modules["firmware.drivers"].wifi
+        wifi.config = self.config
+        self.link.network = wifi.up
+        ask_s = _NTP_s  # until an NTP server is asked
+        while True:
+            if not wifi.up():
+                await wifi.join(log.info)
+            self._joined.set()
+            ask_s -= _WATCH_s
+            if self.clock.known() or not self.config.ntp:
+                ask_s = _NTP_s
+            elif ask_s <= 0:
+                from firmware import sntp
+
+                ask_s = _NTP_AGAIN_s
+                try:
+                    t = await sntp.now(self.config.ntp)
+                    if not self.clock.known():  # (the Central System may have come first)
+                        self.station.set_clock(t)
+                except OSError as e:
+                    log.warning(str(e))
+                for name in ("sntp", "dns"):  # for the first minutes after a power cut, if at all
+                    if "firmware." + name in sys.modules:  # (the link forgets dns too)
+                        del sys.modules["firmware." + name]
+                        delattr(sys.modules["firmware"], name)
+                sntp = None
+            await asyncio.sleep(_WATCH_s)
+
+    async def _connect(self):
+        await self._joined.wait()
         await self.link.run()
 
     async def _end(self):
@@ -168,36 +223,67 @@ class App:
             ):
                 break
             await asyncio.sleep_ms(_POLL_ms)
-        raise SystemExit
+        raise SystemExit(0)
 
     async def _supervise(self, task, critical):
-        # The one place where tasks end. A critical one takes the outputs to safe and resets.
+        # The one place where tasks end. A critical one ends the run: start.py takes the outputs
+        # to safe, before anything else, notes why, and resets.
+        pause_ms = _RESTART_ms
+        self.tasks += (task.__name__, asyncio.current_task())
         while True:
+            why = "it ended"
+            began = time.ticks_ms()
             try:
                 await task()
-                log.error("%s ended" % task.__name__)
             except Exception as e:
-                log.error("%s failed: %r" % (task.__name__, e))
-                sys.print_exception(e)
+                why = e
             if critical:
-                raise SystemExit
-            await asyncio.sleep_ms(_RESTART_ms)
+                raise SystemExit(why)
+            if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
+                pause_ms = _RESTART_ms
+            self._failed(task.__name__, why)
+            await asyncio.sleep_ms(pause_ms)
+            pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
+
+    def _failed(self, name, why):
+        try:
+            log.error("%s failed: %r" % (name, why))
+            if isinstance(why, Exception):
+                sys.print_exception(why)
+        except MemoryError:
+            pass  # (it is started again all the same)
+
+    def _lost(self, _, context):
+        # A task has failed that nobody waits for. All of them belong to the connection: its next
+        # one starts them again.
+        why = context["exception"]
+        if not isinstance(why, OSError):  # (which only says that the connection has ended)
+            self._failed("a task", why)
+        self.link.close("a task failed")
 
     async def run(self):
-        """Run every task; returns only by an exception. SystemExit asks for a reset."""
+        """Run every task; returns only by an exception. SystemExit asks for a reset: 0 where a
+        person or the Central System wants it, otherwise it says what has failed."""
         idf_free = 0
         for region in esp32.idf_heap_info(esp32.HEAP_DATA):
             idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
+        if start.last:
+            log.warning("the last run: %s" % start.last)
+        asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
             asyncio.create_task(self._supervise(task, True))
-        asyncio.create_task(self._supervise(self._meter, False))
+        for task in (self._meter, self._console):
+            asyncio.create_task(self._supervise(task, False))
         if self.reader:
             asyncio.create_task(self._supervise(self._cards, False))
-        await self._supervise(self._network, False)
+        asyncio.create_task(self._supervise(self._network, False))
+        # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
+        await asyncio.sleep_ms(0)
+        await self._supervise(self._connect, False)
 
     # --- what the unit says of itself
 
@@ -237,6 +323,7 @@ class App:
             },
             "connectors": out,
             "heap": heap,
+            "crash": start.last or None,
         }
 
 

@@ -13,6 +13,7 @@ _DAYS_2020 = const(
 )  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
+_DAY_s = const(86400)
 _NOISE_S = const(2)  # currentTime has whole seconds and travels: do not chase less than this
 
 
@@ -98,14 +99,39 @@ def _civil(t):
 
 
 class Clock:
-    """The station's wall clock, kept by the RTC (which survives every reset but a power cut)."""
+    """The station's wall clock, kept by the RTC, which survives every reset but a power cut.
 
-    def __init__(self, rtc):
+    After one, certificates want some date all the same (mbedTLS asks the RTC): it is set to the
+    last time that was known, from a file. That is not taken for the time: now() and known() go
+    on as if the RTC had not been set, also after a reset, until set() is called.
+    """
+
+    def __init__(self, rtc, path=None):
+        """`path`: of the file, or None; it is written once after a power cut, when the clock is
+        first set, and once a day."""
         self._rtc = rtc
+        self._path = path
+        self._ahead_s = 0  # of now() is an RTC that shows the last time known, or what came of it
+        self._kept_s = 0  # the time in the file
+        try:
+            with open(path) as f:
+                kept_s, ahead_s = f.read().split(" ")
+            kept_s, ahead_s = int(kept_s), int(ahead_s)
+        except (OSError, ValueError, TypeError):
+            return  # there is none yet, or none is wanted
+        if self.known():
+            self._kept_s = kept_s
+            self._ahead_s = max(ahead_s, 0)
+        elif PLAUSIBLE <= kept_s < FAR:
+            # The file first: who comes back from a reset in between must not believe the RTC.
+            ahead_s = kept_s - self.now()
+            if self.keep(kept_s, ahead_s):
+                self.put(kept_s)
+                self._ahead_s = ahead_s
 
     def now(self):
         """Seconds since 2020. Counts on from 2000-01-01 (a negative number) while not set."""
-        return time.time() - _SECONDS_2000_2020
+        return time.time() - _SECONDS_2000_2020 - self._ahead_s
 
     def known(self):
         """True once the time has been set since the power came."""
@@ -118,9 +144,29 @@ class Clock:
     def set(self, t):
         """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""
         before = self.now()
-        if -_NOISE_S < t - before < _NOISE_S:
-            return 0
+        moved_s = 0
+        was_ahead = self._ahead_s
+        if not -_NOISE_S < t - before < _NOISE_S:
+            self.put(t)
+            self._ahead_s = 0
+            moved_s = self.now() - before
+        if self._path and (was_ahead or not -_DAY_s < t - self._kept_s < _DAY_s):
+            self.keep(t, 0)
+        return moved_s
+
+    def put(self, t):
+        """Have the RTC show `t`."""
         year, month, day, hour, minute, second = _civil(t)
         weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
         self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
-        return self.now() - before
+
+    def keep(self, t, ahead_s):
+        """Write the file. False: it could not be."""
+        try:
+            with open(self._path, "w") as f:
+                f.write("%d %d" % (t, ahead_s))
+            self._kept_s = t
+            return True
+        except OSError:  # (no room: again when the clock is set next)
+            self._kept_s = 0
+            return False

@@ -1,8 +1,12 @@
 # This unit's config.json: fields, defaults, checks. Not the OCPP keys (ocpp/configuration.py).
 
 import json
+from micropython import const
 
 _PATH = "/config.json"
+
+_ADDRESS = const("an address like 192.168.1.2")
+_NETWORKS = const('up to 4 of {"ssid": ..., "password": ...}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
@@ -35,6 +39,19 @@ _FIELDS = {
     "serial": (str, "", lambda v: len(v) <= 25, "at most 25 characters"),
     "ssid": (str, "", lambda v: len(v) <= 32, "at most 32 characters"),
     "wifi_password": (str, "", lambda v: len(v) <= 63, "at most 63 characters"),
+    "networks": (list, [], lambda v: _networks(v) is not None, _NETWORKS),
+    "ip": (str, "", lambda v: not v or _is_address(v), _ADDRESS),
+    "netmask": (str, "255.255.255.0", lambda v: _is_address(v), "an address like 255.255.255.0"),
+    "gateway": (str, "", lambda v: not v or _is_address(v), _ADDRESS),
+    "dns": (str, "", lambda v: not v or _is_address(v, True), _ADDRESS),
+    "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
+    "country": (
+        str,
+        "",
+        lambda v: not v or len(v) == 2 and v.isalpha() and v.isupper(),
+        "two capital letters",
+    ),
+    "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
@@ -45,7 +62,37 @@ def _is_tag(text):
     return len(text) <= 20 and all([" " <= c <= "~" for c in text])
 
 
-_KINDS = {str: "text", int: "a number", bool: "true or false", list: "text or a list of texts"}
+def _networks(networks):
+    # As [(ssid, password)]; None if they are none.
+    out = []
+    for n in networks:
+        if not isinstance(n, dict) or len(n) > 1 + ("password" in n):
+            return None
+        ssid, password = n.get("ssid"), n.get("password", "")
+        if not isinstance(ssid, str) or not isinstance(password, str):
+            return None
+        if not 0 < len(ssid) <= 32 or len(password) > 63:
+            return None
+        out.append((ssid, password))
+    return out if len(out) <= 4 else None
+
+
+def _is_address(text, port=False):
+    # (with `port`, one may follow)
+    text, colon, number = text.partition(":")
+    if colon and not (port and number.isdigit() and 0 < int(number) < 65536):
+        return False
+    parts = text.split(".")
+    return len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts])
+
+
+def _hostname(text):
+    # What is left of `text` as a name in a network (RFC 1123, 2.1).
+    name = bytes([b if 48 <= b < 58 or 97 <= b | 32 < 123 else 45 for b in text.encode()])
+    return name[:32].decode().strip("-")
+
+
+_KINDS = {str: "text", int: "a number", bool: "true or false"}
 
 
 class ConfigError(ValueError):
@@ -80,11 +127,24 @@ def check(values):
         value = values.get(name, default)
         if value is None:
             raise ConfigError("config.json: %s: is missing" % name)
-        if kind is list and type(value) is str:
+        if name == "url" and type(value) is str:
             value = [value]  # one that stands for itself
         if type(value) is not kind:
-            raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS[kind]))
+            raise ConfigError("config.json: %s: %s is expected" % (name, _KINDS.get(kind, wants)))
         if good and not good(value):
             raise ConfigError("config.json: %s: %s is expected" % (name, wants))
         setattr(config, name, value)
+    # `networks` as [(ssid, password)], the one of `ssid` first.
+    config.networks = _networks(config.networks)
+    if config.ssid:
+        config.networks.insert(0, (config.ssid, config.wifi_password))
+    if len(config.networks) > 4:
+        raise ConfigError("config.json: networks: with ssid there are more than 4")
+    # `ip` as drivers/join.py wants it, "" for DHCP.
+    if config.ip:
+        if not config.gateway:
+            raise ConfigError("config.json: gateway: is missing, ip wants it")
+        server = config.dns.partition(":")[0] or config.gateway
+        config.ip = config.ip, config.netmask, config.gateway, server
+    config.hostname = config.hostname or _hostname(config.id) or "station"
     return config

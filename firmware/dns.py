@@ -41,7 +41,7 @@ async def resolve(host, servers=None):
     if servers is None:
         from firmware.drivers import wifi
 
-        servers = wifi.servers()
+        servers = wifi.dns()
         if host.endswith(".local"):  # (a server may know it too: that of a company, say)
             servers = [_GROUP] + servers
     error = OSError("DNS: the network has named no server: give one as dns in config.json")

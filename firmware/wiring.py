@@ -4,7 +4,7 @@
 import machine
 import sys
 
-from firmware import log
+from firmware import log, start
 from firmware.app import VERSION, App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
@@ -46,7 +46,7 @@ def build(config):
         "SecurityProfile": config.security_profile,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Clock(machine.RTC()))
+    app = App(config, Clock(machine.RTC(), "/last_time"))
     journal = Journal(Folder("/tx", log.error), "/samples")
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
@@ -73,7 +73,7 @@ def build(config):
         Kept("/availability.json", log.warning),
         latches,
     )
-    rpc = Rpc(app.handle, log.info)
+    app.rpc = rpc = Rpc(app.handle, log.info)
     identity = {
         "chargePointVendor": config.vendor,
         "chargePointModel": config.model,
@@ -87,6 +87,7 @@ def build(config):
     app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
     app.core.close = app.link.close
+    app.core.info = start.last
     app.station.plug_tag = config.plug_and_charge
     app.station.start_delay_s = config.start_delay_s
     if machine.reset_cause() == machine.PWRON_RESET:
@@ -99,7 +100,8 @@ def build(config):
 def _kept(config):
     # What is needed after the start: 120 bytes less than all of it.
     kept = Config()
-    for name in ("board", "id", "password", "ssid", "url", "watchdog_s", "wifi_password"):
+    names = "board country dns hostname id ip networks ntp password url watchdog_s"
+    for name in names.split(" "):
         setattr(kept, name, getattr(config, name))
     return kept
 

@@ -1,36 +1,28 @@
-# Wi-Fi as a station: join the configured network; the ESP32 then rejoins by itself.
+# Wi-Fi as a station, the part that stays: is the unit in a network, and who is its DNS server.
+# join.py, loaded when it is needed, does the rest.
 
-import asyncio
 import network
-import time
-from micropython import const
+import sys
 
-_JOIN_ms = const(30000)
-
-
-async def join(ssid, password, log):
-    """Returns once there is an address; tries for ever. No network configured: returns at once
-    (a wired or simulated unit)."""
-    if not ssid:
-        return
-    wlan = network.WLAN(network.WLAN.IF_STA)
-    wlan.active(True)
-    wlan.config(reconnects=-1)
-    while not wlan.isconnected():
-        began = time.ticks_ms()
-        try:
-            wlan.connect(ssid, password)
-        except OSError as e:
-            log("Wi-Fi: %s" % e)
-        while not wlan.isconnected() and time.ticks_diff(time.ticks_ms(), began) < _JOIN_ms:
-            await asyncio.sleep_ms(250)
-        if not wlan.isconnected():
-            log("Wi-Fi: %s not joined, status %s" % (ssid, wlan.status()))
-            wlan.disconnect()
-    log("Wi-Fi: %s, address %s" % (ssid, wlan.ifconfig()[0]))
+config = None  # the unit's config.Config; set by app.py
 
 
-def servers():
-    """The DNS servers of the network, as text; [] if it has named none."""
-    server = network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
+def up():
+    """True while there is an address; always where config.json names no network (a wired or
+    simulated unit)."""
+    return not config.networks or network.WLAN(network.WLAN.IF_STA).isconnected()
+
+
+async def join(log):
+    """Returns once there is an address; tries for ever, all networks of config.json in turn."""
+    from . import join
+
+    del sys.modules["firmware.drivers.join"], sys.modules["firmware.drivers"].join
+    await join.join(config, log)
+
+
+def dns():
+    """The DNS servers to ask, as text: that of config.json, or the network's; [] if nobody has
+    named one."""
+    server = config.dns or network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
     return [] if server == "0.0.0.0" else [server]

@@ -86,7 +86,7 @@ class Station:
             c.on_begin = self._begun
             c.on_stop = self._stopped
             c.on_end = self._ended
-        self._put_in_service()
+        self.put_in_service()
         for tx in journal.load():
             if tx.stop_s is None and tx.connector <= len(connectors):
                 connectors[tx.connector - 1].resume(tx)
@@ -266,7 +266,7 @@ class Station:
         numbers = [number] if number else list(range(len(self.connectors) + 1))
         if not self._availability.set(numbers, not operative):
             return False
-        self._put_in_service()
+        self.put_in_service()
         if not number and (operative or not self.in_service()):
             self._tell_service()
         self.wake()
@@ -276,7 +276,8 @@ class Station:
         status = "Available" if self.in_service() else "Unavailable"
         self.news.append((0, status, "NoError", None, self.clock.now()))
 
-    def _put_in_service(self):
+    def put_in_service(self):
+        """Every connector is in service or not, as it was set to be."""
         for c in self.connectors:
             c.operative = not self._availability or c.number not in self._availability.numbers
 

@@ -287,7 +287,7 @@ PAYLOADS = [
     (GET, {"key": [None]}, TYPE),
     (GET, {"key": {}}, TYPE),
     (GET, {"key": ["k" * 51]}, PROPERTY),
-    (GET, {"key": ["k"] * 41}, PROPERTY),
+    (GET, {"key": ["k"] * 51}, PROPERTY),
     (GET, {"key": ["k"] * 1001}, OCCURENCE),
     (GET, {"key": []}, ANSWERED),
     (GET, {"key": ["☃", ""]}, ANSWERED),

@@ -243,3 +243,206 @@ def test_the_rtc_gets_date_and_weekday():
 
 def test_far_is_a_small_integer_of_the_esp32():
     assert FAR == 2**30 - 1 and format_iso(FAR) == "2054-01-09T13:37:03Z"
+
+
+# --- the last time known (/last_time)
+
+NOW = parse_iso("2026-11-20T10:00:00Z")
+
+
+class Chip(World):
+    """A world whose RTC loses its time with the power, and a flash with one file."""
+
+    def __init__(self):
+        super().__init__()
+        self.path = "/tmp/pilotwire-last-time-%08x" % int.from_bytes(os.urandom(4), "big")
+        clock.time = self
+
+    def boot(self, power_cut=False):
+        if power_cut:
+            self.seconds = 3
+        return Clock(self, self.path)
+
+    def file(self, text=None):
+        """What the file has, None: there is none; or puts `text` there."""
+        if text is not None:
+            with open(self.path, "w") as f:
+                f.write(text)
+        try:
+            with open(self.path) as f:
+                return f.read()
+        except OSError:
+            return None
+
+    def no_file(self):
+        try:
+            os.remove(self.path)
+        except OSError:
+            pass
+
+    def rtc(self):
+        return self.seconds - 631152000
+
+
+def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
+    chip = Chip()
+    c = chip.boot(power_cut=True)
+    assert chip.file() is None and not chip.written and not c.known()  # a new unit
+    c.set(NOW)
+    assert chip.file() == "%d 0" % NOW
+    chip.seconds += 1000
+    c = chip.boot(power_cut=True)
+    assert chip.rtc() == NOW  # for certificates
+    assert format_iso(c.now()) == "2000-01-01T00:00:03Z" and not c.known()
+    assert not c.plausible(c.now())
+    # A reset (watchdog, Reset, Ctrl-D) leaves the RTC alone, and is no reason to believe it.
+    for _ in range(3):
+        chip.seconds += 100
+        before = c.now()
+        c = chip.boot()
+        assert c.now() == before and not c.known()
+    assert chip.rtc() == NOW + 300
+    # The true time comes: as far as from a clock that had not been set.
+    assert c.set(NOW + 5000) == NOW + 5000 + 631152000 - 303
+    assert c.known() and c.now() == NOW + 5000 == chip.rtc()
+    c = chip.boot()
+    assert c.known() and c.now() == NOW + 5000
+    chip.no_file()
+
+
+def test_the_last_time_known_is_the_time_after_all():
+    """The Central System says what the RTC shows: then it is known, and told so to the flash."""
+    chip = Chip()
+    chip.boot(power_cut=True).set(NOW)
+    c = chip.boot(power_cut=True)
+    assert c.set(NOW) == NOW + 631152000 - 3 and c.known() and c.now() == NOW
+    assert chip.boot().known()
+    chip.no_file()
+
+
+def test_the_file_is_written_seldom():
+    chip = Chip()
+    c = chip.boot(power_cut=True)
+    c.set(NOW)
+    for at, writes in (
+        (NOW, False),
+        (NOW + 86399, False),
+        (NOW + 86400, True),  # (a heartbeat's)
+        (NOW + 86401, False),
+        (NOW + 86400 + 86399, False),
+        (NOW + 3 * 86400, True),
+        (NOW + 2 * 86400, True),  # it was wrong, then
+    ):
+        chip.no_file()
+        chip.seconds = at + 631152000
+        assert c.set(at) == 0
+        assert chip.file() == ("%d 0" % at if writes else None), at
+    # A reset is no reason to write it.
+    c.set(NOW)
+    c = chip.boot()
+    chip.no_file()
+    assert c.set(NOW + 600) == 600 and chip.file() is None
+    c.set(NOW + 86400)
+    assert chip.file() == "%d 0" % (NOW + 86400)
+    chip.no_file()
+
+
+def test_a_damaged_file_is_none():
+    chip = Chip()
+    for text in (
+        "", " ", "x", "5", "%d" % NOW, "%d x" % NOW, "%d 0 0" % NOW, "-5 0", "0 0", "1.5 0",
+        "%d 0" % (FAR + 1), "%d 0" % 2**70, "%d -5" % (FAR + 1), "\0" * 40,
+    ):  # fmt: skip
+        chip.file(text)
+        chip.written.clear()
+        c = chip.boot(power_cut=True)
+        assert not chip.written and not c.known() and chip.rtc() == 3 - 631152000, text
+        c.set(NOW)
+        assert c.known() and chip.file() == "%d 0" % NOW
+        c = chip.boot()
+        assert c.known() and c.now() == NOW
+    chip.file("%d -5" % NOW)
+    assert chip.boot().now() == NOW
+    chip.no_file()
+
+
+def test_a_flash_that_takes_nothing():
+    def no_room(path, mode="r"):
+        if mode == "w":
+            raise OSError(28)
+        return open(path, mode)
+
+    chip = Chip()
+    chip.boot(power_cut=True).set(NOW)
+    clock.open = no_room
+    c = chip.boot(power_cut=True)
+    # There is no way to say that the RTC is not to be believed: it is left alone.
+    assert not c.known() and chip.rtc() == 3 - 631152000
+    assert c.set(NOW + 600) and c.known()
+    del clock.open
+    # As soon as there is room, although a day has not passed.
+    assert c.set(NOW + 600) == 0 and chip.file() == "%d 0" % (NOW + 600)
+    # And so where there was a guess.
+    c = chip.boot(power_cut=True)
+    assert chip.rtc() == NOW + 600
+    clock.open = no_room
+    assert c.set(NOW + 900) and c.known()
+    assert not chip.boot().known()  # on the safe side, if it is reset just then
+    del clock.open
+    assert c.set(NOW + 900) == 0
+    assert chip.boot().known()
+    chip.no_file()
+
+
+class Cut(Exception):
+    pass
+
+
+def test_random_lives():
+    """Resets, power cuts and settings in any order, also in the middle of setting the RTC: what
+    was not set since the power came is not known, and time goes on over resets."""
+    seed = int(os.getenv("PILOTWIRE_SEED") or 1)
+    print("seed", seed)
+    random.seed(seed)
+    chip = Chip()
+    set_rtc = chip.datetime
+    fails = 0  # the reset comes before (1) or after (2) the RTC was set
+
+    def datetime(value):
+        if fails == 1:
+            raise Cut
+        set_rtc(value)
+        chip.written.clear()
+        if fails == 2:
+            raise Cut
+
+    chip.datetime = datetime
+    c = chip.boot(power_cut=True)
+    told = False  # since the power came
+    true_s = NOW
+    for _ in range(3000):
+        passed = random.getrandbits(random.getrandbits(4) + 1)
+        chip.seconds += passed
+        true_s += passed
+        before = c.now()
+        what = random.getrandbits(3)
+        fails = (random.getrandbits(4) - 13) if what < 4 else 0
+        try:
+            if what < 2:
+                c = chip.boot()
+                assert c.now() == before, (c.now(), before)
+            elif what == 2:
+                told = False
+                c = chip.boot(power_cut=True)
+            elif what == 3:
+                told = True
+                c.set(true_s)
+                assert c.known() and -2 < c.now() - true_s < 2
+        except Cut:
+            fails = 0
+            c = chip.boot()
+            if what == 3 and not c.known():
+                told = False  # it does not count: the file says otherwise
+        assert c.known() == told, (what, c.now())
+        assert not told or -2 < c.now() - true_s < 2
+    chip.no_file()

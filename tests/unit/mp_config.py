@@ -47,6 +47,32 @@ FIELDS = {
     "serial": ("", ("", "x" * 25), ("x" * 26,)),
     "ssid": ("", ("", "x" * 32), ("x" * 33,)),
     "wifi_password": ("", ("", "x" * 63), ("x" * 64,)),
+    "networks": (
+        [],
+        (),  # (see below)
+        (
+            ["x"],
+            [{}],
+            [{"ssid": ""}],
+            [{"ssid": "x" * 33}],
+            [{"ssid": 5}],
+            [{"ssid": "x", "password": None}],
+            [{"ssid": "x", "password": "x" * 64}],
+            [{"ssid": "x", "key": "y"}],
+            [{"ssid": "x"}] * 5,
+        ),
+    ),
+    "ip": ("", ("",), ("x", "1.2.3", "1.2.3.256", "1.2.3.4.5", "1.2.3.-4", "::1")),
+    "netmask": ("255.255.255.0", ("255.255.0.0",), ("", "24", "/24")),
+    "gateway": ("", ("", "192.168.1.1"), ("x", "1.2.3")),
+    "dns": ("", ("", "9.9.9.9", "127.0.0.1:5300"), ("x", "1.2.3", "1.2.3.4:", "1.2.3.4:70000")),
+    "hostname": (
+        None,
+        ("a", "Wallbox-2", "x" * 32),
+        ("x" * 33, "a b", "a_b", "a.b", "-a", "a-", "caf\xe9"),
+    ),
+    "country": ("", ("", "DE"), ("de", "D", "DEU", "1A", "\xc4A")),
+    "ntp": ("", ("", "ntp.example", "x" * 253), ("x" * 254,)),
     "watchdog_s": (8, (2, 60), (1, 61, 0, -8)),
     "log": (2, (0, 3), (-1, 4)),
 }
@@ -74,6 +100,7 @@ def test_defaults():
     assert (c.url, c.id) == (["ws://csms.example/ocpp"], "CP-1")
     for name, (default, _, _) in FIELDS.items():
         assert default is None or getattr(c, name) == default, name
+    assert c.hostname == "CP-1"
 
 
 def test_good_values():
@@ -87,6 +114,48 @@ def test_a_required_field_that_is_missing():
         values = dict(LEAST)
         del values[name]
         assert refused(name, values) == "config.json: %s: is missing" % name
+
+
+def test_networks():
+    """`ssid` is the first one, `networks` those after it."""
+    one, two = {"ssid": "b", "password": "p"}, {"ssid": "c"}
+    for more, networks in (
+        ({}, []),
+        ({"ssid": "a", "wifi_password": "q"}, [("a", "q")]),
+        ({"networks": [one, two]}, [("b", "p"), ("c", "")]),
+        ({"ssid": "a", "networks": [one]}, [("a", ""), ("b", "p")]),
+        ({"networks": [one] * 4}, [("b", "p")] * 4),
+    ):
+        values = dict(LEAST)
+        values.update(more)
+        assert check(values).networks == networks
+    values = dict(LEAST)
+    values.update({"ssid": "a", "networks": [one] * 4})
+    assert refused("networks", values).endswith("with ssid there are more than 4")
+
+
+def test_a_static_address():
+    values = dict(LEAST)
+    assert check(values).ip == ""
+    values["ip"] = "192.168.1.20"
+    refused("gateway", values)
+    values["gateway"] = "192.168.1.1"
+    assert check(values).ip == ("192.168.1.20", "255.255.255.0", "192.168.1.1", "192.168.1.1")
+    values["netmask"], values["dns"] = "255.255.0.0", "192.168.1.2:5300"
+    assert check(values).ip == ("192.168.1.20", "255.255.0.0", "192.168.1.1", "192.168.1.2")
+
+
+def test_the_name_in_the_network_is_the_id_unless_given():
+    for id, hostname in (
+        ("CP-1", "CP-1"),
+        ("DE*ABC*E12_3", "DE-ABC-E12-3"),
+        ("_x_", "x"),
+        ("x" * 48, "x" * 32),
+        ("caf\xe9", "caf"),
+        ("@[`{/:", "station"),
+    ):
+        assert check({"url": "ws://x", "id": id}).hostname == hostname, id
+    assert check({"url": "ws://x", "id": "y", "hostname": "z"}).hostname == "z"
 
 
 def test_one_url_stands_for_itself():
@@ -105,7 +174,9 @@ def test_wrong_types():
         elif isinstance(default, int):
             wrong, wanted = (True, False, "8", "", 1.0, 8.5, [], {}, [8]), "a number is expected"
         elif name == "url":
-            wrong, wanted = (1, 0, True, False, 1.5, {}), "text or a list of texts is expected"
+            wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"
+        elif isinstance(default, list):
+            wrong, wanted = (1, 0, True, "x", {}, 1.5), '"password": ...} is expected'
         else:
             wrong, wanted = (1, 0, True, False, 1.5, [], {}, ["x"]), "text is expected"
         for value in wrong:

@@ -3,55 +3,18 @@
 import asyncio
 import os
 import random
-import socket
 import sys
+
+from udp import Server, impatient
 
 sys.path.insert(1, "tools/sim/esp32")  # (firmware/drivers/wifi.py wants a network)
 
-from firmware import dns
+import network
+
+from firmware import config, dns
+from firmware.drivers import wifi
 
 SEED = int(os.getenv("PILOTWIRE_SEED") or 1)
-
-# What the code under test waits for lasts a hundredth of it here (the test itself has 20 s).
-_wait_for = asyncio.wait_for
-asyncio.wait_for = lambda awaitable, s: _wait_for(awaitable, s / 100 if s < 20 else s)
-
-
-class Server:
-    """Answers with what answer(question) makes, a list of packets or, with `one`, a packet."""
-
-    def __init__(self, answer, one=False):
-        self.answer = (lambda p: [answer(p)]) if one else answer
-        self.asked = []
-
-    async def __aenter__(self):
-        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.s.setblocking(False)
-        for _ in range(50):
-            port = 20000 + int.from_bytes(os.urandom(2), "big") % 40000
-            try:
-                self.s.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-                break
-            except OSError:
-                pass
-        self.name = "127.0.0.1:%d" % port
-        self.task = asyncio.create_task(self._serve())
-        return self
-
-    async def __aexit__(self, *_):
-        self.task.cancel()
-        self.s.close()
-
-    async def _serve(self):
-        while True:
-            try:
-                packet, self.peer = self.s.recvfrom(2000)
-            except OSError:
-                await asyncio.sleep_ms(1)
-                continue
-            self.asked.append(packet)
-            for answer in self.answer(packet):
-                self.s.sendto(answer, self.peer)
 
 
 def name(text):
@@ -106,8 +69,7 @@ async def test_the_address_of_a_name():
 
 
 async def test_the_network_names_the_server():
-    import network
-
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
         network.dns = server.name
         assert await dns.resolve("csms") == "192.0.2.7"
@@ -131,6 +93,7 @@ async def test_aliases():
 
 
 async def test_a_question_is_sent_again():
+    impatient(10)
     lost = []
 
     def reply(packet):
@@ -139,17 +102,20 @@ async def test_a_question_is_sent_again():
 
     async with Server(reply) as server:
         assert await dns.resolve("csms.example.com", [server.name]) == "192.0.2.7"
-        assert len(set(server.asked)) == 1 and len(server.asked) == 3
+        await server.heard(3)
+        assert len(set(server.asked)) == 1
 
 
 async def test_nobody_answers():
+    impatient()
     async with Server(lambda p: []) as server:
         text = await refusal("csms.example.com", server)
         assert text == "DNS: no answer from %s about csms.example.com" % server.name
-        assert len(server.asked) == 3
+        await server.heard(3)
 
 
 async def test_the_second_server():
+    impatient(10)
     async with Server(lambda p: []) as dead:
         async with Server(lambda p: [answer(p, flags=b"\x81\x82")]) as sick:
             async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as good:
@@ -199,6 +165,7 @@ async def test_the_address_of_another_question():
     async with Server(reply) as server:
         assert await dns.resolve("csms.example", [server.name]) == "192.0.2.7"
 
+    impatient()
     async with Server(None) as other:
         async with Server(None) as server:
 
@@ -209,7 +176,7 @@ async def test_the_address_of_another_question():
             server.answer = spoofed
             text = await refusal("csms.example", server)
             assert text == "DNS: no answer from %s about csms.example" % server.name
-            assert len(server.asked) == 3
+            await server.heard(3)
 
 
 async def test_names_in_local():
@@ -235,6 +202,7 @@ async def test_names_in_local():
             assert await dns.resolve("HomeAssistant.local", [everyone.name]) == "192.0.2.7"
             assert everyone.asked[0][2:12] == b"\0\0\0\1\0\0\0\0\0\0"
             assert everyone.asked[0][12:] == wanted + b"\0\1\x80\1"  # (unicast answer, please)
+    impatient()
     for reply in (
         lambda p: answer(p, record(name("other.local"), A, ADDRESS), question=False),
         lambda p: answer(p, record(wanted[:-1] + b"\3lan\0", A, ADDRESS), question=False),
@@ -248,13 +216,13 @@ async def test_names_in_local():
 
 
 async def test_a_server_may_know_names_in_local_too():
-    import network
-
+    impatient(10)
+    wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: []) as everyone:
         async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
             dns._GROUP, network.dns = everyone.name, server.name
             assert await dns.resolve("csms.corp.local") == "192.0.2.7"
-            assert len(everyone.asked) == 3
+            await everyone.heard(3)
 
 
 def hostile(packet, rng):

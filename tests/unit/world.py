@@ -117,7 +117,7 @@ class World:
         for i in range(self.n):
             slots = limits.Limits(self.hardware_mA)
             cs.append(Connector(i + 1, self.electrics[i], slots, self.meters[i], self.journal))
-        self.clock = clock.Clock(self.time)
+        self.clock = clock.Clock(self.time, "/flash/last_time")
         self.station = station.Station(
             self.clock,
             cs,

@@ -20,7 +20,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,7 +39,10 @@ FLASH_LEAST = 16 * 4096
 SIMULATOR_HEAP = 9 << 10
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
-PWM, WDT, FEED, RTC, RESET, SAY = 0, 5, 6, 7, 8, 9  # as in sim/esp32/bus.py; the rest: Panel
+# as in sim/esp32/bus.py; the rest: Panel
+PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
+# What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
+AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
 COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
@@ -56,6 +61,10 @@ HELP = (
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
+  wifi SSID on|off|locked|no-dhcp                a network is there, or not, or refuses the
+                                                 password, or gives no address; on until told
+  console LINE                                   typed on the firmware's own console, which
+                                                 answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
   state  help  quit"""
@@ -83,12 +92,15 @@ class Station:
         self.flash, self.temporary = open_flash(args.flash)
         self.wall = Wall(board.CONNECTORS[: args.connectors], self.changed, self.load_meters())
         self.panel = Panel(board, self.wall)
+        self.air = {}  # a number of AIR by SSID
         self.process = None
+        self.words = None  # to the board: commands, a line each
         self.bus = None
         self.inbox = b""
         self.powered = True
         self.cause = PWRON_RESET
         self.rtc_s = 0  # RTC seconds since 2000 when world time is 0
+        self.memory = b""  # of the RTC
         self.watchdog_s = None
         self.fed = 0.0
         self.returning = None  # the timer of power_back
@@ -139,9 +151,11 @@ class Station:
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
+        commands, words = os.pipe()
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
             self.rtc_s = -(self.wall.now_ms // 1000)
+            self.memory = b""
         self.process = subprocess.Popen(
             [
                 self.args.interpreter,
@@ -157,13 +171,17 @@ class Station:
                 str(self.wall.now_ms),
                 str(self.rtc_s),
                 str(self.cause),
+                str(commands),
             ],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
             env={**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"},
-            pass_fds=(there.fileno(),),
+            pass_fds=(there.fileno(), commands),
             cwd="/",
             start_new_session=True,  # Ctrl-C is for us; end() passes it on
         )
+        os.close(commands)
+        self.words = os.fdopen(words, "wb")
+        os.set_blocking(self.process.stdin.fileno(), False)
         # (not as arguments: the unix port takes none longer than 255 bytes)
         files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
         self.tell({**files, **self.args.certs})
@@ -180,6 +198,7 @@ class Station:
                 self.process.kill()  # before its pins go: it must not see them go
             self.process.wait()
             self.process.stdin.close()
+            close(self.words)
         if self.bus:
             asyncio.get_running_loop().remove_reader(self.bus)
             self.bus.close()
@@ -227,8 +246,14 @@ class Station:
             self.fed = time.monotonic()
         elif op == RTC:
             a = self.set_rtc(value)
+        elif op == MEMORY and value:
+            self.memory = bytes(payload)
+        elif op == MEMORY:
+            answer = self.memory
         elif op == SAY:
             self.said(json.loads(payload))
+        elif op == WIFI:
+            a = self.air.get(payload.decode(), 0)
         elif op == RESET:
             self.cause = value
             asyncio.get_running_loop().call_soon(self.reset)
@@ -244,7 +269,8 @@ class Station:
         """
         epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)
         wrong_s = seconds - int((datetime.now(timezone.utc) - epoch).total_seconds())
-        if self.wall.now_ms == 0 or self.args.true_clock:
+        # Before the watchdog runs nobody has asked the Central System: it is the last time known.
+        if self.wall.now_ms == 0 or self.args.true_clock or not self.watchdog_s:
             self.rtc_s = seconds - self.wall.now_ms // 1000
         else:
             if abs(wrong_s) <= RTC_TOLERANCE_s:
@@ -311,11 +337,18 @@ class Station:
     def tell(self, command):
         """Give the board a command; False if there is nobody to take it."""
         try:
-            self.process.stdin.write(json.dumps(command).encode() + b"\n")
-            self.process.stdin.flush()
+            self.words.write(json.dumps(command).encode() + b"\n")
+            self.words.flush()
         except (OSError, ValueError):  # (ValueError: closed by stop_board)
             return False
         return True
+
+    def type(self, data):
+        """Type on the firmware's console. What it has no room for is lost, as on a serial line."""
+        try:
+            os.write(self.process.stdin.fileno(), data)
+        except (OSError, ValueError):  # (ValueError: no power)
+            pass
 
     async def on_control(self, reader, writer):
         try:
@@ -324,7 +357,7 @@ class Station:
                     line = await reader.readline()
                     if not line:
                         break
-                    answer = await self.command(split(line))
+                    answer = self.console(line) or await self.command(split(line))
                 except ValueError as e:  # CommandError, and a line longer than readline takes
                     answer = {"error": str(e)}
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -333,6 +366,15 @@ class Station:
             pass
         finally:
             writer.close()
+
+    def console(self, line):
+        """`console LINE`, which is as it is typed: not words as a shell has them."""
+        name, _, typed = line.strip(b"\r\n").partition(b" ")
+        if name != b"console":
+            return None
+        self.need_power()
+        self.type(typed + b"\r")
+        return {"ok": True}
 
     async def command(self, words):
         if not words:
@@ -370,6 +412,10 @@ class Station:
                 outlet.car.faults.add(words[0])
             else:
                 outlet.car.faults.discard(words[0])
+        elif name == "wifi":
+            if len(words) != 2 or words[1] not in AIR:
+                raise CommandError(f"wifi SSID {'|'.join(AIR)}")
+            self.air[words[0]] = AIR[words[1]]
         elif name == "power-cut":
             try:
                 off_s = float(words[0]) if words else 1.0
@@ -491,7 +537,7 @@ class Station:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.over.set)
-        control = watch = None
+        control = watch = terminal = None
         try:
             self.prepare()
             port = self.args.control
@@ -501,8 +547,12 @@ class Station:
                 log(f"station: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
+            if self.args.console:
+                terminal = open_terminal(self.type)
             await self.over.wait()
         finally:
+            if terminal:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
             if watch:
                 watch.cancel()
             self.end()
@@ -526,6 +576,32 @@ class Station:
             self.trace.close()
         if self.temporary:
             os.unlink(self.flash)
+
+
+def close(file):
+    try:
+        file.close()
+    except OSError:  # what was not written yet has nobody to go to
+        pass
+
+
+def open_terminal(typed):
+    """Have typed(bytes) called with what comes by stdin, character by character if that is a
+    terminal; -> what tcsetattr() is to give it back, or None. Its Ctrl-C stays ours."""
+    loop, before = asyncio.get_running_loop(), None
+
+    def read():
+        data = os.read(sys.stdin.fileno(), 1024)
+        if data:
+            typed(data)
+        else:
+            loop.remove_reader(sys.stdin)
+
+    if sys.stdin.isatty():
+        before = termios.tcgetattr(sys.stdin)
+        tty.setcbreak(sys.stdin)
+    loop.add_reader(sys.stdin, read)
+    return before
 
 
 def is_url(text):
@@ -607,6 +683,8 @@ def arguments(argv=None):
         "a ROMFS image, in place, as from the flash of an ESP32; NAME.romfs: from that image; "
         "files: from .mpy files, which are loaded into the heap")  # fmt: skip
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
+    add("--console", action="store_true", help="what is typed here goes to the firmware's console "
+        "(docs/console.md), as over its serial line")  # fmt: skip
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
     add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
     add("--config", metavar="FILE", help="config.json of the unit; the options above come first")

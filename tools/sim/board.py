@@ -3,10 +3,10 @@
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board"
-#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE
+#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE COMMANDS
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
-# files. The first line of stdin has files to put on the flash, as a JSON object; then it takes one
-# JSON command a line.
+# files. COMMANDS is a file descriptor: its first line has files to put on the flash, as a JSON
+# object; then it takes one JSON command a line. stdin is the serial line.
 
 import asyncio
 import gc
@@ -19,7 +19,8 @@ from binascii import unhexlify
 
 import rom
 
-code, fd, flash_path, speed, world_ms, rtc_s, cause = sys.argv[1:]
+code, fd, flash_path, speed, world_ms, rtc_s, cause, words = sys.argv[1:]
+words = open(int(words), "rb")
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -92,10 +93,10 @@ class Flash:
 
 
 async def commands():
-    """One JSON command a line on stdin; answers go over the bus."""
-    stdin = asyncio.StreamReader(sys.stdin)
+    """One JSON command a line; answers go over the bus."""
+    reader = asyncio.StreamReader(words)
     while True:
-        line = await stdin.readline()
+        line = await reader.readline()
         if not line:
             raise SystemExit
         command = json.loads(line)
@@ -161,7 +162,7 @@ def put(path, data):
 
 
 def put_files():
-    for path, data in json.loads(sys.stdin.readline()).items():
+    for path, data in json.loads(words.readline()).items():
         if data is not None:
             put(path, data)
 
@@ -171,6 +172,8 @@ class Vfs:
 
     def __init__(self, image):
         self._image = image
+        self.mount = vfs.mount
+        self.VfsRom = vfs.VfsRom
         try:
             vfs.mount(vfs.VfsRom(image), "/rom")
         except OSError:  # no image, or not all of it: it says nothing

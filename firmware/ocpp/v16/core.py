@@ -28,6 +28,8 @@ class Core:
     | attribute | meaning |
     |---|---|
     | boot      | status of the last BootNotification.conf, or None |
+    | info      | what the Central System is to know of this start, or None: `info` of the first
+      StatusNotification of connector 0 |
     """
 
     def __init__(self, station, rpc, settings, identity, smart, reset, log):
@@ -48,7 +50,7 @@ class Core:
         self._pause_s = 0  # from one BootNotification to the next
         self._asked_ms = 0  # when the latest one was sent
         self._beat_ms = 0  # when the latest heartbeat, or acceptance, was
-        self.boot = None
+        self.boot = self.info = None
         self.close = None  # link.Link.close
         station.wake = self._wake.set
 
@@ -345,15 +347,18 @@ class Core:
     async def _own_status(self):
         # Of connector 0, the charge point itself.
         status = "Available" if self._station.in_service() else "Unavailable"
-        await self._status_notification(0, status, "NoError", None, self._now())
+        await self._status_notification(0, status, "NoError", None, self._now(), self.info)
+        self.info = None
 
-    async def _status_notification(self, number, status, error, vendor_error, t):
+    async def _status_notification(self, number, status, error, vendor_error, t, info=None):
         payload = {
             "connectorId": number,
             "status": status,
             "errorCode": error,
             "timestamp": format_iso(t),
         }
+        if info:
+            payload["info"] = printable(info)[:50]
         if vendor_error:
             payload["vendorId"] = self._identity["chargePointVendor"]
             payload["vendorErrorCode"] = vendor_error

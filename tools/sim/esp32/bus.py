@@ -7,7 +7,7 @@
 import struct
 
 PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)
-SPI, ONEWIRE, EDGES = 10, 11, 12
+SPI, ONEWIRE, EDGES, WIFI, MEMORY = 10, 11, 12, 13, 14
 
 speed = 1
 boot_ms = 0  # world time when this chip got its power

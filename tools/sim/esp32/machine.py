@@ -124,6 +124,11 @@ class RTC:
         seconds = utime.mktime((y, m, d, hh, mm, ss, 0, 0, 0)) - 946684800
         bus.rtc_s = bus.ask(bus.RTC, 0, seconds)[0]
 
+    def memory(self, data=None):
+        if data is None:
+            return bytes(bus.ask(bus.MEMORY)[3])
+        bus.ask(bus.MEMORY, 0, 1, data)
+
 
 class WDT:
     """Bites in real time: what hangs is the process."""

@@ -1,0 +1,137 @@
+# Console commands about settings and records: keys, the journal, the log, the restart. Each is a
+# generator of lines (console.py).
+
+import sys
+from micropython import const
+
+# (To import what is built in, files are looked for first. So as others have it:)
+from firmware import log as messages
+from firmware.clock import format_iso
+from firmware.ocpp.configuration import json
+from firmware.session.transaction import Folder, os
+
+_TYPE = const(3)  # in a line of keys.py
+_LEVELS = const("error warning info debug")
+_CHANGED = const(
+    "Accepted: in force from now on|RebootRequired: in force after a reset|"
+    "NotSupported: there is no such key|Rejected: it stays as it was"
+)
+
+
+def config(unit, name=None, value=None):
+    from firmware.ocpp import keys
+
+    del sys.modules["firmware.ocpp.keys"], sys.modules["firmware.ocpp"].keys
+    yield None
+    settings = unit.settings
+    if value is not None:
+        status = unit.handle("ChangeConfiguration", {"key": name, "value": value})["status"]
+        after, unit.rpc.after = unit.rpc.after, None
+        if after:
+            after()
+        for text in _CHANGED.split("|"):
+            if text.startswith(status):
+                yield text
+    known = False
+    # (not keys.names(): all of them at once take too long)
+    for text in [name + " "] if name else keys._TABLE:
+        line = keys.find(text[: text.find(" ")], settings)
+        if line:
+            known = True
+            out = "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
+            yield _line(line, out, value)
+    if name and known:
+        return
+    with open("/config.json") as f:
+        fields = json.load(f)
+    for key in sorted(fields):
+        if not name or key == name:
+            known = True
+            yield "config.json %s = %s  (read-only)" % (key, _printable(key, fields[key]))
+    if not known and value is None:
+        yield "%s: no such key, and config.json does not set it" % name
+
+
+def _line(line, text, value):
+    out = line[0] + " = " + text
+    if line[2] == "ro":
+        out += "  (read-only)"
+    elif value is not None and line[_TYPE] == "i":
+        out += "  (%s to %s)" % (line[5], line[6])
+    return out
+
+
+def _printable(key, value):
+    # Without what nobody is to read over a shoulder.
+    if "password" in key and value:
+        return "(not shown)"
+    if isinstance(value, list):
+        return [entry.get("ssid") if isinstance(entry, dict) else entry for entry in value]
+    return value
+
+
+def journal(unit):
+    # From flash, so that it is what would be told after a power cut too.
+    folder = Folder("/tx", messages.error)
+    numbers = folder.numbers()
+    for number in numbers:
+        tx = folder.read(number)
+        if tx:
+            yield "transaction %d: connector %d, tag %s, %s, since %s%s" % (
+                number,
+                tx.connector,
+                tx.id_tag,
+                "not told yet" if tx.id is None else "its id is %d" % tx.id,
+                format_iso(tx.start_s),
+                "" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s),
+            )
+    files = size = 0
+    for entry in os.ilistdir("/samples"):
+        if len(entry[0]) > 1:
+            files += 1
+            size += entry[3]
+    yield "%d transactions, %d bytes of samples in %d files" % (len(numbers), size, files)
+    head = unit.station.journal.head()
+    if head:
+        yield "next to be told: %s of transaction %d" % (
+            "start|sample|stop".split("|")[head[0]],
+            head[1].number,
+        )
+    else:
+        yield "nothing waits to be told"
+    yield "besides: %d statuses, %d meter values, %d tags to ask for" % (
+        len(unit.station.news),
+        len(unit.station.readings),
+        len(unit.station.asks),
+    )
+
+
+def log(unit, level="", follow=""):
+    if level == "follow" and not follow:
+        level, follow = follow, level
+    levels = _LEVELS.split(" ")
+    if level not in levels + [""] or follow not in ("", "follow"):
+        raise ValueError("it is used as: log [error|warning|info|debug] [follow]")
+    before = messages.level
+    if level:
+        messages.level = levels.index(level)
+    if follow:
+        yield "until a key is pressed ..."
+        try:
+            yield True
+        finally:
+            messages.level = before
+    elif level:
+        yield "from now on: %s" % level
+    else:
+        for line in messages.tail().split(b"\n"):
+            if line:
+                yield b"|" + line
+
+
+def reset(unit, kind="Soft"):
+    kind = kind[:1].upper() + kind[1:].lower()
+    if kind not in ("Soft", "Hard"):
+        raise ValueError("it is used as: reset [hard]")
+    unit.reset(kind)
+    yield "transactions end, then the unit restarts"

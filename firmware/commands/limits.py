@@ -1,0 +1,140 @@
+# Console commands about charging limits: why they are what they are, the profiles, the composite
+# schedule. Each is a generator of lines (console.py).
+
+from micropython import const
+
+from firmware.charging import limits, profile
+from firmware.charging.schedule import NONE
+from firmware.clock import FAR, format_iso
+from firmware.ocpp.v16 import smart_charging
+
+_KINDS = const("Absolute Recurring Relative Daily Weekly")
+_BAR = const(40)  # characters of the highest limit
+_DAY_s = const(86400)
+
+
+def _text(mA):
+    return "no limit at all" if mA is None else "%g A" % (mA / 1000)
+
+
+def _source(source):
+    # limit_by() or limit_next() in words.
+    if "profile" in source:
+        words = source["source"], source["profile"], source["stackLevel"]
+        return "%s, id %d, stackLevel %d" % words
+    return source["source"]
+
+
+def limit(unit, connectors):
+    station = unit.station
+    for c in connectors:
+        slots = c.limits
+        by = smart_charging.limit_by(station, c)
+        if by is None:
+            yield "connector %d: no limit but the hardware's %s" % (
+                c.number,
+                _text(slots.value_mA),
+            )
+        else:
+            yield "connector %d: %s by %s" % (c.number, _text(station.limit_mA(c)), _source(by))
+            after = smart_charging.limit_next(station, c)
+            yield "  without that: %s by %s" % (_text(after["limit_mA"]), _source(after))
+        for i in range(len(limits.SOURCES)):
+            mA = slots.get(i)
+            if mA is not None or i == limits.OCPP:
+                here = "*" if i == slots.source else " "
+                yield "  %s %-14s %s" % (here, limits.SOURCES[i], _text(mA))
+        if slots.until_s < limits.NEVER:
+            yield "  the first of these ends %s" % format_iso(slots.until_s)
+        yield "  profiles: " + _period(station, c)
+        yield "  offered now: %s, pilot %s; %s" % (
+            _text(c.allow_mA),
+            _text(c.controller.pilot_mA),
+            "a transaction runs" if c.tx else "no transaction, so nothing",
+        )
+    if not station.clock.known():
+        yield "the time is not known: what needs it is at its lowest"
+
+
+def _period(station, c):
+    # What the profiles will say when their answer next changes.
+    at = c.until_s
+    if not 0 < at < FAR:
+        return "no change to come"
+    ev = station.evaluator
+    ev.at(c.number, at, c.tx.origin_s if c.tx else at, c.tx is not None)
+    station.due_s = 0  # (the periods in force may just have been let go)
+    mA = None if ev.limit == NONE else ev.limit * 100
+    return "%s from %s on" % (_text(mA), format_iso(at))
+
+
+def profiles(unit):
+    records = unit.station.store.records
+    in_force = [c.winner[profile.ID] for c in unit.station.connectors if c.winner]
+    if not records:
+        yield "no charging profile is installed"
+        return
+    yield "  connector level purpose               id         kind       periods    valid"
+    for w in list(records):
+        kind = _KINDS.split(" ")[profile.kind(w)]
+        if profile.kind(w) == profile.RECURRING:
+            kind = _KINDS.split(" ")[3 + profile.recurrency(w)]
+        yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % (
+            "*" if w[profile.ID] in in_force else " ",
+            profile.connector(w),
+            profile.level(w),
+            smart_charging.PURPOSES[profile.purpose(w)],
+            w[profile.ID],
+            kind,
+            profile.count(w),
+            "W" if profile.unit(w) else "A",
+            _time(w),
+        )
+    if unit.station.store.damaged:
+        yield "%d damaged: 6 A stand in for each" % unit.station.store.damaged
+
+
+def _time(w):
+    begin, end = w[profile.VALID_FROM], w[profile.VALID_TO]
+    text = "since always" if not begin else "from %s on" % format_iso(begin)
+    if end >= 0:
+        text += " until before " + format_iso(end)
+    if profile.transaction(w) is not None:
+        text += " for transaction %d" % profile.transaction(w)
+    return text
+
+
+def composite(unit, number="1", duration_s=None, kind="A"):
+    duration_s = duration_s or str(_DAY_s)
+    if not number.isdigit() or int(number) > len(unit.station.connectors):
+        raise ValueError(
+            "connector %s: there are 0 to %d" % (number, len(unit.station.connectors))
+        )
+    if not duration_s.isdigit() or not 0 < int(duration_s) <= 10 * 366 * _DAY_s:
+        raise ValueError("duration_s: 1 to %d" % (10 * 366 * _DAY_s))
+    watts = kind.upper() == "W"
+    if not watts and kind.upper() != "A":
+        raise ValueError("it is in A or in W")
+    station = unit.station
+    now, schedule = station.schedule(
+        int(number), int(duration_s), profile.WATTS if watts else profile.AMPS, profile.MAX_PERIODS
+    )
+    while station.compose(schedule):
+        yield None
+    yield "connector %s from %s for %d s, %s" % (
+        number,
+        format_iso(now),
+        schedule.length_s,
+        "watts in all" if watts else "amperes per phase",
+    )
+    out = schedule.out
+    most = max([out[3 * i + 1] for i in range(schedule.n)] + [1])
+    for i in range(0, 3 * schedule.n, 3):
+        yield "%s %8g %s%s" % (
+            format_iso(now + out[i]),
+            out[i + 1] / 10,
+            "#" * (out[i + 1] * _BAR // most if out[i + 1] else 0),
+            " (%d phases)" % out[i + 2] if out[i + 2] else "",
+        )
+    if schedule.length_s < int(duration_s):
+        yield "it ends here: a schedule has at most %d periods" % profile.MAX_PERIODS

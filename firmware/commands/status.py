@@ -1,0 +1,143 @@
+# Console commands about what is: the station, sessions, faults, tasks, memory. Each is a generator
+# of lines (console.py).
+
+import asyncio
+import gc
+import micropython
+from micropython import const
+
+# (To import what is built in, files are looked for first. So as others have it:)
+from firmware.app import VERSION, esp32
+from firmware.clock import format_iso
+from firmware.evse import pilot
+from firmware.evse.faults import ENDING, OCPP, REACTION
+from firmware.session.station import os
+
+# What is done about a fault, by REACTION.
+_REACTIONS = const(
+    "is told, and no more|nothing is offered; the contactor opens when the car lets go, or after"
+    " 6 s|nothing is offered; the contactor opens when the car lets go, or after 5 s|"
+    "the contactor is open|the contactor is open, the pilot was at F"
+)
+
+
+def status(unit, connectors):
+    station, clock = unit.station, unit.clock
+    yield "Pilotwire %s on board %s, id %s" % (VERSION, unit.config.board, unit.config.id)
+    yield "its time is %s%s" % (
+        format_iso(clock.now()),
+        "" if clock.known() else ", which is wrong: nobody has set the clock",
+    )
+    link = unit.link
+    if link.online:
+        yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
+    else:
+        yield "Central System: not connected. %s" % (link.reason or "Not reached yet")
+    yield "%d profiles, %s" % (
+        len(station.store.records),
+        "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
+    )
+    for c in connectors:
+        e, meter = c.controller, c.meter
+        yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (
+            c.number,
+            c.status,
+            pilot.STATES[e.state],
+            e.pilot_mA / 1000,
+            "closed" if e.closed else "open",
+            ", its fault: " + _fault(e.fault) if e.fault else "",
+        )
+        yield "  meter %d Wh, %d W, %g %g %g A%s" % (
+            (meter.energy_Wh, meter.power_W)
+            + tuple([mA / 1000 for mA in meter.current_mA])
+            + ("" if meter.known() else ": not answering",)
+        )
+
+
+def session(unit, connectors):
+    now_s = unit.clock.now()
+    for c in connectors:
+        tx = c.tx
+        if not tx:
+            yield "connector %d: no transaction%s" % (
+                c.number,
+                "; tag %s waits for the car" % c.tag if c.tag else "",
+            )
+            continue
+        yield "connector %d: transaction %s (number %d here), tag %s%s" % (
+            c.number,
+            "without an id yet" if tx.id is None else tx.id,
+            tx.number,
+            tx.id_tag,
+            ", of group " + tx.parent if tx.parent else "",
+        )
+        yield "  since %s, %d s; %d Wh" % (
+            format_iso(tx.origin_s),
+            now_s - tx.origin_s,
+            c.energy_Wh() - tx.start_Wh,
+        )
+        if tx.denied:
+            yield "  the Central System does not accept the tag"
+        if c.stopping():
+            yield "  it is ending: the contactor, then a reading of the meter"
+
+
+def _fault(number):
+    code, vendor = OCPP[number]
+    return vendor or code
+
+
+def faults(unit, connectors):
+    for c in connectors:
+        e = c.controller
+        if e.fault:
+            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), OCPP[e.fault][0])
+            yield "  %s; it is over %s" % (
+                _REACTIONS.split("|")[REACTION[e.fault]],
+                "when a person says so: the button, or clear %d" % c.number
+                if e.fault in ENDING
+                else "by itself, some of them when the car is unplugged",
+            )
+        else:
+            yield "connector %d: no fault" % c.number
+        for part in e.parts:
+            yield "  %-12s %s%s%s" % (
+                type(part).__name__,
+                _fault(part.fault) if part.fault else "nothing is wrong",
+                ", offers nothing" if part.busy else "",
+                "" if part.ready else ", does not let the contactor close",
+            )
+
+
+def clear(unit, connectors):
+    for c in connectors:
+        if unit.station.clear_faults(c):
+            yield "connector %d: faults that waited for a person are cleared" % c.number
+        else:
+            yield "connector %d: not while a car is there, or the contactor is welded" % c.number
+
+
+def tasks(unit):
+    core = asyncio.core
+    for i in range(0, len(unit.tasks), 2):
+        name, task = unit.tasks[i : i + 2]
+        if task is asyncio.current_task():
+            text = "the one that says this"
+        elif task.done():
+            text = "it has ended"
+        elif task.data:
+            text = "waits for something"
+        else:
+            text = "due in %d ms" % max(0, core.ticks_diff(task.ph_key, core.ticks()))
+        yield "  %-10s  %s" % (name.strip("_"), text)
+
+
+def heap(unit):
+    gc.collect()
+    yield "Python heap: %d bytes live, %d free" % (gc.mem_alloc(), gc.mem_free())
+    for total, free, largest, _ in esp32.idf_heap_info(esp32.HEAP_DATA):
+        if free:
+            yield "IDF heap (TLS): %d of %d bytes free, %d in one piece" % (free, total, largest)
+    flash = os.statvfs("/")
+    yield "flash: %d of %d KB free" % (flash[0] * flash[3] >> 10, flash[0] * flash[2] >> 10)
+    micropython.qstr_info()

@@ -1,0 +1,232 @@
+# The serial console: one line that a person types while the charger runs, from its first character
+# to what it does. docs/console.md. Knows the unit (app.App) and which module of commands/ has a
+# command. App._console loads it with the first character and forgets it with the line's end; a
+# command's own module is loaded for as long as the command takes.
+
+import asyncio
+import sys
+from micropython import const
+
+from firmware import log
+
+_TO_BEGIN = const(b"\r\x1b[K")  # of the line on the screen, and clear it
+_LINE = const(512)  # bytes
+_PIECE = const(100)  # characters at a time
+_BACKSPACE = const(8)
+_CLEAR = const(0x15)  # Ctrl-U
+_ESCAPE = const(0x1B)
+_DELETE = const(0x7F)
+
+# (Names are dear, short texts among them: architecture.md, Memory. So those of other modules are
+# used again.)
+
+# Module, then what help says of its commands: usage, a colon, what it does. [connector] is all of
+# them if it is not given.
+_TABLE = (
+    "status"
+    "\nstatus [connector]: the station, and every connector in a few words"
+    "\nsession [connector]: transactions, and tags that wait for a car"
+    "\nfaults [connector]: what is wrong, and what each part of the hardware says"
+    "\nclear [connector]: faults that wait for a person"
+    "\ntasks: what runs, and when it is next due"
+    "\nheap: memory, flash and the table of names",
+    "limits"
+    "\nlimit [connector]: who decides the limit, every source, what comes next"
+    "\nprofiles: the charging profiles, * those in force"
+    "\ncomposite [number] [duration_s] [A|W]: the composite schedule as a picture; 0: all",
+    "config"
+    "\nconfig [key] [value]: OCPP keys: show, or change as the Central System does; config.json"
+    "\njournal: what the Central System must still be told"
+    "\nlog [level] [follow]: the latest lines; error, warning, info or debug from now on; follow:"
+    " only until a key is pressed"
+    "\nreset [hard]: end transactions and restart",
+    "bench"
+    "\nbench on|off [connector]: bench mode, without a car: for five minutes the next two work"
+    "\npilot amperes|off [connector]: the duty for 6 to 80 A"
+    "\ncontactor on|off [connector]: close it, if nothing is wrong",
+)
+
+
+async def line(unit, stdin, data, names):
+    """Take the line that begins with `data[0]` from `stdin` (asyncio.StreamReader) and carry it
+    out. `names`: what `>>>` assigned to before. Raises nothing for what a person typed."""
+    text = bytearray()
+
+    def write(message):  # a line of the log comes above what is being typed
+        sys.stdout.write(_TO_BEGIN)
+        print(message)
+        sys.stdout.write(text)
+
+    log.print = write
+    try:
+        lost = await _read(stdin, data, text)
+    finally:
+        del log.print
+    if lost:
+        print("%d characters too many: a line has at most %d" % (lost, _LINE))
+        return
+    python = text[:3] == b">>>"
+    try:
+        text = bytes(text).decode()
+    except UnicodeError:
+        print("not UTF-8: noise on the line?")
+        return
+    try:
+        if python:
+            await _value(unit, text[3:].strip(), names)
+        elif text.strip():
+            await _ask(unit, stdin, data, text.split())
+    except (Exception, SystemExit) as e:
+        import io
+
+        out = io.StringIO()
+        sys.print_exception(e, out)
+        await _say(out.getvalue())
+
+
+async def _say(text):
+    # (115,200 baud are 11 characters a millisecond, and the tick must not wait for more)
+    for i in range(0, len(text), _PIECE):
+        sys.stdout.write(text[i : i + _PIECE])
+        await asyncio.sleep_ms(0)
+
+
+async def _read(stdin, data, text):
+    # Echo and keep what is typed until the line ends; -> how many bytes there was no room for.
+    write = sys.stdout.write
+    lost = escape = 0
+    while data[0] not in b"\r\n":
+        b = data[0]
+        if escape:  # an arrow or a function key: ESC [ ... letter
+            escape = 2 if escape == 1 and b in b"[O" else 0 if 0x40 <= b else escape
+        elif b == _ESCAPE:
+            escape = 1
+        elif b == _CLEAR:
+            write(_TO_BEGIN)
+            text[:] = b""
+            lost = 0
+        elif b in (_BACKSPACE, _DELETE):
+            if lost:
+                lost -= 1
+            elif text:
+                while text[-1] & 0xC0 == 0x80 and len(text) > 1:  # (a character of many bytes)
+                    text[-1:] = b""
+                text[-1:] = b""
+                write(b"\b \b")
+        elif b >= 0x20:
+            if len(text) < _LINE:
+                text.append(b)
+                write(data)
+            else:
+                lost += 1
+        if not await stdin.readinto(data):
+            break
+    write(b"\n")
+    return lost
+
+
+async def _value(unit, text, names):
+    # Everything at hand: the unit, and for short the station.
+    names["unit"], names["station"] = unit, unit.station
+    try:
+        code = compile(text, "console", "eval")
+    except SyntaxError:
+        code = compile(text, "console", "exec")
+    value = eval(code, names)
+    if hasattr(value, "send"):  # a coroutine
+        value = await value
+    if value is not None:
+        await _say("%r\n" % (value,))
+
+
+async def _ask(unit, stdin, data, parts):
+    # A command is a generator of lines to say (str, or bytes of who knows what), of None for a
+    # moment of others' time and True to wait for a key. What it does from one to the next takes
+    # less than 20 ms on an ESP32.
+    try:
+        for piece in _find(unit, parts):
+            if piece is True:
+                await stdin.readinto(data)
+            elif piece is None:
+                await asyncio.sleep_ms(0)
+            else:
+                await _say(piece)
+                await _say("\n")
+    except ValueError as e:  # what a command says of its words
+        print("%s: %s" % (parts[0], e))
+
+
+def _find(unit, parts):
+    name = parts[0].lower()
+    for lines in _TABLE:
+        at = max(lines.find("\n" + name + end) for end in " :") + 1
+        if at:
+            fields = lines[at:].split(": ")[0].split(" ")
+            least = len([field for field in fields if not field.startswith("[")])
+            if not least <= len(parts) <= len(fields):
+                raise ValueError("it is used as: " + " ".join(fields))
+            args = _connectors(unit, fields[1:], parts[1:])
+            return _open(lines[: lines.find("\n")], name)(unit, *args)
+    return _text() if name in ("help", "?") else _others(name)
+
+
+def _connectors(unit, fields, parts):
+    # The words, with Connectors in place of a number.
+    every = unit.station.connectors
+    for i, field in enumerate(fields):
+        if field == "[connector]":
+            if i == len(parts):
+                parts.append(every)
+            elif not parts[i].isdigit() or not 1 <= int(parts[i]) <= len(every):
+                raise ValueError("connector %s: there are 1 to %d" % (parts[i], len(every)))
+            else:
+                parts[i] = every[int(parts[i]) - 1 : int(parts[i])]
+    return parts
+
+
+def _open(module, name):
+    # A command's function; its module is forgotten with it.
+    path = "firmware.commands." + module
+    function = getattr(__import__(path, None, None, (name,)), name)
+    del sys.modules[path], sys.modules["firmware.commands"], sys.modules["firmware"].commands
+    return function
+
+
+def _text():
+    for lines in _TABLE:
+        for text in lines.split("\n")[1:]:
+            yield "  %-37s  %s" % tuple(text.split(": ", 1))
+    yield "  %-37s  %s" % (">>> expression or statement", "Python, with `unit` and `station`")
+    yield "Ctrl-C stops the firmware, outputs safe, and gives the REPL."
+
+
+def _others(name):
+    best, least = "help", min(_rank(name, "help"), 3)
+    for lines in _TABLE:
+        for text in lines.split("\n")[1:]:
+            other = text.split(": ")[0].split(" ")[0]
+            far = _rank(name, other)
+            if far < least:
+                best, least = other, far
+            yield None
+    if least == 3:
+        yield "%s: no such command; try help" % name[:_PIECE]
+    else:
+        yield "%s: no such command; did you mean %s?" % (name, best)
+
+
+def _rank(a, b):
+    # How many letters are to be put in, taken out or changed; two that were swapped count once.
+    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
+    a, b = a.encode(), b.encode()
+    if len(a) > 12:
+        return len(a)
+    before, row = [], list(range(len(b) + 1))
+    for i in range(len(a)):
+        before, last, row = row, before, [i + 1]
+        for k in range(len(b)):
+            least = min(before[k] + (a[i] != b[k]), before[k + 1] + 1, row[k] + 1)
+            if i and k and a[i] == b[k - 1] and a[i - 1] == b[k]:
+                least = min(least, last[k - 1] + 1)
+            row.append(least)
+    return row[-1]

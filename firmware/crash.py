@@ -1,0 +1,151 @@
+# Decides at boot whether the firmware runs, and notes how runs end. Loaded while it is needed.
+# RTC memory, which every reset but a power cut leaves alone, holds one of
+#   maintain   the next boot is for maintenance (docs/updates.md)
+#   run N      the firmware runs; the N runs before have crashed
+#   N          it does not run; the last N runs have crashed
+
+import io
+import machine
+import os
+import sys
+import time
+from micropython import const
+
+from firmware import safe
+from firmware.clock import Clock, format_iso
+
+_PATH = const("/crash")
+_SIZE = const(1000)  # of the record; the oldest crash gives way
+_LINE = const(100)  # of what has happened
+_TRACE = const(500)  # of one traceback: its end
+_CRASHES = const(3)  # in a row, then safe mode
+
+
+def before():
+    """What came before this run: a line about the last one if it crashed, otherwise "". None where
+    the firmware is not to run: then it has said why."""
+    memory = machine.RTC().memory
+    words = memory().split()
+    cause = machine.reset_cause()
+    if words == [b"maintain"]:
+        if cause == machine.SOFT_RESET:
+            machine.reset()  # (a soft reset leaves the watchdog running)
+        memory(b"")
+        print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
+        print("It starts at the next reset.")
+        return None
+    crashes = _in_a_row()
+    last = ""
+    if words[:1] == [b"run"]:  # nobody was left to note how it ended
+        last = "the supply dipped, or the reset button was pressed"
+        if cause == machine.WDT_RESET:
+            last = "reset by the watchdog: the tick did not come"
+        elif cause == machine.HARD_RESET:
+            last = "the chip has reset itself"
+        if cause != machine.PWRON_RESET:  # (what the ESP32 also calls a brown-out, and its button)
+            crashes += 1
+        add(last)
+    why = None
+    if _held():
+        why = "the button is held"
+    elif crashes >= _CRASHES:
+        why = "%d crashes in a row" % crashes
+    if why:
+        memory(b"")
+        print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
+        print("It starts again at the next reset: machine.reset() or the power. /crash says:")
+        print(_crashes())
+        return None
+    if crashes or last:
+        last = _crashes().split("\n")[0]
+    memory(b"run %d" % crashes)
+    return last
+
+
+def after(end):
+    """The run has ended: by `end`, an exception or a text, or orderly (None)."""
+    crashes = 0
+    if end is not None:
+        crashes = _in_a_row() + 1
+    machine.RTC().memory(b"%d" % crashes)
+    if end is not None:
+        add(end)
+
+
+def _in_a_row():
+    words = machine.RTC().memory().split()
+    return int(words[-1]) if words and words[-1].isdigit() else 0
+
+
+def clear():
+    """The run has reached the Central System, or has lasted: what came before is forgiven, and a
+    slot on trial is taken."""
+    machine.RTC().memory(b"run 0")
+    words = read()
+    if words[2:]:
+        put(*words[:2])
+
+
+def read():
+    """The words of /slot (docs/updates.md): slot that runs, slot from before, tries left."""
+    try:
+        with open("/slot") as f:
+            return f.read().split() or ["rom"]
+    except OSError:
+        return ["rom"]
+
+
+def put(*words):
+    """Replace /slot: after a power cut it is the old one or the new one. Raises OSError."""
+    _replace("/slot", " ".join(words))
+
+
+def _replace(path, text):
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
+def _held():
+    board = safe.board()
+    try:
+        for pins in board.CONNECTORS if board else ():
+            if "button" in pins:
+                b = pins["button"]
+                pin = machine.Pin(b["pin"], machine.Pin.IN, b.get("pull", machine.Pin.PULL_UP))
+                down = b.get("pressed", 0)
+                if pin() == down:
+                    time.sleep_ms(50)  # (it may bounce)
+                    if pin() == down:
+                        return True
+    except Exception as e:  # (of a board that check_board will refuse)
+        sys.print_exception(e)
+    return False
+
+
+def _crashes():
+    try:
+        with open(_PATH) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def add(end):
+    """Put an exception, or a text, in front of the record. Raises nothing."""
+    try:
+        text = ""
+        last = end
+        if isinstance(end, BaseException):
+            sys.print_exception(end)
+            f = io.StringIO()
+            sys.print_exception(end, f)
+            text = f.getvalue()[-_TRACE:]
+            last = "%s: %s" % (type(end).__name__, end)
+        now, up_s = format_iso(Clock(None).now()), time.ticks_ms() // 1000  # (modulo 12 days)
+        last = last.replace("\n", " ")[:_LINE]
+        line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
+        print(line, end="")
+        _replace(_PATH, (line + text + _crashes())[:_SIZE])
+    except Exception as e:
+        sys.print_exception(e)

@@ -1,0 +1,106 @@
+# Joins one of the unit's Wi-Fi networks, and says what to do where that does not work. Loaded for
+# that and forgotten: once it has joined, the chip rejoins the same network by itself.
+
+import asyncio
+import network
+import time
+from micropython import const
+
+_POLL_ms = const(250)
+_ALONE_ms = const(20000)  # the chip's own tries when it has lost the network
+_JOIN_ms = const(20000)  # for a network: to be found, to accept the password, to give an address
+_TRIES = const(2)  # of the chip beyond the first, then its status says what is wrong
+_PAUSE_ms = const(5000)  # after a round
+_ROUNDS = const(10)  # then the radio is switched off and on
+
+_IDLE = const(1000)
+_CONNECTING = const(1001)
+
+# By status: the chip hands the reason code of 802.11, or its own from 200 on, through.
+_PASSWORD = const("its password is refused: see wifi_password or networks in config.json")
+_SECURITY = const("it wants another security than WPA2 or WPA3 with a password")
+_WHY = {
+    2: _PASSWORD,  # authentication ran out of time
+    15: _PASSWORD,  # so did the four-way handshake: the usual sign of a wrong one
+    200: "it has fallen silent: too far away?",
+    201: "it is not there: name as in config.json? 2.4 GHz? near enough?",
+    202: _PASSWORD,
+    203: "it takes no more stations",
+    204: _PASSWORD,
+    210: _SECURITY,
+    211: _SECURITY,
+    212: "it is too far away",
+}
+
+
+async def join(config, log):
+    """See wifi.join(). config: `networks`, [(ssid, password)]; `ip`, (address, netmask, gateway,
+    dns) or "" for DHCP; `hostname`; `country`, "" for the chip's own."""
+    wlan = network.WLAN(network.WLAN.IF_STA)
+    if wlan.active():
+        log("Wi-Fi: lost")
+        await _wait(wlan, _ALONE_ms)
+    else:
+        if config.country:  # before active(), like the name
+            network.country(config.country)
+        network.hostname(config.hostname)
+        _start(wlan)
+    said = []
+    rounds = 0
+    while not wlan.isconnected():
+        rounds += 1
+        if rounds % _ROUNDS == 0:  # a tick comes late for it, but the radio may hang
+            wlan.active(False)
+            _start(wlan)
+        for ssid, password in config.networks:
+            why = await _try(wlan, ssid, password, config.ip)
+            if not why:
+                break
+            if (ssid, why) not in said:  # once an outage: the log is short
+                said.append((ssid, why))
+                log("Wi-Fi %s: %s" % (ssid, why))
+        else:
+            await _wait(wlan, _PAUSE_ms)
+    wlan.config(reconnects=-1)
+    name = wlan.config("ssid")
+    log("Wi-Fi %s: address %s, %d dBm" % (name, wlan.ifconfig()[0], wlan.status("rssi")))
+
+
+def _start(wlan):
+    wlan.active(True)
+    # Saving power would make each answer up to 300 ms late.
+    wlan.config(pm=network.WLAN.PM_NONE)
+
+
+async def _try(wlan, ssid, password, ip):
+    # "" once joined, else why not.
+    try:
+        wlan.disconnect()
+        # For ever (-1) it would never say more than "connecting".
+        wlan.config(reconnects=_TRIES)
+        if ip:
+            wlan.ifconfig(ip)
+        wlan.connect(ssid, password)
+    except OSError as e:
+        await asyncio.sleep_ms(_POLL_ms)
+        return str(e)
+    await _wait(wlan, _JOIN_ms)
+    if wlan.isconnected():
+        return ""
+    status = wlan.status()
+    if status != _CONNECTING:
+        return _WHY.get(status, "not joined, status %d" % status)
+    try:
+        wlan.status("rssi")
+    except OSError:  # not even associated
+        return "it does not answer"
+    return "it gives no address (DHCP): restart the router, or give ip in config.json"
+
+
+async def _wait(wlan, ms):
+    # Until there is an address, or the chip has given up.
+    began = time.ticks_ms()
+    while time.ticks_diff(time.ticks_ms(), began) < ms:
+        await asyncio.sleep_ms(_POLL_ms)
+        if wlan.isconnected() or wlan.status() not in (_IDLE, _CONNECTING):
+            return

@@ -1,0 +1,40 @@
+# The time from an NTP server (RFC 4330), where no Central System tells it. The event loop goes on:
+# ntptime of the stock firmware would keep everything waiting. To be loaded for it and forgotten.
+
+import os
+
+from firmware.clock import FAR, PLAUSIBLE
+
+from .dns import ask, resolve
+
+_1900_2020_s = 3786825600
+
+
+async def now(host):
+    """The time in seconds since 2020, as `host` has it ("name" or "name:port"); right to a second
+    or two. OSError, whose text says why, if it does not tell."""
+    # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
+    # nobody can answer who has not seen it.
+    packet = b"\x23" + bytes(39) + os.urandom(8)
+
+    def parse(answer):
+        return _parse(answer, packet, host)
+
+    name, colon, port = host.partition(":")
+    t = await ask(await resolve(name) + colon + port, 123, packet, parse)
+    if t is None:
+        raise OSError("NTP: no answer from " + host)
+    return t
+
+
+def _parse(p, packet, host):
+    if len(p) < 48 or p[0] & 7 != 4 or p[24:32] != packet[40:]:
+        return None
+    if not 0 < p[1] < 16 or p[0] >> 6 == 3:  # (a kiss of death has stratum 0: do not ask again)
+        code = "".join([chr(b) for b in p[12:16] if 32 < b < 127])
+        raise OSError("NTP: %s knows no time %s" % (host, code))
+    # (32 bits of seconds since 1900: after 2036 they begin anew)
+    t = (int.from_bytes(p[40:44], "big") - _1900_2020_s) & 0xFFFFFFFF
+    if not PLAUSIBLE <= t < FAR:
+        raise OSError("NTP: %s is wrong: %d" % (host, t))
+    return t

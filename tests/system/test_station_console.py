@@ -1,0 +1,619 @@
+"""The console of the firmware: what a person types on the serial line while the charger runs."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import random
+import re
+import signal
+import sys
+from datetime import timedelta
+
+import pytest
+from station_driver import ESP32_HEAP, ID, TAG, X1, Shared, duty
+
+from bench.station import firmware_bytes
+from host.process import TOOL, WAIT_s, poll
+from host.profile import profile
+
+LOGGED = re.compile(r"\d+ [EWID] ")
+# The names that the commands add to the table, on first use (docs/console.md).
+MOST_NAMES, MOST_BYTES = 40, 700
+SECRETS = "0123456789abcdef0123456789abcdef", "wifi secret", "link secret"
+
+
+class Console:
+    """`await say(line)`: the lines that the firmware answers, without those of its log."""
+
+    def __init__(self, b):
+        self.b = b
+        self.number = 1000000
+
+    async def __call__(self, line):
+        output = self.b.process.output
+        since = len(output)
+        self.number += 1
+        await self.b.do("console " + line)
+        await self.b.do(f"console >>> {self.number} + 1000000")
+        end = str(self.number + 1000000)
+        await poll(lambda: end in output[since:], WAIT_s, lambda: f"{line}: {output[since:]}")
+        # (what a line of the log interrupts is said again behind it)
+        said = [text.split("\x1b[K")[-1] for text in output[since : output.index(end, since)]]
+        said = [text for text in said if not LOGGED.match(text)]
+        begin = len(said) - 1 - said[::-1].index(line)
+        assert said[-1] == f">>> {self.number} + 1000000", said
+        return said[begin + 1 : -1]
+
+    async def one(self, line):
+        """The only line of an answer."""
+        said = await self(line)
+        assert len(said) == 1, said
+        return said[0]
+
+
+@pytest.fixture
+def console(bench):
+    @contextlib.asynccontextmanager
+    async def make(**options):
+        async with bench(**options) as b:
+            yield b, Console(b)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, micropython):
+    with Shared(tmp_path_factory.mktemp("console")) as shared:
+        yield shared
+
+
+async def test_what_is(console):
+    async with console() as (b, say):
+        said = await say("status")
+        assert said[0] == f"Pilotwire 0.1.0 on board reference, id {ID}"
+        assert said[2:4] == [
+            "Central System: connected, boot Accepted",
+            "0 profiles, nothing waits to be told",
+        ]
+        assert said[4] == "connector 1: Available, state A, pilot 0 A, contactor open"
+        assert said[5].startswith("  meter 1000 Wh, 0 W, 0 0 0 A")
+        assert await say("session") == ["connector 1: no transaction"]
+        assert await say("profiles") == ["no charging profile is installed"]
+        assert (await say("limit"))[0] == "connector 1: no limit but the hardware's 32 A"
+        assert (await say("journal"))[0] == "0 transactions, 0 bytes of samples in 0 files"
+        number = await b.charge()
+        await b.set_profile(profile(5, "Default", {0: 16, 3600: 8}, level=3), 0)
+        await b.set_profile(profile(6, "Max", {0: 20}, level=1), 0)
+        await b.pilot(16000)
+        said = await say("status 1")
+        assert "connector 1: Charging, state C, pilot 16 A, contactor closed" in said
+        said = await say("session")
+        assert said[0] == f"connector 1: transaction {number} (number 1 here), tag {TAG}"
+        assert re.fullmatch(r"  since \S+Z, \d+ s; \d+ Wh", said[1])
+        said = await say("journal")
+        assert said[0].startswith(f"transaction 1: connector 1, tag {TAG}, its id is {number}, ")
+
+
+async def test_limit_profiles_and_composite_schedule(console):
+    async with console() as (b, say):
+        await b.charge()
+        now = await b.now()
+        start = now - timedelta(seconds=now.timestamp() % 60)
+        await b.set_profile(profile(5, "Default", {0: 16, 7200: 8.5}, level=3,
+                                    kind="Absolute", startSchedule=start), 0)  # fmt: skip
+        await b.set_profile(profile(6, "Max", {0: 20}, level=1), 0)
+        await b.pilot(16000)
+        change = (start + timedelta(seconds=7200)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert await say("limit") == [
+            "connector 1: 16 A by TxDefaultProfile, id 5, stackLevel 3",
+            "  without that: 20 A by ChargePointMaxProfile, id 6, stackLevel 1",
+            "    Hardware       32 A",
+            "  * OCPP           16 A",
+            f"  profiles: 8.5 A from {change} on",
+            "  offered now: 16 A, pilot 16 A; a transaction runs",
+        ]
+        said = await say("profiles")
+        assert len(said) == 3 and said[1].split()[:4] == ["*", "0", "3", "TxDefaultProfile"]
+        assert said[2].split() == (
+            "0 1 ChargePointMaxProfile 6 Absolute 1 in A since always".split()
+        )
+        answer = await b.composite(14400)
+        said = await say("composite 1 14400")
+        assert re.fullmatch(r"connector 1 from \S+Z for 14400 s, amperes per phase", said[0])
+        rows = [text.split() for text in said[1:]]
+        assert [float(row[1]) for row in rows] == [limit for _, limit in answer] == [16, 8.5]
+        assert rows[1][0] == change
+        assert [len(row[2]) for row in rows] == [40, 21]
+        said = await say("composite 1 600 w")
+        assert said[0].endswith("watts in all") and said[1].split()[1] == "11040"
+        said = await say("composite 0")
+        assert said[0].startswith("connector 0 from")
+        # What was asked for does not change what is in force.
+        await b.pilot(16000)
+
+
+async def test_96_periods_as_a_picture(console):
+    async with console() as (b, say):
+        steps = {900 * k: 6 + k % 26 for k in range(96)}
+        await b.set_profile(profile(1, "Default", steps, kind="Recurring", recurrencyKind="Daily",
+                                    startSchedule="2026-01-01T00:00:00Z"), 0)  # fmt: skip
+        said = await say("composite 1 80000")
+        assert len(said) == len(await b.composite(80000)) + 1 >= 89
+        said = await say("composite 1 200000")
+        assert len(said) == 98 and said[-1] == "it ends here: a schedule has at most 96 periods"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("limt", "limt: no such command; did you mean limit?"),
+        ("PROFLIES", "proflies: no such command; did you mean profiles?"),
+        ("xyzzy", "xyzzy: no such command; try help"),
+        ("x" * 300, "x" * 100 + ": no such command; try help"),
+        ("limit 2", "limit: connector 2: there are 1 to 1"),
+        ("limit one", "limit: connector one: there are 1 to 1"),
+        ("limit 1 2", "limit: it is used as: limit [connector]"),
+        ("profiles all", "profiles: it is used as: profiles"),
+        ("composite 7", "composite: connector 7: there are 0 to 1"),
+        ("composite 1 0", "composite: duration_s: 1 to 316224000"),
+        ("composite 1 x", "composite: duration_s: 1 to 316224000"),
+        ("composite 1 60 V", "composite: it is in A or in W"),
+        ("config nothing", "nothing: no such key, and config.json does not set it"),
+        ("log loud", "log: it is used as: log [error|warning|info|debug] [follow]"),
+        ("reset now", "reset: it is used as: reset [hard]"),
+        ("bench", "bench: it is used as: bench on|off [connector]"),
+        ("bench maybe", "bench: say on or off"),
+        ("bench off", "connector 1: not in bench mode"),
+        ("pilot 16", "pilot: connector 1: in bench mode only; see bench on"),
+        ("contactor on", "contactor: connector 1: in bench mode only; see bench on"),
+        ("y" * 513, "1 characters too many: a line has at most 512"),
+    ],
+)
+def test_what_cannot_be(shared, line, answer):
+    async def test(b):
+        said = await Console(b)(line) if len(line) <= 512 else await too_long(b, line)
+        assert said == [answer]
+
+    shared(test)
+
+
+async def too_long(b, line):
+    since = len(b.process.output)
+    await b.do("console " + line)
+    await b.process.wait_output("too many", since=since)
+    return [text for text in b.process.output[since:] if "too many" in text]
+
+
+def test_help_names_every_command(shared):
+    async def test(b):
+        say = Console(b)
+        said = await say("help")
+        names = {text.split()[0] for text in said if text.startswith("  ")}
+        assert names >= set(
+            "status session limit profiles composite faults clear config journal log heap tasks"
+            " bench pilot contactor reset >>>".split()
+        )
+        assert await say("?") == said
+
+    shared(test)
+
+
+def test_config_shows_what_the_central_system_is_told(shared):
+    async def test(b):
+        say = Console(b)
+        conf = await b.st.call("GetConfiguration", {})
+        want = {}
+        for key in conf["configurationKey"]:
+            mark = "  (read-only)" if key["readonly"] else ""
+            want[key["key"]] = key.get("value", "(not shown)") + mark
+        said = await say("config")
+        keys = dict(text.split(" = ", 1) for text in said if not text.startswith("config.json "))
+        assert keys == want
+        assert await say("config HeartbeatInterval") == [
+            f"HeartbeatInterval = {want['HeartbeatInterval']}"
+        ]
+        assert await say("config id") == [f"config.json id = {ID}  (read-only)"]
+
+    shared(test)
+
+
+def test_config_changes_what_the_central_system_could(shared):
+    async def test(b):
+        say = Console(b)
+        accepted = "Accepted: in force from now on"
+        for key, value, status in (
+            ("MeterValueSampleInterval", "30", accepted),
+            ("MeterValueSampleInterval", "-1", "Rejected: it stays as it was"),
+            ("NumberOfConnectors", "3", "Rejected: it stays as it was"),
+            ("Nothing", "3", "NotSupported: there is no such key"),
+            ("id", "CP2", "NotSupported: there is no such key"),
+        ):
+            assert (await say(f"config {key} {value}"))[0] == status, key
+        said = await say("config MeterValueSampleInterval 77")
+        assert said == [accepted, "MeterValueSampleInterval = 77  (0 to 86400)"]
+        ask = {"key": ["MeterValueSampleInterval", "NumberOfConnectors"]}
+        values = (await b.st.call("GetConfiguration", ask))["configurationKey"]
+        assert [key["value"] for key in values] == ["77", "1"]
+
+    shared(test)
+
+
+async def test_secrets_are_not_shown(console, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"wifi_password": SECRETS[1], "password": SECRETS[2]}))
+    async with console(config=path) as (b, say):
+        said = await say("config")
+        assert "config.json wifi_password = (not shown)  (read-only)" in said
+        assert "config.json password = (not shown)  (read-only)" in said
+        before = b.st
+        # A change has the effect that it has when the Central System makes it: the link is new.
+        said = await say("config AuthorizationKey " + SECRETS[0])
+        assert said == ["Accepted: in force from now on", "AuthorizationKey = (not shown)"]
+        await b.again(before)
+        said = await say("config") + await say("log") + await say("config AuthorizationKey")
+        assert not [text for text in said for secret in SECRETS if secret in text]
+
+
+async def test_faults_and_clearing_them(console, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"board": "reference_full"}')
+    async with console(config=path, heap="300K", speed=20) as (b, say):
+        said = await say("faults")
+        assert said[0] == "connector 1: no fault" and "  Residual " in said[1] + said[2] + said[3]
+        await b.charge()
+        await b.do("fault residual")
+        await b.status("Faulted")
+        said = await say("faults 1")
+        assert said[0] == "connector 1: ResidualCurrent, errorCode GroundFailure"
+        assert "when a person says so: the button, or clear 1" in said[1]
+        not_now = "connector 1: not while a car is there, or the contactor is welded"
+        assert await say("clear") == [not_now]
+        assert (await say("bench on"))[0].startswith("bench: connector 1: a car is connected")
+        await b.do("clear residual")
+        await b.do("unplug")
+        await b.process.until(lambda c: c["cp"] == "A")
+        since = b.st.mark()
+        cleared = "connector 1: faults that waited for a person are cleared"
+        assert await say("clear") == [cleared]
+        await b.status("Available", since=since)
+
+
+async def test_bench_mode(console):
+    async with console() as (b, say):
+        assert (await say("bench on"))[0] == "for 300 s: connector 1 is out of service"
+        await b.status("Unavailable")
+        assert (await say("pilot 5")) == ["pilot: say 6 to 80 amperes, or off"]
+        assert (await say("pilot 16")) == [
+            "connector 1: from the next tick on the pilot is at the duty of 16 A"
+        ]
+        await b.process.until(lambda c: c["duty_u16"] == duty(16000))
+        await say("pilot 52")
+        await b.process.until(lambda c: c["duty_u16"] == duty(51000))
+        await say("contactor on")
+        assert await b.process.until(lambda c: c["contactor"])
+        await b.process.traced("contactor", lambda e: e["closed"])
+        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
+        assert answer["status"] == "Rejected"
+        await say("contactor off")
+        await b.process.until(lambda c: not c["contactor"])
+        await say("pilot off")
+        await b.process.until(lambda c: c["duty_u16"] == X1)
+        await say("pilot 32")
+        await say("contactor on")
+        await b.process.until(lambda c: c["contactor"])
+        # A car: safe at the first tick that knows of it.
+        since = b.process.mark()
+        await b.do("plug")
+        await b.process.wait_output("bench mode has ended: a car is there")
+        opened = await b.process.traced("contactor", lambda e: not e["closed"], since=since)
+        plugged = await b.process.traced("car", lambda e: e["state"] != "A", since=since)
+        assert opened["ms"] - plugged["ms"] <= 200 * b.speed / 20
+        await b.process.until(lambda c: c["duty_u16"] == X1)
+        assert (await say("bench on"))[0].startswith("bench: connector 1: a car is connected")
+        await b.status("Preparing")
+        await b.do(f"tag {TAG}")
+        await b.status("Charging")
+        assert (await say("pilot 6"))[0].startswith("pilot: connector 1: in bench mode only")
+
+
+async def test_bench_mode_ends_by_itself(console):
+    async with console(speed=60) as (b, say):
+        await say("bench on 1")
+        await say("contactor on")
+        closed = await b.process.traced("contactor", lambda e: e["closed"])
+        opened = await b.process.traced("contactor", lambda e: not e["closed"], timeout=60)
+        await b.process.wait_output("bench mode has ended: it was ended, or its time is over")
+        # (the five minutes began at most so much before)
+        assert 240000 <= opened["ms"] - closed["ms"] <= 300000
+        await b.status("Available")
+        # Asked for again, it goes on for as long; then the Central System wants the connector.
+        await say("bench on")
+        assert await say("bench on") == ["connector 1: bench mode goes on"]
+        since = b.st.mark()
+        request = {"connectorId": 1, "type": "Operative"}
+        assert (await b.st.call("ChangeAvailability", request))["status"] == "Accepted"
+        await b.process.wait_output("bench mode has ended: the connector is wanted")
+        await b.status("Available", since=since)
+
+
+async def test_faults_stay_in_force_in_bench_mode(console, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"board": "reference_full"}')
+    async with console(config=path, heap="300K") as (b, say):
+        await say("bench on")
+        await say("pilot 20")
+        await say("contactor on")
+        await b.process.until(lambda c: c["contactor"])
+        await b.do("fault residual")
+        await b.process.wait_output("bench mode has ended: there is a fault")
+        c = await b.process.until(lambda c: not c["contactor"])
+        assert c["fault"] == "ResidualCurrent" and c["pilot_mA"] == 0
+        await b.status("Faulted")
+        refused = "bench: connector 1: there is a fault, or a reset is under way"
+        assert await say("bench on") == [refused]
+
+
+async def test_the_log(console):
+    async with console() as (b, say):
+        said = await say("log")
+        assert said[-1].startswith("|") and any("boot Accepted" in text for text in said)
+        assert await say("log debug") == ["from now on: debug"]
+        assert await say(">>> __import__('sys').modules['firmware.log'].level") == ["3"]
+        since = len(b.process.output)
+        await b.do("console log error follow")
+        await b.process.wait_output("until a key is pressed", since=since)
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.do("console ")  # only Enter
+        assert await say(">>> __import__('sys').modules['firmware.log'].level") == ["3"]
+
+
+async def test_python(console):
+    async with console() as (b, say):
+        assert await say(">>> 1 + 1") == ["2"]
+        assert await say(">>>station.connectors[0].number") == ["1"]
+        assert await say(">>> x = [unit.config.id]") == []
+        assert await say(">>> x * 2; x") == []
+        assert await say(">>> x") == [f"['{ID}']"]
+        assert await say(">>> for i in range(3): print(i)") == ["0", "1", "2"]
+        assert await say(">>> unit.units[0].meter.read()") == []  # a coroutine is awaited
+        assert await say(">>> 'ab' * 300") == ["'" + "ab" * 300 + "'"]
+        assert await say(">>> ") == await say(">>>") != ["x"]
+        b.process.output[:] = [text for text in b.process.output if "Traceback" not in text]
+
+
+async def test_what_runs_and_what_it_takes(console):
+    async with console() as (b, say):
+        said = await say("tasks")
+        names = [text.split()[0] for text in said]
+        assert set(names) >= {"tick", "limit", "sessions", "meter", "console", "network"}
+        assert "  console     the one that says this" in said
+        assert re.search("^  tick        due in [0-9]+ ms$", "\n".join(said), re.MULTILINE)
+        assert "  limit       waits for something" in said
+        said = "\n".join(await say("heap"))
+        for pattern in (
+            r"Python heap: \d+ bytes live, \d+ free",
+            r"IDF heap \(TLS\): 94256 of 110000 bytes free, 53248 in one piece",
+            r"flash: 19\d\d of 2048 KB free",
+            r"n_qstr=\d+",
+        ):
+            assert re.search(pattern, said), (pattern, said)
+
+
+async def test_reset(console):
+    async with console() as (b, say):
+        before = b.st
+        await b.charge()
+        mark = before.mark()
+        await b.do("console reset hard")
+        await b.process.wait_output("transactions end, then the unit restarts")
+        stop = await before.expect("StopTransaction", timeout=WAIT_s)
+        assert stop["reason"] == "HardReset"
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await b.st.expect("BootNotification", None, WAIT_s, mark)
+
+
+ALL = (
+    "help status session faults tasks heap limit profiles composite config journal log|limt|xyzzy|"
+    "composite 1 86400 W|config HeartbeatInterval|config HeartbeatInterval 300|config id|clear|"
+    "bench on|pilot 16|contactor on|contactor off|pilot off|bench off|>>> 1 + 1|log info|limit 9|"
+    "status 1 2|reset perhaps"
+)
+
+
+async def test_the_heap_after_all_commands(console, micropython32):
+    """What is left of a session: names, and dicts that have grown. On the 32-bit port."""
+    lines = ALL.split("|")
+    lines = lines[0].split() + lines[1:]
+    async with console(interpreter=micropython32, heap=ESP32_HEAP, speed=1) as (b, say):
+        for number in range(16):
+            steps = {3600 * k: 6 + k for k in range(24)}
+            await b.set_profile(profile(number, "Default", steps, level=number % 10), number // 10)
+
+        async def names():
+            said = "\n".join(await say(">>> __import__('micropython').qstr_info()"))
+            return int(re.search(r"n_qstr=(\d+)", said)[1])
+
+        await b.settled()
+        live, known = await firmware_bytes(b.process), await names()
+        for _ in range(2):
+            for line in lines:
+                await say(line)
+            await b.process.until(lambda c: c["status"] == "Available")
+            # the latest of these stays, up to the ring
+            await b.settled()
+            after, more = await firmware_bytes(b.process), await names() - known
+            print(f"{after - live} bytes, {more} names more")
+            assert after - live <= MOST_BYTES and more <= MOST_NAMES
+        first = after
+        for line in lines:
+            await say(line)
+        assert await firmware_bytes(b.process) - first <= 64  # from then on nothing
+
+
+PERSON = "CP2"  # the station at the terminal
+
+
+class Terminal:
+    """tools/station --console on a pty, as a person has it. (It has no place where the test's own
+    process could read its output otherwise, so this does.)"""
+
+    def __init__(self, folder, url):
+        self.folder = folder
+        self.master, slave = pty.openpty()
+        words = (
+            "--url",
+            url,
+            "--id",
+            PERSON,
+            "--trace",
+            folder / "trace",
+            "--console",
+            "--control",
+            "0",
+        )
+        self.said = b""
+        self.start = asyncio.create_subprocess_exec(
+            TOOL, *map(str, words), stdin=slave, stdout=slave, stderr=slave,
+            env={**os.environ, "PILOTWIRE_PYTHON": sys.executable}, preexec_fn=own_terminal,
+        )  # fmt: skip
+        self.slave = slave
+
+    async def __aenter__(self):
+        self.process = await self.start
+        os.close(self.slave)
+        os.set_blocking(self.master, False)
+        asyncio.get_running_loop().add_reader(self.master, self.read)
+        return self
+
+    def read(self):
+        try:
+            self.said += os.read(self.master, 4096)
+        except OSError:  # it has ended
+            asyncio.get_running_loop().remove_reader(self.master)
+
+    def type(self, data):
+        os.write(self.master, data)
+
+    async def sees(self, text, since=0):
+        await poll(lambda: text in self.said[since:], WAIT_s, lambda: f"{text}: {self.said}")
+
+    async def __aexit__(self, *error):
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+
+
+def own_terminal():
+    import fcntl
+    import termios
+
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def test_a_person_at_a_terminal(bench, tmp_path):
+    """Echo, backspace, Ctrl-U, arrows, pasted lines, and Ctrl-C, which leaves outputs safe."""
+    async with bench() as b:  # (only for its Central System)
+        async with Terminal(tmp_path, b.cs.url) as t:
+            await t.sees(b"boot Accepted")
+            for typed, echoed in (
+                (b"limX\x7fit\r", b"limX\b \bit\r\n"),
+                (b"nonsense\x15limit\r", b"nonsense\r\x1b[Klimit\r\n"),
+                (b"lim\x1b[D\x1b[3~\x1bOAit\r\n", b"limit\r\n"),
+                (b"  limit  1 \n", b"limit  1 \r\n"),
+                (b"\x00\x07limit\r\n\r\n\n", b"limit\r\n"),
+            ):
+                since = len(t.said)
+                t.type(typed)
+                await t.sees(echoed + b"connector 1: no limit but", since)
+                await t.sees(b"so nothing\r\n", since)
+            since = len(t.said)
+            t.type(b"".join(b">>> %d * 1000\r" % n for n in range(1, 20)))  # pasted
+            await t.sees(b"\n19000\r\n", since)
+            st = await b.cs.wait_station(PERSON, WAIT_s)
+            await st.expect("StatusNotification", lambda p: p["connectorId"] == 1, WAIT_s)
+            t.type(b"bench on\rpilot 16\rcontactor on\r")
+            await t.sees(b"closes at the next tick")
+            trace = tmp_path / "trace"
+            await poll(lambda: '"closed": true' in trace.read_text(), WAIT_s, "closed")
+            # A line of the log, while a person types, comes above what was typed.
+            t.type(b"profi")
+            await t.sees(b"profi")
+            since = len(t.said)
+            t.type(b"\x03")
+            await asyncio.wait_for(t.process.wait(), WAIT_s)
+        assert t.process.returncode == 0, t.said
+        events = [json.loads(text) for text in trace.read_text().splitlines()]
+        assert [e["closed"] for e in events if e["what"] == "contactor"] == [True, False]
+        # (0: then the chip has no power)
+        assert [e["duty_u16"] for e in events if e["what"] == "pilot"][-2:] == [X1, 0]
+
+
+async def test_the_log_does_not_mangle_what_is_typed(bench, tmp_path):
+    async with bench() as b:
+        async with Terminal(tmp_path, b.cs.url) as t:
+            await t.sees(b"boot Accepted")
+            st = await b.cs.wait_station(PERSON, WAIT_s)
+            t.type(b"profi")
+            await t.sees(b"profi")
+            since = len(t.said)
+            answer = await st.raw('[2,"1","Nothing",{}]')
+            assert answer[0] == 4
+            await t.sees(b"\r\x1b[K", since)
+            await t.sees(b"request refused: NotImplemented: Nothing\r\nprofi", since)
+            t.type(b"les\r")
+            await t.sees(b"profiles\r\nno charging profile is installed", since)
+            t.process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(t.process.wait(), WAIT_s)
+
+
+FUZZ_LINES = 300
+
+
+async def test_whatever_is_typed(console):
+    """Random lines while a car charges: nothing about the charging changes, no task fails."""
+    seed = int(os.environ.get("PILOTWIRE_SEED") or random.randrange(1 << 30))
+    print("PILOTWIRE_SEED", seed)
+    rng = random.Random(seed)
+    words = "status session limit profiles composite faults config journal heap tasks help log 1 0"
+    words = [*words.split(), "86400", "W", "A", "pilot", "contactor", "on", "off", "bench", "-1"]
+
+    def line():
+        kind = rng.randrange(4)
+        if kind == 0:
+            return rng.randbytes(rng.randrange(1, 60)).translate(None, b"\r\n\x03\x04")
+        text = " ".join(rng.choice(words) for _ in range(rng.randrange(1, 5)))
+        if kind == 1 and text:
+            at = rng.randrange(len(text))
+            text = text[:at] + rng.choice("abcxyz|%[]{}'\"") + text[at + rng.randrange(2) :]
+        if kind == 2:
+            text *= rng.randrange(1, 40)
+        return text.encode()
+
+    async with console(speed=20) as (b, say):
+        await b.charge()
+        await b.set_profile(profile(5, "Default", {0: 16}), 0)
+        await b.pilot(16000)
+        mark = b.process.mark()
+        for _ in range(FUZZ_LINES):
+            typed = line()
+            if b"error" in typed or typed.startswith(b">>>"):
+                continue
+            b.process._writer.write(b"console " + typed + b"\n")
+            answer = json.loads(await asyncio.wait_for(b.process._reader.readline(), WAIT_s))
+            assert answer == {"ok": True}
+            if rng.randrange(4) == 0:
+                await say("limit")
+        await b.do("console ")  # (a key, where log follow waits for one)
+        assert (await say("limit"))[0].startswith("connector 1: 16 A by TxDefaultProfile, id 5")
+        assert (await say("config HeartbeatInterval"))[0].startswith("HeartbeatInterval = ")
+        await b.settled()
+        events = b.process.trace("pilot") + b.process.trace("contactor")
+        assert [e for e in b.process.trace()[mark:] if e["what"] in ("pilot", "contactor")] == []
+        assert events
+        assert not [text for text in b.process.output if " failed: " in text or " ended" in text]

@@ -1,0 +1,270 @@
+"""Runs that end badly, on the whole firmware: outputs safe, the reason kept and told, the third
+crash in a row is safe mode, a damaged image falls back to the one from before."""
+
+import contextlib
+import json
+
+from station_driver import ID, X1, Bench, run_tool
+
+from host.build import ROOT
+from host.process import WAIT_s, poll
+from host.romfs import build_image
+
+# (policy.py is what a test can put on the unit: it is imported at each start.)
+RECORD = """
+import sys
+print("code in", sys.path[0])
+import os
+if "slot" not in os.listdir("/"):
+    with open("/slot", "w") as f:
+        f.write(%r)
+"""
+
+
+def policy(folder, text):
+    path = folder / "policy.py"
+    path.write_text(text)
+    return path
+
+
+async def gone(b, before, off_s=0.1):
+    """Power fails; -> position in the output before that."""
+    mark = len(b.process.output)
+    await b.do(f"power-cut {off_s}")
+    return mark
+
+
+def two_images(first, second):
+    """A partition with an image in each half."""
+    half = -(-max(len(first), len(second)) // 4096) * 4096
+    return first.ljust(half, b"\xff") + second.ljust(half, b"\xff")
+
+
+async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micropython32):
+    image = build_image().read_bytes()
+    part = tmp_path / "part.romfs"
+    part.write_bytes(two_images(image, image))
+    options = {"interpreter": micropython32, "heap": "128K", "code": part}
+    async with Bench(tmp_path, policy=policy(tmp_path, RECORD % "rom2 rom 3"), **options) as b:
+        assert "code in /rom" in " ".join(b.process.output).split("  ")[0]
+        before = b.st
+        mark = await gone(b, before)
+        await b.again(before)
+        await b.process.wait_output("code in /rom2", since=mark)
+        await b.charge()
+        await b.pilot(32000)
+        damaged = bytearray(part.read_bytes())
+        damaged[-len(image) // 2] ^= 1
+        part.write_bytes(damaged)
+        before = b.st
+        mark = await gone(b, before)
+        await b.again(before)
+        await b.process.wait_output("the ROMFS image is damaged", since=mark)
+        assert (await b.process.wait_output("code in", since=mark)).endswith("/rom")
+        b.process.output = [line for line in b.process.output if "Traceback" not in line]
+
+
+# Whether it runs
+
+CRASHES = """
+import firmware.app
+def run(self):
+    raise ValueError("crash")
+firmware.app.App.run = run
+"""
+MAINTAIN = """
+import machine
+machine.RTC().memory(b"maintain")
+machine.reset()
+"""
+
+
+def run_with(folder, text):
+    """A station whose policy.py that is, to its end; -> its output."""
+    words = "--url", "ws://127.0.0.1:1", "--id", "A", "--policy", policy(folder, text)
+    code, said = run_tool(*words, "--trace", folder / "trace")
+    assert code == 1 and said[-1] == "station: the firmware has given up", said
+    events = [json.loads(line) for line in (folder / "trace").read_text().splitlines()]
+    assert not [e for e in events if e["what"] == "contactor" and e["closed"]]
+    assert {e["duty_u16"] for e in events if e["what"] == "pilot"} == {X1, 0}  # (0: no power)
+    return said
+
+
+def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
+    said = run_with(tmp_path, CRASHES)
+    assert said.count("station: reset") == 3
+    at = [i for i, line in enumerate(said) if line.startswith("SAFE MODE: 3 crashes in a row.")]
+    assert len(at) == 1
+    assert "It starts again at the next reset" in said[at[0] + 1]
+    assert said[at[0] + 2].startswith("ValueError: crash; 20")
+    assert "line 4, in run" in "".join(said[at[0] + 3 :])
+
+
+def test_maintenance_mode(tmp_path, micropython):
+    said = run_with(tmp_path, MAINTAIN)
+    assert said.count("station: reset") == 1
+    assert said[-3].startswith("Maintenance: the firmware does not run, contactors are open")
+
+
+# Exceptions at every await of every task
+
+INJECTOR = ROOT / "tests/system/injector.py"
+
+
+class Inject:
+    """Throws into tasks of a charging station, and looks at what follows."""
+
+    def __init__(self, b, folder):
+        self.b = b
+        self.folder = folder
+        self.places = {}  # of throws, by task
+
+    async def throw(self, task, *at, kind="RuntimeError", ms=None, until=None):
+        """Throw at the n-th await; -> (the line that tells of it, output since). None instead of
+        the line where until(), a coroutine function, came true before."""
+        out = len(self.b.process.output)
+        self.plan(task=task, at=at, kind=kind, ms=ms)
+
+        async def thrown():
+            found = [line for line in self.output(out) if line.startswith(f"inject {task} ")]
+            if len(found) < len(at) and until and await until():
+                self.plan(task="")
+                return [None]
+            return found if len(found) == len(at) else None
+
+        found = await poll(thrown, WAIT_s, lambda: f"{task} at {at}: {self.output(out)}")
+        if found[-1]:
+            self.places.setdefault(task, set()).add(found[-1].split(": ", 1)[1])
+        return found[-1], out
+
+    def plan(self, **plan):
+        made = self.folder / "plan.new"
+        made.write_text(json.dumps(plan))
+        made.rename(self.folder / "plan")
+
+    def output(self, since):
+        return self.b.process.output[since:]
+
+    def told(self, since, text):
+        return [line for line in self.output(since) if text in line]
+
+
+def injected(tmp_path, **options):
+    text = INJECTOR.read_text().replace('FOLDER = ""', f'FOLDER = "{tmp_path}"')
+    return Bench(tmp_path, policy=policy(tmp_path, text), **options)
+
+
+def forgive(b):
+    """What was thrown is in the log: all else must be orderly."""
+    b.may_log.append("injected")
+    output = b.process.output
+    for i, line in enumerate(output):
+        if line.startswith("Traceback") and "injected" in " ".join(output[i : i + 20]):
+            output[i] = "(a traceback of what was thrown)"
+
+
+async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, micropython):
+    """Nothing runs between the throw and safe outputs; then the unit starts again and says why,
+    to the Central System too, and the transaction goes on."""
+    late_ms = []
+    async with injected(tmp_path, speed=20) as b:
+        inject = Inject(b, tmp_path)
+        id = await b.charge()
+        for task, ms in (("_tick", None), ("_tick", 0), ("_limit", None), ("_sessions", None)):
+            for n, kind in ((1, "RuntimeError"), (2, "MemoryError"), (3, "OSError")):
+                await b.process.until(lambda c: c["contactor"] and c["pilot_mA"])
+                before, mark, trace = b.st, b.st.mark(), b.process.mark()
+                told, out = await inject.throw(task, n, kind=kind, ms=ms)
+                opened = await b.process.traced(
+                    "contactor", lambda e: not e["closed"], since=trace
+                )
+                x1 = await b.process.traced("pilot", lambda e: e["duty_u16"] == X1, since=trace)
+                thrown_ms = int(told.split(" at ")[1].split(":")[0])
+                late_ms.append(max(opened["ms"], x1["ms"]) - thrown_ms)
+                await b.again(before)
+                assert not inject.told(out, "the loop goes on"), (task, n, inject.output(out))
+                assert inject.told(out, f"{kind}: injected; 20"), inject.output(out)
+                assert inject.told(out, f"W the last run: {kind}: injected; 20")
+                statuses = b.st.received("StatusNotification", mark)
+                info = [p.get("info", "") for p in statuses if p["connectorId"] == 0]
+                assert info[0].startswith(f"{kind}: injected; 20") and len(info[0]) == 50, info
+                state = await b.process.state()
+                assert state["crash"].startswith(f"{kind}: injected; 20")
+                assert state["connectors"][0]["transactionId"] == id
+        assert b.st.received("StartTransaction")[1:] == []
+        forgive(b)
+    for task, places in inject.places.items():
+        print(f"{task}: {len(places)} places: {places}")
+    print(f"{len(late_ms)} throws; simulated ms until outputs are safe: {sorted(late_ms)}")
+    assert len(inject.places["_tick"]) == 2, "both of its awaits"
+
+
+SETTINGS = {
+    "HeartbeatInterval": 10,
+    "WebSocketPingInterval": 10,
+    "MeterValueSampleInterval": 10,
+    "RetryBackOffWaitMinimum": 1,
+    "RetryBackOffRepeatTimes": 0,
+    "RetryBackOffRandomRange": 0,
+}
+
+
+async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython):
+    """Charging goes on, the log says why, and the unit talks again. Throws into what is done when
+    the connection is made come second, after one that ends it."""
+
+    async def online():
+        return (await b.process.state())["online"]
+
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    async with injected(tmp_path, speed=100, config=config) as b:
+        inject = Inject(b, tmp_path)
+        for key, value in SETTINGS.items():
+            await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
+        id = await b.charge()
+        for task, first in (
+            ("_network", (1,)),
+            ("_network", ()),
+            ("connect", None),
+            ("_talk", ()),
+            ("_watch", ()),
+            ("_heartbeats", ()),
+            ("_meter", ()),
+            ("_cards", ()),
+        ):
+            n = 0
+            while n < 2 + len(inject.places.get(task, ())):
+                n += 1
+                trace = b.process.mark()
+                if first is None:  # it runs only while the unit connects
+                    before = b.st
+                    await inject.throw("_network", 1)
+                    await before.wait_closed(WAIT_s)
+                    told, out = await inject.throw(task, n, until=online)
+                    if told is None:
+                        break
+                else:
+                    told, out = await inject.throw(task, *first, n)
+                print(n, told)
+                await poll(lambda out=out: inject.told(out, "injected"), WAIT_s, told)
+                await alive(b)
+                opened = [e for e in b.process.trace("contactor")[trace:] if not e["closed"]]
+                assert not opened, told
+                c = await b.process.connector()
+                assert c["contactor"] and c["pilot_mA"] and c["transactionId"] == id
+        forgive(b)
+    for task, places in inject.places.items():
+        print(f"{task}: {len(places)} places: {places}")
+
+
+async def alive(b):
+    """The station is connected, or will be, and answers."""
+
+    async def answers():
+        b.st = await b.cs.wait_station(ID, WAIT_s)
+        with contextlib.suppress(ConnectionError):
+            await b.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
+            return True
+
+    await poll(answers, WAIT_s, "an answer")

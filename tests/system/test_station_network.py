@@ -1,0 +1,187 @@
+"""Wi-Fi that comes and goes, and the time without a Central System."""
+
+import asyncio
+import json
+import struct
+from datetime import datetime, timedelta, timezone
+
+from station_driver import TAG
+
+from host.csms import parse_time
+from host.process import WAIT_s, poll
+
+SINCE_1900 = 2208988800  # of 1970, in seconds (RFC 868)
+OFFLINE = {"plug_and_charge": TAG}
+
+
+def config(tmp_path, **values):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values))
+    return path
+
+
+class Udp(asyncio.DatagramProtocol):
+    """A server on 127.0.0.1: `async with Udp(answer) as s`; answer(packet) -> packet or None."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = []
+
+    async def __aenter__(self):
+        loop = asyncio.get_running_loop()
+        self.transport, _ = await loop.create_datagram_endpoint(
+            lambda: self, local_addr=("127.0.0.1", 0)
+        )
+        self.name = f"127.0.0.1:{self.transport.get_extra_info('sockname')[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self.transport.close()
+
+    def datagram_received(self, data, peer):
+        self.asked.append(data)
+        answer = self.answer(data)
+        if answer:
+            self.transport.sendto(answer, peer)
+
+
+def ntp(packet, stratum=2):
+    """The right time (RFC 4330); of stratum 0 it is none."""
+    seconds = int(datetime.now(timezone.utc).timestamp()) + SINCE_1900
+    stamp = struct.pack(">II", seconds & 0xFFFFFFFF, 0)
+    return bytes((0x24, stratum, 6, 0xEC)) + bytes(12) + stamp + packet[40:] + stamp + stamp
+
+
+async def test_wifi_that_is_lost(bench, tmp_path):
+    """The next network is joined, the station says why, and the charger talks on. After a power
+    cut it does not matter that the first one refuses its password by now."""
+    networks = [{"ssid": "garage", "password": "p"}, {"ssid": "office"}]
+    path = config(tmp_path, ssid="home", wifi_password="q", networks=networks)
+    async with bench(config=path) as b:
+        await b.process.wait_output("Wi-Fi home: address 127.0.0.1")
+        await b.do("wifi home off")
+        await b.process.wait_output("Wi-Fi: lost")
+        await b.process.wait_output("Wi-Fi home: it is not there")
+        await b.process.wait_output("Wi-Fi garage: address 127.0.0.1")
+        await b.settled()
+        await b.do("wifi home locked")
+        await b.do("wifi garage no-dhcp")
+        before, since = b.st, len(b.process.output)
+        await b.do("power-cut 5")
+        await b.again(before)
+        said = [line.split(" ", 2)[2] for line in b.process.output[since:] if "Wi-Fi" in line]
+        assert [" ".join(line.split()[:4]) for line in said] == [
+            "Wi-Fi home: its password",
+            "Wi-Fi garage: it gives",
+            "Wi-Fi office: address 127.0.0.1,",
+        ]
+        answer = await b.process.command("wifi home up")
+        assert answer == {"error": "wifi SSID on|off|locked|no-dhcp"}
+
+
+async def clock(b):
+    return parse_time((await b.process.state())["t"])
+
+
+def since_2000(t):
+    """`t` is what a clock shows that was never set."""
+    return t < datetime(2001, 1, 1, tzinfo=timezone.utc)
+
+
+async def cut_without_central_system(b):
+    """The power fails, and the Central System is away when it returns."""
+    before = b.st
+    await b.cs.stop()
+    since = len(b.process.output)
+    await b.do("power-cut 30")
+    await b.process.wait_output("Pilotwire", since=since)
+    return before
+
+
+async def charging(b):
+    return await b.process.until(lambda c: c["status"] == "Charging")
+
+
+async def passed(b, seconds):
+    before = await clock(b)
+
+    async def later():
+        return await clock(b) - before >= timedelta(seconds=seconds)
+
+    await poll(later, WAIT_s, f"{seconds} s")
+
+
+async def test_transactions_before_the_time_is_known(bench, tmp_path):
+    """After a power cut the RTC shows the last time known. It does not count: not after a reset
+    either, and what happened meanwhile is told with its right times."""
+    path = config(tmp_path, **OFFLINE)
+    async with bench(config=path, speed=40) as b:
+        conf = await b.st.call(
+            "ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}
+        )
+        assert conf == {"status": "Accepted"}
+        assert not since_2000(await clock(b))
+        before = await cut_without_central_system(b)
+        assert since_2000(await clock(b))
+        await b.do("plug")
+        await charging(b)
+        await passed(b, 60)
+        # A reset is no reason to believe the RTC.
+        since = len(b.process.output)
+        shown = await clock(b)
+        b.process.kill_board()
+        await b.process.wait_output("Pilotwire", since=since)
+        await charging(b)
+        later = await clock(b)
+        assert since_2000(later) and later - shown < timedelta(hours=1)
+        await passed(b, 60)
+        await b.do("unplug")
+        await b.process.until(lambda c: c["status"] == "Available")
+        await passed(b, 300)
+        mark = before.mark()
+        await b.cs.start()
+        b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        start = b.st.received("StartTransaction", mark)[0]
+        now = await clock(b)
+        assert not since_2000(now)
+        began, ended = parse_time(start["timestamp"]), parse_time(stop["timestamp"])
+        assert timedelta(seconds=120) <= ended - began <= timedelta(seconds=900)
+        assert timedelta(seconds=300) <= now - ended <= timedelta(seconds=1500)
+
+
+async def test_time_from_an_ntp_server(bench, tmp_path):
+    """No Central System: after two minutes the NTP server is asked, and asked again until it
+    knows. Then times are right."""
+
+    def answer(packet):
+        if len(server.asked) == 1:
+            return None
+        return ntp(packet, 0 if len(server.asked) == 2 else 2)
+
+    async with Udp(answer) as server:
+        path = config(tmp_path, ntp=server.name, **OFFLINE)
+        async with bench(config=path, speed=100) as b:
+            conf = await b.st.call(
+                "ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}
+            )
+            assert conf == {"status": "Accepted"}
+            assert server.asked == []
+            before = await cut_without_central_system(b)
+            at = await clock(b)
+            assert since_2000(at)
+            await b.do("plug")
+            await charging(b)
+            since = len(b.process.output)
+            await b.process.wait_output(f"NTP: {server.name} knows no time")
+            assert since_2000(await clock(b)) and await clock(b) - at >= timedelta(seconds=90)
+            await b.process.wait_output("clock moved by", since=since)
+            assert len(server.asked) == 3
+            now = await clock(b)
+            assert not since_2000(now)
+            mark = before.mark()
+            await b.cs.start()
+            b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
+            start = await b.st.expect("StartTransaction", None, WAIT_s, mark)
+            assert timedelta(seconds=600) <= now - parse_time(start["timestamp"])
+            assert now - parse_time(start["timestamp"]) <= timedelta(seconds=2400)

@@ -1,0 +1,534 @@
+"""console.py and commands/: what is typed, character by character; what commands say, in pieces;
+bench mode at the level of the Controller. With a real Station on a flash in RAM."""
+
+import asyncio
+import os
+import sys
+
+from world import World, record
+
+from firmware import console, log
+from firmware.charging import profile
+from firmware.evse import faults, pilot
+from firmware.evse.controller import Controller
+
+
+class App:
+    """firmware.app, which needs a chip."""
+
+    VERSION = "1.2.3"
+    esp32 = None
+
+
+sys.modules["firmware.app"] = App
+
+HEAP = "400K"
+PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
+
+
+class Line:
+    """The serial line: gives what was typed, keeps what was said. `longest`: most that was said
+    between two turns of the other tasks."""
+
+    def __init__(self, typed):
+        self.typed = typed
+        self.at = 0
+        self.said = b""
+        self.longest = self.count = 0
+        console.sys = self
+        console.print = self.print
+
+    modules = sys.modules
+
+    @property
+    def stdout(self):
+        return self
+
+    def write(self, data):
+        data = data.encode() if isinstance(data, str) else bytes(data)
+        self.said += data
+        self.count += len(data)
+        self.longest = max(self.longest, self.count)
+
+    def print(self, *args, end="\n"):
+        self.write(" ".join([str(arg) for arg in args]) + end)
+
+    def print_exception(self, e, out):
+        out.write("Traceback: %r\n" % (e,))
+
+    async def readinto(self, data):
+        await asyncio.sleep_ms(0)
+        if self.at == len(self.typed):
+            return 0
+        data[0] = self.typed[self.at]
+        self.at += 1
+        return 1
+
+    async def tick(self):
+        while True:
+            self.count = 0
+            await asyncio.sleep_ms(0)
+
+
+class Settings:
+    """Configuration, as far as it is asked."""
+
+    def __init__(self):
+        self._stored = {}
+        self._fixed = {
+            "NumberOfConnectors": 1,
+            "SupportedFeatureProfiles": "Core,SmartCharging",
+            "ConnectorSwitch3to1PhaseSupported": "false",
+        }
+        self._gives = 0xFFF
+
+
+class Unit:
+    """App, as far as the console knows it."""
+
+    def __init__(self, world=None):
+        self.asked = []
+        self.kind = None
+        self.after = None
+        self.rpc = self.settings = self
+        self.tasks = []
+        if world:
+            self.world = world
+            self.station, self.clock = world.station, world.clock
+            self.settings = Settings()
+            self.config = self.link = self.core = self
+            self.board, self.id = "reference", "CP1"
+            self.online, self.boot, self.reason = False, None, "nobody there"
+            self.units = [Parts() for _ in world.cs]
+        else:
+            self.station = self
+            self.connectors = ()
+
+    def handle(self, action, payload):
+        self.asked.append((action, payload))
+        return {"status": "Accepted"}
+
+    def reset(self, kind):
+        self.kind = kind
+
+
+class Parts:
+    lock = proximity = None
+
+
+async def say(typed, unit=None, names=None):
+    """The console's answer to what is typed, its echo included."""
+    if isinstance(typed, str):
+        typed = typed.encode() + b"\r"
+    line = Line(typed)
+    ticks = asyncio.create_task(line.tick())
+    data = bytearray(1)
+    while await line.readinto(data):
+        if data[0] >= 27:  # (as in app.py)
+            await console.line(unit or Unit(), line, data, {} if names is None else names)
+    ticks.cancel()
+    assert line.longest <= PIECE or len(line.typed) > PIECE, (line.longest, typed)
+    return line.said
+
+
+async def answer(typed, unit, names=None):
+    """Its lines, without the echo."""
+    said = (await say(typed, unit, names)).decode()
+    return said.split("\n")[1:-1]
+
+
+async def test_what_is_typed():
+    for typed, heard in (
+        (b">>> 1\r", b"1"),
+        (b">>> 1\n", b"1"),
+        (b">>> 1\r\n", b"1"),
+        (b"\r\n\r\n>>> 1\r\n", b"1"),
+        (b"\x00\x01\x08\x7f>>> 1\r", None),  # (a delete first: it begins a line, which is empty)
+        (b">>> 12\x08\r", b"1"),
+        (b">>> 12\x7f\x7f7\r", b"7"),
+        (b">\x08\x08\x08\x08>>> 1\r", b"1"),
+        (b"nonsense\x15>>> 1\r", b"1"),
+        (b">>> \x1b[A1\x1b[D\x1b[15~\x1bOP\r", b"1"),
+        (b"\x1b[A>>> 1\r", b"1"),
+        (b">>> '\xc3\xa9'\x7f\x7f\xc3\xa8'\r", b"'\\xe8'"),
+        (b">>> \t\x07\x0b1\r", b"1"),
+        (b">>> 1", b"1"),  # (the line ends)
+        (b"   \r", b""),
+    ):
+        said = await say(typed)
+        last = said.split(b"\n")[-2:-1] or [b""]
+        assert heard is None or last[0] == heard or not heard and len(said) <= 5, (typed, said)
+
+
+async def test_echo_is_what_a_terminal_needs():
+    for typed, said in (
+        (b"ab\x7fc\x1b[Ad\r", b"ab\b \bcd\n"),
+        (b"ab\x15cd\r", b"ab\r\x1b[Kcd\n"),
+        (b"\xc3\xa9\x7fx\r", b"\xc3\xa9\b \bx\n"),
+    ):
+        heard = await say(typed)
+        assert heard.startswith(said), (typed, heard)
+
+
+async def test_a_line_that_is_too_long():
+    said = await say(b"x" * 512 + b"\r")
+    assert b"no such command" in said
+    said = await say(b"x" * 520 + b"\r")
+    assert said == b"x" * 512 + b"\n8 characters too many: a line has at most 512\n"
+    # What was too much can be taken away again.
+    said = await say(b"y" * 520 + b"\x7f" * 508 + b"\x15>>> 1\r")
+    assert said.endswith(b">>> 1\n1\n")
+
+
+async def test_noise():
+    assert (await say(b"\xff\xfe\x80abc\r")).endswith(b"\nnot UTF-8: noise on the line?\n")
+    assert (await say(b"\x80" * 20 + b"\x7f" * 30 + b">>> 1\r")).endswith(b"1\n")
+
+
+async def test_the_log_while_somebody_types():
+    line = Line(b"he")
+    data = bytearray(b"t")
+
+    async def readinto(data):
+        if line.at == 2:
+            log.info("what happens")
+            line.at = 3
+            data[0] = 13
+            return 1
+        return await Line.readinto(line, data)
+
+    line.readinto = readinto
+    printed = "print" in dir(log)
+    await console.line(Unit(), line, data, {})
+    said = line.said.split(b"\n")
+    assert said[0].startswith(b"the\r\x1b[K") and said[0].endswith(b" I what happens")
+    assert said[1] == b"the"
+    assert printed == ("print" in dir(log))
+
+
+async def test_python():
+    names = {}
+    unit = Unit()
+    for typed, heard in (
+        (">>> 6 * 7", ["42"]),
+        (">>>6*7", ["42"]),
+        (">>> x = 5", []),
+        (">>> x += 1; x", []),
+        (">>> x", ["6"]),
+        (">>> None", []),
+        (">>> 'a\\nb'", ["'a\\nb'"]),
+        (">>> unit is None", ["False"]),
+        (">>> station.connectors", ["()"]),
+    ):
+        assert await answer(typed, unit, names) == heard, typed
+    assert names["x"] == 6
+    assert await answer(">>> 'ab' * 200", unit) == ["'" + "ab" * 200 + "'"]
+
+    async def later():
+        await asyncio.sleep_ms(0)
+        return "done"
+
+    assert await answer(">>> later()", unit, {"later": later}) == ["'done'"]
+
+
+async def test_an_exception_is_told_and_costs_nothing():
+    for typed, kind in (
+        (">>> 1 / 0", "ZeroDivisionError"),
+        (">>> nothing", "NameError"),
+        (">>> 1 +", "SyntaxError"),
+        (">>> raise SystemExit", "SystemExit"),
+        (">>> raise MemoryError", "MemoryError"),
+        (">>> raise ValueError('x')", "ValueError"),
+        (">>> [][1]", "IndexError"),
+        (">>> raise OSError(28)", "OSError"),
+        ("status", "AttributeError"),  # (of a unit that is none)
+    ):
+        said = await answer(typed, Unit())
+        assert said[-1].startswith("Traceback: " + kind), (typed, said)
+
+
+async def test_what_is_near_to_a_command():
+    for typed, meant in (
+        ("limt", "limit"), ("limits", "limit"), ("lmiit", "limit"), ("satus", "status"),
+        ("hepl", "help"), ("bnch", "bench"), ("profile", "profiles"), ("conifg", "config"),
+        ("LIMTI", "limit"),
+    ):  # fmt: skip
+        said = await answer(typed, Unit())
+        assert said == ["%s: no such command; did you mean %s?" % (typed.lower(), meant)], said
+    for typed in ("xyz", "a", "limitlimitlimit", "\u00e9\u00e9\u00e9\u00e9"):
+        assert await answer(typed, Unit()) == ["%s: no such command; try help" % typed]
+
+
+def filled():
+    """A world with profiles, a transaction, samples, a fault to come."""
+    w = World(connectors=2).ready()
+    w.settings["CompositeScheduleLocalLimits"] = False
+    tx = w.charge()
+    for number in range(6):
+        w.station.install(
+            record(
+                [(3600 * k, 6 + k) for k in range(10)], profile.TX_DEFAULT, 0, number, number + 20
+            )
+        )
+    w.station.install(record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.id))
+    w.station.install(record(25, profile.CEILING, id=6))
+    w.poll(120000)
+    for e in w.electrics:
+        e.duty_u16, e.parts = pilot.STEADY, ()
+    w.journal.sample(tx, (w.clock.now(), 5, 1, 0))
+    return w
+
+
+def clock_later(w):
+    return w.clock.now() + 86400
+
+
+def plain(text):
+    """With what differs from run to run as #."""
+    out = ""
+    for word in text.split(" "):
+        out += " #" if word[:1].isdigit() and ("T" in word or "Z" in word) else " " + word
+    return out[1:]
+
+
+async def test_what_commands_say():
+    w = filled()
+    unit = Unit(w)
+    w.electrics[1].fault = faults.WELDED
+    said = await answer("limit 1", unit)
+    assert said[0] == "connector 1: 10 A by TxProfile, id 5, stackLevel 2", said
+    assert said[1] == "  without that: 25 A by ChargePointMaxProfile, id 6, stackLevel 0", said
+    assert "  * OCPP           10 A" in said, said
+    assert [plain(text) for text in said if "profiles:" in text] == [
+        "  profiles: 15 A from # on"
+    ], said
+    said = await answer("limit", unit)
+    assert len([text for text in said if text.startswith("connector")]) == 2
+    said = await answer("profiles", unit)
+    assert len(said) == 9 and len([text for text in said if text[0] == "*"]) == 2, said
+    said = await answer("composite 1 7200", unit)
+    assert len(said) >= 2 and said[1].endswith(" 10 " + "#" * 40), said
+    said = await answer("composite 0 60 W", unit)
+    assert said[0].startswith("connector 0 from ") and said[0].endswith("watts in all")
+    said = await answer("session", unit)
+    assert said[0] == "connector 1: transaction 1001 (number 1 here), tag TAG", said
+    assert said[-1] == "connector 2: no transaction"
+    said = await answer("faults", unit)
+    welded = "connector 2: ContactorWelded, errorCode PowerSwitchFailure"
+    assert said[:2] == ["connector 1: no fault", welded], said
+    assert "a person says so" in said[2]
+    said = await answer("clear 2", unit)
+    assert said == ["connector 2: not while a car is there, or the contactor is welded"]
+    w.electrics[1].clears = True
+    assert "are cleared" in (await answer("clear 2", unit))[0]
+    said = await answer("status", unit)
+    assert said[0] == "Pilotwire 1.2.3 on board reference, id CP1"
+    assert "Central System: not connected. nobody there" in said
+    assert "8 profiles, messages of transactions wait" in said
+    said = await answer("log", unit)
+    assert all([text.startswith("|") for text in said])
+    assert await answer("reset", unit) == ["transactions end, then the unit restarts"]
+    assert unit.kind == "Soft"
+    await answer("reset HARD", unit)
+    assert unit.kind == "Hard"
+    said = await answer("config HeartbeatInterval 30", unit)
+    assert unit.asked == [("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "30"})]
+    assert said[0] == "Accepted: in force from now on"
+
+
+async def test_what_a_change_has_to_do_is_done():
+    unit = Unit(World())
+    done = []
+    unit.after = lambda: done.append(1)
+    await answer("config HeartbeatInterval 30", unit)
+    assert done == [1] and unit.after is None
+
+
+async def test_the_level_of_the_log():
+    unit = Unit(World())
+    log.level = log.INFO
+    assert await answer("log warning", unit) == ["from now on: warning"]
+    assert log.level == log.WARNING
+    said = await say(b"log debug follow\rx>>> 7\r", unit)
+    assert said.endswith(b"until a key is pressed ...\n>>> 7\n7\n"), said
+    assert log.level == log.WARNING
+    log.level = log.INFO
+
+
+def bench(**state):
+    """A connector with a real Controller, in bench mode, and the module."""
+    from firmware.commands import bench as module
+
+    w = World().ready()
+    w.c.controller = c = Controller()
+    for i in range(200):
+        c.tick(25 * i, 12000, 12000, 0)
+    unit = Unit(w)
+    said = list(module.bench(unit, "on", [w.c]))
+    assert said[0] == "for 300 s: connector 1 is out of service"
+    assert not w.c.operative and w.c.controller is not c
+    return w, unit, module, c
+
+
+def tick(w, at, high_mV=12000):
+    w.c.controller.tick(5000 + 25 * at, high_mV, -12000, 32000)
+    return w.c.controller
+
+
+async def test_bench_mode():
+    w, unit, module, real = bench()
+    assert tick(w, 0).duty_u16 == pilot.STEADY
+    list(module.pilot(unit, "16", [w.c]))
+    assert tick(w, 1).duty_u16 == pilot.duty_u16(16000) and not w.c.controller.closed
+    list(module.contactor(unit, "on", [w.c]))
+    assert tick(w, 2).closed and real.closed and w.c.controller.pilot_mA == 16000
+    list(module.contactor(unit, "off", [w.c]))
+    assert not tick(w, 3).closed and not real.closed
+    assert w.c.controller.state == pilot.A and w.c.controller.min_off_ms == 5000
+
+
+async def test_bench_mode_ends_at_the_first_tick_that_knows():
+    def car(w, real):
+        for at in range(3, 6):
+            tick(w, at, 9000)
+
+    def fault(w, real):
+        real._diode = True
+        real.state = pilot.A
+        real._check = lambda low_mV: faults.DIODE
+        tick(w, 3)
+
+    def time(w, real):
+        w.c.controller.left_ms = 24
+        tick(w, 3)
+
+    def tag(w, real):
+        w.c.tag = "T"
+        tick(w, 3)
+
+    def service(w, real):
+        w.station.put_in_service()
+        tick(w, 3)
+
+    def reset(w, real):
+        w.c.ending = True
+        tick(w, 3)
+
+    for happens in (car, fault, time, tag, service, reset):
+        w, unit, module, real = bench()
+        list(module.pilot(unit, "16", [w.c]))
+        list(module.contactor(unit, "on", [w.c]))
+        stand_in = tick(w, 1)
+        assert stand_in.closed and stand_in.duty_u16 != pilot.STEADY
+        happens(w, real)
+        assert w.c.controller is real, happens
+        # What app.py takes over in this tick:
+        assert not stand_in.closed and not real.closed, happens
+        assert stand_in.duty_u16 == real.duty_u16 == pilot.STEADY and not stand_in.pilot_mA
+        assert w.c.operative
+
+
+async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
+    class Part:
+        fault = faults.NONE
+        busy = ready = False
+
+        def tick(self, dt_ms, c):
+            pass
+
+    w, unit, module, real = bench()
+    part, lock = Part(), Part()
+    real.parts = part, lock
+    unit.units[0].lock = lock
+    w.c.controller._unit.lock = lock
+    list(module.contactor(unit, "on", [w.c]))
+    assert not tick(w, 1).closed
+    part.ready = True
+    assert tick(w, 2).closed
+    part.fault = faults.RESIDUAL
+    stand_in = w.c.controller
+    tick(w, 3)
+    assert not stand_in.closed and w.c.controller is real
+
+
+async def test_bench_mode_is_refused():
+    def refusal(prepare):
+        from firmware.commands import bench as module
+
+        w = World().ready()
+        w.c.controller = Controller()
+        prepare(w)
+        try:
+            list(module.bench(Unit(w), "on", [w.c]))
+        except ValueError as e:
+            assert w.c.operative or prepare is unsettled
+            return str(e)
+        return None
+
+    def car(w):
+        w.c.controller.state = pilot.B
+
+    def tag(w):
+        w.c.tag = "T"
+
+    def transaction(w):
+        w.c.tx = object()
+
+    def fault(w):
+        w.c.controller.fault = faults.WELDED
+
+    def reset(w):
+        w.c.ending = True
+
+    def unsettled(w):
+        w.boot()
+
+    for prepare, text in (
+        (car, "a car is connected"), (tag, "a transaction"), (transaction, "a transaction"),
+        (fault, "a fault"), (reset, "a reset"), (unsettled, "nobody knows yet"),
+    ):  # fmt: skip
+        assert text in refusal(prepare), prepare
+
+
+async def test_a_bench_tick_allocates_nothing():
+    import micropython
+
+    w, unit, module, real = bench()
+    list(module.pilot(unit, "16", [w.c]))
+    list(module.contactor(unit, "on", [w.c]))
+    tick(w, 1)
+    controller = w.c.controller
+
+    def ticks():
+        micropython.heap_lock()
+        try:
+            for at in range(2, 9):
+                controller.tick(5000 + 25 * at, 12000, -12000, 32000)
+        finally:
+            micropython.heap_unlock()
+
+    ticks()
+    assert controller.closed
+
+
+async def test_random_lines():
+    seed = int(os.getenv("PILOTWIRE_SEED"))
+    print("PILOTWIRE_SEED", seed)
+    import random
+
+    random.seed(seed)
+    w = filled()
+    unit = Unit(w)
+    before = [bytes(r) for r in w.store.records]
+    words = "status session limit profiles composite faults journal log help 1 0 86400 W A"
+    words = words.split() + ["pilot", "contactor", "on", "bench", "-1", "|", ">>>", "\u00e9"]
+    for _ in range(150):
+        typed = bytearray()
+        for _ in range(random.randint(1, 5)):
+            if random.randint(0, 3):
+                typed += random.choice(words).encode() + b" "
+            else:
+                typed += bytes([random.randint(0, 255) for _ in range(random.randint(1, 30))])
+        await say(bytes(typed) + b"\r\r", unit)
+    assert [bytes(r)[:48] for r in w.store.records] == [r[:48] for r in before]
+    assert w.c.tx and w.c.status == "Charging" and not unit.kind

@@ -1,0 +1,202 @@
+"""drivers/wifi.py and join.py on the simulated radio: networks that come and go, and what a person
+is told where one cannot be joined."""
+
+import asyncio
+import sys
+
+sys.path.insert(1, "tools/sim/esp32")  # (not before: asyncio needs the host's time)
+import bus
+
+from firmware import config
+
+# Ten minutes would be long: simulated time passes with each sleep, and only then.
+bus.now_ms = lambda: ms
+ms = 0
+_real_sleep_ms = asyncio.sleep_ms
+
+
+async def _sleep_ms(t):
+    global ms
+    ms += t
+    assert ms < 3600000, "an hour has passed"
+    await _real_sleep_ms(0)
+
+
+asyncio.sleep_ms = _sleep_ms
+
+import time
+
+time.ticks_ms = lambda: ms
+
+import network
+
+from firmware.drivers import wifi
+
+OFF, LOCKED, MUTE, GOOD = 201, 202, 1, 0
+air = {}  # what the wall says of a network; OFF unless it is here
+
+
+def ask(op, pin=0, value=0, payload=b""):
+    assert op == bus.WIFI
+    return air.get(payload.decode(), OFF), 0, 0, b""
+
+
+bus.ask = ask
+
+
+def a_unit(*networks, **more):
+    values = {"url": "ws://x", "id": "CP-1"}
+    values["networks"] = [{"ssid": name, "password": "p"} for name in networks]
+    values.update(more)
+    wifi.config = config.check(values)
+
+
+async def joined(at=None, **changes):
+    """Join; -> the log. `at`: ms after which air gets `changes`."""
+    said = []
+    began = ms
+    task = asyncio.create_task(wifi.join(said.append))
+    while not task.done():
+        if at is not None and ms - began >= at:
+            air.update(changes)
+        await _real_sleep_ms(0)
+    await task
+    assert wifi.up()
+    assert "firmware.drivers.join" not in sys.modules
+    return said
+
+
+async def test_a_unit_without_wifi_is_in_its_network():
+    a_unit()
+    assert wifi.up()
+    assert not network.WLAN().active()
+
+
+async def test_joining():
+    air["home"] = GOOD
+    a_unit("home", country="DE", hostname="wallbox")
+    assert not wifi.up()
+    assert await joined() == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+    # What has to be there before the radio is switched on.
+    assert network.said == ["DE", "wallbox"]
+    assert network.WLAN()._reconnects == -1  # the chip goes on by itself from here
+    assert wifi.dns() == ["127.0.0.1"]
+
+
+async def test_the_chips_own_country():
+    air["home"] = GOOD
+    a_unit("home")
+    await joined()
+    assert network.said == ["CP-1"]
+
+
+async def test_what_is_wrong():
+    """Each reason is told once an outage, whatever the number of tries."""
+    for state, text in (
+        (OFF, "it is not there: name as in config.json? 2.4 GHz? near enough?"),
+        (LOCKED, "its password is refused: see wifi_password or networks in config.json"),
+        (15, "its password is refused: see wifi_password or networks in config.json"),
+        (203, "it takes no more stations"),
+        (211, "it wants another security than WPA2 or WPA3 with a password"),
+        (39, "not joined, status 39"),
+        (MUTE, "it gives no address (DHCP): restart the router, or give ip in config.json"),
+    ):
+        network.WLAN().active(False)
+        air["home"] = state
+        a_unit("home")
+        said = await joined(300000, home=GOOD)
+        assert said == ["Wi-Fi home: " + text, "Wi-Fi home: address 127.0.0.1, -60 dBm"], said
+
+
+async def test_the_chip_refuses():
+    a_unit("home")
+    connect = network.WLAN.connect
+
+    def refuse(self, ssid, key):
+        if ms < 60000:
+            raise OSError("Wifi Internal Error")
+        connect(self, ssid, key)
+
+    network.WLAN.connect = refuse
+    air["home"] = GOOD
+    said = await joined()
+    assert said[0] == "Wi-Fi home: Wifi Internal Error" and len(said) == 2
+
+
+async def test_a_static_address():
+    """It needs no DHCP."""
+    air["home"] = MUTE
+    a_unit("home", ip="10.0.0.9", gateway="10.0.0.1", dns="10.0.0.53:5300")
+    assert await joined() == ["Wi-Fi home: address 10.0.0.9, -60 dBm"]
+    assert network.WLAN().ifconfig() == ("10.0.0.9", "255.255.255.0", "10.0.0.1", "10.0.0.53")
+    assert wifi.dns() == ["10.0.0.53:5300"]
+
+
+async def test_the_second_network():
+    air["garage"] = GOOD
+    a_unit("home", "garage", "office")
+    said = await joined()
+    assert [line.split(":")[0] for line in said] == ["Wi-Fi home", "Wi-Fi garage"]
+    assert network.WLAN().config("ssid") == "garage"
+
+
+async def test_ssid_comes_first():
+    air.update({"garage": GOOD, "home": GOOD})
+    a_unit("garage", ssid="home", wifi_password="q")
+    assert await joined() == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+
+
+async def test_the_network_is_gone_for_a_moment():
+    """The chip comes back by itself, without being told."""
+    air["home"] = GOOD
+    a_unit("home")
+    await joined()
+    air["home"] = OFF
+    assert not wifi.up()
+    network.WLAN.connect = None
+    said = await joined(9000, home=GOOD)
+    assert said == ["Wi-Fi: lost", "Wi-Fi home: address 127.0.0.1, -60 dBm"]
+
+
+async def test_the_network_is_gone_for_good():
+    """The next one is tried, and stays, also when the first comes back."""
+    air.update({"home": GOOD, "garage": GOOD})
+    a_unit("home", "garage")
+    await joined()
+    air["home"] = OFF
+    assert not wifi.up()
+    said = await joined()
+    assert said[0] == "Wi-Fi: lost" and said[1].startswith("Wi-Fi home: it is not there")
+    assert said[2] == "Wi-Fi garage: address 127.0.0.1, -60 dBm" and len(said) == 3
+    air["home"] = GOOD
+    assert wifi.up()
+    air["garage"] = OFF
+    assert not wifi.up()
+    assert (await joined())[1:] == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
+
+
+async def test_a_radio_that_hangs_is_switched_off_and_on():
+    air["home"] = GOOD
+    look, off = network.WLAN.look, network.WLAN.off
+    again = []
+
+    def hang(self):
+        if again:
+            return look(self)
+        self._given_up, self._reason = True, 15
+
+    def switch_off(self):
+        again.append(ms)
+        off(self)
+
+    network.WLAN()
+    network.WLAN.look, network.WLAN.off = hang, switch_off
+    a_unit("home")
+    said = await joined()
+    assert len(again) == 1 and said[-1].startswith("Wi-Fi home: address")
+
+
+async def test_no_name_server():
+    a_unit()
+    network.dns = "0.0.0.0"
+    assert wifi.dns() == []

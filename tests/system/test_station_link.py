@@ -133,3 +133,23 @@ async def test_a_black_hole_holds_nothing_up(bench):
         await good.stop()
         for s in holes:
             s.close()
+
+
+async def test_wifi_returns(tmp_path, micropython):
+    """It is dialled at once then, however long the back-off would still take; without a Wi-Fi it
+    is not dialled at all."""
+    path = tmp_path / "config.json"
+    path.write_text('{"ssid": "home", "wifi_password": "long enough"}')
+    async with Bench(tmp_path, speed=20, config=path) as b:
+        change = {"key": "RetryBackOffWaitMinimum", "value": "3600"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        before, since = b.st, len(b.process.output)
+        await b.do("wifi home off")
+        await b.cs.stop()
+        await b.process.wait_output("Central System: ", since=since)
+        await b.process.wait_output("Wi-Fi", since=since)
+        await b.cs.start()
+        await b.do("wifi home on")
+        await b.again(before)
+        failed = [line for line in b.process.output[since:] if "ECONNREFUSED" in line]
+        assert failed == []

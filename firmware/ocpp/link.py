@@ -94,11 +94,7 @@ class Link:
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
             while True:
-                data = await ws.recv()
-                if ws.text:  # (only text is known to be UTF-8)
-                    await self._rpc.receive(data)
-                else:
-                    self.log("frame ignored: binary")
+                await self._receive(ws)
         except (OSError, MemoryError) as e:
             reason = self._why or _cause(e)
         finally:
@@ -114,6 +110,13 @@ class Link:
             self.number = _ALL
         if self._again:
             self.number = 0
+
+    async def _receive(self, ws):
+        data = await ws.recv()
+        if ws.text:  # (only text is known to be UTF-8)
+            await self._rpc.receive(data)
+        else:
+            self.log("frame ignored: binary")
 
     async def _end(self, ws, why):
         if not ws.closed:

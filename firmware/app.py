@@ -318,8 +318,8 @@ class App:
             "online": self.link.online,
             "boot": self.core.boot,
             "link": {
-                "ended": self.link.ended,
-                "last": [(format_iso(t), n, why) for t, n, why in self.link.last],
+                "lost": self.link.lost,
+                "ends": [(format_iso(t), n, why) for t, n, why in self.link.ends],
             },
             "connectors": out,
             "heap": heap,

@@ -22,8 +22,8 @@ class Link:
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
-    | ended     | how many connections have ended |
-    | last      | why the latest four ended or could not be made: (s, how often in a row, text) |
+    | lost      | how many connections have ended |
+    | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
     | number    | how many of the addresses have been tried in this round (dial.py) |
     | steps     | of the back-off since the last good connection (dial.py) |
     | known     | host: the address where it was reached last (dial.py) |
@@ -44,8 +44,8 @@ class Link:
         self.rx, self.tx = bytearray(8192), bytearray(512)
         self.online = False
         self.talk = self.network = None
-        self.ended = self.number = self.steps = 0
-        self.last = []
+        self.lost = self.number = self.steps = 0
+        self.ends = []
         self.known = {}
 
     async def run(self):
@@ -76,9 +76,9 @@ class Link:
         self.log("Central System: " + reason)
         reason = reason[:_TEXT]
         times = 1
-        if self.last and self.last[-1][2] == reason:
-            times += self.last.pop()[1]
-        self.last = self.last[1 - _ENDS :] + [(self.clock.now(), times, reason)]
+        if self.ends and self.ends[-1][2] == reason:
+            times += self.ends.pop()[1]
+        self.ends = self.ends[1 - _ENDS :] + [(self.clock.now(), times, reason)]
 
     def close(self, reason):
         """End the connection, if there is one; it is dialled again at once."""
@@ -103,7 +103,7 @@ class Link:
             for task in tasks:
                 task.cancel()
             await ws.close()
-        self.ended += 1
+        self.lost += 1
         self.record(reason)
         if self._good:
             self.steps = 0

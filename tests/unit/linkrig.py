@@ -108,7 +108,7 @@ class Bench:
         return self.at(text)[times - 1]
 
     def reason(self):
-        return self.link.last[-1][2]
+        return self.link.ends[-1][2]
 
 
 def gaps(times):

@@ -120,7 +120,7 @@ def test_the_line_says_what_to_do():
                 async with Bench(url) as b:
                     await b.until(FAILED)
                     assert text in b.lines[0][1], (text, b.lines[0])
-                    assert b.link.last[0][1] == 1 and b.link.ended == 0
+                    assert b.link.ends[0][1] == 1 and b.link.lost == 0
         async with Bench(REFUSED) as b:
             await b.until("ECONNREFUSED")
 

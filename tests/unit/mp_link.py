@@ -123,7 +123,7 @@ def test_a_peer_that_never_reads():
 
         central = Central(do)
         async with Server(central) as url:
-            async with Bench(url) as b:
+            async with Bench(url, WebSocketPingInterval=10) as b:
 
                 async def talk():
                     while len(central.came) == 1:
@@ -134,7 +134,7 @@ def test_a_peer_that_never_reads():
                 await b.until(UP)
                 await b.until("Central System")
                 assert b.reason() == "it does not read"
-                assert 110 <= b.at("it does not read")[0] - b.at(UP)[0] <= 125
+                assert 19 <= b.at("it does not read")[0] - b.at(UP)[0] <= 25
                 await b.until(UP, 2)
                 await asyncio.sleep(200)
                 assert b.link.online and b.link.lost == 1

@@ -139,29 +139,31 @@ class Link:
         # does not let a ping leave for so long. Without pings heartbeats are what it answers.
         began_ms = pinged_ms = time.ticks_ms()
         pinged = False
-        while True:
+        why = None
+        while not why:
             await asyncio.sleep(1)
             now_ms = time.ticks_ms()
-            if self._rpc.unanswered >= _UNANSWERED:
-                why = "no answer to %d requests in a row" % _UNANSWERED
-                break
-            if not self._rpc.unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
+            unanswered = self._rpc.unanswered
+            if unanswered >= _UNANSWERED:
+                why = "no answer to %d requests in a row" % unanswered
+            if not unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
                 self._good = True
             silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
-            why = "no sign of life for %d s" % (silent_ms // 1000)
+            silent = False
             period_s = self.settings.value("WebSocketPingInterval")
             if not period_s:
-                if silent_ms >= 2000 * self.settings.value("HeartbeatInterval"):
-                    break
+                pinged_ms = now_ms
+                pinged = False
+                silent = silent_ms >= 2000 * self.settings.value("HeartbeatInterval")
             elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
-                if pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms):
-                    break
+                silent = pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms)
                 if self._pinging:
                     why = "it does not read"
-                    break
                 self._pinging = pinged = True
                 pinged_ms = now_ms
                 asyncio.create_task(self.ping(ws))
+            if silent:
+                why = "no sign of life for %d s" % (silent_ms // 1000)
         await self._end(ws, why)
 
     async def ping(self, ws):

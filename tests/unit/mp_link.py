@@ -106,6 +106,12 @@ def test_a_changed_ping_interval_is_in_force_at_once():
                 b.settings.values["WebSocketPingInterval"] = 10
                 await asyncio.sleep(25)
                 assert len(central.pings) >= 2
+                b.settings.values["WebSocketPingInterval"] = 0
+                await asyncio.sleep(300)  # (less than two heartbeats: it is not missed)
+                n = len(central.pings)
+                b.settings.values["WebSocketPingInterval"] = 10
+                await asyncio.sleep(32)
+                assert len(central.pings) - n in (2, 3) and b.link.lost == 0
 
     simtime.run(check())
 

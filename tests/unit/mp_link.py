@@ -140,7 +140,7 @@ def test_a_peer_that_never_reads():
                 await b.until(UP)
                 await b.until("Central System")
                 assert b.reason() == "it does not read"
-                assert 9 <= b.at("it does not read")[0] - b.at(UP)[0] <= 15
+                assert 9 <= b.at("it does not read")[0] - b.at(UP)[0] <= 20
                 await b.until(UP, 2)
                 await asyncio.sleep(60)
                 assert b.link.online and b.link.lost == 1

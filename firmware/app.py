@@ -48,7 +48,6 @@ class App:
         self._watchdog = None
         self._young_ms = _YOUNG_ms
         self._due = asyncio.Event()
-        self._joined = asyncio.Event()
 
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
@@ -184,7 +183,7 @@ class App:
         while True:
             if not wifi.up():
                 await wifi.join(log.info)
-            self._joined.set()
+            self.link.network = wifi.up
             ask_s -= _WATCH_s
             if self.clock.known() or not self.config.ntp:
                 ask_s = _NTP_s
@@ -206,7 +205,8 @@ class App:
             await asyncio.sleep(_WATCH_s)
 
     async def _connect(self):
-        await self._joined.wait()
+        while not self.link.network:  # until the unit has joined its network
+            await asyncio.sleep_ms(_POLL_ms)
         await self.link.run()
 
     async def _end(self):

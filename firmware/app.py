@@ -178,7 +178,6 @@ class App:
         from firmware.drivers import wifi
 
         wifi.config = self.config
-        self.link.network = wifi.up
         ask_s = _NTP_s  # until an NTP server is asked
         while True:
             if not wifi.up():

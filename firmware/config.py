@@ -10,7 +10,15 @@ _NETWORKS = const('up to 4 of {"ssid": ..., "password": ...}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
+    "url": (
+        list,
+        None,
+        lambda v: (
+            0 < len(v) <= 4
+            and all([type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in v])
+        ),
+        "ws:// or wss://..., or a list of 1 to 4",
+    ),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
     "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
@@ -47,12 +55,6 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
-
-
-def _are_urls(texts):
-    return 0 < len(texts) <= 4 and all(
-        [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in texts]
-    )
 
 
 def _is_tag(text):

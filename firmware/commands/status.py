@@ -32,7 +32,13 @@ def status(unit, connectors):
     if link.online:
         yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
     else:
-        yield "Central System: not connected. %s" % (link.reason or "Not reached yet")
+        yield "Central System: not connected"
+    for t, times, why in link.ends:
+        yield "  %s: %s%s" % (
+            format_iso(t),
+            why,
+            ", %d times in a row" % times if times > 1 else "",
+        )
     yield "%d profiles, %s" % (
         len(station.store.records),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",

@@ -140,7 +140,10 @@ def explain(error, config, settings, url):
         else:
             hint = "certificate refused: %s needs another (%s)" % (host, text[4:].strip())
         if hint[:12] == "certificate ":  # (it may be the clock that is wrong)
-            hint += " (here it is %s)" % format_iso(Clock(None).now())
+            clock = Clock(None)
+            if "not yet" in hint and not clock.plausible(clock.now()):
+                hint = "this unit does not know the time, so no certificate is valid: set ntp"
+            hint += " (here it is %s)" % format_iso(clock.now())
         return "TLS: " + hint
     if not isinstance(error, OSError):
         return text

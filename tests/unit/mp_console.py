@@ -98,7 +98,11 @@ class Unit:
             self.settings = Settings()
             self.config = self.link = self.core = self
             self.board, self.id = "reference", "CP1"
-            self.online, self.boot, self.reason = False, None, "nobody there"
+            self.online, self.boot, self.ends = (
+                False,
+                None,
+                [(0, 1, "one"), (60, 3, "nobody there")],
+            )
             self.units = [Parts() for _ in world.cs]
         else:
             self.station = self
@@ -323,7 +327,11 @@ async def test_what_commands_say():
     assert "are cleared" in (await answer("clear 2", unit))[0]
     said = await answer("status", unit)
     assert said[0] == "Pilotwire 1.2.3 on board reference, id CP1"
-    assert "Central System: not connected. nobody there" in said
+    at = said.index("Central System: not connected")
+    assert said[at + 1 : at + 3] == [
+        "  2020-01-01T00:00:00Z: one",
+        "  2020-01-01T00:01:00Z: nobody there, 3 times in a row",
+    ]
     assert "8 profiles, messages of transactions wait" in said
     said = await answer("log", unit)
     assert all([text.startswith("|") for text in said])

@@ -225,6 +225,23 @@ def test_certificates_that_are_refused():
         assert text.startswith(begins) and text.endswith(ends), text
 
 
+def test_a_unit_that_does_not_know_the_time():
+    class Clock(security.Clock):
+        def now(self):
+            return -631152000 + 60
+
+    clock, security.Clock = security.Clock, Clock
+    try:
+        text = explained(Refused(0, FUTURE))
+        assert text == (
+            "TLS: this unit does not know the time, so no certificate is valid: set ntp"
+            " (here it is 2000-01-01T00:01:00Z)"
+        )
+        assert explained(Refused(0, UNKNOWN)).startswith("TLS: unknown CA")
+    finally:
+        security.Clock = clock
+
+
 def test_answers_of_http():
     """(The others: mp_dial.)"""
     for profile, url in ((1, "ws://h/x"), (2, "wss://h/x")):

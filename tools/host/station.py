@@ -670,7 +670,8 @@ def arguments(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--url", help="of the Central System, without the station's id: ws://HOST:PORT/PATH")
+    add("--url", action="append", help="of the Central System, without the station's id: "
+        "ws://HOST:PORT/PATH; once more for the one to try when that fails")  # fmt: skip
     add("--id", help="chargePointId")
     add("--password", help="for Basic authentication")
     add("--flash", help="flash image that survives from run to run (default: a temporary one)")

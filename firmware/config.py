@@ -13,10 +13,7 @@ _FIELDS = {
     "url": (
         list,
         None,
-        lambda v: (
-            0 < len(v) <= 4
-            and all([type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in v])
-        ),
+        lambda v: 0 < len(v) <= 4 and all([_is_url(t) for t in v]),
         "ws:// or wss://..., or a list of 1 to 4",
     ),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
@@ -55,6 +52,10 @@ _FIELDS = {
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
+
+
+def _is_url(text):
+    return type(text) is str and (text[:5] == "ws://" or text[:6] == "wss://")
 
 
 def _is_tag(text):

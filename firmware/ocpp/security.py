@@ -41,7 +41,7 @@ _TLS = {
     -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
 }
 # Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
-_ENDED = (32, -32, 104, -104, -29312, -30592)
+_ENDED = (32, -32, 103, 104, -104, -29312, -30592)
 
 
 def level(config, settings):
@@ -131,7 +131,7 @@ def explain(error, config, settings, url):
     host = url.partition("://")[2].partition("/")[0]
     profile = level(config, settings)
     if status:
-        return "%s; %s" % (text, _answer(status, profile, config.id))
+        return "%s: %s" % (text, _answer(status, profile, config.id))
     if text[:4] == "TLS:":
         for what, hint in _CERTIFICATE:
             if what in text:
@@ -166,6 +166,8 @@ def explain(error, config, settings, url):
             "TLS: ended by the Central System (%s): it may want a client certificate"
             " (SecurityProfile 3), or a version or cipher that this unit has not" % text
         )
+    if len(error.args) > 1:
+        text = "TLS: %s" % error.args[1]
     return text
 
 
@@ -207,7 +209,8 @@ def change(settings, name, value, log):
                 raise ValueError("can only be raised")
             urls = addresses(config, value)
             if not urls:
-                raise ValueError("no %s:// address in url of config.json" % _scheme(value))
+                scheme = "wss" if value > 1 else "ws"
+                raise ValueError("no %s:// address in url of config.json" % scheme)
             prepare(config, settings, urls[0], value)
         except ValueError as e:
             log("SecurityProfile stays %d, not %d: %s" % (before, value, e))
@@ -223,10 +226,6 @@ def change(settings, name, value, log):
         return False
     settings.refused, settings.failed = False, 0
     return True
-
-
-def _scheme(profile):
-    return "wss" if profile > 1 else "ws"
 
 
 def failed(settings, error, log):

@@ -1,7 +1,6 @@
 """Whole stations with the security profiles of the white paper: TLS, passwords, certificates, how
 they are changed while the station runs, and what happens when that does not work."""
 
-import json
 import ssl
 
 import pytest
@@ -122,7 +121,7 @@ async def test_what_is_wrong_stands_in_the_log(bench, certificates):
         b.cs.ssl = certificates.context("good")
         b.cs.credentials = {ID: "another"}
         await b.cs.start()
-        await said(b, "HTTP 401 Unauthorized; is the password right")
+        await said(b, "HTTP 401 Unauthorized: is the password right")
         b.cs.credentials = {ID: FIRST}
         await b.booted()
 
@@ -150,21 +149,17 @@ async def test_raised_by_the_central_system(bench, certificates):
                 await b.again(before)
 
 
-async def test_raised_from_ws_to_wss(bench, certificates, tmp_path):
+async def test_raised_from_ws_to_wss(bench, certificates):
     """From profile 0 to 1 and 2, with an address of each kind: none of the other kind is dialled
     before, nor ever after."""
     plain = CentralSystem(log=print)
     await plain.start()
     try:
         b = secured(bench, certificates, 2, client=OPTIONAL)
-        del b.options["password"]
-        await b.cs.start()
-        config = {"url": ["ws://127.0.0.1:1", b.cs.url, plain.url], "security_profile": 0}
-        (tmp_path / "config.json").write_text(json.dumps(config))
+        await b.cs.start()  # (which knows its port then)
         await b.cs.stop()
-        b.options.update(
-            {"config": tmp_path / "config.json", "security-profile": None, "url": None}
-        )
+        urls = ["ws://127.0.0.1:1", b.cs.url, plain.url]
+        b.options.update({"url": urls, "password": None, "security-profile": 0})
         async with b:
             st = await plain.wait_station(ID, WAIT_s)
 
@@ -280,14 +275,15 @@ async def test_the_power_fails_before_a_new_key_was_used(bench, certificates):
 
 def test_addresses_that_do_not_fit(tmp_path):
     """Told in one line at boot, and nothing is dialled."""
-    for url, level, scheme in (
-        ("ws://127.0.0.1:1", "2", "wss"),
-        ("ws://127.0.0.1:1", "3", "wss"),
-        ("wss://127.0.0.1:1", "0", "ws"),
-        ("wss://127.0.0.1:1", "1", "ws"),
+    for url, level in (
+        ("ws://127.0.0.1:1", "2"),
+        ("ws://127.0.0.1:1", "3"),
+        ("wss://127.0.0.1:1", "0"),
+        ("wss://127.0.0.1:1", "1"),
     ):
         code, lines = run_tool("--url", url, "--id", "A", "--security-profile", level)
-        wanted = f"config.json: url: SecurityProfile {level} needs one with {scheme}://"
+        wanted = f"config.json: url: none for SecurityProfile {level}: 0 and 1 dial ws://, "
+        wanted += "2 and 3 wss://"
         assert (code, lines) == (1, [wanted, "station: the firmware has given up"])
 
 

@@ -251,8 +251,8 @@ def test_answers_of_http():
             (308, "put the new address into url in config.json"),
             (101, "is this url for OCPP 1.6J?"),
         ):
-            assert explained(Refused(status, "text"), url, profile) == "text; " + hint
-    wanted = "text; a password is wanted, and SecurityProfile 3 sends none"
+            assert explained(Refused(status, "text"), url, profile) == "text: " + hint
+    wanted = "text: a password is wanted, and SecurityProfile 3 sends none"
     assert explained(Refused(401, "text"), profile=3) == wanted
 
 
@@ -297,6 +297,8 @@ def test_what_has_nothing_to_do_with_it():
         for url, profile in (("ws://h/x", 1), ("wss://h/x", 3)):
             assert explained(error, url, profile) == str(error)
     assert explained(MemoryError()) == "MemoryError"
+    error = OSError(-26240, "MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE")
+    assert explained(error) == "TLS: MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE"
     for text in ("not an HTTP answer: ???", "connection ended in the handshake"):
         wanted = text + "; is url in config.json right (port, ws:// or wss://)?"
         assert explained(Refused(0, text), "ws://h/x", 1) == wanted

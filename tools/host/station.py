@@ -724,12 +724,13 @@ def arguments(argv=None):
     for name in ("id", "board"):
         if not isinstance(unit[name], str):
             parser.error(f"--config: {name}: text is expected")
-    for url in unit["url"] if isinstance(unit["url"], list) else [unit["url"]]:
+    urls = unit["url"] if isinstance(unit["url"], list) else [unit["url"]]
+    for url in urls:
         if not isinstance(url, str):
             parser.error("--config: url: text or a list of texts is expected")
         if not is_url(url):
             parser.error(f"--url: {url} is not ws://HOST[:PORT][/PATH] (or wss://...)")
-    if str(unit["url"]).lower().startswith("wss:"):
+    if all(url.lower().startswith("wss:") for url in urls):
         unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"

@@ -10,7 +10,7 @@ from micropython import const
 from firmware.app import VERSION, esp32
 from firmware.clock import format_iso
 from firmware.evse import pilot
-from firmware.evse.faults import ENDING, OCPP, REACTION
+from firmware.evse.faults import ENDING, REACTION, ocpp
 from firmware.session.station import os
 
 # What is done about a fault, by REACTION.
@@ -83,7 +83,7 @@ def session(unit, connectors):
 
 
 def _fault(number):
-    code, vendor = OCPP[number]
+    code, vendor = ocpp(number)
     return vendor or code
 
 
@@ -91,7 +91,7 @@ def faults(unit, connectors):
     for c in connectors:
         e = c.controller
         if e.fault:
-            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), OCPP[e.fault][0])
+            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), ocpp(e.fault)[0])
             yield "  %s; it is over %s" % (
                 _REACTIONS.split("|")[REACTION[e.fault]],
                 "when a person says so: the button, or clear %d" % c.number

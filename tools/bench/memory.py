@@ -5,14 +5,13 @@ the tables into docs/memory.md."""
 import argparse
 import ast
 import asyncio
-import json
 import re
 
 from bench import PORT, measurement, micropython
 from bench.heap import SHARED
 from bench.size import size
 from bench.station import connected, install, station
-from host.build import ROOT, SIMULATOR, build, package, sizes, sources
+from host.build import ROOT, SIMULATOR, build, package, sources
 from host.process import WAIT_s, poll
 from host.romfs import build_image, build_simulator_image
 
@@ -44,24 +43,26 @@ for name in {names}:
 
 
 def modules():
-    """{import name: source}, of what goes on the board, what is imported before what imports it."""
-    known = {}
-    for target, path in sources().items():
-        if target.endswith(".mpy"):
-            name = target.removesuffix(".mpy").removesuffix("/__init__").removeprefix("lib/")
-            known[name.replace("/", ".")] = path
-    order = {}
+    """{import name: source} of what goes on the board, what is imported before what imports it."""
+    known = {module(t): path for t, path in sources().items() if t.endswith(".mpy")}
+    order, seen = {}, set()
 
     def visit(name):
-        if name in known and name not in order:
-            order[name] = None  # (a circle ends here)
+        if name in known and name not in seen:
+            seen.add(name)
             for other in imports(known[name], name):
                 visit(other)
-            order[name] = order.pop(name, known[name]) or known[name]
+            order[name] = known[name]
 
     for name in sorted(known):
         visit(name)
     return order
+
+
+def module(target):
+    """The import name of a file on the board."""
+    name = target.removesuffix(".mpy").removesuffix("/__init__").removeprefix("lib/")
+    return name.replace("/", ".")
 
 
 def imports(path, name):
@@ -104,22 +105,17 @@ def table_of_names(info):
     return count, total - text
 
 
-def module_of(target):
-    name = target.removesuffix(".mpy").removesuffix("/__init__").removeprefix("lib/")
-    return name.replace("/", ".")
-
-
 @measurement
 def memory():
     """Per package: files, lines, bytes of .mpy, bytes of heap from ROMFS and from files, names;
     the modules that take most; the modules that stay."""
     names = list(modules())
     romfs, files = costs(names, True), costs(names, False)
-    mpy = {module_of(t): (build() / t).stat().st_size for t in sources() if t.endswith(".mpy")}
+    mpy = {module(t): (build() / t).stat().st_size for t in sources() if t.endswith(".mpy")}
     packages, rows = {}, size()
     for target in sources():
         if target.endswith(".mpy"):
-            name = module_of(target)
+            name = module(target)
             row = packages.setdefault(package(target), {**rows[package(target)]})
             for key, value in (
                 ("romfs_bytes", romfs[name][0]),

@@ -7,6 +7,7 @@ import micropython
 from micropython import const
 
 # (To import what is built in, files are looked for first. So as others have it:)
+from firmware import start
 from firmware.app import VERSION, esp32
 from firmware.clock import format_iso
 from firmware.evse import pilot
@@ -32,7 +33,15 @@ def status(unit, connectors):
     if link.online:
         yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
     else:
-        yield "Central System: not connected. %s" % (link.reason or "Not reached yet")
+        yield "Central System: not connected"
+    for t, times, why in link.ends:
+        yield "  %s: %s%s" % (
+            format_iso(t),
+            why,
+            ", %d times in a row" % times if times > 1 else "",
+        )
+    if start.last:
+        yield "the last run: " + start.last
     yield "%d profiles, %s" % (
         len(station.store.records),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",

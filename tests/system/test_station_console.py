@@ -96,6 +96,16 @@ async def test_what_is(console):
         assert said[0].startswith(f"transaction 1: connector 1, tag {TAG}, its id is {number}, ")
 
 
+async def test_what_is_without_a_central_system(console):
+    async with console(boot=False, url="ws://127.0.0.1:1/") as (b, say):
+        await b.process.wait_output("ECONNREFUSED")
+        said = await say("status")
+        assert said[1].endswith(", which is wrong: nobody has set the clock")
+        assert said[2] == "Central System: not connected"
+        assert re.fullmatch(r"  2000-\S+Z: .*ECONNREFUSED.*", said[3])
+        assert (await say("limit"))[-1] == "the time is not known: what needs it is at its lowest"
+
+
 async def test_limit_profiles_and_composite_schedule(console):
     async with console() as (b, say):
         await b.charge()
@@ -247,11 +257,12 @@ async def test_secrets_are_not_shown(console, tmp_path):
         said = await say("config")
         assert "config.json wifi_password = (not shown)  (read-only)" in said
         assert "config.json password = (not shown)  (read-only)" in said
-        before = b.st
+        before, mark = b.st, b.st.mark()
         # A change has the effect that it has when the Central System makes it: the link is new.
         said = await say("config AuthorizationKey " + SECRETS[0])
         assert said == ["Accepted: in force from now on", "AuthorizationKey = (not shown)"]
-        await b.again(before)
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await b.booted(mark)
         said = await say("config") + await say("log") + await say("config AuthorizationKey")
         assert not [text for text in said for secret in SECRETS if secret in text]
 

@@ -7,6 +7,7 @@ import sys
 
 from world import World, record
 
+import firmware
 from firmware import console, log
 from firmware.charging import profile
 from firmware.evse import faults, pilot
@@ -18,9 +19,10 @@ class App:
 
     VERSION = "1.2.3"
     esp32 = None
+    last = "it was cut"
 
 
-sys.modules["firmware.app"] = App
+sys.modules["firmware.app"] = firmware.start = App
 
 HEAP = "400K"
 PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
@@ -98,7 +100,8 @@ class Unit:
             self.settings = Settings()
             self.config = self.link = self.core = self
             self.board, self.id = "reference", "CP1"
-            self.online, self.boot, self.reason = False, None, "nobody there"
+            self.online, self.boot = False, None
+            self.ends = [(world.clock.now(), 3, "nobody there")]
             self.units = [Parts() for _ in world.cs]
         else:
             self.station = self
@@ -334,7 +337,10 @@ async def test_what_commands_say():
     assert "are cleared" in (await answer("clear 2", unit))[0]
     said = await answer("status", unit)
     assert said[0] == "Pilotwire 1.2.3 on board reference, id CP1"
-    assert "Central System: not connected. nobody there" in said
+    assert [plain(text) for text in said[2:5]] == [
+        "Central System: not connected", "  # nobody there, 3 times in a row",
+        "the last run: it was cut",
+    ], said  # fmt: skip
     assert "8 profiles, messages of transactions wait" in said
     said = await answer("log", unit)
     assert all([text.startswith("|") for text in said])

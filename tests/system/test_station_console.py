@@ -21,7 +21,7 @@ from host.profile import profile
 LOGGED = re.compile(r"\d+ [EWID] ")
 # The names that the commands add to the table, on first use (docs/console.md).
 MOST_NAMES, MOST_BYTES = 40, 700
-SECRETS = "0123456789abcdef0123456789abcdef", "wifi secret", "link secret"
+SECRETS = "0123456789abcdef0123456789abcdef", "wifi secret", "link secret", "home secret"
 
 
 class Console:
@@ -252,11 +252,14 @@ def test_config_changes_what_the_central_system_could(shared):
 
 async def test_secrets_are_not_shown(console, tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"wifi_password": SECRETS[1], "password": SECRETS[2]}))
+    networks = [{"ssid": "Home", "password": SECRETS[3]}, {"ssid": "Yard"}]
+    fields = {"wifi_password": SECRETS[1], "password": SECRETS[2], "networks": networks}
+    path.write_text(json.dumps(fields))
     async with console(config=path) as (b, say):
         said = await say("config")
         assert "config.json wifi_password = (not shown)  (read-only)" in said
         assert "config.json password = (not shown)  (read-only)" in said
+        assert "config.json networks = ['Home', 'Yard']  (read-only)" in said
         before, mark = b.st, b.st.mark()
         # A change has the effect that it has when the Central System makes it: the link is new.
         said = await say("config AuthorizationKey " + SECRETS[0])

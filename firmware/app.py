@@ -293,7 +293,7 @@ class App:
         out = []
         for c in self.station.connectors:
             tx = c.tx
-            fault = faults.OCPP[c.controller.fault]
+            fault = faults.ocpp(c.controller.fault)
             out.append(
                 {
                     "id": c.number,

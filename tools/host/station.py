@@ -547,7 +547,7 @@ class Station:
                 log(f"station: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
-            if self.args.console:
+            if getattr(self.args, "console", False):  # (a virtual board has a line of its own)
                 terminal = open_terminal(self.type)
             await self.over.wait()
         finally:

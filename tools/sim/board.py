@@ -2,7 +2,7 @@
 # firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
-#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board"
+#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
 #     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE COMMANDS
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
 # files. COMMANDS is a file descriptor: its first line has files to put on the flash, as a JSON
@@ -20,7 +20,6 @@ from binascii import unhexlify
 import rom
 
 code, fd, flash_path, speed, world_ms, rtc_s, cause, words = sys.argv[1:]
-words = open(int(words), "rb")
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -184,6 +183,8 @@ class Vfs:
 
 
 def start():
+    global words
+    words = open(int(words), "rb")
     flash = Flash(flash_path)
     if code.endswith(".romfs"):
         sys.modules["vfs"] = Vfs(rom.partition(code))
@@ -214,6 +215,3 @@ def start():
     except Exception as e:  # it appears also here: nothing runs until a person comes
         sys.print_exception(e)
         sys.exit(0)
-
-
-start()

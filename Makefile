@@ -15,11 +15,20 @@ BIN := .venv/bin
 VENV := .venv/stamp
 HOST := PYTHONPATH=tools $(BIN)/python -m
 
-.PHONY: help setup build romfs run test unit system bench prove lint format clean
+# For make config and make image; SET takes any other field: SET="max_mA=16000 log=3".
+FIELDS = $(if $(SSID),'ssid=$(SSID)') $(if $(WIFI_PASSWORD),'wifi_password=$(WIFI_PASSWORD)') \
+    $(if $(URL),'url=$(URL)') $(if $(ID),'id=$(ID)') $(if $(KEY),'password=$(KEY)') \
+    $(if $(BOARD),'board=$(BOARD)') $(SET)
+# "make deploy" without PORT gets as far as saying that there is none.
+AT = '$(PORT)'
+export PORT IMAGE CHIP
+
+.PHONY: help setup build romfs run test unit system bench prove lint format clean \
+    erase micropython deploy config repl logs backup doctor image
 .DELETE_ON_ERROR:
 
 help:           ## This list
-	@sed -n 's/^\([a-z]*\):.*## */\1	/p' Makefile | while IFS='	' read -r t d; do printf '  make %-8s %s\n' "$$t" "$$d"; done
+	@sed -n 's/^\([a-z]*\):.*## */\1	/p' Makefile | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
 
 setup: $(VENV) $(FETCH32)  ## The virtual environment (.venv) and the 32-bit MicroPython (build/)
 	@:
@@ -29,6 +38,34 @@ build: $(VENV)  ## Compile what goes on the board into build/firmware
 
 romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board runs in place
 	@$(HOST) host.romfs
+
+image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE)
+	@$(HOST) host.image $(if $(FILE),--config '$(FILE)') $(if $(OFFSET),--offset $(OFFSET)) \
+	    $(if $(SIZE),--size $(SIZE)) $(FIELDS)
+
+erase: $(VENV)  ## Erase the chip at PORT, everything on it
+	@$(HOST) host.board erase $(AT)
+
+micropython: $(VENV)  ## Write MicroPython (IMAGE=FILE.bin) to the chip (CHIP=esp32) at PORT
+	@$(HOST) host.board micropython $(AT)
+
+deploy: $(VENV)  ## Bring the board at PORT up to this build; only what has changed is sent
+	@$(HOST) host.deploy $(AT)
+
+config: $(VENV)  ## The unit's config.json: asks, or takes SSID, WIFI_PASSWORD, URL, ID, KEY, BOARD, SET
+	@$(HOST) host.unit_config $(if $(FILE),--file '$(FILE)') $(AT) $(FIELDS)
+
+doctor: $(VENV)  ## What is wrong with the board at PORT, and what to do about it
+	@$(HOST) host.doctor $(AT)
+
+repl: $(VENV)   ## The console of the board at PORT; Ctrl-C stops the firmware, Ctrl-] leaves
+	@$(HOST) host.board repl $(AT)
+
+logs: $(VENV)   ## What the board at PORT says, without stopping it; Ctrl-C ends
+	@$(HOST) host.board logs $(AT)
+
+backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to build/backup-DATE
+	@$(HOST) host.board backup $(AT)
 
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo
@@ -49,13 +86,15 @@ prove: setup    ## A million limits against an oracle, a million events at the p
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove_evse
 
-lint: setup     ## ruff check and ruff format --check
+lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo 'Not formatted (make format mends it):' >&2; $(BIN)/ruff format --check >&2; }
+	@$(HOST) host.packages --check
 
-format: $(VENV)  ## Sort the imports and format
+format: $(VENV)  ## Sort the imports and format; package.json
 	@$(BIN)/ruff check --quiet --select I --fix
 	@$(BIN)/ruff format --quiet
+	@$(HOST) host.packages
 
 clean:          ## Remove everything that setup and build made
 	rm -rf .venv build .pytest_cache .ruff_cache

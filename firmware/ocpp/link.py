@@ -22,8 +22,8 @@ class Link:
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
-    | ended     | how many connections have ended |
-    | last      | why the latest four ended or could not be made: (s, how often in a row, text) |
+    | lost      | how many connections have ended |
+    | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
     | number    | how many of the addresses have been tried in this round (dial.py) |
     | steps     | of the back-off since the last good connection (dial.py) |
     | known     | host: the address where it was reached last (dial.py) |
@@ -44,8 +44,8 @@ class Link:
         self.rx, self.tx = bytearray(8192), bytearray(512)
         self.online = False
         self.talk = self.network = None
-        self.ended = self.number = self.steps = 0
-        self.last = []
+        self.lost = self.number = self.steps = 0
+        self.ends = []
         self.known = {}
 
     async def run(self):
@@ -76,9 +76,9 @@ class Link:
         self.log("Central System: " + reason)
         reason = reason[:_TEXT]
         times = 1
-        if self.last and self.last[-1][2] == reason:
-            times += self.last.pop()[1]
-        self.last = self.last[1 - _ENDS :] + [(self.clock.now(), times, reason)]
+        if self.ends and self.ends[-1][2] == reason:
+            times += self.ends.pop()[1]
+        self.ends = self.ends[1 - _ENDS :] + [(self.clock.now(), times, reason)]
 
     def close(self, reason):
         """End the connection, if there is one; it is dialled again at once."""
@@ -94,11 +94,7 @@ class Link:
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
             while True:
-                data = await ws.recv()
-                if ws.text:  # (only text is known to be UTF-8)
-                    await self._rpc.receive(data)
-                else:
-                    self.log("frame ignored: binary")
+                await self._receive(ws)
         except (OSError, MemoryError) as e:
             reason = self._why or _cause(e)
         finally:
@@ -107,13 +103,20 @@ class Link:
             for task in tasks:
                 task.cancel()
             await ws.close()
-        self.ended += 1
+        self.lost += 1
         self.record(reason)
         if self._good:
             self.steps = 0
             self.number = _ALL
         if self._again:
             self.number = 0
+
+    async def _receive(self, ws):
+        data = await ws.recv()
+        if ws.text:  # (only text is known to be UTF-8)
+            await self._rpc.receive(data)
+        else:
+            self.log("frame ignored: binary")
 
     async def _end(self, ws, why):
         if not ws.closed:
@@ -136,29 +139,31 @@ class Link:
         # does not let a ping leave for so long. Without pings heartbeats are what it answers.
         began_ms = pinged_ms = time.ticks_ms()
         pinged = False
-        while True:
+        why = None
+        while not why:
             await asyncio.sleep(1)
             now_ms = time.ticks_ms()
-            if self._rpc.unanswered >= _UNANSWERED:
-                why = "no answer to %d requests in a row" % _UNANSWERED
-                break
-            if not self._rpc.unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
+            unanswered = self._rpc.unanswered
+            if unanswered >= _UNANSWERED:
+                why = "no answer to %d requests in a row" % unanswered
+            if not unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
                 self._good = True
             silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
-            why = "no sign of life for %d s" % (silent_ms // 1000)
+            silent = False
             period_s = self.settings.value("WebSocketPingInterval")
             if not period_s:
-                if silent_ms >= 2000 * self.settings.value("HeartbeatInterval"):
-                    break
+                pinged_ms = now_ms
+                pinged = False
+                silent = silent_ms >= 2000 * self.settings.value("HeartbeatInterval")
             elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
-                if pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms):
-                    break
+                silent = pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms)
                 if self._pinging:
                     why = "it does not read"
-                    break
                 self._pinging = pinged = True
                 pinged_ms = now_ms
                 asyncio.create_task(self.ping(ws))
+            if silent:
+                why = "no sign of life for %d s" % (silent_ms // 1000)
         await self._end(ws, why)
 
     async def ping(self, ws):

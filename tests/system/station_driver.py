@@ -92,8 +92,9 @@ class Bench:
         options = {"url": self.cs.url, "id": ID, "speed": self.speed, **self.options, **more}
         words = []
         for key, value in options.items():
-            for one in value if isinstance(value, list) else [value] if value is not None else []:
-                words += f"--{key}", one
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None:
+                    words += f"--{key}", one
         # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 112K": all
         # tests that do not choose for themselves run on that.
         more = os.environ.get("PILOTWIRE_STATION", "").split()

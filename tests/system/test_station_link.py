@@ -38,8 +38,8 @@ async def test_several_central_systems(tmp_path, micropython):
         async with b:
             b.cs, b.st = first, await first.wait_station(ID, WAIT_s)
             await b.st.expect("BootNotification")
-            link = await of_link(b, lambda link: link["last"])
-            assert [why for _, _, why in link["last"]] == ["address 1: [Errno 111] ECONNREFUSED"]
+            link = await of_link(b, lambda link: link["ends"])
+            assert [why for _, _, why in link["ends"]] == ["address 1: [Errno 111] ECONNREFUSED"]
             id = await b.charge()
             await first.stop()
             other = await second.wait_station(ID, WAIT_s)
@@ -51,8 +51,8 @@ async def test_several_central_systems(tmp_path, micropython):
             await other.drop()
             await first.wait_station(ID, WAIT_s, after=b.st)
             link = (await b.process.state())["link"]
-            assert link["ended"] == 2 and len(link["last"]) == 4
-            lost, dialled = link["last"][-2:]
+            assert link["lost"] == 2 and len(link["ends"]) == 4
+            lost, dialled = link["ends"][-2:]
             assert lost[2].startswith("connection lost: ") and "ECONNREFUSED" in dialled[2]
     finally:
         await first.stop()
@@ -71,7 +71,7 @@ async def test_why_it_was_lost(bench, how, expected):
     """In the log and in `state`, with the time and how often in a row."""
     async with bench() as b:
         link = (await b.process.state())["link"]
-        assert link == {"ended": 0, "last": []}
+        assert link == {"lost": 0, "ends": []}
         for times in (1, 2):
             before = b.st
             if how == "close":
@@ -82,8 +82,8 @@ async def test_why_it_was_lost(bench, how, expected):
                 change = {"key": "AuthorizationKey", "value": f"{times:032x}"}
                 assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
             await b.again(before)
-            link = await of_link(b, lambda link, n=times: link["ended"] == n)
-            ((when, n, why),) = link["last"]
+            link = await of_link(b, lambda link, n=times: link["lost"] == n)
+            ((when, n, why),) = link["ends"]
             assert n == times and expected in why, link
             assert abs(parse_time(when) - await b.now()) < timedelta(seconds=60)
         assert len([line for line in b.process.output if expected in line]) == 2
@@ -133,3 +133,23 @@ async def test_a_black_hole_holds_nothing_up(bench):
         await good.stop()
         for s in holes:
             s.close()
+
+
+async def test_wifi_returns(tmp_path, micropython):
+    """It is dialled at once then, however long the back-off would still take; without a Wi-Fi it
+    is not dialled at all."""
+    path = tmp_path / "config.json"
+    path.write_text('{"ssid": "home", "wifi_password": "long enough"}')
+    async with Bench(tmp_path, speed=20, config=path) as b:
+        change = {"key": "RetryBackOffWaitMinimum", "value": "3600"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        before, since = b.st, len(b.process.output)
+        await b.do("wifi home off")
+        await b.cs.stop()
+        await b.process.wait_output("Central System: ", since=since)
+        await b.process.wait_output("Wi-Fi", since=since)
+        await b.cs.start()
+        await b.do("wifi home on")
+        await b.again(before)
+        failed = [line for line in b.process.output[since:] if "ECONNREFUSED" in line]
+        assert failed == []

@@ -108,7 +108,7 @@ class Bench:
         return self.at(text)[times - 1]
 
     def reason(self):
-        return self.link.last[-1][2]
+        return self.link.ends[-1][2]
 
 
 def gaps(times):
@@ -130,6 +130,7 @@ class Central:
     async def __call__(self, reader, writer):
         self.came.append(simtime.seconds())
         self.reader, self.writer = reader, writer
+        writer.s.setsockopt(6, 1, 1)  # (TCP_NODELAY: it would wait for real ms, not for ours)
         await upgrade(reader, writer)
         self.open.set()
         try:

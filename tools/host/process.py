@@ -33,12 +33,13 @@ async def poll(test, timeout, what):
 
 
 class StationProcess:
-    """One run of tools/station with the options `words`; its trace goes into `folder`.
+    """One run of tools/station (or `tool`) with `words`; its trace goes into `folder`.
 
     quiet: keep its output to `output`, instead of printing it too.
     """
 
-    def __init__(self, folder, *words, quiet=False):
+    def __init__(self, folder, *words, quiet=False, tool=TOOL):
+        self.tool = tool
         self.folder = Path(folder)
         self.quiet = quiet
         self.trace_path = self.folder / "trace"
@@ -55,7 +56,7 @@ class StationProcess:
         self.trace_path.unlink(missing_ok=True)
         self._trace, self._trace_at = [], 0
         self.process = await asyncio.create_subprocess_exec(
-            TOOL, "--control", "0", "--trace", self.trace_path, *self.words,
+            self.tool, "--control", "0", "--trace", self.trace_path, *self.words,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
         )  # fmt: skip

@@ -82,6 +82,8 @@ class CommandError(ValueError):
 class Station:
     """The wall and the board on it. `await run()` until `quit`."""
 
+    NAME = "station"  # in what it prints
+
     def __init__(self, args):
         self.args = args
         self.speed = args.speed
@@ -151,45 +153,55 @@ class Station:
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
-        commands, words = os.pipe()
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
             self.rtc_s = -(self.wall.now_ms // 1000)
             self.memory = b""
-        self.process = subprocess.Popen(
-            [
-                self.args.interpreter,
-                "-X",
-                f"heapsize={self.args.heap + self.more_heap}",
-                "-c",
-                "import rom, sys; rom.simulator(sys.argv.pop(1)); import board",
-                str(self.simulator),
-                str(self.code),
-                str(there.fileno()),
-                str(self.flash),
-                str(self.speed),
-                str(self.wall.now_ms),
-                str(self.rtc_s),
-                str(self.cause),
-                str(commands),
-            ],
-            stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
-            env={**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"},
-            pass_fds=(there.fileno(), commands),
-            cwd="/",
-            start_new_session=True,  # Ctrl-C is for us; end() passes it on
-        )
-        os.close(commands)
-        self.words = os.fdopen(words, "wb")
-        os.set_blocking(self.process.stdin.fileno(), False)
-        # (not as arguments: the unix port takes none longer than 255 bytes)
-        files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
-        self.tell({**files, **self.args.certs})
+        self.spawn(self.chip(there.fileno()), there.fileno())
         there.close()
         here.setblocking(False)
         self.bus, self.inbox = here, b""
         self.watchdog_s = None
         asyncio.get_running_loop().add_reader(here, self.on_bus)
+
+    def chip(self, fd):
+        """The words that start the interpreter as the chip, its line to the wall on `fd`."""
+        return [
+            self.args.interpreter,
+            "-X",
+            f"heapsize={self.args.heap + self.more_heap}",
+            "-c",
+            "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()",
+            str(self.simulator),
+            str(self.code),
+            str(fd),
+            str(self.flash),
+            str(self.speed),
+            str(self.wall.now_ms),
+            str(self.rtc_s),
+            str(self.cause),
+        ]
+
+    def spawn(self, words, fd):
+        """Start the interpreter, with what is to be on its flash."""
+        commands, told = os.pipe()
+        self.process = subprocess.Popen(
+            [*words, str(commands)],
+            stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
+            env=self.environment(),
+            pass_fds=(fd, commands),
+            cwd="/",
+            start_new_session=True,  # Ctrl-C is for us; end() passes it on
+        )
+        os.close(commands)
+        self.words = os.fdopen(told, "wb")
+        os.set_blocking(self.process.stdin.fileno(), False)
+        # (not as arguments: the unix port takes none longer than 255 bytes)
+        files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
+        self.tell({**files, **self.args.certs})
+
+    def environment(self):
+        return {**os.environ, "MICROPYPATH": f"{SIMULATOR}/tools/sim:.frozen"}
 
     def stop_board(self):
         """The chip stops wherever it is; its pins are let go."""
@@ -197,8 +209,10 @@ class Station:
             if self.process.poll() is None:
                 self.process.kill()  # before its pins go: it must not see them go
             self.process.wait()
-            self.process.stdin.close()
-            close(self.words)
+            if self.process.stdin:
+                self.process.stdin.close()
+            if self.words:
+                close(self.words)
         if self.bus:
             asyncio.get_running_loop().remove_reader(self.bus)
             self.bus.close()
@@ -231,7 +245,8 @@ class Station:
             if self.bus is None:
                 return
             try:
-                self.bus.sendall(struct.pack("<iiiH", a, b, c, len(answer)) + answer)
+                length = len(answer) | self.interrupt(op)
+                self.bus.sendall(struct.pack("<iiiH", a, b, c, length) + answer)
             except OSError:  # it has died since it asked; watch() will see
                 return
 
@@ -261,6 +276,10 @@ class Station:
             a, b, c, answer = self.panel.serve(op, pin, value, payload)
         return a, b, c, answer
 
+    def interrupt(self, op):
+        """INTERRUPT, as in sim/esp32/bus.py, if somebody has typed Ctrl-C; nobody can here."""
+        return 0
+
     def set_rtc(self, seconds):
         """The firmware sets its clock; -> RTC seconds since 2000 at world time 0.
 
@@ -287,7 +306,7 @@ class Station:
 
     def reset(self):
         if self.bus and not self.over.is_set():
-            log("station: reset")
+            log(f"{self.NAME}: reset")
             self.stop_board()
             self.start_board()
 
@@ -303,18 +322,18 @@ class Station:
             elif self.bus and self.process.poll() is not None:
                 await self.crashed(self.process.returncode)
             elif self.watchdog_s and now - self.fed > self.watchdog_s:
-                log("station: the watchdog bites")
+                log(f"{self.NAME}: the watchdog bites")
                 self.cause = WDT_RESET
                 self.reset()
 
     async def crashed(self, code):
         self.stop_board()
         if code == 0:  # it said why on its console: a configuration that a person has to mend
-            log("station: the firmware has given up")
+            log(f"{self.NAME}: the firmware has given up")
             self.status = 1
             self.over.set()
             await asyncio.Event().wait()
-        log(f"station: the firmware ended with {code}; it starts again")
+        log(f"{self.NAME}: the firmware ended with {code}; it starts again")
         await asyncio.sleep(CRASH_s)
         if self.powered and not self.bus:
             self.cause = HARD_RESET
@@ -484,7 +503,7 @@ class Station:
             raise CommandError("the power is off")
 
     def power_cut(self, off_s):
-        log(f"station: power fails for {off_s:g} s")
+        log(f"{self.NAME}: power fails for {off_s:g} s")
         self.stop_board()
         self.powered = False
         if self.returning:
@@ -495,7 +514,7 @@ class Station:
     def power_back(self):
         self.returning = None
         if not self.over.is_set():
-            log("station: power returns")
+            log(f"{self.NAME}: power returns")
             self.powered = True
             self.cause = PWRON_RESET
             self.start_board()
@@ -507,7 +526,10 @@ class Station:
                 for connector, outlet in zip(state["connectors"], self.wall.outlets, strict=True):
                     connector["ev_mA"] = outlet.car.phase_mA()  # measured at the plug
                 return state
-        # Nobody on the board can tell: what can be seen from outside.
+        return self.seen()
+
+    def seen(self):
+        """What can be seen from outside, when nobody on the board can tell."""
         unknown = ("status", "transactionId", "idTag", "limit_mA", "limit_by")
         return {
             "t": self.utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -544,12 +566,15 @@ class Station:
             if port is not None:
                 control = await asyncio.start_server(self.on_control, "127.0.0.1", port)
                 port = control.sockets[0].getsockname()[1]
-                log(f"station: control on 127.0.0.1:{port}")
+                log(f"{self.NAME}: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
-            if self.args.console:
+            if getattr(self.args, "console", False):  # (a virtual board has a line of its own)
                 terminal = open_terminal(self.type)
-            await self.over.wait()
+            over = asyncio.create_task(self.over.wait())
+            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            if not self.over.is_set():
+                await watch  # it has failed: say how
         finally:
             if terminal:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
@@ -560,7 +585,7 @@ class Station:
                 control.close()
         return self.status
 
-    def end(self):
+    def leave(self):
         """Ctrl-C to the board: it leaves its outputs safe by itself."""
         if self.process and self.process.poll() is None:
             # Not SIGINT: in the middle of a collection it would leave the unix port's heap locked.
@@ -570,6 +595,9 @@ class Station:
                 if self.bus:
                     self.on_bus()
                 time.sleep(0.001)
+
+    def end(self):
+        self.leave()
         self.stop_board()
         self.wall.advance(self.wall.now_ms + 1000)
         if self.trace:
@@ -662,6 +690,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"station: {message} (--help tells more)\n")
 
 
+def find_interpreter(parser, args):
+    """--interpreter and --heap become what Station wants; the parser says what is wrong."""
+    size = re.fullmatch("([1-9][0-9]{0,8})([KM]?)", args.heap, re.IGNORECASE)
+    if not size:
+        parser.error(f"--heap: {args.heap} is not a size like 128K")
+    args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
+    venv = ROOT / ".venv/bin/micropython"
+    args.interpreter = args.interpreter or os.environ.get("MICROPYTHON") or str(venv)
+    if os.sep in args.interpreter:  # it is started with / as its folder
+        args.interpreter = os.path.abspath(args.interpreter)
+    if not shutil.which(args.interpreter):
+        parser.error(f"no MicroPython at {args.interpreter}: run 'make setup', or --interpreter")
+
+
 def arguments(argv=None):
     parser = Parser(
         prog="tools/station",
@@ -734,10 +776,7 @@ def arguments(argv=None):
         unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"
-    size = re.fullmatch("([1-9][0-9]{0,8})([KM]?)", args.heap, re.IGNORECASE)
-    if not size:
-        parser.error(f"--heap: {args.heap} is not a size like 128K")
-    args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
+    find_interpreter(parser, args)
     if args.code not in ("romfs", "files") and not (
         args.code.endswith(".romfs") and Path(args.code).is_file()
     ):
@@ -747,12 +786,6 @@ def arguments(argv=None):
     if not 1 <= args.speed <= 5000:
         parser.error("--speed: 1 to 5000")
     args.unit = unit
-    venv = ROOT / ".venv/bin/micropython"
-    args.interpreter = args.interpreter or os.environ.get("MICROPYTHON") or str(venv)
-    if os.sep in args.interpreter:  # it is started with / as its folder
-        args.interpreter = os.path.abspath(args.interpreter)
-    if not shutil.which(args.interpreter):
-        parser.error(f"no MicroPython at {args.interpreter}: run 'make setup', or --interpreter")
     return args
 
 

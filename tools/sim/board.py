@@ -2,7 +2,7 @@
 # firmware at /rom, the simulated ESP32 modules in front; then boot.py and main.py, as a board.
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
-#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board"
+#     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
 #     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE COMMANDS
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
 # files. COMMANDS is a file descriptor: its first line has files to put on the flash, as a JSON
@@ -20,7 +20,6 @@ from binascii import unhexlify
 import rom
 
 code, fd, flash_path, speed, world_ms, rtc_s, cause, words = sys.argv[1:]
-words = open(int(words), "rb")
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -161,6 +160,12 @@ def put(path, data):
             f.write(data)
 
 
+def put_files():
+    for path, data in json.loads(words.readline()).items():
+        if data is not None:
+            put(path, data)
+
+
 class Vfs:
     """The chip's module vfs: with a partition for ROMFS, which MicroPython mounts by itself."""
 
@@ -178,6 +183,8 @@ class Vfs:
 
 
 def start():
+    global words
+    words = open(int(words), "rb")
     flash = Flash(flash_path)
     if code.endswith(".romfs"):
         sys.modules["vfs"] = Vfs(rom.partition(code))
@@ -197,9 +204,8 @@ def start():
         vfs.mount(flash, "/")
     # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
     sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
-    for path, data in json.loads(words.readline()).items():
-        if data is not None:
-            put(path, data)
+    put_files()
+    gc.collect()
     try:
         for name in ("boot.py", "main.py"):
             with open("/sim/" + name) as f:
@@ -209,6 +215,3 @@ def start():
     except Exception as e:  # it appears also here: nothing runs until a person comes
         sys.print_exception(e)
         sys.exit(0)
-
-
-start()

@@ -2,12 +2,15 @@
 # pin, pulse and reading goes over it. One request, one answer, both of fixed shape:
 #
 #   request  "<BBHiQ": operation, pin, length of the payload that follows, value, simulated ms
-#   answer   "<iiiH":  three values, length of the payload that follows
+#   answer   "<iiiH":  three values, length of the payload that follows; with INTERRUPT in it,
+#                      somebody has typed Ctrl-C
 
 import struct
+from micropython import const
 
 PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)
 SPI, ONEWIRE, EDGES, WIFI, MEMORY = 10, 11, 12, 13, 14
+_INTERRUPT = const(0x8000)
 
 speed = 1
 boot_ms = 0  # world time when this chip got its power
@@ -34,9 +37,11 @@ def ask(op, pin=0, value=0, payload=b""):
         _file.write(payload)
     _read(_answer)
     a, b, c, n = struct.unpack("<iiiH", _answer)
-    payload = bytearray(n)
-    if n:
+    payload = bytearray(n & ~_INTERRUPT)
+    if payload:
         _read(payload)
+    if n & _INTERRUPT:
+        raise KeyboardInterrupt
     return a, b, c, payload
 
 

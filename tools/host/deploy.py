@@ -1,0 +1,217 @@
+"""Puts the build on a board (make deploy): docs/updates.md says how, and why a cut does not hurt.
+
+usage: python -m host.deploy PORT [TREE], where TREE is a tree like build/firmware that was made
+before, in place of this build.
+"""
+
+import contextlib
+import hashlib
+import sys
+from pathlib import Path
+
+from host.build import PLAIN, BuildError, build
+from host.port import Port, PortError
+
+# What is on the board: MicroPython's version, whether our code is, the words of /slot, and
+# whether it waits for a reset into maintenance mode.
+STATE = """
+import machine, sys
+def words():
+    try:
+        with open("/slot") as f:
+            return f.read().split()
+    except OSError:
+        return []
+def ours():
+    try:
+        import firmware.start
+        return True
+    except Exception:
+        return False
+memory = getattr(machine.RTC(), "memory", None)
+print((tuple(sys.implementation.version[:3]), ours(), words(), bytes(memory()) if memory else b""))
+"""
+OLDEST = (1, 26, 1)
+MAINTAIN = b"maintain"
+SEND_s = 900
+# {path below `top`: SHA-256}
+HASHES = """
+import binascii, hashlib, os
+def look(folder, out, top):
+    try:
+        names = list(os.ilistdir(folder))
+    except OSError:
+        return out
+    for entry in names:
+        path = folder + "/" + entry[0]
+        if entry[1] == 0x4000:
+            look(path, out, top)
+        else:
+            h = hashlib.sha256()
+            with open(path, "rb") as f:
+                while True:
+                    block = f.read(512)
+                    if not block:
+                        break
+                    h.update(block)
+            out[path[len(top) + 1:]] = binascii.hexlify(h.digest()).decode()
+    return out
+print(look(%r, {}, %r))
+"""
+# Copies on the board: `folders` and `files`, from below one folder to below another.
+COPY = """
+import os
+for name in %r:
+    os.mkdir(%r + "/" + name)
+buf = bytearray(1024)
+for name in %r:
+    with open(%r + "/" + name, "rb") as old, open(%r + "/" + name, "wb") as new:
+        while True:
+            n = old.readinto(buf)
+            if not n:
+                break
+            new.write(memoryview(buf)[:n])
+"""
+# On a board without code there are no slots yet: /a becomes the first.
+FIRST = """
+import os
+def remove(path):
+    for entry in os.ilistdir(path):
+        below = path + "/" + entry[0]
+        if entry[1] == 0x4000:
+            remove(below)
+        else:
+            os.remove(below)
+    os.rmdir(path)
+try:
+    remove("/a")
+except OSError:
+    pass
+os.mkdir("/a")
+"""
+FIRST_DONE = """
+import os
+with open("/slot.new", "w") as f:
+    f.write("a")
+os.rename("/slot.new", "/slot")
+"""
+
+
+def local_hashes(tree):
+    """{path: SHA-256} of what is in slots, and of what lies at / (boot.py, main.py)."""
+    hashes = {}
+    for path in sorted(tree.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(tree).as_posix()
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    plain = {name: hashes.pop(name) for name in PLAIN}
+    return hashes, plain
+
+
+def folders(names):
+    """The folders of these files, those above first."""
+    found = {parent.as_posix() for name in names for parent in Path(name).parents}
+    return sorted(found - {"."})
+
+
+def board_hashes(port, folder):
+    return port.ask(HASHES % (folder, folder))
+
+
+def plain_differ(port, plain):
+    """Which of boot.py and main.py are not those of the build."""
+    there = port.ask(
+        "import binascii, hashlib\n"
+        "def h(name):\n"
+        "    try:\n"
+        "        with open('/' + name, 'rb') as f:\n"
+        "            return binascii.hexlify(hashlib.sha256(f.read()).digest()).decode()\n"
+        "    except OSError:\n"
+        "        return ''\n"
+        f"print({{name: h(name) for name in {PLAIN!r}}})"
+    )
+    return [name for name in PLAIN if there[name] != plain[name]]
+
+
+def maintain(port):
+    """Restart the board without firmware and watchdog; -> its STATE."""
+    port.run("import machine; machine.RTC().memory(b'maintain')")
+    port.reset()
+    return port.wait(STATE, lambda state: state[3] != MAINTAIN)
+
+
+def deploy(port, tree=None, say=print):
+    """Make the board run the build (or `tree`); True if there was something to do. Raises
+    PortError, or BuildError; the board boots whatever happens."""
+    tree = Path(tree) if tree else build()
+    wanted, plain = local_hashes(tree)
+    version, ours, words, _ = port.ask(STATE)
+    if version < OLDEST:
+        there = ".".join(map(str, version))
+        raise PortError(
+            f"MicroPython 1.26.1 or newer is needed, this is {there}: make micropython"
+        )
+    running = "/" + words[0] if ours and words and words[0] in ("a", "b") else None
+    there = board_hashes(port, running) if running else {}
+    differ = plain_differ(port, plain)
+    if there == wanted and not differ:
+        say("up to date")
+        port.reset()  # (to look it had to be stopped)
+        return False
+    if ours:
+        say("restarting in maintenance mode: contactors open, no watchdog")
+        maintain(port)
+    slot = None
+    try:
+        if there != wanted:
+            slot = _fill(port, tree, wanted, running, there, ours, say)
+        for name in differ:
+            say(f"/{name}")
+            port.put((tree / name).read_bytes(), "/" + name)
+        if slot:
+            switch = f"from firmware import slots; slots.switch({slot!r})" if ours else FIRST_DONE
+            port.run(switch)
+            say(f"slot {slot} runs from the next start on")
+    except BaseException:  # back to what it did before, if it still can
+        with contextlib.suppress(PortError):
+            if ours and there != wanted and not slot:  # half a slot only takes room
+                port.run("from firmware import slots; slots.stage()")
+            port.reset()
+        raise
+    port.reset()
+    return True
+
+
+def _fill(port, tree, wanted, running, there, ours, say):
+    """Put the files into the slot that does not run; -> its name."""
+    if ours:
+        slot = port.ask("from firmware import slots; print(repr(slots.stage()))")
+    else:
+        port.run(FIRST)
+        slot = "a"
+    same = [name for name in wanted if there.get(name) == wanted[name]]
+    port.run(COPY % (folders(wanted), "/" + slot, same, running, "/" + slot))
+    changed = [name for name in wanted if name not in same]
+    size = sum((tree / name).stat().st_size for name in changed)
+    say(f"slot {slot}: {len(changed)} files to send ({size} B), {len(same)} are there already")
+    words = []
+    for name in changed:
+        words += ["+", "cp", "-f", name, f":/{slot}/{name}"]
+    if words:
+        port.call(*words[1:], timeout=SEND_s, quiet=not sys.stdout.isatty(), folder=tree)
+    if board_hashes(port, "/" + slot) != wanted:
+        raise PortError("what has arrived is not what was sent; nothing has changed: try again")
+    return slot
+
+
+def main():
+    name, *tree = sys.argv[1:] or [""]
+    try:
+        deploy(Port(name), *tree)
+        print(f"done; make logs PORT={name} shows what the board says")
+    except (PortError, BuildError) as e:
+        sys.exit(f"deploy: {e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Writes package.json, by which mip installs the firmware's sources; make format does it.
+
+lib/uwebsockets has a package.json of its own; the firmware's brings the library along.
+With --check nothing is written: exit code 1 if it is not true to the sources.
+"""
+
+import json
+import re
+import sys
+
+from host.build import OUT, PLAIN, ROOT, sources
+
+PATH = ROOT / "package.json"
+
+
+def package():
+    """What package.json has to say: [path below /lib on the board, path in the repository]."""
+    paths = sorted(source.relative_to(ROOT).as_posix() for source in sources(ROOT, OUT).values())
+    version = re.search(r'^VERSION = "(.+)"', (ROOT / "firmware/app.py").read_text(), re.MULTILINE)
+    urls = [[path.removeprefix("lib/"), path] for path in paths if path not in PLAIN]
+    return {"urls": urls, "version": version[1]}
+
+
+def main():
+    if "--check" in sys.argv:
+        if json.loads(PATH.read_text()) != package():
+            sys.exit("package.json is not true to the sources (make format mends it)")
+        return
+    entries = ",\n".join("    " + json.dumps(entry) for entry in package()["urls"])
+    version = json.dumps(package()["version"])
+    PATH.write_text(f'{{\n  "urls": [\n{entries}\n  ],\n  "version": {version}\n}}\n')
+
+
+if __name__ == "__main__":
+    main()

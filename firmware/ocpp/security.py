@@ -131,7 +131,7 @@ def explain(error, config, settings, url):
     host = url.partition("://")[2].partition("/")[0]
     profile = level(config, settings)
     if status:
-        return "%s: %s" % (text, _answer(status, profile, config.id))
+        return "%s; %s" % (text, _answer(status, profile, config.id))
     if text[:4] == "TLS:":
         for what, hint in _CERTIFICATE:
             if what in text:

@@ -221,22 +221,22 @@ async def test_answers_of_the_server(device, certificates):
         return {"process_request": respond}
 
     cases = {
-        "401": (answer(401), "HTTP 401 Unauthorized: is the password right (AuthorizationKey, or"),
-        "403": (answer(403), "HTTP 403 Forbidden: may station CP1 connect here?"),
-        "404": (answer(404), "HTTP 404 Not Found: does the Central System know station CP1?"),
+        "401": (answer(401), "HTTP 401 Unauthorized; is the password right (AuthorizationKey, or"),
+        "403": (answer(403), "HTTP 403 Forbidden; may station CP1 connect here?"),
+        "404": (answer(404), "HTTP 404 Not Found; does the Central System know station CP1?"),
         "301": (
             answer(301, Location="wss://new.example/"),
-            "HTTP 301 Moved Permanently, redirect not followed: wss://new.example/:"
+            "HTTP 301 Moved Permanently, redirect not followed: wss://new.example/;"
             " put the new address into url in config.json",
         ),
-        "503": (answer(503), "HTTP 503 Service Unavailable: the server has a problem of its own"),
+        "503": (answer(503), "HTTP 503 Service Unavailable; the server has a problem of its own"),
         "none": (
             {"subprotocols": None},
-            "server chose no subprotocol, offered: ocpp1.6: is this url for OCPP 1.6J?",
+            "server chose no subprotocol, offered: ocpp1.6; is this url for OCPP 1.6J?",
         ),
         "2.0.1": (
             {"subprotocols": ["ocpp2.0.1"], "select_subprotocol": lambda ws, offered: "ocpp2.0.1"},
-            "subprotocol not offered: ocpp2.0.1: is this url for OCPP 1.6J?",
+            "subprotocol not offered: ocpp2.0.1; is this url for OCPP 1.6J?",
         ),
     }
     for context, scheme in ((certificates.context(), "wss"), (None, "ws")):

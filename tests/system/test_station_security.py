@@ -121,7 +121,7 @@ async def test_what_is_wrong_stands_in_the_log(bench, certificates):
         b.cs.ssl = certificates.context("good")
         b.cs.credentials = {ID: "another"}
         await b.cs.start()
-        await said(b, "HTTP 401 Unauthorized: is the password right")
+        await said(b, "HTTP 401 Unauthorized; is the password right")
         b.cs.credentials = {ID: FIRST}
         await b.booted()
 

@@ -251,8 +251,8 @@ def test_answers_of_http():
             (308, "put the new address into url in config.json"),
             (101, "is this url for OCPP 1.6J?"),
         ):
-            assert explained(Refused(status, "text"), url, profile) == "text: " + hint
-    wanted = "text: a password is wanted, and SecurityProfile 3 sends none"
+            assert explained(Refused(status, "text"), url, profile) == "text; " + hint
+    wanted = "text; a password is wanted, and SecurityProfile 3 sends none"
     assert explained(Refused(401, "text"), profile=3) == wanted
 
 

@@ -91,7 +91,6 @@ async def test_main_runs_stops_and_runs_again(tmp_path):
             assert re.search(r"main ends\r\n.*KeyboardInterrupt: *\r\n", line.text, re.DOTALL)
             line.type("print(6 * 7)\r")
             await line.until("\r\n42\r\n>>> ")
-            line.text = ""
             line.type("\x04")  # a soft reset: main.py runs, for the REPL is the friendly one
             await line.until("MPY: soft reboot\r\nmain runs\r\n")
         # mpremote's soft reset is made in the raw REPL: main.py does not run

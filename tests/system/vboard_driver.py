@@ -96,6 +96,9 @@ class Listener:
         return self.text
 
     def type(self, text):
+        """What was printed before is forgotten."""
+        self.read()
+        self.text = ""
         os.write(self.fd, text.encode())
 
 

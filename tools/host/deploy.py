@@ -13,9 +13,9 @@ from host.build import PLAIN, BuildError, build
 from host.port import Port, PortError
 
 # What is on the board: MicroPython's version, whether our code is, the words of /slot, and
-# whether it waits for a reset into maintenance mode.
+# whether it has yet to come out of the reset into maintenance mode.
 STATE = """
-import machine, sys
+import sys
 def words():
     try:
         with open("/slot") as f:
@@ -28,11 +28,17 @@ def ours():
         return True
     except Exception:
         return False
-memory = getattr(machine.RTC(), "memory", None)
-print((tuple(sys.implementation.version[:3]), ours(), words(), bytes(memory()) if memory else b""))
+print((tuple(sys.implementation.version[:3]), ours(), words(), "going" in globals()))
 """
 OLDEST = (1, 26, 1)
-MAINTAIN = b"maintain"
+# (Only the last step counts: who is cut off before it has changed nothing.)
+MAINTAIN = """
+import machine, time
+going = True
+time.sleep_ms(50)
+machine.RTC().memory(b"maintain")
+machine.reset()
+"""
 SEND_s = 900
 # {path below `top`: SHA-256}
 HASHES = """
@@ -135,9 +141,12 @@ def plain_differ(port, plain):
 
 def maintain(port):
     """Restart the board without firmware and watchdog; -> its STATE."""
-    port.run("import machine; machine.RTC().memory(b'maintain')")
-    port.reset()
-    return port.wait(STATE, lambda state: state[3] != MAINTAIN)
+    for _ in range(3):  # (somebody's Ctrl-C may have come before the reset)
+        port.restart(MAINTAIN)
+        state = port.wait(STATE)
+        if not state[3]:
+            return state
+    raise PortError(f"{port.name}: the board does not restart")
 
 
 def deploy(port, tree=None, say=print):

@@ -134,7 +134,7 @@ class App:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.core.boot == "Accepted":
                     self._young_ms = 0
-                    start.clear()
+                    start.crash("clear")
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -293,7 +293,7 @@ class App:
         out = []
         for c in self.station.connectors:
             tx = c.tx
-            fault = faults.OCPP[c.controller.fault]
+            fault = faults.ocpp(c.controller.fault)
             out.append(
                 {
                     "id": c.number,

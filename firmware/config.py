@@ -10,7 +10,12 @@ _NETWORKS = const('up to 4 of {"ssid": ..., "password": ...}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
+    "url": (
+        list,
+        None,
+        lambda v: 0 < len(v) <= 4 and all([_is_url(t) for t in v]),
+        "ws:// or wss://..., or a list of 1 to 4",
+    ),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
     "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
@@ -49,10 +54,8 @@ _FIELDS = {
 }
 
 
-def _are_urls(texts):
-    return 0 < len(texts) <= 4 and all(
-        [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in texts]
-    )
+def _is_url(text):
+    return type(text) is str and (text[:5] == "ws://" or text[:6] == "wss://")
 
 
 def _is_tag(text):

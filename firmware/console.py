@@ -55,7 +55,7 @@ async def line(unit, stdin, data, names):
     def write(message):  # a line of the log comes above what is being typed
         sys.stdout.write(_TO_BEGIN)
         print(message)
-        sys.stdout.write(text)
+        sys.stdout.write(text[-_PIECE:])
 
     log.print = write
     try:
@@ -153,7 +153,7 @@ async def _ask(unit, stdin, data, parts):
                 await _say(piece)
                 await _say("\n")
     except ValueError as e:  # what a command says of its words
-        print("%s: %s" % (parts[0], e))
+        await _say("%s: %s\n" % (parts[0], e))
 
 
 def _find(unit, parts):

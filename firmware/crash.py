@@ -18,6 +18,7 @@ _PATH = const("/crash")
 _SIZE = const(1000)  # of the record; the oldest crash gives way
 _LINE = const(100)  # of what has happened
 _TRACE = const(500)  # of one traceback: its end
+_REPL_ms = const(600000)  # for a person who has stopped the firmware; then the unit starts again
 _CRASHES = const(3)  # in a row, then safe mode
 
 
@@ -41,7 +42,7 @@ def before():
         if cause == machine.WDT_RESET:
             last = "reset by the watchdog: the tick did not come"
         elif cause == machine.HARD_RESET:
-            last = "the chip has reset itself"
+            last = "it ended without a word"
         if cause != machine.PWRON_RESET:  # (what the ESP32 also calls a brown-out, and its button)
             crashes += 1
         add(last)
@@ -68,8 +69,16 @@ def after(end):
     if end is not None:
         crashes = _in_a_row() + 1
     machine.RTC().memory(b"%d" % crashes)
-    if end is not None:
-        add(end)
+    if end is not None and not add(end):  # the next boot notes it then
+        machine.RTC().memory(b"run %d" % (crashes - 1))
+
+
+def stopped(app):
+    """The run was ended by Ctrl-C. The watchdog cannot be stopped, only be made slower."""
+    machine.RTC().memory(b"0")
+    if app and app.unit:
+        machine.WDT(timeout=_REPL_ms)
+        print("Stopped, contactors are open. In ten minutes the unit starts by itself.")
 
 
 def _in_a_row():
@@ -82,7 +91,8 @@ def clear():
     slot on trial is taken."""
     machine.RTC().memory(b"run 0")
     words = read()
-    if words[2:]:
+    # (one that an update has just switched to has not run yet)
+    if words[2:] and sys.path[0] == "/" + words[0]:
         put(*words[:2])
 
 
@@ -132,7 +142,7 @@ def _crashes():
 
 
 def add(end):
-    """Put an exception, or a text, in front of the record. Raises nothing."""
+    """Put an exception, or a text, in front of the record. Raises nothing; False if it failed."""
     try:
         text = ""
         last = end
@@ -147,5 +157,7 @@ def add(end):
         line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
         _replace(_PATH, (line + text + _crashes())[:_SIZE])
-    except Exception as e:
+        return True
+    except Exception as e:  # no memory, no room on the flash
         sys.print_exception(e)
+        return False

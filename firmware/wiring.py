@@ -121,9 +121,9 @@ def _check_url(config, profile):
     from firmware.ocpp import security
 
     if not security.addresses(config, profile):
-        scheme = "wss" if profile > 1 else "ws"
         raise ConfigError(
-            "config.json: url: SecurityProfile %d needs one with %s://" % (profile, scheme)
+            "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
+            % profile
         )
     del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
 

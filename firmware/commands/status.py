@@ -7,10 +7,11 @@ import micropython
 from micropython import const
 
 # (To import what is built in, files are looked for first. So as others have it:)
+from firmware import start
 from firmware.app import VERSION, esp32
 from firmware.clock import format_iso
 from firmware.evse import pilot
-from firmware.evse.faults import ENDING, OCPP, REACTION
+from firmware.evse.faults import ENDING, REACTION, ocpp
 from firmware.session.station import os
 
 # What is done about a fault, by REACTION.
@@ -32,9 +33,15 @@ def status(unit, connectors):
     if link.online:
         yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
     else:
-        yield "Central System: not connected. %s" % (
-            link.ends[-1][2] if link.ends else "Not reached yet"
+        yield "Central System: not connected"
+    for t, times, why in link.ends:
+        yield "  %s: %s%s" % (
+            format_iso(t),
+            why,
+            ", %d times in a row" % times if times > 1 else "",
         )
+    if start.last:
+        yield "the last run: " + start.last
     yield "%d profiles, %s" % (
         len(station.store.records),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
@@ -85,7 +92,7 @@ def session(unit, connectors):
 
 
 def _fault(number):
-    code, vendor = OCPP[number]
+    code, vendor = ocpp(number)
     return vendor or code
 
 
@@ -93,7 +100,7 @@ def faults(unit, connectors):
     for c in connectors:
         e = c.controller
         if e.fault:
-            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), OCPP[e.fault][0])
+            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), ocpp(e.fault)[0])
             yield "  %s; it is over %s" % (
                 _REACTIONS.split("|")[REACTION[e.fault]],
                 "when a person says so: the button, or clear %d" % c.number

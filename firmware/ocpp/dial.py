@@ -30,38 +30,41 @@ async def connect(link):
     urls = security.addresses(config, security.level(config, settings))
     failed = refused = 0
     while True:
-        if link.turn >= len(urls):
-            link.turn = 0
-            await _wait(link, failed and failed == refused)
+        if link.number >= len(urls):
+            link.number = 0
+            await delay(link, failed and failed == refused)
             failed = refused = 0
             urls = security.addresses(config, security.level(config, settings))
-        url = urls[link.turn].rstrip("/") + "/" + _quoted(config.id)
-        link.turn += 1
+        url = urls[link.number].rstrip("/") + "/" + _quoted(config.id)
+        link.number += 1
         try:
-            ws = await asyncio.wait_for(_dial(link, url), _DIAL_s)
+            ws = await asyncio.wait_for(_open(link, url), _DIAL_s)
             link.log("connected to " + url)
             security.worked(config, settings, link.log)
             return ws
         except asyncio.TimeoutError:
-            error = OSError("%s: no answer within %d s" % (url, _DIAL_s))
+            error = OSError("nothing was heard within %d s" % _DIAL_s)
         except (OSError, ValueError, MemoryError) as e:
             error = e
         failed += 1
         status = getattr(error, "status", 0)
         if 300 <= status < 500 or status == _NOT_OURS:
             refused += 1
-        link.note(security.explain(error, config, settings, url))
+        why = security.explain(error, config, settings, url)
+        if len(urls) > 1:
+            why = "address %d: %s" % (link.number, why)
+        link.record(why)
         if security.failed(settings, error, link.log):
-            link.turn -= 1  # at once, with the AuthorizationKey before
+            link.number -= 1  # at once, with the AuthorizationKey before
 
 
-async def _wait(link, refused):
+async def delay(link, refused):
     # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
     # chance, so that a fleet does not come back all at once. Twice as long after a round of
     # refusals, which only a person can mend.
     value = link.settings.value
-    doubled = min(link.failures, value("RetryBackOffRepeatTimes")) + bool(refused)
-    link.failures += 1
+    doubled = min(link.steps, value("RetryBackOffRepeatTimes")) + bool(refused)
+    link.steps += 1
     wait_ms = 1000 * min(value("RetryBackOffWaitMinimum") << doubled, _LONGEST_s)
     chance = int.from_bytes(os.urandom(3), "big")
     wait_ms += chance % (1000 * value("RetryBackOffRandomRange") + 1)
@@ -72,14 +75,14 @@ async def _wait(link, refused):
         up = not link.network or link.network()
         left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
         if up and not was:  # the network was what was missing
-            link.failures = 0
+            link.steps = 0
             return
         if up and left_ms <= 0:
             return
         await asyncio.sleep_ms(_STEP_ms if link.network else left_ms)
 
 
-async def _dial(link, url):
+async def _open(link, url):
     ssl, user, password = security.prepare(link.config, link.settings, url)
     found = None
 
@@ -108,7 +111,7 @@ async def _address(link, host):
     from firmware import dns
 
     known = link.known.get(host)
-    why = "no answer"
+    why = "nobody answers"
     try:
         return await asyncio.wait_for(dns.resolve(host), _KNOWN_s if known else _LOOKUP_s)
     except asyncio.TimeoutError:

@@ -24,8 +24,8 @@ class Link:
     | network   | function: is the unit in its network? None: it always is |
     | lost      | how many connections have ended |
     | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
-    | turn      | how many of the addresses have been tried in this round (dial.py) |
-    | failures  | waits since the last good connection (dial.py) |
+    | number    | how many of the addresses have been tried in this round (dial.py) |
+    | steps     | of the back-off since the last good connection (dial.py) |
     | known     | host: the address where it was reached last (dial.py) |
     """
 
@@ -44,7 +44,7 @@ class Link:
         self.rx, self.tx = bytearray(8192), bytearray(512)
         self.online = False
         self.talk = self.network = None
-        self.lost = self.turn = self.failures = 0
+        self.lost = self.number = self.steps = 0
         self.ends = []
         self.known = {}
 
@@ -68,7 +68,7 @@ class Link:
                     delattr(sys.modules[package], name)
             await self._serve(self._ws)
 
-    def note(self, reason):
+    def record(self, reason):
         """Keep why a connection ended, or could not be made, and log it."""
         # Parts of it come from the peer: nothing that could upset a terminal. (By bytes:
         # MicroPython interns each character that is taken out of a text, for ever.)
@@ -94,13 +94,9 @@ class Link:
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
             while True:
-                data = await ws.recv()
-                if ws.text:  # (only text is known to be UTF-8)
-                    await self._rpc.receive(data)
-                else:
-                    self.log("frame ignored: binary")
+                await self._receive(ws)
         except (OSError, MemoryError) as e:
-            reason = self._why or _said(e)
+            reason = self._why or _cause(e)
         finally:
             self.online = False
             self._rpc.attach(None)
@@ -108,12 +104,19 @@ class Link:
                 task.cancel()
             await ws.close()
         self.lost += 1
-        self.note(reason)
+        self.record(reason)
         if self._good:
-            self.failures = 0
-            self.turn = _ALL
+            self.steps = 0
+            self.number = _ALL
         if self._again:
-            self.turn = 0
+            self.number = 0
+
+    async def _receive(self, ws):
+        data = await ws.recv()
+        if ws.text:  # (only text is known to be UTF-8)
+            await self._rpc.receive(data)
+        else:
+            self.log("frame ignored: binary")
 
     async def _end(self, ws, why):
         if not ws.closed:
@@ -136,32 +139,34 @@ class Link:
         # does not let a ping leave for so long. Without pings heartbeats are what it answers.
         began_ms = pinged_ms = time.ticks_ms()
         pinged = False
-        while True:
+        why = None
+        while not why:
             await asyncio.sleep(1)
             now_ms = time.ticks_ms()
-            if self._rpc.unanswered >= _UNANSWERED:
-                why = "no answer to %d requests in a row" % _UNANSWERED
-                break
-            if not self._rpc.unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
+            unanswered = self._rpc.unanswered
+            if unanswered >= _UNANSWERED:
+                why = "no answer to %d requests in a row" % unanswered
+            if not unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
                 self._good = True
             silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
-            why = "no sign of life for %d s" % (silent_ms // 1000)
+            silent = False
             period_s = self.settings.value("WebSocketPingInterval")
             if not period_s:
-                if silent_ms >= 2000 * self.settings.value("HeartbeatInterval"):
-                    break
+                pinged_ms = now_ms
+                pinged = False
+                silent = silent_ms >= 2000 * self.settings.value("HeartbeatInterval")
             elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
-                if pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms):
-                    break
+                silent = pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms)
                 if self._pinging:
                     why = "it does not read"
-                    break
                 self._pinging = pinged = True
                 pinged_ms = now_ms
-                asyncio.create_task(self._ping(ws))
+                asyncio.create_task(self.ping(ws))
+            if silent:
+                why = "no sign of life for %d s" % (silent_ms // 1000)
         await self._end(ws, why)
 
-    async def _ping(self, ws):
+    async def ping(self, ws):
         # (not by _watch: a ping waits until what is being sent has left)
         try:
             await ws.ping()
@@ -170,7 +175,7 @@ class Link:
         self._pinging = False
 
 
-def _said(e):
+def _cause(e):
     # Who ended it, and why.
     if not hasattr(e, "code"):
         return str(e) or type(e).__name__

@@ -41,7 +41,7 @@ _TLS = {
     -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
 }
 # Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
-_ENDED = (32, -32, 104, -104, -29312, -30592)
+_ENDED = (32, -32, 103, 104, -104, -29312, -30592)
 
 
 def level(config, settings):
@@ -140,7 +140,10 @@ def explain(error, config, settings, url):
         else:
             hint = "certificate refused: %s needs another (%s)" % (host, text[4:].strip())
         if hint[:12] == "certificate ":  # (it may be the clock that is wrong)
-            hint += " (here it is %s)" % format_iso(Clock(None).now())
+            clock = Clock(None)
+            if "not yet" in hint and not clock.plausible(clock.now()):
+                hint = "this unit does not know the time, so no certificate is valid: set ntp"
+            hint += " (here it is %s)" % format_iso(clock.now())
         return "TLS: " + hint
     if not isinstance(error, OSError):
         return text
@@ -163,6 +166,8 @@ def explain(error, config, settings, url):
             "TLS: ended by the Central System (%s): it may want a client certificate"
             " (SecurityProfile 3), or a version or cipher that this unit has not" % text
         )
+    if len(error.args) > 1:
+        text = "TLS: %s" % error.args[1]
     return text
 
 
@@ -204,7 +209,8 @@ def change(settings, name, value, log):
                 raise ValueError("can only be raised")
             urls = addresses(config, value)
             if not urls:
-                raise ValueError("no %s:// address in url of config.json" % _scheme(value))
+                scheme = "wss" if value > 1 else "ws"
+                raise ValueError("no %s:// address in url of config.json" % scheme)
             prepare(config, settings, urls[0], value)
         except ValueError as e:
             log("SecurityProfile stays %d, not %d: %s" % (before, value, e))
@@ -220,10 +226,6 @@ def change(settings, name, value, log):
         return False
     settings.refused, settings.failed = False, 0
     return True
-
-
-def _scheme(profile):
-    return "wss" if profile > 1 else "ws"
 
 
 def failed(settings, error, log):

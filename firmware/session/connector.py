@@ -240,4 +240,4 @@ class Connector:
 
     def fault(self):
         """(errorCode, vendorErrorCode or None) for StatusNotification."""
-        return faults.OCPP[self.controller.fault]
+        return faults.ocpp(self.controller.fault)

@@ -2,6 +2,8 @@
 
 import ssl
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from host import certs
 
 HOST = "csms.example"
@@ -13,6 +15,7 @@ class Certificates:
     | server | what is wrong with it |
     |---|---|
     | good, host     | nothing: for localhost and 127.0.0.1; for csms.example only |
+    | chain, rsa     | nothing: by way of another CA, whose certificate it sends; an RSA key |
     | expired, early | its time |
     | stranger       | signed by another CA |
     | alone          | signed by itself |
@@ -22,7 +25,11 @@ class Certificates:
         self.folder = folder
         ca, other = certs.issue("Test CA"), certs.issue("Test CA")
         here = ("localhost", "127.0.0.1")
+        self.between = certs.issue("Intermediate CA", ca, ca=True)
+        key = rsa.generate_private_key(65537, 2048)
         self.servers = {
+            "chain": certs.issue_server(self.between, here),
+            "rsa": certs.issue("localhost", ca, here, key=key),
             "good": certs.issue_server(ca, here),
             "host": certs.issue_server(ca, (HOST,)),
             "expired": certs.issue_server(ca, here, (-9, -2)),
@@ -32,6 +39,7 @@ class Certificates:
         }
         self.clients = {
             "client": certs.issue_client(ca, "CP1"),
+            "rsa": certs.issue("CP1", ca, key=key),
             "stranger": certs.issue_client(other, "CP1"),
             "expired": certs.issue_client(ca, "CP1", (-9, -2)),
         }
@@ -43,7 +51,8 @@ class Certificates:
         CERT_OPTIONAL takes one."""
         path = self.folder / f"{name}.pem"
         if not path.exists():
-            path.write_bytes(self.servers[name].pem + self.servers[name].key_pem)
+            chain = self.between.pem if name == "chain" else b""
+            path.write_bytes(self.servers[name].pem + chain + self.servers[name].key_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         if client is not None:

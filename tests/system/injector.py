@@ -1,10 +1,10 @@
 # A policy.py for the simulated board that throws exceptions into the firmware's tasks, at the
 # await that the test names (test_station_crash.py). MicroPython; FOLDER becomes the test's folder.
 #
-# The file FOLDER/plan says what to do, as JSON: {"task": name of the coroutine function,
-# "at": [n, ...], "kind": name of the exception, "ms": n or null}. It is thrown at the n-th await
-# of that task from then on, the second one at the n-th after the first; with "ms" only sleeps of
-# that length count. Each throw is told on the console:
+# The file FOLDER/plan says what to do, as JSON: {"steps": [[name of the coroutine function, n],
+# ...], "kind": name of the exception, "ms": n or null}. It is thrown at the n-th await of that
+# task from then on, then comes the next step; with "ms" only sleeps of that length count. Each
+# throw is told on the console:
 #
 #   inject NAME at MS: PLACES         the last two lines of the traceback; MS is the world's time
 #   inject: the loop goes on          something has run since
@@ -64,18 +64,18 @@ class Task:
 
     def due(self):
         # (A Lock's own await is left out: only a cancellation ends it, which asyncio sees to.)
-        if not plan or plan["task"] != self.name or self.locked:
+        if not plan or plan["steps"][0][0] != self.name or self.locked:
             return False
         if plan["ms"] not in (None, self.ms):
             return False
-        plan["at"][0] -= 1
-        return not plan["at"][0]
+        plan["steps"][0][1] -= 1
+        return not plan["steps"][0][1]
 
     def inject(self):
         global plan, thrown
         e = getattr(builtins, plan["kind"])("injected")
-        plan["at"].pop(0)
-        if not plan["at"]:
+        plan["steps"].pop(0)
+        if not plan["steps"]:
             plan = None
         ms = bus.now_ms()
         thrown = True

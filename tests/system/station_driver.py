@@ -90,7 +90,11 @@ class Bench:
     async def launch(self, **more):
         """Start the process."""
         options = {"url": self.cs.url, "id": ID, "speed": self.speed, **self.options, **more}
-        words = [w for k, v in options.items() if v is not None for w in (f"--{k}", v)]
+        words = []
+        for key, value in options.items():
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None:
+                    words += f"--{key}", one
         # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 112K": all
         # tests that do not choose for themselves run on that.
         more = os.environ.get("PILOTWIRE_STATION", "").split()

@@ -141,9 +141,11 @@ async def check(device, servers, *cases):
 
 
 async def test_a_server_that_is_trusted(device, certificates):
-    """Whole chain, name and dates are right: by DNS name and by address; EC, TLS 1.2 and 1.3."""
+    """Whole chain, name and dates are right: by DNS name and by address; EC and RSA, one CA and
+    two, TLS 1.2 and 1.3."""
     async with Servers(certificates) as s:
-        await s.add("good", certificates.context())
+        for name in ("good", "chain", "rsa"):
+            await s.add(name, certificates.context(name))
         context = certificates.context()
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"):
@@ -155,6 +157,8 @@ async def test_a_server_that_is_trusted(device, certificates):
             (s.case("good"), "x ocpp1.6"),
             (s.case("good", host="127.0.0.1"), "x ocpp1.6"),
             (s.case("good", scheme="WSS"), "x ocpp1.6"),
+            (s.case("chain"), "x ocpp1.6"),
+            (s.case("rsa"), "x ocpp1.6"),
             (s.case("ECDHE-ECDSA-AES128-GCM-SHA256"), "x ocpp1.6"),
             (s.case("ECDHE-ECDSA-AES256-GCM-SHA384"), "x ocpp1.6"),
         )
@@ -162,7 +166,7 @@ async def test_a_server_that_is_trusted(device, certificates):
 
 async def test_certificates_that_are_refused(device, certificates):
     async with Servers(certificates) as s:
-        for name in certificates.servers:
+        for name in ("good", "host", "expired", "early", "stranger", "alone"):
             await s.add(name, certificates.context(name))
         here = "localhost:%d"
         unknown = "TLS: unknown CA: put the CA that has signed the certificate of "
@@ -196,6 +200,7 @@ async def test_client_certificates(device, certificates):
                 device,
                 s,
                 (s.case(name, 3, client="client"), "x ocpp1.6"),
+                (s.case(name, 3, client="rsa"), "x ocpp1.6"),
                 (s.case(name, 3, client="stranger"), refused, "must trust its CA"),
                 (s.case(name, 3, client="expired"), refused, "has it expired"),
                 (s.case(name, 3, client="client", key="stranger"), refused, "client.key.der fit"),

@@ -21,7 +21,7 @@ from host.profile import profile
 LOGGED = re.compile(r"\d+ [EWID] ")
 # The names that the commands add to the table, on first use (docs/console.md).
 MOST_NAMES, MOST_BYTES = 40, 700
-SECRETS = "0123456789abcdef0123456789abcdef", "wifi secret", "link secret"
+SECRETS = "0123456789abcdef0123456789abcdef", "wifi secret", "link secret", "home secret"
 
 
 class Console:
@@ -94,6 +94,16 @@ async def test_what_is(console):
         assert re.fullmatch(r"  since \S+Z, \d+ s; \d+ Wh", said[1])
         said = await say("journal")
         assert said[0].startswith(f"transaction 1: connector 1, tag {TAG}, its id is {number}, ")
+
+
+async def test_what_is_without_a_central_system(console):
+    async with console(boot=False, url="ws://127.0.0.1:1/") as (b, say):
+        await b.process.wait_output("ECONNREFUSED")
+        said = await say("status")
+        assert said[1].endswith(", which is wrong: nobody has set the clock")
+        assert said[2] == "Central System: not connected"
+        assert re.fullmatch(r"  2000-\S+Z: .*ECONNREFUSED.*", said[3])
+        assert (await say("limit"))[-1] == "the time is not known: what needs it is at its lowest"
 
 
 async def test_limit_profiles_and_composite_schedule(console):
@@ -242,16 +252,20 @@ def test_config_changes_what_the_central_system_could(shared):
 
 async def test_secrets_are_not_shown(console, tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"wifi_password": SECRETS[1], "password": SECRETS[2]}))
+    networks = [{"ssid": "Home", "password": SECRETS[3]}, {"ssid": "Yard"}]
+    fields = {"wifi_password": SECRETS[1], "password": SECRETS[2], "networks": networks}
+    path.write_text(json.dumps(fields))
     async with console(config=path) as (b, say):
         said = await say("config")
         assert "config.json wifi_password = (not shown)  (read-only)" in said
         assert "config.json password = (not shown)  (read-only)" in said
-        before = b.st
+        assert "config.json networks = ['Home', 'Yard']  (read-only)" in said
+        before, mark = b.st, b.st.mark()
         # A change has the effect that it has when the Central System makes it: the link is new.
         said = await say("config AuthorizationKey " + SECRETS[0])
         assert said == ["Accepted: in force from now on", "AuthorizationKey = (not shown)"]
-        await b.again(before)
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await b.booted(mark)
         said = await say("config") + await say("log") + await say("config AuthorizationKey")
         assert not [text for text in said for secret in SECRETS if secret in text]
 

@@ -3,8 +3,9 @@ crash in a row is safe mode, a damaged image falls back to the one from before."
 
 import contextlib
 import json
+import re
 
-from station_driver import ID, X1, Bench, run_tool
+from station_driver import ESP32_HEAP, ID, X1, Bench, run_tool
 
 from host.build import ROOT
 from host.process import WAIT_s, poll
@@ -27,10 +28,11 @@ def policy(folder, text):
     return path
 
 
-async def gone(b, before, off_s=0.1):
-    """Power fails; -> position in the output before that."""
-    mark = len(b.process.output)
-    await b.do(f"power-cut {off_s}")
+async def power_cut(b):
+    """Power fails, and the station comes back; -> position in the output before that."""
+    before, mark = b.st, len(b.process.output)
+    await b.do("power-cut 0.1")
+    await b.again(before)
     return mark
 
 
@@ -46,21 +48,40 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
     part.write_bytes(two_images(image, image))
     options = {"interpreter": micropython32, "heap": "128K", "code": part}
     async with Bench(tmp_path, policy=policy(tmp_path, RECORD % "rom2 rom 3"), **options) as b:
-        assert "code in /rom" in " ".join(b.process.output).split("  ")[0]
-        before = b.st
-        mark = await gone(b, before)
-        await b.again(before)
+        assert (await b.process.wait_output("code in")).endswith("/rom")
+        mark = await power_cut(b)
         await b.process.wait_output("code in /rom2", since=mark)
         await b.charge()
         await b.pilot(32000)
         damaged = bytearray(part.read_bytes())
         damaged[-len(image) // 2] ^= 1
-        part.write_bytes(damaged)
-        before = b.st
-        mark = await gone(b, before)
-        await b.again(before)
+        (tmp_path / "damaged").write_bytes(damaged)
+        (tmp_path / "damaged").rename(part)  # (the board has the old one mapped)
+        mark = await power_cut(b)
         await b.process.wait_output("the ROMFS image is damaged", since=mark)
         assert (await b.process.wait_output("code in", since=mark)).endswith("/rom")
+        b.process.output = [line for line in b.process.output if "Traceback" not in line]
+
+
+async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32):
+    """Three boots, then the one from before: not safe mode."""
+    image = build_image().read_bytes()
+    part = tmp_path / "part.romfs"
+    part.write_bytes(two_images(image, image))
+    text = (
+        RECORD % "rom2 rom 3"
+        + "if sys.path[0] == '/rom2':\n    "
+        + "\n    ".join(CRASHES.split("\n"))
+    )
+    options = {"interpreter": micropython32, "heap": ESP32_HEAP, "code": part}
+    async with Bench(tmp_path, policy=policy(tmp_path, text), **options) as b:
+        mark = await power_cut(b)
+        said = b.process.output[mark:]
+        assert [line for line in said if line.startswith("code in")] == [
+            "code in /rom2", "code in /rom2", "code in /rom2", "code in /rom",
+        ]  # fmt: skip
+        assert "slot rom2 has failed again and again: back to rom" in said
+        assert not [line for line in said if "SAFE MODE" in line]
         b.process.output = [line for line in b.process.output if "Traceback" not in line]
 
 
@@ -71,6 +92,24 @@ import firmware.app
 def run(self):
     raise ValueError("crash")
 firmware.app.App.run = run
+"""
+# A critical task that takes all memory and keeps it: nothing is left to note anything with.
+HUNGRY = """
+import asyncio, firmware.app
+kept = []
+async def hungry(self):
+    while not self.core.boot or not self.station.connectors[0].controller.closed:
+        await asyncio.sleep_ms(100)
+    size = 4096
+    while True:
+        try:
+            kept.append(bytearray(size))
+        except MemoryError:
+            if size < 32:
+                raise
+            size //= 2
+if not firmware.app.start.last:
+    firmware.app.App._limit = hungry
 """
 MAINTAIN = """
 import machine
@@ -100,6 +139,23 @@ def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
     assert "line 4, in run" in "".join(said[at[0] + 3 :])
 
 
+async def test_a_task_that_leaves_no_memory_at_all(tmp_path, micropython32):
+    options = {"interpreter": micropython32, "heap": ESP32_HEAP}
+    async with Bench(tmp_path, policy=policy(tmp_path, HUNGRY), **options) as b:
+        before = b.st
+        await b.do("plug")
+        await b.do("tag TAG")
+        await b.process.traced("contactor", lambda e: e["closed"])
+        await b.process.traced("contactor", lambda e: not e["closed"])
+        await b.again(before)
+        assert "MemoryError" in "".join(b.process.output)
+        state = await b.process.state()
+        assert re.match("MemoryError: |no memory|it ended without a word", state["crash"]), state
+        print(state["crash"])
+        await b.status("Charging")
+        b.process.output = [line for line in b.process.output if "Traceback" not in line]
+
+
 def test_maintenance_mode(tmp_path, micropython):
     said = run_with(tmp_path, MAINTAIN)
     assert said.count("station: reset") == 1
@@ -119,22 +175,22 @@ class Inject:
         self.folder = folder
         self.places = {}  # of throws, by task
 
-    async def throw(self, task, *at, kind="RuntimeError", ms=None, until=None):
-        """Throw at the n-th await; -> (the line that tells of it, output since). None instead of
-        the line where until(), a coroutine function, came true before."""
+    async def throw(self, *steps, kind="RuntimeError", ms=None, until=None):
+        """Throw at the n-th await of a task, for each (task, n); -> (the line that tells of the
+        last, output since). None instead of the line where until(), a coroutine function, came
+        true before."""
         out = len(self.b.process.output)
-        self.plan(task=task, at=at, kind=kind, ms=ms)
+        self.plan(steps=steps, kind=kind, ms=ms)
 
         async def thrown():
-            found = [line for line in self.output(out) if line.startswith(f"inject {task} ")]
-            if len(found) < len(at) and until and await until():
-                self.plan(task="")
-                return [None]
-            return found if len(found) == len(at) else None
+            found = [line for line in self.output(out) if re.match(r"inject \w+ at", line)]
+            if len(found) == len(steps):
+                return found
+            return [None] if found and until and await until() else None
 
-        found = await poll(thrown, WAIT_s, lambda: f"{task} at {at}: {self.output(out)}")
+        found = await poll(thrown, WAIT_s, lambda: f"{steps}: {self.output(out)}")
         if found[-1]:
-            self.places.setdefault(task, set()).add(found[-1].split(": ", 1)[1])
+            self.places.setdefault(steps[-1][0], set()).add(found[-1].split(": ", 1)[1])
         return found[-1], out
 
     def plan(self, **plan):
@@ -174,7 +230,7 @@ async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, 
             for n, kind in ((1, "RuntimeError"), (2, "MemoryError"), (3, "OSError")):
                 await b.process.until(lambda c: c["contactor"] and c["pilot_mA"])
                 before, mark, trace = b.st, b.st.mark(), b.process.mark()
-                told, out = await inject.throw(task, n, kind=kind, ms=ms)
+                told, out = await inject.throw((task, n), kind=kind, ms=ms)
                 opened = await b.process.traced(
                     "contactor", lambda e: not e["closed"], since=trace
                 )
@@ -212,10 +268,6 @@ SETTINGS = {
 async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython):
     """Charging goes on, the log says why, and the unit talks again. Throws into what is done when
     the connection is made come second, after one that ends it."""
-
-    async def online():
-        return (await b.process.state())["online"]
-
     config = tmp_path / "config.json"
     config.write_text('{"board": "reference_full"}')
     async with injected(tmp_path, speed=100, config=config) as b:
@@ -224,29 +276,30 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
             await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
         id = await b.charge()
         for task, first in (
-            ("_network", (1,)),
-            ("_network", ()),
-            ("connect", None),
-            ("_talk", ()),
-            ("_watch", ()),
-            ("_heartbeats", ()),
-            ("_meter", ()),
-            ("_cards", ()),
+            ("_connect", [("_connect", 1)]),
+            ("_connect", []),
+            ("_dial", [("_connect", 1)]),
+            ("_network", []),
+            ("_talk", []),
+            ("_watch", []),
+            ("_ping", []),
+            ("_heartbeats", []),
+            ("_meter", []),
+            ("_cards", []),
         ):
             n = 0
             while n < 2 + len(inject.places.get(task, ())):
                 n += 1
-                trace = b.process.mark()
-                if first is None:  # it runs only while the unit connects
-                    before = b.st
-                    await inject.throw("_network", 1)
-                    await before.wait_closed(WAIT_s)
-                    told, out = await inject.throw(task, n, until=online)
-                    if told is None:
-                        break
-                else:
-                    told, out = await inject.throw(task, *first, n)
+                before, trace = b.st, b.process.mark()
+
+                async def again(before=before):
+                    # connected anew, without so many awaits
+                    return not before.connected and (await b.process.state())["online"]
+
+                told, out = await inject.throw(*first, (task, n), until=first and again)
                 print(n, told)
+                if told is None:
+                    break
                 await poll(lambda out=out: inject.told(out, "injected"), WAIT_s, told)
                 await alive(b)
                 opened = [e for e in b.process.trace("contactor")[trace:] if not e["closed"]]
@@ -256,6 +309,7 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
         forgive(b)
     for task, places in inject.places.items():
         print(f"{task}: {len(places)} places: {places}")
+    assert len(inject.places["_dial"]) >= 2  # (it may find the answer without waiting for it)
 
 
 async def alive(b):

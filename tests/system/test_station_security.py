@@ -1,11 +1,10 @@
 """Whole stations with the security profiles of the white paper: TLS, passwords, certificates, how
 they are changed while the station runs, and what happens when that does not work."""
 
-import json
 import ssl
 
 import pytest
-from station_driver import ID, run_tool
+from station_driver import ESP32_HEAP, ID, run_tool, utc
 
 from host.csms import CentralSystem
 from host.process import WAIT_s
@@ -13,6 +12,7 @@ from host.profile import profile
 
 FIRST = "first password"
 OLD, NEW = "00112233445566778899aabbccddeeff", "FFeeDDcc" * 5
+TLS_HEAP = 2560
 OPTIONAL = ssl.CERT_OPTIONAL
 
 
@@ -43,6 +43,36 @@ async def security_profile(b):
 
 async def said(b, text, since=0):
     return await b.process.wait_output(text, since=since)
+
+
+async def test_on_the_32_bit_port(bench, certificates, micropython32):
+    """TLS 1.3 here. In the ESP32's heap; what is live is 2.5 KB more than without TLS."""
+    b = secured(
+        bench,
+        certificates,
+        3,
+        client=ssl.CERT_REQUIRED,
+        interpreter=micropython32,
+        heap=ESP32_HEAP,
+    )
+    async with b:
+        await b.booted()
+        for number in range(16):
+            periods = {i * 900: 6 + i for i in range(24)}
+            p = profile(number + 1, "Default", periods, level=number % 16, startSchedule=utc())
+            await b.set_profile(p)
+        before = b.st
+        await before.drop()
+        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        assert b.st._ws.transport.get_extra_info("ssl_object").version() == "TLSv1.3"
+        # Without the certificates that tools/station brings: as a unit that was started later.
+        assert await b.process.stop() == 0
+        await b.launch(certs=None)
+        before, b.st = b.st, await b.cs.wait_station(ID, WAIT_s, after=b.st)
+        await b.settled()
+        heap = (await b.process.state())["heap"]
+        print(heap["alloc"] - heap["simulator"], "bytes live with TLS")
+        assert heap["alloc"] - heap["simulator"] <= (72 << 10) + TLS_HEAP
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -76,7 +106,10 @@ async def test_what_is_wrong_stands_in_the_log(bench, certificates):
         for server, text in (
             ("stranger", "TLS: unknown CA: "),
             ("host", "TLS: wrong host: "),
-            ("early", "TLS: certificate not yet valid: "),
+            (
+                "early",
+                "TLS: this unit does not know the time, so no certificate is valid: set ntp",
+            ),
         ):
             since = len(b.process.output)
             await b.cs.stop()
@@ -116,21 +149,17 @@ async def test_raised_by_the_central_system(bench, certificates):
                 await b.again(before)
 
 
-async def test_raised_from_ws_to_wss(bench, certificates, tmp_path):
+async def test_raised_from_ws_to_wss(bench, certificates):
     """From profile 0 to 1 and 2, with an address of each kind: none of the other kind is dialled
     before, nor ever after."""
     plain = CentralSystem(log=print)
     await plain.start()
     try:
         b = secured(bench, certificates, 2, client=OPTIONAL)
-        del b.options["password"]
-        await b.cs.start()
-        config = {"url": ["ws://127.0.0.1:1", b.cs.url, plain.url], "security_profile": 0}
-        (tmp_path / "config.json").write_text(json.dumps(config))
+        await b.cs.start()  # (which knows its port then)
         await b.cs.stop()
-        b.options.update(
-            {"config": tmp_path / "config.json", "security-profile": None, "url": None}
-        )
+        urls = ["ws://127.0.0.1:1", b.cs.url, plain.url]
+        b.options.update({"url": urls, "password": None, "security-profile": 0})
         async with b:
             st = await plain.wait_station(ID, WAIT_s)
 
@@ -227,31 +256,36 @@ async def test_a_key_that_the_central_system_does_not_know(bench, certificates, 
         await b.do("power-cut 0.1")
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
         assert not [line for line in b.process.output[since:] if "401" in line]
+        for secret in (FIRST, OLD, NEW):
+            assert not [line for line in b.process.output if secret.lower() in line.lower()]
 
 
-async def test_the_power_fails_before_a_new_key_was_used(bench, certificates):
+async def test_the_power_fails_before_a_new_key_has_worked(bench, certificates):
     """Accepted is durable: the Central System takes nothing but the new one any more."""
     async with secured(bench, certificates, 2) as b:
         await b.booted()
         before = b.st
-        b.cs.credentials = {ID: bytes.fromhex(NEW)}
+        b.cs.credentials = {}  # nobody comes in yet
         await change(b, "AuthorizationKey", NEW)
+        await said(b, "AuthorizationKey: the new one is refused, the old one is tried")
         b.process.kill_board()
+        since = len(b.process.output)
+        b.cs.credentials = {ID: bytes.fromhex(NEW)}
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
-        await said(b, "AuthorizationKey: the new one works, the old one is forgotten")
-        assert not [line for line in b.process.output if "401" in line]
+        await said(b, "AuthorizationKey: the new one works, the old one is forgotten", since)
 
 
 def test_addresses_that_do_not_fit(tmp_path):
     """Told in one line at boot, and nothing is dialled."""
-    for url, level, scheme in (
-        ("ws://127.0.0.1:1", "2", "wss"),
-        ("ws://127.0.0.1:1", "3", "wss"),
-        ("wss://127.0.0.1:1", "0", "ws"),
-        ("wss://127.0.0.1:1", "1", "ws"),
+    for url, level in (
+        ("ws://127.0.0.1:1", "2"),
+        ("ws://127.0.0.1:1", "3"),
+        ("wss://127.0.0.1:1", "0"),
+        ("wss://127.0.0.1:1", "1"),
     ):
         code, lines = run_tool("--url", url, "--id", "A", "--security-profile", level)
-        wanted = f"config.json: url: SecurityProfile {level} needs one with {scheme}://"
+        wanted = f"config.json: url: none for SecurityProfile {level}: 0 and 1 dial ws://, "
+        wanted += "2 and 3 wss://"
         assert (code, lines) == (1, [wanted, "station: the firmware has given up"])
 
 

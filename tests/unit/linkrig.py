@@ -130,6 +130,7 @@ class Central:
     async def __call__(self, reader, writer):
         self.came.append(simtime.seconds())
         self.reader, self.writer = reader, writer
+        writer.s.setsockopt(6, 1, 1)  # (TCP_NODELAY: it would wait for real ms, not for ours)
         await upgrade(reader, writer)
         self.open.set()
         try:

@@ -225,6 +225,23 @@ def test_certificates_that_are_refused():
         assert text.startswith(begins) and text.endswith(ends), text
 
 
+def test_a_unit_that_does_not_know_the_time():
+    class Clock(security.Clock):
+        def now(self):
+            return -631152000 + 60
+
+    clock, security.Clock = security.Clock, Clock
+    try:
+        text = explained(Refused(0, FUTURE))
+        assert text == (
+            "TLS: this unit does not know the time, so no certificate is valid: set ntp"
+            " (here it is 2000-01-01T00:01:00Z)"
+        )
+        assert explained(Refused(0, UNKNOWN)).startswith("TLS: unknown CA")
+    finally:
+        security.Clock = clock
+
+
 def test_answers_of_http():
     """(The others: mp_dial.)"""
     for profile, url in ((1, "ws://h/x"), (2, "wss://h/x")):
@@ -280,6 +297,8 @@ def test_what_has_nothing_to_do_with_it():
         for url, profile in (("ws://h/x", 1), ("wss://h/x", 3)):
             assert explained(error, url, profile) == str(error)
     assert explained(MemoryError()) == "MemoryError"
+    error = OSError(-26240, "MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE")
+    assert explained(error) == "TLS: MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE"
     for text in ("not an HTTP answer: ???", "connection ended in the handshake"):
         wanted = text + "; is url in config.json right (port, ws:// or wss://)?"
         assert explained(Refused(0, text), "ws://h/x", 1) == wanted

@@ -162,7 +162,7 @@ def test_faulted_and_back():
         w = World().ready()
         w.c.controller.fault = fault
         w.poll(100)
-        assert w.station.news == [(1, "Faulted") + faults.OCPP[fault] + (w.clock.now(),)]
+        assert w.station.news == [(1, "Faulted") + faults.ocpp(fault) + (w.clock.now(),)]
         w.c.controller.fault = faults.NONE
         assert w.poll(100) == "Available"
     w = World().ready()

@@ -8,7 +8,7 @@ import time as real
 from asyncio import core
 from time import ticks_add, ticks_diff
 
-_IN_FLIGHT_ms = 10  # of a longer sleep one real ms, for what loopback may still have to deliver
+_IN_FLIGHT_ms = 5  # of a longer sleep one real ms, for what loopback may still have to deliver
 
 _ahead_ms = 0
 _began = real.ticks_ms()

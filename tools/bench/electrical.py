@@ -15,6 +15,11 @@ POLICY = Path(__file__).with_name("mp") / "policy_ticks.py"
 PHASE_s, QUICK_s = 20, 4  # (the policy says something once a second)
 UP_s = 2  # of each connection, then it is lost
 LATE_ms = 50
+TYPING_s = 0.05
+CONSOLE = (
+    "help", "status", "limit", "profiles", "composite", "session", "faults", "config", "journal",
+    "log", "heap", "tasks", "limt", ">>> 6 * 7",
+)  # fmt: skip
 
 
 @measurement
@@ -53,7 +58,7 @@ def tick_gap():
     """The worst time from one sampling of the pilot to the next, ms at --speed 1 on this machine
     (25 of them asleep). Here neither the ADC nor an erase of the flash takes time. loaded:
     profiles of 96 periods go to flash one after the other, with composite schedules between them,
-    and the connection is lost two seconds after it came back."""
+    and the connection is lost two seconds after it came back. console: a person types commands."""
 
     async def run():
         result = {}
@@ -79,7 +84,17 @@ def tick_gap():
                     at = await peer._central.wait_station("B", WAIT_s, after=at)
                 return {"profiles": len(took["SetChargingProfile"]), "reconnects": lost}
 
+            async def typed(over):
+                lines = 0
+                while not over.is_set():
+                    for line in CONSOLE:
+                        await process.do("console " + line)
+                        await asyncio.sleep(TYPING_s)
+                        lines += 1
+                return {"lines": lines}
+
             result |= await gaps(process, "idle", idle)
+            result |= await gaps(process, "console", typed)
             result |= await gaps(process, "loaded", loaded)
         return result
 

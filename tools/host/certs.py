@@ -46,13 +46,15 @@ class Issued:
         return self.key.private_bytes(encoding, form.PrivateFormat.PKCS8, form.NoEncryption())
 
 
-def issue(name, issuer=None, hosts=(), days=(-1, DAYS), usage=None):
+def issue(name, issuer=None, hosts=(), days=(-1, DAYS), usage=None, key=None, ca=None):
     """A certificate of commonName `name`, signed by `issuer` (Issued); without one it signs
-    itself and is a CA.
+    itself.
 
-    hosts: DNS names and addresses it is for; days: from and to, counted from now.
+    hosts: DNS names and addresses it is for; days: from and to, counted from now; key: its
+    private key, EC if not said; ca: may it sign others? (Who signs itself, if not said.)
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    ca = not issuer if ca is None else ca
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Pilotwire development"),
@@ -68,7 +70,7 @@ def issue(name, issuer=None, hosts=(), days=(-1, DAYS), usage=None):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + datetime.timedelta(days[0]))
         .not_valid_after(now + datetime.timedelta(days[1]))
-        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )
     if hosts:
         names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])

@@ -640,6 +640,8 @@ async def run(options):
     host = "localhost" if options.make_certs else _address(options.host)
     url = central.url.replace(options.host, host, 1)
     terminal.show(f"Central System: give the station the URL {url}")
+    if options.make_certs:
+        terminal.show(f"Its CA and a certificate: tools/station --certs {options.make_certs}")
 
     async def work():
         shell = Shell(central, terminal.show)

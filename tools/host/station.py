@@ -569,7 +569,7 @@ class Station:
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
             self.start_board()
             watch = asyncio.create_task(self.watch())
-            if self.args.console:
+            if getattr(self.args, "console", False):  # (a virtual board has a line of its own)
                 terminal = open_terminal(self.type)
             over = asyncio.create_task(self.over.wait())
             await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
@@ -712,7 +712,8 @@ def arguments(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--url", help="of the Central System, without the station's id: ws://HOST:PORT/PATH")
+    add("--url", action="append", help="of the Central System, without the station's id: "
+        "ws://HOST:PORT/PATH; once more for the one to try when that fails")  # fmt: skip
     add("--id", help="chargePointId")
     add("--password", help="for Basic authentication")
     add("--flash", help="flash image that survives from run to run (default: a temporary one)")
@@ -765,12 +766,13 @@ def arguments(argv=None):
     for name in ("id", "board"):
         if not isinstance(unit[name], str):
             parser.error(f"--config: {name}: text is expected")
-    for url in unit["url"] if isinstance(unit["url"], list) else [unit["url"]]:
+    urls = unit["url"] if isinstance(unit["url"], list) else [unit["url"]]
+    for url in urls:
         if not isinstance(url, str):
             parser.error("--config: url: text or a list of texts is expected")
         if not is_url(url):
             parser.error(f"--url: {url} is not ws://HOST[:PORT][/PATH] (or wss://...)")
-    if str(unit["url"]).lower().startswith("wss:"):
+    if all(url.lower().startswith("wss:") for url in urls):
         unit.setdefault("security_profile", 2)
     if args.heap is None:
         args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"

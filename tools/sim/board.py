@@ -160,6 +160,12 @@ def put(path, data):
             f.write(data)
 
 
+def put_files():
+    for path, data in json.loads(words.readline()).items():
+        if data is not None:
+            put(path, data)
+
+
 class Vfs:
     """The chip's module vfs: with a partition for ROMFS, which MicroPython mounts by itself."""
 
@@ -198,9 +204,8 @@ def start():
         vfs.mount(flash, "/")
     # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
     sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
-    for path, data in json.loads(words.readline()).items():
-        if data is not None:
-            put(path, data)
+    put_files()
+    gc.collect()
     try:
         for name in ("boot.py", "main.py"):
             with open("/sim/" + name) as f:

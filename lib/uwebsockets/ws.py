@@ -4,10 +4,10 @@
 
 import asyncio
 from micropython import const
-from time import ticks_diff, ticks_ms
+from time import ticks_ms
 
 from . import wire
-from .wire import ConnectionClosed, utf8
+from .wire import ConnectionClosed
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -21,7 +21,6 @@ _BAD_TEXT = const(1007)
 _TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
 _MADE = const(256)  # bytes to ask of who sends from a function
 _FULL_MS = const(10)  # for a full socket to drain
-_STUCK_MS = const(30000)  # a peer that takes nothing for so long is gone
 
 
 class WebSocket:
@@ -39,7 +38,6 @@ class WebSocket:
         self._rx = self._base = rx  # the message under assembly; a larger one has its own buffer
         self._max = max(rx_max, len(rx))
         self._tx = tx  # one masked chunk
-        self._taken_ms = 0  # when the peer took bytes of ours
         self._ctl = memoryview(bytearray(125))  # a frame header, then a control payload
         self._lock = asyncio.Lock()  # a frame has to leave whole
         self._due = None  # ping payload to be answered by the task that holds the lock
@@ -155,11 +153,10 @@ class WebSocket:
     # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
     # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
     async def _discard(self):
-        stream = self._stream
         # Of TLS byte by byte: MicroPython's readinto goes on until the buffer is full, and the end
         # of TLS, which mbedTLS tells once, would be lost behind the bytes before it.
-        buf = self._ctl[:1] if hasattr(stream.s, "cipher") else self._ctl
-        while await stream.readinto(buf) != 0:
+        buf = self._ctl[:1] if hasattr(self._stream.s, "cipher") else self._ctl
+        while await self._stream.readinto(buf) != 0:
             pass
 
     async def _message(self):
@@ -211,7 +208,7 @@ class WebSocket:
                 n += k
                 wait = False
                 if state >= 0:
-                    state = utf8(view[:k], state)
+                    state = wire.utf8(view[:k], state)
                     if state < 0:
                         raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
                 if k == _TAKEN:
@@ -279,17 +276,12 @@ class WebSocket:
                     self._nodelay(1)
                 p += k
                 sent = 0
-                self._taken_ms = ticks_ms()
                 while sent < p:
                     if self._gone.is_set():
                         raise ConnectionClosed(self._code, self._reason)
                     k = self._stream.s.write(tx, sent, p - sent)
-                    if k:
-                        sent += k
-                        self._taken_ms = ticks_ms()
+                    sent += k or 0
                     if sent < p:
-                        if ticks_diff(ticks_ms(), self._taken_ms) > _STUCK_MS:
-                            raise OSError("the peer takes nothing")
                         await asyncio.sleep_ms(_FULL_MS)
                 p = 0
                 if pos == size:

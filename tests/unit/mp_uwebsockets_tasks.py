@@ -360,35 +360,6 @@ async def test_next_connection_is_left_alone():
             old.over.set()
 
 
-async def test_a_peer_that_takes_nothing_is_gone():
-    # Nobody waits 30 s here: the clock does.
-    import uwebsockets.ws
-
-    now = [0]
-    uwebsockets.ws.ticks_ms = lambda: now[0]
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
-        reader = asyncio.create_task(closed(ws.recv(), 1006, "takes nothing"))
-        sender = await stuck(ws)
-        now[0] += 30000
-        for _ in range(5):
-            await asyncio.sleep_ms(10)
-        assert not ws.closed
-        # What it takes now and then counts.
-        while ws._taken_ms < now[0]:
-            await read_frame(peer.reader)
-            await asyncio.sleep_ms(1)
-        now[0] += 30000
-        for _ in range(5):
-            await asyncio.sleep_ms(10)
-        assert not ws.closed
-        now[0] += 30001
-        assert "takes nothing" in (await sender).reason
-        await reader
-        peer.over.set()
-
-
 async def test_others_run_while_much_comes_and_goes():
     # No more than 1 KB in and a chunk out between two turns of another task.
     async def other():

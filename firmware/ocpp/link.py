@@ -3,6 +3,7 @@
 # not know what is said over it.
 
 import asyncio
+import gc
 import sys
 import time
 from micropython import const
@@ -67,6 +68,7 @@ class Link:
                     del sys.modules[name]
                     package, _, name = name.rpartition(".")
                     delattr(sys.modules[package], name)
+            gc.collect()  # what comes now stays for long: not behind what has just been forgotten
             await self._serve(self._ws)
 
     def record(self, reason):

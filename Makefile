@@ -82,9 +82,10 @@ system: setup   ## The system tests only: the whole firmware against a Central S
 bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench
 
-prove: setup    ## A million limits against an oracle, a million events at the plug under a monitor
+prove: setup    ## A million limits and frames against oracles, a million events at the plug under a monitor
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove_evse
+	@$(BIN)/python -m tests.prove_link
 
 lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet

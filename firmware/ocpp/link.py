@@ -3,6 +3,7 @@
 # not know what is said over it.
 
 import asyncio
+import gc
 import sys
 import time
 from micropython import const
@@ -40,8 +41,9 @@ class Link:
         self._good = False
         self._again = False  # it is dialled again at once
         self._pinging = False  # a ping is on its way out
-        # Kept: a heap in pieces would not have them again when the connection is lost.
-        self.rx, self.tx = bytearray(8192), bytearray(512)
+        # Kept: a heap in pieces would not have them again when the connection is lost. (A message
+        # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
+        self.rx, self.tx = bytearray(4096), bytearray(512)
         self.online = False
         self.talk = self.network = None
         self.lost = self.number = self.steps = 0
@@ -66,6 +68,7 @@ class Link:
                     del sys.modules[name]
                     package, _, name = name.rpartition(".")
                     delattr(sys.modules[package], name)
+            gc.collect()  # what comes now stays for long: not behind what has just been forgotten
             await self._serve(self._ws)
 
     def record(self, reason):
@@ -122,6 +125,15 @@ class Link:
         if not ws.closed:
             self._why = why
         await ws.close(1001)
+
+    async def _receive(self, ws):
+        # Not in the loop, whose frame holds on to what it had on its stack: a large message has a
+        # buffer of its own, of up to 16 KB, that has to go when it has been dealt with.
+        data = await ws.recv()
+        if ws.text:  # (only text is known to be UTF-8)
+            await self._rpc.receive(data)
+        else:
+            self.log("frame ignored: binary")
 
     async def _talk(self, ws):
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.

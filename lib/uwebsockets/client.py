@@ -36,8 +36,9 @@ async def connect(
     password=None,
     ssl=None,
     headers=(),
-    rx_size=8192,
-    tx_size=1024,
+    rx_size=4096,
+    rx_max=16384,
+    tx_size=512,
     addr=None,
     resolve=None,
 ):
@@ -47,8 +48,10 @@ async def connect(
     user, password: str or bytes, sent as HTTP Basic authentication.
     ssl: the SSLContext for wss, with the trust the caller wants; none is made here.
     headers: more request headers, (name, value) pairs of str.
-    rx_size, tx_size: bytes of the largest message taken in, and of a chunk going out (at least
-        32); or a bytearray to use, so that who redials need not allocate.
+    rx_size, tx_size: bytes of the buffer for messages that come in, and of a chunk going out (at
+        least 32); or a bytearray to use, so that who redials need not allocate.
+    rx_max: bytes of the largest message taken in. One of more than rx_size gets a buffer of its
+        own until the next recv(); one that is larger or finds no memory closes with 1009.
     addr: (ip, port) to dial instead of looking up the host (the look-up blocks the event loop).
     resolve: or a coroutine function that looks it up: resolve(host) returns the IP as text.
 
@@ -60,19 +63,15 @@ async def connect(
         raise ValueError("wss needs an SSLContext")
     key = _base64(urandom(16))
     request = _request(netloc, path, key, protocols, user, password, headers)
-    ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size))
+    ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size), rx_max)
     if resolve:
         addr = await resolve(host), port
     ai = socket.getaddrinfo(*(addr or (host, port)), 0, socket.SOCK_STREAM)[0]
     s = socket.socket(ai[0], ai[1], ai[2])  # not open_connection: cancelled, it leaks the socket
     try:
         s.setblocking(False)
-        try:
-            # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP. With Nagle's algorithm the last chunk
-            # of a long message would wait for the peer's delayed acknowledgement, 40 ms or more.
-            s.setsockopt(6, 1, 1)
-        except (OSError, ValueError):
-            pass  # a port without it
+        ws._tcp = s
+        ws._nodelay(1)
         try:
             s.connect(ai[-1])
         except OSError as e:

@@ -6,7 +6,8 @@ import asyncio
 from micropython import const
 from time import ticks_ms
 
-from .wire import close_payload, header, is_close_code, is_utf8, mask, urandom
+from . import wire
+from .wire import ConnectionClosed
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -14,28 +15,12 @@ _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
 
-_PROTOCOL_ERROR = const(1002)
-_NO_CODE = const(1005)  # never on the wire: a close frame without a code
 _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
-_TOO_BIG = const(1009)
 
-_PIECE = const(256)
+_TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
+_MADE = const(256)  # bytes to ask of who sends from a function
 _FULL_MS = const(10)  # for a full socket to drain
-
-
-class ConnectionClosed(OSError):
-    """The connection is over. code and reason: the peer's, or ours when we failed it.
-
-    Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame. by_peer: a
-    close frame of the peer has brought this.
-    """
-
-    def __init__(self, code, reason, by_peer=False):
-        super().__init__("closed: %d %s" % (code, reason))
-        self.code = code
-        self.reason = reason
-        self.by_peer = by_peer
 
 
 class WebSocket:
@@ -43,13 +28,15 @@ class WebSocket:
 
     leave_ms = 2000  # for our close frame to leave and the peer's answer or FIN to arrive
 
-    def __init__(self, stream, rx, tx):
+    def __init__(self, stream, rx, tx, rx_max=0):
         self.protocol = None  # the subprotocol agreed on
         self.text = False  # is the last message text?
         self.last_rx_ms = ticks_ms()  # when the last bytes arrived
         self.last_pong_ms = None  # when the last pong arrived
         self._stream = stream
-        self._rx = rx  # the message under assembly
+        self._tcp = None  # the socket below TLS
+        self._rx = self._base = rx  # the message under assembly; a larger one has its own buffer
+        self._max = max(rx_max, len(rx))
         self._tx = tx  # one masked chunk
         self._ctl = memoryview(bytearray(125))  # a frame header, then a control payload
         self._lock = asyncio.Lock()  # a frame has to leave whole
@@ -59,8 +46,7 @@ class WebSocket:
         self._closing = False  # a task has begun to end the connection
         self._close_sent = False
         self._gone = asyncio.Event()  # the socket is closed
-        self._code = _LOST
-        self._reason = ""
+        self._code, self._reason = _LOST, ""
 
     @property
     def closed(self):
@@ -94,6 +80,7 @@ class WebSocket:
             raise ConnectionClosed(self._code, self._reason)
         finally:
             self._reader = 0
+            self._rx = self._base
 
     def send(self, data, text=None):
         """Awaitable: send one message. str goes as text, bytes-like as binary unless text=True.
@@ -101,8 +88,7 @@ class WebSocket:
         Raises ConnectionClosed. One that is cancelled or fails in the middle of its frame ends
         the connection. Surrogates in a str are not looked for: the peer will refuse them.
         """
-        if text is None:
-            text = isinstance(data, str)
+        text = isinstance(data, str) if text is None else text
         return self._send(_TEXT if text else _BINARY, memoryview(data))
 
     def send_from(self, size, read):
@@ -122,7 +108,7 @@ class WebSocket:
 
         A recv in another task sees the answer and raises. `reason` is cut to 123 bytes.
         """
-        if not is_close_code(code):
+        if not wire.is_close_code(code):
             raise ValueError("close code")
         if not self._closing and not self._gone.is_set():
             if self._reader:
@@ -161,73 +147,58 @@ class WebSocket:
         async with self._lock:
             if not self._close_sent:
                 self._close_sent = True
-                await self._frame(_CLOSE, close_payload(code, reason))
+                await self._frame(_CLOSE, wire.close_payload(code, reason))
         await then()
 
     # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
     # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
     async def _discard(self):
-        stream = self._stream
         # Of TLS byte by byte: MicroPython's readinto goes on until the buffer is full, and the end
         # of TLS, which mbedTLS tells once, would be lost behind the bytes before it.
-        buf = self._ctl[:1] if hasattr(stream.s, "cipher") else self._ctl
-        while await stream.readinto(buf) != 0:
+        buf = self._ctl[:1] if hasattr(self._stream.s, "cipher") else self._ctl
+        while await self._stream.readinto(buf) != 0:
             pass
 
     async def _message(self):
         ctl = self._ctl
-        opcode = 0  # of the message under assembly
-        n = 0  # bytes of it so far
+        opcode = n = 0  # of the message under assembly, and bytes of it so far
+        state = -1  # of its text: see utf8()
         while True:
-            await self._fill(ctl[:2], True)
+            await self._fill(ctl[:2], -1, True)
             fin = ctl[0] & 0x80
             op = ctl[0] & 15
             size = ctl[1]
-            if ctl[0] & 0x70:
-                raise ConnectionClosed(_PROTOCOL_ERROR, "reserved bits")
-            if size & 0x80:
-                raise ConnectionClosed(_PROTOCOL_ERROR, "masked frame")
-            if op & 7 > 2:
-                raise ConnectionClosed(_PROTOCOL_ERROR, "opcode %d" % op)
+            wire.check(ctl[0], size, opcode != 0)
             if op >= _CLOSE:
-                if size > 125 or not fin:
-                    raise ConnectionClosed(_PROTOCOL_ERROR, "control frame > 125 or in pieces")
                 await self._fill(ctl[:size])
                 self._mid = opcode != 0
                 await self._control(op, ctl[:size])
                 continue
-            if (op == 0) != (opcode != 0):
-                raise ConnectionClosed(_PROTOCOL_ERROR, "continuation out of order")
             if size > 125:
                 k = 2 if size == 126 else 8
                 await self._fill(ctl[:k])
-                size = int.from_bytes(ctl[:k], "big")
-                if size < 126 or k == 8 and (size < 65536 or ctl[0] & 0x80):
-                    raise ConnectionClosed(_PROTOCOL_ERROR, "length encoding")
-            opcode = opcode or op
-            await self._fill(self._room(n, size))
+                size = wire.length(ctl[:k])
+            if op:
+                opcode = op
+                state = 0 if op == _TEXT else -1
+            self._rx = wire.room(self._rx, n, n + size, self._max, fin)
+            state = await self._fill(self._rx[n : n + size], state)
             n += size
             if fin:
+                if state > 0:
+                    raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
                 self._mid = False
                 self.text = opcode == _TEXT
-                view = self._rx[:n]
-                if self.text and not is_utf8(view):
-                    raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
-                return view
+                return self._rx[:n]
 
-    # Where the next `size` bytes of a message of `n` go. (A buffer that grows would grow here.)
-    def _room(self, n, size):
-        if n + size > len(self._rx):
-            raise ConnectionClosed(_TOO_BIG, "message > %d bytes" % len(self._rx))
-        return self._rx[n : n + size]
-
-    # Fill `buf`. A wait costs 200 bytes of heap and lets other tasks run: once a frame.
-    async def _fill(self, buf, wait=False):
+    # Fill `buf`, and check it as text that goes on from `state` -> state; -1: no text. A wait lets
+    # other tasks run, and costs 200 bytes of heap: once a frame, and in a long one.
+    async def _fill(self, buf, state=-1, wait=False):
         n = 0
         while n < len(buf):
             if self._gone.is_set():
                 raise ConnectionClosed(self._code, self._reason)
-            view = buf[n:] if n else buf
+            view = buf[n : n + _TAKEN]
             k = None if wait else self._stream.s.readinto(view)
             if k is None:
                 k = await self._stream.readinto(view)
@@ -236,9 +207,16 @@ class WebSocket:
                 self.last_rx_ms = ticks_ms()
                 n += k
                 wait = False
-            elif k == 0:  # None: woken for nothing
+                if state >= 0:
+                    state = wire.utf8(view[:k], state)
+                    if state < 0:
+                        raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
+                if k == _TAKEN:
+                    await asyncio.sleep_ms(0)
+            elif k == 0:  # (None: woken for nothing)
                 self._end(_LOST, "TCP ended without a close frame")
                 raise ConnectionClosed(self._code, self._reason)
+        return state
 
     async def _control(self, op, payload):
         if op == _PONG:
@@ -249,12 +227,7 @@ class WebSocket:
             elif not self._closing:
                 await self._send(_PONG, payload)
         else:
-            code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
-            if payload and not is_close_code(code):  # a code of one byte is < 1000
-                raise ConnectionClosed(_PROTOCOL_ERROR, "close code %d" % code)
-            if not is_utf8(payload[2:]):
-                raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
-            raise ConnectionClosed(code, str(payload[2:], "utf-8"), True)
+            wire.farewell(payload)
 
     async def _send(self, op, data, read=None):
         await self._lock.acquire()  # "async with" would cost 100 bytes more
@@ -268,46 +241,55 @@ class WebSocket:
         finally:
             self._lock.release()
 
+    # Nagle's algorithm joins chunks to packets; the last would wait 40 ms for an acknowledgement.
+    def _nodelay(self, on):
+        try:
+            self._tcp.setsockopt(6, 1, on)  # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP
+        except (OSError, ValueError, AttributeError):
+            pass  # a port without it, or no socket
+
     # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
     # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
+    #
+    # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
+    # that is cancelled while it waits to write takes the one that waits to read off the poll list
+    # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
     async def _frame(self, op, data, read=None):
         tx = self._tx
         size = data if read else len(data)
-        key = urandom(4)
-        p = header(tx, op, size)
-        tx[p : p + 4] = key
-        p += 4
+        key = wire.urandom(4)
+        p = wire.header(tx, op, size, key)
         pos = 0
-        done = False
         try:
-            while not done:
+            while tx:
                 k = size - pos
                 if k > len(tx) - p:
                     k = len(tx) - p & ~3
-                if read and k > _PIECE:  # its bytes are made: a full buffer of them is too much
-                    k = _PIECE
+                if read and k > _MADE:  # its bytes are made: a full buffer of them is too much
+                    k = _MADE
                 tx[p : p + k] = read(k) if read else data[pos : pos + k]
-                mask(tx, p, p + k, key)
-                await self._write(tx[: p + k])
+                wire.mask(tx, p, p + k, key)
+                if pos == 0 and k < size:
+                    self._nodelay(0)
                 pos += k
+                if pos == size > k:
+                    self._nodelay(1)
+                p += k
+                sent = 0
+                while sent < p:
+                    if self._gone.is_set():
+                        raise ConnectionClosed(self._code, self._reason)
+                    k = self._stream.s.write(tx, sent, p - sent)
+                    sent += k or 0
+                    if sent < p:
+                        await asyncio.sleep_ms(_FULL_MS)
                 p = 0
-                done = pos == size
-            await asyncio.sleep_ms(0)  # a task that sends in a loop has to let others run
+                if pos == size:
+                    tx = None
+                await asyncio.sleep_ms(0)  # who sends much, or in a loop, has to let others run
         except OSError as e:
             self._end(_LOST, "send: %s" % e)
             raise ConnectionClosed(self._code, self._reason)
         finally:
-            if not done:
+            if tx:
                 self._end(_LOST, "a send was cut short")
-
-    # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
-    # that is cancelled while it waits to write takes the one that waits to read off the poll list
-    # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
-    async def _write(self, view):
-        while not self._gone.is_set():
-            n = self._stream.s.write(view)
-            if n == len(view):
-                return
-            view = view[n or 0 :]
-            await asyncio.sleep_ms(_FULL_MS)
-        raise ConnectionClosed(self._code, self._reason)

@@ -482,13 +482,13 @@ def test_binary_frame(charging):
     [
         (b'[2,"x","GetConfiguration",{"key":["\xff"]}]', 1007),
         (b'[2,"x","GetConfiguration",{"key":["\xed\xa0\x80"]}]', 1007),
-        (b'[2,"x","GetConfiguration",{"key":["' + b"k" * 8200 + b'"]}]', 1009),
+        (b'[2,"x","GetConfiguration",{"key":["' + b"k" * 16400 + b'"]}]', 1009),
         (json.dumps(
             bad(Q, [{"startPeriod": i, "limit": 7} for i in range(1000)])
         ).encode(), 1009),
         (b"[" * 100000, 1009),
     ],
-    ids=["not UTF-8", "a surrogate in UTF-8", "more than 8 KB", "1000 periods", "100 KB"],
+    ids=["not UTF-8", "a surrogate in UTF-8", "more than 16 KB", "1000 periods", "100 KB"],
 )  # fmt: skip
 def test_connection_ends(charging, data, code):
     """What leaves no choice: closed with its code, and the station comes back."""

@@ -31,8 +31,9 @@ async def test_heap_of_a_send():
         used["text"] = await spent(lambda: ws.send(text))
         used["ping"] = await spent(lambda: ws.ping())
         print("bytes of heap per send:", used)
-        assert used[200] <= 600 and used["text"] <= 600
-        assert used[20000] <= 600 + 20 * 160, "grows with the number of chunks only"
+        for what in (0, 200, 1000, 6000, "text", "ping"):
+            assert used[what] <= 600, what
+        assert used[20000] <= 1200, "grows with the number of chunks only"
         ws._end(1006, "test")
         peer.over.set()
 
@@ -46,6 +47,7 @@ async def test_heap_of_a_recv():
             await peer.put(frame(TEXT, b"x" * size) * 2)
             used[size] = await spent(ws.recv)
         print("bytes of heap per recv:", used)
-        assert used[6000] <= 1000
+        assert used[20] <= 1000 and used[200] <= 1000
+        assert used[6000] <= 6144 + 2000, "a buffer of its own, once"
         ws._end(1006, "test")
         peer.over.set()

@@ -5,7 +5,7 @@ import os
 from binascii import b2a_base64
 from hashlib import sha1
 
-from uwebsockets import ConnectionClosed, connect
+from uwebsockets import ConnectionClosed, WebSocket, connect
 
 TEXT = 1
 BINARY = 2
@@ -80,15 +80,15 @@ class Socket:
         n = min(len(buf), len(piece))
         buf[:n] = piece[:n]
         if n < len(piece):
-            self.pieces.insert(0, piece[n:])
+            self.pieces.insert(0, memoryview(piece)[n:])
         return n
 
-    def write(self, data):
-        assert not self.ended
-        n = self.takes.pop(0) if self.takes else len(data)
+    def write(self, data, at, size):
+        assert not self.ended and at + size <= len(data)
+        n = self.takes.pop(0) if self.takes else size
         if n is not None:
-            n = min(n, len(data))
-            self.sent += bytes(data[:n])
+            n = min(n, size)
+            self.sent += bytes(data[at : at + n])
         return n
 
 
@@ -104,6 +104,27 @@ class Stream:
 
     async def readinto(self, buf):
         return self.s.readinto(buf)
+
+
+async def read_all(ws):
+    """Read to the end -> messages, code, reason."""
+    messages = []
+    try:
+        while True:
+            view = await ws.recv()
+            messages.append(str(view, "utf-8") if ws.text else bytes(view))
+    except ConnectionClosed as e:
+        return messages, e.code, e.reason
+
+
+async def play(pieces, most, rx=None):
+    """What comes of a stream that gives `pieces`: messages, code, reason, frames sent. `rx` is the
+    size of the buffer, `most` of the largest message."""
+    stream = Stream(pieces)
+    ws = WebSocket(stream, memoryview(bytearray(rx or most)), memoryview(bytearray(64)), most)
+    messages, code, reason = await read_all(ws)
+    assert ws.closed and stream.s.ended
+    return messages, code, reason, parse(stream.s.sent)
 
 
 def accept(key):

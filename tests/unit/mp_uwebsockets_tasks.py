@@ -63,7 +63,7 @@ async def test_two_readers():
 async def test_senders_take_turns():
     async def sender(i):
         for _ in range(5):
-            await ws.send(bytes([i]) * (3000 + i))
+            await ws.send(bytes([i]) * (1500 + i))
 
     peer = Peer()
     async with Server(peer) as url:
@@ -72,7 +72,7 @@ async def test_senders_take_turns():
         seen = [0] * 4
         for _ in range(20):
             op, data = await read_frame(peer.reader)
-            assert op == BINARY and data == bytes([data[0]]) * (3000 + data[0])
+            assert op == BINARY and data == bytes([data[0]]) * (1500 + data[0])
             seen[data[0]] += 1
         assert seen == [5] * 4
         for task in tasks:
@@ -358,3 +358,26 @@ async def test_next_connection_is_left_alone():
             await reader
             assert (await sender).reason == "lost"
             old.over.set()
+
+
+async def test_others_run_while_much_comes_and_goes():
+    # No more than 1 KB in and a chunk out between two turns of another task.
+    async def other():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep_ms(0)
+
+    turns = [0]
+    peer = Peer()
+    async with Server(peer) as url:
+        ws = await peer.connect(url)
+        await peer.put(frame(TEXT, b"x" * 16000))
+        task = asyncio.create_task(other())
+        assert len(await ws.recv()) == 16000
+        assert turns[0] >= 15, turns
+        turns[0] = 0
+        await ws.send(bytes(5120))
+        assert turns[0] >= 10, turns
+        task.cancel()
+        ws._end(1006, "test")
+        peer.over.set()

@@ -82,10 +82,12 @@ system: setup   ## The system tests only: the whole firmware against a Central S
 bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench
 
-prove: setup    ## A million limits and frames against oracles, a million events at the plug under a monitor
+prove: setup    ## Millions of limits, events at the plug, frames and messages against oracles and a monitor
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove_evse
 	@$(BIN)/python -m tests.prove_link
+	@$(BIN)/python -m tests.prove_link.messages
+	@$(BIN)/python -m tests.prove_link.soak
 
 lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet

@@ -92,12 +92,21 @@ class Rpc:
         return answer
 
     async def _send(self, frame):
+        # Whoever does not read must not keep us waiting: neither the caller of a CALL, whose time
+        # begins when it has left, nor the one reader, who sends the answers.
+        try:
+            await asyncio.wait_for(self._write(frame), _ANSWER_s)
+        except asyncio.TimeoutError:
+            raise OSError("the Central System does not read")
+
+    async def _write(self, frame):
         if not callable(frame[-1]):
             return await self._ws.send(json.dumps(frame, separators=(",", ":")))
         # A long payload is made once for its length and again while it leaves, and never held.
         size = 0
         for piece in _text(frame):
             size += len(piece)
+            await asyncio.sleep_ms(0)  # (50 keys are a tenth of a second on an ESP32)
         pieces = _text(frame)
         rest = b""
 

@@ -355,6 +355,7 @@ async def test_what_cannot_be_answered_is_ignored():
         '[2,"%s","Reset",{}]' % ("x" * 200),
         '[2,"\\ud800","Reset",{}]',
         '[2,"a\\udfffb","Reset",{}]',
+        '[2,"\\u123\u00e9","Reset",{}]',  # half of a character remains
         b"\xff\xfe",
         b"\x00" * 100,
         "[" * 400,
@@ -389,6 +390,42 @@ async def test_surrogates_do_not_get_onto_the_wire():
     b.reply = CallError("GenericError", "\ud800 and \udfff")
     got = await b.receive([2, "1", "ClearCache", {}])
     assert got == [4, "1", "GenericError", "? and ?", {}]
+
+
+async def test_others_run_while_a_long_answer_is_made():
+    b = Bench()
+    turns = []
+    over = False
+
+    async def others():
+        while not over:
+            turns.append(made)
+            await asyncio.sleep_ms(0)
+
+    def pieces():
+        nonlocal made
+        for i in range(50):
+            made += 1
+            yield ("," if i else "[") + "%d" % i
+        yield "]"
+
+    made = 0
+    b.reply = lambda payload: pieces
+    task = asyncio.create_task(others())
+    got = await b.receive('[2,"1","GetConfiguration",{}]')
+    assert got == [3, "1", list(range(50))]
+    assert len({n for n in turns if 0 < n < 50}) == 49  # (while its length is counted)
+    over = True
+    await task
+
+
+async def test_names_of_fields_that_are_no_text():
+    """json.loads takes them; they count as fields that the schema does not have."""
+    b = Bench()
+    b.reply = {"status": "Accepted"}
+    got = await b.receive('[2,"1","Reset",{"type":"Soft",5:1,null:2,1.5:3}]')
+    assert got == [3, "1", {"status": "Accepted"}]
+    assert (await b.receive('[2,"1","Reset",{5:"Soft"}]'))[2] == "OccurenceConstraintViolation"
 
 
 def _text(first, n):

@@ -114,13 +114,6 @@ class Link:
         if self._again:
             self.number = 0
 
-    async def _receive(self, ws):
-        data = await ws.recv()
-        if ws.text:  # (only text is known to be UTF-8)
-            await self._rpc.receive(data)
-        else:
-            self.log("frame ignored: binary")
-
     async def _end(self, ws, why):
         if not ws.closed:
             self._why = why

@@ -278,11 +278,11 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
         for task, first in (
             ("_connect", [("_connect", 1)]),
             ("_connect", []),
-            ("_dial", [("_connect", 1)]),
+            ("_open", [("_connect", 1)]),
             ("_network", []),
             ("_talk", []),
             ("_watch", []),
-            ("_ping", []),
+            ("ping", []),
             ("_heartbeats", []),
             ("_meter", []),
             ("_cards", []),
@@ -309,7 +309,7 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
         forgive(b)
     for task, places in inject.places.items():
         print(f"{task}: {len(places)} places: {places}")
-    assert len(inject.places["_dial"]) >= 2  # (it may find the answer without waiting for it)
+    assert len(inject.places["_open"]) >= 2  # (it may find the answer without waiting for it)
 
 
 async def alive(b):

@@ -139,7 +139,7 @@ class Clock:
 
     def plausible(self, t):
         """True if `t` is a time that a set clock could have shown."""
-        return t >= PLAUSIBLE
+        return PLAUSIBLE <= t < FAR  # (what is beyond cannot be compared)
 
     def set(self, t):
         """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""

@@ -92,6 +92,14 @@ class Rpc:
         return answer
 
     async def _send(self, frame):
+        # Whoever does not read must not keep us waiting: neither the caller of a CALL, whose time
+        # begins when it has left, nor the one reader, who sends the answers.
+        try:
+            await asyncio.wait_for(self._write(frame), _ANSWER_s)
+        except asyncio.TimeoutError:
+            raise OSError("the Central System does not read")
+
+    async def _write(self, frame):
         if not callable(frame[-1]):
             return await self._ws.send(json.dumps(frame, separators=(",", ":")))
         # A long payload is made once for its length and again while it leaves, and never held.

@@ -157,7 +157,7 @@ def _object(obj, fields, path):
         names = fields[::2]
         for name in obj:
             if name not in names:
-                _extra = _join(path + [_printable(name)])
+                _extra = _join(path + [_printable(str(name))])  # (json.loads takes {1: 2} too)
                 break
 
 

@@ -274,7 +274,7 @@ class Station:
 
     def _tell_service(self):
         status = "Available" if self.in_service() else "Unavailable"
-        self.news.append((0, status, "NoError", None, self.clock.now()))
+        self._news(0, status, "NoError", None, self.clock.now())
 
     def put_in_service(self):
         """Every connector is in service or not, as it was set to be."""
@@ -442,11 +442,18 @@ class Station:
 
     def tell(self, c, now_s):
         """Queue a StatusNotification for connector `c`, as it is now."""
-        if len(self.news) == _MAX_NEWS:
-            self.news.pop(0)
         error, vendor_error = c.fault()
-        self.news.append((c.number, c.status, error, vendor_error, now_s))
+        self._news(c.number, c.status, error, vendor_error, now_s)
         self.wake()
+
+    def _news(self, number, *rest):
+        # Where nobody listens the oldest goes that is not its connector's last.
+        if len(self.news) == _MAX_NEWS:
+            at = 0
+            while all([later[0] != self.news[at][0] for later in self.news[at + 1 :]]):
+                at += 1
+            self.news.pop(at)
+        self.news.append((number,) + rest)
 
     def transfer(self, vendor_id, message_id, data):
         """For policy.py: tell the Central System `data` by DataTransfer (4.3). Its answer goes to

@@ -221,6 +221,9 @@ def test_known_needs_a_time_that_can_be():
     assert not c.plausible(-1) and not c.plausible(0)
     assert c.plausible(parse_iso("2025-01-01T00:00:00Z"))
     assert not c.plausible(parse_iso("2025-01-01T00:00:00Z") - 1)
+    assert c.plausible(clock.FAR - 1)
+    for far in (clock.FAR, parse_iso("9999-12-31T23:59:59Z")):  # (nothing could be compared)
+        assert not c.plausible(far)
     c.set(parse_iso("2025-01-03T00:00:00Z"))
     assert c.known()
 

@@ -355,6 +355,7 @@ async def test_what_cannot_be_answered_is_ignored():
         '[2,"%s","Reset",{}]' % ("x" * 200),
         '[2,"\\ud800","Reset",{}]',
         '[2,"a\\udfffb","Reset",{}]',
+        '[2,"\\u123\u00e9","Reset",{}]',  # half of a character remains
         b"\xff\xfe",
         b"\x00" * 100,
         "[" * 400,
@@ -389,6 +390,15 @@ async def test_surrogates_do_not_get_onto_the_wire():
     b.reply = CallError("GenericError", "\ud800 and \udfff")
     got = await b.receive([2, "1", "ClearCache", {}])
     assert got == [4, "1", "GenericError", "? and ?", {}]
+
+
+async def test_names_of_fields_that_are_no_text():
+    """json.loads takes them; they count as fields that the schema does not have."""
+    b = Bench()
+    b.reply = {"status": "Accepted"}
+    got = await b.receive('[2,"1","Reset",{"type":"Soft",5:1,null:2,1.5:3}]')
+    assert got == [3, "1", {"status": "Accepted"}]
+    assert (await b.receive('[2,"1","Reset",{5:"Soft"}]'))[2] == "OccurenceConstraintViolation"
 
 
 def _text(first, n):

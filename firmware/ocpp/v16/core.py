@@ -19,6 +19,7 @@ _NO_ID = const(-1)  # of a transaction that the Central System never gave one (e
 _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _STEP_ms = const(100)
+_LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
 # There is nothing to tell of these.
 _IDLE = const(("DiagnosticsStatusNotification", "FirmwareStatusNotification"))
 
@@ -46,7 +47,7 @@ class Core:
         self._unlocking = []  # connectors whose lock is being opened
         self._attempts = 0
         self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
-        self._held = False  # the transaction message waits for its next attempt
+        self._held = None  # the task that waits for a transaction message's next attempt
         self._pause_s = 0  # from one BootNotification to the next
         self._asked_ms = 0  # when the latest one was sent
         self._beat_ms = 0  # when the latest heartbeat, or acceptance, was
@@ -189,7 +190,10 @@ class Core:
 
     async def talk(self):
         """While a connection is up: BootNotification until it is accepted, then what is due."""
-        self._held = told = False
+        told = False
+        if self._held and not self._attempts:  # silence may have been the connection's fault
+            self._held.cancel()
+            self._held = None
         if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
             await self._boot_notification()
         beat = asyncio.create_task(self._heartbeats())
@@ -280,6 +284,8 @@ class Core:
                     await self._heartbeat()
                 except OSError:
                     return  # of the connection: talk() ends too
+                except MemoryError:
+                    self._log("no memory for a heartbeat")
 
     async def _heartbeat(self):
         conf = await self._ask("Heartbeat", {})
@@ -411,9 +417,9 @@ class Core:
             if self._refused:
                 self._attempts += 1
             if self._attempts < self._settings.value("TransactionMessageAttempts"):
-                self._held = True
                 retry_s = self._settings.value("TransactionMessageRetryInterval")
-                asyncio.create_task(self._release(max(self._attempts, 1) * retry_s))
+                retry_s = min(max(self._attempts, 1) * retry_s, _LONGEST_s)
+                self._held = asyncio.create_task(self._release(retry_s))
                 return
             self._log("%s given up after %d attempts" % (action, self._attempts))
         elif kind == journal.START:
@@ -425,7 +431,7 @@ class Core:
 
     async def _release(self, pause_s):
         await asyncio.sleep(pause_s)
-        self._held = False
+        self._held = None
         self._wake.set()
 
     def _started(self, tx, conf):

@@ -23,7 +23,10 @@ class Periods:
         self._first = self._at = at  # of the item that comes next
         self._i = self._n = 0
         while True:
-            json.loads(text[self._at : self._past()])
+            item = bytes(text[self._at : self._past()])
+            # (json.loads makes up for a value that is missing with what follows the item)
+            if json.loads(b"[" + item + b",{0:1}]")[1:] != [{0: 1}]:
+                raise ValueError
             self._n += 1
             self.end = self._step()
             if text[self.end] != 0x2C:  # ","

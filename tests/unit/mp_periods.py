@@ -108,6 +108,9 @@ def test_whatever_is_not_that_simple_is_parsed_whole():
         {"last": ",7"}, {"last": ",[]"}, {"last": ",{}"}, {"last": ',{"a":{"b":1}}'},
         {"last": ","}, {"last": ",,{}"}, {"last": "}"}, {"last": "]"}, {"last": ',{"}":1}'},
         {"last": ',{"a":"]"}'}, {"last": ',{"startPeriod":1'}, {"last": ",{" + " " * 300 + "}"},
+        # a value too few or too many: json.loads goes on counting in what follows
+        {"last": ',{"startPeriod":1,"limit":}'}, {"last": ',{"startPeriod":1,"limit":1 1}'},
+        {"last": ',{"startPeriod":1,"limit"},{"startPeriod":1,"limit":1}'},
         {"head": '"a":"' + "x" * 1100 + '",'}, {"after": ',"a":"' + "x" * 1100 + '"'},
         {"tail": ',"x":[[[1]]]'}, {"tail": ',"chargingProfile":3'},
         {"tail": ',"csChargingProfiles":3'}, {"tail": ',"csChargingProfiles":{}'},

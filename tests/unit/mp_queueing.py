@@ -1,0 +1,308 @@
+"""Which message leaves when: OCPP-J 1.6, 4.1, OCPP 1.6 ed. 2, 3.7 and 4.9, as docs/conformance.md
+has them. The whole station above its WebSocket, in a time that the test moves."""
+
+import json
+
+import talking
+
+from firmware.session import metering
+
+HEAP = "400K"
+ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}
+CLOCK = 1  # Sample.Clock (metering.CONTEXTS)
+WAIT_s = 30  # for an answer (rpc.py)
+
+
+class Central:
+    """The Central System: `calls` are the station's, oldest first; `answers` what it answered."""
+
+    def __init__(self):
+        self.calls = []
+        self.answers = []
+        self.failures = []
+        self.unit = talking.Unit(talking.play_time(), self.sent, self.failures.append)
+
+    def sent(self, text):
+        message = json.loads(text)
+        (self.calls if message[0] == 2 else self.answers).append(message)
+
+    async def say(self, *message):
+        await self.unit.message(json.dumps(message).encode())
+        assert not self.failures, self.failures
+
+    async def ask(self, action, payload=None):
+        n = len(self.answers)
+        await self.say(2, "q%d" % n, action, payload or {})
+        assert len(self.answers) == n + 1 and self.answers[n][1] == "q%d" % n
+        return self.answers[n][2]
+
+    async def answer(self, payload=None):
+        """The answer to the latest CALL."""
+        action = self.calls[-1][2]
+        if payload is None:
+            payload = {"Heartbeat": {"currentTime": "2026-11-20T12:00:10Z"}}.get(action, {})
+        await self.say(3, self.calls[-1][1], payload)
+
+    async def refuse(self):
+        await self.say(4, self.calls[-1][1], "InternalError", "", {})
+
+    async def up(self):
+        """Connected and registered; the statuses that follow are told."""
+        await self.unit.connect()
+        if self.unit.core.boot is None:
+            assert self.actions() == ["BootNotification"]
+            await self.answer(ACCEPTED)
+        for number in (0, 1, 2):
+            last = self.calls[-1]
+            assert last[2] == "StatusNotification" and last[3]["connectorId"] == number
+            await self.answer()
+        del self.calls[: self.actions().index("StatusNotification") + 3]
+
+    def actions(self):
+        return [call[2] for call in self.calls]
+
+    async def passes(self, seconds):
+        await self.unit.passes(seconds)
+        assert not self.failures, self.failures
+
+    def sample(self, Wh):
+        """A sample of the transaction, into its queue."""
+        c = self.unit.world.c
+        self.unit.world.station.sample(c, (c.tx.start_s + Wh, Wh, 1, metering.PERIODIC))
+
+
+async def registered():
+    """Without samples but those that a test takes."""
+    central = Central()
+    central.unit.settings.set("MeterValueSampleInterval", "0")
+    await central.up()
+    return central
+
+
+def energy(call):
+    return call[3]["meterValue"][0]["sampledValue"][0]["value"]
+
+
+# One CALL, and what is outstanding
+
+
+async def test_one_call_and_the_next_after_its_answer():
+    b = await registered()
+    for Wh in (1, 2, 3):
+        b.sample(Wh)
+    await b.passes(1)
+    for n in (1, 2, 3):
+        assert [energy(call) for call in b.calls] == [str(i + 1) for i in range(n)]
+        await b.passes(5)
+        assert len(b.calls) == n
+        await b.answer()
+    assert len(b.calls) == 3
+
+
+async def test_answers_do_not_wait_for_our_call():
+    b = await registered()
+    b.sample(1)
+    await b.passes(1)
+    assert b.actions() == ["MeterValues"]
+    for _ in range(20):
+        assert await b.ask("ClearCache") == {"status": "Accepted"}
+    assert len(b.calls) == 1
+
+
+async def test_a_call_that_is_never_answered():
+    """Given up after 30 s; the next one goes; the answer that comes then counts no more."""
+    b = await registered()
+    assert (await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"}))["status"]
+    first = b.calls[-1]
+    await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
+    await b.passes(WAIT_s - 1)
+    assert b.actions() == ["Heartbeat"]
+    await b.passes(2)
+    assert b.actions() == ["Heartbeat", "DiagnosticsStatusNotification"]
+    await b.say(3, first[1], {"currentTime": "2030-01-01T00:00:00Z"})
+    assert b.unit.world.clock.now() < talking.world.T0 + 3600
+    await b.answer()
+    assert len(b.calls) == 2
+
+
+async def test_who_does_not_read_is_left():
+    """Neither a CALL nor an answer waits longer than that for room in the socket."""
+    b = await registered()
+    b.unit.ws.full = True
+    b.sample(1)
+    await b.passes(WAIT_s + 2)
+    assert not b.unit.world.station.online  # (talk has ended, and so does the link then)
+    b.unit.ws.full = False
+    await b.up()
+    await b.passes(1)
+    assert b.actions() == ["MeterValues"]
+
+
+# Transaction messages
+
+
+async def test_silence_is_asked_again_with_another_id_and_never_given_up():
+    b = await registered()
+    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "20"})
+    b.sample(1)
+    b.sample(2)
+    await b.passes(1)
+    for n in range(1, 5):
+        assert len(b.calls) == n and energy(b.calls[-1]) == "1"
+        await b.passes(WAIT_s + 19)
+        assert len(b.calls) == n
+        await b.passes(1)
+    assert len({call[1] for call in b.calls}) == len(b.calls)
+    await b.answer()
+    await b.passes(1)
+    assert energy(b.calls[-1]) == "2"
+
+
+async def test_silence_before_a_new_connection_does_not_delay_it():
+    b = await registered()
+    b.sample(1)
+    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "3600"})
+    await b.passes(1 + WAIT_s + 1)
+    assert b.actions() == ["MeterValues"]
+    await b.up()
+    await b.passes(1)
+    assert b.actions() == ["MeterValues"] and energy(b.calls[0]) == "1"
+
+
+async def test_refusals_are_counted_and_wait_over_connections():
+    """TransactionMessageAttempts, each after the interval times the attempts before; a Central
+    System that refuses and closes does not shorten that."""
+    b = await registered()
+    b.sample(1)
+    b.sample(2)
+    await b.passes(1)
+    for attempt in (1, 2):
+        assert energy(b.calls[-1]) == "1"
+        await b.refuse()
+        b.calls.clear()
+        await b.unit.lose()
+        await b.up()
+        for _ in range(10 * attempt - 2):
+            assert b.calls == []
+            await b.passes(1)
+        await b.passes(3)
+        assert b.actions() == ["MeterValues"]
+    await b.refuse()
+    await b.passes(1)
+    assert len(b.calls) == 2 and energy(b.calls[-1]) == "2"
+
+
+async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
+    b = await registered()
+    for key, value in (
+        ("TransactionMessageRetryInterval", "86400"),
+        ("TransactionMessageAttempts", "1000"),
+    ):
+        await b.ask("ChangeConfiguration", {"key": key, "value": value})
+    b.unit.core._attempts = 900
+    b.sample(1)
+    await b.passes(1)
+    await b.refuse()
+    ((due_ms, _),) = [s for s in b.unit.time.sleepers if s[0] > b.unit.time.ms + 86400000]
+    assert due_ms - b.unit.time.ms < 1 << 29
+
+
+# What overtakes
+
+
+async def test_what_overtakes_transaction_messages():
+    """An Authorize, what was triggered, a status, and what belongs to no transaction go first; a
+    heartbeat takes its turn; the transaction's messages stay in order."""
+    b = await registered()
+    for Wh in (1, 2, 3):
+        b.sample(Wh)
+    await b.passes(1)
+    station = b.unit.world.station
+    station.transfer("Pilotwire", "x", "y")
+    b.sample(4)
+    station.readings.append((2, (talking.world.T0, 7, 1, CLOCK)))
+    station.tell(station.connectors[1], station.clock.now())
+    await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
+    station.ask("TAG9", station.connectors[1])
+    order = []
+    while b.calls:
+        call = b.calls[-1]
+        b.calls.clear()
+        order.append(call[2] if call[2] != "MeterValues" else "sample " + energy(call))
+        payload = {
+            "Authorize": {"idTagInfo": {"status": "Invalid"}},
+            "DataTransfer": {"status": "Accepted"},
+        }.get(call[2], {})
+        await b.say(3, call[1], payload)
+    assert order == [
+        "sample 1",  # was on its way
+        "Authorize",
+        "DiagnosticsStatusNotification",
+        "StatusNotification",
+        "sample 7",
+        "sample 2",
+        "sample 3",
+        "sample 4",
+        "DataTransfer",
+    ]
+
+
+async def test_triggered_messages_come_after_the_answer_and_are_bounded():
+    b = await registered()
+    b.sample(1)
+    await b.passes(1)
+    for n in range(12):
+        conf = await b.ask("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"})
+        assert conf["status"] == ("Accepted" if n < 8 else "Rejected")
+        assert len(b.calls) == 1
+    for n in range(8):
+        await b.answer()
+        assert b.actions()[1:] == ["FirmwareStatusNotification"] * (n + 1)
+
+
+# Offline, and where nobody answers
+
+
+async def test_offline_only_the_last_status_of_a_connector_is_told():
+    b = await registered()
+    await b.unit.lose()
+    station = b.unit.world.station
+    for _ in range(50):
+        station.tell(station.connectors[0], station.clock.now())
+        station.tell(station.connectors[1], station.clock.now())
+    await b.up()  # (0, 1 and 2, once)
+    await b.passes(1)
+    assert b.calls == []
+
+
+async def test_heartbeats_are_never_queued():
+    b = await registered()
+    await b.unit.lose()
+    await b.passes(2000)
+    for queue in b.unit.world.station.journal._samples:
+        while queue.peek():
+            queue.pop(queue.peek()[0])
+    await b.up()
+    await b.passes(3)
+    assert b.actions() == ["Heartbeat"]  # (the one that is due: the clock needs it)
+    await b.answer()
+    await b.passes(50)
+    assert b.actions() == ["Heartbeat"]
+
+
+async def test_statuses_that_nobody_takes():
+    """The queue is bounded, and the last status of each connector stays in it."""
+    b = await registered()
+    station = b.unit.world.station
+    station.tell(station.connectors[1], station.clock.now())
+    await b.passes(1)
+    b.calls.clear()  # (not answered)
+    c = station.connectors[1]
+    c.status = "Faulted"
+    station.tell(c, station.clock.now())
+    for _ in range(100):
+        station.tell(station.connectors[0], station.clock.now())
+        assert await b.ask("ChangeAvailability", {"connectorId": 0, "type": "Operative"})
+    assert len(station.news) == 32
+    assert [n[1] for n in station.news if n[0] == 2] == ["Faulted"]
+    assert {n[0] for n in station.news} == {0, 1, 2}

@@ -85,6 +85,8 @@ bench: setup    ## Sizes and speeds as JSON
 prove: setup    ## A million limits against an oracle, a million events at the plug under a monitor
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove_evse
+	@$(BIN)/python -m tests.prove_link.messages
+	@$(BIN)/python -m tests.prove_link.soak
 
 lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet

@@ -44,7 +44,7 @@ PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
 # What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
 AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
-COMMANDS = ("power-cut", "speed", "state", "help", "quit")  # of the whole station
+COMMANDS = ("power-cut", "speed", "state", "gauge", "help", "quit")  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
 ANSWER_s = 10  # for the firmware to answer a command
 PRESS_s, PRESS_LONG_s = 0.5, 5  # on the button, simulated
@@ -67,6 +67,8 @@ HELP = (
                                                  answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
+  gauge                                          CPU time (us) that the firmware's longest step
+                                                 took, and its tick waited; since the last gauge
   state  help  quit"""
 )
 
@@ -451,6 +453,9 @@ class Station:
             return await self.ask({"do": "speed", "speed": self.speed})
         elif name == "state":
             return await self.state()
+        elif name == "gauge":
+            self.need_power()
+            return await self.ask({"do": "gauge"})
         elif name == "help":
             return {"help": HELP.splitlines()}
         elif name == "quit":

@@ -110,6 +110,10 @@ async def commands():
             answer = {"ok": True}
         elif command["do"] == "interrupt":
             raise KeyboardInterrupt
+        elif unit and command["do"] == "gauge":
+            import gauge
+
+            answer = gauge.read()
         elif unit and command["do"] == "tag":
             unit.station.tag(command["tag"], command["connector"])
             answer = {"ok": True}

@@ -40,7 +40,7 @@ CHAPTER = 400  # orders to one unit
 LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
 LEAK = {"mp64": 8192, "mp32": 4096}  # bytes; a unit's own state is larger after some chapters
-MORE_NAMES = 40  # that code loaded later brings
+MORE_NAMES = 80  # that code loaded later brings
 ID = "@ID@"  # stands for the id of the station's CALL
 ANSWER_s = 30
 

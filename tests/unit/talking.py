@@ -118,6 +118,12 @@ class Said:
         note(text)
 
 
+class Config:
+    """What of config.json the keys are about."""
+
+    id, url, password = "CP1", ("ws://127.0.0.1/",), ""
+
+
 class Values:
     """What world.World calls settings, of a Configuration."""
 
@@ -164,6 +170,7 @@ class Unit:
         w = self.world = world.World(2)
         w.said = Said()
         self.settings = settings = Configuration(FIXED, log, path="/flash/ocpp.json")
+        settings.config = Config
         w.settings = Values(settings)
         w.boot().ready().charge()
         core.time = w.time

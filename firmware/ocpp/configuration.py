@@ -122,7 +122,8 @@ class Configuration:
         """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
         keys = _keys()
         names = names or keys.names(self)
-        return lambda: keys.pieces(self, names, printable)
+        stored = self._stored  # (as it is now, whatever is changed while the answer leaves)
+        return lambda: keys.pieces(self, names, printable, stored)
 
 
 def _keys():

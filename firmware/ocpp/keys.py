@@ -93,11 +93,13 @@ def names(c):
     return [name for name in every if find(name, c)]
 
 
-def text(line, c, name=None):
+def text(line, c, name=None, stored=None):
     """What is in force, as OCPP writes it; of default measurands those that have a source.
 
-    name: under which a stored value stands, if not the key's."""
-    value = c._stored.get(name or line[0], c._fixed.get(line[0]))
+    name: under which a stored value stands, if not the key's. stored: the values, if not those
+    of now."""
+    stored = c._stored if stored is None else stored
+    value = stored.get(name or line[0], c._fixed.get(line[0]))
     if line[_TYPE] == "l" and type(value) is int:
         value = max(value, c._fixed[line[0]])
     if value is None:
@@ -177,7 +179,7 @@ def mask(text, n):
     return bits
 
 
-def pieces(c, names, printable):
+def pieces(c, names, printable, stored):
     """GetConfiguration.conf as pieces of JSON."""
     between = '{"configurationKey":['
     for name in names:
@@ -185,7 +187,7 @@ def pieces(c, names, printable):
         if line:
             entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
             if line[_TYPE] != "h":
-                entry["value"] = text(line, c)
+                entry["value"] = text(line, c, None, stored)
             yield between + json.dumps(entry)
             between = ","
     yield "]" if between == "," else between + "]"

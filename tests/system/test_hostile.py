@@ -182,10 +182,10 @@ async def garbage(b, server):
 
 
 async def reads_nothing(b, server):
-    """It asks and asks, and reads no answer: the station gives it up."""
+    """It asks and asks, pings, and reads no answer: the station gives it up."""
     peer = await server.peer()
     peer.writer.transport.pause_reading()
-    big = call("GetConfiguration", {}, 0)
+    big = call("GetConfiguration", {}, 0) + frame(b"p" * 125, PING)
 
     async def ask():
         while not peer.writer.transport.is_closing():

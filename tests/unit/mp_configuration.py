@@ -467,6 +467,18 @@ def test_get_configuration():
     assert get(c, "nothing") == ([], ["nothing"])
 
 
+def test_what_is_told_does_not_change_while_it_leaves():
+    """An answer is made twice, for its length and while it leaves."""
+    for before in ("300", "60"):
+        c = fresh()
+        assert c.set("HeartbeatInterval", before) == "Accepted"
+        pieces = c.pieces((), str)
+        told = "".join(pieces())
+        assert c.set("HeartbeatInterval", "3600") == "Accepted"
+        assert "".join(pieces()) == told
+        assert text(c, "HeartbeatInterval") == "3600"
+
+
 def test_get_configuration_with_hundreds_of_keys():
     """Piece by piece, in a heap that the whole answer would not fit into twice."""
     asked = ["k%d" % i for i in range(500)] + ["HeartbeatInterval"] * 100

@@ -392,6 +392,33 @@ async def test_surrogates_do_not_get_onto_the_wire():
     assert got == [4, "1", "GenericError", "? and ?", {}]
 
 
+async def test_others_run_while_a_long_answer_is_made():
+    b = Bench()
+    turns = []
+    over = False
+
+    async def others():
+        while not over:
+            turns.append(made)
+            await asyncio.sleep_ms(0)
+
+    def pieces():
+        nonlocal made
+        for i in range(50):
+            made += 1
+            yield ("," if i else "[") + "%d" % i
+        yield "]"
+
+    made = 0
+    b.reply = lambda payload: pieces
+    task = asyncio.create_task(others())
+    got = await b.receive('[2,"1","GetConfiguration",{}]')
+    assert got == [3, "1", list(range(50))]
+    assert len({n for n in turns if 0 < n < 50}) == 49  # (while its length is counted)
+    over = True
+    await task
+
+
 async def test_names_of_fields_that_are_no_text():
     """json.loads takes them; they count as fields that the schema does not have."""
     b = Bench()

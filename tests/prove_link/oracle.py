@@ -36,7 +36,7 @@ class NotJson(ValueError):
 
 
 class Odd(ValueError):
-    """A NUL among the digits of \\u, where the parser reads on: any answer is right."""
+    """A NUL in an escape, where the parser reads on: any answer is right."""
 
 
 # MicroPython's JSON parser: what stands between values is not looked at, a closing bracket is a
@@ -51,7 +51,7 @@ _PLAIN = {0x62: 8, 0x66: 12, 0x6E: 10, 0x72: 13, 0x74: 9}
 def read(data):
     """The value of a text (bytes). Raises NotJson."""
     if b"\0" in data:
-        if re.search(rb"\\u[^\0]{0,3}\0", data):
+        if re.search(rb"\\(u[^\0]{0,3})?\0", data):
             raise Odd
         data = data[: data.index(b"\0")]
     stack = []

@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 
 from tests.prove_link.server import CLOSE, CONFS, PING, PONG, TEXT, Server, call, frame  # noqa: E402
 
-FAST = 200
 STEP_us = 20_000  # of CPU; a step of one task
 TICK_us = 25_000
 KEPT = 1024  # bytes of heap that may be live more than before
@@ -40,6 +39,9 @@ def charging(tmp_path_factory, micropython32):
             for key, value in (
                 ("MeterValueSampleInterval", "0"),
                 ("WebSocketPingInterval", "60"),
+                ("RetryBackOffWaitMinimum", "1"),
+                ("RetryBackOffRepeatTimes", "0"),
+                ("RetryBackOffRandomRange", "0"),
             ):
                 await b.st.call("ChangeConfiguration", {"key": key, "value": value})
             id = await b.charge()
@@ -103,16 +105,8 @@ async def live(b, most=0):
     return min(out)
 
 
-async def friend(b, server):
-    """The next connection, soon (a back-off grows); what the station asks is answered."""
-    await b.do(f"speed {FAST}")
-    peer = await server.friend()
-    await b.do(f"speed {b.speed}")
-    return peer
-
-
 async def harmless(b, server):
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(call("GetConfiguration", {}, 0))
     peer.write(call("GetCompositeSchedule", {"connectorId": 1, "duration": 86400}, 1))
     await peer.still_there()
@@ -141,7 +135,7 @@ def flood(n):
 
 async def requests_at_once(b, server):
     """1,000 requests in one write: each is answered, in order."""
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(flood(1000))
     await peer.until(lambda: len(peer.answers()) >= 1000, 60)
     assert peer.answers() == [f"h{i}" for i in range(1000)]
@@ -157,7 +151,7 @@ async def requests_and_no_answers(b, server):
 
 
 async def pings(b, server):
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(b"".join(frame(b"p" * 125, PING) for _ in range(1000)))
     await peer.still_there()
     assert (PONG, b"p" * 125) in peer.frames
@@ -165,13 +159,13 @@ async def pings(b, server):
 
 async def pongs(b, server):
     """Nobody asked for them."""
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(frame(b"p" * 125, PONG) * 1000)
     await peer.still_there()
 
 
 async def garbage(b, server):
-    peer = await friend(b, server)
+    peer = await server.friend()
     for text in ("", "[", "[2]", '[9,"x",{}]', '[3,"x",{}]', '[4,"x","y","z",{}]', "[[[[", "null"):
         peer.write(frame(text) * 100)
     peer.write(frame(b"\xff" * 1000, 2) * 20)
@@ -183,6 +177,7 @@ async def garbage(b, server):
 
 async def reads_nothing(b, server):
     """It asks and asks, pings, and reads no answer: the station gives it up."""
+    await ping(server, 5)
     peer = await server.peer()
     peer.writer.transport.pause_reading()
     big = call("GetConfiguration", {}, 0) + frame(b"p" * 125, PING)
@@ -196,11 +191,21 @@ async def reads_nothing(b, server):
     again = await server.raw()  # (it has dialled again)
     asking.cancel()
     again.reset()
+    await ping(server, 60)
+
+
+async def ping(server, seconds):
+    """Set the station's WebSocketPingInterval."""
+    peer = await server.friend()
+    change = {"key": "WebSocketPingInterval", "value": str(seconds)}
+    peer.write(call("ChangeConfiguration", change, 1))
+    await peer.still_there()
+    peer.reset()
 
 
 async def one_byte_a_second(b, server):
     """By the station's clock."""
-    peer = await friend(b, server)
+    peer = await server.friend()
     await peer.until(lambda: len(peer.calls()) == 2)  # (no answer of ours comes between)
     for byte in call("GetConfiguration", KEY, 1):
         peer.write(bytes([byte]))
@@ -210,7 +215,7 @@ async def one_byte_a_second(b, server):
 
 async def a_megabyte(b, server):
     """Closed with 1009, and not read."""
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(frame(b"x" * 1_000_000))
     await peer.until(lambda: peer.gone.is_set())
     assert (CLOSE, (1009).to_bytes(2, "big")) in [(op, data[:2]) for op, data in peer.frames]
@@ -218,7 +223,7 @@ async def a_megabyte(b, server):
 
 async def fragments(b, server):
     """A request in 100,000 fragments, most of them of no byte."""
-    peer = await friend(b, server)
+    peer = await server.friend()
     text = json.dumps([2, "h1", "GetConfiguration", KEY]).encode()
     peer.write(frame(text[:1], TEXT, False))
     for byte in text[1:]:
@@ -228,7 +233,7 @@ async def fragments(b, server):
 
 
 async def fragments_without_end(b, server):
-    peer = await friend(b, server)
+    peer = await server.friend()
     peer.write(frame(b"[", TEXT, False) + frame(b"[", 0, False) * 20_000)
     await peer.until(lambda: peer.gone.is_set(), 60)
 
@@ -241,7 +246,7 @@ async def ends_in_a_frame(b, server):
     pieces = frame(data[2:9], TEXT, False) + frame(data[9:12], 0, False)
     for end in ("reset", "close"):
         for part in (data[:1], data[:2], data[:-1], pieces, frame(b"p", PING)[:-1]):
-            peer = await friend(b, server)
+            peer = await server.friend()
             peer.write(part)
             peer.reset() if end == "reset" else peer.writer.close()
 

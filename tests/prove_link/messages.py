@@ -40,7 +40,7 @@ CHAPTER = 400  # orders to one unit
 LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
 LEAK = {"mp64": 8192, "mp32": 4096}  # bytes; a unit's own state is larger after some chapters
-MORE_NAMES = 80  # that code loaded later brings
+MORE_NAMES = 120  # that code loaded later brings, and single letters of ASCII
 ID = "@ID@"  # stands for the id of the station's CALL
 ANSWER_s = 30
 
@@ -150,6 +150,11 @@ OTHERS = [None, True, False, [], {}, [[]], {"a": {}}, [None] * 30, [1] * 1001, D
 ANY = [*STRINGS, *NUMBERS, *OTHERS]
 
 
+def character(rng):
+    """One of so many that none may be kept."""
+    return chr(rng.randrange(0x4E00, 0xA000))
+
+
 def places(value, path=()):
     """The path of a value and of everything in it."""
     yield path
@@ -178,7 +183,11 @@ def damage(rng, payload):
     elif kind < 0.3 and isinstance(old, list):
         at[last] = old * rng.choice((0, 2, 97, 1001))
     elif kind < 0.4 and isinstance(old, str):
-        at[last] = rng.choice((old * 2, old[:-1], old.lower(), old + "\0", old + "é", [old]))
+        k = rng.randint(0, len(old))
+        strange = old[:k] + character(rng) + old[k:]
+        at[last] = rng.choice(
+            (old * 2, old[:-1], old.lower(), old + "\0", strange, strange, [old])
+        )
     elif kind < 0.5 and type(old) in (int, float):
         at[last] = rng.choice((-old, old + 1, old * 2**40, str(old), [old]))
         if abs(old) < 1 << 64:
@@ -202,7 +211,8 @@ def wrap(rng, frame):
         frame[1] = rng.choice((*strings, *ANY))
     elif kind < 0.5 and len(frame) > 2:
         known = sorted(oracle.actions())
-        frame[2] = rng.choice((*known, *STRINGS, str(frame[2]).lower(), 5, None, {}))
+        strange = character(rng), str(frame[2]) + character(rng)
+        frame[2] = rng.choice((*known, *STRINGS, *strange, str(frame[2]).lower(), 5, None, {}))
     elif kind < 0.65:
         del frame[rng.randrange(len(frame))]
     elif kind < 0.8:

@@ -397,6 +397,16 @@ class Player:
         else:
             self._message(order[1])
 
+    def violation(self, played):
+        """What a unit of its own does wrong when it gets these orders, or None."""
+        try:
+            self.unit()
+            for order in played:
+                self.play(order)
+        except (Violation, OSError) as e:  # (OSError: the process has ended)
+            return str(e)
+        return None
+
     def _message(self, text):
         text = text.replace(ID, self.asked[0] if self.asked else "nobody")
         data = text.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore").encode()
@@ -620,47 +630,47 @@ def prove(seed, count=COUNT, seconds=1e9, ports=tuple(PORTS), sabotage=None, say
 
 def replay(found, port, sabotage=None):
     """None, or the violation that these orders lead to."""
-    said = violation(port, found["orders"], sabotage)
-    return said and {**found, "violation": said, "port": port}
-
-
-def violation(port, played, flaw=None):
-    player = Player(port, flaw)
+    player = Player(port, sabotage)
     try:
-        player.unit()
-        for order in played:
-            player.play(order)
-    except Violation as e:
-        return str(e)
+        said = player.violation(found["orders"])
     finally:
         player.close()
-    return None
+    return said and {**found, "violation": said, "port": port}
 
 
 def reduced(found, flaw=None):
     """The fewest orders that lead to a violation of the same kind. (Leaks are not reduced.)"""
     kind = found["violation"].split(":")[0]
     port, played = found["port"], found["orders"]
+    player = Player(port, flaw)
 
     def fails(some):
-        said = violation(port, some, flaw)
+        nonlocal player
+        said = player.violation(some)
+        if player.process.poll() is not None:
+            player.close()
+            player = Player(port, flaw)
         return said if said and said.split(":")[0] == kind else None
 
-    if kind in ("leak", "names") or not fails(played):
-        return found
-    n = 2
-    while len(played) > 1:
-        size = max(1, len(played) // n)
-        for at in range(0, len(played), size):
-            fewer = played[:at] + played[at + size :]
-            if fewer and fails(fewer):
-                played, n = fewer, max(2, n - 1)
-                break
-        else:
-            if size == 1:
-                break
-            n = min(2 * n, len(played))
-    return {**found, "orders": played, "violation": fails(played)}
+    try:
+        said = None if kind in ("leak", "names") else fails(played)
+        if not said:
+            return found
+        n = 2
+        while len(played) > 1:
+            size = max(1, len(played) // n)
+            for at in range(0, len(played), size):
+                fewer = played[:at] + played[at + size :]
+                if fewer and fails(fewer):
+                    played, n = fewer, max(2, n - 1)
+                    break
+            else:
+                if size == 1:
+                    break
+                n = min(2 * n, len(played))
+        return {**found, "orders": played, "violation": fails(played) or said}
+    finally:
+        player.close()
 
 
 def main(argv=None):

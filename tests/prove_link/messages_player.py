@@ -83,7 +83,7 @@ def interns():
     known = schema.known
 
     def remember(action):
-        getattr(rpc, action, None)
+        getattr(rpc, str(action)[:20], None)
         return known(action)
 
     schema.known = remember

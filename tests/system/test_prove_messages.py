@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from tests.prove_link import messages  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"])
-SECONDS = 25
+SECONDS = 20
 FOUND = {
     "unchecked": ("answer", "raised"),
     "twice": ("unwanted",),

@@ -35,8 +35,9 @@ def call(action, payload, number):
 class Peer:
     """A connection of the station. `frames`: what it sent, as (opcode, bytes)."""
 
-    def __init__(self, reader, writer):
+    def __init__(self, reader, writer, pongs):
         self.reader, self.writer = reader, writer
+        self.pongs = pongs
         self.frames = []
         self.news = asyncio.Event()
         self.gone = asyncio.Event()
@@ -77,6 +78,8 @@ class Peer:
                     message = json.loads(data)
                     if message[0] == 2:
                         on_call(*message[1:])
+                elif first & 15 == PING and self.pongs:
+                    self.write(frame(data, PONG))
                 self.news.set()
         except (OSError, asyncio.IncompleteReadError):
             self.gone.set()
@@ -130,10 +133,11 @@ class Peer:
 
 
 class Server:
-    """async with Server(port) as s: peer = await s.peer()"""
+    """async with Server(port) as s: peer = await s.peer(). pongs: its pings are answered."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, pongs=False):
         self.port = port
+        self.pongs = pongs
         self.peers = asyncio.Queue()
         self.all = set()
 
@@ -156,7 +160,7 @@ class Server:
         await self.server.wait_closed()
 
     async def _come(self, reader, writer):
-        peer = Peer(reader, writer)
+        peer = Peer(reader, writer, self.pongs)
         self.all.add(peer)
         self.peers.put_nowait(peer)
 

@@ -28,7 +28,7 @@ CONNECTS = 1000
 FIRST = 10
 ALLOWED = 1024
 KEYS = {
-    "WebSocketPingInterval": "10",
+    "WebSocketPingInterval": "300",
     "RetryBackOffWaitMinimum": "1",
     "RetryBackOffRepeatTimes": "0",
     "RetryBackOffRandomRange": "0",
@@ -139,7 +139,7 @@ async def live(server, process, most=0):
 async def soak(connects, seed, say=print):
     """-> bytes that are live after the tenth, and in the end"""
     rng = random.Random(seed)
-    async with Server() as server:
+    async with Server(pongs=True) as server:
         with tempfile.TemporaryDirectory(prefix="pilotwire-soak-") as folder:
             url = f"ws://127.0.0.1:{server.port}/soak"
             words = "--interpreter", MP32, "--heap", "128K", "--speed", SPEED

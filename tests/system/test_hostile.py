@@ -229,7 +229,7 @@ async def fragments(b, server):
     for byte in text[1:]:
         peer.write(frame(b"", 0, False) * (100_000 // len(text)) + frame(bytes([byte]), 0, False))
     peer.write(frame(b"", 0))
-    await peer.until(lambda: peer.answers() == ["h1"], 60)
+    await peer.until(lambda: peer.answers() == ["h1"], 110)
 
 
 async def fragments_without_end(b, server):

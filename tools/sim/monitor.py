@@ -144,7 +144,7 @@ class Monitor:
 
     def stray(self):
         """The latest reading of the pilot was spoilt: what was being made sure of begins anew."""
-        self.not_c_ms = 0
+        self.not_c_ms = self.gone_ms = 0
         self.excuse_ms = max(self.excuse_ms, 3 * TICK_ms)
         for name in ("state D", "state E"):
             if name in self.active:

@@ -138,12 +138,14 @@ class Core:
         c.lock.reset()
         c.lock.release = True
         began = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
-            await asyncio.sleep_ms(_STEP_ms)
-            if not c.lock.holds:
-                status = "Unlocked"
-                break
-        self._unlocking.remove(c.number)
+        try:
+            while time.ticks_diff(time.ticks_ms(), began) < _UNLOCK_ms:
+                await asyncio.sleep_ms(_STEP_ms)
+                if not c.lock.holds:
+                    status = "Unlocked"
+                    break
+        finally:
+            self._unlocking.remove(c.number)
         return {"status": status}
 
     def GetConfiguration(self, payload):

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from tests.prove_link import frames  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"])
-SECONDS = 15
+SECONDS = 25  # and 35 of messages (test_prove_messages.py)
 
 
 def test_random_frames(micropython, micropython32):

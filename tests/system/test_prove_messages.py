@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from tests.prove_link import messages  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"])
-SECONDS = 20
+SECONDS = 35  # and 25 of frames (test_prove_link_frames.py)
 FOUND = {
     "unchecked": ("answer", "raised"),
     "twice": ("unwanted",),

@@ -323,7 +323,8 @@ async def test_bench_mode(console):
         await b.process.wait_output("bench mode has ended: a car is there")
         opened = await b.process.traced("contactor", lambda e: not e["closed"], since=since)
         plugged = await b.process.traced("car", lambda e: e["state"] != "A", since=since)
-        assert opened["ms"] - plugged["ms"] <= 200 * b.speed / 20
+        # (that it is the first tick, mp_console.py says; here 100 ms of a busy host are let pass)
+        assert opened["ms"] - plugged["ms"] <= 100 * b.speed
         await b.process.until(lambda c: c["duty_u16"] == X1)
         assert (await say("bench on"))[0].startswith("bench: connector 1: a car is connected")
         await b.status("Preparing")

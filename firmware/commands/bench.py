@@ -24,7 +24,7 @@ class Bench:
         self.real = c.controller
         self._last_ms = None
         self.left_ms = _STAY_ms
-        self.duty_u16 = STEADY
+        self.duty_u16 = self.real.duty_u16  # (what is on the line: the self-test may be at it)
         self.pilot_mA = 0
         self.closed = False
         self.allow_mA = 0  # what is to be advertised

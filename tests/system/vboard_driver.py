@@ -136,7 +136,7 @@ class Terminal:
         self.text = ""
         os.write(self.fd, text.encode())
 
-    async def ended(self):
+    async def ended(self, timeout=WAIT_s):
         """-> its exit code"""
         status = []
 
@@ -146,6 +146,6 @@ class Terminal:
             status.append(code)
             return pid
 
-        await poll(over, WAIT_s, "the end of the program")
+        await poll(over, timeout, "the end of the program")
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status[-1])

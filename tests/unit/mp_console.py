@@ -409,6 +409,28 @@ async def test_bench_mode():
     assert w.c.controller.state == pilot.A and w.c.controller.min_off_ms == 5000
 
 
+async def test_bench_mode_takes_the_pilot_over_as_it_is():
+    """The self-test is at it, with state F on the line: the change to +12 V has to be seen."""
+    from firmware.commands import bench as module
+
+    w = World().ready()
+    w.c.controller = c = Controller(self_test=True)
+    at_ms = 0
+    while c.duty_u16 != pilot.FAULT:
+        at_ms += 25
+        c.tick(at_ms, 12000, 12000, 0)
+    list(module.bench(Unit(w), "on", [w.c]))
+    c = w.c.controller
+    duties = [c.duty_u16]
+    for _ in range(40):
+        at_ms += 25
+        high_mV = -12000 if duties[-1] == pilot.FAULT else 12000
+        c.tick(at_ms, high_mV, high_mV, 0)
+        duties.append(c.duty_u16)
+    assert duties[0] == pilot.FAULT and duties[-1] == pilot.STEADY
+    assert w.c.controller is c and c.state == pilot.A and not c.fault
+
+
 async def test_bench_mode_ends_at_the_first_tick_that_knows():
     def car(w, real):
         for at in range(3, 6):

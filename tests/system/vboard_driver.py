@@ -7,6 +7,7 @@ the board prints, on its trace and on what the Central System hears, with deadli
 import asyncio
 import os
 import pty
+import signal
 import subprocess
 import sys
 
@@ -113,6 +114,8 @@ class Terminal:
     def __init__(self, *words):
         pid, fd = pty.fork()
         if not pid:
+            # (a shell has what it runs in the background ignore Ctrl-C, and all that comes of it)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(ROOT)
             os.environ.pop("MAKEFLAGS", None)
             os.execvp(words[0], [str(w) for w in words])
@@ -136,7 +139,7 @@ class Terminal:
         self.text = ""
         os.write(self.fd, text.encode())
 
-    async def ended(self, timeout=WAIT_s):
+    async def ended(self):
         """-> its exit code"""
         status = []
 
@@ -146,6 +149,6 @@ class Terminal:
             status.append(code)
             return pid
 
-        await poll(over, timeout, "the end of the program")
+        await poll(over, WAIT_s, "the end of the program")
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status[-1])

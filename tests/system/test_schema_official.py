@@ -17,20 +17,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import jsonschema
-import ocpp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "firmware/ocpp/schema.py"
-SCHEMAS = Path(ocpp.__file__).parent / "v16/schemas"
+sys.path.insert(0, str(ROOT))
 
-REQUESTS = """ChangeAvailability ChangeConfiguration ClearCache ClearChargingProfile DataTransfer
-    GetCompositeSchedule GetConfiguration RemoteStartTransaction RemoteStopTransaction Reset
-    SetChargingProfile TriggerMessage UnlockConnector""".split()
-CONFIRMATIONS = """Authorize BootNotification DataTransfer DiagnosticsStatusNotification
-    FirmwareStatusNotification Heartbeat MeterValues StartTransaction StatusNotification
-    StopTransaction""".split()
-MESSAGES = [(a, False) for a in REQUESTS] + [(a, True) for a in CONFIRMATIONS]
+from tests.prove_link.oracle import OURS, REQUESTS, SCHEMAS  # noqa: E402
+
+SOURCE = ROOT / "firmware/ocpp/schema.py"
+MESSAGES = [(a, False) for a in REQUESTS] + [(a, True) for a in OURS]
 
 FORMATION = "FormationViolation"
 TYPE = "TypeConstraintViolation"
@@ -123,15 +118,15 @@ def test_table_has_these_messages_and_no_idle_line():
     referred = {
         kind.lstrip("?*") for fields in lines.values() for _, kind in fields if "@" in kind
     }
-    assert set(lines) == {*REQUESTS, *(">" + a for a in CONFIRMATIONS), *referred}
+    assert set(lines) == {*REQUESTS, *(">" + a for a in OURS), *referred}
 
 
 def test_every_action_of_ocpp_1_6_is_recognised():
     others = constants()["_OTHERS"]
     assert others[0] == others[-1] == " "
     every = {p.stem for p in SCHEMAS.glob("*.json") if not p.stem.endswith("Response")}
-    assert {*REQUESTS, *CONFIRMATIONS, *others.split()} == every
-    assert not {*REQUESTS, *CONFIRMATIONS} & set(others.split())
+    assert {*REQUESTS, *OURS, *others.split()} == every
+    assert not {*REQUESTS, *OURS} & set(others.split())
 
 
 # The messages

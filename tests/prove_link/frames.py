@@ -267,6 +267,24 @@ def verdict(data, most, echo):
             kind = None
 
 
+def as_read(data):
+    """`data` cut where a reader of RFC 6455 finds its frames; the last takes what is left over."""
+    out = []
+    while data:
+        head, size = 2, data[1] & 127 if len(data) > 1 else 0
+        if size > 125:
+            head = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:head], "big")
+        out.append(data[: head + size])
+        data = data[head + size :]
+    return out
+
+
+def payload_of(f):
+    """Of one frame of as_read()."""
+    return f[2 if len(f) < 2 or f[1] & 127 < 126 else 4 if f[1] & 127 == 126 else 10 :]
+
+
 # What the client did
 
 
@@ -382,6 +400,23 @@ def replay(found, port, sabotage=None):
     return d and {**found, **d}
 
 
+def smaller(frames):
+    """Streams with less in them, the shortest first: without a run of frames, or with less of one
+    of them, as it is cut or as a lawful frame."""
+    n = len(frames)
+    for run in range(n, 0, -1):
+        for i in range(n - run + 1):
+            yield frames[:i] + frames[i + run :]
+    for i, f in enumerate(frames):
+        payload = payload_of(f)
+        less = [f[:keep] for keep in (2, len(f) // 2, len(f) - 1)]
+        for keep in (0, 1, len(payload) // 2, len(payload) - 1):
+            less.append(frame(f[0] & 15, payload[: max(keep, 0)], f[0] & 0x80))
+        for shorter in less:
+            if len(shorter) < len(f):
+                yield frames[:i] + [shorter] + frames[i + 1 :]
+
+
 def _shrunk(s, port, sabotage):
     """The least that still makes a difference, as JSON takes it."""
     player = Player(port, PLAYER, *([sabotage] if sabotage else []))
@@ -389,10 +424,10 @@ def _shrunk(s, port, sabotage):
     def differs(s):
         return difference(s, player.ask([request(s)])[0])
 
-    def tried(fewer, whole=True):
+    def tried(fewer):
         nonlocal s
         total = sum(map(len, fewer["frames"]))
-        for pieces in ([total], [1] * total, s["lengths"]) if whole else (fewer["lengths"],):
+        for pieces in [total], [1] * total, s["lengths"]:
             pieces = [n for n in pieces if n]
             if sum(n for n in pieces if n != WAKE) == total:
                 if differs({**fewer, "lengths": pieces}):
@@ -400,21 +435,15 @@ def _shrunk(s, port, sabotage):
                     return True
         return False
 
+    def as_frames():
+        # (what was cut short, or mutated, has swallowed frames behind it: they go as one)
+        return as_read(b"".join(s["frames"]))
+
     try:
-        again = True
-        while again:
-            again = False
-            frames = s["frames"]
-            for i in range(len(frames)):
-                shorter = [frames[i][:n] for n in (0, 2, len(frames[i]) // 2, len(frames[i]) - 1)]
-                for f in shorter:
-                    fewer = frames[:i] + ([f] if f else []) + frames[i + 1 :]
-                    if len(f) < len(frames[i]) and tried({**s, "frames": fewer}):
-                        again = True
-                        break
-                if again:
-                    break
+        while any(tried({**s, "frames": fewer}) for fewer in smaller(as_frames())):
+            pass
         tried({**s, "echo": 0})
+        s = {**s, "frames": as_frames()}
         return {**s, "frames": [f.hex() for f in s["frames"]], **differs(s)}
     finally:
         player.close()

@@ -401,12 +401,17 @@ def replay(found, port, sabotage=None):
 
 
 def smaller(frames):
-    """Streams with less in them, the shortest first: without a run of frames, or with less of one
-    of them, as it is cut or as a lawful frame."""
+    """Streams with less in them, the shortest first: without a run of frames, with two parts of a
+    message as one, or with less of one frame, as it is cut or as a lawful one."""
     n = len(frames)
     for run in range(n, 0, -1):
         for i in range(n - run + 1):
             yield frames[:i] + frames[i + run :]
+    for i in range(n - 1):
+        f, rest = frames[i : i + 2]
+        if rest[0] & 15 == CONT and f[0] & 15 < CLOSE:
+            joined = frame(f[0] & 15, payload_of(f) + payload_of(rest), rest[0] & 0x80)
+            yield frames[:i] + [joined] + frames[i + 2 :]
     for i, f in enumerate(frames):
         payload = payload_of(f)
         less = [f[:keep] for keep in (2, len(f) // 2, len(f) - 1)]

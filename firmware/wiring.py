@@ -86,6 +86,7 @@ def build(config):
     app.config = app.settings.config = _kept(config)
     app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
+    app.link.accepted = lambda: app.core.boot == "Accepted"
     app.core.close = app.link.close
     app.core.info = start.last
     app.station.plug_tag = config.plug_and_charge

@@ -15,25 +15,22 @@ _LOOKUP_s = const(15)
 _KNOWN_s = const(5)  # for the look-up, where an address is known from before
 _LONGEST_s = const(3600)
 _STEP_ms = const(500)
-_NOT_OURS = const(101)  # switched, but not to ocpp1.6
 
 
 async def connect(link):
     """The next WebSocket to the Central System, of `link` (link.Link); tries for ever.
 
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
-    a round, the back-off comes and then the first again. A connection that was no good counts as
-    a failure: the next address follows. After a good one there is a new round. Only addresses
-    that the SecurityProfile allows are dialled.
+    a round, the back-off comes and then the first again. After a connection that was no good the
+    next address follows, after a good one a new round. Only addresses that the SecurityProfile
+    allows are dialled.
     """
     config, settings = link.config, link.settings
     urls = security.addresses(config, security.level(config, settings))
-    failed = refused = 0
     while True:
         if link.number >= len(urls):
             link.number = 0
-            await delay(link, failed and failed == refused)
-            failed = refused = 0
+            await delay(link)
             urls = security.addresses(config, security.level(config, settings))
         url = urls[link.number].rstrip("/") + "/" + _quoted(config.id)
         link.number += 1
@@ -46,10 +43,6 @@ async def connect(link):
             error = OSError("nothing was heard within %d s" % _DIAL_s)
         except (OSError, ValueError, MemoryError) as e:
             error = e
-        failed += 1
-        status = getattr(error, "status", 0)
-        if 300 <= status < 500 or status == _NOT_OURS:
-            refused += 1
         why = security.explain(error, config, settings, url)
         if len(urls) > 1:
             why = "address %d: %s" % (link.number, why)
@@ -58,12 +51,11 @@ async def connect(link):
             link.number -= 1  # at once, with the AuthorizationKey before
 
 
-async def delay(link, refused):
+async def delay(link):
     # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
-    # chance, so that a fleet does not come back all at once. Twice as long after a round of
-    # refusals, which only a person can mend.
+    # chance, so that a fleet does not come back all at once.
     value = link.settings.value
-    doubled = min(link.steps, value("RetryBackOffRepeatTimes")) + bool(refused)
+    doubled = min(link.steps, value("RetryBackOffRepeatTimes"))
     link.steps += 1
     wait_ms = 1000 * min(value("RetryBackOffWaitMinimum") << doubled, _LONGEST_s)
     chance = int.from_bytes(os.urandom(3), "big")

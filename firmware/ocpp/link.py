@@ -23,10 +23,11 @@ class Link:
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
+    | accepted  | function: has the Central System accepted the unit? |
     | lost      | how many connections have ended |
     | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
     | number    | how many of the addresses have been tried in this round (dial.py) |
-    | steps     | of the back-off since the last good connection (dial.py) |
+    | steps     | of the back-off since the last connection that was of use (dial.py) |
     | known     | host: the address where it was reached last (dial.py) |
     """
 
@@ -45,7 +46,7 @@ class Link:
         # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
         self.rx, self.tx = bytearray(4096), bytearray(512)
         self.online = False
-        self.talk = self.network = None
+        self.talk = self.network = self.accepted = None
         self.lost = self.number = self.steps = 0
         self.ends = []
         self.known = {}
@@ -108,8 +109,11 @@ class Link:
             await ws.close()
         self.lost += 1
         self.record(reason)
-        if self._good:
+        # Accepted, it was of use however soon it ended: what comes next is no further failure. But
+        # the next address has its turn unless it was a good one.
+        if self._good or self._rpc.answered and self.accepted():
             self.steps = 0
+        if self._good:
             self.number = _ALL
         if self._again:
             self.number = 0

@@ -36,7 +36,7 @@ class Rpc:
     While `mute` is set requests are left unanswered.
 
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
-    in a row were not answered in time, on this connection.
+    in a row were not answered in time, on this connection; `answered`: any was, on the latest.
     """
 
     def __init__(self, handle, log):
@@ -50,14 +50,16 @@ class Rpc:
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
         self.after = None
-        self.mute = False
+        self.mute = self.answered = False
         self.unanswered = 0
 
     def attach(self, ws):
         """Use connection `ws`; None: it is lost, and with it the outstanding CALL."""
         self._ws = ws
         self.unanswered = 0
-        if ws is None and self._waiting:
+        if ws:
+            self.answered = False
+        elif self._waiting:
             self._finish(OSError("connection lost"))
 
     async def call(self, action, payload):
@@ -78,6 +80,7 @@ class Rpc:
                 await asyncio.wait_for(self._answered.wait(), _ANSWER_s)
                 answer = self._answer
                 self.unanswered = 0
+                self.answered = True
             except asyncio.TimeoutError:
                 self.unanswered += 1
                 raise

@@ -247,6 +247,25 @@ async def test_back_off(bench):
         await b.again(before)
 
 
+async def test_back_off_after_connections_that_were_accepted(bench):
+    """However short they were, each is dialled again after RetryBackOffWaitMinimum."""
+    async with bench(speed=100) as b:
+        change = {"key": "RetryBackOffRandomRange", "value": "0"}
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        since = len(b.process.output)
+        for _ in range(7):
+            await b.settled()
+            before = b.st
+            await before.drop()
+            await b.again(before)
+        text = "\n".join(b.process.output[since:])
+        ended = re.findall(r"(\d+) I Central System: connection lost", text)
+        begun = re.findall(r"(\d+) I connected to", text)
+        waits = [int(z) - int(a) for a, z in zip(ended, begun, strict=True)]
+        print(f"seconds without a connection: {waits}")
+        assert len(waits) == 7 and all(1 <= s <= 30 for s in waits), waits
+
+
 async def test_pong(bench):
     """A ping of the Central System is answered at once, also in the middle of its own request."""
     async with bench() as b:

@@ -48,6 +48,7 @@ class Rpc:
     """What a Link sees of rpc.Rpc."""
 
     unanswered = 0
+    answered = False
 
     def __init__(self):
         self.got = []
@@ -65,6 +66,8 @@ class Bench:
     `lines`: its log, as (simulated seconds, text).
     """
 
+    accepted = False  # by the Central System
+
     def __init__(self, *urls, rpc=None, **values):
         config = Config()
         config.url = [url.rsplit("/", 1)[0] + "/" for url in urls]
@@ -74,6 +77,7 @@ class Bench:
         self.rpc = rpc or Rpc()
         self.link = Link(config, self.rpc, self.settings, Clock(), self.log)
         self.link.talk = self.talk
+        self.link.accepted = lambda: self.accepted
 
     def log(self, text):
         print(f"{simtime.seconds():.3f} {text}")

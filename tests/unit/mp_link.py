@@ -290,6 +290,52 @@ def test_a_good_connection_starts_the_back_off_afresh():
     simtime.run(check())
 
 
+def test_one_that_was_accepted_is_no_failure():
+    """However soon it ended: the waits do not grow. Unless nothing was answered on it, or it was
+    not accepted."""
+
+    async def check():
+        for accepted, answered, expected in (
+            (True, True, (2, 2, 2, 2, 2, 2, 2)),
+            (True, False, (2, 4, 8, 16, 32, 64, 64)),
+            (False, True, (2, 4, 8, 16, 32, 64, 64)),
+        ):
+
+            async def do(central):
+                await asyncio.sleep(5)
+                await leave(central)
+
+            central = Central(do)
+            async with Server(central) as url:
+                async with Bench(url) as b:
+                    b.accepted, b.rpc.answered = accepted, answered
+                    await b.until(SPEAKS, 8)
+                    for gap, least in zip(gaps(central.came), expected):
+                        assert least <= gap - 5 < least + 3, gaps(central.came)
+
+    simtime.run(check())
+
+
+def test_a_short_one_gives_the_next_address_its_turn():
+    """Accepted or not; each has one turn a round."""
+
+    async def check():
+        first, second = Central(leave), Central(leave)
+        async with Server(first) as one:
+            async with Server(second) as two:
+                async with Bench(one, two) as b:
+                    b.accepted = b.rpc.answered = True
+                    await b.until(SPEAKS, 9)
+                    every = [(t, 1) for t in first.came] + [(t, 2) for t in second.came]
+                    every = sorted(every)
+                    assert [n for _, n in every] == [1, 2] * 4 + [1], every
+                    for i, gap in enumerate(gaps([t for t, _ in every])):
+                        # (2 s of it are the end of the connection before)
+                        assert gap < 3 if i % 2 == 0 else 4 <= gap < 6, every
+
+    simtime.run(check())
+
+
 def test_a_connection_that_is_no_good_gives_the_next_address_its_turn():
     async def check():
         first, second = Central(leave), Central()

@@ -71,13 +71,45 @@ def _skip(text, at):
 
 
 def loads(text):
-    """json.loads(text), but for a long charging profile its periods are Periods."""
+    """json.loads(text), but an escaped pair is the one character that it stands for, and of a long
+    charging profile the periods are Periods."""
+    for at in range(0, len(text), _LONG):
+        piece = bytes(text[at : at + _LONG + 2])
+        if b"\\ud" in piece or b"\\uD" in piece:
+            text = _paired(bytes(text))
+            break
     if len(text) > _LONG:
         try:
             return _cut(text)
         except (ValueError, KeyError, TypeError, IndexError):
             pass  # not that simple, or not right: the whole of it decides
     return json.loads(text)
+
+
+def _paired(text):
+    # MicroPython's json makes two lone surrogates of \ud83d\udd0c, and nothing could be sent back
+    # that has them. So the character stands there itself. (Not by chr(), which keeps it for ever.)
+    out = bytearray()
+    done = 0
+    at = text.find(b"\\")
+    while at >= 0:
+        size = 2  # of the escape: a backslash that is meant is none again
+        if text[at + 1 : at + 2] == b"u" and text[at + 6 : at + 8] == b"\\u":
+            try:
+                high = int(text[at + 2 : at + 6], 16) - 0xD800
+                low = int(text[at + 8 : at + 12], 16) - 0xDC00
+            except ValueError:
+                low = -1
+            if 0 <= low < 1024 and 0 <= high < 1024:
+                high += 64  # (their 20 bits count from U+10000 on)
+                out += text[done:at]
+                out += bytes((0xF0 | high >> 8, 0x80 | high >> 2 & 63))
+                out += bytes((0x80 | (high & 3) << 4 | low >> 6, 0x80 | low & 63))
+                size = 12
+                done = at + 12
+        at = text.find(b"\\", at + size)
+    out += text[done:]
+    return out
 
 
 def _cut(text):

@@ -226,8 +226,7 @@ def _text(frame):
 
 
 def _is_id(message_id):
-    # Echoed as it is, so it must be text that can be sent: MicroPython's json turns an escaped
-    # character beyond U+FFFF into lone surrogates.
+    # Echoed as it is, so it must be text that can be sent: without lone surrogates.
     if not isinstance(message_id, str) or not 0 < len(message_id) <= 128:
         return False
     return printable(message_id) == message_id

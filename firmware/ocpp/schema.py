@@ -73,6 +73,7 @@ _tables = [_TABLE]
 # have. Such fields are tolerated: back ends add their own, and refusing helps nobody.
 on_extra = None
 _extra = None
+_conf = False  # a confirmation is being checked
 
 
 def add(table):
@@ -96,19 +97,20 @@ def error_for(action):
 def check(action, payload, conf=False):
     """None if `payload` conforms, else (OCPP-J error code, description of at most 120 characters).
 
-    `conf`: the payload is the confirmation to our own request `action`. An optional field that is
-    null is taken out of the payload; elsewhere null is a wrong type. 16.0 is not an integer
+    `conf`: the payload is the confirmation to our own request `action`; there an optional field
+    that is null is taken out. Elsewhere null is a wrong type. 16.0 is not an integer
     (draft-04: "a JSON number without a fraction or exponent part"; the validators of `ocpp`
     agree), true is not one either. Fields that the schema does not have go to `on_extra`. Nesting
     is followed as deep as the table goes, no deeper.
     """
-    global _extra
+    global _extra, _conf
     fields = _fields(">" + action if conf else action)
     if fields is None:
         return error_for(action), "no table"
     if not isinstance(payload, dict):
         return "FormationViolation", "payload: object expected"
     _extra = None
+    _conf = conf
     try:
         _object(payload, fields, [])
     except ValueError as fault:
@@ -145,7 +147,7 @@ def _object(obj, fields, path):
         if type(value) is int and kind in "?i?n":  # i, n, ?i or ?n
             continue
         path.append(name)
-        if value is None and (name not in obj or kind[0] == "?"):
+        if value is None and (name not in obj or _conf and kind[0] == "?"):
             if kind[0] != "?":
                 _fault(path, "Occurence", "required")
             obj.pop(name, None)  # (some back ends write out what is not there)

@@ -208,6 +208,7 @@ def wrap(rng, frame):
         frame[0] = rng.choice((3, 4, 5, 0, -2, "2", True, None, 2.0, 2.5, [], {}, 10**30, 1e99))
     elif kind < 0.4:
         strings = ("x" * 36, "x" * 37, "x" * 128, "x" * 129, "☃", "a\0b", "\ud800", '"\\')
+        strings += ("\U0001f50c", "\U0010ffff\\\U00010000", "\U0001f50c" * 36, "\\\ud83d\udd0c")
         frame[1] = rng.choice((*strings, *ANY))
     elif kind < 0.5 and len(frame) > 2:
         known = sorted(oracle.actions())

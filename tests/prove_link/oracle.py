@@ -40,7 +40,8 @@ class Odd(ValueError):
 
 
 # MicroPython's JSON parser: what stands between values is not looked at, a closing bracket is a
-# closing bracket, \u takes any four bytes, and a NUL is the end of the text.
+# closing bracket, \u takes any four bytes, and a NUL is the end of the text. But a character that
+# is written as an escaped pair (RFC 8259, 7) is that character.
 
 _NUMBER = re.compile(rb"[-0-9][-+.eE0-9]*")
 _STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -48,8 +49,20 @@ _WORDS = {b"null": None, b"true": True, b"false": False}
 _PLAIN = {0x62: 8, 0x66: 12, 0x6E: 10, 0x72: 13, 0x74: 9}
 
 
+_PAIR = re.compile(rb"\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)|\\.", re.DOTALL)
+
+
+def _paired(match):
+    try:
+        high, low = (int(half, 16) for half in match.groups())
+        return (high.to_bytes(2) + low.to_bytes(2)).decode("utf-16-be").encode()
+    except (TypeError, ValueError):  # another escape
+        return match[0]
+
+
 def read(data):
     """The value of a text (bytes). Raises NotJson."""
+    data = _PAIR.sub(_paired, data)
     if b"\0" in data:
         if re.search(rb"\\(u[^\0]{0,3})?\0", data):
             raise Odd
@@ -185,9 +198,10 @@ _TIME = re.compile(
 )
 
 
-def faults(schema, value, sure, perhaps, strict=False):
+def faults(schema, value, sure, perhaps, strict=False, lenient=False):
     """Adds the error codes that `value` earns for certain, and those that it may earn. `strict`:
-    as the schema says, without what is tolerated of a Central System."""
+    as the schema says, without what is tolerated of a Central System. `lenient`: what it answers,
+    where null may stand for an optional field that is not there."""
     kind = schema["type"]
     if kind == "number":
         if type(value) is float:
@@ -215,13 +229,13 @@ def faults(schema, value, sure, perhaps, strict=False):
             if name not in properties:
                 if strict:
                     sure.add(FORMATION)
-            elif inner is not None or name in required or strict:
-                faults(properties[name], inner, sure, perhaps, strict)
+            elif inner is not None or name in required or not lenient:
+                faults(properties[name], inner, sure, perhaps, strict, lenient)
     elif kind == "array":
         if len(value) > MAX_ITEMS:
             sure.add(OCCURENCE)
         for item in value:
-            faults(schema["items"], item, sure, perhaps, strict)
+            faults(schema["items"], item, sure, perhaps, strict, lenient)
     elif kind == "string":
         if "enum" in schema:
             if value not in schema["enum"]:
@@ -238,7 +252,7 @@ def is_valid(action, payload, conf=False):
     sure, perhaps = set(), set()
     if not isinstance(payload, dict):
         return False
-    faults(schema(action, conf), payload, sure, perhaps)
+    faults(schema(action, conf), payload, sure, perhaps, lenient=conf)
     return False if sure else None if perhaps else True
 
 

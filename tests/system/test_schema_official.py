@@ -206,8 +206,9 @@ def generate(rng, schema, fill):
     return "".join(rng.choices(LETTERS, k=rng.randint(0, schema.get("maxLength", 100))))
 
 
-def damages(schema, value, optional):
-    """(name, value instead, our code, path below, extra field, differs) for one value."""
+def damages(schema, value, optional, conf):
+    """(name, value instead, our code, path below, extra field, differs) for one value. `optional`:
+    it may be absent, which null says in an answer."""
     kind = schema["type"]
     json_type = {"object": dict, "array": list, "integer": int, "string": str}.get(kind)
     for other in OF_EACH_TYPE:
@@ -215,7 +216,7 @@ def damages(schema, value, optional):
             fits = type(other) in (int, Raw)
         else:
             fits = type(other) is json_type
-        if other is None and optional:
+        if other is None and optional and conf:
             yield "null", other, None, "", None, True
         elif not fits:
             yield f"{type(other).__name__} for {kind}", other, TYPE, "", None, False
@@ -299,7 +300,9 @@ def cases_of(rng, action, conf):
     for fill in (0, 1, 1):
         payload = generate(rng, schema, fill)
         for path, inner, value, optional in places(schema, payload):
-            for name, instead, code, below, extra, differs in damages(inner, value, optional):
+            for name, instead, code, below, extra, differs in damages(
+                inner, value, optional, conf
+            ):
                 where = join(path + ((below,) if below else ()))
                 if not path and code == TYPE:
                     code, where = FORMATION, "payload"
@@ -314,6 +317,33 @@ def cases():
     print("seed:", seed)
     rng = random.Random(f"{seed} schema")
     return [case for action, conf in MESSAGES for case in cases_of(rng, action, conf)]
+
+
+def optional_fields(schema, path=()):
+    """The path of each field that may be absent, however deep."""
+    if schema["type"] == "array":
+        yield from optional_fields(schema["items"], path + (0,))
+    for name, inner in schema.get("properties", {}).items():
+        if name not in schema.get("required", []):
+            yield path + (name,)
+        yield from optional_fields(inner, path + (name,))
+
+
+def test_null_is_no_way_to_leave_a_field_out(micropython, rng):
+    """Of a request, whatever the field and wherever it stands: the schemas know no null."""
+    cases = []
+    for action in REQUESTS:
+        schema = official(action, False)
+        payload = generate(rng, schema, 1)
+        for path in optional_fields(schema):
+            damaged = put(payload, path, None)
+            assert not jsonschema.Draft4Validator(schema).is_valid(
+                json.loads(dumps(damaged), parse_float=Decimal)
+            )
+            cases.append(Case("null", action, False, damaged, TYPE, join(path)))
+    assert len(cases) == 27
+    for case, (fault, _) in zip(cases, ask(micropython, cases), strict=True):
+        assert fault and fault[0] == TYPE and fault[1].startswith(case.path + ": "), (case, fault)
 
 
 # The verdicts

@@ -70,6 +70,10 @@ FRAMES = {
     "id of 37": (call("GetConfiguration", id="i" * 37), FORMATION),
     "id of 1000": (call("GetConfiguration", id="i" * 1000), SILENCE),
     "id with a lone surrogate": (call("GetConfiguration", id="\\ud800"), SILENCE),
+    "id with half a pair": (call("GetConfiguration", id="a\\udd0c\\ud83d"), SILENCE),
+    "id with an escaped pair": (call("GetConfiguration", id="a\\ud83d\\udd0cb"), ANSWERED),
+    "id of 36 escaped pairs": (call("GetConfiguration", id="\\ud83d\\udd0c" * 36), ANSWERED),
+    "id beyond U+FFFF": (call("GetConfiguration", id="🔌"), ANSWERED),
     "id with quotes": (call("GetConfiguration", id='a\\"b\\\\c'), ANSWERED),
     "id beyond ASCII": (call("GetConfiguration", id="é☃"), ANSWERED),
     "id with NUL": (call("GetConfiguration", id="a\\u0000b"), ANSWERED),
@@ -108,6 +112,7 @@ FRAMES = {
     "unknown fields": (
         call("GetConfiguration", '{"vendor":{"x":[1]},"key":["NumberOfConnectors"]}'), ANSWERED
     ),
+    "an optional field that is null": (call("GetConfiguration", '{"key":null}'), TYPE),
     # Size and nesting
     "500 arrays in each other": (
         call("GetConfiguration", '{"key":' + "[" * 500 + "]" * 500 + "}"), TYPE
@@ -225,9 +230,9 @@ PAYLOADS = [
     (CLEAR, {"id": "1"}, TYPE),
     (CLEAR, {"id": True}, TYPE),
     (CLEAR, {"id": 1.0}, TYPE),
-    (CLEAR, {"id": None, "connectorId": 9}, "Unknown"),
+    (CLEAR, {"id": None, "connectorId": 9}, TYPE),
     (CLEAR, {"connectorId": "0"}, TYPE),
-    (CLEAR, {"id": 9, "stackLevel": None}, "Unknown"),
+    (CLEAR, {"id": 9, "stackLevel": None}, TYPE),
     (CLEAR, {"chargingProfilePurpose": 1}, TYPE),
     (CLEAR, {"chargingProfilePurpose": "All"}, PROPERTY),
     (CLEAR, {"id": 12345}, "Unknown"),
@@ -242,7 +247,7 @@ PAYLOADS = [
     (COMPOSITE, {"connectorId": 1, "duration": "60"}, TYPE),
     (COMPOSITE, {"connectorId": 1, "duration": 60.0}, TYPE),
     (COMPOSITE, {"connectorId": True, "duration": 60}, TYPE),
-    (COMPOSITE, {"connectorId": 1, "duration": 60, "chargingRateUnit": None}, "Accepted"),
+    (COMPOSITE, {"connectorId": 1, "duration": 60, "chargingRateUnit": None}, TYPE),
     (COMPOSITE, {"connectorId": 1, "duration": 60, "chargingRateUnit": "V"}, PROPERTY),
     (COMPOSITE, {"connectorId": 1, "duration": -1}, "Rejected"),
     (COMPOSITE, {"connectorId": 1, "duration": -DIGITS}, "Rejected"),
@@ -255,9 +260,9 @@ PAYLOADS = [
     (START, {"idTag": 5}, TYPE),
     (START, {"idTag": "T" * 21}, PROPERTY),
     (START, {"idTag": "T", "connectorId": "1"}, TYPE),
-    (START, {"idTag": "T", "connectorId": None}, "Rejected"),
+    (START, {"idTag": "T", "connectorId": None}, TYPE),
     (START, {"idTag": "T", "chargingProfile": {}}, OCCURENCE),
-    (START, {"idTag": "T", "chargingProfile": None}, "Rejected"),
+    (START, {"idTag": "T", "chargingProfile": None}, TYPE),
     (START, {"idTag": ""}, "Rejected"),
     (START, {"idTag": "T", "connectorId": DIGITS}, "Rejected"),
     (START, {"idTag": "T", "connectorId": 1}, "Rejected"),

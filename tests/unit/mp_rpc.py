@@ -55,7 +55,8 @@ class Bench:
     async def receive(self, frame):
         """The peer sends `frame`; -> what we sent back, or None."""
         n = len(self.ws.sent)
-        await self.rpc.receive(frame if isinstance(frame, (str, bytes)) else json.dumps(frame))
+        data = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
+        await self.rpc.receive(data if isinstance(data, bytes) else data.encode())
         assert len(self.ws.sent) <= n + 1
         return self.ws.sent[n] if len(self.ws.sent) > n else None
 
@@ -143,7 +144,7 @@ async def test_an_answer_before_send_returns():
     b = Bench()
     loop = []
     b.ws.answer = lambda frame: loop.append(
-        asyncio.create_task(b.rpc.receive(json.dumps([3, frame[1], BEAT])))
+        asyncio.create_task(b.rpc.receive(json.dumps([3, frame[1], BEAT]).encode()))
     )
     for _ in range(3):
         assert await b.call() == BEAT
@@ -382,6 +383,7 @@ async def test_surrogates_do_not_get_onto_the_wire():
     for text in (
         '[2,"1","\\ud83d",{}]',
         '[2,"1","Reset",{"type":"\\ud83d\\udd0c"}]',
+        '[2,"1","Reset",{"type":"\\udd0c\\ud83d"}]',
         '[2,"1","Reset",{"\\ud800":1}]',
     ):
         got = await b.receive(text)
@@ -390,6 +392,46 @@ async def test_surrogates_do_not_get_onto_the_wire():
     b.reply = CallError("GenericError", "\ud800 and \udfff")
     got = await b.receive([2, "1", "ClearCache", {}])
     assert got == [4, "1", "GenericError", "? and ?", {}]
+
+
+async def test_an_escaped_pair_is_a_character():
+    """Beyond U+FFFF, and JSON may write it as two escapes (RFC 8259, 7). An id comes back as text
+    that is the same, and elsewhere it counts as one."""
+    b = Bench()
+    for text, id in (
+        ("\\ud83d\\udd0c", "\U0001f50c"),
+        ("a\\uD83D\\uDD0Cb", "a\U0001f50cb"),
+        ("\\ud800\\udc00\\udbff\\udfff", "\U00010000\U0010ffff"),
+        ("\\ud83d\\udd0c" * 36, "\U0001f50c" * 36),
+        ("\\\\ud83d\\\\udd0c", "\\ud83d\\udd0c"),  # (backslashes that are meant)
+        ("\\\\\\ud83d\\udd0c", "\\\U0001f50c"),
+        ("\\u00e9\U0001f50c", "\u00e9\U0001f50c"),
+    ):
+        got = await b.receive('[2,"%s","ClearCache",{}]' % text)
+        assert got == [3, id, {}], (text, got)
+        b.ws.raw[-1].encode().decode()  # is UTF-8
+    for text in (
+        "\\ud83d",
+        "\\udd0c\\ud83d",
+        "\\ud83dx\\udd0c",
+        "\\ud83d\\\\udd0c",
+        "\\ud83d\\u0041",
+    ):
+        assert await b.receive('[2,"%s","ClearCache",{}]' % text) is None, text
+    long = "\\ud83d\\udd0c" * 255
+    for more in ("", " " * 3000):  # (and of a frame that is looked at in pieces)
+        text = '[2,"1","DataTransfer",%s{"vendorId":"%s","messageId":"x"}]' % (more, long)
+        got = await b.receive(text)
+        assert got[0] == 3 and b.asked[-1][1]["vendorId"] == "\U0001f50c" * 255
+    for at in range(1010, 1028):  # (wherever it stands)
+        text = '[2,"1","DataTransfer",{"vendorId":"","data":"'
+        n = at - len(text)
+        assert (await b.receive(text + "x" * n + '\\ud83d\\udd0c"}]'))[0] == 3
+        assert b.asked.pop()[1]["data"][n:] == "\U0001f50c"
+    got = await b.receive('[2,"1","DataTransfer",{"vendorId":"%s"}]' % (long + "\\ud83d\\udd0c"))
+    assert got[2] == "PropertyConstraintViolation"
+    got = await b.receive('[2,"1","Reset",{"type":"x","\\ud83d\\udd0c":1}]')
+    assert got[2] == "PropertyConstraintViolation"
 
 
 async def test_others_run_while_a_long_answer_is_made():

@@ -137,22 +137,47 @@ def test_json_types():
         assert fault[0] == TYPE and fault[1].endswith(".minChargingRate: number expected"), fault
 
 
-def test_an_optional_field_that_is_null_is_absent():
-    payload = {"requestedMessage": "Heartbeat", "connectorId": None}
-    assert check("TriggerMessage", payload) is None
-    assert payload == {"requestedMessage": "Heartbeat"}
+def test_null_in_an_answer_is_absent_where_the_field_is_optional():
     conf = {"idTagInfo": {"status": "Accepted", "expiryDate": None, "parentIdTag": None}}
     assert check("Authorize", conf, conf=True) is None
     assert conf == {"idTagInfo": {"status": "Accepted"}}
-    refused(
-        TYPE, "requestedMessage: string expected", "TriggerMessage", {"requestedMessage": None}
-    )
-    payload = {"requestedMessage": "Heartbeat", "connectorId": None, "x": None}
+    conf = {"idTagInfo": None, "x": None}
     extra = []
     schema.on_extra = extra.append
-    assert check("TriggerMessage", payload) is None
+    assert check("StopTransaction", conf, conf=True) is None
     schema.on_extra = None
     assert extra == ["x"]
+    fault = check("Authorize", {"idTagInfo": None}, conf=True)
+    assert fault == (TYPE, "idTagInfo: object expected")
+
+
+def test_null_in_a_request_is_a_wrong_type():
+    for action, payload, text in (
+        ("TriggerMessage", {"requestedMessage": None}, "requestedMessage: string"),
+        (
+            "TriggerMessage",
+            {"requestedMessage": "Heartbeat", "connectorId": None},
+            "connectorId: integer",
+        ),
+        (
+            "ClearChargingProfile",
+            {"chargingProfilePurpose": None},
+            "chargingProfilePurpose: string",
+        ),
+        ("GetConfiguration", {"key": None}, "key: array"),
+        (
+            "RemoteStartTransaction",
+            {"idTag": "A", "chargingProfile": None},
+            "chargingProfile: object",
+        ),
+        ("DataTransfer", {"vendorId": "x", "data": None}, "data: string"),
+    ):
+        refused(TYPE, text + " expected", action, payload)
+        check("Authorize", {"idTagInfo": {"status": "Accepted", "expiryDate": None}}, conf=True)
+        refused(TYPE, text + " expected", action, payload)  # (whatever was checked before)
+    for field in ("duration", "startSchedule", "minChargingRate"):
+        fault = check("SetChargingProfile", profile(**{field: None}))
+        assert fault[0] == TYPE and "." + field + ": " in fault[1], fault
 
 
 def test_strings_are_counted_in_characters():

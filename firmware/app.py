@@ -128,6 +128,7 @@ class App:
                 unit.metered()
             if self.station.policy:
                 self.station.policy.local_limit(self.clock.now(), self.station)
+            self.clock.note()
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
             if self._young_ms > 0:

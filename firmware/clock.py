@@ -13,7 +13,8 @@ _DAYS_2020 = const(
 )  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
-_DAY_s = const(86400)
+UNSET_s = const(946684800)  # 30 years: a clock that is not set lags by that (class Clock)
+_NOTE_s = const(300)
 _NOISE_S = const(2)  # currentTime has whole seconds and travels: do not chase less than this
 
 
@@ -102,35 +103,42 @@ class Clock:
     """The station's wall clock, kept by the RTC, which survives every reset but a power cut.
 
     After one, certificates want some date all the same (mbedTLS asks the RTC): it is set to the
-    last time that was known, from a file. That is not taken for the time: now() and known() go
-    on as if the RTC had not been set, also after a reset, until set() is called.
+    last time that was noted, from a file. That is not taken for the time: until set() is called,
+    also after a reset, known() is False and now() is what the RTC shows less `UNSET_s`.
+
+    So times from before the clock was set tell the order in which things happened over power
+    cuts too, and `UNSET_s` more is the earliest that it can have been.
     """
 
     def __init__(self, rtc, path=None):
-        """`path`: of the file, or None; it is written once after a power cut, when the clock is
-        first set, and once a day."""
+        """`path`: of the file, or None; `note()` says when it is written."""
         self._rtc = rtc
         self._path = path
-        self._ahead_s = 0  # of now() is an RTC that shows the last time known, or what came of it
+        self._ahead_s = 0  # of now() is the RTC
         self._kept_s = 0  # the time in the file
+        if not path:
+            return
+        guess = 0
         try:
             with open(path) as f:
-                kept_s, ahead_s = f.read().split(" ")
-            kept_s, ahead_s = int(kept_s), int(ahead_s)
-        except (OSError, ValueError, TypeError):
-            return  # there is none yet, or none is wanted
-        if self.known():
-            self._kept_s = kept_s
-            self._ahead_s = max(ahead_s, 0)
-        elif PLAUSIBLE <= kept_s < FAR:
-            # The file first: who comes back from a reset in between must not believe the RTC.
-            ahead_s = kept_s - self.now()
-            if self.keep(kept_s, ahead_s):
-                self.put(kept_s)
-                self._ahead_s = ahead_s
+                kept_s, guess = f.read().split(" ")
+            kept_s, guess = int(kept_s), int(guess)
+            if 0 <= kept_s < FAR:
+                self._kept_s = kept_s
+        except OSError:
+            pass  # there is none yet
+        except ValueError:
+            guess = 1  # (it is damaged: the RTC is not believed)
+        shown_s = self.now()
+        if shown_s < 0:  # the power was away: the RTC began with the year 2000
+            least_s = self._kept_s + shown_s + _SECONDS_2000_2020
+            self._ahead_s = shown_s - least_s + UNSET_s
+            self.note()
+        elif guess or not self.plausible(shown_s):  # (no time was ever known)
+            self._ahead_s = UNSET_s
 
     def now(self):
-        """Seconds since 2020. Counts on from 2000-01-01 (a negative number) while not set."""
+        """Seconds since 2020; a negative number while not set."""
         return time.time() - _SECONDS_2000_2020 - self._ahead_s
 
     def known(self):
@@ -141,17 +149,38 @@ class Clock:
         """True if `t` is a time that a set clock could have shown."""
         return PLAUSIBLE <= t < FAR  # (what is beyond cannot be compared)
 
+    def least_s(self):
+        """The earliest that it can be now: what now() says, or while the clock is not set what was
+        known last and the time with power since then; 0: no time was ever known."""
+        t = self.now()
+        if not self.plausible(t):
+            t += UNSET_s
+        return t if self.plausible(t) else 0
+
+    def note(self, every_s=_NOTE_s):
+        """Have the file say what time it is, or is at least, if it is wrong by `every_s`."""
+        if not self._path:
+            return
+        ahead_s = self._ahead_s
+        t = self.now() + (UNSET_s if ahead_s else 0)
+        new = ahead_s not in (0, UNSET_s)  # the RTC does not show it yet
+        if new or not -every_s < t - self._kept_s < every_s:
+            # The file first: who comes back from a reset in between must not believe the RTC.
+            if self.keep(t) and new:
+                self.put(t)
+                self._ahead_s = UNSET_s
+
     def set(self, t):
         """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""
         before = self.now()
         moved_s = 0
-        was_ahead = self._ahead_s
         if not -_NOISE_S < t - before < _NOISE_S:
             self.put(t)
+            guess = self._ahead_s
             self._ahead_s = 0
             moved_s = self.now() - before
-        if self._path and (was_ahead or not -_DAY_s < t - self._kept_s < _DAY_s):
-            self.keep(t, 0)
+            if guess or t < self._kept_s:  # (else note() has time)
+                self.note(0)
         return moved_s
 
     def put(self, t):
@@ -160,13 +189,12 @@ class Clock:
         weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
         self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
 
-    def keep(self, t, ahead_s):
+    def keep(self, t):
         """Write the file. False: it could not be."""
         try:
             with open(self._path, "w") as f:
-                f.write("%d %d" % (t, ahead_s))
+                f.write("%d %d" % (t, self._ahead_s != 0))
             self._kept_s = t
             return True
-        except OSError:  # (no room: again when the clock is set next)
-            self._kept_s = 0
+        except OSError:  # (no room: the next note() tries again)
             return False

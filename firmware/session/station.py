@@ -432,6 +432,8 @@ class Station:
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""
         if c.tx:
+            if not self.clock.known():  # (so that order is known over power cuts)
+                self.clock.note(1)
             c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
         else:
@@ -473,6 +475,7 @@ class Station:
                 )
                 return False
         self.delay(c)
+        self.clock.note(1)
         self.metering.keep(c, tx, tx.start_s)
         self.due_s = 0
         self.wake()
@@ -484,6 +487,7 @@ class Station:
         c.controller.delay_ms = random * self.start_delay_s * 1000 >> 16
 
     def _stopped(self, c, tx):
+        self.clock.note(1)
         self.metering.keep(c, tx, tx.stop_s)
         if self.plug_tag and c.plugged():
             self._availability.set([-c.number], True)

@@ -5,7 +5,7 @@ import os
 import random
 
 from firmware import clock
-from firmware.clock import FAR, Clock, format_iso, parse_iso
+from firmware.clock import FAR, UNSET_s, Clock, format_iso, parse_iso
 
 # Seconds from 1970 to 2020: what CPython says of these, minus this.
 UNIX_2020 = 1577836800
@@ -290,13 +290,16 @@ class Chip(World):
 def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
     chip = Chip()
     c = chip.boot(power_cut=True)
-    assert chip.file() is None and not chip.written and not c.known()  # a new unit
+    assert not c.known() and not c.least_s()  # a new unit
     c.set(NOW)
     assert chip.file() == "%d 0" % NOW
     chip.seconds += 1000
+    c.note()
+    chip.seconds += 100
     c = chip.boot(power_cut=True)
-    assert chip.rtc() == NOW  # for certificates
-    assert format_iso(c.now()) == "2000-01-01T00:00:03Z" and not c.known()
+    least_s = NOW + 1000 + 3
+    assert chip.rtc() == c.least_s() == least_s  # for certificates
+    assert c.now() == least_s - UNSET_s and not c.known()
     assert not c.plausible(c.now())
     # A reset (watchdog, Reset, Ctrl-D) leaves the RTC alone, and is no reason to believe it.
     for _ in range(3):
@@ -304,12 +307,68 @@ def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
         before = c.now()
         c = chip.boot()
         assert c.now() == before and not c.known()
-    assert chip.rtc() == NOW + 300
+    assert chip.rtc() == c.least_s() == least_s + 300
     # The true time comes: as far as from a clock that had not been set.
-    assert c.set(NOW + 5000) == NOW + 5000 + 631152000 - 303
-    assert c.known() and c.now() == NOW + 5000 == chip.rtc()
+    assert c.set(NOW + 5000) == NOW + 5000 - (least_s + 300 - UNSET_s)
+    assert c.known() and c.now() == NOW + 5000 == chip.rtc() == c.least_s()
     c = chip.boot()
     assert c.known() and c.now() == NOW + 5000
+    chip.no_file()
+
+
+def test_a_unit_that_never_knew_the_time_counts_on_over_power_cuts():
+    chip = Chip()
+    before = None
+    for _ in range(5):
+        c = chip.boot(power_cut=True)
+        assert not c.known() and c.least_s() == 0
+        assert before is None or before <= c.now() <= before + 3
+        for _ in range(3):
+            chip.seconds += 1000
+            before = c.now()
+            c.note()
+            c = chip.boot()
+            assert c.now() == before and not c.known() and c.least_s() == 0
+    assert c.now() < 0 and c.set(NOW) == NOW - before and c.least_s() == NOW
+    chip.no_file()
+
+
+def test_least_s_over_power_cuts_is_never_late_and_300_s_early_beside_the_time_without_power():
+    """The bound that note() keeps, and its wear: writes are counted."""
+    chip = Chip()
+    c = chip.boot(power_cut=True)
+    c.set(NOW)
+    true_s, off_s = NOW, 0
+    writes = 0
+    keep = Clock.keep
+
+    def counting(self, t):
+        nonlocal writes
+        writes += 1
+        return keep(self, t)
+
+    Clock.keep = counting
+    on_s = 0
+    for boot in range(6):
+        for _ in range(1000 + 77 * boot):
+            chip.seconds += 1
+            true_s += 1
+            on_s += 1
+            c.note()
+            assert true_s - off_s - 300 * boot <= c.least_s() <= true_s, (boot, true_s)
+        true_s += 500
+        off_s += 500
+        true_s += 3
+        c = chip.boot(power_cut=True)
+    assert writes <= on_s // 300 + 2 * 6, writes
+    # What happens is noted to the second by those who note it.
+    c.note(1)
+    chip.seconds += 200
+    c.note(1)
+    least_s = c.least_s()
+    c = chip.boot(power_cut=True)
+    assert c.least_s() == least_s + 3
+    Clock.keep = keep
     chip.no_file()
 
 
@@ -318,35 +377,33 @@ def test_the_last_time_known_is_the_time_after_all():
     chip = Chip()
     chip.boot(power_cut=True).set(NOW)
     c = chip.boot(power_cut=True)
-    assert c.set(NOW) == NOW + 631152000 - 3 and c.known() and c.now() == NOW
+    assert c.set(NOW + 3) == UNSET_s and c.known() and c.now() == NOW + 3
     assert chip.boot().known()
     chip.no_file()
 
 
-def test_the_file_is_written_seldom():
+def test_the_file_is_written_every_five_minutes():
     chip = Chip()
     c = chip.boot(power_cut=True)
     c.set(NOW)
-    for at, writes in (
-        (NOW, False),
-        (NOW + 86399, False),
-        (NOW + 86400, True),  # (a heartbeat's)
-        (NOW + 86401, False),
-        (NOW + 86400 + 86399, False),
-        (NOW + 3 * 86400, True),
-        (NOW + 2 * 86400, True),  # it was wrong, then
-    ):
+    for after_s, writes in ((0, 0), (299, 0), (300, 1), (301, 0), (599, 0), (600, 1), (9000, 1)):
         chip.no_file()
-        chip.seconds = at + 631152000
-        assert c.set(at) == 0
-        assert chip.file() == ("%d 0" % at if writes else None), at
+        chip.seconds = NOW + after_s + 631152000
+        assert c.set(NOW + after_s) == 0
+        c.note()
+        assert chip.file() == ("%d 0" % (NOW + after_s) if writes else None), after_s
+    # A time that was wrong does not stay.
+    chip.no_file()
+    assert c.set(NOW) == -9000
+    assert chip.file() == "%d 0" % NOW
     # A reset is no reason to write it.
-    c.set(NOW)
     c = chip.boot()
     chip.no_file()
-    assert c.set(NOW + 600) == 600 and chip.file() is None
-    c.set(NOW + 86400)
-    assert chip.file() == "%d 0" % (NOW + 86400)
+    assert c.set(NOW + 200) == 200
+    c.note()
+    assert chip.file() is None
+    c.note(1)
+    assert chip.file() == "%d 0" % (NOW + 200)
     chip.no_file()
 
 
@@ -357,15 +414,17 @@ def test_a_damaged_file_is_none():
         "%d 0" % (FAR + 1), "%d 0" % 2**70, "%d -5" % (FAR + 1), "\0" * 40,
     ):  # fmt: skip
         chip.file(text)
-        chip.written.clear()
         c = chip.boot(power_cut=True)
-        assert not chip.written and not c.known() and chip.rtc() == 3 - 631152000, text
+        assert not c.known() and c.least_s() == 0 and chip.rtc() == 3, text
         c.set(NOW)
         assert c.known() and chip.file() == "%d 0" % NOW
         c = chip.boot()
         assert c.known() and c.now() == NOW
-    chip.file("%d -5" % NOW)
-    assert chip.boot().now() == NOW
+    # Nobody knows any more whether what the RTC shows was a guess.
+    chip.file("%d" % NOW)
+    c = chip.boot()
+    assert not c.known() and c.now() == NOW - UNSET_s and c.least_s() == NOW
+    assert c.set(NOW) == UNSET_s and chip.boot().known()
     chip.no_file()
 
 
@@ -380,20 +439,26 @@ def test_a_flash_that_takes_nothing():
     clock.open = no_room
     c = chip.boot(power_cut=True)
     # There is no way to say that the RTC is not to be believed: it is left alone.
-    assert not c.known() and chip.rtc() == 3 - 631152000
-    assert c.set(NOW + 600) and c.known()
+    assert not c.known() and chip.rtc() == 3 - 631152000 and c.least_s() == NOW + 3
+    chip.seconds += 1000
+    before = c.now()
+    c.note()
+    assert c.now() == before
+    c = chip.boot()
+    assert c.now() == before and chip.rtc() == 1003 - 631152000
     del clock.open
-    # As soon as there is room, although a day has not passed.
-    assert c.set(NOW + 600) == 0 and chip.file() == "%d 0" % (NOW + 600)
-    # And so where there was a guess.
-    c = chip.boot(power_cut=True)
-    assert chip.rtc() == NOW + 600
+    c.note()  # as soon as there is room
+    assert c.now() == before and chip.rtc() == c.least_s() == NOW + 1003
+    c = chip.boot()
+    assert c.now() == before
     clock.open = no_room
-    assert c.set(NOW + 900) and c.known()
+    assert c.set(NOW + 3600) and c.known()
     assert not chip.boot().known()  # on the safe side, if it is reset just then
+    c = chip.boot()
+    c.set(NOW + 3600)
     del clock.open
-    assert c.set(NOW + 900) == 0
-    assert chip.boot().known()
+    c.note()
+    assert chip.boot().known() and chip.file() == "%d 0" % (NOW + 3600)
     chip.no_file()
 
 

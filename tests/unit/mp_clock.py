@@ -5,7 +5,7 @@ import os
 import random
 
 from firmware import clock
-from firmware.clock import FAR, UNSET_s, Clock, format_iso, parse_iso
+from firmware.clock import FAR, Clock, UNSET_s, format_iso, parse_iso
 
 # Seconds from 1970 to 2020: what CPython says of these, minus this.
 UNIX_2020 = 1577836800

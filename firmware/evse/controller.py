@@ -48,6 +48,7 @@ class Controller:
     | attribute   | meaning |
     |---|---|
     | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
+    | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |
     | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
     | pilot_mA    | output: what that advertises; 0: nothing is offered |
     | closed      | output: contactor |
@@ -65,6 +66,7 @@ class Controller:
         when no car is there, and measure it."""
         self.parts = parts
         self.state = pilot.A
+        self.visit = 0
         self.duty_u16 = pilot.STEADY
         self.pilot_mA = 0
         self.closed = False
@@ -198,6 +200,8 @@ class Controller:
             self._left = False
             self._simple = s > pilot.B and (self._simple or self._known and self.state == pilot.A)
             self._known = True
+            if s == pilot.A or self.state == pilot.A:
+                self.visit += 1
             self.state = s
             self._other = self._other_ms = 0
 

@@ -68,6 +68,7 @@ class Connector:
         self.on_begin = self.on_stop = self.on_end = None
         self._journal = journal
         self._parent = None  # parentIdTag of `tag`
+        self._visit = 0  # Controller.visit when it was accepted
         self._tag_ms = 0  # when the tag was accepted, and for how long that counts
         self._tag_for_ms = 0
         self._finished = False  # a transaction has ended and the car is still there
@@ -86,15 +87,22 @@ class Connector:
     def plugged(self):
         return self.controller.state != pilot.A
 
+    def same_car(self, visit):
+        """What came at `visit` (of the controller) is for the car that is there now, or for the
+        next one: a car was there then and has not left, or none was and no other has come."""
+        now = self.controller.visit
+        return now == visit or now == visit + 1 and not visit & 1
+
     def energy_Wh(self):
         return self.meter.energy_Wh
 
     def authorised(self, tag, now_ms, for_s, profile=None, parent=None):
-        """`tag`, with that parentIdTag, may charge here: now, or when a car comes within `for_s`
-        seconds."""
+        """`tag`, with that parentIdTag, may charge here: the car that is there, or one that comes
+        within `for_s` seconds. When that car has gone it counts no more."""
         self.tag = tag
         self.profile = profile
         self._parent = parent
+        self._visit = self.controller.visit
         self._tag_ms = now_ms
         self._tag_for_ms = for_s * 1000
 
@@ -102,6 +110,7 @@ class Connector:
         """The tag that waits at `other`: its car came here."""
         self.tag, self.profile, self._parent = other.tag, other.profile, other._parent
         self._tag_ms, self._tag_for_ms = other._tag_ms, other._tag_for_ms
+        self._visit = self.controller.visit
         other.tag = other.profile = None
 
     def resume(self, tx):
@@ -117,7 +126,7 @@ class Connector:
     def free(self):
         """A transaction could begin here."""
         usable = self.operative and not self.ending and not faults.REACTION[self.controller.fault]
-        return usable and not self.tx and not self.tag
+        return usable and not self.tx and not (self.tag and self.same_car(self._visit))
 
     def stopping(self):
         return self._stop is not None
@@ -135,7 +144,7 @@ class Connector:
         if settled:
             if self.tx:
                 self._follow_transaction(now_s, now_ms)
-            elif self.ending or not self.operative:
+            elif self.ending or not self.operative or not self.same_car(self._visit):
                 self.tag = self.profile = None
             elif self.tag:
                 fault = faults.REACTION[self.controller.fault]

@@ -29,7 +29,8 @@ class Station:
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
     | metering   | metering.Metering |
     | readings   | those that belong to no transaction: (connector, sample) |
-    | asks       | idTags to authorise: (idTag, connector, TxProfile or None, when in ticks) |
+    | asks       | idTags to authorise: [idTag, connector, TxProfile or None, when in ticks,
+      Controller.visit, transaction, roams] of then |
     | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules, or None |
     | online     | the Central System can be asked |
@@ -70,6 +71,7 @@ class Station:
         self.news = []
         self.readings = []
         self.asks = []
+        self._asked = None  # the one that the Central System is thinking about
         self.transfers = []
         self.wake = self.on_limit = lambda: None
         self._settings = settings
@@ -292,12 +294,12 @@ class Station:
 
     # --- sessions
 
-    def tag(self, id_tag, number):
+    def tag(self, id_tag, number, roams=False):
         """A person presents `id_tag` at connector `number`: stops their transaction or asks to
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
-        stops it too."""
+        stops it too. `roams`: a start goes where a car is plugged in next."""
         c = self.connectors[number - 1]
-        c.roams = False
+        c.roams = roams
         if c.tx is None and (c.ending or not c.operative):
             self._log("connector %d: out of service" % number)
         elif c.kept and c.kept.lower() == id_tag.lower():
@@ -328,8 +330,7 @@ class Station:
                 if c.tx and c.tx.parent and (not best or entry and entry[1] == c.tx.parent):
                     best = c
         if best:
-            self.tag(uid, best.number)
-            best.roams = True
+            self.tag(uid, best.number, True)
         else:
             self._log("card %s: no connector is free" % uid)
 
@@ -338,9 +339,13 @@ class Station:
         without it, as the configuration keys want (3.4, 3.5)."""
         known = self.local()
         if known.at_once(id_tag) if self.online else known.offline(id_tag):
-            self.accept(id_tag, c, w)
-        elif len(self.asks) < 2 * len(self.connectors):
-            self.asks.append((id_tag, c, w, time.ticks_ms()))
+            return self.accept(id_tag, c, w)
+        for i in range(len(self.asks) - 1, -1, -1):
+            if not self._counts(self.asks[i]):
+                self.asks.pop(i)
+        if len(self.asks) < 2 * len(self.connectors):
+            now_ms = time.ticks_ms()
+            self.asks.append([id_tag, c, w, now_ms, c.controller.visit, c.tx, c.roams])
             self.wake()
 
     def offline(self):
@@ -349,18 +354,36 @@ class Station:
         for ask in self.asks[:]:
             if self.local().offline(ask[0]):
                 self.asks.remove(ask)
-                self.accept(*ask[:3])
+                self.authorised(ask)
 
     def next_ask(self):
         """The oldest of `asks`, taken out, or None. A card that was shown longer ago than
         ConnectionTimeOut, while offline, must not start charging now."""
-        while self.asks:
+        self._asked = None
+        while self.asks and not self._asked:
             ask = self.asks.pop(0)
             age_ms = (time.ticks_ms() - ask[3]) & 0x3FFFFFFF
-            if age_ms <= 1000 * self._settings("ConnectionTimeOut"):
-                return ask[:3]
-            self._log("connector %d: tag %s was not asked for in time" % (ask[1].number, ask[0]))
-        return None
+            if age_ms > 1000 * self._settings("ConnectionTimeOut"):
+                self._log(
+                    "connector %d: tag %s was not asked for in time" % (ask[1].number, ask[0])
+                )
+            elif self._counts(ask):
+                self._asked = ask
+        return self._asked
+
+    def _counts(self, ask):
+        # What it was to start, or to end, is there still; not with another car.
+        tag, c, _, _, visit, tx, _ = ask
+        if c.tx is tx and (tx or c.same_car(visit)):
+            return True
+        self._log("connector %d: tag %s came for what is over" % (c.number, tag))
+        return False
+
+    def authorised(self, ask, parent=None):
+        """The tag of `ask` (see `asks`), whose parentIdTag may be known, is accepted."""
+        if self._counts(ask):
+            ask[1].roams = ask[6]
+            self.accept(*ask[:3], parent)
 
     def accept(self, id_tag, c, w=None, parent=None):
         """`id_tag`, whose parentIdTag may be known, may charge at connector `c`, or end what goes
@@ -407,10 +430,7 @@ class Station:
         now_s, now_ms = self.clock.now(), time.ticks_ms()
         for c in self.connectors:
             c.poll(now_s, now_ms)
-            if c.tag and c.roams and not c.plugged():
-                other = self.choose()
-                if other and other.plugged():
-                    other.take(c)
+            self._follow(c)
             if self.plug_tag and c.settled():
                 # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
                 presented = c.plugged() and (c.presented or c.tx is not None or c.free())
@@ -428,6 +448,17 @@ class Station:
                 self.tell(c, now_s)
                 if self._latches and c.controller.fault in faults.ENDING:
                     self._latches.set([c.number << 8 | c.controller.fault], True)
+
+    def _follow(self, c):
+        # A car has come to connector `c`: what named none and waits at another one goes there.
+        if not c.plugged() or not c.free():
+            return
+        for other in self.connectors:
+            if other.tag and other.roams and not other.plugged():
+                return c.take(other)
+        for ask in self.asks + [self._asked]:
+            if ask and ask[6] and not ask[1].plugged():
+                ask[1], ask[4] = c, c.controller.visit
 
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""

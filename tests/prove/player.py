@@ -72,10 +72,21 @@ class Electrics:
     """What a Connector sees of its Controller."""
 
     def __init__(self):
-        self.state = pilot.A
+        self._state = pilot.A
+        self.visit = 0
         self.fault = faults.NONE
         self.pilot_mA = self.may_draw_mA = 0
         self.closed = False
+
+    @property
+    def state(self):
+        return self._state
+
+    @state.setter
+    def state(self, state):
+        if pilot.A in (state, self._state) and state != self._state:
+            self.visit += 1
+        self._state = state
 
 
 class Meter:

@@ -71,6 +71,22 @@ def charging(allow_mA=16000, **options):
 # States and what they lead to
 
 
+def test_visits():
+    """Odd while a car is there; what is no car, and what a car does, changes nothing."""
+    b = Bench()
+    b.run(2000)
+    assert b.c.visit == 0
+    for state, visit in (("B", 1), ("C", 1), ("E", 1), ("B", 1), ("A", 2), ("A", 2), ("C", 3)):
+        b.state = state
+        b.run(1000)
+        assert b.c.visit == visit, state
+    b.state = "A"  # the contact bounces
+    b.tick(1)
+    b.state = "C"
+    b.run(1000)
+    assert b.c.visit == 3
+
+
 def test_at_first_nothing_is_offered():
     c = Controller()
     assert (c.duty_u16, c.pilot_mA, c.closed, c.fault, c.may_draw_mA) == (X1, 0, False, 0, 0)

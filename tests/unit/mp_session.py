@@ -338,7 +338,7 @@ def test_a_cable_that_is_plugged_in_again_is_nobodys():
 def test_tags_at_the_reader():
     w = World(2).ready()
     w.station.tag("Tag1", 2)
-    assert w.station.next_ask() == ("Tag1", w.cs[1], None) and w.woken
+    assert w.station.next_ask()[:3] == ["Tag1", w.cs[1], None] and w.woken
     assert w.station.next_ask() is None
     w.charge("Tag1")
     w.station.tag("other", 1)
@@ -375,7 +375,7 @@ def test_plug_and_charge():
     assert not asked(w)
     w.electrics[1].state = B
     w.poll(100)
-    assert w.station.next_ask() == ("Plug", w.cs[1], None)
+    assert w.station.next_ask()[:3] == ["Plug", w.cs[1], None]
     w.station.accept("Plug", w.cs[1])
     w.poll(200)
     assert w.cs[1].tx.id_tag == "Plug" and not w.c.tx
@@ -1324,7 +1324,7 @@ def test_a_tag_of_the_same_group_stops():
         else:
             w.station.online = True
             w.station.tag("D", 1)
-            assert w.c.tx and w.station.next_ask() == ("D", w.c, None)
+            assert w.c.tx and w.station.next_ask()[:3] == ["D", w.c, None]
             w.station.accept("D", w.c, None, "GROUP")
         w.poll(3000)
         assert not w.c.tx
@@ -1370,6 +1370,189 @@ def test_a_tag_at_a_connector_stays_there():
     w.cs[1].controller.state = C
     w.poll(1000)
     assert w.c.tag == "Other" and not w.cs[1].tx
+
+
+# What waits is for the car that was there
+
+
+def granted(w, ask, parent=None):
+    """The Central System has thought about `ask`, and accepts it."""
+    w.station.authorised(ask, parent)
+    w.poll(1000)
+
+
+def test_an_authorisation_is_for_the_car_that_was_there():
+    w = World().ready()
+    w.station.online = True
+    for cars, starts in (
+        ((C,), True),  # it is there still
+        ((C, B, C), True),
+        ((C, A), False),  # it has left
+        ((C, A, C), False),  # another one came
+        ((A, C), True),  # the card first
+        ((A, C, A), False),
+        ((A, C, A, C), False),
+    ):
+        w.electrics[0].state = cars[0]
+        w.poll(300)
+        w.station.tag("TAG", 1)
+        ask = w.station.next_ask()
+        for state in cars[1:]:
+            w.electrics[0].state = state
+            w.poll(300)
+        granted(w, ask)
+        if starts:
+            assert w.c.tx.id_tag == "TAG", cars
+            w.c.stop("Local")
+        else:
+            assert not w.c.tx and not w.c.tag and w.c.free(), cars
+        w.electrics[0].state = A
+        w.poll(3000)
+        w.electrics[0].state = C  # and nothing of it is left for the next one
+        assert w.poll(3000) == "Preparing" and not w.c.tx, cars
+        w.electrics[0].state = A
+        w.poll(300)
+
+
+def test_what_waits_at_a_connector_goes_with_its_car():
+    """A tag that is accepted, with a remote start's profile, while a fault is in the way."""
+    w = World().ready()
+    w.electrics[0].state, w.electrics[0].fault = B, faults.DIODE
+    w.poll(300)
+    w.station.accept("TAG", w.c, record(6))
+    w.poll(1000)
+    assert w.c.tag and w.c.profile is not None
+    w.electrics[0].state, w.electrics[0].fault = A, faults.NONE
+    assert w.c.free()  # at once: a remote start may come before the next poll
+    w.electrics[0].state = C
+    w.poll(3000)
+    assert not w.c.tx and w.c.tag is None and w.c.profile is None
+
+
+def test_a_card_of_the_group_ends_the_transaction_that_it_was_shown_at():
+    w = World().ready()
+    w.station.online = True
+    w.station.accept("A", w.c, None, "G")
+    w.electrics[0].state = C
+    w.poll(1000)
+    w.station.tag("B", 1)
+    ask = w.station.next_ask()
+    w.c.stop("Remote")
+    w.poll(3000)
+    assert not w.c.tx
+    granted(w, ask, "G")
+    assert not w.c.tx and not w.c.tag  # it came to end, not to begin
+    w.station.accept("A", w.c, None, "G")
+    w.poll(1000)
+    tx = w.c.tx
+    granted(w, ask, "G")
+    assert w.c.tx is tx and not w.c.stopping()
+
+
+def test_a_card_that_came_to_begin_ends_nothing():
+    """A remote start was faster than the answer about a card of the same group."""
+    w = World().ready()
+    w.station.online = True
+    w.electrics[0].state = C
+    w.poll(300)
+    w.station.tag("B", 1)
+    ask = w.station.next_ask()
+    w.station.accept("A", w.c, None, "G")
+    w.poll(1000)
+    granted(w, ask, "G")
+    assert w.c.tx.id_tag == "A"
+
+
+def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
+    w = World().ready()
+    w.station.online = True
+    for i in range(9):
+        w.electrics[0].state = C
+        w.poll(300)
+        w.station.tag("T%d" % i, 1)
+        w.electrics[0].state = A
+        w.poll(300)
+    assert w.station.next_ask() is None
+    w.electrics[0].state = C
+    w.poll(300)
+    w.station.tag("TAG", 1)
+    w.station.local().heard("TAG", "Accepted")
+    w.station.offline()
+    w.poll(1000)
+    assert w.c.tx.id_tag == "TAG"
+
+
+def test_who_has_left_does_not_charge_when_the_connection_is_lost():
+    w = World().ready()
+    w.station.local().heard("GOOD", "Accepted")
+    w.station.online = True
+    w.electrics[0].state = C
+    w.poll(300)
+    w.station.tag("GOOD", 1)
+    w.electrics[0].state = A
+    w.poll(300)
+    w.electrics[0].state = C
+    w.poll(300)
+    w.station.offline()
+    w.poll(3000)
+    assert not w.c.tx
+
+
+def test_a_card_at_the_only_reader_is_for_the_next_car_wherever_that_comes():
+    for gone in (False, True):
+        w = World(2).ready()
+        w.station.online = True
+        w.station.card("Card")
+        ask = w.station.next_ask()
+        w.electrics[1].state = C  # before the answer
+        w.poll(300)
+        if gone:
+            w.electrics[1].state = A
+            w.poll(300)
+            w.electrics[1].state = C
+            w.poll(300)
+        granted(w, ask)
+        tx = w.cs[1].tx
+        assert not w.c.tx and not w.c.tag
+        assert tx is None if gone else tx.id_tag == "Card"
+
+
+def test_a_card_shown_while_the_plug_is_pulled():
+    """The pilot is debounced: just after the plug was pulled the car still seems to be there."""
+    for shown_ms in tuple(range(-40, 25, 5)) + (100, 145):
+        for poll_ms in (40, 80):  # (the state changes between the two)
+            pulled(shown_ms, poll_ms)
+
+
+def pulled(shown_ms, poll_ms):
+    w = World()
+    w.electrics[:] = [Controller()]
+    w.boot().ready()
+    wall = a_wall()
+    outlet = wall.outlets[0]
+    outlet.car.wants = False
+    outlet.car.plug()
+    for ms in range(0, 4500, 5):
+        if ms == 1000:
+            outlet.car.unplug()
+        if ms == 1000 + shown_ms:
+            w.station.accept("FIRST", w.c)
+        if ms == 3500:
+            assert w.c.free() is (shown_ms < 100), (shown_ms, poll_ms)
+            outlet.car.plug()
+        w.time.pass_ms(5)
+        wall.advance(wall.now_ms + 5)
+        if ms % TICK_ms == 0:
+            high, low = outlet.car.pilot_mV(outlet.duty)
+            w.c.controller.tick(w.time.ms, high, low, w.c.allow_mA)
+            drive(wall, outlet, w.c.controller)
+        if ms % 100 == poll_ms:
+            w.meters[0].readings += 1
+            w.station.poll()
+        if ms > 3500 and shown_ms < 100:
+            assert not w.c.tx, (shown_ms, poll_ms)
+    if shown_ms >= 100:  # a card that is shown first
+        assert w.c.tx.id_tag == "FIRST"
 
 
 def test_energy_for_a_tag_that_is_not_accepted():

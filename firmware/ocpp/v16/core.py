@@ -299,7 +299,7 @@ class Core:
         station = self._station
         ask = station.next_ask()
         if ask:
-            await self._authorize(*ask)
+            await self._authorize(ask)
         elif self._triggers:
             await self._say_triggered()
         elif news := self._stable_news():
@@ -378,7 +378,8 @@ class Core:
         if self._station.policy:
             self._station.policy.on_data_transfer(request, answer, self._station)
 
-    async def _authorize(self, tag, c, w):
+    async def _authorize(self, ask):
+        tag = ask[0]
         conf, self._refused = None, False
         try:
             conf = await self._ask("Authorize", {"idTag": tag})
@@ -390,9 +391,10 @@ class Core:
                 if not self._refused and self._station.local().offline(tag):
                     status = "Accepted"
             if status == "Accepted":
-                self._station.accept(tag, c, w, parent)
+                self._station.authorised(ask, parent)
             else:
-                self._log("connector %d: tag %s not accepted: %s" % (c.number, tag, status))
+                number = ask[1].number
+                self._log("connector %d: tag %s not accepted: %s" % (number, tag, status))
 
     def _heard(self, tag, conf):
         # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered.

@@ -10,31 +10,76 @@ gc.threshold(8192)  # a low peak keeps the heap in one piece and leaves the rest
 path = "/slot"
 
 
-def put(kept):  # in place of the record, in one step
+def put(path, text):  # in place of the file, in one step
     with open(path + ".new", "w") as f:
-        f.write(" ".join(kept))
+        f.write(text)
     os.rename(path + ".new", path)
 
 
 def read():
-    """The words of the record. A slot on trial has one boot less from now on, or is given up."""
+    """The words of the record. A slot on trial has one start less from now on, or is given up."""
     kept = []
     try:
         with open(path) as f:
             kept = f.read().split()
-        # (mpremote makes soft resets: they are no tries)
-        if kept[2:] and machine.reset_cause() != machine.SOFT_RESET:
-            size = int(kept[2])
-            kept[2] = str(size - 1)
-            if size <= 0:
-                print("slot %s has failed again and again: back to %s" % tuple(kept[:2]))
-                kept = kept[1:2]
-                machine.RTC().memory(b"")  # its crashes were not those of the other
-            put(kept)
+        if kept[2:]:
+            count(kept, machine.RTC().memory(), machine.reset_cause())
     except Exception as e:
         if kept:  # (there is a record)
             sys.print_exception(e)
     return kept
+
+
+def count(kept, memory, cause):
+    """Was this start a try? Not after one that a person or a tool has ended: a soft reset, Ctrl-C,
+    maintenance (firmware/crash.py), the reset button, which the ESP32 calls power-on as well, but
+    RTC memory outlives it (and a supply that dips)."""
+    run = memory[:3] == b"run"
+    if memory == b"stop":
+        machine.RTC().memory(b"")  # once
+    elif (
+        cause != machine.SOFT_RESET
+        and memory != b"maintain"
+        and not (run and cause == machine.PWRON_RESET)
+    ):
+        size = int(kept[2]) - 1
+        if size < 0:
+            end = "it ended before it ran"
+            if run and cause == machine.WDT_RESET:
+                end = "the watchdog ended it, the tick did not come"
+            elif run:
+                end = "it ended without a word"
+            elif memory == b"0":
+                end = "it restarted itself"
+            elif memory:
+                end = ""  # (the record says it)
+            elif cause == machine.PWRON_RESET:
+                end = "the power went off"
+            back(kept, end)
+            return
+        kept[2] = str(size)
+        put(path, " ".join(kept))
+    print("slot %s is on trial, after it %s: %s more starts may fail" % tuple(kept[:3]))
+
+
+def back(kept, end):
+    """To the slot from before. /crash says why, and the next run tells it."""
+    text = ""
+    try:
+        with open("/crash") as f:
+            text = f.read()
+    except OSError:
+        pass
+    end = end or text.split(";")[0] or "it crashed"
+    end = "slot %s was given up, it is %s again: %s\n" % (kept[0], kept[1], end)
+    print(end, end="")
+    kept[:] = kept[1:2]
+    put(path, kept[0])
+    machine.RTC().memory(b"back")  # (its crashes were not those of the other)
+    try:
+        put("/crash", (end + text)[:1000])
+    except OSError as e:
+        sys.print_exception(e)
 
 
 def find(name, record):
@@ -82,7 +127,7 @@ except Exception as e:
     sys.path[:] = [".frozen"]  # nothing of it runs
     if kept[1:]:
         try:
-            put(kept[1:2])
+            back(kept, "%s: %s" % (type(e).__name__, e))
             machine.reset()
         except OSError as e:
             sys.print_exception(e)
@@ -91,4 +136,4 @@ else:
         safe.now()
     except Exception as e:
         sys.print_exception(e)
-del kept, read, find, check, put, path
+del kept, read, count, back, find, check, put, path

@@ -333,7 +333,7 @@ unit = None  # the running App, for the console and for tools
 def main():
     """Build the unit from its config.json and run it.
 
-    Returns after a line on the console if config.json has to be mended by a person. SystemExit
+    Returns the line that it has printed if config.json has to be mended by a person. SystemExit
     asks for a reset.
     """
     global unit
@@ -343,7 +343,7 @@ def main():
         unit = wiring.build(config.load())
     except config.ConfigError as e:
         print(e)
-        return
+        return str(e)
     # What only a start needs is worth more as heap: 4 KB on the 32-bit port.
     config = wiring = None
     for name in ("config", "wiring"):

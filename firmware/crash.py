@@ -3,6 +3,8 @@
 #   maintain   the next boot is for maintenance (docs/updates.md)
 #   run N      the firmware runs; the N runs before have crashed
 #   N          it does not run; the last N runs have crashed
+#   stop       a person or a tool has ended the run: for boot.py the next start is no try
+#   back       boot.py has given a slot up, the record says why
 
 import io
 import machine
@@ -31,7 +33,7 @@ def before():
     if words == [b"maintain"]:
         if cause == machine.SOFT_RESET:
             machine.reset()  # (a soft reset leaves the watchdog running)
-        memory(b"")
+        memory(b"stop")
         print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
         print("It starts at the next reset.")
         return None
@@ -49,15 +51,15 @@ def before():
     why = None
     if _held():
         why = "the button is held"
-    elif crashes >= _CRASHES:
+    elif crashes >= _CRASHES and len(read()) < 3:  # (on trial it is the slot from before soon)
         why = "%d crashes in a row" % crashes
     if why:
-        memory(b"")
+        memory(b"stop")
         print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
         print("It starts again at the next reset: machine.reset() or the power. /crash says:")
         print(_crashes())
         return None
-    if crashes or last:
+    if crashes or last or words == [b"back"]:
         last = _crashes().split("\n")[0]
     memory(b"run %d" % crashes)
     return last
@@ -75,7 +77,7 @@ def after(end):
 
 def stopped(app):
     """The run was ended by Ctrl-C. The watchdog cannot be stopped, only be made slower."""
-    machine.RTC().memory(b"0")
+    machine.RTC().memory(b"stop")
     if app and app.unit:
         machine.WDT(timeout=_REPL_ms)
         print("Stopped, contactors are open. In ten minutes the unit starts by itself.")

@@ -3,6 +3,7 @@
 
 import gc
 import machine
+import os
 import sys
 
 from firmware import safe
@@ -31,9 +32,9 @@ def run():
         try:
             from firmware import app
 
-            app.main()
+            end = app.main()
             # config.json has to be mended; or the code that reads it, on trial
-            again = len(crash("read")) > 2
+            again = len(crash("read")) > 2 and "config.json" in os.listdir("/")
         finally:
             while True:
                 try:
@@ -53,7 +54,10 @@ def run():
         app.asyncio.new_event_loop()
     gc.collect()
     try:
-        crash("after", end or None)
+        if again:
+            crash("after", end or None)
+        else:
+            crash("stopped", None)
     except Exception as e:  # (no memory for that either)
         sys.print_exception(e)
     if again:

@@ -80,7 +80,7 @@ async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32)
         assert [line for line in said if line.startswith("code in")] == [
             "code in /rom2", "code in /rom2", "code in /rom2", "code in /rom",
         ]  # fmt: skip
-        assert "slot rom2 has failed again and again: back to rom" in said
+        assert "slot rom2 was given up, it is rom again: ValueError: crash" in said
         assert not [line for line in said if "SAFE MODE" in line]
         b.process.output = [line for line in b.process.output if "Traceback" not in line]
 

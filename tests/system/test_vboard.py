@@ -85,7 +85,7 @@ async def test_main_runs_stops_and_runs_again(tmp_path):
         await b.mpremote("cp", str(tmp_path / "main.py"), ":main.py")
         with Listener(b.port) as line:
             await b.process.do("reset")
-            await line.until("SW_CPU_RESET")
+            await line.until("POWERON_RESET")
             await line.until("main runs")
             line.type("\x03")
             await line.until(">>> ")
@@ -420,6 +420,39 @@ async def cut_deploy(b, tree, at, kill):
     ended = going.process.poll() is not None
     going.kill()
     return not ended
+
+
+async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
+    """A slot on trial without a Central System stays through any number of doctors and configs and
+    presses on EN. Power that is cut does count, and the doctor says what was given up and why."""
+    new = other_build(tmp_path)
+    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    async with Board(tmp_path) as b:
+        with Listener(b.port) as line:
+            await line.until(VERSION)
+        await Deploy(b, new).end()
+        for number in range(2):
+            said = await b.make("doctor", code=1)
+            assert "note  slot b is on trial: 3 more starts may fail, then it is slot a" in said
+            assert "A Central System that accepts it ends the trial" in said
+            await b.make("config", SET=f"max_mA={16000 + number}")
+            with Listener(b.port) as line:
+                await b.process.do("reset")
+                await line.until(VERSION)
+        assert (await boots(b, [new]))[1] == ["b", "a", "3"]
+        for left in ("2", "1", "0"):
+            with Listener(b.port) as line:
+                await b.process.do("power-cut 0")
+                await line.until(f"slot b is on trial, after it a: {left} more starts may fail")
+                await line.until(VERSION)
+        told = "slot b was given up, it is a again: the power went off"
+        with Listener(b.port) as line:
+            await b.process.do("power-cut 0")
+            await line.until(told)
+            await line.until("the last run: " + told)
+        said = await b.make("doctor", code=1)
+        assert " firmware: slot a" in said
+        assert "note  " + told in said and "on trial" not in said
 
 
 def settings(url="ws://127.0.0.1:9/ocpp"):

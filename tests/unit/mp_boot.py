@@ -225,10 +225,80 @@ def test_a_trial_ends_after_three_boots_that_nothing_confirmed():
         assert read("/slot") == "b a " + left
     assert boot(SOFT) == 2 and read("/slot") == "b a 0"  # (mpremote)
     assert RTC.kept == b"2"
+    write("/crash", "ValueError: n; 2020-01-01T00:00:09Z, after 9 s, reset cause 1\nmore")
     assert boot(HARD) == 1
     assert read("/slot") == "a"
-    assert RTC.kept == b"", "the crashes of b do not count for a"
+    assert RTC.kept == b"back", "the crashes of b do not count for a"
+    first = "slot b was given up, it is a again: ValueError: n"
+    assert read("/crash").split("\n")[:2] == [
+        first, "ValueError: n; 2020-01-01T00:00:09Z, after 9 s, reset cause 1"
+    ]  # fmt: skip
     assert boot(HARD) == 1
+    app, _ = run(lambda: None)
+    assert app.last == first, "it is told once"
+    app, _ = run(lambda: None, HARD)
+    assert app.last == ""
+
+
+def test_what_a_tool_or_a_person_has_ended_is_no_try():
+    """Ctrl-C, maintenance, a soft reset, the watchdog of the REPL, the reset button (a supply that
+    dips looks the same): however often, nothing falls back."""
+    for cause, kept in (
+        (HARD, b"stop"),
+        (WDT, b"stop"),
+        (PWRON, b"stop"),
+        (HARD, b"maintain"),
+        (SOFT, b"run 0"),
+        (PWRON, b"run 0"),
+    ):
+        two_slots()
+        record("b a 3")
+        for _ in range(10):
+            RTC.kept = kept
+            assert boot(cause) == 2
+            assert read("/slot") == "b a 3", (cause, kept)
+
+
+def test_a_stop_excuses_one_start():
+    two_slots()
+    record("b a 3")
+    RTC.kept = b"stop"
+    for left in ("3", "2", "1", "0"):
+        assert boot(HARD) == 2
+        assert read("/slot") == "b a " + left
+    assert boot(HARD) == 1
+
+
+def test_every_other_end_is_a_try():
+    """What each of them leaves for the next run to tell."""
+    for cause, kept, why in (
+        (HARD, b"run 0", "it ended without a word"),
+        (WDT, b"run 0", "the watchdog ended it, the tick did not come"),
+        (HARD, b"1", "it crashed"),
+        (HARD, b"0", "it restarted itself"),
+        (PWRON, b"", "the power went off"),
+        (HARD, b"", "it ended before it ran"),
+    ):
+        two_slots()
+        record("b a 3")
+        for left in ("2", "1", "0"):
+            RTC.kept = kept
+            assert boot(cause) == 2
+            assert read("/slot") == "b a " + left, (cause, kept)
+        RTC.kept = kept
+        assert boot(cause) == 1
+        assert read("/slot") == "a"
+        assert read("/crash") == "slot b was given up, it is a again: %s\n" % why
+
+
+def test_a_full_flash_falls_back_all_the_same():
+    two_slots()
+    record("b a 0")
+    os.mkdir("/crash")  # (it cannot be replaced)
+    RTC.kept = b"1"
+    assert boot(HARD) == 1
+    assert read("/slot") == "a"
+    os.rmdir("/crash")
 
 
 def test_a_confirmed_slot_stays():
@@ -244,7 +314,12 @@ def test_a_confirmed_slot_stays():
 
 
 def test_code_that_cannot_be_imported_is_left_at_once():
-    for broken in ("raise ValueError('incompatible .mpy file')", "1 / 0", "syntax error", None):
+    for broken, why in (
+        ("raise ValueError('incompatible .mpy file')", "ValueError: incompatible .mpy file"),
+        ("1 / 0", "ZeroDivisionError: "),
+        ("syntax error", "SyntaxError: "),
+        (None, "ImportError: "),
+    ):
         for trial in ("b a 3", "b a"):
             two_slots()
             record(trial)
@@ -254,6 +329,9 @@ def test_code_that_cannot_be_imported_is_left_at_once():
                 os.remove("/b/firmware/safe.py")
             assert boot(HARD) == 1, broken
             assert read("/slot") == "a"
+            text = "slot b was given up, it is a again: " + why
+            assert read("/crash").startswith(text), read("/crash")
+            assert RTC.kept == b"back"
 
 
 def test_without_any_code_nothing_runs_and_nothing_resets():
@@ -523,7 +601,7 @@ class App:
         self.runs += 1
         self.kept, self.last = RTC.kept, start.last
         self.unit = self
-        self.does()
+        return self.does()
 
     def new_event_loop(self):
         pass
@@ -602,17 +680,24 @@ def test_a_reset_that_was_asked_for_is_none():
 
 def test_config_json_that_has_to_be_mended_is_left_to_a_person():
     fresh()
-    assert run(lambda: None)[1] == "repl"
-    assert RTC.kept == b"0" and read("/crash") is None
+    write("/config.json", "{}")
+    assert run(lambda: "config.json: id: is missing")[1] == "repl"
+    assert RTC.kept == b"stop" and read("/crash") is None
+    assert WATCHDOG_ms == []
     record("b a 2")  # but new code that does not read the old file is given up
-    assert run(lambda: None)[1] == "reset"
+    assert run(lambda: "config.json: id: is missing")[1] == "reset"
+    assert RTC.kept == b"1"
+    assert read("/crash").startswith("config.json: id: is missing; 20")
+    os.remove("/config.json")  # no code could read it
+    assert run(lambda: "config.json: there is none")[1] == "repl"
+    assert RTC.kept == b"stop"
 
 
 def test_ctrl_c_gives_the_repl_time():
     fresh()
     app, end = run(fails(KeyboardInterrupt()))
     assert end == "interrupted"
-    assert RTC.kept == b"0" and read("/crash") is None
+    assert RTC.kept == b"stop" and read("/crash") is None
     assert WATCHDOG_ms == [600000]
 
 
@@ -654,6 +739,11 @@ def test_the_third_crash_in_a_row_is_safe_mode():
     # the next reset leaves it
     app, end = run(fails(SystemExit(0)), HARD)
     assert app.runs == 1
+    # on trial boot.py goes back to what ran before
+    record("b a 0")
+    RTC.kept = b"3"
+    app, end = run(fails(ValueError("n")), HARD)
+    assert end == "reset" and app.runs == 1 and RTC.kept == b"4"
 
 
 def test_a_good_run_forgives():
@@ -705,6 +795,7 @@ def test_maintenance_is_for_one_boot():
     assert RTC.kept == b"maintain"
     app, end = run(fails(ValueError()), HARD)
     assert end == "repl" and not app.runs and WATCHDOG_ms == []
+    assert RTC.kept == b"stop"
     app, end = run(fails(ValueError()), HARD)
     assert app.runs
 

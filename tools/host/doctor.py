@@ -40,12 +40,20 @@ v = os.statvfs("/")
 print((getattr(sys.implementation, "_machine", sys.platform), gc.mem_free(), idf,
     v[0] * v[2], v[0] * v[3], part, len([n for n in os.listdir("/") if n in ("a", "b")])))
 """
+# -> the newest line of the record, the newest one about a slot that was given up
 CRASH = """
+first = back = ""
 try:
     with open("/crash") as f:
-        print(repr(f.readline().strip()))
+        for line in f:
+            line = line.strip()
+            first = first or line
+            if line.startswith("slot "):
+                back = line
+                break
 except OSError:
-    print(repr(""))
+    pass
+print((first, back))
 """
 CLOCK = "import machine; print(tuple(machine.RTC().datetime()))"
 SENSE = """
@@ -211,9 +219,15 @@ class Doctor:
         else:
             self.ok(text + " (a ROMFS image)")
         if words[2:]:
-            self.note(f"it is on trial: {words[2]} starts may fail, then it is slot {words[1]}")
-        crash = self.port.ask(CRASH)
-        if crash:
+            self.note(
+                f"slot {slot} is on trial: {words[2]} more starts may fail, then it is slot "
+                f"{words[1]} again. A Central System that accepts it ends the trial, or five "
+                "minutes of running; what make does with the board counts nothing"
+            )
+        crash, back = self.port.ask(CRASH)
+        if back and back.split()[1] != slot:
+            self.note(back)
+        if crash and crash != back:
             self.note("the last crash: " + crash)
 
     def configured(self):

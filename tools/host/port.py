@@ -14,6 +14,15 @@ from pathlib import Path
 
 CALL_s = 120  # of one mpremote; what it copies comes in small files
 BOOT_s = 20  # until a board answers after a reset
+RESET = """
+import machine, time
+try:
+    machine.RTC().memory(b"stop")
+except (AttributeError, TypeError):  # (no ESP32)
+    pass
+time.sleep_ms(50)
+machine.reset()
+"""
 _AGAIN_s = 0.3
 _SERIAL_s = 1  # a chip on a real line takes so long to start
 
@@ -79,8 +88,8 @@ class Port:
             raise PortError(f"{self.name}: the board said {said[-200:]!r}") from None
 
     def reset(self):
-        """A hard reset; returns at once."""
-        self.restart("import machine, time; time.sleep_ms(50); machine.reset()")
+        """A hard reset that is no try of a slot on trial (docs/updates.md); returns at once."""
+        self.restart(RESET)
 
     def restart(self, code):
         """Run code that ends in a reset; does not wait for its end."""

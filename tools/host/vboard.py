@@ -149,8 +149,9 @@ class VirtualBoard(Station):
             raise CommandError(f"{name}: not on the virtual board; tools/station has it")
         if name == "reset" and not words:
             self.need_power()
-            self.cause = station.HARD_RESET
-            self.reset()
+            kept, self.cause = self.memory, station.PWRON_RESET
+            self.reset()  # (the chip calls it power-on, but RTC memory has not lost its power)
+            self.memory = kept
         elif name == "power-cut-at":
             numbers = [number(word) for word in words]
             if not 1 <= len(numbers) <= 1 + FEW or min(numbers) < 0 or not numbers[0]:

@@ -32,7 +32,7 @@ class Composite:
         self._evaluator = evaluator
         self._connectors = connectors
         self._t = self._at = t
-        self._end = t + duration_s
+        self._end = min(t + duration_s, _FAR)  # (what is beyond 2054 nobody can tell)
         self._tx_starts = tx_starts
         self._running = running
         self._hardware = hardware

@@ -668,6 +668,14 @@ def test_a_composite_is_worked_out_a_few_instants_at_a_time():
     assert c.length_s == DAY and c.n == 96 and len(calls) <= 3 * 98
 
 
+def test_a_composite_ends_where_time_does():
+    """Beyond 2054 nobody can tell: no period begins at its own duration or later."""
+    ev = evaluator([P(DEFAULT, 0, (0, 130)), P(MAX, 0, (0, 90), valid_to=FAR - 40)])
+    for duration in (99, 100, 101, 5000, 10**12):
+        out = composite(ev, (1,), FAR - 100, duration, [0, 0], [False] * 2, [0, 320], 0, 96)
+        assert out == [0, 90, 0, 60, 130, 0, min(duration, 100)], out
+
+
 def test_composite_is_cut_where_the_room_ends():
     p = P(DEFAULT, 0, *[(10 * i, 60 + i) for i in range(20)])
     ev = evaluator([p])

@@ -109,8 +109,6 @@ class Station:
             return "no such connector"
         if purpose == profile.CEILING and number:
             return "ChargePointMaxProfile is for connector 0"
-        if purpose != profile.TX and profile.transaction(w) is not None:
-            return "transactionId is for TxProfile"
         if purpose == profile.TX:
             if not number:
                 return "TxProfile is for a connector"

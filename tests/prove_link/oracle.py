@@ -9,6 +9,7 @@ import json
 import re
 import struct
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -205,15 +206,10 @@ def faults(schema, value, sure, perhaps, strict=False, lenient=False):
     kind = schema["type"]
     if kind == "number":
         if type(value) is float:
-            tenths = value * 10 if abs(value) < 1e38 else None
-            if tenths is None:
+            if not abs(value) < 1e38:
                 sure.add(PROPERTY)
-            elif abs(value) < 32768:
-                off = abs(tenths - round(tenths))
-                if off > 0.06:
-                    sure.add(PROPERTY)
-                elif off > 1e-6:
-                    (sure if strict else perhaps).add(PROPERTY)
+            elif strict and abs(value * 10 - round(value * 10)) > 1e-6 and abs(value) < 32768:
+                sure.add(PROPERTY)
         elif type(value) is not int:
             sure.add(TYPE)
         return
@@ -365,7 +361,10 @@ def meant(connector, p):
     said = {
         "kind": p["chargingProfileKind"],
         "unit": schedule["chargingRateUnit"],
-        "transaction": p.get("transactionId"),
+        # (on another purpose it is ignored)
+        "transaction": p.get("transactionId")
+        if p["chargingProfilePurpose"] == PURPOSES[0]
+        else None,
         "validFrom": seconds(p.get("validFrom")),
         "validTo": seconds(p.get("validTo")),
         "duration": schedule.get("duration"),
@@ -379,7 +378,9 @@ def meant(connector, p):
 
 
 def tenths(number):
-    return int(number * 10 + 0.04) if number < 1000000 else 10000000  # (that much is no limit)
+    if number >= 1000000:
+        return 10000000  # (that much is no limit)
+    return int(Decimal(repr(number)) * 10)  # down
 
 
 def says(record, profile, connector):

@@ -174,7 +174,7 @@ def dumps(payload):
 
 
 GOOD_NUMBERS = "0 0.0 -0.0 6 16.0 16.1 0.1 0.3 0.7 13.8 32767.9 -5.5 1.6e1 22000.5 1000000.1"
-BAD_NUMBERS = "16.15 16.11 6.09 0.05 0.01 32767.95 -5.55 1.234e1"
+BAD_NUMBERS = "16.15 16.11 0.05 0.01 8.228260869565219 -5.55 1.234e1 0.30000000000000004 32768.05"
 GOOD_DATES = """2026-11-20T10:00:00Z 2026-11-20T10:00:00.123Z 2026-11-20T10:00:00+02:00
     2099-12-31T23:59:59.1234567Z 9999-12-31T23:59:59Z""".split()
 BAD_DATES = ["", "now", "2026-11-20", "2026-13-20T10:00:00Z", "2026-11-31T10:00:00Z", "1e9"]
@@ -240,9 +240,7 @@ def damages(schema, value, optional, conf):
         for text in GOOD_NUMBERS.split():
             yield "tenths", Raw(text), None, "", None, False
         for text in BAD_NUMBERS.split():
-            yield "multipleOf", Raw(text), PROPERTY, "", None, False
-        yield "noise", Raw("0.30000000000000004"), None, "", None, True
-        yield "too large to tell", Raw("32768.05"), None, "", None, True
+            yield "multipleOf", Raw(text), None, "", None, True  # (rounded down: A31)
         for text in ("1e999", "-1e999", "1e39"):  # the validator itself fails at some of them
             yield "infinite", Raw(text), PROPERTY, "", None, None
     elif "enum" in schema:

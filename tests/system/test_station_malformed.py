@@ -206,8 +206,7 @@ PAYLOADS = [
             (P + ".validTo", "2026-01-01"), (P + ".validTo", "2026-01-01T25:00:00Z"),
             (P + ".validTo", "2026-01-01T00:00:00+99:99"), (P + ".validTo", "2" * 300),
             (S + ".startSchedule", "2026-13-01T00:00:00Z"),
-            (S + ".startSchedule", "+026-01-01T00:00:00Z"), (Q + ".0.limit", 16.15),
-            (Q + ".0.limit", 1e300), (S + ".minChargingRate", 6.05),
+            (S + ".startSchedule", "+026-01-01T00:00:00Z"), (Q + ".0.limit", 1e300),
             (P + ".chargingProfileId", DIGITS), (P + ".transactionId", DIGITS),
             (P + ".transactionId", -DIGITS),
         )

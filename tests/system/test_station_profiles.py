@@ -67,10 +67,11 @@ ACCEPT = {
         2, profile(1, "Tx", HOUR, transactionId="running"), "Rejected", None
     ),
     "transactionId on TxDefault": (
-        1, profile(1, "Default", HOUR, transactionId="running"), "Rejected", None
+        1, profile(1, "Default", HOUR, transactionId=99), "Accepted", [(0, 10)]
     ),
     "transactionId on ChargePointMax": (
-        0, profile(1, "Max", HOUR, transactionId="running"), "Rejected", None
+        0, profile(1, "Max", {0: 0}, kind="Relative", transactionId=1743197615), "Accepted",
+        [(0, 0)],
     ),
     "level 15": (0, profile(1, "Default", HOUR, level=15), "Accepted", [(0, 10)]),
     "level 16": (0, profile(1, "Default", HOUR, level=16), "Rejected", None),
@@ -196,11 +197,30 @@ def test_connector_unknown(station, connector):
     station(test)
 
 
-@pytest.mark.parametrize("limit", [16.15, 0.01, 6.99])
-def test_two_decimals(station, limit):
+@pytest.mark.parametrize(
+    "limit, amps", [(16.15, 16.1), (0.01, 0), (6.99, 6.9), (8.228260869565219, 8.2), (16.3, 16.3)]
+)
+def test_more_than_one_decimal(station, limit, amps):
+    """A31: understood, and it restricts: rounded down."""
+
     async def test(b):
         payload = {"connectorId": 0, "csChargingProfiles": profile(1, "Default", {0: limit})}
-        await b.refused("SetChargingProfile", payload, PROPERTY)
+        got = await b.st.call("SetChargingProfile", payload, validate=False)
+        assert got == {"status": "Accepted"}
+        assert await b.composite(60) == [(0, amps)]
+
+    station(test)
+
+
+def test_transaction_id_on_another_purpose_is_ignored_and_logged(station):
+    """A13: as a Home Assistant integration sent its slider; it holds beyond that transaction."""
+
+    async def test(b):
+        p = profile(1, "Max", {0: 7}, kind="Relative", transactionId=1743197615)
+        payload = {"connectorId": 0, "csChargingProfiles": p}
+        assert await b.st.call("SetChargingProfile", payload) == {"status": "Accepted"}
+        await b.pilot(7000)
+        await b.process.wait_output("charging profile 1: its transactionId is ignored")
 
     station(test)
 

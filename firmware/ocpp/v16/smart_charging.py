@@ -74,6 +74,9 @@ class SmartCharging:
         profile_id, transaction = p["chargingProfileId"], p.get("transactionId")
         _fits(profile_id, 31, "chargingProfileId")
         _fits(transaction or 0, 63, "transactionId")
+        if transaction is not None and purpose != profile.TX:
+            self._log("charging profile %d: its transactionId is ignored" % profile_id)  # A13
+            transaction = None
         rate = schedule.get("minChargingRate")
         return profile.pack(
             profile_id,
@@ -175,8 +178,8 @@ def _fits(number, bits, name):
 
 
 def _tenths(number):
-    # Down, but for what a float32 is off: 16.1 has no exact float, nor has 99999.9.
-    return int(number * 10 + 0.04) if number < 1000000 else 10000000
+    # Down (A31), but for what a float32 is off: 16.1 has no exact one, nor has 99999.9.
+    return int(number * 10 + min(number * 5e-6, 0.04)) if number < 1000000 else 10000000
 
 
 def _periods(periods):

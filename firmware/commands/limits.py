@@ -45,7 +45,7 @@ def limit(unit, connectors):
                 here = "*" if i == slots.source else " "
                 yield "  %s %-14s %s" % (here, limits.SOURCES[i], _text(mA))
         if slots.until_s < limits.NEVER:
-            yield "  the first of these ends %s" % format_iso(slots.until_s)
+            yield "  the first of these ends %s if it is not renewed" % format_iso(slots.until_s)
         yield "  profiles: " + _period(station, c)
         yield "  offered now: %s, pilot %s; %s" % (
             _text(c.allow_mA),

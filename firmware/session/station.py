@@ -10,7 +10,7 @@ from firmware.charging import limits, profile
 from firmware.charging.schedule import NONE
 from firmware.charging.store import Full
 from firmware.clock import FAR
-from firmware.evse import faults
+from firmware.evse import faults, pilot
 
 from . import metering
 
@@ -80,6 +80,7 @@ class Station:
         self._share_mA = [0] * len(connectors)
         self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
         self._ceiling_mA = NONE
+        self._ceiling_s = FAR  # when that may change
         self.metering = metering.Metering(
             connectors, settings, evaluator.voltage_V, self.sample, journal.keep
         )
@@ -198,6 +199,7 @@ class Station:
         ev.at(0, now_s, now_s, False)
         self._ceiling = ev.winner
         self._ceiling_mA = ev.limit if ev.limit == NONE else ev.limit * 100
+        self._ceiling_s = ev.until
         self.store.trim()
         if self._held:
             self._held.write()
@@ -214,6 +216,7 @@ class Station:
             for i, c in enumerate(self.connectors):
                 c.allow_mA = self._wants_mA[i]
             return
+        changed = False
         limits.share(self._ceiling_mA, self._wants_mA, self._share_mA)
         for i, c in enumerate(self.connectors):
             # Nobody gets more before the others have really let go of it.
@@ -221,7 +224,11 @@ class Station:
             for k, other in enumerate(self.connectors):
                 if k != i:
                     free -= max(self._share_mA[k], other.controller.may_draw_mA)
-            c.allow_mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+            allow_mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+            changed = changed or allow_mA != c.allow_mA
+            c.allow_mA = allow_mA
+        if changed:
+            self.on_limit()
 
     def _enough(self, c):
         # A transaction whose tag is not accepted has had what it may have all the same (9.1).
@@ -233,20 +240,23 @@ class Station:
         return c.allow_mA if self._shared(c) else c.limits.limit_mA
 
     def _shared(self, c):
-        # True if its share of the ceiling is what limits connector `c`.
+        # True if its share of the ceiling is what limits connector `c`. (Who wants less than the
+        # pilot can offer has no share, but not for that.)
         wants_mA = self._wants_mA[c.number - 1]
-        return len(self.connectors) > 1 and wants_mA and c.allow_mA < c.limits.value_mA
+        shares = len(self.connectors) > 1 and pilot.advertisable_mA(wants_mA)
+        return shares and c.allow_mA < c.limits.value_mA
 
     def why(self, c):
         """Who decided limit_mA(c), and who would without them: (source, profile, until_s,
         next limit in mA, next source, next profile). Sources index limits.SOURCES; a profile is
-        a record, or None where the source is local.
+        a record, or None where the source is local. No local source knows its end: what expires
+        in limits.py is renewed before it does.
         """
         slots = c.limits
         own = slots.source, c.winner if slots.source == limits.OCPP else None
         if self._shared(c):
-            return (limits.OCPP, self._ceiling, c.until_s, slots.value_mA) + own
-        until_s = c.until_s if own[1] else slots.until_s
+            return (limits.OCPP, self._ceiling, self._ceiling_s, slots.value_mA) + own
+        until_s = c.until_s if own[1] else FAR
         if own[1] and c.other and c.other_mA <= slots.next_mA:
             return own + (until_s, c.other_mA, limits.OCPP, c.other)
         other = c.winner if slots.next_source == limits.OCPP else None

@@ -124,6 +124,33 @@ async def test_shared_maximum(bench, connectors):
         assert worst >= 30000  # (the check has seen what it is for)
 
 
+async def test_shares_in_the_trace_and_their_reasons(bench):
+    """The trace tells a limit when another car's coming or going changes a share; a connector whose
+    own profile leaves it less than 6 A is told so, not the ceiling."""
+    async with bench(connectors=2) as b:
+        await b.set_profile(profile(9, "Max", {0: 20}))
+        await b.charge("TAG1", 1)
+        await b.pilot(20000, 1)
+        id = await b.charge("TAG2", 2)
+        for n in (1, 2):
+            await b.pilot(10000, n)
+        await b.set_profile(profile(5, "Tx", {0: 5}, transactionId=id), 2)
+        await b.pilot(0, 2)
+        await b.pilot(20000, 1)
+        c = await b.process.connector(2)
+        assert (c["limit_mA"], c["limit_by"]["source"]) == (5000, "TxProfile")
+        assert c["limit_next"]["source"] == "ChargePointMaxProfile"
+        said = [e for e in b.process.trace("limit") if e["limit_by"]]
+        assert {e["limit_by"]["source"] for e in said if e["connector"] == 1} == {
+            "ChargePointMaxProfile"
+        }
+        steps = [e["limit_mA"] for e in said if e["connector"] == 1]
+        assert steps[0] == 20000 and 10000 in steps and steps[-1] == 20000, steps
+        at = steps.index(10000)  # and no step is told twice
+        assert steps == sorted(steps[: at + 1], reverse=True) + sorted(steps[at + 1 :])
+        assert [e["limit_mA"] for e in said if e["connector"] == 2][-1] == 5000
+
+
 async def test_schedule_of_the_maximum(bench):
     """Steps of a ChargePointMaxProfile, up and down, with two cars."""
     async with bench(connectors=2, speed=20) as b:

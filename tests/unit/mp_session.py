@@ -1091,6 +1091,57 @@ def test_sharing_with_cars():
     assert closings > 3 and most_mA > 10000
 
 
+def test_why_under_a_ceiling_with_two_connectors():
+    """An own limit below 6 A, which leaves no share, is the reason; not the ceiling."""
+    w = World(2).ready()
+    w.station.install(record(30, profile.CEILING, id=9, duration=86400))
+    w.charge()
+    w.charge(c=w.cs[1])
+    w.station.install(record(5, id=5))
+    w.poll(1000)
+    assert w.station.limit_mA(w.c) == 5000 and w.c.allow_mA == 0
+    source, by, until_s, next_mA, _, after = w.station.why(w.c)
+    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.OCPP, 5, 30000, 9)
+    w.station.install(record([(0, 16), (600, 8)], id=4, connector=2))
+    w.station.install(record(20, id=5))
+    w.poll(1000)
+    assert [w.station.limit_mA(c) for c in w.cs] == [15000, 15000]
+    source, by, until_s, next_mA, _, after = w.station.why(w.cs[1])
+    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.OCPP, 9, 16000, 4)
+    assert until_s == by[profile.START] + 86400  # the ceiling's end, not that of its own profile
+
+
+def test_who_is_told_of_limits_is_told_of_shares():
+    w = World(2).ready()
+    w.station.install(record(20, profile.CEILING, id=9))
+    seen = []
+    w.station.on_limit = lambda: seen.append([w.station.limit_mA(c) for c in w.cs])
+    w.charge()
+    w.charge(c=w.cs[1])
+    w.poll(1000)
+    assert seen[-1] == [10000, 10000]
+    n = len(seen)
+    w.electrics[0].pilot_mA = 0
+    w.electrics[1].may_draw_mA = w.electrics[1].pilot_mA = 20000  # it goes on for a moment
+    w.station.allot()
+    assert seen[n:] == [[0, 10000]]
+    w.poll(1000)
+    assert seen[-1] == [10000, 10000] and len(seen) == n + 2
+    w.cs[1].stop("Local")
+    w.poll(3000)
+    assert seen[-1] == [20000, 20000]
+
+
+def test_a_local_limit_has_no_end():
+    """What is renewed before it expires does not end then."""
+    w = World().ready()
+    for source in range(limits.INSTALLATION, limits.OCPP):
+        w.c.limits.put(source, 9000, w.clock.now() + 60, 6000)
+        w.station.evaluate(w.clock.now())
+        assert w.station.why(w.c)[0] == source and w.station.why(w.c)[2] == limits.NEVER
+        w.c.limits.put(source, None)
+
+
 def test_samples_belong_to_a_transaction():
     w = World().ready()
     w.station.sample(w.c, ("x",))

@@ -138,7 +138,7 @@ def limit_by(station, c):
     """Why connector `c` may take what it may, for `state` and LimitReason; None: no limit.
 
     source: a purpose or a local source (limits.SOURCES), with profile and stackLevel of a
-    profile; until: when that may change, or None.
+    profile; until: when a profile ends or changes; None: never, or nobody knows.
     """
     if station.limit_mA(c) is None:
         return None

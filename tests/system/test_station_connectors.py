@@ -125,8 +125,8 @@ async def test_shared_maximum(bench, connectors):
 
 
 async def test_shares_in_the_trace_and_their_reasons(bench):
-    """The trace tells a limit when another car's coming or going changes a share; a connector whose
-    own profile leaves it less than 6 A is told so, not the ceiling."""
+    """The trace tells a limit when another car's coming or going changes a share; for a connector
+    whose own profile leaves it less than 6 A that is the reason, not the ceiling."""
     async with bench(connectors=2) as b:
         await b.set_profile(profile(9, "Max", {0: 20}))
         await b.charge("TAG1", 1)

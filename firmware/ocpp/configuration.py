@@ -79,6 +79,7 @@ class Configuration:
         line = keys.find(name, self)
         if not line:
             return "NotSupported"
+        text = keys.known(line, text, self)
         value = keys.check(line, text, self)
         if value is None:
             return "Rejected"

@@ -11,7 +11,7 @@ from firmware.session import metering
 # a heap of many small holes has no room for 1.4 KB.
 #   name profile access type default least most
 # Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
-#   b bool    i integer    s text    m list of measurands, at most `least`
+#   b bool    i integer    s text    m list of measurands, at most `least`; *: all there are
 #   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
 #   l integer, never less than what the unit says
 # What is not here is not acted on, and answered NotSupported.
@@ -38,13 +38,13 @@ _TABLE = (
     "MaxChargingProfilesInstalled SmartCharging ro i 32",
     "MaxEnergyOnInvalidId Core rw i 0 0 1000000",
     "MeterValueSampleInterval Core rw i 60 0 86400",
-    "MeterValuesAlignedData Core rw m Energy.Active.Import.Register 12",
+    "MeterValuesAlignedData Core rw m * 12",
     "MeterValuesAlignedDataMaxLength Core ro i 12",
-    "MeterValuesSampledData Core rw m"
-    " Energy.Active.Import.Register,Power.Active.Import,Current.Import 12",
+    "MeterValuesSampledData Core rw m * 12",
     "MeterValuesSampledDataMaxLength Core ro i 12",
     "MinimumStatusDuration Core rw i 0 0 3600",
     "NumberOfConnectors Core ro i -",
+    "PilotwireAcceptKnownMeasurands Core rw b false",  # (known())
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)
     "RetryBackOffRepeatTimes Core rw i 5 0 10",
@@ -94,7 +94,7 @@ def names(c):
 
 
 def text(line, c, name=None, stored=None):
-    """What is in force, as OCPP writes it; of default measurands those that have a source.
+    """What is in force, as OCPP writes it; default measurands are those that have a source.
 
     name: under which a stored value stands, if not the key's. stored: the values, if not those
     of now."""
@@ -105,7 +105,7 @@ def text(line, c, name=None, stored=None):
     if value is None:
         value = line[_DEFAULT]
         if line[_TYPE] == "m":
-            value = ",".join([m for m in value.split(",") if m and mask(m, c._gives)])
+            value = _some(metering.MEASURANDS.split(" ") if value == "*" else (), c)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -152,6 +152,24 @@ def check(line, text, c):
         ):
             return None
     return text
+
+
+def known(line, text, c):
+    """`text`, or of a list of measurands what of it there is, where the Central System has said
+    that it is to be taken (PilotwireAcceptKnownMeasurands), if there is any."""
+    if line[_TYPE] == "m" and c._stored.get("PilotwireAcceptKnownMeasurands"):
+        text = _some(text.split(","), c) or text
+    return text
+
+
+def _some(names, c):
+    # Those of the measurands that have a source, each once, as a list of OCPP.
+    out = []
+    for name in names:
+        name = name.strip()
+        if name not in out and mask(name, c._gives):
+            out.append(name)
+    return ",".join(out)
 
 
 def mask(text, n):

@@ -1,6 +1,8 @@
 """BootNotification: Accepted, Pending, Rejected; the clock; requests before it is answered."""
 
 import asyncio
+import json
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -38,6 +40,31 @@ async def first_messages(bench, answers):
             if way == "in" and frame[0] == 2
         ]
         return got, boots(b)
+
+
+@pytest.mark.parametrize(
+    "board, meter",
+    [("reference", "SDM630"), ("ee_devkitc", "SDM120"), ("ee_minimal", None)],
+)
+async def test_what_boot_notification_says(bench, tmp_path, board, meter):
+    """The chip's id is its serial number, where config.json names no other; the meter's type is
+    the board's, if there is one; of a SIM card nothing, for there is none."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"board": board}))
+    async with bench(config=path, heap="300K") as b:
+        serial = b.st.boot["chargePointSerialNumber"]
+        assert re.fullmatch("[0-9a-f]{12}", serial)
+        assert b.st.boot == {
+            "chargePointVendor": "Pilotwire",
+            "chargePointModel": "ESP32",
+            "chargePointSerialNumber": serial,
+            "firmwareVersion": b.st.boot["firmwareVersion"],
+            **({"meterType": meter} if meter else {}),
+        }
+        before = b.st
+        await b.do("power-cut 1")
+        await b.again(before)
+        assert b.st.boot["chargePointSerialNumber"] == serial
 
 
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])

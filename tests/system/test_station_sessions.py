@@ -437,6 +437,20 @@ async def test_home_assistant(bench):
             "ChangeConfiguration", {"key": "MeterValuesSampledData", "value": measurands}
         )
         assert conf["status"] in ("Rejected", "NotSupported")
+        conf = await st.call("GetConfiguration", {"key": ["MeterValuesSampledData"]})
+        (told,) = conf["configurationKey"]
+        assert told["value"] == "Energy.Active.Import.Register,Power.Active.Import," + (
+            "Current.Import,Voltage,Current.Offered,Power.Offered,Frequency"
+        )
+        change = {"key": "PilotwireAcceptKnownMeasurands", "value": "true"}
+        assert (await st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        change = {"key": "MeterValuesSampledData", "value": measurands}
+        assert (await st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        conf = await st.call("GetConfiguration", {"key": ["MeterValuesSampledData"]})
+        (told,) = conf["configurationKey"]
+        assert told["value"] == "Current.Import,Energy.Active.Import.Register," + (
+            "Power.Active.Import,Voltage"
+        )
         for name, value in (("HeartbeatInterval", "3600"), ("MeterValueSampleInterval", "30")):
             conf = await st.call("ChangeConfiguration", {"key": name, "value": value})
             assert conf["status"] == "Accepted"

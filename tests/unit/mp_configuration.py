@@ -179,7 +179,7 @@ def test_defaults_are_good_values():
     assert defaults(c) and not said
     for name, default, least, most in numbers():
         assert least <= default <= most, name
-    assert [c.value(name) for name in LISTS] == [1, 0x1F, 0, 0]
+    assert [c.value(name) for name in LISTS] == [0xFFF, 0xFFF, 0, 0]
     assert text(c, "StopTxnSampledData") == "" and text(c, "NumberOfConnectors") == "2"
     for name in ("NoSuchKey", "NumberOfConnectors", "", "HeartbeatInterval 300"):
         raises(KeyError, c.value, name)
@@ -250,8 +250,9 @@ def test_lists_of_measurands():
 
 def test_measurands_without_a_source():
     c = fresh(measurands=0x301)  # an S0 meter: energy, and what is offered
-    assert c.value("MeterValuesSampledData") == 1
-    assert text(c, "MeterValuesSampledData") == "Energy.Active.Import.Register"
+    assert c.value("MeterValuesSampledData") == 0x301
+    offered = "Current.Offered,Power.Offered"
+    assert text(c, "MeterValuesSampledData") == "Energy.Active.Import.Register," + offered
     for bad in ("Voltage", "Power.Active.Import", "Current.Offered,Current.Import", "Temperature"):
         assert c.set("MeterValuesSampledData", bad) == "Rejected", bad
     assert c.set("MeterValuesSampledData", "Power.Offered") == "Accepted"
@@ -260,13 +261,58 @@ def test_measurands_without_a_source():
     assert c.value("MeterValuesSampledData") == 0x024
     assert c.set("MeterValuesSampledData", "Voltage.L2") == "Rejected"
     c = fresh(measurands=0x300)  # no meter
+    assert c.value("MeterValuesSampledData") == 0x300
+    assert text(c, "MeterValuesAlignedData") == offered
+    c = fresh(measurands=0)
     assert c.value("MeterValuesSampledData") == 0 and text(c, "MeterValuesAlignedData") == ""
     # The board was changed: what has lost its source is told, and the default holds.
     c = fresh()
     assert c.set("MeterValuesAlignedData", "Voltage,Temperature") == "Accepted"
     c = again(measurands=0x301)
-    assert c.value("MeterValuesAlignedData") == 1
+    assert c.value("MeterValuesAlignedData") == 0x301
     assert said == ["ocpp.json: MeterValuesAlignedData ignored"]
+
+
+def test_by_default_all_that_is_measured():
+    c = fresh()
+    every = (
+        "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage,Current.Offered,"
+        "Power.Offered,Temperature,Frequency"
+    )
+    for name in ("MeterValuesSampledData", "MeterValuesAlignedData"):
+        assert text(c, name) == every and c.value(name) == 0xFFF
+        assert len(every) <= 500 and c.set(name, every) == "Accepted"  # (as it is told)
+    for name in ("StopTxnSampledData", "StopTxnAlignedData"):
+        assert text(c, name) == "" and c.value(name) == 0
+
+
+def test_the_known_part_of_a_list():
+    """With PilotwireAcceptKnownMeasurands; what is in force is what is told, then as ever."""
+    key = "PilotwireAcceptKnownMeasurands"
+    c = fresh(measurands=0x3FF)
+    assert text(c, key) == "false" and keys.find(key, c)[1] == "Core"
+    mixed = "SoC,Voltage, Current.Import.L1 ,RPM,Temperature,Voltage"
+    for name in LISTS:
+        before = text(c, name)
+        assert c.set(name, mixed) == "Rejected" and text(c, name) == before
+    assert c.set(key, "true") == "Accepted"
+    long = ",".join(["Current.Export,Power.Offered,Energy.Active.Import.Register,SoC"] * 6)
+    for name in LISTS:
+        for given, taken, bits in (
+            (mixed, "Voltage,Current.Import.L1", 0x0E4),
+            (long, "Power.Offered,Energy.Active.Import.Register", 0x201),
+            ("", "", 0),
+            ("Voltage.L1-N,", "Voltage.L1-N", 0x020),
+        ):
+            assert c.set(name, given) == "Accepted", (name, given)
+            assert text(c, name) == taken and c.value(name) == bits, (name, text(c, name))
+        before = text(c, name)
+        for bad in ("SoC", "SoC,RPM", "voltage", "Temperature", "Voltage.L1-L2", "0"):
+            assert c.set(name, bad) == "Rejected" and text(c, name) == before, (name, bad)
+        assert text(again(measurands=0x3FF), name) == before
+    assert c.set("ConnectorPhaseRotation", "RST,XYZ") == "Rejected"
+    assert c.set(key, "false") == "Accepted"
+    assert c.set("StopTxnSampledData", mixed) == "Rejected"
 
 
 def test_phase_rotation():
@@ -371,7 +417,7 @@ def test_a_write_that_fails_changes_nothing():
     assert c.set("HeartbeatInterval", "99") == "Rejected"
     assert c.set("MeterValuesSampledData", "Voltage") == "Rejected"
     assert not c.put("HeartbeatInterval", 99)
-    assert c.value("HeartbeatInterval") == 300 and c.value("MeterValuesSampledData") == 0x1F
+    assert c.value("HeartbeatInterval") == 300 and c.value("MeterValuesSampledData") == 0xFFF
     assert len(said) == 3 and "not written" in said[0]
 
 
@@ -442,7 +488,7 @@ def test_single_bad_entries_are_left_out():
     )
     assert c.value("AuthorizeRemoteTxRequests") is True and text(c, "NumberOfConnectors") == "2"
     assert c.set("AuthorizeRemoteTxRequests", "false") == "Accepted" and defaults(c)
-    assert [c.value(name) for name in LISTS] == [1, 0x1F, 0, 0]
+    assert [c.value(name) for name in LISTS] == [0xFFF, 0xFFF, 0, 0]
     assert len(said) == 13, said
     for line in said:
         assert line.startswith("ocpp.json: ") and line.endswith(" ignored"), line

@@ -68,6 +68,21 @@ def a_sample(i, t=T, context=metering.PERIODIC):
     )
 
 
+def every_value(i, t=T, context=metering.PERIODIC):
+    """The same with all twelve, as the default keys have it on a board with everything."""
+    return a_sample(i, t)[:6] + (
+        2301 + 7 * i % 12,
+        2298 + 5 * i % 9,
+        2304 - 3 * i % 11,
+        16000,
+        11040 + 11 * i % 60,
+        314 + i // 9 % 60,
+        4998 + i % 5,
+        0xFFF,
+        context,
+    )
+
+
 def telling(j):
     """Tell everything: (kind, number, id, sample). StartTransaction gets 1000 + number."""
     while j.head():
@@ -663,7 +678,7 @@ def test_damaged_data_costs_the_data_alone():
 # Wear
 
 
-def an_hour(online, hours=10, connectors=1, data=False):
+def an_hour(online, hours=10, connectors=1, data=False, sample=a_sample):
     j = a_journal(64)
     txs = []
     for c in range(connectors):
@@ -675,10 +690,10 @@ def an_hour(online, hours=10, connectors=1, data=False):
     chip.on()
     for i in range(60 * hours):
         for c, tx in enumerate(txs):
-            tx.seen_Wh = a_sample(i)[1]
-            j.sample(tx, a_sample(i, T + 7 * c))
+            tx.seen_Wh = sample(i)[1]
+            j.sample(tx, sample(i, T + 7 * c))
             if data:
-                tx.data.append(a_sample(i, T + 7 * c))
+                tx.data.append(sample(i, T + 7 * c))
                 j.keep(tx)
             while online and j.head():
                 j.done()
@@ -701,6 +716,8 @@ def test_wear_while_charging():
     assert an_hour(True) <= 10
     assert an_hour(False) <= 10
     assert an_hour(True, data=True) <= 10
+    for online in (True, False):
+        assert an_hour(online, sample=every_value) <= 10
     an_hour(True, connectors=2)
     an_hour(False, connectors=2)
 
@@ -739,6 +756,18 @@ def test_a_hundred_transactions_with_their_samples_in_256_KB():
         assert (kind, tx.id, tx.stop_s) == (STOP, 5000 + n, T + n + 1)
         j.done()
     assert j.head() is None and empty()
+
+
+def test_fifty_with_all_that_can_be_measured():
+    j = a_journal(64)
+    for n in range(50):
+        tx = begin(j, 1 + n % 2, T + n, "04A2B3C4D5%06d" % n)
+        for i in range(60):
+            j.sample(tx, every_value(i, T + 4000 * n))
+        end(j, tx, T + n + 1)
+    assert not said, said
+    print("free: %d of 64 blocks" % os.statvfs("/flash")[3])
+    assert sum(kind == SAMPLE for kind, _, _, _ in telling(again())) == 3000
 
 
 def test_when_it_is_full_the_least_valuable_goes_first():

@@ -55,6 +55,10 @@ class Core:
         self.close = None  # link.Link.close
         station.wake = self._wake.set
 
+    def accepted(self):
+        """True if the Central System has accepted this unit."""
+        return self.boot == "Accepted"
+
     def handle(self, action, payload):
         """Answer a request (see rpc.Rpc)."""
         for owner in (self, self._smart):

@@ -9,6 +9,7 @@ import bus
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _cause = PWRON_RESET
 _watched = []  # pins with an interrupt
+_id = b"\x24\x0a\xc4\x00\x00\x01"
 
 
 def __getattr__(name):
@@ -17,6 +18,10 @@ def __getattr__(name):
 
         return SPI
     raise AttributeError(name)
+
+
+def unique_id():
+    return _id
 
 
 class Pin:

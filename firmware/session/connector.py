@@ -12,6 +12,7 @@ _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot: until the pilot's state is known
 _GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
 _MOMENT_ms = const(2000)
+_RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand at the same reader
 _WAKE_ms = const(10000)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
 
@@ -32,7 +33,8 @@ class Connector:
     | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
-    | roams      | it came by the station's one reader: it goes where the car does |
+    | roams      | it named no connector: it goes where the car does |
+    | recent     | the tag (in lower case) that just began or ended a transaction here, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
     | heat       | what has temperature_dC (evse.derating), or None |
@@ -53,7 +55,7 @@ class Connector:
         self.operative = True
         self.lock = None
         self.tx = None
-        self.tag = self.kept = self.settings = None
+        self.tag = self.kept = self.recent = self.settings = None
         self.roams = False
         self.resumes = True
         self.presented = self.ending = False
@@ -67,10 +69,9 @@ class Connector:
         self.other_mA = 0
         self.on_begin = self.on_stop = self.on_end = None
         self._journal = journal
-        self._parent = None  # parentIdTag of `tag`
+        self._waits = None, 0, 0  # parentIdTag of `tag`; when that was accepted; for so many ms
         self._visit = 0  # Controller.visit when it was accepted
-        self._tag_ms = 0  # when the tag was accepted, and for how long that counts
-        self._tag_for_ms = 0
+        self._recent_ms = 0
         self._finished = False  # a transaction has ended and the car is still there
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop, and when
@@ -101,17 +102,24 @@ class Connector:
         within `for_s` seconds. When that car has gone it counts no more."""
         self.tag = tag
         self.profile = profile
-        self._parent = parent
+        self._waits = parent, now_ms, for_s * 1000
         self._visit = self.controller.visit
-        self._tag_ms = now_ms
-        self._tag_for_ms = for_s * 1000
 
     def take(self, other):
-        """The tag that waits at `other`: its car came here."""
-        self.tag, self.profile, self._parent = other.tag, other.profile, other._parent
-        self._tag_ms, self._tag_for_ms = other._tag_ms, other._tag_for_ms
-        self._visit = self.controller.visit
-        other.tag = other.profile = None
+        """The tag that waits at `other`: its car came here. What waits here goes there for it,
+        unless it has waited longer."""
+        for c in (self, other):
+            if not c.same_car(c._visit):
+                c.tag = c.profile = None
+        older = (self._waits[1] - other._waits[1]) & _TICKS > _TICKS >> 1
+        if not other.tag or self.tag and older:
+            return
+        self.tag, other.tag = other.tag, self.tag
+        self.roams, other.roams = True, self.roams
+        self.profile, other.profile = other.profile, self.profile
+        self._waits, other._waits = other._waits, self._waits
+        for c in (self, other):
+            c._visit = c.controller.visit
 
     def resume(self, tx):
         """At boot: go on with a transaction that a power cut interrupted."""
@@ -151,11 +159,14 @@ class Connector:
                 # (the last reading of a meter that was lost since is where the bill begins)
                 read = self.meter.known() or self.meter.readings
                 if self.plugged() and not fault and read:
-                    self._begin(now_s)
-                elif (now_ms - self._tag_ms) & _TICKS >= self._tag_for_ms:
+                    self._begin(now_s, now_ms)
+                elif (now_ms - self._waits[1]) & _TICKS >= self._waits[2]:
                     self.tag = self.profile = None
+        if self.recent and (now_ms - self._recent_ms) & _TICKS >= _RECENT_ms:
+            self.recent = None
         if not self.plugged():
             self._finished = False
+            self.recent = None
         if self.lock:
             keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
             if self.plugged() or not (keep and self.lock.holds):
@@ -171,11 +182,12 @@ class Connector:
         self._fault = self.controller.fault
         return self.status != before or self._fault != fault
 
-    def _begin(self, now_s):
+    def _begin(self, now_s, now_ms):
+        self._used(self.tag, now_ms)
         tx = Transaction(
             self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
         )
-        tx.parent = self._parent
+        tx.parent = self._waits[0]
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
         if self.on_begin(self, tx) and self._journal.start(tx):
@@ -183,6 +195,10 @@ class Connector:
         else:
             self.on_end(self)
         self.tag = self.profile = None
+
+    def _used(self, tag, now_ms):
+        self.recent = tag.lower()
+        self._recent_ms = now_ms
 
     def _follow_transaction(self, now_s, now_ms):
         if not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
@@ -204,6 +220,8 @@ class Connector:
         tx.stop_s = now_s
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
         tx.reason, tx.stop_tag = self._stop
+        if tx.stop_tag:
+            self._used(tx.stop_tag, now_ms)
         self.on_stop(self, tx)
         self._journal.stop(tx)
         if self.lock and tx.reason == "EVDisconnected":

@@ -29,8 +29,8 @@ class Station:
     | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
     | metering   | metering.Metering |
     | readings   | those that belong to no transaction: (connector, sample) |
-    | asks       | idTags to authorise: [idTag, connector, TxProfile or None, when in ticks,
-      Controller.visit, transaction, roams] of then |
+    | asks       | idTags to authorise: [idTag, connector or None, TxProfile or None, ticks,
+      Controller.visit, transaction] of then |
     | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
     | policy     | policy.Policy, the owner's rules, or None |
     | online     | the Central System can be asked |
@@ -302,12 +302,14 @@ class Station:
 
     # --- sessions
 
-    def tag(self, id_tag, number, roams=False):
+    def tag(self, id_tag, number):
         """A person presents `id_tag` at connector `number`: stops their transaction or asks to
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
-        stops it too. `roams`: a start goes where a car is plugged in next."""
+        stops it too. False: it began or ended one there just now, and counts once."""
         c = self.connectors[number - 1]
-        c.roams = roams
+        if c.recent == id_tag.lower():
+            self._log("connector %d: tag %s was here a moment ago" % (number, id_tag))
+            return False
         if c.tx is None and (c.ending or not c.operative):
             self._log("connector %d: out of service" % number)
         elif c.kept and c.kept.lower() == id_tag.lower():
@@ -320,31 +322,35 @@ class Station:
             self.ask(id_tag, c)
         else:
             self._log("connector %d: in use with another tag" % number)
+        return True
 
     def card(self, uid):
-        """A card lies on the station's one reader: at the connector that it fits best, or the one
-        that is plugged next."""
-        best = None
+        """A card lies on the station's one reader: at the connector where it is in use or waits,
+        or the one that it fits best, or the one that is plugged next. False as of tag()."""
+        same = uid.lower()
+        for ask in self._waiting():
+            if ask[0].lower() == same and not ask[1]:
+                return False
         for c in self.connectors:
-            if c.tx and c.tx.id_tag.lower() == uid.lower():
-                best = c
-                break
-            if best is None and c.plugged() and c.free():
-                best = c
-        best = best or self.choose()
-        if not best:  # it may be of the group that charges
-            entry = self.local().known(uid)
-            for c in self.connectors:
-                if c.tx and c.tx.parent and (not best or entry and entry[1] == c.tx.parent):
-                    best = c
+            tag = c.tx.id_tag if c.tx else c.tag or c.kept
+            if c.recent == same or tag and tag.lower() == same:
+                return self.tag(uid, c.number)
+        best = self.choose()
         if best:
-            self.tag(uid, best.number, True)
-        else:
-            self._log("card %s: no connector is free" % uid)
+            self.ask(uid, best if best.plugged() else None)
+            return True
+        entry = self.local().known(uid)  # it may be of the group that charges
+        for c in self.connectors:
+            if c.tx and c.tx.parent and (not best or entry and entry[1] == c.tx.parent):
+                best = c
+        if best:
+            return self.tag(uid, best.number)
+        self._log("card %s: no connector is free" % uid)
+        return True
 
     def ask(self, id_tag, c, w=None):
-        """Have the Central System say whether `id_tag` may charge at connector `c`, or say it
-        without it, as the configuration keys want (3.4, 3.5)."""
+        """Have the Central System say whether `id_tag` may charge at connector `c` (None: where
+        its car comes), or say it without it, as the configuration keys want (3.4, 3.5)."""
         known = self.local()
         if known.at_once(id_tag) if self.online else known.offline(id_tag):
             return self.accept(id_tag, c, w)
@@ -352,13 +358,14 @@ class Station:
             if not self._counts(self.asks[i]):
                 self.asks.pop(i)
         if len(self.asks) < 2 * len(self.connectors):
-            now_ms = time.ticks_ms()
-            self.asks.append([id_tag, c, w, now_ms, c.controller.visit, c.tx, c.roams])
+            visit = c.controller.visit if c else 0
+            self.asks.append([id_tag, c, w, time.ticks_ms(), visit, c and c.tx])
             self.wake()
 
     def offline(self):
         """The Central System cannot be asked any more: those of `asks` that need it not go on."""
         self.online = False
+        self._asked = None
         for ask in self.asks[:]:
             if self.local().offline(ask[0]):
                 self.asks.remove(ask)
@@ -372,17 +379,15 @@ class Station:
             ask = self.asks.pop(0)
             age_ms = (time.ticks_ms() - ask[3]) & 0x3FFFFFFF
             if age_ms > 1000 * self._settings("ConnectionTimeOut"):
-                self._log(
-                    "connector %d: tag %s was not asked for in time" % (ask[1].number, ask[0])
-                )
+                self._log("tag %s was not asked for in time" % ask[0])
             elif self._counts(ask):
                 self._asked = ask
         return self._asked
 
     def _counts(self, ask):
         # What it was to start, or to end, is there still; not with another car.
-        tag, c, _, _, visit, tx, _ = ask
-        if c.tx is tx and (tx or c.same_car(visit)):
+        tag, c, _, _, visit, tx = ask
+        if not c or c.tx is tx and (tx or c.same_car(visit)):
             return True
         self._log("connector %d: tag %s came for what is over" % (c.number, tag))
         return False
@@ -390,16 +395,22 @@ class Station:
     def authorised(self, ask, parent=None):
         """The tag of `ask` (see `asks`), whose parentIdTag may be known, is accepted."""
         if self._counts(ask):
-            ask[1].roams = ask[6]
             self.accept(*ask[:3], parent)
 
     def accept(self, id_tag, c, w=None, parent=None):
-        """`id_tag`, whose parentIdTag may be known, may charge at connector `c`, or end what goes
-        on there if it is another one of its group; `w`: TxProfile of the transaction to come."""
+        """`id_tag`, whose parentIdTag may be known, may charge at connector `c` (None: where its
+        car comes), or end what goes on there if it is another one of its group; `w`: TxProfile of
+        the transaction to come."""
         if parent is None:
             entry = self.local().known(id_tag)
             parent = entry[1] if entry else None
-        if not c.tx:
+        roams = not c
+        c = c or self._best()
+        if not c:
+            self._log("tag %s: no connector is free" % id_tag)
+        elif not c.tx:
+            # (one that waits is shown again: it roams as before)
+            c.roams = roams or c.roams and c.tag and c.tag.lower() == id_tag.lower()
             for_s = self._settings("ConnectionTimeOut")
             c.authorised(id_tag, time.ticks_ms(), for_s, w, parent)
         elif c.tx.id_tag.lower() != id_tag.lower():
@@ -419,9 +430,18 @@ class Station:
 
     def choose(self):
         """The connector on which a start that names none should happen, or None."""
+        free = len([c for c in self.connectors if c.free()])
+        waiting = [ask for ask in self._waiting() if not ask[1] or ask[1].free()]
+        return self._best() if free > len(waiting) else None
+
+    def _waiting(self):
+        return [self._asked] + self.asks if self._asked else self.asks
+
+    def _best(self):
         best = None
+        spoken_for = [ask[1] for ask in self._waiting()]
         for c in self.connectors:
-            if c.free():
+            if c.free() and c not in spoken_for:
                 if best is None or c.plugged() and not best.plugged():
                     best = c
         return best
@@ -437,8 +457,9 @@ class Station:
         """Follow cars, contactors and time-outs; call about ten times a second."""
         now_s, now_ms = self.clock.now(), time.ticks_ms()
         for c in self.connectors:
-            c.poll(now_s, now_ms)
             self._follow(c)
+        for c in self.connectors:
+            c.poll(now_s, now_ms)
             if self.plug_tag and c.settled():
                 # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
                 presented = c.plugged() and (c.presented or c.tx is not None or c.free())
@@ -458,14 +479,15 @@ class Station:
                     self._latches.set([c.number << 8 | c.controller.fault], True)
 
     def _follow(self, c):
-        # A car has come to connector `c`: what named none and waits at another one goes there.
-        if not c.plugged() or not c.free():
+        # A car is at connector `c`: what named none and waits elsewhere goes there, who was first
+        # first; or what is being asked for.
+        if not c.plugged() or not c.free() and not (c.tag and c.roams):
             return
         for other in self.connectors:
-            if other.tag and other.roams and not other.plugged():
-                return c.take(other)
-        for ask in self.asks + [self._asked]:
-            if ask and ask[6] and not ask[1].plugged():
+            if other.roams and not other.plugged():
+                c.take(other)
+        for ask in self._waiting():
+            if not ask[1] and self._best() is c:
                 ask[1], ask[4] = c, c.controller.visit
 
     def sample(self, c, sample):

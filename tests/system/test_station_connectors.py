@@ -200,3 +200,77 @@ async def test_power_cut_with_two_transactions(bench):
             if e["what"] == "pilot":
                 pilots[e["connector"]] = advertised(e["duty_u16"])
             assert sum(pilots.values()) <= 20000
+
+
+# A start that names no connector follows the car
+
+
+async def remote_start(b, **more):
+    answer = await b.st.call("RemoteStartTransaction", more)
+    assert answer == {"status": "Accepted"}, answer
+
+
+async def started(b, connector, since=0):
+    """StartTransaction at that connector."""
+    at = lambda p: p["connectorId"] == connector  # noqa: E731
+    return await b.st.expect("StartTransaction", at, WAIT_s, since)
+
+
+@pytest.mark.parametrize("authorize", ["true", "false"])
+async def test_a_remote_start_without_a_connector_follows_the_car(bench, authorize):
+    """Its profile is of the connector where it starts."""
+    async with bench(connectors=2) as b:
+        key = {"key": "AuthorizeRemoteTxRequests", "value": authorize}
+        assert (await b.st.call("ChangeConfiguration", key))["status"] == "Accepted"
+        await remote_start(b, idTag="A", chargingProfile=profile(1, "Tx", {0: 10}))
+        await b.status("Preparing", 1)
+        since = b.st.mark()
+        await b.do("plug 2")
+        assert (await started(b, 2))["idTag"] == "A"
+        await b.status("Available", 1, since)
+        await b.pilot(10000, 2)
+        assert await b.composite(60, 2) == [(0, 10)]
+        assert len(b.st.received("Authorize")) == (authorize == "true")
+
+
+@pytest.mark.parametrize("authorize", ["true", "false"])
+async def test_two_remote_starts_without_a_connector_and_two_cars(bench, authorize):
+    async with bench(connectors=2) as b:
+        key = {"key": "AuthorizeRemoteTxRequests", "value": authorize}
+        assert (await b.st.call("ChangeConfiguration", key))["status"] == "Accepted"
+        for tag, id, limit_A in (("A", 1, 10), ("B", 2, 13)):
+            await remote_start(b, idTag=tag, chargingProfile=profile(id, "Tx", {0: limit_A}))
+        third = await b.st.call("RemoteStartTransaction", {"idTag": "C"})
+        assert third == {"status": "Rejected"}
+        await b.status("Preparing", 1)
+        await b.status("Preparing", 2)
+        await b.do("plug 2")
+        assert (await started(b, 2))["idTag"] == "A"  # who was first has the first car
+        await b.do("plug 1")
+        assert (await started(b, 1))["idTag"] == "B"
+        await b.pilot(10000, 2)
+        await b.pilot(13000, 1)
+
+
+async def test_a_tag_at_the_station_follows_the_car(bench):
+    async with bench(connectors=2) as b:
+        await b.do("tag A")
+        await b.status("Preparing", 1)
+        await b.do("plug 2")
+        assert (await started(b, 2))["idTag"] == "A"
+
+
+async def test_a_tag_presented_twice_does_not_end_what_it_began(bench):
+    """What `tag` answers, and that the same tag ends it a little later."""
+    async with bench(speed=1) as b:
+        await b.do("plug")
+        await b.do("tag A")
+        await b.st.expect("StartTransaction", None, WAIT_s)
+        answer = await b.process.command("tag A")
+        assert answer == {"error": "the tag was there a moment ago: it counts once"}
+        await b.settled()
+        c = await b.process.connector()
+        assert c["idTag"] == "A" and b.st.received("StopTransaction") == []
+        since = b.st.mark()
+        await b.do("tag A")
+        await b.st.expect("StopTransaction", None, WAIT_s, since)

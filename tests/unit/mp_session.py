@@ -344,6 +344,7 @@ def test_tags_at_the_reader():
     w.station.tag("other", 1)
     w.poll(1000)
     assert w.c.tx and not w.station.asks
+    w.poll(2000)
     w.station.tag("TAG1", 1)  # compared without case
     w.poll(3000)
     assert w.c.tx is None and w.queue() == ["stop 1"]
@@ -1402,8 +1403,8 @@ def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
     """Older TC_006: bound to the connector that is plugged next."""
     w = World(2).ready()
     w.station.card("Card")
-    assert w.station.next_ask()[1] is w.c
-    w.station.accept("Card", w.c, None, "G")
+    assert w.station.next_ask()[:3] == ["Card", None, None]
+    w.station.accept("Card", None, None, "G")
     w.poll(1000)
     assert w.c.tag == "Card" and w.c.status == "Preparing"
     w.cs[1].controller.state = C
@@ -1415,7 +1416,7 @@ def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
 def test_a_tag_at_a_connector_stays_there():
     w = World(2).ready()
     w.station.card("Card")
-    w.station.accept("Card", w.c)
+    w.station.accept("Card", None)
     w.station.tag("Other", 1)  # at the connector's own reader
     w.station.accept("Other", w.c)
     w.cs[1].controller.state = C
@@ -1604,6 +1605,130 @@ def pulled(shown_ms, poll_ms):
             assert not w.c.tx, (shown_ms, poll_ms)
     if shown_ms >= 100:  # a card that is shown first
         assert w.c.tx.id_tag == "FIRST"
+
+
+def test_starts_that_name_no_connector_go_to_the_cars_in_turn():
+    """Two of them wait, two cars come, the second connector's first: who came first has it."""
+    w = World(2).ready()
+    w.station.accept("First", None, record(10))
+    w.poll(1000)
+    w.station.accept("Second", None, record(13))
+    w.poll(1000)
+    assert [c.tag for c in w.cs] == ["First", "Second"] and w.station.choose() is None
+    w.cs[1].controller.state = C
+    w.poll(1000)
+    assert w.cs[1].tx.id_tag == "First" and w.cs[1].allow_mA == 10000
+    assert not w.c.tx and w.c.tag == "Second"
+    w.c.controller.state = C
+    w.poll(1000)
+    assert w.c.tx.id_tag == "Second" and w.c.allow_mA == 13000
+
+
+def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
+    w = World(2).ready()
+    w.station.accept("Roams", None)
+    w.station.accept("Named", w.cs[1])
+    w.poll(1000)
+    w.cs[1].controller.state = C
+    w.poll(1000)
+    assert w.cs[1].tx.id_tag == "Named" and w.c.tag == "Roams"
+
+
+def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
+    w = World(2).ready()
+    w.station.online = True
+    for tag in ("One", "Two"):
+        assert w.station.choose()
+        w.station.ask(tag, None)
+    assert w.station.choose() is None
+    assert w.station.next_ask()[0] == "One"  # it is on its way
+    assert w.station.choose() is None
+    w.station.accept("One", None)
+    assert w.station.next_ask()[0] == "Two" and w.station.choose() is None
+    assert w.station.next_ask() is None and w.station.choose() is w.cs[1]  # "Two" was refused
+
+
+def test_a_start_for_the_car_that_is_there_is_not_overtaken():
+    w = World(2).ready()
+    w.station.online = True
+    w.c.controller.state = C
+    w.poll(200)
+    w.station.card("One")
+    w.station.card("Two")
+    assert w.station.next_ask()[:2] == ["One", w.c]
+    w.station.accept("Two", None)  # (by a list of the station's own)
+    w.station.accept("One", w.c)
+    w.poll(200)
+    assert w.c.tx.id_tag == "One" and w.cs[1].tag == "Two"
+
+
+def test_a_card_that_waits_is_one_card_however_often_it_is_shown():
+    w = World(3).ready()
+    w.station.online = True
+    w.station.card("Card")
+    w.station.card("card")
+    assert w.station.next_ask()[0] == "Card"
+    w.station.card("CARD")  # the answer is on its way
+    assert w.station.next_ask() is None
+    w.station.accept("Card", None)
+    w.poll(1000)
+    w.station.card("Card")  # it waits
+    w.station.authorised(w.station.next_ask())
+    w.poll(100)
+    assert [c.tag for c in w.cs] == ["Card", None, None]
+    w.cs[2].controller.state = C  # and goes where its car does all the same
+    w.poll(1000)
+    assert w.cs[2].tx and not [c.tag for c in w.cs if c.tag]
+    w.station.card("Card")
+    w.station.offline()
+    assert not w.station.asks and w.cs[2].tx
+
+
+def presented(w, by_card):
+    """The person's "Card", with what the station answers to its holder."""
+    return w.station.card("Card") if by_card else w.station.tag("cARD", 1)
+
+
+def test_a_card_shown_twice_does_one_thing():
+    """0.6 s on the reader, gone for 1.2 to 2 s, and again: it began, or ended, and no more."""
+    for by_card in (True, False):
+        for gap_ms in (1800, 2200, 2600):
+            w = World(2).ready()
+            w.station.local().heard("Card", "Accepted")
+            for c in w.cs:
+                c.controller.state = C
+            w.poll(200)
+            assert presented(w, by_card)
+            w.poll(gap_ms)
+            assert w.c.tx and not presented(w, by_card), gap_ms
+            w.poll(2000)
+            assert w.c.tx and not w.c.stopping(), gap_ms
+            assert presented(w, by_card)  # this time it means it
+            w.poll(gap_ms)
+            assert not w.c.tx and not presented(w, by_card), gap_ms
+            w.poll(2000)
+            assert not w.c.tx and not w.cs[1].tx and not w.c.tag, gap_ms
+            assert presented(w, by_card)
+            w.poll(200)
+            assert w.c.tx, gap_ms
+
+
+def test_a_card_shown_twice_is_not_in_the_way_of_others():
+    w = World().ready()
+    w.charge("Card")
+    w.c.stop("Remote")  # at once
+    w.poll(2000)
+    assert not w.c.tx
+    w.poll(1000)
+    w.charge("Card")
+    assert not w.station.tag("Card", 1)
+    w.c.controller.state = A  # nor of the next car, which comes soon
+    w.poll(1200)
+    w.c.controller.state = C
+    w.station.local().heard("Card", "Accepted")
+    assert w.poll(200) == "Preparing" and w.station.tag("Card", 1)
+    w.poll(200)
+    assert w.c.tx
 
 
 def test_energy_for_a_tag_that_is_not_accepted():

@@ -18,6 +18,10 @@ TOOL = ROOT / "tools/station"
 WAIT_s = 20  # the usual deadline; generous, for the machine may be busy
 
 
+# Answers to a command that is to be given again.
+EARLY = ("the station is starting", "the tag was there a moment ago: it counts once")
+
+
 async def poll(test, timeout, what):
     """Wait until test() (plain or async) is true; -> its value. AssertionError names `what`."""
     deadline = time.monotonic() + timeout
@@ -90,13 +94,14 @@ class StationProcess:
             return json.loads(await asyncio.wait_for(self._reader.readline(), WAIT_s))
 
     async def do(self, text):
-        """A command that must be taken; waits while the firmware is starting."""
+        """A command that must be taken; waits while the firmware is starting, and until a tag
+        that began or ended something just now counts again."""
 
         async def taken():
             answer = await self.command(text)
-            starting = answer.get("error") == "the station is starting"
-            assert starting or answer == {"ok": True}, f"{text}: {answer}"
-            return not starting
+            early = answer.get("error") in EARLY
+            assert early or answer == {"ok": True}, f"{text}: {answer}"
+            return not early
 
         await poll(taken, WAIT_s, text)
 

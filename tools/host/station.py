@@ -54,7 +54,8 @@ RTC_TOLERANCE_s = 5
 HELP = (
     """commands on the control port, one a line; each is answered by one JSON object:
   plug [C]  unplug [C]  ready [C]  pause [C]     the car at connector C (1 if not said)
-  tag IDTAG [C]                                  a person presents a card: its idTag is known
+  tag IDTAG [C]                                  a person presents a card: its idTag is known;
+                                                 without C it goes where its car does
   card [UID]                                     a card lies on the reader; none: it is taken away
   press [long] [C]                               the button
   ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
@@ -414,7 +415,7 @@ class Station:
         elif name == "tag":
             if not words or not 1 <= len(words[0]) <= 20:
                 raise CommandError("tag IDTAG [C]: an idTag has 1 to 20 characters")
-            connector = self.outlet(words, 1).number
+            connector = self.outlet(words, 1).number if len(words) > 1 else None
             self.need_power()
             return await self.ask({"do": "tag", "tag": words[0], "connector": connector})
         elif name == "card":

@@ -116,9 +116,17 @@ async def commands():
 
             answer = gauge.read()
         elif unit and command["do"] == "tag":
-            unit.station.tag(command["tag"], command["connector"])
             answer = {"ok": True}
+            if not present(unit.station, command["tag"], command["connector"]):
+                answer = {"error": "the tag was there a moment ago: it counts once"}
         say({"answer": answer})
+
+
+def present(station, tag, number):
+    """A tag at connector `number`; None: at the station."""
+    if number is None and len(station.connectors) > 1:
+        return station.card(tag)
+    return station.tag(tag, number or 1)
 
 
 def say(what):

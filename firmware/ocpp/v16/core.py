@@ -95,9 +95,9 @@ class Core:
                 self._log("remote start refused: %s" % e)
                 return {"status": "Rejected"}
         if self._settings.value("AuthorizeRemoteTxRequests"):
-            station.ask(tag, c, w)
+            station.ask(tag, c if number or c.plugged() else None, w)
         else:
-            station.accept(tag, c, w)
+            station.accept(tag, c if number or c.plugged() else None, w)
         return {"status": "Accepted"}
 
     def RemoteStopTransaction(self, payload):
@@ -397,8 +397,7 @@ class Core:
             if status == "Accepted":
                 self._station.authorised(ask, parent)
             else:
-                number = ask[1].number
-                self._log("connector %d: tag %s not accepted: %s" % (number, tag, status))
+                self._log("tag %s not accepted: %s" % (tag, status))
 
     def _heard(self, tag, conf):
         # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered.

@@ -691,7 +691,7 @@ def test_a_txprofile_needs_its_transaction():
     assert install(record(10, connector=2)) == "no such transaction is running"
     assert install(record(10, connector=3)) == "no such connector"
     assert install(record(10, connector=0)) == "TxProfile is for a connector"
-    assert install(record(9, profile.TX_DEFAULT, transaction=tx.id))
+    assert install(record(9, profile.TX_DEFAULT, transaction=tx.id)) is None  # (ignored, A13)
     assert install(record(10, transaction=tx.id)) is None
     w.c.stop("Local")
     w.poll(100)

@@ -485,6 +485,24 @@ async def test_kill_of_the_board(bench):
         assert b.st.received("StartTransaction", since) == []
 
 
+async def test_escort(bench):
+    """Simulated time waits for who escorts it, however late that comes; then it goes on alone."""
+    async with bench(speed=1000) as b:
+        before = (await b.process.command("escort 5"))["ms"]
+        first = before
+        for _ in range(20):
+            await asyncio.sleep(0.05)  # (in which it would be 50 s further)
+            now = (await b.process.command("escort 5"))["ms"]
+            assert before <= now <= before + 5000
+            before = now
+        assert first + 20000 < now
+        # Nobody comes any more: it does not wait for ever, and the watchdog has not bitten.
+        since = len(b.process.output)
+        await b.process.until(lambda c: c["status"] == "Available")
+        assert not [line for line in b.process.output[since:] if "watchdog" in line]
+        assert "error" in await b.process.command("escort 0")
+
+
 async def test_speed(bench):
     """--speed: simulated seconds per second, and what the duty is does not depend on it."""
     async with bench(speed=100) as b:

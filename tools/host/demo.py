@@ -14,17 +14,19 @@ from host.build import ROOT
 from host.csms import CentralSystem, parse_time
 from host.plot import step_plot
 from host.process import StationProcess
-from host.profile import iso, profile
+from host.profile import profile
 
 SPEED_SESSION, SPEED_DAY = 20, 1400
 CEILING_A = 25
+HARDWARE_A = 32
 CAR_mA = 22000
 QUARTER_s = 900
 # A car may take its time after a change: 5 s between duty changes and 5 s to follow are the
 # standard's; the rest is how coarse simulated time is when it runs this fast.
 SETTLE_s = 120
 MARGIN_mA = 150
-DEADLINE_s = 20
+DEADLINE_s = 60
+ESCORT_s = 10  # simulated, that the station may be ahead of its Central System
 # ct/kWh by the hour: cheap at night and at noon, dear in the evening.
 PRICES_ct = (
     24,
@@ -62,13 +64,13 @@ def limit_for(price_ct):
     return 32.0 if price_ct < 20 else round(16 + (32 - price_ct) * 0.7, 1)
 
 
-def day_of_limits(start):
-    """96 limits in A from `start`: prices interpolated to quarter hours, the owner's rule."""
+def day_of_prices(start):
+    """96 prices from `start` (local time): by the hour, interpolated to quarter hours."""
     out = []
     first = start.hour * 4 + start.minute // 15
     for i in range(first, first + 96):
         a, b = PRICES_ct[i // 4 % 24], PRICES_ct[(i // 4 + 1) % 24]
-        out.append(limit_for(a + (b - a) * (i % 4) / 4))
+        out.append(a + (b - a) * (i % 4) / 4)
     return out
 
 
@@ -85,27 +87,38 @@ class Station(StationProcess):
         return await self.state()
 
 
-def show(state, note=""):
+def show(state, note="", price_ct=None):
     c = state["connectors"][0]
     by = c["limit_by"] or {}
-    limit = "no limit" if c["limit_mA"] is None else f"{c['limit_mA'] / 1000:5.1f} A"
+    limit = "no limit" if c["limit_mA"] is None else f"{c['limit_mA'] / 1000:.1f} A"
     source = by.get("source", "-")
     if "profile" in by:
         source += f" #{by['profile']} level {by['stackLevel']}"
     duty = "X1    " if c["duty_u16"] == 65535 else f"{c['duty_u16'] / 655.36:5.2f} %"
-    contactor = "closed" if c["contactor"] else "open  "
-    t = parse_time(state["t"])
+    contactor = "closed" if c["contactor"] else "open"
+    t = parse_time(state["t"]).astimezone()
+    price = "" if price_ct is None else f"{price_ct:4.1f} ct"
+    car_A = max(c["ev_mA"]) / 1000
     print(
-        f"{t:%d %H:%M:%S}  {limit:>8}  {source:<32} {duty:>7}  {contactor}"
-        f" {max(c['ev_mA']) / 1000:5.1f} A  {c['status']:<13} {note}",
+        f"{t:%d %H:%M:%S} {price:>7} {limit:>8}  {source:<31} {duty:>7} {contactor:<9}"
+        f" {car_A:4.1f} A  {note or '#' * round(car_A)}",
         flush=True,
     )
 
 
-async def install(peer, connector, p):
-    conf = await peer.call(
-        "SetChargingProfile", {"connectorId": connector, "csChargingProfiles": p}
-    )
+async def call(cs, action, payload):
+    """Over the present connection; if that ends before it is answered, over the next."""
+    while True:
+        peer = await cs.wait_station("DEMO", timeout=DEADLINE_s)
+        try:
+            return await peer.call(action, payload, timeout=DEADLINE_s)
+        except ConnectionError:
+            print("--- the connection was lost")
+
+
+async def install(cs, connector, p):
+    request = {"connectorId": connector, "csChargingProfiles": p}
+    conf = await call(cs, "SetChargingProfile", request)
     if conf["status"] != "Accepted":
         raise Failure(f"profile {p['chargingProfileId']} was {conf['status']}")
 
@@ -121,35 +134,45 @@ def charges(mA):
     return lambda c: abs(max(c["ev_mA"]) - mA) <= MARGIN_mA
 
 
-async def session(station, cs):
-    """The whole session; -> (start of the day, limits by quarter hour)."""
+class Day:
+    """What there is to show of it, as far as it has come."""
+
+    def __init__(self):
+        self.start = None  # local time
+        self.prices_ct = self.limits = ()
+        self.transaction = None
+
+
+async def session(station, cs, day):
+    """The whole session; fills `day` in."""
     peer = await cs.wait_station("DEMO", timeout=DEADLINE_s)
     await peer.expect("StatusNotification", lambda p: p["connectorId"] == 1, timeout=DEADLINE_s)
-    print("time         limit     decided by                          pilot  contactor  car")
+    print("local time    price    limit  decided by                        pilot contactor   car")
     show(await station.state(), "booted, accepted by the Central System")
     await station.do(f"ev max_mA={CAR_mA} phases=3")
     await station.do("plug")
     show(await station.reaches(lambda c: c["status"] == "Preparing"), "plugged in")
-    await install(peer, 0, profile(1, "Default", {0: 16}, kind="Relative"))
+    await install(cs, 0, profile(1, "Default", {0: 16}, kind="Relative"))
     await station.do("tag DEMO-CARD")
     state = await station.reaches(charges(draws(16)))
     show(state, "authorised and started; a TxDefaultProfile of 16 A")
-    await install(peer, 0, profile(2, "Max", {0: 10}))
+    await install(cs, 0, profile(2, "Max", {0: 10}))
     show(await station.reaches(charges(draws(10))), "a ChargePointMaxProfile of 10 A")
-    await install(peer, 0, profile(2, "Max", {0: CEILING_A}))
+    await install(cs, 0, profile(2, "Max", {0: CEILING_A}))
     state = await station.reaches(charges(draws(16)))
     show(state, f"the ceiling is {CEILING_A} A now")
     transaction = state["connectors"][0]["transactionId"]
 
-    now = parse_time(state["t"])
+    now = parse_time(state["t"]).astimezone()
     start = now.replace(minute=now.minute // 15 * 15, second=0) + timedelta(minutes=15)
-    limits = day_of_limits(start)
-    day = profile(
-        3, "Tx", {QUARTER_s * i: limit for i, limit in enumerate(limits)}, level=5,
+    day.start, day.prices_ct = start, day_of_prices(start)
+    day.limits = [limit_for(price_ct) for price_ct in day.prices_ct]
+    p = profile(
+        3, "Tx", {QUARTER_s * i: limit for i, limit in enumerate(day.limits)}, level=5,
         startSchedule=start, duration=96 * QUARTER_s, transactionId=transaction,
     )  # fmt: skip
-    await install(peer, 1, day)
-    print(f"--- a day of prices, as a TxProfile of 96 quarter hours from {iso(start)}")
+    await install(cs, 1, p)
+    print(f"--- a day of prices, as a TxProfile of 96 quarter hours from {start:%H:%M %Z}")
     await station.do(f"speed {SPEED_DAY}")
     latest, at = None, -1
     while at < 96:
@@ -157,7 +180,7 @@ async def session(station, cs):
         k = int((parse_time(state["t"]) - start).total_seconds() // QUARTER_s)
         if k != at:
             if latest is not None and at >= 0:
-                show(latest)
+                show(latest, price_ct=day.prices_ct[at])
             at = k
         latest = state
         await asyncio.sleep(0.02)
@@ -165,14 +188,14 @@ async def session(station, cs):
     print("--- the day is over, the TxDefaultProfile shows again")
     show(await station.reaches(charges(draws(16))))
     pause = profile(4, "Tx", {0: 0}, level=6, kind="Relative", transactionId=transaction)
-    await install(peer, 1, pause)
+    await install(cs, 1, pause)
     state = await station.reaches(lambda c: c["status"] == "SuspendedEVSE" and not c["contactor"])
     show(state, "paused at 0 A: the transaction goes on")
-    await peer.call("ClearChargingProfile", {"id": 4})
+    await call(cs, "ClearChargingProfile", {"id": 4})
     show(await station.reaches(charges(draws(16))), "resumed")
-    await peer.call("ClearChargingProfile", {})
+    await call(cs, "ClearChargingProfile", {})
     show(await station.reaches(charges(draws(32, 32))), "all profiles cleared")
-    await peer.call("RemoteStopTransaction", {"transactionId": transaction})
+    await call(cs, "RemoteStopTransaction", {"transactionId": transaction})
     await peer.expect("StopTransaction", timeout=DEADLINE_s)
     show(
         await station.reaches(lambda c: c["status"] == "Finishing"),
@@ -182,7 +205,7 @@ async def session(station, cs):
     show(await station.reaches(lambda c: c["status"] == "Available"), "unplugged")
     if peer.violations:
         raise Failure(f"the Central System complains: {peer.violations}")
-    return start, limits, cs.transactions[transaction]
+    day.transaction = cs.transactions[transaction]
 
 
 def check(trace, start, limits):
@@ -202,20 +225,37 @@ def check(trace, start, limits):
     return wrong
 
 
-def picture(trace, start, path):
-    """Limit, pilot and car current over the day."""
-    day = [(parse_time(e["t"]) - start).total_seconds() / 3600 for e in trace]
-    lines = {"limit": [], "pilot": [], "car": []}
-    for hours, e in zip(day, trace, strict=True):
+def picture(trace, day, path):
+    """Limit, pilot and car current over the day, and the prices behind them."""
+    limit, pilot, car = [], [], []
+    for e in trace:
+        at = (parse_time(e["t"]) - day.start).total_seconds() / QUARTER_s
         if e["what"] == "limit":
-            limit = e["limit_mA"]
-            lines["limit"].append((hours, 32 if limit is None else limit / 1000))
+            mA = e["limit_mA"]
+            limit.append((at, HARDWARE_A if mA is None else mA / 1000))
         elif e["what"] == "pilot":
-            lines["pilot"].append((hours, e["advertised_mA"] / 1000))
+            pilot.append((at, e["advertised_mA"] / 1000))
         elif e["what"] == "car":
-            lines["car"].append((hours, max(e["ev_mA"]) / 1000))
-    title = f"Pilotwire: a day of prices from {iso(start)}"
-    path.write_text(step_plot(title, "A", lines, 0, 24, 35))
+            car.append((at, max(e["ev_mA"]) / 1000))
+    labels = [
+        (i, f"{day.start + timedelta(seconds=QUARTER_s * i):%H:%M}") for i in range(0, 97, 8)
+    ]
+    lines = {"limit (A)": limit, "offered by the pilot (A)": pilot, "drawn by the car (A)": car}
+    title = f"Pilotwire: a day of prices from {day.start:%Y-%m-%d %H:%M %Z}"
+    zone = f"local time ({day.start:%Z})"
+    svg = step_plot(
+        title,
+        zone,
+        labels,
+        "current per phase (A)",
+        35,
+        lines,
+        "price (ct/kWh)",
+        70,
+        day.prices_ct,
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(svg)
 
 
 async def run():
@@ -226,27 +266,33 @@ async def run():
     words = ("--url", cs.url, "--id", "DEMO", "--speed", SPEED_SESSION)
     station = Station(folder.name, *words, quiet=True)
     began = datetime.now(timezone.utc)
+    day, trace, escort = Day(), [], None
+    path = ROOT / "build" / "run.svg"
     try:
         await station.start()
-        start, limits, transaction = await session(station, cs)
-        trace = station.trace()
+        # So fast, a Central System that has to wait for the processor would be silent for minutes.
+        escort = asyncio.create_task(station.escort(ESCORT_s))
+        await session(station, cs, day)
     except (Failure, AssertionError, asyncio.TimeoutError) as e:
         print(f"FAILED: {e}", *station.output[-8:], sep="\n  ")
-        return 1
     finally:
+        if escort:
+            escort.cancel()
+            trace = station.trace()
         await station.stop()
         await cs.stop()
         folder.cleanup()
-    wrong = check(trace, start, limits)
-    path = ROOT / "build" / "run.svg"
-    picture(trace, start, path)
-    energy_kWh = (transaction["stop"]["meterStop"] - transaction["meterStart"]) / 1000
-    followed = 96 - len(wrong)
+        if day.start:
+            picture(trace, day, path)
+            print(f"\nPrices, limit, pilot and car over time: {path}")
+    if not day.transaction:
+        return 1
+    wrong = check(trace, day.start, day.limits)
+    energy_kWh = (day.transaction["stop"]["meterStop"] - day.transaction["meterStart"]) / 1000
     took_s = (datetime.now(timezone.utc) - began).total_seconds()
     print(
-        f"\n{followed} of 96 quarter hours followed. {energy_kWh:.1f} kWh in one transaction (the"
-        f" battery of this car has no bottom). {took_s:.0f} s for a simulated day.\n"
-        f"Limit, pilot and car over time: {path}"
+        f"{96 - len(wrong)} of 96 quarter hours followed. {energy_kWh:.1f} kWh in one transaction"
+        f" (the battery of this car has no bottom). {took_s:.0f} s for a simulated day."
     )
     for k, what in wrong:
         print(f"  period {k}: {what}")

@@ -121,6 +121,21 @@ class StationProcess:
 
         return await poll(look, timeout, lambda: f"state, which is {last}")
 
+    async def escort(self, lead_s):
+        """Until it is cancelled: simulated time goes at most `lead_s` past what this process, and
+        with it the Central System in it, has had the time for."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            while True:
+                writer.write(b"escort %d\n" % lead_s)
+                if not await reader.readline():
+                    return  # it has ended
+                await asyncio.sleep(0.001)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
     # The trace
 
     def trace(self, what=None, connector=None):

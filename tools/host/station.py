@@ -44,8 +44,17 @@ PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
 # What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
 AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
-COMMANDS = ("power-cut", "speed", "state", "gauge", "help", "quit")  # of the whole station
+COMMANDS = (
+    "power-cut",
+    "speed",
+    "escort",
+    "state",
+    "gauge",
+    "help",
+    "quit",
+)  # of the whole station
 END_s = 10  # for the firmware to leave its outputs safe at the end
+ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
 ANSWER_s = 10  # for the firmware to answer a command
 PRESS_s, PRESS_LONG_s = 0.5, 5  # on the button, simulated
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
@@ -68,6 +77,9 @@ HELP = (
                                                  answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
   speed N                                        simulated seconds per second, from now on
+  escort S                                       simulated time waits for you: it goes on for S
+                                                 seconds at most, until you say it again; answers
+                                                 how many ms of it have passed
   gauge                                          CPU time (us) that the firmware's longest step
                                                  took, and its tick waited; since the last gauge
   state  help  quit"""
@@ -109,6 +121,9 @@ class Station:
         self.watchdog_s = None
         self.fed = 0.0
         self.returning = None  # the timer of power_back
+        self.escort_ms = None  # the board may go on until this world time
+        self.escorted = 0.0  # when that was said
+        self.waiting = False  # the board has come there
         self.answers = asyncio.Queue()
         self.asking = asyncio.Lock()
         self.over = asyncio.Event()
@@ -163,7 +178,7 @@ class Station:
         self.spawn(self.chip(there.fileno()), there.fileno())
         there.close()
         here.setblocking(False)
-        self.bus, self.inbox = here, b""
+        self.bus, self.inbox, self.waiting = here, b"", False
         self.watchdog_s = None
         asyncio.get_running_loop().add_reader(here, self.on_bus)
 
@@ -237,10 +252,16 @@ class Station:
             asyncio.get_running_loop().remove_reader(self.bus)
             return
         self.inbox += data
+        self.serve_inbox()
+
+    def serve_inbox(self):
         while len(self.inbox) >= REQUEST.size:
             op, pin, length, value, now_ms = REQUEST.unpack_from(self.inbox)
             end = REQUEST.size + length
             if len(self.inbox) < end:
+                return
+            self.waiting = self.escort_ms is not None and now_ms > self.escort_ms
+            if self.waiting:
                 return
             payload, self.inbox = self.inbox[REQUEST.size : end], self.inbox[end:]
             self.wall.advance(now_ms)
@@ -278,6 +299,15 @@ class Station:
         else:
             a, b, c, answer = self.panel.serve(op, pin, value, payload)
         return a, b, c, answer
+
+    def escort(self, lead_s):
+        """Let the board go on for `lead_s` from now on, None: for ever; -> the world time."""
+        now_ms = self.wall.now_ms
+        self.escorted = self.fed = time.monotonic()
+        self.escort_ms = None if lead_s is None else now_ms + lead_s * 1000
+        if self.waiting and self.bus:
+            self.serve_inbox()
+        return now_ms
 
     def interrupt(self, op):
         """INTERRUPT, as in sim/esp32/bus.py, if somebody has typed Ctrl-C; nobody can here."""
@@ -320,11 +350,13 @@ class Station:
             await asyncio.sleep(0.02)
             now = time.monotonic()
             passed, before = now - before, now
+            if self.waiting and now - self.escorted > ESCORT_s:
+                self.escort(None)
             if not self.powered:
                 self.wall.advance(self.wall.now_ms + int(passed * 1000 * self.speed))
             elif self.bus and self.process.poll() is not None:
                 await self.crashed(self.process.returncode)
-            elif self.watchdog_s and now - self.fed > self.watchdog_s:
+            elif self.watchdog_s and not self.waiting and now - self.fed > self.watchdog_s:
                 log(f"{self.NAME}: the watchdog bites")
                 self.cause = WDT_RESET
                 self.reset()
@@ -402,7 +434,7 @@ class Station:
         if not words:
             raise CommandError("no command; try help")
         name, words = words[0], words[1:]
-        if name in COMMANDS and len(words) > (name in ("power-cut", "speed")):
+        if name in COMMANDS and len(words) > (name in ("power-cut", "speed", "escort")):
             raise CommandError(f"{name}: too many words; try help")
         if name in ("plug", "unplug", "ready", "pause"):
             car = self.outlet(words, 0).car
@@ -452,6 +484,10 @@ class Station:
             self.need_power()
             self.speed = int(words[0])
             return await self.ask({"do": "speed", "speed": self.speed})
+        elif name == "escort":
+            if len(words) != 1 or not 1 <= number(words[0]) <= 3600:
+                raise CommandError("escort S: 1 to 3600 seconds")
+            return {"ms": self.escort(int(words[0]))}
         elif name == "state":
             return await self.state()
         elif name == "gauge":

@@ -2,6 +2,7 @@
 # Simulated time runs `speed` times as fast as real time. asyncio keeps the real time (it was
 # imported before); board.py scales its sleeps.
 
+import asyncio
 import utime
 from utime import *  # noqa: F403
 
@@ -9,19 +10,36 @@ import bus
 
 _MASK = 0x3FFFFFFF
 # Faster than real time, a look at the clock finds at most this much real time gone since the one
-# before (the tick looks every real ms): a host that was busy elsewhere makes simulated time slow,
-# it does not make it jump.
+# before (the tick looks every real ms), and all looks between two waits of asyncio's loop at most
+# this much simulated time, or little more: a host that was busy elsewhere makes simulated time
+# slow, it does not make it jump, and what takes several waits does not last minutes.
 _STALL_us = 2000
+_TURN_us = 3000000
 
 
 def _world_ms():
     now = utime.ticks_us()
     passed = utime.ticks_diff(now, bus.last_us)
-    if bus.speed != 1 and passed > _STALL_us:
-        passed = _STALL_us
     bus.last_us = now
-    bus.world_us += passed * bus.speed
+    if bus.speed != 1:
+        real_us = min(passed, _STALL_us)
+        passed = min(real_us * bus.speed, bus.turn_us)
+        bus.turn_us -= passed
+        passed = max(passed, real_us)
+    bus.world_us += passed
     return bus.world_us // 1000
+
+
+_wait = asyncio.core._io_queue.wait_io_event
+
+
+def _wait_io_event(dt):
+    if dt:  # (0: a task is ready)
+        bus.turn_us = _TURN_us
+    _wait(dt)
+
+
+asyncio.core._io_queue.wait_io_event = _wait_io_event
 
 
 bus.now_ms = _world_ms

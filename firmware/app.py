@@ -223,6 +223,7 @@ class App:
             ):
                 break
             await asyncio.sleep_ms(_POLL_ms)
+        await self.link.stop()
         raise SystemExit(0)
 
     async def _supervise(self, task, critical):

@@ -42,8 +42,8 @@ def run():
                     break
                 except KeyboardInterrupt:
                     pass  # again and again, it does not keep this from its end
-    except KeyboardInterrupt:
-        crash("stopped", app)
+    except KeyboardInterrupt as e:
+        crash("stopped", app, *e.args)
         raise
     except SystemExit as e:
         end = e.args[0] if e.args else "no memory even to say why"

@@ -11,6 +11,7 @@ from micropython import const
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
 _ENDS = const(4)
+_LEAVE_ms = const(1000)  # for a close frame to leave, and for the answer, before a restart
 _TEXT = const(90)  # of a reason that is kept
 _LINE = const(200)
 _ALL = const(9)  # (more addresses than there can be)
@@ -89,6 +90,17 @@ class Link:
         if self.online:
             self._again = True
             asyncio.create_task(self._end(self._ws, reason))
+
+    async def stop(self):
+        """Before a restart: close the connection, if there is one, within a second."""
+        if self.online:
+            self._ws.leave_ms = _LEAVE_ms
+            await self._ws.close(1012)
+
+    def bye(self):
+        """The same without waiting, when no task runs any more, and the unit may stay away."""
+        if self.online:
+            self._ws.bye(1001)
 
     async def _serve(self, ws):
         self._why = None

@@ -123,6 +123,21 @@ class WebSocket:
         while self._reader == 1 or self._lock.locked():
             await asyncio.sleep_ms(1)
 
+    def bye(self, code):
+        """End it at once: with a close frame if that can leave as it is, and without waiting. For
+        who has no event loop any more."""
+        if not (self._close_sent or self._lock.locked() or self._gone.is_set()):
+            tx, data, key = self._tx, wire.close_payload(code, ""), wire.urandom(4)
+            p = wire.header(tx, _CLOSE, len(data), key)
+            n = p + len(data)
+            tx[p:n] = data
+            wire.mask(tx, p, n, key)
+            try:
+                self._stream.s.write(tx, 0, n)
+            except OSError:
+                pass
+        self._end(code, "")
+
     # The one place where TCP ends. Closing the socket wakes the task that waits to read from it.
     def _end(self, code, reason):
         if not self._gone.is_set():

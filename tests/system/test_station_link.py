@@ -5,6 +5,7 @@ import asyncio
 import re
 import socket
 import statistics
+import time
 from datetime import timedelta
 
 import pytest
@@ -87,6 +88,53 @@ async def test_why_it_was_lost(bench, how, expected):
             assert n == times and expected in why, link
             assert abs(parse_time(when) - await b.now()) < timedelta(seconds=60)
         assert len([line for line in b.process.output if expected in line]) == 2
+
+
+@pytest.mark.parametrize(
+    "how, code",
+    [
+        ("Soft", 1012),
+        ("Hard", 1012),
+        ("console reset", 1012),
+        ("quit", 1001),
+        ("power-cut 1", 1006),
+    ],
+)
+async def test_a_close_frame_before_the_end(bench, how, code):
+    """1012 before a restart, after what must be told; 1001 where the unit stays away; none when
+    there is no time for it."""
+    async with bench() as b:
+        id = await b.charge()
+        before = b.st
+        if how in ("Soft", "Hard"):
+            assert await before.call("Reset", {"type": how}) == {"status": "Accepted"}
+        else:
+            assert await b.process.command(how) == {"ok": True}
+        await before.wait_closed(WAIT_s)
+        assert before.close_code == code
+        if how == "Soft":
+            assert [p["transactionId"] for p in before.received("StopTransaction")] == [id]
+        if how == "quit":
+            assert await b.process.ended() == 0
+            assert b.process.output[-1] == "Stopped, contactors are open."
+        else:
+            await b.again(before)
+
+
+async def test_a_peer_that_does_not_read_holds_no_reset_up(bench):
+    async with bench(speed=1) as b:
+        pid = b.process.board_pid()
+        before = b.st
+        await b.settled()
+        before.freeze()
+        began = time.monotonic()
+        assert await b.process.command("console reset") == {"ok": True}
+        await poll(lambda: b.process.board_pid() != pid, WAIT_s, "another process")
+        took_s = time.monotonic() - began
+        print(f"{took_s:.1f} s")
+        assert took_s < 5  # (1 s, and a busy host)
+        before.freeze(False)
+        await b.again(before)
 
 
 async def test_a_refusal_says_what_to_do(bench):

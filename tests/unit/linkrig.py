@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 
-from mp_uwebsockets_peer import PING, PONG, TEXT, frame, read_frame, upgrade
+from mp_uwebsockets_peer import CLOSE, PING, PONG, TEXT, frame, read_frame, upgrade
 
 from firmware.ocpp.link import Link
 
@@ -129,6 +129,7 @@ class Central:
         self.pings = []  # when they came
         self.came = []  # when connections did
         self.got = []  # text messages
+        self.codes = []  # of close frames
         self.open = asyncio.Event()
 
     async def __call__(self, reader, writer):
@@ -154,6 +155,8 @@ class Central:
                 await self.put(frame(PONG, payload))
         elif op == TEXT:
             self.got.append(payload)
+        elif op == CLOSE:
+            self.codes.append(int.from_bytes(payload[:2], "big"))
 
     async def put(self, data):
         self.writer.write(data)

@@ -593,9 +593,9 @@ class App:
 
     def __init__(self, does):
         self.unit = None
-        self.asyncio = self
+        self.asyncio = self.link = self
         self.does = does
-        self.runs = 0
+        self.runs = self.farewells = 0
 
     def main(self):
         self.runs += 1
@@ -605,6 +605,10 @@ class App:
 
     def new_event_loop(self):
         pass
+
+    def bye(self):  # (of link)
+        assert outputs.calls  # (they are safe)
+        self.farewells += 1
 
 
 def call(name, *args):
@@ -696,7 +700,7 @@ def test_config_json_that_has_to_be_mended_is_left_to_a_person():
 def test_ctrl_c_gives_the_repl_time():
     fresh()
     app, end = run(fails(KeyboardInterrupt()))
-    assert end == "interrupted"
+    assert end == "interrupted" and app.farewells == 1
     assert RTC.kept == b"stop" and read("/crash") is None
     assert WATCHDOG_ms == [600000]
 

@@ -41,6 +41,7 @@ def test_silence_is_noticed_within_two_periods():
             async with Server(central) as url:
                 async with Bench(url, WebSocketPingInterval=period_s) as b:
                     await b.until(UP)
+                    lost = 0
                     for after_s in (0, 2.3):  # (in the middle of a period, and not)
                         await asyncio.sleep(after_s * period_s)
                         await central.open.wait()
@@ -50,7 +51,8 @@ def test_silence_is_noticed_within_two_periods():
                             await asyncio.sleep_ms(500)
                         took_s = simtime.seconds() - began
                         assert period_s - 1 <= took_s <= 2 * period_s + 3, took_s
-                        await b.until(SPEAKS, b.link.lost)
+                        lost += 1
+                        await b.until(SPEAKS, lost)
                         assert "no sign of life for" in b.reason(), b.reason()
                         central.mute = False
                         await b.until(UP, b.link.lost + 1)
@@ -367,6 +369,54 @@ def test_one_that_we_end_is_dialled_at_once():
                     assert b.reason() == "another AuthorizationKey"
                     await b.until(UP, b.link.lost + 1)
                     assert simtime.seconds() - began < 3
+
+    simtime.run(check())
+
+
+def test_the_end_before_a_restart():
+    """1012, and a second at most, whatever the peer does: it may answer, ignore it, or not even
+    read. Without a connection it takes no time."""
+
+    async def check():
+        async def obey(central):
+            while not central.codes:
+                await central.hear()
+            await leave(central)
+            raise EOFError
+
+        async def ignore(central):
+            await over.wait()
+
+        async def send(ws):
+            try:
+                while True:
+                    await ws.send(bytes(3000))
+            except OSError:
+                pass
+
+        for do, stuck, least_s, most_s in (
+            (obey, False, 0, 0.5),
+            (ignore, False, 0.9, 1.5),
+            (ignore, True, 0.9, 1.5),
+        ):
+            central, over = Central(do), asyncio.Event()
+            async with Server(central) as url:
+                async with Bench(url) as b:
+                    await b.link.stop()  # (not connected yet)
+                    b.link.bye()
+                    await central.open.wait()
+                    await asyncio.sleep(2)
+                    if stuck:
+                        sending = asyncio.create_task(send(b.rpc.ws))
+                        await asyncio.sleep(5)
+                    before = simtime.seconds()
+                    await b.link.stop()
+                    took_s = simtime.seconds() - before
+                    assert least_s <= took_s <= most_s, took_s
+                    assert central.codes == ([1012] if do == obey else []), central.codes
+                    if stuck:
+                        await sending
+                    over.set()
 
     simtime.run(check())
 

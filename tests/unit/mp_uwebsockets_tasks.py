@@ -1,6 +1,7 @@
 """uwebsockets: several tasks on one connection, cancellation, the ways it ends."""
 
 import asyncio
+import time
 
 from mp_uwebsockets_peer import (
     BINARY,
@@ -292,6 +293,25 @@ async def test_close_is_bounded():
             await reader
             if sender:
                 await sender
+            peer.over.set()
+
+
+async def test_bye_waits_for_nothing():
+    """Not even for its own frame, if another is on its way out; it can be called twice."""
+    for with_sender in (False, True):
+        peer = Peer()
+        async with Server(peer) as url:
+            ws = await peer.connect(url)
+            sender = await stuck(ws) if with_sender else None
+            before = time.ticks_ms()
+            for _ in range(2):
+                ws.bye(1001)
+            assert time.ticks_diff(time.ticks_ms(), before) < 100 and ws.closed
+            if sender:
+                await sender
+            else:
+                assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe9")
+                assert await peer.reader.read(1) == b""
             peer.over.set()
 
 

@@ -271,6 +271,11 @@ class Station:
         """The present position in the messages, for `since`."""
         return len(self.messages)
 
+    @property
+    def close_code(self):
+        """Of the station's close frame, once the connection has ended; 1006: there was none."""
+        return self._ws.close_code
+
     async def disconnect(self, code=1000, reason=""):
         """Close the WebSocket with a close frame."""
         await self._ws.close(code, reason)

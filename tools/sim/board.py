@@ -110,7 +110,7 @@ async def commands():
             bus.speed = command["speed"]
             answer = {"ok": True}
         elif command["do"] == "interrupt":
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(True)  # (of start.py: it is switched off)
         elif unit and command["do"] == "gauge":
             import gauge
 

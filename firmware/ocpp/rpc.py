@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from binascii import hexlify
 from micropython import const
 
@@ -15,6 +16,8 @@ _CALL = const(2)
 _RESULT = const(3)
 _ERROR = const(4)
 _ANSWER_s = const(30)  # how long the Central System may take
+_LONGEST_s = const(120)  # the same, for one that took longer before
+_TRIES = const(8)  # of a message that is repeated, whose answers still count
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
 
@@ -37,6 +40,7 @@ class Rpc:
 
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest.
+    `late(answer)` is given the confirmation to an earlier try of a message that is repeated.
     """
 
     def __init__(self, handle, log):
@@ -49,6 +53,9 @@ class Rpc:
         self._ws = None
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
+        self._tries = self._action = None  # of the message that is repeated: see call()
+        self._wait_s = _ANSWER_s  # for its answer
+        self.late = None
         self.after = None
         self.mute = self.answered = False
         self.unanswered = 0
@@ -62,12 +69,16 @@ class Rpc:
         elif self._waiting:
             self._finish(OSError("connection lost"))
 
-    async def call(self, action, payload):
-        """Send a request; returns the payload of its confirmation. `payload` may be a function
-        that gives it as pieces of JSON text.
+    async def call(self, action, payload, wait_s=_ANSWER_s, tries=None):
+        """Send a request; returns what can be used of its confirmation's payload. `payload` may
+        be a function that gives it as pieces of JSON text.
 
-        Raises CallError (the Central System refused, or answered what its schema forbids),
-        asyncio.TimeoutError or OSError (the connection is gone).
+        `tries`: a list, for a message that is repeated until it is answered, the same for all its
+        tries: until it is emptied `late` is given the answer to any of the latest eight, whatever
+        connection it comes by. `wait_s` is then what was seen to be needed.
+
+        Raises CallError (the Central System refused), asyncio.TimeoutError or OSError (the
+        connection is gone).
         """
         async with self._lock:
             if self._ws is None:
@@ -75,10 +86,19 @@ class Rpc:
             self._number += 1
             self._waiting = "%s-%d" % (self._prefix, self._number)
             self._answered.clear()
+            if tries is not None:
+                del tries[: 2 - 2 * _TRIES]
+                tries += self._waiting, time.ticks_ms()
+                self._tries, self._action = tries, action
+                wait_s = self._wait_s
             try:
                 await self._send([_CALL, self._waiting, action, payload])
-                await asyncio.wait_for(self._answered.wait(), _ANSWER_s)
+                await asyncio.wait_for(self._answered.wait(), wait_s)
                 answer = self._answer
+                if isinstance(answer, OSError):
+                    raise answer
+                if tries:
+                    del tries[-2:]
                 self.unanswered = 0
                 self.answered = True
             except asyncio.TimeoutError:
@@ -88,11 +108,7 @@ class Rpc:
                 self._waiting = self._answer = None
         if isinstance(answer, Exception):
             raise answer
-        fault = schema.check(action, answer, True)
-        if fault:
-            self._log("answer to %s: %s: %s" % (action, fault[0], fault[1]))
-            raise CallError(fault[0], fault[1])
-        return answer
+        return schema.usable(action, answer, self._log)
 
     async def _send(self, frame):
         # Whoever does not read must not keep us waiting: neither the caller of a CALL, whose time
@@ -148,20 +164,35 @@ class Rpc:
             return self._log("frame ignored: unknown message type")
         if kind == _CALL:
             return None if self.mute else await self._answer_call(message_id, frame)
+        # (nothing, or null, where a confirmation has no fields: meant as {})
+        payload = {} if len(frame) < 3 or frame[2] is None else frame[2]
         if message_id != self._waiting:
-            return self._log("answer ignored: nothing was asked with that id")
-        if kind == _RESULT and len(frame) == 3:
-            # (null where a confirmation has no fields: meant as {})
-            self._finish({} if frame[2] is None else frame[2])
-        elif kind == _ERROR and len(frame) >= 3 and isinstance(frame[2], str):
-            description = frame[3] if len(frame) > 3 and isinstance(frame[3], str) else ""
-            self._finish(CallError(frame[2], description[:_MAX_TEXT]))
+            return self._too_late(message_id, payload if kind == _RESULT else None)
+        if kind == _RESULT:
+            self._finish(payload)
         else:
-            self._finish(CallError("FormationViolation", "answer has the wrong shape"))
+            code, description = (frame[2:4] + [None, None])[:2]
+            if not isinstance(code, str):
+                code = "FormationViolation"
+            description = description if isinstance(description, str) else ""
+            self._finish(CallError(code, description[:_MAX_TEXT]))
         # The next message may build on this answer: its caller comes first. (Not by the lock:
         # that goes on to the next caller at once.)
         while self._answer is not None:
             await asyncio.sleep_ms(0)
+
+    def _too_late(self, message_id, payload):
+        tries = self._tries
+        if not tries or message_id not in tries:
+            return self._log("answer ignored: nothing was asked with that id")
+        i = tries.index(message_id)
+        took_ms = (time.ticks_ms() - tries[i + 1]) & 0x3FFFFFFF
+        del tries[i : i + 2]
+        self.unanswered = 0
+        self._wait_s = max(self._wait_s, min(took_ms * 3 // 2000 + 1, _LONGEST_s))
+        self._log("%s was answered after %d s" % (self._action, took_ms // 1000))
+        if payload is not None:
+            self.late(schema.usable(self._action, payload, self._log))
 
     async def _refuse(self, head):
         # A CALL that there is no room for: its id stands at the front.

@@ -67,6 +67,7 @@ _MAX_ITEMS = const(1000)  # the domain's own bounds are lower; this one only bou
 _MAX_DATE_TIME = const(40)  # nine digits of fraction and an offset make 35
 _MAX_DESCRIPTION = const(120)  # OCPP-J allows 255
 _MAX_ECHO = const(20)
+_MAX_DIGITS = const(20)
 
 _tables = [_TABLE]
 
@@ -119,6 +120,39 @@ def check(action, payload, conf=False):
     if _extra and on_extra:
         on_extra(_extra)
     return None
+
+
+def usable(action, answer, log, fields=None):
+    """What can be used of the confirmation to our request `action`: a field that is damaged is
+    None in it, and said. (A text of digits is a number.)"""
+    if not fields:
+        if not check(action, answer, True):
+            return answer
+        fields = _fields(">" + action)
+    if type(answer) is not dict:
+        log("answer to %s: object expected" % action)
+        answer = {}
+    for i in range(0, len(fields), 2):
+        name, kind = fields[i], fields[i + 1]
+        value = answer.get(name)
+        if value is None:
+            if kind[0] != "?":
+                log("answer to %s: no %s" % (action, name))
+            continue
+        kind = kind.lstrip("?")
+        if kind[0] == "@":
+            value = usable(action, value, log, _fields(kind))
+        else:
+            if kind == "i" and type(value) is str and len(value) <= _MAX_DIGITS:
+                if value[value.startswith("-") :].isdigit():
+                    value = int(value)
+            try:
+                _value(value, kind, [name])
+            except ValueError as fault:
+                log("answer to %s: %s" % (action, fault.args[1]))
+                value = None
+        answer[name] = value
+    return answer
 
 
 def _is_name(action):

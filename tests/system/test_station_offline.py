@@ -1,6 +1,8 @@
 """Without the Central System: charging goes on, and what happened is told afterwards."""
 
+import asyncio
 import re
+import time
 
 import pytest
 from station_driver import TAG, draws, duties, duty
@@ -197,6 +199,68 @@ async def test_start_transaction_unanswered(bench):
         assert len(messages) >= 6
         assert {p["transactionId"] for _, p in messages[2:]} == {4711}
         assert stop["meterStop"] > first["meterStart"]
+
+
+async def test_start_transaction_answered_late(bench):
+    """Its answer takes 34 s each time, the station waits 30 at first: one transaction, with the
+    id of that answer, which a remote stop knows; the next one is not asked twice either."""
+    async with bench() as b:
+
+        async def late(payload):
+            await asyncio.sleep(34)
+            id = b.cs.next_transaction_id
+            b.cs.next_transaction_id += 1
+            return {"transactionId": id, "idTagInfo": {"status": "Accepted"}}
+
+        # (waiting for answers is in real seconds, intervals are in simulated ones)
+        for key, value in (
+            ("MeterValueSampleInterval", "0"),
+            ("HeartbeatInterval", "86400"),
+            ("TransactionMessageRetryInterval", "400"),
+        ):
+            change = {"key": key, "value": value}
+            assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        b.cs.answer("StartTransaction", late)
+        b.cs.next_transaction_id = 4711
+        mark = b.st.mark()
+        b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.process.until(lambda c: c["transactionId"] == 4711, timeout=60)
+        assert len(b.st.received("StartTransaction", mark)) == 1
+        stop = {"transactionId": 4711}
+        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (4711, "Remote")
+        b.cs.answer("StartTransaction", None)
+        await b.do("unplug")
+        await b.status("Available", since=mark)
+        assert len(b.st.received("StartTransaction", mark)) == 1
+
+
+async def test_statuses_are_never_answered(bench):
+    """A start comes after one time-out at most, then within seconds; the connection stays."""
+    async with bench() as b:
+        change = {"key": "ConnectionTimeOut", "value": "3600"}  # (simulated; answers are real)
+        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        b.cs.answer("StatusNotification", lambda p: None)
+        before, mark = b.st, b.st.mark()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        began = time.monotonic()
+        await b.st.expect("StartTransaction", None, 45, mark)
+        assert time.monotonic() - began < 36
+        await b.process.until(lambda c: c["transactionId"] is not None)
+        await b.do("unplug")
+        await b.st.expect("StopTransaction", None, 45, mark)
+        await b.status("Available", since=mark, timeout=45)
+        mark = b.st.mark()
+        began = time.monotonic()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.st.expect("StartTransaction", None, 45, mark)
+        assert time.monotonic() - began < 15  # (5 s for a status; a busy host)
+        assert b.st is before and b.st.connected
 
 
 async def test_start_transaction_refused(bench):

@@ -120,9 +120,8 @@ async def test_interval_zero_does_not_flood(bench):
         CallError("GenericError"),
         {},
         {"status": "Maybe", "currentTime": "2026-01-01T00:00:00Z", "interval": 1},
-        {"status": "Accepted", "currentTime": "yesterday", "interval": 1},
-        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": "1"},
-        {"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z"},
+        {"status": "accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": 1},
+        {"currentTime": "2026-01-01T00:00:00Z", "interval": 1},
     ],
     ids=lambda v: str(v)[:60],
 )
@@ -131,6 +130,29 @@ async def test_wrong_answer_to_boot_notification(bench, wrong):
     got, _ = await first_messages(bench, [wrong, boot_answer("Accepted", 300)])
     assert [name for name, _ in got[:3]] == ["BootNotification"] * 2 + ["StatusNotification"]
     assert got[1][1] - got[0][1] >= 30
+
+
+@pytest.mark.parametrize(
+    "damaged, beat_s",
+    [
+        ({"status": "Accepted", "currentTime": "yesterday", "interval": 40}, 40),
+        ({"status": "Accepted", "interval": "40"}, 40),
+        ({"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z", "interval": None}, 300),
+        ({"status": "Accepted", "currentTime": "2026-01-01T00:00:00Z"}, 300),
+    ],
+    ids=lambda v: str(v)[:60],
+)
+async def test_damaged_answer_to_boot_notification(bench, damaged, beat_s):
+    """What can be used of it is used: it is accepted, a clock that was not told stays unset."""
+    got, _ = await first_messages(bench, [damaged, {}])
+    assert [name for name, _ in got] == ["BootNotification"] + ["StatusNotification"] * 2
+    async with bench(speed=100, boot=False) as b:
+        b.cs.answer("BootNotification", lambda p: damaged)
+        await b.booted()
+        interval = await b.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
+        assert interval["configurationKey"][0]["value"] == str(beat_s)
+        known = "2026" in str(damaged.get("currentTime"))
+        assert ((await b.now()).year == 2026) is known
 
 
 async def test_trigger_after_a_wrong_answer_to_boot_notification(bench):

@@ -109,7 +109,7 @@ class Day:
 
     # The Central System and the way to it
 
-    async def call(self, action, payload):
+    async def call(self, action, payload, wait_s=30, tries=None):
         if self.chip.dead:
             await asyncio.Event().wait()  # (nothing leaves any more)
         self.asked += 1

@@ -5,6 +5,7 @@ import json
 
 import talking
 
+from firmware.evse import pilot
 from firmware.session import metering
 
 HEAP = "400K"
@@ -148,9 +149,14 @@ async def test_silence_is_asked_again_with_another_id_and_never_given_up():
     b.sample(2)
     await b.passes(1)
     for n in range(1, 5):
-        assert len(b.calls) == n and energy(b.calls[-1]) == "1"
-        await b.passes(WAIT_s + 19)
-        assert len(b.calls) == n
+        samples = [call for call in b.calls if call[2] == "MeterValues"]
+        assert len(samples) == n and energy(samples[-1]) == "1"
+        await b.passes(WAIT_s)
+        if n == 2:  # is it the action, or everything?
+            assert b.actions()[-1] == "Heartbeat"
+            await b.passes(WAIT_s)
+        await b.passes(19)
+        assert b.actions()[2:].count("Heartbeat") == (n > 1) and len(b.calls) == n + (n > 1)
         await b.passes(1)
     assert len({call[1] for call in b.calls}) == len(b.calls)
     await b.answer()
@@ -205,6 +211,306 @@ async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
     await b.refuse()
     ((due_ms, _),) = [s for s in b.unit.time.sleepers if s[0] > b.unit.time.ms + 86400000]
     assert due_ms - b.unit.time.ms < 1 << 29
+
+
+# The answer comes late, or damaged
+
+
+async def plugged(b, tag="TAG2"):
+    """A car at connector 2, and a tag that is accepted; -> that connector. What leaves is its
+    StartTransaction, once its status was told."""
+    w = b.unit.world
+    c = w.cs[1]
+    w.electrics[1].state = pilot.C
+    w.station.accept(tag, c)
+    await b.passes(1)
+    await statuses(b)
+    assert c.tx and b.actions() == ["StartTransaction"]
+    return c
+
+
+def started(id, status="Accepted"):
+    return {"transactionId": id, "idTagInfo": {"status": status}}
+
+
+async def statuses(b):
+    """Whatever statuses wait are told and answered."""
+    n = 0
+    while len(b.calls) > n and b.actions()[-1] == "StatusNotification":
+        n = len(b.calls)
+        await b.answer()
+    b.calls[:] = [call for call in b.calls if call[2] != "StatusNotification"]
+
+
+async def test_the_answer_to_a_start_that_comes_after_its_time():
+    """It gives the id, at once; no second try opens another transaction, and from then on the
+    station waits as long as was needed."""
+    b = await registered()
+    c = await plugged(b)
+    await b.passes(WAIT_s + 5)
+    await statuses(b)
+    assert b.actions() == ["StartTransaction"]
+    await b.say(3, b.calls[0][1], started(77))
+    assert c.tx.id == 77
+    await b.say(3, b.calls[0][1], started(78))  # once more
+    await b.passes(60)
+    assert c.tx.id == 77 and "StartTransaction" not in b.actions()[1:]
+    assert (await b.ask("RemoteStopTransaction", {"transactionId": 77}))["status"] == "Accepted"
+    await b.passes(2)
+    await statuses(b)
+    assert b.actions()[-1] == "StopTransaction"
+    n = len(b.calls)
+    await b.passes(WAIT_s + 20)
+    assert b.calls[n:] == []  # the wait has grown
+    await b.answer()
+    await b.passes(60)
+    assert "StopTransaction" not in b.actions()[n:]
+
+
+async def test_the_answer_to_an_earlier_try_while_the_next_one_waits():
+    b = await registered()
+    b.sample(1)
+    b.sample(2)
+    await b.passes(1 + WAIT_s + 10)
+    first, second = b.calls
+    assert energy(first) == energy(second) == "1" and first[1] != second[1]
+    await b.passes(5)
+    await b.say(3, first[1], {})
+    await b.passes(5)
+    assert len(b.calls) == 2  # (one CALL at a time, 4.1.1)
+    await b.passes(WAIT_s)  # nobody answers that one
+    assert energy(b.calls[-1]) == "2" and len(b.calls) == 3
+    await b.say(3, second[1], {})
+    assert len(b.calls) == 3
+    await b.answer()
+    await b.passes(60)
+    assert len(b.calls) == 3
+
+
+async def test_an_answer_that_comes_over_the_next_connection():
+    b = await registered()
+    c = await plugged(b)
+    start = b.calls[0]
+    await b.passes(5)
+    await b.unit.lose()
+    b.calls.clear()
+    await b.unit.connect()  # (its statuses first)
+    await b.say(3, start[1], started(77))
+    assert c.tx.id == 77
+    await statuses(b)
+    await b.passes(60)
+    assert "StartTransaction" not in b.actions()
+
+
+async def test_a_late_refusal_is_none():
+    b = await registered()
+    b.sample(1)
+    await b.passes(1 + WAIT_s + 5)
+    await b.say(4, b.calls[0][1], "InternalError", "", {})
+    await b.passes(5)
+    assert [energy(call) for call in b.calls] == ["1", "1"]
+    await b.answer()
+    await b.passes(60)
+    assert len(b.calls) == 2
+
+
+async def test_the_answers_of_the_latest_eight_tries_count():
+    for late, counts in ((8, False), (7, True), (0, True)):
+        b = await registered()
+        await b.ask(
+            "ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "0"}
+        )
+        b.sample(1)
+        tries = []
+        while len(tries) < 9:
+            await b.passes(1)
+            tries += [call for call in b.calls if call[2] == "MeterValues"]
+            b.calls.clear()
+        await b.say(3, tries[-1 - late][1], {})
+        await b.passes(2 * WAIT_s)
+        assert ("MeterValues" not in b.actions()) is counts, late
+        await b.unit.end()
+
+
+async def test_a_sample_that_nobody_answers_while_all_else_is_answered():
+    """It is given up, after that each at once, and the end of the transaction is told."""
+    b = await registered()
+    for Wh in range(1, 7):
+        b.sample(Wh)
+    b.unit.world.c.stop("Local")
+    seen = []
+    for _ in range(300):
+        await b.passes(1)
+        while b.calls:
+            call = b.calls.pop()
+            seen.append(call[2])
+            if call[2] != "MeterValues":
+                payload = {"currentTime": "2026-11-20T12:00:10Z"} if call[2] == "Heartbeat" else {}
+                await b.say(3, call[1], payload)
+    seen = [action for action in seen if action in ("MeterValues", "StopTransaction")]
+    assert seen == ["MeterValues"] * (3 + 5) + ["StopTransaction"], seen
+    b.unit.world.charge()
+    await b.passes(1)
+    for Wh in (1, 2):  # one that is answered: from then on each has its tries again
+        b.sample(Wh)
+    for answered in (True, False, False):
+        while not b.calls or b.actions()[-1] != "MeterValues":
+            if b.calls:
+                await b.answer()
+                b.calls.pop(0)
+            else:
+                await b.passes(1)
+        last = b.calls[-1]
+        b.calls.clear()
+        assert energy(last) == ("1" if answered else "2")
+        if answered:
+            await b.say(3, last[1], {})
+
+
+async def test_damaged_answers_to_a_start():
+    """The id is used; a status that cannot be read is not an acceptance."""
+    for conf, id, denied in (
+        ({"transactionId": 7}, 7, True),
+        ({"transactionId": 7, "idTagInfo": None}, 7, True),
+        ({"transactionId": 7, "idTagInfo": {"status": "accepted"}}, 7, True),
+        ({"transactionId": "123", "idTagInfo": {"status": "Accepted"}}, 123, False),
+        (started(7) | {"idTagInfo": {"status": "Accepted", "expiryDate": "soon"}}, 7, False),
+        (started(7) | {"idTagInfo": {"status": "Accepted", "parentIdTag": "x" * 21}}, 7, False),
+        ({"transactionId": None, "idTagInfo": {"status": "Invalid"}}, None, True),
+    ):
+        b = await registered()
+        c = await plugged(b)
+        tx = c.tx
+        b.unit.world.station.local().clear()
+        await b.say(3, b.calls[0][1], conf)
+        assert (tx.id, tx.denied) == (id, denied), conf
+        assert c.stopping() is denied, conf
+        known = b.unit.world.station.local().known("TAG2")
+        if denied:
+            assert not known or known[0] != "Accepted", conf
+        elif "expiryDate" in conf["idTagInfo"]:
+            assert known is None, conf  # nobody knows until when
+        else:
+            assert known == ("Accepted", None), conf
+        await b.passes(60)
+        assert (b.actions().count("StartTransaction") == 1) is bool(id), conf
+        await b.unit.end()
+
+
+async def test_a_start_whose_answer_has_no_id_ever_is_given_up():
+    for conf in ({}, {"transactionId": "abc"}, {"transactionId": 1.5}, [], "x"):
+        b = await registered()
+        c = await plugged(b)
+        for _ in range(100):
+            await b.passes(1)
+            if b.actions()[-1] == "StartTransaction":
+                await b.say(3, b.calls[-1][1], conf)
+            elif b.actions()[-1] == "StatusNotification":
+                await b.answer()
+        starts = {call[1] for call in b.calls if call[2] == "StartTransaction"}
+        assert len(starts) == 3 and c.tx.id is None and not c.tx.denied, conf
+        await b.unit.end()
+
+
+async def test_damaged_answers_to_all_else():
+    b = await registered()
+    w = b.unit.world
+    station = w.station
+    w.electrics[1].state = pilot.C
+    await b.passes(2)
+    await statuses(b)
+    for info in (
+        None,
+        {},
+        {"status": "accepted"},
+        {"status": 1},
+        "Accepted",
+        {"statu": "Accepted"},
+    ):
+        station.tag("TAG2", 2)
+        await b.passes(1)
+        assert b.actions()[-1] == "Authorize"
+        await b.answer({"idTagInfo": info} if info != {} else {})
+        await b.passes(2)
+        assert not w.cs[1].tx and not w.cs[1].tag, info
+        await b.passes(5)  # (a card shown at once again is the same)
+    station.tag("TAG2", 2)
+    await b.passes(1)
+    await b.answer({"idTagInfo": {"status": "Accepted", "expiryDate": 5, "parentIdTag": []}})
+    await b.passes(2)
+    assert w.cs[1].tx and not w.cs[1].tx.parent
+    now = w.clock.now()
+    for conf in ({}, {"currentTime": 5}, {"currentTime": "now"}, [], None):
+        await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
+        for _ in range(5):
+            if b.actions()[-1] != "Heartbeat":
+                await b.say(3, b.calls[-1][1], started(5))
+        assert b.actions()[-1] == "Heartbeat"
+        await b.say(3, b.calls[-1][1], conf)
+        assert 0 <= w.clock.now() - now < 60, conf
+    heard = []
+
+    class Policy:
+        def on_data_transfer(self, request, answer, station):
+            heard.append(answer)
+
+    station.policy = Policy()
+    for conf, told in (
+        ({"status": "Accepted", "data": 5}, {"status": "Accepted", "data": None}),
+        ({"status": "Ok", "data": "x"}, None),
+        ({}, None),
+    ):
+        station.transfer("Pilotwire", "x", "y")
+        await b.passes(1)
+        await b.answer(conf)
+        assert heard == [told], conf
+        heard.clear()
+
+
+# An action that is never answered
+
+
+async def test_statuses_that_are_never_answered_hold_nothing_up():
+    """One time-out, and then a start within seconds of plug and card; the connection stays, the
+    present statuses are told."""
+    b = await registered()
+    w = b.unit.world
+    w.station.tell(w.cs[1], w.clock.now())
+    at, told, seconds = {}, [], 0
+
+    async def passes(seconds_more):
+        nonlocal seconds
+        for _ in range(seconds_more):
+            await b.passes(1)
+            seconds += 1
+            assert b.unit.rpc.unanswered < 3  # (link.py would end the connection)
+            while b.calls:
+                call = b.calls.pop()
+                at[call[2]] = seconds
+                if call[2] == "StatusNotification":
+                    told.append(call[3])
+                    continue
+                payload = {
+                    "Authorize": {"idTagInfo": {"status": "Accepted"}},
+                    "Heartbeat": {"currentTime": "2026-11-20T12:00:10Z"},
+                    "StartTransaction": started(77),
+                }.get(call[2], {})
+                await b.say(3, call[1], payload)
+
+    await passes(WAIT_s + 1)
+    for n in range(5):
+        plug_s = seconds
+        w.electrics[1].state = pilot.C
+        await passes(2)
+        w.station.tag("TAG2", 2)
+        await passes(18)
+        assert w.cs[1].tx.id == 77 and plug_s < at["StartTransaction"] <= plug_s + 8, (n, at)
+        await passes(15)
+        w.electrics[1].state = pilot.A
+        await passes(40)
+        assert at["StopTransaction"] <= seconds - 30
+        assert told[-1]["status"] == "Available" and told[-1]["connectorId"] == 2
+    assert "Charging" in [p["status"] for p in told]
 
 
 # What overtakes

@@ -150,6 +150,47 @@ def test_null_in_an_answer_is_absent_where_the_field_is_optional():
     assert fault == (TYPE, "idTagInfo: object expected")
 
 
+def test_what_can_be_used_of_a_damaged_answer():
+    until = "2030-01-01T00:00:00Z"
+    for action, answer, use, says in (
+        ("Authorize", {"idTagInfo": {"status": "Ok"}}, {"idTagInfo": {"status": None}}, 1),
+        ("Authorize", {"idTagInfo": []}, {"idTagInfo": {}}, 2),
+        ("Authorize", {"idTagInfo": None}, {"idTagInfo": None}, 1),
+        (
+            "StartTransaction",
+            {"transactionId": "-123", "idTagInfo": {"status": 1, "expiryDate": until}},
+            {"transactionId": -123, "idTagInfo": {"status": None, "expiryDate": until}},
+            1,
+        ),
+        ("StartTransaction", {"transactionId": "12a"}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": 1.5}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": True}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": "9" * 20}, {"transactionId": 10**20 - 1}, 1),
+        ("StartTransaction", {"transactionId": "9" * 21}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": "--5"}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": "-"}, {"transactionId": None}, 2),
+        ("StartTransaction", {"transactionId": ""}, {"transactionId": None}, 2),
+        (
+            "BootNotification",
+            {"status": "Accepted", "interval": " ", "currentTime": 5, "x": [1]},
+            {"status": "Accepted", "interval": None, "currentTime": None, "x": [1]},
+            2,
+        ),
+        (
+            "DataTransfer",
+            {"status": "Accepted", "data": 5},
+            {"status": "Accepted", "data": None},
+            1,
+        ),
+        ("StopTransaction", "ok", {}, 1),
+        ("MeterValues", [1], {}, 1),
+    ):
+        said = []
+        assert check(action, answer, conf=True), answer
+        assert schema.usable(action, answer, said.append) == use, (answer, said)
+        assert len(said) == says and all(["answer to " + action in s for s in said]), said
+
+
 def test_null_in_a_request_is_a_wrong_type():
     for action, payload, text in (
         ("TriggerMessage", {"requestedMessage": None}, "requestedMessage: string"),

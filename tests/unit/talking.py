@@ -173,7 +173,7 @@ class Unit:
         settings.config = Config
         w.settings = Values(settings)
         w.boot().ready().charge()
-        core.time = w.time
+        core.time = rpc.time = w.time
         self.rpc = rpc.Rpc(lambda action, payload: self.core.handle(action, payload), log)
         smart = smart_charging.SmartCharging(w.station, log)
         self.core = core.Core(

@@ -20,6 +20,11 @@ _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _STEP_ms = const(100)
 _LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
+_BRIEF_s = const(5)  # for an answer that did not come before, and that nobody needs
+_NEEDED = const(("BootNotification", "Authorize", "DataTransfer"))
+_STATUS = const("StatusNotification")
+_METER = const("MeterValues")
+_SILENT = const(3)  # tries of a sample, at least, while other messages are answered
 # There is nothing to tell of these.
 _IDLE = const(("DiagnosticsStatusNotification", "FirmwareStatusNotification"))
 
@@ -47,13 +52,17 @@ class Core:
         self._unlocking = []  # connectors whose lock is being opened
         self._attempts = 0
         self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
-        self._held = None  # the task that waits for a transaction message's next attempt
+        self._silent = []  # actions of which the latest message was not answered
+        self._tries = []  # of the transaction message at hand (Rpc.call)
+        self._held = None  # the task that waits for its next attempt
+        self._deaf = False  # samples are not answered: each is told once
         self._pause_s = 0  # from one BootNotification to the next
         self._asked_ms = 0  # when the latest one was sent
         self._beat_ms = 0  # when the latest heartbeat, or acceptance, was
         self.boot = self.info = None
         self.close = None  # link.Link.close
         station.wake = self._wake.set
+        rpc.late = self._over
 
     def accepted(self):
         """True if the Central System has accepted this unit."""
@@ -227,35 +236,52 @@ class Core:
     def _now(self):
         return self._station.clock.now()
 
-    async def _ask(self, action, payload):
+    async def _ask(self, action, payload, tries=None):
         # The confirmation, or None where the Central System refused or did not answer.
+        silent = action in self._silent
+        conf = None
         try:
-            return await self._rpc.call(action, payload)
+            if silent and tries is None and action not in _NEEDED:
+                conf = await self._rpc.call(action, payload, _BRIEF_s)
+            else:
+                conf = await self._rpc.call(action, payload, tries=tries)
         except CallError as e:
             self._refused = True
             self._log("%s failed: %s %s" % (action, e.code, e.description))
         except asyncio.TimeoutError:
             self._refused = False
+            if not silent:
+                self._silent.append(action)
             self._log("%s was not answered" % action)
-        return None
+            # (link.py ends the connection after the third: is it the action, or everything?)
+            if self._rpc.unanswered == 2 and self.boot == "Accepted" and action != "Heartbeat":
+                await self._heartbeat()
+                self._refused = False
+            return None
+        if silent:
+            self._silent = [other for other in self._silent if other != action]
+        return conf
 
     async def _boot_notification(self):
         self._pause_s = _BOOT_RETRY_s
         self._asked_ms = time.ticks_ms()
         conf = await self._ask("BootNotification", self._identity)
-        if conf is None:
+        if not conf or not conf.get("status"):
             return
         self.boot = conf["status"]
         self._rpc.mute = self.boot == "Rejected"  # not a word until the next one (4.2)
         self._log("boot %s" % self.boot)
         self._set_clock(conf)
         self._beat_ms = time.ticks_ms()
-        if conf["interval"] > 0:
-            self._pause_s = min(conf["interval"], 86400)
+        interval_s = conf.get("interval") or 0
+        if interval_s > 0:
+            self._pause_s = min(interval_s, 86400)
             if self.boot == "Accepted":
                 self._settings.put("HeartbeatInterval", self._pause_s)
 
     def _set_clock(self, conf):
+        if not conf.get("currentTime"):
+            return
         t = parse_iso(conf["currentTime"])
         if self._station.clock.plausible(t):
             self._station.set_clock(t)
@@ -299,36 +325,48 @@ class Core:
             self._set_clock(conf)
 
     async def _say_one(self):
-        # Send the most urgent message; False if there is none.
+        # Send the most urgent message; False if there is none. What was not answered the last time
+        # comes after the transactions: it may take its time again.
         station = self._station
         ask = station.next_ask()
         if ask:
             await self._authorize(ask)
         elif self._triggers:
             await self._say_triggered()
-        elif news := self._stable_news():
-            await self._status_notification(*news)
-        elif station.readings:
-            number, sample = station.readings.pop(0)
-            await self._ask("MeterValues", _messages().meter_values(number, None, sample))
+        elif await self._say_other(False):
+            pass
         elif station.journal.head() and not self._held:
             await self._transaction_message(*station.journal.head())
+        elif await self._say_other(True):
+            pass
         elif station.transfers:
             await self._data_transfer(*station.transfers.pop(0))
         else:
             return False
         return True
 
+    async def _say_other(self, silent):
+        # Statuses, and samples of no transaction, if that action is `silent` or not.
+        readings = self._station.readings
+        if (_STATUS in self._silent) is silent and (news := self._stable_news()):
+            await self._status_notification(*news)
+        elif (_METER in self._silent) is silent and readings:
+            number, sample = readings.pop(0)
+            await self._ask(_METER, _messages().meter_values(number, None, sample))
+        else:
+            return False
+        return True
+
     def _stable_news(self):
         # The next status to tell, or None. One that was left again within MinimumStatusDuration
-        # (9.1) is not told; an error is told at once.
+        # (9.1) is not told; an error is told at once. Who takes their time hears of the present.
         news = self._station.news
         least_s = self._settings.value("MinimumStatusDuration")
         at = 0
         while at < len(news):
             number, _, error, _, t = news[at]
             after = [later[4] for later in news[at + 1 :] if later[0] == number]
-            if after and after[0] - t < least_s:
+            if after and (_STATUS in self._silent or after[0] - t < least_s):
                 news.pop(at)
             elif after or error != "NoError" or not 0 <= self._now() - t < least_s:
                 return news.pop(at)
@@ -344,14 +382,14 @@ class Core:
             return await self._boot_notification()
         if action in _IDLE:
             return await self._ask(action, {"status": "Idle"})
-        if action == "StatusNotification" and not number:
+        if action == _STATUS and not number:
             await self._own_status()
         for c in self._station.connectors:
-            if number in (None, c.number) or number == 0 and action == "MeterValues":
-                if action == "MeterValues":
+            if number in (None, c.number) or number == 0 and action == _METER:
+                if action == _METER:
                     take = self._station.metering.take
                     s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
-                    await self._ask("MeterValues", _messages().meter_values(c.number, c.tx, s))
+                    await self._ask(_METER, _messages().meter_values(c.number, c.tx, s))
                 else:
                     error, vendor = c.fault()
                     await self._status_notification(c.number, c.status, error, vendor, self._now())
@@ -374,11 +412,13 @@ class Core:
         if vendor_error:
             payload["vendorId"] = self._identity["chargePointVendor"]
             payload["vendorErrorCode"] = vendor_error
-        await self._ask("StatusNotification", payload)
+        await self._ask(_STATUS, payload)
 
     async def _data_transfer(self, vendor_id, message_id, data):
         request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
         answer = await self._ask("DataTransfer", request)
+        if answer is not None and not answer.get("status"):
+            answer = None
         if self._station.policy:
             self._station.policy.on_data_transfer(request, answer, self._station)
 
@@ -388,7 +428,7 @@ class Core:
         try:
             conf = await self._ask("Authorize", {"idTag": tag})
         finally:  # (also of a connection that is lost)
-            if conf:
+            if conf is not None:
                 status, parent = self._heard(tag, conf)
             else:
                 status, parent = "no answer", None
@@ -400,41 +440,74 @@ class Core:
                 self._log("tag %s not accepted: %s" % (tag, status))
 
     def _heard(self, tag, conf):
-        # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered.
-        info = conf["idTagInfo"]
-        expiry = parse_iso(info["expiryDate"]) if "expiryDate" in info else None
-        parent = info.get("parentIdTag")
-        self._station.local().heard(tag, info["status"], expiry, parent)
-        return info["status"], parent
+        # (status, parentIdTag or None) of a confirmation; what it says of `tag` is remembered. A
+        # status that cannot be read is None; who is accepted until nobody knows when, only now.
+        info = conf.get("idTagInfo") or {}
+        status, parent = info.get("status"), info.get("parentIdTag")
+        until = info.get("expiryDate", "")
+        if status and (until is not None or status != "Accepted"):
+            self._station.local().heard(tag, status, parse_iso(until) if until else None, parent)
+        return status, parent
 
     async def _transaction_message(self, kind, tx, sample):
         # Repeated until it is answered, and in order; one that is refused with a CALLERROR is
         # tried TransactionMessageAttempts times and then given up (4.7, 9.1). Silence never gives
-        # one up. What follows a start that was given up says so with its id.
+        # one up, but for a sample where all else is answered. What follows a start that was given
+        # up says so with its id.
         if kind != journal.START and tx.id is None:
             tx.id = _NO_ID
         if kind == journal.START:
             action, payload = "StartTransaction", _messages().start_transaction(tx)
         elif kind == journal.SAMPLE:
-            action, payload = "MeterValues", _messages().meter_values(tx.connector, tx, sample)
+            action, payload = _METER, _messages().meter_values(tx.connector, tx, sample)
         else:
             action, payload = "StopTransaction", _messages().stop_transaction(tx)
-        conf = await self._ask(action, payload)
-        if conf is None:
-            if self._refused:
+        tries = self._tries
+        once = kind == journal.SAMPLE and self._deaf
+        conf = await self._ask(action, payload, None if once else tries)
+        if tries is not self._tries:  # an earlier try was answered meanwhile
+            return
+        most = self._settings.value("TransactionMessageAttempts")
+        if conf is None or not self._over(conf):
+            silences = len(tries) // 2
+            if conf is not None or self._refused:
                 self._attempts += 1
-            if self._attempts < self._settings.value("TransactionMessageAttempts"):
+            elif kind == journal.SAMPLE and self._rpc.answered and self._rpc.unanswered < 2:
+                # (something was answered since the try before)
+                if once or silences >= max(most, _SILENT):
+                    self._deaf = True
+                    self._attempts = most
+            if self._attempts < most:
                 retry_s = self._settings.value("TransactionMessageRetryInterval")
                 retry_s = min(max(self._attempts, 1) * retry_s, _LONGEST_s)
                 self._held = asyncio.create_task(self._release(retry_s))
                 return
-            self._log("%s given up after %d attempts" % (action, self._attempts))
-        elif kind == journal.START:
-            self._started(tx, conf)
-        elif kind == journal.STOP and "idTagInfo" in conf:
+            self._log("%s given up after %d attempts" % (action, silences or most))
+            self._done()
+
+    def _over(self, conf):
+        # The journal's head, or an earlier try of it, was answered; True if that is its end: a
+        # start wants an id.
+        kind, tx, _ = self._station.journal.head()
+        if kind == journal.START and not self._started(tx, conf):
+            return False
+        if kind == journal.SAMPLE:
+            self._deaf = False
+        elif kind == journal.STOP and conf.get("idTagInfo"):
             self._heard(tx.stop_tag or tx.id_tag, conf)
+        self._done()
+        return True
+
+    def _done(self):
+        # With the journal's head.
+        if self._held:
+            self._held.cancel()
+            self._held = None
         self._attempts = 0
+        self._tries.clear()
+        self._tries = []
         self._station.journal.done()
+        self._wake.set()
 
     async def _release(self, pause_s):
         await asyncio.sleep(pause_s)
@@ -442,16 +515,21 @@ class Core:
         self._wake.set()
 
     def _started(self, tx, conf):
+        # What StartTransaction.conf says; True if that is an id too.
         station = self._station
         status, parent = self._heard(tx.id_tag, conf)
+        number = conf.get("transactionId")
+        if number is None and not status:
+            return False
         tx.parent = parent or tx.parent
         tx.denied = status != "Accepted"
-        station.journal.answered(tx, conf["transactionId"])
+        station.journal.answered(tx, number)
         c = station.connectors[tx.connector - 1]
         if tx.denied and c.tx is tx:
             self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
             if self._settings.value("StopTransactionOnInvalidId"):
                 c.stop("DeAuthorized")
+        return number is not None
 
 
 def _messages():

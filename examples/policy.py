@@ -4,7 +4,8 @@
 
 def on_charging_profile(request, station):
     """A SetChargingProfile.req that the station could keep: "Accepted", "Rejected" or
-    "NotSupported". An exception means Rejected."""
+    "NotSupported". Where it fails the profile is taken, and the cap of config.json
+    (policy_broken_mA) holds beside it."""
     profile = request["csChargingProfiles"]
     if profile["chargingProfilePurpose"] == "ChargePointMaxProfile":
         return "Accepted"
@@ -16,7 +17,7 @@ def on_charging_profile(request, station):
 
 def local_limit(now, station):
     """Asked once a second. mA per phase that each connector may take at most, or None for no
-    limit of ours. `now`: seconds since 2020. An exception changes nothing; a limit that is not
-    repeated for a minute falls away."""
+    limit of ours. `now`: seconds since 2020. An exception, or anything else (8.0, True, -1), means
+    policy_broken_mA of config.json, until it has worked for a minute."""
     hour = now // 3600 % 24  # UTC
     return 10000 if 17 <= hour < 20 else None

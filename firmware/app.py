@@ -324,6 +324,7 @@ class App:
             },
             "connectors": out,
             "heap": heap,
+            "policy": self.station.policy and self.station.policy.fault,
             "crash": start.last or None,
         }
 

@@ -26,6 +26,7 @@ _FIELDS = {
     "hold_limit": (bool, False, None, None),
     "resume": (bool, True, None, None),
     "meter_lost_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
+    "policy_broken_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "plug_and_charge": (str, "", lambda v: _is_tag(v), "at most 20 characters of ASCII"),
     "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800"),
     "wake": (bool, True, None, None),

@@ -69,7 +69,7 @@ def build(config):
         journal,
         app.settings.value,
         log.info,
-        _policy(),
+        _policy(config, connectors),
         _held(config),
         Kept("/availability.json", log.warning),
         latches,
@@ -140,12 +140,15 @@ def _latch(units, number, fault):
             part.fault = fault
 
 
-def _policy():
+def _policy(config, connectors):
     # Of owners without rules of their own not even the code that would ask for them is kept.
     from firmware.session import policy
 
-    rules = policy.Policy(log.warning)
-    if rules.module:
+    rules = policy.Policy(log.warning, config.policy_broken_mA)
+    if rules.fault or hasattr(rules.module, "local_limit"):
+        for c in connectors:  # until its first word
+            c.limits.put(limits.POLICY, rules.limit_mA)
+    if rules.fault or rules.module:
         return rules
     del sys.modules["firmware.session.policy"], sys.modules["firmware.session"].policy
     return None

@@ -12,7 +12,7 @@ from micropython import const
 # Temperature   | derating                  | when it has cooled down
 # LoadBalancing | a meter of the house      | as its driver says
 # Meter         | the lost energy meter     | when it answers again
-# Policy        | the owner's policy.py     | a minute after it was last said
+# Policy        | the owner's policy.py     | a minute after it was last said: its safe value
 # LastLimit     | session/held.py           | when the clock is known
 # OCPP          | the evaluator             | the evaluator knows
 SOURCES = (

@@ -42,6 +42,8 @@ def status(unit, connectors):
         )
     if start.last:
         yield "the last run: " + start.last
+    if station.policy:
+        yield "%s" % (station.policy.fault or "policy.py is in force")
     yield "%d profiles, %s" % (
         len(station.store.records),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",

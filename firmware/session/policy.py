@@ -1,71 +1,146 @@
-# The owner's own rules: policy.py on the unit's file system, absent by default. Its exceptions
-# are logged and cost nothing else. What it may define: examples/policy.py.
+# The owner's own rules: policy.py on the unit's file system, absent by default. What it may
+# define: examples/policy.py. A mistake in it must not lift the limit that it was to set: while it
+# is broken nobody gets more than its safe value, and a profile that it fails to judge is taken.
 
 import sys
+import time
 from micropython import const
 
 from firmware.charging import limits
 
-_HOLD_s = const(60)  # a local limit that is not said again falls away after this
+_HOLD_s = const(60)  # a limit that is not said again gives way to the safe value after this
+_WELL = const(60)  # polls without a fault, until it is believed again; between two logs of others
+_SLOW_ms = const(250)  # so long for a function, three times in a row
+_SLOW = const(3)
+_TEXT = const(100)  # characters of a fault
 
 
 class Policy:
-    """`module`: policy.py, None where there is none, or none that can be imported."""
+    """
+    | attribute | meaning |
+    |---|---|
+    | module    | policy.py; None where there is none, or none that can be imported |
+    | fault     | what is wrong with it, or None |
+    | limit_mA  | the safe value: what each connector may take at most while it is broken |
+    """
 
-    def __init__(self, log):
+    def __init__(self, log, limit_mA=6000):
         self._log = log
-        self.module = None
+        self.limit_mA = limit_mA
+        self.module = self.fault = None
+        self._bad = {}  # by function, since all was well: True if the latest call failed
+        self._well = 0  # polls since the last fault
+        self._logged = None  # the latest fault in the log, and how many polls ago
+        self._quiet = 0
+        self._told = None  # the fault that was told
+        self._slow = {}  # by function: calls in a row
+        self._said_mA = limit_mA  # by local_limit, and how many polls ago
+        self._age = 0
         try:
             import policy
 
             self.module = policy
             log("policy.py is in force")
-        except ImportError as e:
-            if "policy" not in str(e):  # it is there, and misses something itself
+        except BaseException as e:
+            if not isinstance(e, ImportError) or "'policy'" not in str(e):  # (there is none)
                 self._failed("import", e)
-        except Exception as e:
-            self._failed("import", e)
 
-    def _failed(self, where, e):
-        sys.print_exception(e)
-        self._log("policy.py: %s: %r" % (where, e))
+    def _failed(self, name, e):
+        # Logged when it is new; what is another one with each call, once a minute.
+        if isinstance(e, KeyboardInterrupt):
+            raise e
+        kind = name, type(e)
+        if name not in self._bad or kind != self._logged and self._quiet >= _WELL:
+            self.fault = "policy.py: " + name
+            try:
+                self.fault = ("%s: %r" % (self.fault, e))[:_TEXT]
+                sys.print_exception(e)
+            except Exception:
+                pass  # (how it is written may be the policy's own too)
+            self._log("%s: %d mA at most" % (self.fault, self.limit_mA))
+            self._logged = kind
+            self._quiet = 0
+        self._bad[name] = True
+        self._well = 0
+
+    def _ask(self, name, good, *args):
+        # What a function of policy.py answers, if that is `good`; None: it failed.
+        hook = getattr(self.module, name, None)
+        if hook is None:
+            return None
+        try:
+            began = time.ticks_ms()
+            answer = hook(*args)
+            took_ms = time.ticks_diff(time.ticks_ms(), began)
+            if not good(answer):
+                raise ValueError("%r" % (answer,))
+            self._slow[name] = self._slow.get(name, 0) + 1 if took_ms > _SLOW_ms else 0
+            if self._slow[name] >= _SLOW:
+                raise ValueError("it took %d ms" % took_ms)
+            if name in self._bad:
+                self._bad[name] = False
+            return answer
+        except BaseException as e:
+            self._failed(name, e)
+        return None
 
     def on_charging_profile(self, request, station):
-        """Accepted, Rejected or NotSupported, for a SetChargingProfile.req that is right."""
-        hook = getattr(self.module, "on_charging_profile", None)
-        if hook is None:
-            return "Accepted"
-        try:
-            status = hook(request, station)
-            if status in ("Accepted", "Rejected", "NotSupported"):
-                return status
-            self._log("policy.py: on_charging_profile returned %r" % (status,))
-        except Exception as e:
-            self._failed("on_charging_profile", e)
-        return "Rejected"
+        """Accepted, Rejected or NotSupported, for a SetChargingProfile.req that is right. Where it
+        fails to say: Accepted, for a limit that is refused is none, and it is capped itself."""
+        status = self._ask("on_charging_profile", _is_status, request, station)
+        self._tell(station)
+        return status or "Accepted"
 
     def on_data_transfer(self, request, answer, station):
         """The answer to a DataTransfer.req of Station.transfer; None: there was none."""
-        hook = getattr(self.module, "on_data_transfer", None)
-        if hook:
-            try:
-                hook(request, answer, station)
-            except Exception as e:
-                self._failed("on_data_transfer", e)
+        self._ask("on_data_transfer", _is_any, request, answer, station)
+        self._tell(station)
 
     def local_limit(self, now_s, station):
         """Ask for the local limit and put it into every connector's slot; call once a second."""
-        hook = getattr(self.module, "local_limit", None)
-        if hook is None:
-            return
-        try:
-            limit_mA = hook(now_s, station)
-            if limit_mA is not None and (not isinstance(limit_mA, int) or limit_mA < 0):
-                raise ValueError("mA or None expected, not %r" % (limit_mA,))
-        except Exception as e:
-            return self._failed("local_limit", e)
+        self._well += 1
+        self._quiet += 1
+        limit_mA = self._ask("local_limit", _is_limit, now_s, station)
+        if self._bad.get("local_limit"):
+            self._age += 1
+        else:
+            self._said_mA, self._age = limit_mA, 0
+        if self.fault and not any(self._bad.values()) and self._well >= _WELL:
+            self.fault = None
+            self._bad.clear()
+            self._log("policy.py is in force again")
+        if not self._tell(station):
+            # without its word the last one holds for a while
+            ends_s = now_s + _HOLD_s if hasattr(self.module, "local_limit") else limits.NEVER
+            self._put(station, limit_mA, ends_s)
+
+    def _tell(self, station):
+        # A fault, to whom it concerns: every connector, at once, and the Central System. True
+        # while there is one: then the safe value holds, or its last word for a while, if lower.
+        if self.fault:
+            limit_mA = self.limit_mA
+            if self._said_mA is not None and self._age < _HOLD_s:
+                limit_mA = min(limit_mA, self._said_mA)
+            self._put(station, limit_mA, limits.NEVER)
+        if self.fault != self._told:
+            self._told = self.fault
+            station.tell(None, station.clock.now())
+        return self.fault
+
+    def _put(self, station, limit_mA, ends_s):
         for c in station.connectors:
             if c.limits.get(limits.POLICY) != limit_mA:
                 station.due_s = 0
-            # without its word the last one holds for a while, and then nothing of it is left
-            c.limits.put(limits.POLICY, limit_mA, now_s + _HOLD_s)
+            c.limits.put(limits.POLICY, limit_mA, ends_s, self.limit_mA)
+
+
+def _is_status(answer):
+    return type(answer) is str and answer in ("Accepted", "Rejected", "NotSupported")
+
+
+def _is_limit(answer):
+    return answer is None or type(answer) is int and answer >= 0
+
+
+def _is_any(answer):
+    return True

@@ -278,13 +278,9 @@ class Station:
             return False
         self.put_in_service()
         if not number and (operative or not self.in_service()):
-            self._tell_service()
+            self.tell(None, self.clock.now())
         self.wake()
         return True
-
-    def _tell_service(self):
-        status = "Available" if self.in_service() else "Unavailable"
-        self._news(0, status, "NoError", None, self.clock.now())
 
     def put_in_service(self):
         """Every connector is in service or not, as it was set to be."""
@@ -504,10 +500,17 @@ class Station:
         self.wake()
 
     def tell(self, c, now_s):
-        """Queue a StatusNotification for connector `c`, as it is now."""
-        error, vendor_error = c.fault()
-        self._news(c.number, c.status, error, vendor_error, now_s)
+        """Queue a StatusNotification for connector `c` (None: the charge point itself), as it is
+        now."""
+        status = "Available" if self.in_service() else "Unavailable"
+        number, status = (c.number, c.status) if c else (0, status)
+        error, vendor_error = (c or self).fault()
+        self._news(number, status, error, vendor_error, now_s)
         self.wake()
+
+    def fault(self):
+        """Connector.fault() of the charge point itself."""
+        return ("OtherError", "Policy") if self.policy and self.policy.fault else ("NoError", None)
 
     def _news(self, number, *rest):
         # Where nobody listens the oldest goes that is not its connector's last.
@@ -556,7 +559,7 @@ class Station:
     def _ended(self, c):
         self.clear(connector=c.number, purpose=profile.TX)
         if not c.operative and not self.in_service():
-            self._tell_service()
+            self.tell(None, self.clock.now())
         self.wake()
 
     def set_clock(self, t):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from host.build import ROOT
+from host.process import WAIT_s
 from host.profile import profile
 
 POLICY = """
@@ -55,7 +56,7 @@ async def test_policy(bench, tmp_path):
     path = tmp_path / "policy.py"
     path.write_text(POLICY)
     async with bench(policy=path) as b:
-        for limit, status in ((7, "Rejected"), (8, "NotSupported"), (9, "Rejected")):
+        for limit, status in ((7, "Rejected"), (8, "NotSupported")):
             await b.set_profile(profile(1, "Default", {0: limit}), 0, status)
         await b.set_profile(profile(2, "Default", {0: 16}), 0)
         conf = await b.st.call("ClearChargingProfile", {"id": 1})
@@ -90,3 +91,161 @@ def test_the_example_policy_is_the_documented_one():
     text = (ROOT / "examples/policy.py").read_text()
     assert "def on_charging_profile(request, station)" in text
     assert "def local_limit(now, station)" in text
+
+
+# policy.py that is broken
+
+WORKS = """
+def on_charging_profile(request, station):
+    return "Accepted"
+
+def local_limit(now, station):
+    return 8000
+"""
+# A fault by its name: the owner's file, and what `state` says of it.
+BROKEN = {
+    "syntax": ("def local_limit(now, station)\n    return 8000\n", "import: SyntaxError"),
+    "missing import": ("import policy_tables\n" + WORKS, "import: ImportError"),
+    "exits": (WORKS + "raise SystemExit\n", "import: SystemExit"),
+    "signature": ("def local_limit(now):\n    return 8000\n", "local_limit: TypeError"),
+    "raises": ("def local_limit(now, station):\n    return {}[now]\n", "local_limit: KeyError"),
+    "float": (WORKS.replace("8000", "8000.0"), "local_limit: ValueError"),
+    "negative": (WORKS.replace("8000", "-8000"), "local_limit: ValueError"),
+    "bool": (WORKS.replace("8000", "True"), "local_limit: ValueError"),
+    "text": (WORKS.replace("8000", "'8000'"), "local_limit: ValueError"),
+    "no function": ("local_limit = 8000\n", "local_limit: TypeError"),
+    "async": ("async " + WORKS[WORKS.index("def local_limit") :], "local_limit: ValueError"),
+    "slow": (
+        "import time\n"
+        + WORKS.replace("    return 8000", "    time.sleep_ms(400)\n    return 8000"),
+        "local_limit: ValueError('it took ",
+    ),
+    "data transfer": (
+        "def local_limit(now, station):\n    if station.online and not asked:\n"
+        "        asked.append(station.transfer('Owner', 'Limit', ''))\n    return 8000\n"
+        "def on_data_transfer(request, answer):\n    pass\nasked = []\n",
+        "on_data_transfer: TypeError",
+    ),
+}
+
+
+def own(b, since=0):
+    """What the Central System was told of connector 0: (errorCode, vendorErrorCode, info)."""
+    told = b.st.received("StatusNotification", since)
+    told = [p for p in told if p["connectorId"] == 0]
+    assert all(p["status"] == "Available" for p in told)
+    return [(p["errorCode"], p.get("vendorErrorCode"), p.get("info")) for p in told]
+
+
+def forgive(b):
+    """A traceback of policy.py is what an owner wants to see; once, and no error."""
+    said = [line for line in b.process.output if line.split()[1:3] == ["W", "policy.py:"]]
+    tracebacks = [line for line in b.process.output if "Traceback" in line]
+    b.process.output = [line for line in b.process.output if "Traceback" not in line]
+    return said, tracebacks
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_policy_caps_every_connector_and_is_told(bench, tmp_path, name):
+    text, fault = BROKEN[name]
+    path = tmp_path / "policy.py"
+    path.write_text(text)
+    async with bench(policy=path, connectors=2) as b:
+        assert [(await b.process.connector(n))["limit_mA"] for n in (1, 2)] <= [8000] * 2
+        p = await b.st.expect(
+            "StatusNotification",
+            lambda p: p["connectorId"] == 0 and p["errorCode"] == "OtherError",
+            WAIT_s,
+        )
+        state = await b.process.state()
+        assert state["policy"].startswith("policy.py: " + fault), state["policy"]
+        assert (p["status"], p["vendorErrorCode"]) == ("Available", "Policy")
+        assert p["info"] == state["policy"][:50]
+        # A profile is stored, also one that the owner's rule might refuse, and the cap holds.
+        await b.set_profile(profile(1, "Default", {0: 16}), 0)
+        await b.charge()
+        await b.pilot(6000)
+        c = await b.process.connector()
+        assert (c["limit_mA"], c["limit_by"]["source"]) == (6000, "Policy")
+        assert c["limit_next"]["profile"] == 1
+        # What is lower than the cap holds too; never more, however long it lasts.
+        await b.set_profile(profile(2, "Default", {0: 0}, level=1), 0)
+        await b.pilot(0)
+        await b.clear(id=2)
+        await b.pilot(6000)
+        since = await b.now()
+        while (await b.now() - since).total_seconds() < 90:
+            c = await b.process.connector(2)
+            assert c["limit_mA"] == 6000 and c["limit_by"]["source"] == "Policy"
+        assert max(e["advertised_mA"] for e in b.process.trace("pilot")) < 8001
+        await b.do("console status")
+        await b.process.wait_output(state["policy"])
+        said, tracebacks = forgive(b)
+        assert len(said) == len(tracebacks) == 1, (said, tracebacks)
+        told = [t for t in own(b) if t[0] != "NoError"]
+        assert set(told) == {("OtherError", "Policy", state["policy"][:50])} and len(told) <= 2
+
+
+async def test_a_policy_that_breaks_and_is_well_again(bench, tmp_path):
+    """on_charging_profile that fails is capped before its answer leaves; the next connection is
+    told of it too, and the end of it."""
+    path = tmp_path / "policy.py"
+    path.write_text(
+        "def on_charging_profile(request, station):\n"
+        "    return {10: 'Accepted', 12: 'Rejected'}"
+        "[request['csChargingProfiles']['chargingSchedule']['chargingSchedulePeriod'][0]['limit']]"
+        "\n"
+    )
+    config = tmp_path / "config.json"
+    config.write_text('{"policy_broken_mA": 7000}')
+    async with bench(policy=path, config=config) as b:
+        assert (await b.process.state())["policy"] is None
+        await b.set_profile(profile(1, "Default", {0: 10}), 0)
+        await b.charge()
+        await b.pilot(10000)
+        mark = b.st.mark()
+        await b.set_profile(profile(2, "Default", {0: 9}, level=1), 0)
+        c = await b.process.connector()
+        assert (c["limit_mA"], c["limit_by"]["source"]) == (7000, "Policy")
+        assert c["limit_next"]["profile"] == 2
+        await b.pilot(7000)
+        before = b.st
+        await b.st.expect(
+            "StatusNotification", lambda p: p["connectorId"] == 0 and "info" in p, WAIT_s, mark
+        )
+        await b.st.drop()
+        await b.again(before)
+        assert own(b)[-1][:2] == ("OtherError", "Policy")
+        await b.set_profile(profile(3, "Default", {0: 12}, level=2), 0, "Rejected")
+        mark = b.st.mark()
+        await b.pilot(9000)
+        await b.st.expect(
+            "StatusNotification",
+            lambda p: p["connectorId"] == 0 and p["errorCode"] == "NoError",
+            WAIT_s,
+            mark,
+        )
+        assert (await b.process.state())["policy"] is None
+        assert await b.process.wait_output("policy.py is in force again")
+        forgive(b)
+
+
+async def test_a_broken_policy_may_mean_nothing_at_all(bench, tmp_path):
+    path = tmp_path / "policy.py"
+    path.write_text(BROKEN["syntax"][0])
+    config = tmp_path / "config.json"
+    config.write_text('{"policy_broken_mA": 0}')
+    async with bench(policy=path, config=config) as b:
+        await b.do("plug")
+        await b.do("tag TAG")
+        await b.status("SuspendedEVSE")
+        assert {e["duty_u16"] for e in b.process.trace("pilot")} <= {0, 65535}
+        forgive(b)
+
+
+async def test_without_a_policy_nothing_of_it_is_there(bench):
+    async with bench() as b:
+        await b.do("console >>> [m for m in __import__('sys').modules if 'policy' in m]")
+        await b.process.wait_output("[]")
+        state = await b.process.state()
+        assert state["policy"] is None and own(b) == [("NoError", None, None)]

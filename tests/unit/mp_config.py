@@ -37,6 +37,7 @@ FIELDS = {
     "hold_limit": (False, (False, True), ()),
     "resume": (True, (False, True), ()),
     "meter_lost_mA": (6000, (0, 6000, 80000), (1, 5999, 80001, -1)),
+    "policy_broken_mA": (6000, (0, 6000, 80000), (1, 5999, 80001, -1)),
     "plug_and_charge": ("", ("", "x", "x" * 20), ("x" * 21, "caf\xe9", "a\tb")),
     "start_delay_s": (0, (0, 1, 1800), (-1, 1801)),
     "wake": (True, (False, True), ()),

@@ -397,7 +397,8 @@ class Core:
     async def _own_status(self):
         # Of connector 0, the charge point itself.
         status = "Available" if self._station.in_service() else "Unavailable"
-        await self._status_notification(0, status, "NoError", None, self._now(), self.info)
+        error, vendor = self._station.fault()
+        await self._status_notification(0, status, error, vendor, self._now(), self.info)
         self.info = None
 
     async def _status_notification(self, number, status, error, vendor_error, t, info=None):
@@ -407,6 +408,8 @@ class Core:
             "errorCode": error,
             "timestamp": format_iso(t),
         }
+        if not number and not info and self._station.policy:
+            info = self._station.policy.fault
         if info:
             payload["info"] = printable(info)[:50]
         if vendor_error:

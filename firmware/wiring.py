@@ -187,7 +187,8 @@ def _connectors(app, board, journal):
         if config.installation_mA:
             slots.put(limits.INSTALLATION, config.installation_mA)
         c = Connector(number, controller, slots, unit.meter, journal)
-        c.lock = unit.lock
+        c.lock, c.proximity = unit.lock, unit.proximity
+        c.parts = [part for part in (unit.proximity, unit.residual, unit.lock) if part]
         c.heat = unit.derating
         c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
         if "led" in pins:

@@ -15,7 +15,7 @@ class Lock:
     """Locks while a car is connected, and always while the contactor is closed.
 
     Input `locked`: True, False, or None: there is no sense contact, a pulse is believed.
-    Input `release`: a person, or UnlockConnector, wants it open; forgotten when that is done.
+    Input `release`: it is to be open: until the car's side is unplugged, or it is taken back.
     Input `keep`: it stays as it is when the car is unplugged, until `release`.
     Outputs `drive`: +1 lock, -1 unlock, 0 rest; `holds`: locked, or nobody knows.
     `pulse_ms`: of the motor, 100..1000.
@@ -69,7 +69,7 @@ class Lock:
             return self._want
         if c.state == pilot.A:
             if self.keep and not self.release:
-                return self._want
+                return self._is is not False  # (so also after a power cut)
             if self._is is False:
                 self.release = False
             return False

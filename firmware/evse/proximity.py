@@ -5,7 +5,7 @@ from micropython import const
 
 from . import faults, pilot
 
-_GONE = const(3)  # readings in a row
+_GONE = const(3)  # readings in a row; and of `plugged`
 _CHANGED_ms = const(500)
 _STEP_ms = const(100)
 _FIRST_ms = const(1000)  # a car may be seen this long before its cable
@@ -28,6 +28,7 @@ def rating_mA(ohm):
 
 class Proximity:
     """Input `cable_ohm`; None: open. Output `rating_mA`: 13000, 20000, 32000, 63000; 0: no cable.
+    Output `plugged`: a plug is in the socket, whatever it may carry, with a car or without.
 
     While a car is connected the rating stays as it was found: another one is a fault.
     """
@@ -38,13 +39,21 @@ class Proximity:
         self.busy = True
         self.cable_ohm = None
         self.rating_mA = 0
+        self.plugged = False
+        self._other = 0  # readings in a row that contradict it
         self._seen_mA = 0
         self._seen_ms = 0  # and since when
         self._gone = 0  # readings in a row without a cable
         self._without_ms = 0  # a car without a cable
 
     def tick(self, dt_ms, c):
-        rating = rating_mA(self.cable_ohm)
+        ohm = self.cable_ohm
+        rating = rating_mA(ohm)
+        plugged = ohm is not None and ohm <= _MOST_ohm
+        self._other = 0 if plugged == self.plugged else self._other + 1
+        if self._other == _GONE:
+            self.plugged = not self.plugged
+            self._other = 0
         self._seen_ms = min(self._seen_ms + dt_ms, _FIRST_ms) if rating == self._seen_mA else 0
         self._seen_mA = rating
         self._gone = 0 if rating else min(self._gone + 1, _GONE)

@@ -15,6 +15,7 @@ _MOMENT_ms = const(2000)
 _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand at the same reader
 _WAKE_ms = const(10000)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
+_NEVER = const(-1)
 
 
 class Connector:
@@ -28,6 +29,8 @@ class Connector:
     | operative  | in service: a transaction may begin |
     | ending     | a reset is under way: none may begin |
     | lock       | evse.lock.Lock, or None |
+    | parts      | those of evse/ that must be sure of a plug-in before a transaction begins |
+    | proximity  | evse.proximity.Proximity, or None |
     | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
     | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
     | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
@@ -53,7 +56,8 @@ class Connector:
         self.meter = meter
         self.status = "Available"
         self.operative = True
-        self.lock = None
+        self.lock = self.proximity = None
+        self.parts = ()
         self.tx = None
         self.tag = self.kept = self.recent = self.settings = None
         self.roams = False
@@ -72,7 +76,7 @@ class Connector:
         self._waits = None, 0, 0  # parentIdTag of `tag`; when that was accepted; for so many ms
         self._visit = 0  # Controller.visit when it was accepted
         self._recent_ms = 0
-        self._finished = False  # a transaction has ended and the car is still there
+        self._finished = _NEVER  # Controller.visit when a transaction ended
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop, and when
         self._opened_ms = 0
@@ -104,6 +108,8 @@ class Connector:
         self.profile = profile
         self._waits = parent, now_ms, for_s * 1000
         self._visit = self.controller.visit
+        if self.lock:
+            self.lock.release = False
 
     def take(self, other):
         """The tag that waits at `other`: its car came here. What waits here goes there for it,
@@ -120,6 +126,8 @@ class Connector:
         self._waits, other._waits = other._waits, self._waits
         for c in (self, other):
             c._visit = c.controller.visit
+        if self.lock:
+            self.lock.release = False
 
     def resume(self, tx):
         """At boot: go on with a transaction that a power cut interrupted."""
@@ -154,22 +162,27 @@ class Connector:
                 self._follow_transaction(now_s, now_ms)
             elif self.ending or not self.operative or not self.same_car(self._visit):
                 self.tag = self.profile = None
+            elif self.lock and self.lock.release and self.plugged():
+                self.tag = self.profile = None  # (UnlockConnector, while the lock was closing)
             elif self.tag:
                 fault = faults.REACTION[self.controller.fault]
                 # (the last reading of a meter that was lost since is where the bill begins)
                 read = self.meter.known() or self.meter.readings
                 if self.plugged() and not fault and read:
-                    self._begin(now_s, now_ms)
+                    # Sure of the plug-in first: its lock holds, the sensor was tested. That takes
+                    # seconds, and then it is so, or a fault.
+                    if not any([part.busy for part in self.parts]):
+                        self._begin(now_s, now_ms)
                 elif (now_ms - self._waits[1]) & _TICKS >= self._waits[2]:
                     self.tag = self.profile = None
         if self.recent and (now_ms - self._recent_ms) & _TICKS >= _RECENT_ms:
             self.recent = None
         if not self.plugged():
-            self._finished = False
             self.recent = None
         if self.lock:
             keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
-            if self.plugged() or not (keep and self.lock.holds):
+            gone = self.proximity and not self.proximity.plugged
+            if self.plugged() or gone or not (keep and self.lock.holds):
                 self.kept = None
             self.lock.keep = keep and bool(self.tx or self.kept)
 
@@ -209,9 +222,13 @@ class Connector:
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.
         meter = self.meter
+        reason = self._stop[0]
+        left = reason == "EVDisconnected" or reason == "PowerLoss" and not self.plugged()
         if self._readings < 0:
             self._readings = meter.readings
             self._opened_ms = now_ms
+            if self.lock and not left:
+                self.lock.release = True  # (5.11, 5.12: stop, and unlock)
         if self._readings == meter.readings:
             asleep = not meter.readings and (now_ms - self._opened_ms) & _TICKS < _WAKE_ms
             if asleep or meter.known():
@@ -224,10 +241,11 @@ class Connector:
             self._used(tx.stop_tag, now_ms)
         self.on_stop(self, tx)
         self._journal.stop(tx)
-        if self.lock and tx.reason == "EVDisconnected":
+        if self.lock and left:
             self.kept = tx.id_tag
         self.tx = self._stop = None
-        self._finished = True
+        # (a car that has come since then is another one's)
+        self._finished = self.controller.visit - (left and self.plugged())
         self.on_end(self)
 
     def _status(self, now_ms):
@@ -239,9 +257,14 @@ class Connector:
             self._withheld_ms = _UNKNOWN_ms
             if not self.operative:
                 return "Unavailable"
-            if not self.plugged():
-                return "Preparing" if self.tag else "Finishing" if self.kept else "Available"
-            return "Finishing" if self._finished and not self.tag else "Preparing"
+            cable = self.proximity and self.proximity.plugged  # in the socket
+            if not self.plugged() and not cable and not self.kept:
+                self._finished = _NEVER
+                return "Preparing" if self.tag else "Available"
+            # It ended with the car that is there or was the last; or after that had left.
+            now, then = c.visit, self._finished
+            ended = then != _NEVER and now - then <= then & 1
+            return "Finishing" if ended and not self.tag else "Preparing"
         # What stays while nothing is decided; a transaction is past Available and Finishing.
         same = self.status if self.status[0] in "PSC" else "Preparing"
         if self._stop:

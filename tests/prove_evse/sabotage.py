@@ -149,6 +149,17 @@ class BlindToLock(_Blind):
     needs, what, value = "lock", "locked", True
 
 
+class UnlocksEarly(Sound):
+    """Lets the plug go as soon as nothing is offered any more."""
+
+    rules = ("unlock", "lock")
+    needs = "lock"
+
+    def says(self, closed, high_mV, allow_mA):
+        if closed and self.duty_u16 == X1 and self.needs in self.parts:
+            self.parts[self.needs].drive = -1
+
+
 class BlindToCurrent(_Blind):
     rules = ("overcurrent",)
     prefer = "overdraw-200"
@@ -198,6 +209,7 @@ ALL = {
     "never-closes": NeverCloses,
     "blind-to-weld": BlindToWeld,
     "blind-to-lock": BlindToLock,
+    "unlocks-early": UnlocksEarly,
     "blind-to-current": BlindToCurrent,
     "blind-to-heat": BlindToHeat,
     "blind-to-earth": BlindToEarth,

@@ -20,6 +20,7 @@ LIMITS_mA = (0, 5999, 6000, 6000, 10000, 13000, 16000, 16000, 20000, 32000)
 # Faults that end by themselves would hide what comes after them: few at a time, and cleared soon.
 _MOST = 2
 WALL_FAULT_NAMES = sorted(WALL_FAULTS)
+ENDS = ("ev", "station")  # of a cable
 
 
 def modules():
@@ -69,8 +70,10 @@ def _event(dice, kind):
     n = below(100)
     if n < 18:
         return ["plug", below(1000000) if below(3) == 0 else 0]
+    if n < 20:
+        return ["unplug", dice.one_of((None, None, "ev", "station"))]
     if n < 21:
-        return ["unplug", 0]
+        return ["release", below(3) > 0] if below(2) else ["plug-end", dice.one_of(ENDS)]
     if n < 33:
         return ["wants", below(4) > 0]
     if n < 53:
@@ -187,6 +190,8 @@ class Sensors:
             self.drive_ms = 0
             return
         self.drive_ms += dt_ms
+        if part.drive < 0 and outlet.locked:
+            self.monitor.unlocks()
         if self.drive_ms >= self.travel_ms and not outlet.lock_jam:
             outlet.locked = part.drive > 0
 
@@ -300,8 +305,18 @@ class Life:
                 if argument:
                     car.vary(Dice(argument))
                 car.plug()
+        elif name == "plug-end":
+            if not car.plugged:
+                car.plug(argument)
         elif name == "unplug":
-            car.unplug()
+            car.unplug(argument)
+        elif name == "release":
+            if "lock" in self.parts:
+                self.parts["lock"].release = bool(argument)
+                if argument and car.plugged:
+                    monitor.doubt["release"] = "unplug"
+                else:
+                    monitor.doubt.pop("release", None)
         elif name == "wants":
             car.wants = car.plugged and bool(argument)
         elif name == "allow":

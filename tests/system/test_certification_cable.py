@@ -7,7 +7,7 @@ import json
 import pytest
 from station_driver import TAG
 
-from host.process import WAIT_s
+from host.process import WAIT_s, poll
 
 
 @pytest.fixture
@@ -29,13 +29,34 @@ async def configure(b, **keys):
         await ask(b, "ChangeConfiguration", "Accepted", key=key, value=value)
 
 
-async def unplugged(b, id):
+async def unplugged(b, id, how="unplug"):
     """The car is unplugged while it charges: the transaction ends; -> mark before that."""
     since = b.st.mark()
-    await b.do("unplug")
+    await b.do(how)
     stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
     assert (stop["transactionId"], stop["reason"]) == (id, "EVDisconnected")
     return since
+
+
+HELD = {"error": "connector 1: the lock holds the plug"}
+
+
+async def pull(b):
+    """Pull the plug out of the socket, as soon as the lock lets go of it."""
+
+    async def pulled():
+        answer = await b.process.command("unplug station")
+        assert answer in ({"ok": True}, HELD), answer
+        return answer != HELD
+
+    await poll(pulled, WAIT_s, "the plug is pulled")
+
+
+async def stopped(b, since, **expect):
+    """-> StopTransaction, with these fields"""
+    stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+    assert {key: stop[key] for key in expect} == expect, stop
+    return stop
 
 
 # Unplugged at the car
@@ -50,12 +71,20 @@ async def test_005_1_ev_side_disconnect_fixed_cable(bench):
 
 
 async def test_005_1_ev_side_disconnect(socket):
-    """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect true: the plug can be
-    taken out of the socket too."""
+    """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect true: Finishing, until
+    the plug is taken out of the socket too."""
     async with socket as b:
         await configure(
             b, StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="true"
         )
+        since = await unplugged(b, await b.charge(), "unplug ev")
+        await b.status("Finishing", since=since)
+        await pull(b)
+        await b.status("Available", since=since)
+
+
+async def test_005_1_unplugged_at_both_ends(socket):
+    async with socket as b:
         since = await unplugged(b, await b.charge())
         await b.status("Available", since=since)
 
@@ -66,11 +95,13 @@ async def test_005_2_ev_side_disconnect_stays_locked(socket):
         await configure(
             b, StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="false"
         )
-        since = await unplugged(b, await b.charge())
+        since = await unplugged(b, await b.charge(), "unplug ev")
         await b.status("Finishing", since=since)
         await b.settled()
         assert (await b.process.connector())["status"] == "Finishing"
+        assert await b.process.command("unplug station") == HELD
         await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
+        await b.do("unplug station")
         await b.status("Available", since=since)
 
 
@@ -88,6 +119,111 @@ async def test_005_3_ev_side_disconnect_goes_on(socket):
         await ask(b, "RemoteStopTransaction", "Accepted", transactionId=id)
         stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
         assert (stop["transactionId"], stop["reason"]) == (id, "Remote")
+
+
+# A cable without a car
+
+
+async def test_a_cable_in_the_socket_is_preparing(socket):
+    """7.7: Preparing when a cable is inserted; and Available when it is pulled again."""
+    async with socket as b:
+        for _ in range(2):
+            since = b.st.mark()
+            await b.do("plug station")
+            await b.status("Preparing", since=since)
+            await b.do("unplug station")
+            await b.status("Available", since=since)
+        since = b.st.mark()
+        await b.do("plug station")
+        await b.do(f"tag {TAG}")
+        await b.status("Preparing", since=since)
+        await b.do("plug ev")
+        await b.status("Charging", since=since)
+
+
+async def test_another_car_at_the_cable_that_was_left(socket):
+    """Finishing, Preparing, Charging: no Available between them."""
+    async with socket as b:
+        since = await unplugged(b, await b.charge(), "unplug ev")
+        await b.status("Finishing", since=since)
+        await b.do("plug ev")
+        await b.status("Preparing", since=since)
+        await b.do("tag OTHER")
+        await b.status("Charging", since=since)
+        told = [p["status"] for p in b.st.received("StatusNotification", since)]
+        assert told == ["Finishing", "Preparing", "Charging"]
+
+
+async def test_a_power_cut_with_a_cable_in_the_socket(socket):
+    """Nobody knows any more that it has finished: Preparing, and unlocked."""
+    async with socket as b:
+        since = await unplugged(b, await b.charge(), "unplug ev")
+        await b.status("Finishing", since=since)
+        before, since = b.st, b.st.mark()
+        await b.do("power-cut 2")
+        await b.again(before)
+        await b.status("Preparing", since=since)
+        await pull(b)
+        await b.status("Available", since=since)
+
+
+async def test_a_power_cut_keeps_the_cable_of_a_transaction_that_goes_on(bench, tmp_path):
+    """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect false: the car comes
+    too late after the power, its transaction ends with PowerLoss, the plug is still locked."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"board": "reference_full"}))
+    async with bench(config=config, heap="300K") as b:
+        await configure(
+            b, StopTransactionOnEVSideDisconnect="false", UnlockConnectorOnEVSideDisconnect="false"
+        )
+        await b.charge()
+        since = b.st.mark()
+        await b.do("unplug ev")
+        await b.status("SuspendedEV", since=since)
+        before, since = b.st, b.st.mark()
+        await b.do("power-cut 2")
+        await b.again(before)
+        await stopped(b, since, reason="PowerLoss")
+        await b.status("Finishing", since=since)
+        assert await b.process.command("unplug station") == HELD
+        await b.do(f"tag {TAG}")  # its owner's
+        await pull(b)
+        await b.status("Available", since=since)
+
+
+# The lock follows the authorisation
+
+
+@pytest.mark.parametrize("how", ["card", "remote", "deauthorized"])
+async def test_stopped_the_plug_is_free_although_the_car_is_there(socket, how):
+    """5.12: stop the transaction and unlock. It locks again for the next one."""
+    async with socket as b:
+        if how == "deauthorized":
+            conf = {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
+            b.cs.answer("StartTransaction", lambda p: conf)
+        since = b.st.mark()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        if how != "deauthorized":
+            await b.status("Charging")
+            assert await b.process.command("unplug station") == HELD
+            c = await b.process.until(lambda c: c["transactionId"] is not None)
+        if how == "card":
+            await b.do(f"tag {TAG}")
+        elif how == "remote":
+            await ask(b, "RemoteStopTransaction", "Accepted", transactionId=c["transactionId"])
+        reason = {"card": "Local", "remote": "Remote", "deauthorized": "DeAuthorized"}[how]
+        await stopped(b, since, reason=reason)
+        await b.status("Finishing", since=since)
+        assert not b.process.trace("contactor") or not b.process.trace("contactor")[-1]["closed"]
+        if how == "card":  # a person stays, and begins again
+            since = b.st.mark()
+            await b.do(f"tag {TAG}")
+            await b.status("Charging", since=since)
+            assert await b.process.command("unplug station") == HELD
+            await b.do(f"tag {TAG}")
+        await pull(b)
+        await b.status("Available", since=since)
 
 
 # The lock
@@ -108,10 +244,9 @@ async def test_018_1_unlock_in_a_session(socket):
         id = await b.charge()
         since = b.st.mark()
         await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
+        await b.do("unplug station")
         stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
         assert (stop["transactionId"], stop["reason"]) == (id, "UnlockCommand")
-        await b.status("Finishing", since=since)
-        await b.do("unplug")
         await b.status("Available", since=since)
 
 
@@ -152,3 +287,29 @@ async def test_024_lock_failure(bench, tmp_path):
         await b.settled()
         assert b.st.received("StartTransaction") == []
         assert (await b.process.connector())["transactionId"] is None
+
+
+async def test_024_lock_failure_after_the_card(bench, tmp_path):
+    """The card first, then the cable, and the lock jams: no transaction begins, and none is left
+    over for when it works again."""
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    async with bench(config=config, heap="300K", speed=40) as b:
+        await b.do("fault lock-jam")
+        await b.do(f"tag {TAG}")
+        await b.status("Preparing")
+        await b.do("plug")
+        await b.st.expect(
+            "StatusNotification",
+            lambda p: (p["status"], p["errorCode"]) == ("Faulted", "ConnectorLockFailure"),
+            WAIT_s,
+        )
+        await b.process.until(lambda c: c["idTag"] is None)  # ConnectionTimeOut
+        since = b.st.mark()
+        await b.do("clear lock-jam")
+        await b.do("unplug")
+        await b.status("Available", since=since)
+        await b.do("plug")
+        await b.status("Preparing", since=since)
+        await b.settled()
+        assert b.st.received("StartTransaction") == []

@@ -517,3 +517,19 @@ async def test_speed(bench):
         await poll(a_minute_later, 20, "a minute")
         assert asyncio.get_running_loop().time() - began < 20
         assert duty(6000) == 6553
+
+
+async def test_a_fixed_cable_has_one_end(bench):
+    async with bench() as b:
+        for command in ("plug ev", "plug station", "unplug ev", "unplug station 1"):
+            answer = await b.process.command(command)
+            assert answer == {"error": "connector 1: its cable is fixed, it has no socket"}
+
+
+async def test_what_is_not_plugged_cannot_be_pulled(bench, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    async with bench(config=config, heap="300K") as b:
+        for end, where in (("ev", "car"), ("station", "socket")):
+            answer = await b.process.command(f"unplug {end}")
+            assert answer == {"error": f"connector 1: no plug is in the {where}"}

@@ -905,15 +905,15 @@ async def test_lock_jam(station):
 
 
 async def test_lock_comes_before_energy(station):
-    """While the bolt does not move nothing is offered; when it does, charging begins."""
+    """While the bolt does not move no transaction begins; when it does, it charges."""
     async with station() as b:
         await b.do("fault lock-jam")
         at = b.process.mark()
         await b.do("plug")
         await b.do(f"tag {TAG}")
-        await b.st.expect("StartTransaction")
+        await b.st.expect("Authorize")
         await passes(b, 4, BRISK_SPEED)  # (more than the sensor's test takes, less than six tries)
-        assert not offers(b.process, at)
+        assert not offers(b.process, at) and b.st.received("StartTransaction") == []
         await b.do("clear lock-jam")
         await b.status("Charging")
         assert "Faulted" not in statuses(b)

@@ -309,6 +309,42 @@ def test_the_plug_stays_while_it_is_locked():
     assert s.outlet.cable_ohm is None
 
 
+def test_a_cable_has_two_ends():
+    s = Scene()
+    car, o = s.car, s.outlet
+    car.plug("station")
+    s.run(100)
+    assert car.state() == "A" and o.cable_ohm == 220 and not car.plugged
+    car.plug("ev")
+    s.run(100)
+    assert car.state() == "B" and car.plugged
+    assert car.unplug("ev")
+    s.run(100)
+    assert car.state() == "A" and o.cable_ohm == 220 and o.plugged
+    assert car.unplug("station")
+    assert o.cable_ohm is None and not o.plugged
+    car.plug("ev")  # the other way round
+    s.run(100)
+    assert car.state() == "A" and o.cable_ohm is None
+    car.plug("station")
+    s.run(100)
+    assert car.state() == "B"
+    o.locked = True
+    assert not car.unplug("station") and car.state() == "B" and o.cable_ohm == 220
+    o.locked = False
+    assert car.unplug("station") and car.state() == "A" and car.in_car
+    car.plug("station")
+    s.run(100)
+    assert car.state() == "B" and car.wants
+
+
+def test_a_plug_pulled_out_of_the_socket_takes_the_current_along():
+    s = Scene().charging()
+    assert s.car.unplug("station")
+    s.run(25)
+    assert s.car.phase_mA() == [0, 0, 0] and s.car.state() == "A"
+
+
 def test_it_gets_warm():
     s = Scene()
     s.car.max_mA = 32000

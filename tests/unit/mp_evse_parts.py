@@ -595,6 +595,31 @@ def test_proximity_without_a_car_follows():
         assert part.rating_mA == mA and not part.fault
 
 
+def test_proximity_sees_a_plug_with_or_without_a_car():
+    """Also one that may carry nothing; not for one or two readings, nor gone for them."""
+    for ohm in (220, 20, 1500):
+        c = Told()
+        part = Proximity()
+        run(part, c, 1000)
+        assert not part.plugged
+        for readings in (1, 2, 3):
+            part.cable_ohm = ohm
+            run(part, c, readings * TICK_ms)
+            assert part.plugged is (readings == 3), (ohm, readings)
+            part.cable_ohm = None if readings < 3 else ohm
+            run(part, c, TICK_ms)
+        for state in (pilot.B, pilot.C, pilot.A):
+            c.state = state
+            run(part, c, 2000)
+            assert part.plugged
+        for readings in (1, 2, 3):
+            part.cable_ohm = None
+            run(part, c, readings * TICK_ms)
+            assert part.plugged is (readings < 3), (ohm, readings)
+            part.cable_ohm = ohm if readings < 3 else None
+            run(part, c, TICK_ms)
+
+
 # Lock
 
 
@@ -747,6 +772,30 @@ def test_lock_that_keeps_the_plug_of_a_car_that_left():
     part.keep = False
     run(part, c, 2000, motor)
     assert not motor.locked
+
+
+def test_lock_that_keeps_the_plug_over_a_power_cut():
+    """What it is told to keep it keeps as it finds it."""
+    for is_locked in (True, False):
+        c = Told()
+        part = Lock()
+        part.keep = True
+        motor = Motor(part, locked=is_locked)
+        run(part, c, 10000, motor)
+        assert motor.locked is is_locked and not motor.pulses and not part.fault
+        part.release = True
+        run(part, c, 3000, motor)
+        assert not motor.locked and not part.release
+
+
+def test_lock_that_was_released_locks_again_when_that_is_taken_back():
+    part, c, motor = locked()
+    part.release = True
+    run(part, c, 3000, motor)
+    assert not motor.locked and part.busy
+    part.release = False
+    run(part, c, 3000, motor)
+    assert motor.locked and part.ready and not part.busy
 
 
 def test_lock_jams():

@@ -335,6 +335,223 @@ def test_a_cable_that_is_plugged_in_again_is_nobodys():
     assert w.station.next_ask()[0] == "TAG" and not lock.release
 
 
+class Part:
+    """A part of the electrical side, as far as a Connector sees it."""
+
+    busy = True
+    plugged = False
+
+
+def test_no_transaction_begins_before_the_lock_holds():
+    """Nor before anything else is sure of the plug-in; however short ConnectionTimeOut is."""
+    for timeout_s in (0, 60):
+        w = World().ready()
+        w.settings["ConnectionTimeOut"] = timeout_s
+        w.c.parts = [Part(), Part()]
+        w.c.controller.state = B
+        w.poll(100)
+        w.station.accept("TAG", w.c)
+        assert w.poll(4000) == "Preparing" and not w.c.tx and w.queue() == []
+        w.c.parts[0].busy = False
+        w.poll(1000)
+        assert not w.c.tx
+        w.c.parts[1].busy = False
+        w.poll(200)
+        assert w.c.tx and w.queue() == ["start 1"]
+
+
+def test_a_lock_that_jams_is_told_and_nothing_begins():
+    w = World().ready()
+    w.c.parts = [Part()]
+    w.c.controller.state = B
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    w.poll(8000)
+    w.c.controller.fault = faults.LOCK
+    assert w.poll(40000) == "Faulted" and w.c.fault() == ("ConnectorLockFailure", None)
+    w.poll(15000)
+    assert not w.c.tx and not w.c.tag and w.queue() == []  # ConnectionTimeOut
+    w.c.parts[0].busy = False
+    w.c.controller.fault = faults.NONE
+    assert w.poll(1000) == "Preparing" and not w.c.tx
+
+
+def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
+    w = World().ready()
+    lock = w.c.lock = Lock()
+    w.c.parts = [Part()]
+    w.c.controller.state = B
+    w.poll(100)
+    w.station.accept("TAG", w.c)
+    w.poll(300)
+    lock.release = True
+    w.poll(200)
+    assert not w.c.tag
+    w.c.parts[0].busy = False
+    assert w.poll(1000) == "Preparing" and not w.c.tx
+    w.station.accept("TAG", w.c)  # a new one locks again
+    assert not lock.release
+    w.poll(200)
+    assert w.c.tx
+
+
+def test_the_lock_opens_when_a_transaction_ends_and_closes_for_the_next():
+    for reason in ("Local", "Remote", "DeAuthorized", "UnlockCommand", "Other", "SoftReset"):
+        w = World().ready()
+        lock = w.c.lock = Lock()
+        w.charge()
+        assert not lock.release
+        w.read_meters = False
+        w.c.stop(reason)
+        w.poll(100)
+        assert not lock.release and w.c.controller.closed  # not before the contactor is open
+        w.poll(200)
+        assert lock.release and w.c.tx and not w.c.controller.closed  # at once, then the bill
+        w.read_meters = True
+        assert w.poll(2000) == "Finishing" and not w.c.tx and lock.release, reason
+        w.charge("TAG2")
+        assert not lock.release, reason
+
+
+def test_the_lock_that_keeps_a_cable_does_not_open_for_a_car_that_left():
+    for unlock in (True, False):
+        w = World().ready()
+        w.settings["UnlockConnectorOnEVSideDisconnect"] = unlock
+        lock = w.c.lock = Lock()
+        w.charge()
+        w.c.controller.state = A
+        w.poll(2000)
+        assert not w.c.tx and not lock.release and lock.keep is not unlock
+
+
+def test_a_lock_opens_when_a_transaction_without_a_car_is_stopped():
+    w = World().ready()
+    w.settings["StopTransactionOnEVSideDisconnect"] = False
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    lock = w.c.lock = Lock()
+    w.charge()
+    w.c.controller.state = A
+    w.poll(2000)
+    assert w.c.tx and lock.keep and not lock.release
+    w.c.stop("Remote")
+    w.poll(2000)
+    assert not w.c.tx and lock.release and w.c.kept is None
+
+
+def socket(w, plugged=True):
+    w.c.proximity = Part()
+    w.c.proximity.plugged = plugged
+    return w.c.proximity
+
+
+def test_a_cable_that_is_left_in_the_socket():
+    """Finishing until it is gone; with another car it is a new plug-in."""
+    for ends in ("EVDisconnected", "Local"):
+        w = World().ready()
+        cable = socket(w, False)
+        cable.plugged = True
+        assert w.poll(300) == "Preparing"
+        w.charge()
+        if ends == "Local":
+            w.c.stop("Local")
+            assert w.poll(2000) == "Finishing"
+        w.c.controller.state = A
+        w.poll(2000)
+        assert not w.c.tx and w.poll(60000) == "Finishing", ends
+        w.c.controller.state = C
+        assert w.poll(1000) == "Preparing", ends
+        w.c.controller.state = A
+        assert w.poll(1000) == "Preparing", ends
+        cable.plugged = False
+        assert w.poll(1000) == "Available", ends
+        expect = ["Preparing", "Charging", "Finishing", "Preparing", "Available"]
+        assert w.statuses() == expect, ends
+
+
+def test_the_last_cable_is_pulled_from_both_ends_in_either_order():
+    for cable_first in (True, False):
+        w = World().ready()
+        cable = socket(w)
+        w.charge()
+        w.c.stop("Remote")
+        w.poll(2000)
+        if cable_first:
+            cable.plugged = False
+            assert w.poll(300) == "Finishing"
+            w.c.controller.state = A
+        else:
+            w.c.controller.state = A
+            assert w.poll(300) == "Finishing"
+            cable.plugged = False
+        assert w.poll(300) == "Available"
+
+
+def test_a_car_that_comes_before_the_last_one_is_billed_is_a_new_one():
+    w = World().ready()
+    socket(w)
+    w.charge()
+    w.read_meters = False
+    w.c.controller.state = A
+    w.poll(300)
+    w.c.controller.state = B
+    w.poll(300)
+    w.read_meters = True
+    assert w.poll(2000) == "Preparing" and not w.c.tx
+
+
+def test_a_cable_in_the_socket_over_a_power_cut():
+    """What it was is not known any more: it is a cable that somebody has plugged in."""
+    w = World().ready()
+    socket(w)
+    w.charge()
+    w.c.controller.state = A
+    assert w.poll(2000) == "Finishing"
+    w.boot()
+    cable = socket(w)
+    w.poll(1500)
+    assert w.c.status == "Preparing"
+    cable.plugged = False
+    assert w.poll(300) == "Available"
+
+
+def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so():
+    for unlock in (True, False):
+        w = World().ready()
+        w.settings["UnlockConnectorOnEVSideDisconnect"] = unlock
+        w.charge()
+        w.c.controller.state = A
+        w.boot()
+        cable = socket(w)
+        lock = w.c.lock = Lock()
+        w.poll(4000)
+        assert not w.c.tx and w.c.status == "Finishing" and not lock.release
+        assert lock.keep is not unlock and w.c.kept == (None if unlock else "TAG")
+        lock.holds = cable.plugged = False
+        assert w.poll(300) == "Available" and not lock.keep
+
+
+def test_a_kept_cable_that_was_torn_out_is_kept_no_more():
+    w = World().ready()
+    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    cable = socket(w)
+    lock = w.c.lock = Lock()
+    w.charge()
+    w.c.controller.state = A
+    assert w.poll(2000) == "Finishing" and w.c.kept
+    cable.plugged = False
+    assert w.poll(300) == "Available" and not w.c.kept and not lock.keep
+
+
+def test_a_tag_and_a_cable_without_a_car():
+    w = World().ready()
+    w.settings["ConnectionTimeOut"] = 5
+    socket(w)
+    assert w.poll(300) == "Preparing"
+    w.station.accept("TAG", w.c)
+    assert w.poll(6000) == "Preparing" and not w.c.tag  # timed out: the cable is there still
+    assert w.statuses() == ["Preparing"]
+
+
 def test_tags_at_the_reader():
     w = World(2).ready()
     w.station.tag("Tag1", 2)

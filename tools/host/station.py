@@ -44,6 +44,7 @@ PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
 # What a Wi-Fi network is to the chip: reasons why not, 0 and 1 aside (sim/esp32/network.py).
 AIR = {"on": 0, "off": 201, "locked": 202, "no-dhcp": 1}
 REQUEST = struct.Struct("<BBHiQ")
+ENDS = (["ev"], ["station"])  # of a cable
 COMMANDS = (
     "power-cut",
     "speed",
@@ -63,6 +64,7 @@ RTC_TOLERANCE_s = 5
 HELP = (
     """commands on the control port, one a line; each is answered by one JSON object:
   plug [C]  unplug [C]  ready [C]  pause [C]     the car at connector C (1 if not said)
+  plug ev|station [C]  unplug ev|station [C]     one end of its cable: in the car, in the socket
   tag IDTAG [C]                                  a person presents a card: its idTag is known;
                                                  without C it goes where its car does
   card [UID]                                     a card lies on the reader; none: it is taken away
@@ -437,9 +439,15 @@ class Station:
         if name in COMMANDS and len(words) > (name in ("power-cut", "speed", "escort")):
             raise CommandError(f"{name}: too many words; try help")
         if name in ("plug", "unplug", "ready", "pause"):
-            car = self.outlet(words, 0).car
-            if name in ("plug", "unplug"):
-                getattr(car, name)()
+            end = words.pop(0) if name[-4:] == "plug" and words[:1] in ENDS else None
+            outlet = self.outlet(words, 0)
+            car = outlet.car
+            if name == "plug":
+                self.need_cable(outlet, end)
+                car.plug(end)
+            elif name == "unplug":
+                self.need_cable(outlet, end)
+                self.unplug(outlet, end)
             elif not car.plugged:
                 raise CommandError("no car is plugged in")
             else:
@@ -509,6 +517,17 @@ class Station:
         if not 1 <= number(text) <= len(self.wall.outlets):
             raise CommandError(f"connector {text}: there are 1 to {len(self.wall.outlets)}")
         return self.wall.outlets[number(text) - 1]
+
+    def need_cable(self, outlet, end):
+        if end and "proximity" not in outlet.pins:
+            raise CommandError(f"connector {outlet.number}: its cable is fixed, it has no socket")
+
+    def unplug(self, outlet, end):
+        if end and not (outlet.car.in_car if end == "ev" else outlet.plugged):
+            where = "car" if end == "ev" else "socket"
+            raise CommandError(f"connector {outlet.number}: no plug is in the {where}")
+        if not outlet.car.unplug(end):
+            raise CommandError(f"connector {outlet.number}: the lock holds the plug")
 
     def set_car(self, words):
         usage = "ev max_mA=0..80000 phases=1..3 cable_ohm=0..5000 [C]"

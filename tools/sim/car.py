@@ -74,7 +74,8 @@ class Car:
 
     def __init__(self, outlet=None):
         self.outlet = outlet  # whose socket the cable goes into
-        self.plugged = False
+        self.in_car = False  # its plug is in the car; the other one: Outlet.plugged
+        self.plugged = False  # both are
         self.wants = False  # S2 may close when energy is offered
         self.s2 = False
         self.max_mA = 16000
@@ -124,18 +125,29 @@ class Car:
         self.ohm = {"B": b, "C": c, "D": c * d // (c + d)}
         self.drop_mV = between(550, 850)
 
-    def plug(self):
-        self.plugged = self.wants = True
-        self._latched = self._woken = False
-        self._age_ms = self._f_ms = 0
-        if self.outlet:
+    def plug(self, end=None):
+        """Both ends of its cable, or one: "ev", "station"."""
+        if end != "station":
+            self.in_car = self.wants = True
+        if self.outlet and end != "ev":
             self.outlet.cable_in(self.cable_ohm)
+        if self.in_car and (not self.outlet or self.outlet.plugged):
+            self.plugged = True
+            self._latched = self._woken = False
+            self._age_ms = self._f_ms = 0
 
-    def unplug(self):
-        self.plugged = self.wants = self.s2 = self._blip = False
+    def unplug(self, end=None):
+        """Both ends, that in the socket as soon as the lock lets go; or one. False: the lock holds
+        the one in the socket."""
+        if end == "station" and self.outlet.locked:
+            return False
+        self.plugged = self.s2 = self._blip = False
         self.current_mA = self._offer = self._seen = 0
-        if self.outlet:
+        if end != "station":
+            self.in_car = self.wants = False
+        if self.outlet and end != "ev":
             self.outlet.cable_out()
+        return True
 
     def compliant(self):
         """True if it keeps to what the pilot says: for a monitor."""

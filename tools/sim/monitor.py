@@ -152,6 +152,12 @@ class Monitor:
         self.since["stray"] = self.now_ms
         self.calm_ms = 0
 
+    def unlocks(self):
+        """The motor pulls the bolt back: not before the contacts are open, and known to be."""
+        live_ms = self.active.get("weld", 0) if "mirror" in self.fitted else 0
+        if self.coil or live_ms > WELD_ms:
+            self.fail("unlock", "under %s" % ("a weld" if live_ms else "a closed contactor"))
+
     def note(self, text):
         self.trace.append("%8d %s" % (self.now_ms, text))
         if len(self.trace) > 2 * TRACE:

@@ -37,7 +37,8 @@ class Outlet:
     | residual_mA, residual_trip, residual_broken | leakage; the sensor's output, set by the \
 simulated sensor; it does not react any more |
     | residual_test | the trip is, or is going to be, the answer to a test |
-    | cable_ohm | proximity resistor of the plug in the socket; None: no plug |
+    | plugged | a cable's plug is in the socket; its other end may be in the car or not |
+    | cable_ohm | proximity resistor of that plug; None: none is seen |
     | locked, lock_jam | the plug's lock; it does not move |
     | temperature_dC, sensor_lost | of the housing, 0.1 degC; its sensor does not answer |
     | meter_lost, meter_garbles | the meter is silent; its frames are damaged |
@@ -57,6 +58,7 @@ simulated sensor; it does not react any more |
         self.pe_ok = True
         self.residual_mA = 0
         self.residual_trip = self.residual_broken = self.residual_test = False
+        self.plugged = False
         self.cable_ohm = None
         self.locked = self.lock_jam = False
         self.temperature_dC = self.ambient_dC = AMBIENT_dC
@@ -90,14 +92,18 @@ simulated sensor; it does not react any more |
         self.meter_permille = between(990, 1010)
 
     def cable_in(self, ohm):
+        self.plugged = True
         self.cable_ohm = ohm
         self._leaving = False
 
     def cable_out(self):
         """Its plug is drawn, or will be as soon as the lock lets it go."""
-        if self.locked:
-            self._leaving = True
-        else:
+        self._leaving = True
+        self._leave()
+
+    def _leave(self):
+        if not self.locked:
+            self._leaving = self.plugged = False
             self.cable_ohm = None
 
     def power_W(self):
@@ -152,9 +158,8 @@ simulated sensor; it does not react any more |
         self.live = live
         if self.bounce_ms and self.coil_ms < self.close_ms + self.bounce_ms and self.closed:
             self.live = live and self.dice.below(2) == 0
-        if self._leaving and not self.locked:
-            self._leaving = False
-            self.cable_ohm = None
+        if self._leaving:
+            self._leave()
         heat = self.ambient_dC - self.temperature_dC
         if car.current_mA:
             heat += (car.current_mA // 1000) ** 2 // _HEAT_A2 * 10
@@ -179,7 +184,7 @@ def _set_volts(outlet, a, b=VOLT_mV, c=VOLT_mV):
 
 
 def _plug_back(outlet):
-    if outlet.car.plugged:
+    if outlet.plugged:
         outlet.cable_ohm = outlet.car.cable_ohm
 
 

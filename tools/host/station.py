@@ -59,7 +59,9 @@ ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited f
 ANSWER_s = 10  # for the firmware to answer a command
 PRESS_s, PRESS_LONG_s = 0.5, 5  # on the button, simulated
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
-RTC_TOLERANCE_s = 5
+RTC_TOLERANCE_ms = 5000
+EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)  # of the RTC
+MS = timedelta(milliseconds=1)
 
 HELP = (
     """commands on the control port, one a line; each is answered by one JSON object:
@@ -104,8 +106,10 @@ class Station:
     def __init__(self, args):
         self.args = args
         self.speed = args.speed
-        # Whole seconds, so that the firmware's clock and the trace agree on where a second begins.
-        self.started = datetime.now(timezone.utc).replace(microsecond=0)
+        # At speed 1 world time is the host's, always: what stalls or starts slowly, as a busy host
+        # lets it, is late in it. (At other speeds it waits for the board.)
+        self.real = args.speed == 1
+        self.begin()
         board = load_board(args)
         self.trace = open(args.trace, "w", buffering=1) if args.trace else None
         self.flash, self.temporary = open_flash(args.flash)
@@ -118,7 +122,7 @@ class Station:
         self.inbox = b""
         self.powered = True
         self.cause = PWRON_RESET
-        self.rtc_s = 0  # RTC seconds since 2000 when world time is 0
+        self.rtc_ms = 0  # what the RTC shows, in ms since 2000, when world time is 0
         self.memory = b""  # of the RTC
         self.watchdog_s = None
         self.fed = 0.0
@@ -136,6 +140,23 @@ class Station:
     def utc(self, ms=None):
         """Simulated UTC at world time `ms`."""
         return self.started + timedelta(milliseconds=self.wall.now_ms if ms is None else ms)
+
+    def begin(self):
+        """World time is 0."""
+        self.anchor = 0, time.monotonic()  # a world time, and when on the host that was
+        self.started = datetime.now(timezone.utc)
+        if not self.real:  # (reads better in a trace)
+            self.started = self.started.replace(microsecond=0)
+
+    def host_ms(self):
+        """World time by the host's clock."""
+        at_ms, at = self.anchor
+        return at_ms + int((time.monotonic() - at) * 1000 * self.speed)
+
+    def moved(self):
+        """The host's clock goes on from the world time that is now."""
+        if not self.real:
+            self.anchor = self.wall.now_ms, time.monotonic()
 
     def changed(self, outlet, what, fields):
         if self.trace:
@@ -173,9 +194,11 @@ class Station:
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
+        if self.speed == 1:
+            self.wall.advance(self.host_ms())
         # what the wall keeps for the chip: its flash, and the RTC while there is power
         if self.cause == PWRON_RESET:
-            self.rtc_s = -(self.wall.now_ms // 1000)
+            self.rtc_ms = -self.wall.now_ms
             self.memory = b""
         self.spawn(self.chip(there.fileno()), there.fileno())
         there.close()
@@ -198,9 +221,16 @@ class Station:
             str(self.flash),
             str(self.speed),
             str(self.wall.now_ms),
-            str(self.rtc_s),
+            str(self.host_us()),
+            str(self.rtc_ms),
             str(self.cause),
         ]
+
+    def host_us(self):
+        """When it was this world time, by the host's clock; 0: now it is, for a board that has to
+        start first."""
+        at_ms, at = self.anchor
+        return int(at * 1000000) + (self.wall.now_ms - at_ms) * 1000 if self.speed == 1 else 0
 
     def spawn(self, words, fd):
         """Start the interpreter, with what is to be on its flash."""
@@ -267,6 +297,7 @@ class Station:
                 return
             payload, self.inbox = self.inbox[REQUEST.size : end], self.inbox[end:]
             self.wall.advance(now_ms)
+            self.moved()
             a, b, c, answer = self.serve(op, pin, value, payload)
             if self.bus is None:
                 return
@@ -286,7 +317,7 @@ class Station:
             self.watchdog_s = value / 1000
             self.fed = time.monotonic()
         elif op == RTC:
-            a = self.set_rtc(value)
+            a, b = divmod(self.set_rtc(value * 1000 + int.from_bytes(payload, "little")), 1000)
         elif op == MEMORY and value:
             self.memory = bytes(payload)
         elif op == MEMORY:
@@ -315,22 +346,21 @@ class Station:
         """INTERRUPT, as in sim/esp32/bus.py, if somebody has typed Ctrl-C; nobody can here."""
         return 0
 
-    def set_rtc(self, seconds):
-        """The firmware sets its clock; -> RTC seconds since 2000 at world time 0.
+    def set_rtc(self, shown_ms):
+        """The firmware sets its clock; -> rtc_ms.
 
-        Simulated time runs faster than the Central System's clock. What the Central System says
-        of now is taken for the simulated now if it is right about the real one.
+        Simulated time that runs faster runs away from the Central System's clock. There what that
+        one says of now is taken for the simulated now if it is right about the real one.
         """
-        epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)
-        wrong_s = seconds - int((datetime.now(timezone.utc) - epoch).total_seconds())
         # Before the watchdog runs nobody has asked the Central System: it is the last time known.
-        if self.wall.now_ms == 0 or self.args.true_clock or not self.watchdog_s:
-            self.rtc_s = seconds - self.wall.now_ms // 1000
+        if self.real or self.args.true_clock or not self.watchdog_s:
+            self.rtc_ms = shown_ms - self.wall.now_ms
         else:
-            if abs(wrong_s) <= RTC_TOLERANCE_s:
-                wrong_s = 0
-            self.rtc_s = int((self.started - epoch).total_seconds()) + wrong_s
-        return self.rtc_s
+            wrong_ms = shown_ms - (datetime.now(timezone.utc) - EPOCH) // MS
+            if abs(wrong_ms) <= RTC_TOLERANCE_ms:
+                wrong_ms = 0
+            self.rtc_ms = (self.started - EPOCH) // MS + wrong_ms
+        return self.rtc_ms
 
     def said(self, message):
         if "answer" in message:
@@ -347,15 +377,13 @@ class Station:
 
     async def watch(self):
         """Restart what crashed or hung, move the world while the board has no power."""
-        before = time.monotonic()
         while True:
             await asyncio.sleep(0.02)
             now = time.monotonic()
-            passed, before = now - before, now
             if self.waiting and now - self.escorted > ESCORT_s:
                 self.escort(None)
             if not self.powered:
-                self.wall.advance(self.wall.now_ms + int(passed * 1000 * self.speed))
+                self.wall.advance(self.host_ms())
             elif self.bus and self.process.poll() is not None:
                 await self.crashed(self.process.returncode)
             elif self.watchdog_s and not self.waiting and now - self.fed > self.watchdog_s:
@@ -491,6 +519,8 @@ class Station:
                 raise CommandError("speed N: 1 to 5000")
             self.need_power()
             self.speed = int(words[0])
+            self.real &= self.speed == 1
+            self.moved()
             return await self.ask({"do": "speed", "speed": self.speed})
         elif name == "escort":
             if len(words) != 1 or not 1 <= number(words[0]) <= 3600:
@@ -567,6 +597,7 @@ class Station:
         log(f"{self.NAME}: power fails for {off_s:g} s")
         self.stop_board()
         self.powered = False
+        self.moved()
         if self.returning:
             self.returning.cancel()
         later = asyncio.get_running_loop().call_later
@@ -628,6 +659,7 @@ class Station:
                 control = await asyncio.start_server(self.on_control, "127.0.0.1", port)
                 port = control.sockets[0].getsockname()[1]
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
+            self.begin()  # (building took a while)
             self.start_board()
             watch = asyncio.create_task(self.watch())
             if getattr(self.args, "console", False):  # (a virtual board has a line of its own)
@@ -789,7 +821,8 @@ def arguments(argv=None):
     add("--console", action="store_true", help="what is typed here goes to the firmware's console "
         "(docs/console.md), as over its serial line")  # fmt: skip
     add("--trace", metavar="FILE", help="one JSON object a line for every change")
-    add("--speed", type=int, default=1, help="simulated seconds per second (default 1)")
+    add("--speed", type=int, default=1, help="simulated seconds per second (default 1: the "
+        "simulated clock is the host's)")  # fmt: skip
     add("--config", metavar="FILE", help="config.json of the unit; the options above come first")
     add("--security-profile", type=int, choices=range(4), help="of OCPP's security white paper: "
         "0 none, 1 password, 2 TLS and password, 3 TLS and certificate (default: 2 with wss://, "
@@ -798,7 +831,7 @@ def arguments(argv=None):
         "on the unit, in /certs (docs/security.md)")  # fmt: skip
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
-        "also when --speed makes simulated time run away from it")  # fmt: skip
+        "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
     args = parser.parse_args(argv)
     if args.policy:
         try:

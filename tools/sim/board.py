@@ -3,10 +3,12 @@
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
-#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS RTC_S CAUSE COMMANDS
+#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS HOST_US RTC_MS CAUSE COMMANDS
 # started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
-# files. COMMANDS is a file descriptor: its first line has files to put on the flash, as a JSON
-# object; then it takes one JSON command a line. stdin is the serial line.
+# files. WORLD_MS is the world time when the host's clock was at HOST_US (0: when the board is up),
+# RTC_MS what the RTC shows at world time 0. COMMANDS is a file descriptor: its first line has
+# files to put on the flash, as a JSON object; then it takes one JSON command a line. stdin is the
+# serial line.
 
 import asyncio
 import gc
@@ -19,7 +21,7 @@ from binascii import crc32, unhexlify
 
 import rom
 
-code, fd, flash_path, speed, world_ms, rtc_s, cause, words = sys.argv[1:]
+code, fd, flash_path, speed, world_ms, host_us, rtc_ms, cause, words = sys.argv[1:]
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -27,8 +29,8 @@ import bus  # noqa: E402
 bus.speed = int(speed)
 bus.boot_ms = int(world_ms)
 bus.world_us = bus.boot_ms * 1000
-bus.last_us = utime.ticks_us()
-bus.rtc_s = int(rtc_s)
+bus.last_us = int(host_us) % (utime.ticks_add(0, -1) + 1) or utime.ticks_us()
+bus.rtc_s, bus.rtc_ms = divmod(int(rtc_ms), 1000)
 bus.open_fd(int(fd))
 
 import esp32  # noqa: E402, F401

@@ -8,6 +8,7 @@ import bus
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _cause = PWRON_RESET
+_1970_2000_s = 946684800  # from the unix port's epoch to the chip's
 _watched = []  # pins with an interrupt
 _id = b"\x24\x0a\xc4\x00\x00\x01"
 
@@ -122,12 +123,13 @@ class UART:
 class RTC:
     def datetime(self, value=None):
         if value is None:
-            y, m, d, hh, mm, ss, weekday, _ = time.gmtime()[:8]
-            return y, m, d, weekday, hh, mm, ss, 0
-        y, m, d, _, hh, mm, ss, _ = value
-        # (the unix port counts from 1970)
-        seconds = utime.mktime((y, m, d, hh, mm, ss, 0, 0, 0)) - 946684800
-        bus.rtc_s = bus.ask(bus.RTC, 0, seconds)[0]
+            s, ms = time.rtc()
+            y, m, d, hh, mm, ss, weekday, _ = utime.gmtime(s + _1970_2000_s)[:8]
+            return y, m, d, weekday, hh, mm, ss, ms * 1000
+        y, m, d, _, hh, mm, ss, us = value
+        seconds = utime.mktime((y, m, d, hh, mm, ss, 0, 0, 0)) - _1970_2000_s
+        ms = (us // 1000).to_bytes(2, "little")
+        bus.rtc_s, bus.rtc_ms = bus.ask(bus.RTC, 0, seconds, ms)[:2]
 
     def memory(self, data=None):
         if data is None:

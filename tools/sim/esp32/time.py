@@ -12,7 +12,8 @@ _MASK = 0x3FFFFFFF
 # Faster than real time, a look at the clock finds at most this much real time gone since the one
 # before (the tick looks every real ms), and all looks between two waits of asyncio's loop at most
 # this much simulated time, or little more: a host that was busy elsewhere makes simulated time
-# slow, it does not make it jump, and what takes several waits does not last minutes.
+# slow, it does not make it jump, and what takes several waits does not last minutes. At speed 1
+# it is the host's time whatever happens: clocks outside do not wait for a chip either.
 _STALL_us = 2000
 _TURN_us = 3000000
 
@@ -62,8 +63,14 @@ def ticks_diff(a, b):
     return d - _MASK - 1 if d & 0x20000000 else d
 
 
+def rtc():
+    """What the RTC shows: seconds, ms."""
+    s, ms = divmod(_world_ms() + bus.rtc_ms, 1000)
+    return s + bus.rtc_s, ms
+
+
 def time():
-    return _world_ms() // 1000 + bus.rtc_s
+    return (_world_ms() + bus.rtc_ms) // 1000 + bus.rtc_s
 
 
 def sleep_ms(ms):

@@ -194,7 +194,7 @@ class App:
                 try:
                     t = await sntp.now(self.config.ntp)
                     if not self.clock.known():  # (the Central System may have come first)
-                        self.station.set_clock(t)
+                        self.station.set_clock(*t)
                 except OSError as e:
                     log.warning(str(e))
                 for name in ("sntp", "dns"):  # for the first minutes after a power cut, if at all

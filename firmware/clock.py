@@ -15,11 +15,13 @@ _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 200
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
 UNSET_s = const(946684800)  # 30 years: a clock that is not set lags by that (class Clock)
 _NOTE_s = const(300)
-_NOISE_S = const(2)  # currentTime has whole seconds and travels: do not chase less than this
+_SMALL_ms = const(2000)  # corrections below it move nothing but the clock
+_NEAR_ms = const(50)  # right enough
+_SECOND_ms = const(500)  # where only the second is told: its middle, and as much either way
 
 
 def parse_iso(text):
-    """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time; fractions are dropped.
+    """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time, without its fraction.
 
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
     3.15; smart-charging.md 11.1). Raises ValueError for anything else.
@@ -56,6 +58,18 @@ def parse_iso(text):
         if sign == "-":
             offset_min = -offset_min
     return _days(year, month, day) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
+
+
+def fraction_ms(text):
+    """The fraction of such a date-time; 0 where it has none."""
+    ms = 0
+    if text[19:20] == ".":
+        unit = 100
+        for digit in text[20:23].encode():
+            if 48 <= digit < 58:
+                ms += (digit - 48) * unit
+                unit //= 10
+    return ms
 
 
 def format_iso(t):
@@ -116,6 +130,10 @@ class Clock:
         self._path = path
         self._ahead_s = 0  # of now() is the RTC
         self._kept_s = 0  # the time in the file
+        self._past_s = -FAR  # now() has said that
+        # By how much the clock may be wrong, either way, as of when. None: nothing is known of that.
+        self._doubt_ms = None
+        self._checked_s = self._rest_ms = 0
         if not path:
             return
         guess = 0
@@ -139,7 +157,8 @@ class Clock:
 
     def now(self):
         """Seconds since 2020; a negative number while not set."""
-        return time.time() - _SECONDS_2000_2020 - self._ahead_s
+        t = time.time() - _SECONDS_2000_2020 - self._ahead_s
+        return t if t > self._past_s else self._past_s
 
     def known(self):
         """True once the time has been set since the power came."""
@@ -170,30 +189,71 @@ class Clock:
                 self.put(t)
                 self._ahead_s = UNSET_s
 
-    def set(self, t):
-        """Set the time; return by how many seconds it moved (0: it was right to within 2 s)."""
-        before = self.now()
-        moved_s = 0
-        if not -_NOISE_S < t - before < _NOISE_S:
-            self.put(t)
+    def set(self, t, ms=0, trip_ms=0):
+        """Somebody says that it is `t` and `ms` (0: they know no fraction), having been asked
+        `trip_ms` ago; -> by how many seconds the clock was moved, 0 where it was by less than 2 s:
+        now() does not step back for that.
+
+        It is taken for what lies in the middle of the way, a second after `t` at most, and to be
+        wrong by a fifth of the way, or all of it from a second on. Where that and what the clock was
+        set to before can both be true, the middle of what they leave is.
+        """
+        before, before_ms = self.now(), self._now_ms()
+        doubt_ms = _NEAR_ms + (trip_ms // 5 if trip_ms < 1000 else trip_ms)
+        if not ms:
+            ms = _SECOND_ms
+            doubt_ms += _SECOND_ms
+        error_ms = t * 1000 + ms + min(trip_ms // 2, 1000) - before_ms
+        if self._doubt_ms is not None:
+            own_ms = (
+                max(self._doubt_ms, 2 * _NEAR_ms) + (before - self._checked_s) // 10
+            )  # 100 ppm
+            low_ms = max(error_ms - doubt_ms, -own_ms)
+            high_ms = min(error_ms + doubt_ms, own_ms)
+            if low_ms <= high_ms:
+                error_ms = (low_ms + high_ms) // 2
+                doubt_ms = (high_ms - low_ms) // 2
+        moved_ms = moved_s = 0
+        if -_NEAR_ms < error_ms < _NEAR_ms:
+            doubt_ms += abs(error_ms)
+        else:
             guess = self._ahead_s
+            self.put(*divmod(before_ms + error_ms, 1000))
             self._ahead_s = 0
-            moved_s = self.now() - before
+            moved_ms = self._now_ms() - before_ms
+            self._past_s = before
+            if not -_SMALL_ms < moved_ms < _SMALL_ms:
+                self._past_s = -FAR
+                # Rounded so that nothing comes to lie in the future, and what is lost is made up
+                # for the next time.
+                self._rest_ms += moved_ms
+                moved_s = min(self._rest_ms // 1000, self.now() - before)
+                self._rest_ms -= moved_s * 1000
             if guess or t < self._kept_s:  # (else note() has time)
                 self.note(0)
+        self._doubt_ms = doubt_ms
+        self._checked_s = self.now()
         return moved_s
 
-    def put(self, t):
+    def _now_ms(self):
+        # (the two are not read at the same time)
+        t, us = time.time(), self._rtc.datetime()[7]
+        if t != time.time():
+            t, us = time.time(), 0
+        return (t - _SECONDS_2000_2020 - self._ahead_s) * 1000 + us // 1000
+
+    def put(self, t, ms=0):
         """Have the RTC show `t`."""
         year, month, day, hour, minute, second = _civil(t)
         weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
-        self._rtc.datetime((year, month, day, weekday, hour, minute, second, 0))
+        # (the ESP32 has microseconds there, and counts its seconds from them)
+        self._rtc.datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
     def keep(self, t):
         """Write the file. False: it could not be."""
         try:
             with open(self._path, "w") as f:
-                f.write("%d %d" % (t, self._ahead_s != 0))
+                f.write("%d %d" % (t, self._ahead_s != 0 and self.plausible(t)))
             self._kept_s = t
             return True
         except OSError:  # (no room: the next note() tries again)

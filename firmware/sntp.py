@@ -2,6 +2,7 @@
 # ntptime of the stock firmware would keep everything waiting. To be loaded for it and forgotten.
 
 import os
+import time
 
 from firmware.clock import FAR, PLAUSIBLE
 
@@ -11,8 +12,8 @@ _1900_2020_s = 3786825600
 
 
 async def now(host):
-    """The time in seconds since 2020, as `host` has it ("name" or "name:port"); right to a second
-    or two. OSError, whose text says why, if it does not tell."""
+    """The time as `host` has it ("name" or "name:port"): seconds since 2020, ms (never 0), how
+    many ms ago it was asked (Clock.set). OSError, whose text says why, if it does not tell."""
     # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
     # nobody can answer who has not seen it.
     packet = b"\x23" + bytes(39) + os.urandom(8)
@@ -21,10 +22,12 @@ async def now(host):
         return _parse(answer, packet, host)
 
     name, colon, port = host.partition(":")
-    t = await ask(await resolve(name) + colon + port, 123, packet, parse)
+    address = await resolve(name) + colon + port
+    asked_ms = time.ticks_ms()
+    t = await ask(address, 123, packet, parse)
     if t is None:
         raise OSError("NTP: no answer from " + host)
-    return t
+    return t + (time.ticks_diff(time.ticks_ms(), asked_ms),)
 
 
 def _parse(p, packet, host):
@@ -37,4 +40,4 @@ def _parse(p, packet, host):
     t = (int.from_bytes(p[40:44], "big") - _1900_2020_s) & 0xFFFFFFFF
     if not PLAUSIBLE <= t < FAR:
         raise OSError("NTP: %s is wrong: %d" % (host, t))
-    return t
+    return t, (p[44] << 8 | p[45]) * 1000 >> 16 or 1

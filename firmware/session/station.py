@@ -562,10 +562,11 @@ class Station:
             self.tell(None, self.clock.now())
         self.wake()
 
-    def set_clock(self, t):
-        """The Central System says that it is `t`. Running transactions began when they began."""
+    def set_clock(self, t, ms=0, trip_ms=0):
+        """The Central System says that it is `t` (Clock.set). Running transactions began when they
+        began."""
         known = self.clock.known()
-        jump = self.clock.set(t)
+        jump = self.clock.set(t, ms, trip_ms)
         if not jump:
             return
         self._log("clock moved by %d s" % jump)

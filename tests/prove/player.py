@@ -54,7 +54,9 @@ class Time:
     def time(self):
         return self.t + _2000_TO_2020
 
-    def datetime(self, value):
+    def datetime(self, value=None):
+        if value is None:
+            return (0,) * 7 + (500000,)
         year, month, day, _, hour, minute, second, _ = value
         days = day - 1
         for y in range(2020, year):

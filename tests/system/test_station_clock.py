@@ -2,15 +2,18 @@
 the firmware makes of currentTime."""
 
 import asyncio
+import functools
 import os
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
+import pytest
 from station_driver import WAIT_s
 
-from host.csms import parse_time
+from host.csms import format_time, parse_time
+from host.process import poll
 
 UNKNOWN = "1970-01-01T00:00:00Z"  # a currentTime that is ignored
 UNTIL_s = 0.08  # the difference is asked for until it is known to this
@@ -92,3 +95,76 @@ async def test_at_speed_1_power_cuts_take_their_time(bench):
         first = await b.process.traced("car")
         passed_s = parse_time(e["t"]).timestamp() - parse_time(first["t"]).timestamp()
         assert abs((e["ms"] - first["ms"]) / 1000 - passed_s) < 0.01
+
+
+def iso(t, fraction):
+    text = t.isoformat(timespec="milliseconds" if fraction else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+async def later(b, t):
+    return await b.now() != t
+
+
+@pytest.mark.parametrize("fraction, way_s", [(True, 0), (True, 0.3), (False, 0.3)])
+async def test_the_clock_is_the_central_systems(bench, fraction, way_s):
+    """Right to 0.2 s where it tells fractions, to half a second more where it does not: after
+    boot, and after a heartbeat when its clock was set; and what is due happens then."""
+    within_s = 0.2 if fraction else 0.75
+    ahead_s = late_s = 0  # late_s: what the host took longer by, on either way
+    answered = asyncio.Event()
+
+    async def answer(more):
+        nonlocal late_s
+        began = time.monotonic()
+        await asyncio.sleep(way_s)
+        now = datetime.now(timezone.utc) + timedelta(seconds=ahead_s)
+        text = iso(now, fraction)
+        await asyncio.sleep(way_s)
+        late_s = time.monotonic() - began - 2 * way_s
+        answered.set()  # (and sent before anybody else has a turn)
+        return {**more, "currentTime": text}
+
+    async with bench(speed=1, boot=False) as b:
+        b.cs.now = lambda: datetime.now(timezone.utc) + timedelta(seconds=ahead_s)
+        b.cs.answer(
+            "BootNotification", lambda p: answer({"status": "Accepted", "interval": 86400})
+        )
+        b.cs.answer("Heartbeat", lambda p: answer({}))
+        # (who tells no fractions has to be wrong by more than they are to be noticed)
+        for ahead_s in (0.9, -0.4, 1.6, 40.5) if fraction else (0.9, -2.3, 40.5):
+            if ahead_s == 0.9:
+                await b.booted()
+            else:
+                answered.clear()
+                await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+                await asyncio.wait_for(answered.wait(), WAIT_s)
+                await b.settled()
+                # (it does not go back by less than two seconds: it stands until then)
+                t = await b.now()
+                await poll(functools.partial(later, b, t), WAIT_s, "the next second")
+            await agrees(b.process, ahead_s, within_s + late_s)
+        await b.charge()
+        mark = b.process.mark()
+        begin_s = int(host_s() + ahead_s) + 3
+        begin = datetime.fromtimestamp(begin_s, timezone.utc)
+        await b.set_profile(
+            {
+                "chargingProfileId": 1,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxDefaultProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                    "startSchedule": format_time(begin - timedelta(seconds=60)),
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [
+                        {"startPeriod": 0, "limit": 16},
+                        {"startPeriod": 60, "limit": 10},
+                    ],
+                },
+            },
+            1,
+        )
+        e = await b.process.traced("limit", lambda e: e["limit_mA"] == 10000, since=mark)
+        at_s = parse_time(e["t"]).timestamp() + ahead_s - begin_s
+        assert abs(at_s) <= within_s + late_s + 0.1, at_s  # (a tick is 25 ms)

@@ -39,9 +39,12 @@ class Time:
     def time(self):
         return self.t_ms // 1000 + 631152000
 
-    def datetime(self, value):
-        y, month, d, _, h, m, s, _ = value
+    def datetime(self, value=None):
+        if value is None:
+            return (0,) * 7 + (self.t_ms % 1000 * 1000,)
+        y, month, d, _, h, m, s, us = value
         self.t_ms = 1000 * clock.parse_iso(f"{y:04d}-{month:02d}-{d:02d}T{h:02d}:{m:02d}:{s:02d}Z")
+        self.t_ms += us // 1000
 
 
 class Electrics:

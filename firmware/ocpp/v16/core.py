@@ -7,7 +7,7 @@ import sys
 import time
 from micropython import const
 
-from firmware.clock import format_iso, parse_iso
+from firmware.clock import format_iso, fraction_ms, parse_iso
 from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
@@ -280,13 +280,15 @@ class Core:
                 self._settings.put("HeartbeatInterval", self._pause_s)
 
     def _set_clock(self, conf):
-        if not conf.get("currentTime"):
+        text = conf.get("currentTime")
+        if not text:
             return
-        t = parse_iso(conf["currentTime"])
+        t = parse_iso(text)
         if self._station.clock.plausible(t):
-            self._station.set_clock(t)
+            trip_ms = (time.ticks_ms() - self._rpc.sent_ms) & 0x3FFFFFFF
+            self._station.set_clock(t, fraction_ms(text), trip_ms)
         else:  # (year 1, or 1970: a field that was never filled in)
-            self._log("currentTime %s ignored" % conf["currentTime"])
+            self._log("currentTime %s ignored" % text)
 
     async def _wait_triggered(self):
         # The next BootNotification comes when its time has come, whatever became of the connection

@@ -131,7 +131,7 @@ class Clock:
         self._ahead_s = 0  # of now() is the RTC
         self._kept_s = 0  # the time in the file
         self._past_s = -FAR  # now() has said that
-        # By how much the clock may be wrong, either way, as of when. None: nothing is known of that.
+        # By how much the clock may be wrong, either way, and as of when. None: nobody knows.
         self._doubt_ms = None
         self._checked_s = self._rest_ms = 0
         if not path:
@@ -195,8 +195,8 @@ class Clock:
         now() does not step back for that.
 
         It is taken for what lies in the middle of the way, a second after `t` at most, and to be
-        wrong by a fifth of the way, or all of it from a second on. Where that and what the clock was
-        set to before can both be true, the middle of what they leave is.
+        wrong by a fifth of the way, or all of it from a second on. Where that and what the clock
+        was set to before can both be true, the middle of what they leave is.
         """
         before, before_ms = self.now(), self._now_ms()
         doubt_ms = _NEAR_ms + (trip_ms // 5 if trip_ms < 1000 else trip_ms)

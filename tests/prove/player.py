@@ -24,7 +24,7 @@ from firmware.charging import limits, profile
 from firmware.charging.schedule import Evaluator
 from firmware.charging.store import Store
 from firmware.evse import faults, pilot
-from firmware.ocpp.rpc import Rpc
+from firmware.ocpp import rpc
 from firmware.ocpp.v16 import core, smart_charging
 from firmware.session import station
 from firmware.session.connector import Connector
@@ -168,7 +168,7 @@ class World:
         self.folder, self.scenario = folder, scenario
         for name in ("profiles", "tx"):
             empty(folder + "/" + name)
-        self.time = station.time = clock.time = core.time = Time()
+        self.time = station.time = clock.time = core.time = rpc.time = Time()
         n = scenario["connectors"]
         self.electrics = [Electrics() for _ in range(n)]
         self.meters = [Meter() for _ in range(n)]
@@ -223,12 +223,12 @@ class World:
             auth=self.folder + "/auth",
         )
         smart = smart_charging.SmartCharging(self.station, said.append)
-        rpc = Rpc(lambda action, payload: self.core.handle(action, payload), said.append)
+        link = rpc.Rpc(lambda action, payload: self.core.handle(action, payload), said.append)
         self.core = core.Core(
-            self.station, rpc, settings, {}, smart, lambda kind: None, said.append
+            self.station, link, settings, {}, smart, lambda kind: None, said.append
         )
-        self.central.rpc = rpc
-        rpc.attach(self.central)
+        self.central.rpc = link
+        link.attach(self.central)
 
     async def _follow(self):
         # The station sees what has happened and tells the Central System.

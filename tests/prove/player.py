@@ -117,6 +117,8 @@ class Settings:
         "StopTransactionOnEVSideDisconnect": True,
         "StopTransactionOnInvalidId": True,
         "StopTxnSampledData": 0,
+        "TransactionMessageAttempts": 3,
+        "TransactionMessageRetryInterval": 60,
     }
 
     def value(self, name):

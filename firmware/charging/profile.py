@@ -14,9 +14,11 @@
 #                | chargingRateUnit << 6       27 flags
 #   7     28-31  validFrom, seconds since 2020; 0: absent
 #   8     32-35  validTo; all ones: never
-#   9     36-39  startSchedule, 2020 or later (what lies before is left out), see FLAG_ORIGIN
+#   9     36-39  startSchedule, 2020 or later (what lies before is left out), see FLAG_ORIGIN;
+#                negative: when it was received, by a clock that was not set
 #   10    40-43  duration in s; all ones: absent
-#   11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent
+#   11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent. In RAM, with FLAG_REPLACED:
+#                when its successor begins
 #   then for every period
 #   +0    0-3    startPeriod in s
 #   +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
@@ -46,6 +48,9 @@ SEQUENCE, ID, KEY, VALID_FROM, VALID_TO, START, DURATION = 2, 3, 6, 7, 8, 9, 10
 HEADER = const(12)  # words
 FLAG_TRANSACTION = const(1)
 FLAG_ORIGIN = const(2)  # START is where the schedule counts from (else: the transaction's start)
+
+FLAG_REPLACED = const(4)  # it stays in force until its successor begins (A30)
+FLAG_BEGUN = const(8)  # it had begun when it was received, or so nearly that a clock may err (A32)
 
 MAX_PERIODS = const(96)  # a day in quarter hours
 MAX_LEVEL = const(15)
@@ -151,7 +156,10 @@ def same(w, other):
     """True if two records say the same, as far as both have their periods in RAM; their sequence
     numbers may differ."""
     n = min(len(w), len(other))
-    return w[0] == other[0] and memoryview(w)[ID:n] == memoryview(other)[ID:n]
+    if w[0] != other[0] or (w[KEY] ^ other[KEY]) & ~(FLAG_BEGUN << 24):
+        return False
+    w, other = memoryview(w), memoryview(other)
+    return w[ID:KEY] == other[ID:KEY] and w[VALID_FROM:n] == other[VALID_FROM:n]
 
 
 def _crc(w):
@@ -162,6 +170,29 @@ def _crc(w):
 
 def _signed(word):
     return word - 0x100000000 if word & 0x80000000 else word
+
+
+def begin(w):
+    """The instant from which on `w` is valid and its schedule has begun; 0: it has."""
+    return 0 if w[KEY] >> 24 & FLAG_BEGUN else max(0, w[VALID_FROM], w[START])
+
+
+def lowest(w, e=0):
+    """The second word of the period of `w` that allows the least current per phase, of those
+    that are not over `e` seconds into its schedule."""
+    least = _MAX_WORD
+    word = 0
+    end = len(w) - 2
+    for i in range(HEADER, len(w), 2):
+        if i < end and w[i + 2] <= e:
+            continue
+        current = w[i + 1] & 0xFFFFFF
+        if unit(w):
+            current //= w[i + 1] >> 24 or 3
+        if current < least:
+            least = current
+            word = w[i + 1]
+    return word
 
 
 def count(w):

@@ -1,7 +1,7 @@
 # The one evaluator: what the installed profiles allow at an instant, and when that next changes.
 # Pure integers over profile records (profile.py); time and transactions are arguments. What the
 # pilot gets and what GetCompositeSchedule answers (composite.py) both come from Evaluator.at().
-# Rules and choices (A1..A29): smart-charging.md.
+# Rules and choices (A1..A33): docs/smart-charging.md.
 
 from micropython import const
 
@@ -9,20 +9,26 @@ from .profile import (
     AMPS,
     CEILING,
     DURATION,
+    FLAG_BEGUN,
     FLAG_ORIGIN,
+    FLAG_REPLACED,
     HEADER,
     KEY,
     RECURRING,
+    SEQUENCE,
     START,
     TX,
     TX_DEFAULT,
     VALID_FROM,
     VALID_TO,
     WATTS,
+    begin,
+    lowest,
 )
 
 NONE = const(-1)  # no limit
 _FAR = const(0x3FFFFFFF)
+_UNTIL = const(11)  # of a replaced record (store.py)
 
 
 class Evaluator:
@@ -38,15 +44,17 @@ class Evaluator:
 
     `store.records` is sorted by stackLevel, highest first, and within a level a connector's own
     record stands before the one of connector 0. `store.whole(w)` returns the record with its
-    periods. Asking allocates nothing when the periods are in RAM. `known` False says that the
-    clock is not set: then only what needs no clock is placed, the ceiling and a TxProfile that
-    cannot be placed stay at their lowest, and a TxDefaultProfile that cannot is ignored (A17).
+    periods. Asking allocates nothing when the periods are in RAM.
+
+    `known` False says that the clock is not set: it is `ahead_s` later than `t`, or later still.
+    What is certain even so is placed; whatever is not caps at its lowest (A17).
     """
 
     def __init__(self, store, voltage_V=230):
         self._store = store
         self.voltage_V = voltage_V
         self.known = True
+        self.ahead_s = 0
         self.limit = NONE
         self.phases = 0
         self.winner = None
@@ -56,6 +64,11 @@ class Evaluator:
         self._edge = 0
         self._e = 0
         self._phases = 0
+        self._limit = NONE
+        self._sure = True
+        self._least = None  # of the records that cannot be placed the one that allows least,
+        self._least_limit = 0  # and how much
+        self._lows = {}  # sequence number: lowest period of a record that cannot be placed
 
     def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
         """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
@@ -64,16 +77,19 @@ class Evaluator:
         are left out and Relative schedules count from tx_start as if one began then (A25).
         """
         self.until = _FAR
-        w = None
+        self._least = w = None
+        if self.known and self._lows:
+            self._lows.clear()
         if connector:
             if in_transaction:
                 w = self._top(TX, connector, t, tx_start)
             if w is None:  # an inactive TxProfile does not hide the default (A2)
                 w = self._top(TX_DEFAULT, connector, t, tx_start)
-        limit = NONE if w is None else self._period(w, t)
+        w = self._say(w, t)
+        limit = self._limit
         phases = self._phases
-        cap = self._top(CEILING, 0, t, tx_start)
-        cap_limit = NONE if cap is None else self._period(cap, t)
+        cap = self._say(self._top(CEILING, 0, t, tx_start), t)
+        cap_limit = self._limit
         cap_phases = self._phases
         # numberPhases of the combination: the smallest of those given (A18)
         given = 0 if w is None else phases
@@ -89,6 +105,18 @@ class Evaluator:
                 limit, cap_limit = cap_limit, limit
         self.winner, self.limit = w, limit
         self.other, self.other_limit = cap, cap_limit
+
+    def _say(self, w, t):
+        # The record that says least of `w`, the active one, and those that cannot be placed; what
+        # it says in _limit and _phases.
+        limit = self._limit = NONE if w is None else self._period(w, t)
+        least, self._least = self._least, None
+        if least is not None:
+            if w is None or self._least_limit < self._convert(limit, w, AMPS, self._phases, 0):
+                w = least
+                word = self._lows[w[SEQUENCE]]
+                self._limit, self._phases = word & 0xFFFFFF, word >> 24
+        return w
 
     def _convert(self, limit, w, unit, phases, given):
         # From the unit of record w, rounding down. Watts become amps with the phases of their own
@@ -110,36 +138,55 @@ class Evaluator:
             if key & 0xFF != connector:
                 if key & 0xFF or key >> 8 & 0xFF == own_level:
                     continue  # of another connector, or replaced by our own of its level (A11)
-            else:
+            elif not key >> 24 & FLAG_REPLACED:
                 own_level = key >> 8 & 0xFF
             e = self._elapsed(w, t, tx_start)
             if self._edge < self.until:
                 self.until = self._edge
-            if e is not None:
+            if e is None:
+                continue
+            if self._sure:
                 self._e = e
                 return w
+            # It may be active, or what lies below it.
+            word = self._lows.get(w[SEQUENCE])
+            if word is None:
+                word = self._lows[w[SEQUENCE]] = lowest(self._store.whole(w))
+                self._store.trim()  # (the periods of all do not fit into RAM together)
+            current = self._convert(word & 0xFFFFFF, w, AMPS, word >> 24, 0)
+            if self._least is None or current < self._least_limit:
+                self._least, self._least_limit = w, current
         return None
 
     def _elapsed(self, w, t, tx_start):
         # Seconds into the schedule, None when the record is not active at t, negative when it is
-        # but nobody knows how far; _edge: when that ends or, for an inactive one, the earliest
-        # instant at which it may begin.
+        # but nobody knows how far: -1 less the least that it can be. _edge: when that ends or, for
+        # an inactive one, the earliest instant at which it may begin.
         key = w[KEY]
-        valid_from = w[VALID_FROM]
+        valid_from = 0 if key >> 24 & FLAG_BEGUN else w[VALID_FROM]
         valid_to = w[VALID_TO]
         if valid_to < 0:
             valid_to = _FAR
+        if key >> 24 & FLAG_REPLACED and w[_UNTIL] < valid_to:
+            valid_to = w[_UNTIL]
         self._edge = _FAR
-        if not self.known and (key >> 24 & FLAG_ORIGIN or valid_from or valid_to != _FAR):
-            return None if key >> 16 & 3 == TX_DEFAULT else -1
+        self._sure = True
+        origin = w[START] if key >> 24 & FLAG_ORIGIN else tx_start
+        if not self.known and (
+            valid_from or valid_to != _FAR or origin > t or key >> 18 & 3 == RECURRING
+        ):
+            return self._judged(w, t + self.ahead_s, t - origin, origin, valid_to)
         if t >= valid_to:
             return None
-        e = t - (w[START] if key >> 24 & FLAG_ORIGIN else tx_start)
+        e = t - origin
+        if key >> 24 & FLAG_BEGUN and e < 0:
+            e = 0
         duration = w[DURATION]
         again = _FAR
         if e < 0:
             edge = t - e
-            # A transaction runs although it begins later by a clock that is not set or was wrong.
+            e = -1
+            # A transaction runs although it begins later by a clock that was wrong.
             active = not key >> 24 & FLAG_ORIGIN
         else:
             if key >> 18 & 3 == RECURRING:
@@ -161,13 +208,53 @@ class Evaluator:
         self._edge = edge
         return e if active else None
 
+    def _judged(self, w, now, e, origin, valid_to):
+        # The same while the clock is not set, and it is `now` or later. `e` if that is not
+        # negative: `origin` was noted without a clock too, or it is the transaction's.
+        if now >= valid_to:
+            return None
+        begins = begin(w)
+        self._sure = valid_to == _FAR and begins <= now
+        edge = min(valid_to, begins) if begins > now else valid_to
+        duration = w[DURATION]
+        if w[KEY] >> 18 & 3 == RECURRING:
+            step = 604800 if w[KEY] >> 20 & 3 else 86400
+            if duration == 0:
+                return None
+            if 0 < duration < step:
+                self._sure = False
+            e = -1  # any second of it
+        else:
+            exact = e >= 0
+            if not exact:  # (a negative origin would be of an earlier run whose time nobody noted)
+                e = max(0, now - origin) if origin >= 0 else 0
+            if duration >= 0:
+                if e >= duration:
+                    return None
+                if not exact:
+                    self._sure = False
+                edge = min(edge, now + duration - e)
+            if not exact:
+                e = -1 - e
+        if edge < _FAR:
+            self._edge = edge - self.ahead_s
+        return e
+
     def _period(self, w, t):
         # The limit in force at t, which is _e seconds into the schedule (binary search), its
         # numberPhases in _phases; `until` falls to where the next different period begins.
         e = self._e
-        if e < 0:
-            return self._lowest(w)
         w = self._store.whole(w)
+        if e < 0:
+            e = -1 - e
+            word = lowest(w, e)
+            for low in range(HEADER, len(w), 2):
+                if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
+                    if t + w[low] - e < self.until:
+                        self.until = t + w[low] - e
+                    break
+            self._phases = word >> 24
+            return word & 0xFFFFFF
         low = HEADER
         high = end = len(w) - 2
         while low < high:
@@ -186,19 +273,3 @@ class Evaluator:
                 break
         self._phases = word >> 24
         return word & 0xFFFFFF
-
-    def _lowest(self, w):
-        # The period of record w that allows the least current per phase.
-        w = self._store.whole(w)
-        least = _FAR
-        limit = 0
-        for i in range(HEADER + 1, len(w), 2):
-            phases = w[i] >> 24
-            current = w[i] & 0xFFFFFF
-            if w[KEY] >> 22 & 1:
-                current //= phases or 3
-            if current < least:
-                least = current
-                limit = w[i] & 0xFFFFFF
-                self._phases = phases
-        return limit

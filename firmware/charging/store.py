@@ -8,9 +8,13 @@ import os
 from micropython import const
 
 from . import profile
-from .profile import HEADER, ID, KEY, SEQUENCE
+from .profile import FLAG_BEGUN, FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START
 
-MAX_PROFILES = const(32)
+MAX_PROFILES = const(32)  # and as many that were replaced and are still in force
+_UNTIL = const(11)  # of a replaced record: when its successor begins
+_PLACE = const(0x3FFFF)  # of KEY: connector, stackLevel, purpose; what may stand only once
+_FAR = const(0x3FFFFFFF)
+_PAST_s = const(3600)  # a clock that goes back by less finds a replaced record again
 _STAND_IN = const(0)  # the sequence number of a record that is not in flash
 _NO_ID = const(-0x20000000)  # its chargingProfileId: nobody is likely to use it
 
@@ -24,6 +28,10 @@ class Store:
 
     `records` holds only the headers of profiles whose periods are not needed now; `whole(w)`
     reads them back, `trim()` lets go of those that were not asked for since the last trim.
+
+    A record that is replaced by one that has not begun stays in force beside it until then (A30),
+    with FLAG_REPLACED, in a file of its own: there before the successor's, gone before it. It is
+    not installed: it takes no room. When that is, is worked out after each change.
 
     A record that cannot be believed (damaged, or of a layout of the future) must not leave the
     station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared.
@@ -40,8 +48,12 @@ class Store:
             os.mkdir(folder)
         except OSError:
             pass  # it is there
-        for name in sorted(os.listdir(folder)):
-            self._open(name)
+        names = sorted(os.listdir(folder))
+        for replaced in (False, True):
+            for name in names:
+                if name.endswith("~") == replaced:
+                    self._open(name)
+        self._follow(_PAST_s)
 
     def _open(self, name):
         path = self._folder + "/" + name
@@ -52,8 +64,12 @@ class Store:
         if w is None:
             return
         self._sequence = max(self._sequence, w[SEQUENCE])
+        if w[START] < 0:
+            self._lost(w)
         for other in self.records:
             # A cut between writing the new one and removing the old.
+            if _kept(w):
+                break
             if other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]:
                 older = other if other[SEQUENCE] < w[SEQUENCE] else w
                 os.remove(self._folder + "/" + _name(older))
@@ -75,9 +91,11 @@ class Store:
         except (profile.BadRecord, OSError) as e:
             self._log("profile file %s: %s" % (name, e))
         try:
-            connector, purpose, level = [int(n) for n in name.split("-")]
+            connector, purpose, level = [int(n) for n in name.rstrip("~").split("-")]
             # (Relative: in force with and without a clock)
             w = profile.pack(_NO_ID, connector, level, purpose, profile.RELATIVE, ((0, 60, 0),))
+            if name.endswith("~"):
+                w[KEY] |= FLAG_REPLACED << 24
         except (ValueError, OverflowError):
             return None
         if _name(w) != name:
@@ -90,7 +108,29 @@ class Store:
         try:
             self._write(w)
         except OSError as e:
-            self._log("profile file %s keeps its old layout: %s" % (_name(w), e))
+            self._log("profile file %s stays as it was: %s" % (_name(w), e))
+
+    def _lost(self, w):
+        # It counts from its receipt, by a clock that was not set, in an earlier run: nobody knows
+        # how long ago that was, so all of it is at its lowest.
+        low = profile.lowest(w)
+        changed = False
+        for i in range(HEADER + 1, len(w), 2):
+            changed = changed or w[i] != low
+            w[i] = low
+        if changed:
+            profile.seal(w, w[SEQUENCE])
+            self._upgrade(w)
+
+    def moved(self, jump_s):
+        """The clock was set: receipts that were noted without it move with it. Durable."""
+        for w in self.records[:]:
+            if w[START] < 0:
+                w = self.whole(w)
+                w[START] += jump_s
+                profile.seal(w, w[SEQUENCE])
+                self._upgrade(w)
+        self._follow(0)
 
     def _write(self, w):
         with open(self._folder + "/" + _name(w), "wb") as f:
@@ -107,40 +147,96 @@ class Store:
 
     def replaced_by(self, w):
         """The records that putting `w` removes: the same id, and the same place (A15)."""
-        name = _name(w)
-        return [r for r in self.records if r[ID] == w[ID] and r[SEQUENCE] or _name(r) == name]
+        return [r for r in self.records if not _kept(r) and _fits(w, r)]
+
+    def count(self):
+        """How many profiles are installed."""
+        return len([r for r in self.records if not _kept(r)])
 
     def room(self, w):
         """True if `w` could be put as far as the number of profiles goes."""
-        return len(self.records) - len(self.replaced_by(w)) < MAX_PROFILES
+        return self.count() - len(self.replaced_by(w)) < MAX_PROFILES
 
-    def put(self, w):
+    def put(self, w, least_s=_FAR, until_s=_FAR):
         """Install record `w` (profile.pack). Durable when this returns. Raises Full.
 
-        One that is installed already, as it is, is not written again.
+        One that is installed already, as it is, is not written again. It is not before `least_s`
+        and not after `until_s`: what `w` replaces stays in force if it may have begun and `w` may
+        not.
         """
         if not self.room(w):
-            raise Full("%d profiles are installed" % len(self.records))
+            raise Full("%d profiles are installed" % self.count())
         gone = self.replaced_by(w)
         if len(gone) == 1 and profile.same(w, gone[0]):
             gone[0] = self.whole(gone[0])
             if profile.same(w, gone[0]):  # (not so if 6 A stand in for it since just now)
+                gone[0][KEY] |= w[KEY]
+                self._follow(least_s)
                 return
-        profile.seal(w, self._sequence + 1)
+        number = self._sequence + 1
+        places = [_name(r) for r in gone]
+        stay = []
+        if profile.begin(w) > least_s:
+            for i, r in enumerate(gone):
+                if profile.begin(r) <= until_s:
+                    begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
+                    gone[i] = self.whole(r)
+                    r = gone[i][:]
+                    r[KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
+                    profile.seal(r, r[SEQUENCE] or number)
+                    stay.append(r)
+            number += 1  # (higher than what may just have got one)
+        for r in stay:
+            for old in self.records:  # (over: what replaced it has begun)
+                if _kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
+                    self.remove(old)
+                    break
+        if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
+            self._follow(least_s + _PAST_s)  # those that are over are not needed that much
+        if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
+            raise Full("%d replaced profiles are in force until others begin" % MAX_PROFILES)
+        profile.seal(w, number)
         try:
+            for r in stay:
+                self._write(r)
             self._write(w)
         except OSError as e:
             # LittleFS commits nothing of a file whose write failed: an older record is untouched.
-            if not any(_name(r) == _name(w) for r in gone):
+            for r in stay:
+                self._forget(_name(r))
+            if _name(w) not in places:
                 self._forget(_name(w))
             raise Full("flash: %s" % e)
-        self._sequence += 1
+        self._sequence = number
         for r in gone:
             self._drop(r)
+        for r in stay:
+            self._insert(r[:HEADER])
         self._insert(w)
-        for r in gone:  # (only now: if this fails, the new one is in force)
-            if _name(r) != _name(w):
-                os.remove(self._folder + "/" + _name(r))
+        self._follow(least_s)
+        for name in places:  # (only now: if this fails, the new one is in force)
+            if name != _name(w):
+                os.remove(self._folder + "/" + name)
+
+    def _follow(self, least_s):
+        # Each replaced record is in force until the first begins that has its place or its id. It
+        # goes when none is left, and some time after that.
+        for old in self.records[:]:
+            if not _kept(old):
+                continue
+            until = -1
+            for r in self.records:
+                if _kept(r) or not _fits(r, old):
+                    continue
+                if r[SEQUENCE] == old[SEQUENCE]:
+                    until = -1  # the power failed before it was replaced
+                    break
+                if until < 0 or profile.begin(r) < until:
+                    until = profile.begin(r)
+            old[_UNTIL] = until
+            if until < 0 or until + _PAST_s <= least_s:
+                self._drop(old)
+                self._forget(_name(old))
 
     def _forget(self, name):
         try:
@@ -149,9 +245,17 @@ class Store:
             pass  # not even the empty file was made
 
     def remove(self, w):
-        """Remove an installed record. Durable when this returns."""
-        os.remove(self._folder + "/" + _name(w))
+        """Remove a record, with what stays in force for it. Durable when this returns."""
+        if w not in self.records:
+            return
         self._drop(w)
+        self._follow(0)
+        try:
+            os.remove(self._folder + "/" + _name(w))
+        except OSError:
+            self.damaged += w[SEQUENCE] == _STAND_IN
+            self._insert(w)
+            raise
 
     def _drop(self, w):
         self.records.remove(w)
@@ -162,7 +266,11 @@ class Store:
         """The record `w` of `records` with its periods in RAM."""
         if len(w) == HEADER:
             i = self.records.index(w)
-            w = self.records[i] = self._believe(_name(w))
+            head, w = w, self._believe(_name(w))
+            self.records[i] = w
+            w[KEY] |= head[KEY] & FLAG_BEGUN << 24
+            if _kept(w):
+                w[_UNTIL] = head[_UNTIL]
         if w not in self._used:
             self._used.append(w)
         return w
@@ -179,9 +287,19 @@ def _rank(w):
     return w[KEY] & 0xFF00 | (1 if w[KEY] & 0xFF else 0)
 
 
+def _kept(w):
+    return w[KEY] >> 24 & FLAG_REPLACED
+
+
+def _fits(w, r):
+    # True if record `w` takes the place of `r`, or its chargingProfileId elsewhere (A15).
+    return r[ID] == w[ID] and r[SEQUENCE] or (r[KEY] ^ w[KEY]) & _PLACE == 0
+
+
 def _name(w):
-    # What may stand only once, and so what a new record replaces: connector, purpose, stackLevel.
-    return "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+    # What may stand only once: connector, purpose, stackLevel, and beside it what that replaced.
+    name = "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+    return name + "~" if _kept(w) else name
 
 
 def _read(path):

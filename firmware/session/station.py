@@ -17,6 +17,7 @@ from . import metering
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
 _MAX_SAMPLES = const(16)
+_NEAR_s = const(3)  # by how much a clock may be wrong, ours or the Central System's
 _STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
 
 
@@ -89,10 +90,12 @@ class Station:
             c.on_begin = self._begun
             c.on_stop = self._stopped
             c.on_end = self._ended
+        self._resumed = []  # transactions from before the power cut
         self.put_in_service()
         for tx in journal.load():
             if tx.stop_s is None and tx.connector <= len(connectors):
                 connectors[tx.connector - 1].resume(tx)
+                self._resumed.append(tx)
                 log("transaction %s goes on after a power cut" % tx.id)
         for c in connectors:
             c.presented = bool(c.tx or availability and -c.number in availability.numbers)
@@ -125,8 +128,22 @@ class Station:
 
     def _put(self, w):
         self.due_s = 0  # (also if the flash fails in the middle)
+        now_s = self.clock.now()
+        least_s, until_s = now_s, now_s
+        if not self.clock.known():
+            least_s, until_s = self.clock.least_s(), FAR
+        flags = 0
+        if (
+            profile.purpose(w) == profile.CEILING
+            and not w[profile.KEY] >> 24 & profile.FLAG_ORIGIN
+        ):
+            w[profile.START] = now_s  # it counts from its receipt (A6, A7)
+            flags = profile.FLAG_ORIGIN | profile.FLAG_BEGUN
+        elif least_s == until_s and -_NEAR_s < profile.begin(w) - now_s <= _NEAR_s:
+            flags = profile.FLAG_BEGUN  # (A32)
+        w[profile.KEY] |= flags << 24
         try:
-            self.store.put(w)
+            self.store.put(w, least_s, until_s)
         except Full as e:
             return str(e)
         return None
@@ -146,9 +163,10 @@ class Station:
             ):
                 gone.append(w)
         self.due_s = 0
+        installed = self.store.count()
         for w in gone:
             self.store.remove(w)
-        return len(gone)
+        return installed - self.store.count()
 
     def schedule(self, number, duration_s, unit, room):
         """(now, the Composite of a connector, 0: of all, from now): see compose()."""
@@ -156,14 +174,15 @@ class Station:
 
         del sys.modules["firmware.charging.composite"], sys.modules["firmware.charging"].composite
         now = self.clock.now()
+        self.evaluator.known = self.clock.known()
+        self.evaluator.ahead_s = self.clock.least_s() - now
         starts, running, hardware = [now], [False], [0]
         for c in self.connectors:
-            starts.append(c.tx.origin_s if c.tx else now)
+            starts.append(self._started(c, now))
             running.append(c.tx is not None)
             all_of_it = self._settings("CompositeScheduleLocalLimits")
             hardware.append((c.limits.local_mA if all_of_it else c.limits.fixed_mA) // 100)
         numbers = (number,) if number else tuple(c.number for c in self.connectors)
-        self.evaluator.known = self.clock.known()
         return now, composite.Composite(
             self.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
         )
@@ -175,15 +194,25 @@ class Station:
         self.due_s = 0  # the periods in force may just have been let go
         return more
 
+    def _started(self, c, now_s):
+        # When the transaction of `c` began. Noted without a clock before a power cut, it can have
+        # been earlier by what the power was away.
+        if not c.tx:
+            return now_s
+        if c.tx.origin_s < 0 and not self.evaluator.known and c.tx in self._resumed:
+            return c.tx.origin_s + self.evaluator.ahead_s
+        return c.tx.origin_s
+
     # --- limits
 
     def evaluate(self, now_s):
         """Work out every connector's limit as of `now_s`. The pilot follows at the next tick."""
         ev = self.evaluator
         ev.known = self.clock.known()
+        ev.ahead_s = self.clock.least_s() - now_s
         due = FAR
         for c in self.connectors:
-            ev.at(c.number, now_s, c.tx.origin_s if c.tx else now_s, c.tx is not None)
+            ev.at(c.number, now_s, self._started(c, now_s), c.tx is not None)
             c.winner = ev.winner
             c.phases = ev.phases
             c.until_s = ev.until
@@ -577,5 +606,6 @@ class Station:
                 c.tx.origin_s += jump
                 self.journal.moved(c.tx)
         if not known:
+            self.store.moved(jump)
             self.journal.clock_set(jump)
         self.due_s = 0

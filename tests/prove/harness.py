@@ -306,8 +306,8 @@ def equal(what, expected, came, note=""):
 def edges(oracle, now, length):
     """Seconds after `now` at which some profile begins or ends to say something."""
     out = set()
-    for p in oracle.profiles:
-        out.update(t - now for t in (p.valid_from, p.valid_to) if t is not None)
+    for p in oracle.profiles + oracle.staying:
+        out.update(t - now for t in (p.valid_from, p.valid_to, p.until) if t is not None)
         places = p.starts + ([p.duration] if p.duration is not None else [])
         if p.start is not None:
             origins = [p.start]

@@ -8,11 +8,14 @@ Ambiguous in the notes, and decided here:
 * Two limits that are equal in the unit asked: either profile may be said to decide.
 * Connector 0 in W: what a connector may take is converted as on that connector alone, with the
   fewest phases of its own limit and the ceiling; the sum is capped by the ceiling with its own.
-* Clock not set (A17): a TxProfile that cannot be placed stays at its lowest, like the ceiling, and
-  so does what counts from a transaction that began before the power cut.
-  What was valid from before 2020 or is valid until after 2054 needs no clock for that.
+* Clock not set (A17): it is `least` or later. What acts at all those instants is certain; what
+  acts at some is at the lowest of all its periods, and caps beside what lies below it, whatever
+  the level. What was valid from before 2020 or is valid until after 2054 needs no clock for that.
 * The moment of receipt that a ceiling counts from (A6, A7) is an instant: it does not move when
-  the clock is corrected.
+  the clock is corrected, unless it was noted before the clock was set. If the power failed before
+  that, nobody knows it: all of such a ceiling is at its lowest.
+* What is replaced stays in force until the first begins that has its place or its id (A30), and
+  for an hour it is found again if the clock goes back.
 """
 
 import bisect
@@ -21,6 +24,9 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 CAPACITY, MAX_LEVEL, MAX_PERIODS = 32, 15, 96
+NEAR = 3  # seconds that a clock may be wrong by (A32)
+UNSET = 946684800  # a clock that is not set shows the least that it can be, less 30 years
+HOUR = 3600
 CEILING, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"
 EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
 _DOOMSDAY = 2**30 - 1  # early in 2054
@@ -46,6 +52,9 @@ def tenths(number):
     return int(Decimal(str(number)) * 10)
 
 
+PLAUSIBLE = instant("2025-01-01T00:00:00Z")  # an earlier time was never known
+
+
 class Profile:
     """A payload with its dates read. `received`: when it came."""
 
@@ -69,30 +78,42 @@ class Profile:
         self.starts = [p["startPeriod"] for p in periods]
         self.says = [(tenths(p["limit"]), self.unit, p.get("numberPhases")) for p in periods]
 
+        rate = schedule.get("minChargingRate")
+        self.fields = [
+            self.id, connector, self.level, self.purpose, self.kind, self.unit,
+            self.transaction if self.purpose == TX else None,
+            self.kind == "Recurring" and self.every, max(self.valid_from or 0, 0),
+            self.valid_to, self.start, self.duration, rate is not None and tenths(rate),
+            self.starts, self.says,
+        ]  # fmt: skip
+        self.begun = self.kept = False  # in any case, whatever the clock says; as it is on flash
+        self.until = None  # of what is replaced: when its successor begins
+
     def place(self):
         """What a new profile must share with an old one to replace it (7, rule 2)."""
         return self.purpose, self.level, self.connector
 
-    def placed(self, begun):
-        """Can it be placed without a clock (11.2)?"""
-        if self.purpose == CEILING or self.start is not None:
-            return False
-        over = self.valid_to is not None and self.valid_to < _DOOMSDAY
-        return begun and not over and (self.valid_from or 0) <= 0
+    def begins(self):
+        """The first instant at which it is valid and its schedule has begun; 0: ever since."""
+        begins = max(self.valid_from or 0, self.start or 0, 0)
+        return 0 if self.begun else min(begins, _DOOMSDAY)
 
-    def at(self, t, begun, known=True):
+    def origin(self, begun):
+        if self.start is not None:
+            return self.start
+        return self.received if self.purpose == CEILING else begun  # A6, A7
+
+    def at(self, t, begun, elapsed=None):
         """(limit, unit, phases or None) if active at t (2.2 to 2.4), else None. `begun`: start of
-        the transaction; `known`: does t tell what is valid?"""
-        if not known:
-            pass  # only what is valid at any time is asked for
-        elif self.valid_from is not None and t < self.valid_from:
+        the transaction; `elapsed`: the seconds into the schedule if t does not tell."""
+        if self.valid_from is not None and t < self.valid_from and not self.begun:
             return None
-        elif self.valid_to is not None and t >= self.valid_to:  # A3
+        if any(end is not None and t >= end for end in (self.valid_to, self.until)):  # A3, A30
             return None
-        origin = self.start
-        if origin is None:  # A6, A7
-            origin = self.received if self.purpose == CEILING else begun
-        elapsed = t - origin
+        if elapsed is None:
+            elapsed = t - self.origin(begun)
+        if self.begun:
+            elapsed = max(elapsed, 0)  # A32
         if elapsed < 0:  # A4
             return None
         if self.kind == "Recurring":
@@ -100,6 +121,33 @@ class Profile:
         if self.duration is not None and elapsed >= self.duration:  # A10
             return None
         return self.says[bisect.bisect_right(self.starts, elapsed) - 1]
+
+    def dark(self, now, least, begun):
+        """(what it may say, is it certain that it is active?) while the clock is not set, shows
+        `now` and it is `least` or later; None: it is over, or empty."""
+        origin = self.origin(begun)
+        recurs = self.kind == "Recurring"
+        elapsed = now - origin if origin <= now else None  # (noted by the same clock)
+        passed = max(least - origin, 0) if elapsed is None else elapsed
+        if any(end is not None and least >= end for end in (self.valid_to, self.until)):
+            return None
+        if self.duration is not None and passed >= self.duration * (not recurs):
+            if not recurs or not self.duration:
+                return None
+        edges = [origin, self.valid_from, self.valid_to, self.until, least, _DOOMSDAY - 1]
+        edges += [origin + s for s in self.starts]
+        if recurs:
+            first = max(least, origin)
+            run = first - (first - origin) % self.every
+            edges += [run + k * self.every + (self.duration or 0) for k in (-1, 0, 1)]
+            edges += [run + k * self.every for k in (0, 1, 2)]
+        said = []
+        for t in {e + d for e in edges if e is not None for d in (-1, 0)}:
+            if least <= t < _DOOMSDAY:
+                runs = elapsed if self.start is not None else max(t - origin, 0)
+                said.append(self.at(t, origin, runs if elapsed is None else elapsed))
+        certain = all(said) and (recurs or elapsed is not None or self.duration is None)
+        return (said if certain and not recurs else self.says), certain
 
 
 class Oracle:
@@ -109,12 +157,20 @@ class Oracle:
         self.volts, self.hardware, self.now = volts, hardware, now
         self.numbers = range(1, connectors + 1)
         self.profiles = []
+        self.staying = []  # replaced, and in force until their successors begin
         self.tx = {}  # connector: [transactionId or None, its start]
         self.held = {}  # connector: profile or None, of a RemoteStart that waits for its car
         self.silent = False  # the Central System does not answer StartTransaction for now
         self.ids = {}  # connector: transactionId to come
         self.known = True  # False: the clock is not set
         self.resumed = set()  # connectors with a transaction from before the clock was lost
+
+    def least(self):
+        """The earliest that it can be."""
+        return self.now if self.known else self.at_least(self.now)
+
+    def at_least(self, t):
+        return t + UNSET if t + UNSET >= PLAUSIBLE else 0
 
     # --- what happens
 
@@ -157,8 +213,38 @@ class Oracle:
         rest = self._without_replaced(p)
         if len(rest) >= CAPACITY:
             return "Rejected"
-        self.profiles = [*rest, p]
+        least, most = self.least(), self.now if self.known else _DOOMSDAY
+        if p.purpose == CEILING and p.start is None:
+            p.received = self.now
+            p.begun = True
+        elif self.known and -NEAR < p.begins() - self.now <= NEAR:  # A32
+            p.begun = True
+        p.kept = p.begun
+        gone = [q for q in self.profiles if q not in rest]
+        if [q.fields for q in gone] == [p.fields] and gone[0].origin(0) == p.origin(0):
+            gone[0].begun |= p.begun
+        else:
+            stay = [q for q in gone if q.begins() <= most] if p.begins() > least else []  # A30
+            places = [q.place() for q in stay]
+            self.staying = [q for q in self.staying if q.place() not in places]
+            if len(self.staying) + len(stay) > CAPACITY:
+                self._link(least + HOUR)
+            if len(self.staying) + len(stay) > CAPACITY:
+                return "Rejected"
+            for q in stay:
+                q.begun = q.kept = q.begun or q.begins() <= least
+            self.profiles = [*rest, p]
+            self.staying += stay
+        self._link(least)
         return "Accepted"
+
+    def _link(self, least=0):
+        for s in self.staying:
+            s.until = min(
+                [q.begins() for q in self.profiles if q.id == s.id or q.place() == s.place()],
+                default=None,
+            )
+        self.staying = [s for s in self.staying if s.until is not None and s.until + HOUR > least]
 
     def clear(self, criteria):
         def matches(p):
@@ -172,6 +258,8 @@ class Oracle:
 
         gone = [p for p in self.profiles if matches(p)]
         self.profiles = [p for p in self.profiles if p not in gone]
+        self.staying = [p for p in self.staying if not matches(p)]
+        self._link()
         return "Accepted" if gone else "Unknown"  # A16
 
     def remote_start(self, connector, payload=None):
@@ -220,29 +308,38 @@ class Oracle:
     def end(self, connector):
         self.resumed.discard(connector)
         if self.tx.pop(connector, None):
-            self.profiles = [
-                p for p in self.profiles if (p.purpose, p.connector) != (TX, connector)
-            ]
+            self.clear({"connectorId": connector, "chargingProfilePurpose": TX})
 
     def clock(self, t):
         """11.4: the clock is corrected; what is elapsed stays elapsed."""
         jump = t - self.now
         self.now = t
         for connector, tx in self.tx.items():
-            if connector not in self.resumed:  # (those began by a clock that was right)
+            # (those began by a clock that was right)
+            if connector not in self.resumed or tx[1] < 0:
                 tx[1] += jump
 
     def reboot(self):
         self.held.clear()  # 9: if the transaction never starts, drop it
+        for p in self.profiles + self.staying:
+            p.begun = p.kept
+            if p.purpose == CEILING and p.start is None and p.received < 0:
+                # It was received by a clock that was not set: nobody knows how long ago.
+                p.says = [min(p.says, key=per_phase)] * len(p.says)
+        self._link(HOUR)
 
-    def cut(self):
-        """The power is cut, and with it the clock: it counts from 2000 on."""
+    def cut(self, noted=None):
+        """The power is cut, and with it the clock; `noted`: the last time that was, or is
+        believed to be the least that it can have been."""
         self.reboot()
-        self.now, self.known = instant("2000-01-01T00:00:00Z"), False
+        self.now, self.known = (noted or 0) - UNSET, False
         self.resumed = set(self.tx)
 
     def restore(self, t):
         """The Central System says what time it is."""
+        for p in self.profiles + self.staying:
+            if p.purpose == CEILING and p.start is None and p.received < 0:
+                p.received += t - self.now
         self.clock(t)
         self.known = True
         self.resumed.clear()
@@ -256,38 +353,49 @@ class Oracle:
         phases). `begun`: when the transaction is taken to begin if none runs (A25)."""
         running = connector in self.tx
         begun = self.tx[connector][1] if running else begun
+        if begun is not None and begun < 0 and connector in self.resumed:
+            begun += UNSET  # (it began without a clock before a power cut, or earlier)
+        installed = self.profiles + self.staying
         own = [p for p in self.profiles if p.connector == connector]
-        out = []
+        stack = []
         if connector:
-            said = None
             if running:
-                said = self.top([p for p in own if p.purpose == TX], t, begun, connector)
-            if said is None:  # A2
-                taken = [p.level for p in own if p.purpose == DEFAULT]
-                stack = [
+                stack += self.sorted(TX, [p for p in installed if p.connector == connector])
+            taken = [p.level for p in own if p.purpose == DEFAULT]
+            stack += self.sorted(
+                DEFAULT,
+                [
                     p
-                    for p in self.profiles
-                    if p.purpose == DEFAULT
-                    and (p.connector == connector or not p.connector and p.level not in taken)
-                ]  # A11
-                said = self.top(stack, t, begun, connector)
-            out.append(said)
-        out.append(self.top([p for p in self.profiles if p.purpose == CEILING], t, begun))
-        return [said for said in out if said]
+                    for p in installed
+                    if p.connector == connector or not p.connector and p.level not in taken
+                ],  # A11
+            )  # A2
+        return [
+            *self.top(stack, t, begun),
+            *self.top(self.sorted(CEILING, installed), t, begun),
+        ]
 
-    def top(self, profiles, t, begun, connector=0):
-        """3: of the active profiles the one with the highest level (A1), as (id, limit, unit,
-        phases); None where none is."""
-        for p in sorted(profiles, key=lambda p: -p.level):
-            if self.known or p.placed(connector not in self.resumed):
-                said = p.at(t, begun, self.known)
-            elif p.purpose == DEFAULT and not p.placed(True):  # A17
+    def sorted(self, purpose, profiles):
+        """Those of one purpose, highest level first."""
+        profiles = [p for p in profiles if p.purpose == purpose]
+        return sorted(profiles, key=lambda p: (-p.level, -p.connector))
+
+    def top(self, stack, t, begun):
+        """3: of the active profiles the one with the highest level (A1), as [(id, limit, unit,
+        phases)]; none where none is. While the clock is not set, beside it what may be active."""
+        out = []
+        for p in stack:
+            if self.known:
+                said = p.at(t, begun)
+                if said:
+                    return [(p.id, *said)]
                 continue
-            else:
-                said = min(p.says, key=lambda said: self.amps((p.id, *said)))
+            said = p.dark(t, self.at_least(t), begun)  # A17
             if said:
-                return (p.id, *said)
-        return None
+                out.append((p.id, *min(said[0], key=lambda said: self.amps((p.id, *said)))))
+                if said[1]:
+                    break
+        return out
 
     def amps(self, said):
         _, limit, unit, phases = said
@@ -327,6 +435,12 @@ class Oracle:
     def _capped(self, said, phases, unit):
         hardware = (None, self.hardware, "A", None)  # A24
         return min(self._in(unit, s, phases) for s in [*said, hardware])
+
+
+def per_phase(said):
+    """To compare what one profile says."""
+    limit, unit, phases = said
+    return limit if unit == "A" else limit // (phases or 3)
 
 
 def given(said):

@@ -170,6 +170,7 @@ class World:
         self.folder, self.scenario = folder, scenario
         for name in ("profiles", "tx"):
             empty(folder + "/" + name)
+        self._noted("")
         self.time = station.time = clock.time = core.time = rpc.time = Time()
         n = scenario["connectors"]
         self.electrics = [Electrics() for _ in range(n)]
@@ -183,9 +184,17 @@ class World:
         await self._boot(now)
         await self._settle()
 
-    async def cut(self):
+    def _noted(self, text):
+        with open(self.folder + "/last_time", "w") as f:
+            f.write(text)
+
+    async def cut(self, noted):
         # The power, and with it the clock; the Central System is not there yet.
         self.offline = True
+        if noted is None:
+            os.remove(self.folder + "/last_time")
+        else:
+            self._noted("%d %d" % (noted, not self.station.clock.known()))
         self.time.t = -_2000_TO_2020
         self._build()
         await self._settle()
@@ -214,7 +223,7 @@ class World:
             self.connectors.append(Connector(i + 1, e, slots, self.meters[i], journal))
         settings = Settings()
         self.station = station.Station(
-            clock.Clock(self.time),
+            clock.Clock(self.time, self.folder + "/last_time"),
             self.connectors,
             store,
             Evaluator(store, self.scenario["volts"]),
@@ -306,7 +315,7 @@ class World:
             if poll:
                 self.station.poll()
             else:
-                self.station.evaluate(self.time.t)
+                self.station.evaluate(self.station.clock.now())
             for k, c in enumerate(self.connectors):
                 mA = c.limits.get(limits.OCPP)
                 winner = c.winner[profile.ID] if c.winner else None
@@ -353,6 +362,13 @@ FLAWS = {"late_end": late_end, "lost_phase": lost_phase}
 
 
 def break_it(flaw):
+    if flaw == "hasty":  # what is replaced goes at once
+        put = Store.put
+        Store.put = lambda store, w, *instants: put(store, w)
+        return
+    if flaw == "careless":  # what cannot be placed does not limit
+        Evaluator._judged = lambda *args: None
+        return
     good, bad = profile.pack, FLAWS[flaw]
     profile.pack = lambda *args, **more: bad(good(*args, **more))
 

@@ -5,7 +5,18 @@ import copy
 import json
 from datetime import timedelta, timezone
 
-from .oracle import CAPACITY, CEILING, DEFAULT, EPOCH, MAX_LEVEL, MAX_PERIODS, TX, Oracle, instant
+from .oracle import (
+    CAPACITY,
+    CEILING,
+    DEFAULT,
+    EPOCH,
+    MAX_LEVEL,
+    MAX_PERIODS,
+    TX,
+    UNSET,
+    Oracle,
+    instant,
+)
 
 PURPOSES = (CEILING, DEFAULT, TX)
 OLDEST, NEWEST = instant("1995-01-01T00:00:00Z"), instant("2149-12-31T00:00:00Z")
@@ -85,7 +96,7 @@ def periods(rng, unit):
 
 def profile(rng, oracle, purpose=None):
     """Some good profile whose boundaries crowd around now."""
-    now = oracle.now
+    now = oracle.least() or FIRST
     purpose = purpose or rng.choice(PURPOSES)
     kind = rng.choice(("Absolute", "Recurring", "Relative"))
     unit = rng.choice("AAW")
@@ -225,18 +236,23 @@ def scenario(rng):
 def dark(rng, oracle):
     """A power cut, and what happens until the Central System says what time it is."""
     t = oracle.now + rng.choice((1, 60, 3000, 86400))
-    yield ["cut"]
-    for _ in range(rng.randint(1, 4)):
-        name = rng.choice(("limits", "limits", "begin", "end", "advance"))
-        if name == "advance":
-            yield [name, rng.choice((1, 60, 3600))]
-        else:
-            yield [name, *ARGUMENTS[name](rng, oracle)]
-    yield ["limits", 60, 1, True]
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        noted = oracle.now + (0 if oracle.known else UNSET)
+        if oracle.known:
+            noted = rng.choice((noted, noted - 1, noted - rng.randint(0, 300), None))
+        yield ["cut", noted]
+        for _ in range(rng.randint(1, 5)):
+            name = rng.choice(("limits", "limits", "begin", "end", "advance", "set", "clear"))
+            if name == "advance":
+                yield [name, rng.choice((1, 60, 3600))]
+            else:
+                yield [name, *ARGUMENTS[name](rng, oracle)]
+        yield ["limits", 60, 1, True]
+    t = max(t, oracle.least() + 1)
     yield ["restore", t, stamp(rng, t)]
 
 
-IN_THE_DARK = ("limits", "begin", "end", "advance", "restore")
+IN_THE_DARK = ("limits", "begin", "end", "advance", "set", "clear", "cut", "restore")
 
 
 def follow(oracle, op):
@@ -264,12 +280,26 @@ def follow(oracle, op):
 
 def _set(rng, oracle):
     p = profile(rng, oracle)
-    if oracle.profiles and rng.random() < 0.15:  # an old one again, a little different
-        p = copy.deepcopy(rng.choice(oracle.profiles).payload)
-        p["chargingSchedule"]["chargingSchedulePeriod"][-1]["limit"] = number(
-            rng, rng.choice(AMPS)
-        )
-        p.pop("transactionId", None)
+    old = rng.choice(oracle.profiles) if oracle.profiles and rng.random() < 0.4 else None
+    if old and rng.random() < 0.3:  # an old one again, a little different, or as it is
+        q = copy.deepcopy(old.payload)
+        if rng.random() < 0.7:
+            said = q["chargingSchedule"]["chargingSchedulePeriod"]
+            said[-1]["limit"] = number(rng, rng.choice(AMPS))
+        if q.get("transactionId") is not None and rng.random() < 0.5:
+            q.pop("transactionId")
+        return old.connector, q
+    if old:  # a successor that begins now, by another clock, or later
+        for name in ("chargingProfileId", "stackLevel", "chargingProfilePurpose"):
+            if name == "chargingProfilePurpose" or rng.random() < 0.8:
+                p[name] = old.payload[name]
+        off = rng.choice((0, 1, 2, 3, 4, -2, -3, 20, 90))
+        begins = stamp(rng, (oracle.least() or FIRST) + off)
+        if p["chargingProfileKind"] == "Relative" or rng.random() < 0.3:
+            p["validFrom"] = begins
+        else:
+            p["chargingSchedule"]["startSchedule"] = begins
+        return old.connector, p
     return place(rng, oracle, p), p
 
 
@@ -311,7 +341,7 @@ def _remote(rng, oracle):
 
 
 def _clock(rng, oracle):
-    jump = rng.choice((2, -2, 3, 60, -60, 3600, -3600, 86400, -86400 * 400, 10**8, -3))
+    jump = rng.choice((2, -2, 3, 60, -60, 3600, -3600, 86400, -86400 * 400, 10**8, -3, -2, -4, 4))
     t = max(FIRST, min(oracle.now + jump, LAST))
     if abs(t - oracle.now) < 2:  # not worth moving a clock for
         t = oracle.now

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 from datetime import timedelta
 
@@ -228,11 +229,12 @@ async def test_ceiling_before_the_time_is_known(bench):
         assert b.st.received("StartTransaction", mark) == []
 
 
-async def test_last_limit_held_until_the_time_is_known(bench, tmp_path):
-    """hold_limit: a default that needs the time cannot be placed; the car gets no more than
-    before the cut."""
+@pytest.mark.parametrize("hold", [False, True])
+async def test_default_before_the_time_is_known(bench, tmp_path, hold):
+    """A17: the lowest that it can have come to since the power failed; hold_limit changes nothing
+    where that is less."""
     config = tmp_path / "config.json"
-    config.write_text('{"hold_limit": true}')
+    config.write_text(json.dumps({"hold_limit": hold}))
     async with bench(config=config) as b:
         await b.charge()
         start = await b.now()
@@ -243,14 +245,31 @@ async def test_last_limit_held_until_the_time_is_known(bench, tmp_path):
         mark = await cut(b, 5, up=False)
         trace = b.process.mark()
         await b.st.expect("BootNotification", None, WAIT_s, mark)
-        c, _ = await b.pilot(12000)
-        assert c["limit_by"] == {"source": "LastLimit", "until": None}
-        await b.process.until(lambda c: c["ev_mA"] == draws(12000))
+        c, _ = await b.pilot(9000)
+        assert c["limit_by"]["source"] == "TxDefaultProfile" and c["limit_by"]["until"] is None
+        await b.process.until(lambda c: c["ev_mA"] == draws(9000))
         answer.set()
         await b.booted(mark)
-        await b.process.until(lambda c: c["limit_by"]["source"] == "TxDefaultProfile")
+        await b.pilot(12000)
         offered = [e["duty_u16"] for e in b.process.trace()[trace:] if e["what"] == "pilot"]
-        assert set(offered) <= {0, 65535, duty(12000)}
+        assert set(offered) <= {0, 65535, duty(9000), duty(12000)}
+
+
+async def test_a_standing_limit_without_a_link(bench):
+    """A17: begun before the last time known, one period, no end: certain. No Central System after
+    the power cut, so nobody tells the time."""
+    async with bench() as b:
+        await b.charge()
+        start = await b.now() - timedelta(seconds=60)
+        await b.set_profile(profile(1, "Default", {0: 6}, startSchedule=start))
+        await b.pilot(6000)
+        await b.cs.stop()
+        trace = b.process.mark()
+        await b.do("power-cut 1")
+        await b.process.traced("contactor", lambda e: e["closed"], since=trace)
+        await b.process.until(lambda c: c["ev_mA"] == draws(6000))
+        offered = [e["duty_u16"] for e in b.process.trace()[trace:] if e["what"] == "pilot"]
+        assert set(offered) <= {0, 65535, duty(6000)}
 
 
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])

@@ -280,8 +280,8 @@ def test_replacing(station):
     station(test)
 
 
-def test_replacement_is_immediate(station):
-    """Example 9: the replacement is valid later, the old one has gone now."""
+def test_what_is_replaced_stays_until_its_successor_begins(station):
+    """Example 9, as A30 has it."""
 
     async def test(b):
         await b.set_profile(profile(1, "Default", {0: 10}, level=2))
@@ -291,7 +291,29 @@ def test_replacement_is_immediate(station):
         await b.set_profile(profile(1, "Default", {0: 12}, level=2, validFrom=later))
         composite = await b.composite(7200)
         at = (later - b.schedule_start).total_seconds()
-        assert composite == [(0, 25), (at, 12)]
+        assert composite == [(0, 10), (at, 12)]
+        assert await b.composite(7200, 2) == composite
+        await b.clear(id=1)
+        assert await b.composite(7200) == [(0, 25)]
+
+    station(test)
+
+
+def test_a_renewal_with_the_central_systems_own_now_lifts_nothing(station):
+    """A30, A32: a TxProfile is renewed with startSchedule = now of a clock that is ahead."""
+
+    async def test(b):
+        b.p = profile(1, "Tx", {0: 8}, transactionId=b.id)
+        await b.set_profile(b.p, 1)
+        await b.pilot(8000)
+        mark = b.process.mark()
+        for ahead in (0, 1, 2, 2.9, 600):
+            start = await b.now() + timedelta(seconds=ahead)
+            p = profile(1, "Tx", {0: 8}, transactionId=b.id, startSchedule=start)
+            await b.set_profile(p, 1)
+            assert await b.composite(300) == [(0, 8)]
+        told = [e for e in b.process.trace()[mark:] if (e["what"], e["connector"]) == ("pilot", 1)]
+        assert told == []
 
     station(test)
 

@@ -1,5 +1,6 @@
 """session/: statuses, tags, transactions, profiles and the shared ceiling, without OCPP."""
 
+import gc
 import os
 import random
 
@@ -1095,8 +1096,8 @@ def test_without_a_clock_the_ceiling_is_at_its_lowest():
 
 
 def test_the_limit_held_over_a_power_cut():
-    """hold_limit: what was in force stays a cap until the time is known, also where A17 alone
-    would allow more or nothing were left."""
+    """hold_limit: what was in force stays a cap until the time is known; without it what is
+    certain applies, and what is not is at its lowest (A17)."""
     for hold in (True, False):
         w = World(2, hold=hold).ready()
         w.station.install(record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0))
@@ -1107,19 +1108,23 @@ def test_the_limit_held_over_a_power_cut():
         assert [c.allow_mA for c in w.cs] == [12000, 14000]
         w.boot(UNSET)
         w.poll(2000)
-        # a default that needs the time is ignored (A17)
+        # the second is certain, the first may have come to its 9 A
+        assert [c.allow_mA for c in w.cs] == [9000, 14000]
+        w.poll(60000)
+        w.station.clear()
+        w.poll(200)
         assert [c.allow_mA for c in w.cs] == ([12000, 14000] if hold else [32000] * 2)
         assert limits.SOURCES[w.c.limits.source] == ("LastLimit" if hold else "Hardware")
-        w.poll(60000)
-        assert w.c.allow_mA == (12000 if hold else 32000)
         # less is less
         w.station.install(record(10, id=9))
         w.poll(200)
         assert w.c.allow_mA == 10000
         w.station.clear(9)
+        w.station.install(record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0))
+        w.station.install(record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0))
         w.boot(UNSET)  # once more: what is held is not what holds without the time
         w.poll(2000)
-        assert w.c.allow_mA == (12000 if hold else 32000)
+        assert w.c.allow_mA == 9000
         w.station.set_clock(T0 + 7200)
         w.poll(200)
         assert [c.allow_mA for c in w.cs] == [9000, 14000]
@@ -1128,6 +1133,172 @@ def test_the_limit_held_over_a_power_cut():
         w.boot(UNSET)
         w.poll(2000)
         assert w.c.allow_mA == 32000  # nothing limited when the power failed
+
+
+# Replaced, received and cut off: the limit must never be looser than it was told
+
+
+def renewed(w, start, **more):
+    w.station.install(record(8, profile.TX, 1, kind=profile.ABSOLUTE, start=start, **more))
+    w.station.poll()
+
+
+def test_a_renewal_that_begins_now_by_another_clock_lifts_nothing():
+    for ahead in (-2, 0, 1, 2, 3, 4, 60, 86400):
+        for id in (7, 8):
+            w = None
+            gc.collect()
+            w = World().ready()
+            w.charge()
+            renewed(w, T0 - 5, id=7)
+            for _ in range(5):
+                now = w.clock.now()
+                renewed(w, now + ahead, id=id)
+                for step in (0, -2, 3, -1, 2):  # the clock is corrected
+                    w.station.set_clock(w.clock.now() + step)
+                    w.poll(200)
+                    assert w.c.limits.get(limits.OCPP) == 8000, (ahead, id, step)
+                w.poll(2000)
+                assert w.c.limits.get(limits.OCPP) == 8000
+            assert w.store.count() == 1
+            assert len(w.store.records) == (1 if ahead <= 3 else 2), ahead
+
+
+def test_a_start_in_the_next_seconds_counts_as_begun():
+    """Also validFrom, and where there was nothing before; later periods stay where they are."""
+    for more in ({"start": T0 + 5}, {"start": T0, "valid_from": T0 + 5}):
+        w = World(t=T0 + 2).ready()  # (a second and a half later)
+        now = w.clock.now()
+        begins = now + 3
+        shift = begins - T0 - 5
+        more = {name: t + shift for name, t in more.items()}
+        first = [(0, 10), (4 if len(more) == 1 else begins - more["start"] + 4, 12)]
+        w.station.install(record(first, profile.TX_DEFAULT, kind=0, **more))
+        got = []
+        for t in range(now, now + 9):
+            w.station.evaluate(t)
+            got.append(w.c.limits.get(limits.OCPP))
+        assert got == [10000] * 7 + [12000] * 2, got
+        w.station.clear()
+        begins = w.clock.now() + 4
+        w.station.install(record(10, profile.TX_DEFAULT, kind=0, start=begins))
+        w.station.poll()
+        assert w.c.limits.get(limits.OCPP) is None
+
+
+def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
+    w = World().ready()
+    w.charge()
+    renewed(w, T0 - 100)
+    w.station.install(record(20, profile.TX, kind=profile.ABSOLUTE, start=T0 + 600))
+    for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
+        w.station.set_clock(t)
+        w.station.poll()
+        assert w.c.limits.get(limits.OCPP) == (8000 if t < T0 + 600 else 20000), t - T0
+    w.station.set_clock(T0 + 10)
+    w.boot(UNSET)
+    w.poll(2000)
+    assert w.c.limits.get(limits.OCPP) == 8000
+    w.station.set_clock(T0 + 30)
+    w.station.poll()
+    assert w.c.limits.get(limits.OCPP) == 8000
+    w.station.clear(7)
+    w.station.poll()
+    assert w.c.limits.get(limits.OCPP) is None and not w.store.records
+
+
+def test_a_replaced_profile_goes_with_its_transaction():
+    w = World().ready()
+    w.charge()
+    renewed(w, T0 - 100)
+    renewed(w, T0 + 600)
+    assert len(w.store.records) == 2
+    w.c.stop("Local")
+    w.poll(500)
+    assert not w.store.records and files("/flash/profiles") == []
+
+
+def test_clearing_a_replaced_profile_is_not_told_as_clearing_one():
+    w = World().ready()
+    install = w.station.install
+    install(record(9, profile.TX_DEFAULT, id=1, kind=0, start=T0 - 9))
+    install(record(9, profile.TX_DEFAULT, id=2, kind=0, start=T0 + 99))
+    assert w.station.clear(1) == 0  # (it is not installed; it goes all the same)
+    assert len(w.store.records) == 1 and w.station.clear(2) == 1
+
+
+def test_a_standing_limit_over_a_power_cut_without_a_link():
+    w = World().ready()
+    w.station.install(record(6, profile.TX_DEFAULT, 0, kind=0, start=T0 - 60))
+    w.charge()
+    w.poll(300)
+    assert w.c.allow_mA == 6000
+    for _ in range(3):
+        w.boot(UNSET)
+        for _ in range(40):
+            w.poll(100)
+            assert w.c.allow_mA <= 6000, w.c.allow_mA
+        assert w.c.allow_mA == 6000 and w.c.tx
+
+
+def test_a_ceiling_that_comes_before_the_clock_is_set():
+    for more in ({}, {"kind": profile.RELATIVE}):
+        w = World(t=UNSET).ready()
+        w.charge()
+        ceiling = record([(0, 10), (600, 8)], profile.CEILING, start=None, duration=3600, **more)
+        assert w.station.install(ceiling) is None
+        w.poll(300000)
+        assert w.c.allow_mA == 10000
+        for boots in (False, True):
+            if boots:
+                w.boot(w.time.t_ms // 1000 + 5)
+                w.poll(2000)
+            else:
+                w.station.set_clock(T0)
+            w.poll(200)
+            assert w.c.allow_mA == 10000
+        w.poll(290000)
+        assert w.c.allow_mA == 10000
+        w.poll(12000)
+        assert w.c.allow_mA == 8000
+        w.station.set_clock(T0 + 3590)
+        w.poll(200)
+        assert w.c.allow_mA == 32000
+
+
+def test_a_ceiling_that_came_before_the_clock_was_set_and_a_power_cut():
+    """Nobody knows how long ago it came: it is at its lowest, also when the clock is set."""
+    w = World(t=UNSET).ready()
+    w.charge()
+    w.station.install(record([(0, 10), (600, 8)], profile.CEILING, start=None, duration=3600))
+    w.poll(1000)
+    assert w.c.allow_mA == 10000
+    w.boot(UNSET)
+    w.poll(3000)
+    assert w.c.allow_mA == 8000
+    w.station.set_clock(T0)
+    for _ in range(2):
+        w.poll(3000)
+        assert w.c.allow_mA == 8000
+        w.boot(w.time.t_ms // 1000)
+    w.station.set_clock(T0 + 3700)
+    w.poll(200)
+    assert w.c.allow_mA == 32000
+
+
+def test_a_transaction_that_began_without_a_clock_before_a_power_cut():
+    """How far its schedules are nobody knows."""
+    w = World(t=UNSET).ready()
+    w.charge()
+    w.station.install(record([(0, 10), (3600, 8), (7200, 12)], profile.TX_DEFAULT))
+    w.poll(1000)
+    assert w.c.allow_mA == 10000
+    w.boot(UNSET)
+    w.poll(3000)
+    assert w.c.tx and w.c.allow_mA == 8000
+    w.station.set_clock(T0)
+    w.poll(200)
+    assert w.c.allow_mA == 10000
 
 
 def test_a_held_limit_costs_almost_no_wear():

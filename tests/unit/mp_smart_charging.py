@@ -3,15 +3,11 @@
 import json
 import struct
 
-from world import World
-
 from firmware.charging import profile
 from firmware.charging.profile import HEADER
 from firmware.ocpp.v16.smart_charging import SmartCharging
 
-HEAP = "1M"
-
-WORLD = World()
+HEAP = "256K"
 
 
 def record(fields="", limit="16", purpose="TxDefaultProfile"):
@@ -22,7 +18,7 @@ def record(fields="", limit="16", purpose="TxDefaultProfile"):
         '"chargingProfileKind":"Relative",%s"chargingSchedule":{"chargingRateUnit":"A",'
         '"chargingSchedulePeriod":[{"startPeriod":0,"limit":%s}]}}' % (purpose, fields, limit)
     )
-    return SmartCharging(WORLD.station, said.append).record(p, 0), said
+    return SmartCharging(None, said.append).record(p, 0), said
 
 
 def tenths(limit):

@@ -8,7 +8,7 @@ from flash import FOLDER, Flash, mount, names, read, write
 from oracle import Chance, T
 
 from firmware.charging import profile
-from firmware.charging.profile import HEADER, ID, SEQUENCE, pack, seal
+from firmware.charging.profile import FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, pack, seal
 from firmware.charging.schedule import NONE, Evaluator
 from firmware.charging.store import MAX_PROFILES, Full, Store
 
@@ -30,11 +30,12 @@ def default(profile_id, connector, level, mark=160, n=3):
 
 
 def name(w):
-    return "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+    text = "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+    return text + "~" * bool(w[KEY] >> 24 & FLAG_REPLACED)
 
 
 def content(w):
-    """All of a record but its number and CRC."""
+    """All of a record but its number and CRC; of a replaced one also until when it holds."""
     return bytes(w)[12:]
 
 
@@ -43,7 +44,7 @@ def holds(store):
     out = {}
     for w in list(store.records):
         w = store.whole(w)
-        if w[SEQUENCE]:
+        if w[SEQUENCE] and name(w)[-1] != "~":
             profile.check(w)
         assert name(w) not in out
         out[name(w)] = content(w)
@@ -59,7 +60,7 @@ def images():
 def order_is_right(store):
     ranks = [(profile.level(w), profile.connector(w) != 0) for w in store.records]
     assert ranks == sorted(ranks, reverse=True), ranks
-    ids = [w[ID] for w in store.records if w[SEQUENCE]]
+    ids = [w[ID] for w in store.records if w[SEQUENCE] and name(w)[-1] != "~"]
     assert len(set(ids)) == len(ids), ids
 
 
@@ -289,13 +290,17 @@ def mended(flash, states, done):
     order_is_right(store)
     assert store.damaged == 0
     got = holds(store)
-    assert got in (states[done], states[done + 1]), (done, got)
+    if got not in (states[done], states[done + 1]):
+        # What stays in force for another goes before it.
+        gone = {place: w for place, w in states[done].items() if got.get(place) != w}
+        assert gone and all([place[-1] == "~" for place in gone]), (done, sorted(got))
+        assert all([states[done].get(place) == w for place, w in got.items()]), (done, sorted(got))
     # and it works
     if len(got) == MAX_PROFILES:
         got.pop(name(store.records[3]))
         store.remove(store.records[3])
     w = default(7777, 3, 9, 77)
-    store.put(w)
+    store.put(w, 0, 0)
     got[name(w)] = content(w)
     assert holds(again(flash, complain)) == got
     return ops
@@ -495,7 +500,7 @@ def test_an_older_layout_on_a_flash_that_refuses_to_be_written():
         flash.on()
         assert holds(store) == wanted and store.damaged == 0
         # (LittleFS tries elsewhere when a block cannot be programmed)
-        assert len(told) <= 1 and (not told or "keeps its old layout" in told[0]), told
+        assert len(told) <= 1 and (not told or "stays as it was" in told[0]), told
         store = again(flash, complain)
         assert holds(store) == wanted and versions() == [2, 2]
 
@@ -556,6 +561,285 @@ def test_a_flash_operation_that_fails_changes_nothing_or_all():
             assert holds(again(flash, complain)) == got
             store.put(default(9, 3, 3))
     print(count, "failures")
+
+
+# A30: what is replaced stays in force until its successor begins
+
+NOW = T + 7
+
+
+def later(start, *args):
+    w = default(*args)
+    w[START] = start
+    return w
+
+
+def put_later(start, *args):
+    """At NOW comes one that begins at `start`."""
+    return lambda store: store.put(later(start, *args), NOW, NOW)
+
+
+def in_force(store, *instants):
+    """The limit of connector 1 at each, and where the record stands that says so."""
+    ev = Evaluator(store)
+    out = []
+    for t in instants:
+        ev.at(1, t, T)
+        out.append(ev.winner and (name(ev.winner), ev.limit))
+    return out
+
+
+def stays(setup, ways, wanted):
+    """After `ways` the files are `wanted`, and a reboot finds the same; -> store"""
+    flash, store = fresh(48)
+    for w in setup:
+        store.put(w)
+    for way in ways:
+        way(store)
+        order_is_right(store)
+    before = holds(store)
+    assert sorted(before) == names() == sorted(wanted), (names(), sorted(before))
+    store = again(flash, complain)
+    assert holds(store) == before
+    assert store.count() == len([n for n in names() if n[-1] != "~"])
+    return store
+
+
+def test_A30_replaced_by_one_that_has_not_begun():
+    store = stays(two(), [put_later(NOW + 9, 1, 1, 3, 50)], ["1-1-3", "1-1-3~", "1-1-4"])
+    store.remove(store.records[0])
+    assert in_force(store, NOW, NOW + 8, NOW + 9) == [
+        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-3", 50)
+    ]  # fmt: skip
+    # whatever its id
+    store = stays(two()[:1], [put_later(NOW + 9, 7, 1, 3, 50)], ["1-1-3", "1-1-3~"])
+    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-3", 50)]
+    # or validFrom
+    w = default(1, 1, 3, 50)
+    w[profile.VALID_FROM] = NOW + 9
+    store = stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["1-1-3", "1-1-3~"])
+    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-3", 52)]
+
+
+def test_A30_replaced_by_one_that_has_begun():
+    for start in (0, NOW - 9, NOW):
+        store = stays(two()[:1], [put_later(start, 1, 1, 3, 50)], ["1-1-3"])
+        assert in_force(store, NOW)[0] in (("1-1-3", 50), ("1-1-3", 52))
+    w = later(NOW + 3, 1, 1, 3, 50)
+    w[KEY] |= profile.FLAG_BEGUN << 24
+    stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["1-1-3"])
+
+
+def test_A30_the_one_in_force_stays_until_the_newest_begins():
+    ways = [put_later(NOW + 9, 1, 1, 3, 50), put_later(NOW + 99, 2, 1, 3, 60)]
+    store = stays(two()[:1], ways, ["1-1-3", "1-1-3~"])
+    assert in_force(store, NOW, NOW + 98, NOW + 99) == [
+        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-3", 60)
+    ]  # fmt: skip
+    ways.append(put_later(NOW + 5, 1, 1, 3, 70))
+    store = stays(two()[:1], ways, ["1-1-3", "1-1-3~"])
+    assert in_force(store, NOW + 4, NOW + 5) == [("1-1-3~", 183), ("1-1-3", 70)]
+    ways.append(put_later(NOW, 1, 1, 3, 80))
+    stays(two()[:1], ways, ["1-1-3", "1-1-3~"])  # (a clock that goes back finds it again)
+    ways.append(lambda store: store.put(default(9, 2, 0), NOW + 3600, NOW + 3600))
+    stays(two()[:1], ways, ["1-1-3", "2-1-0"])
+    ways[-2:] = [put_later(0, 1, 1, 3, 80)]
+    stays(two()[:1], ways, ["1-1-3"])
+
+
+def test_A30_by_id_elsewhere():
+    ways = [put_later(NOW + 9, 1, 1, 5, 50)]
+    store = stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
+    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-5", 50)]
+    # by id and by place at once
+    store = stays(two(), [put_later(NOW + 9, 1, 1, 4, 50)], ["1-1-3~", "1-1-4", "1-1-4~"])
+    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-4~", 193), ("1-1-4", 50)]
+    # and by one of another purpose
+    w = p(1, 0, profile.CEILING, 3, 50, start=NOW + 9)
+    stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["0-2-3", "1-1-3~"])
+
+
+def test_A30_it_goes_with_what_replaced_it():
+    for setup, way, place in (
+        (two()[:1], put_later(NOW + 9, 1, 1, 3, 50), "1-1-3"),
+        (two()[:1], put_later(NOW + 9, 1, 1, 5, 50), "1-1-5"),
+        (two(), put_later(NOW + 9, 1, 1, 4, 50), "1-1-4"),
+    ):
+        stays(setup, [way, remove(place)], [])
+    stays(two()[:1], [put_later(NOW + 9, 1, 1, 3, 50), remove("1-1-3~")], ["1-1-3"])
+
+
+def test_A30_it_does_not_count():
+    flash, store = fresh(160)
+    fill(store)
+    for i in range(MAX_PROFILES):
+        store.put(later(NOW + 9, 100 + i, i // 16, i % 16, 50), NOW, NOW)
+    assert store.count() == MAX_PROFILES and len(store.records) == 2 * MAX_PROFILES
+    assert len(holds(again(flash, complain))) == 2 * MAX_PROFILES
+    # There are as many of those too, and no more.
+    store.put(later(NOW - 9, 100, 3, 0), NOW, NOW)
+    assert len(store.records) == 2 * MAX_PROFILES  # (one of them is over now)
+    store.put(later(NOW + 9, 100, 3, 0), NOW, NOW)
+    assert len(store.records) == 2 * MAX_PROFILES
+    assert "0-1-0~" not in names() and "3-1-0~" in names()
+    store.put(later(NOW - 9, 101, 3, 1, 9), NOW - 10, NOW - 10)
+    before = holds(store)
+    try:
+        store.put(later(NOW + 9, 101, 3, 1, 8), NOW - 10, NOW - 9)
+        raise AssertionError("there are more than the bound says")
+    except Full:
+        assert holds(store) == before == holds(again(flash, complain))
+
+
+def test_A30_a_damaged_record_that_is_replaced():
+    """6 A stay in force too."""
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    write("1-1-3", bytes(72))
+    store = again(flash)
+    put_later(NOW + 9, 2, 1, 3, 50)(store)
+    assert store.damaged == 0
+    for _ in range(2):
+        assert in_force(store, NOW, NOW + 9) == [("1-1-3~", 60), ("1-1-3", 50)]
+        store = again(flash, complain)
+    write("1-1-3~", b"x")  # and where it is damaged itself
+    store = again(flash)
+    assert in_force(store, NOW, NOW + 9) == [("1-1-3~", 60), ("1-1-3", 50)] and store.damaged == 1
+    store.remove(store.records[0])
+    assert store.damaged == 0 and names() == []
+
+
+def test_A30_sent_again_as_it_is():
+    flash, store = fresh()
+    for w in two():
+        store.put(w)
+    put_later(NOW + 9, 1, 1, 3, 50)(store)
+    ops, kept = flash.ops, images()
+    for t in (NOW, NOW + 5, NOW + 20):
+        store.put(later(NOW + 9, 1, 1, 3, 50), t, t)
+    assert (flash.ops, images()) == (ops, kept)
+    w = later(NOW + 9, 1, 1, 3, 50)
+    w[KEY] |= profile.FLAG_BEGUN << 24
+    store.put(w, NOW + 8, NOW + 8)  # near enough now
+    kept.pop("1-1-3~")
+    assert images() == kept
+    assert in_force(store, NOW + 8)[0] == ("1-1-4", 193)
+    store.remove(store.records[0])
+    assert in_force(store, NOW + 8) == [("1-1-3", 50)]
+
+
+def test_A30_while_the_clock_is_not_set():
+    """What may have begun stays, unless its successor has for certain."""
+    for start, old, least, wanted in (
+        (NOW + 9, 0, NOW, ["1-1-3", "1-1-3~"]),
+        (NOW + 9, NOW + 5, NOW, ["1-1-3", "1-1-3~"]),
+        (NOW - 9, 0, NOW, ["1-1-3"]),
+    ):
+        flash, store = fresh()
+        store.put(later(old, 1, 1, 3))
+        store.put(later(start, 1, 1, 3, 50), least, 0x3FFFFFFF)
+        assert sorted(holds(again(flash, complain))) == wanted == names()
+
+
+def test_A30_power_cut_at_every_operation():
+    assert cuts(two(), [put_later(NOW + 9, 1, 1, 3, 9, 24)])
+    assert cuts(two(), [put_later(NOW + 9, 1, 1, 5, 9, 96)])
+    assert cuts(two(), [put_later(NOW + 9, 1, 1, 4, 9, 1)])
+    day = [
+        put_later(NOW + 9, 1, 1, 3, 9, 24),
+        put_later(NOW + 99, 3, 1, 3, 10, 24),
+        put_later(NOW + 9, 2, 0, 4, 11, 96),
+        put_later(0, 4, 1, 3, 12, 24),
+        put_later(NOW + 9, 4, 1, 3, 13, 24),
+        remove("1-1-3"),
+        remove("0-1-4"),
+    ]
+    assert cuts(two(), day, 32)
+
+
+def test_A30_a_flash_operation_that_fails_changes_nothing_or_all():
+    ways = [put_later(NOW + 9, 1, 1, n, 9, 96) for n in (3, 4, 5)] + [remove("1-1-3")]
+    flash, store = fresh(32)
+    for w in two():
+        store.put(w)
+    image = bytes(flash.data)
+    for way in ways:
+        flash.restore(image)
+        store = again(flash)
+        before = holds(store)
+        way(store)
+        after = holds(store)
+        for n in range(flash.ops):
+            gc.collect()
+            flash.restore(image)
+            store = again(flash)
+            flash.fails_at = n
+            try:
+                way(store)
+                done = True
+            except (Full, OSError):
+                done = False
+            flash.on()
+            got = holds(store)
+            assert got == after or got == before and not done, (n, got)
+            assert holds(again(flash, complain)) == got
+
+
+# A receipt that was noted without a clock
+
+
+def received(at, n=3):
+    w = p(1, 0, profile.CEILING, 0, 160, n, duration=900 * n)
+    w[HEADER + 3] = 100
+    w[START] = at
+    w[KEY] |= profile.FLAG_BEGUN << 24
+    return w
+
+
+def test_a_receipt_moves_with_the_clock_and_is_durable():
+    flash, store = fresh()
+    store.put(received(UNKNOWN))
+    store.put(default(2, 1, 3))
+    store.moved(NOW - UNKNOWN)
+    for _ in range(2):
+        w = [w for w in store.records if w[ID] == 1][0]
+        assert w[START] == NOW and store.whole(w)[HEADER + 1] == 160
+        kept = images()
+        store.moved(NOW - UNKNOWN)  # it has
+        assert images() == kept
+        store = again(flash, complain)
+
+
+def test_a_receipt_from_before_a_power_cut_is_at_its_lowest():
+    flash, store = fresh()
+    store.put(received(UNKNOWN))
+    for _ in range(2):
+        flash.on()
+        store = again(flash, complain)
+        w = store.whole(store.records[0])
+        assert w[START] == UNKNOWN and [w[i] for i in (13, 15, 17)] == [100] * 3
+    assert flash.ops == 0, "once is enough"
+    store.moved(NOW - UNKNOWN)
+    assert limit(store, t=NOW + 2699) == 100 and limit(store, t=NOW + 2700) == NONE
+    assert limit(again(flash, complain), t=NOW) == 100
+
+
+def test_power_cut_at_every_operation_while_a_receipt_moves():
+    flash, store = fresh()
+    store.put(received(UNKNOWN))
+    image = bytes(flash.data)
+    store.moved(NOW - UNKNOWN)
+    for cut in range(flash.ops):
+        for torn in TORN:
+            flash.restore(image)
+            store = again(flash)
+            flash.dies_at, flash.tear = cut, torn
+            store.moved(NOW - UNKNOWN)
+            flash.on()
+            w = again(flash, complain).records[0]
+            assert w[START] in (NOW, UNKNOWN)
+            limited = limit(again(flash, complain), w[START] == NOW, t=w[START])
+            assert limited in (100, 160), limited
 
 
 # Wear

@@ -69,8 +69,6 @@ class SmartCharging:
             recurrency = _RECURRENCIES.index(p["recurrencyKind"])
         elif kind == profile.RELATIVE:
             start = None
-        if start is None and purpose == profile.CEILING:
-            start = self._station.clock.now()  # counts from its receipt (A6, A7)
         profile_id, transaction = p["chargingProfileId"], p.get("transactionId")
         _fits(profile_id, 31, "chargingProfileId")
         _fits(transaction or 0, 63, "transactionId")
@@ -144,7 +142,7 @@ def limit_by(station, c):
         return None
     source, w, until_s = station.why(c)[:3]
     out = _source(source, w)
-    out["until"] = format_iso(until_s) if until_s < FAR else None
+    out["until"] = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
     return out
 
 

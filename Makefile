@@ -15,13 +15,11 @@ BIN := .venv/bin
 VENV := .venv/stamp
 HOST := PYTHONPATH=tools $(BIN)/python -m
 
-# For make config and make image; SET takes any other field: SET="max_mA=16000 log=3".
-FIELDS = $(if $(SSID),'ssid=$(SSID)') $(if $(WIFI_PASSWORD),'wifi_password=$(WIFI_PASSWORD)') \
-    $(if $(URL),'url=$(URL)') $(if $(ID),'id=$(ID)') $(if $(KEY),'password=$(KEY)') \
-    $(if $(BOARD),'board=$(BOARD)') $(SET)
-# "make deploy" without PORT gets as far as saying that there is none.
-AT = '$(PORT)'
-export PORT IMAGE CHIP
+# What a person says of a board or a unit. The tools get it as it was typed, by the environment:
+# neither make ($) nor a shell (quotes) reads it. SET takes any other field: SET="max_mA=16000 log=3".
+SAID := PORT IMAGE CHIP SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE
+$(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
+export $(SAID)
 
 .PHONY: help setup build romfs run test unit system bench prove lint format clean \
     erase micropython deploy config repl logs backup doctor image
@@ -40,32 +38,31 @@ romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board run
 	@$(HOST) host.romfs
 
 image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE)
-	@$(HOST) host.image $(if $(FILE),--config '$(FILE)') $(if $(OFFSET),--offset $(OFFSET)) \
-	    $(if $(SIZE),--size $(SIZE)) $(FIELDS)
+	@$(HOST) host.image
 
 erase: $(VENV)  ## Erase the chip at PORT, everything on it
-	@$(HOST) host.board erase $(AT)
+	@$(HOST) host.board erase
 
 micropython: $(VENV)  ## Write MicroPython (IMAGE=FILE.bin) to the chip (CHIP=esp32) at PORT
-	@$(HOST) host.board micropython $(AT)
+	@$(HOST) host.board micropython
 
 deploy: $(VENV)  ## Bring the board at PORT up to this build; only what has changed is sent
-	@$(HOST) host.deploy $(AT)
+	@$(HOST) host.deploy
 
 config: $(VENV)  ## The unit's config.json: asks, or takes SSID, WIFI_PASSWORD, URL, ID, KEY, BOARD, SET
-	@$(HOST) host.unit_config $(if $(FILE),--file '$(FILE)') $(AT) $(FIELDS)
+	@$(HOST) host.unit_config
 
 doctor: $(VENV)  ## What is wrong with the board at PORT, and what to do about it
-	@$(HOST) host.doctor $(AT)
+	@$(HOST) host.doctor
 
 repl: $(VENV)   ## The console of the board at PORT; Ctrl-C stops the firmware, Ctrl-] leaves
-	@$(HOST) host.board repl $(AT)
+	@$(HOST) host.board repl
 
 logs: $(VENV)   ## What the board at PORT says, without stopping it; Ctrl-C ends
-	@$(HOST) host.board logs $(AT)
+	@$(HOST) host.board logs
 
 backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to build/backup-DATE
-	@$(HOST) host.board backup $(AT)
+	@$(HOST) host.board backup
 
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo

@@ -101,7 +101,10 @@ def find(name, record):
         elif record[1:]:  # (otherwise files at / may be meant)
             raise OSError("no image in " + name)
     # In front: files of the same name were left on the flash. And nothing of another slot.
-    sys.path[:] = [path, path + "/lib"] + [p for p in sys.path if p[:4] != "/rom"]
+    # (Only /lib itself may end like it: mip installs into the first that does, and no slot is to
+    # change under the code that runs. A ROMFS takes no / at the end, and mip does not look there.)
+    lib = "/lib" if name[:3] == "rom" else "/lib/"
+    sys.path[:] = [path, path + lib] + [p for p in sys.path if p[:4] != "/rom"]
 
 
 def check(rom):

@@ -6,7 +6,8 @@ from micropython import const
 _PATH = "/config.json"
 
 _ADDRESS = const("an address like 192.168.1.2")
-_NETWORKS = const('up to 4 of {"ssid": ..., "password": ...}')
+_KEY = const("8 to 63 characters, 64 hex digits, or none")
+_NETWORKS = const('up to 4 of {"ssid": ..., "password": 8 to 63 characters}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
@@ -36,7 +37,7 @@ _FIELDS = {
     "model": (str, "ESP32", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
     "serial": (str, "", lambda v: len(v) <= 25, "at most 25 characters"),
     "ssid": (str, "", lambda v: len(v) <= 32, "at most 32 characters"),
-    "wifi_password": (str, "", lambda v: len(v) <= 63, "at most 63 characters"),
+    "wifi_password": (str, "", lambda v: _is_key(v), _KEY),
     "networks": (list, [], lambda v: _networks(v) is not None, _NETWORKS),
     "ip": (str, "", lambda v: not v or _is_address(v), _ADDRESS),
     "netmask": (str, "255.255.255.0", lambda v: _is_address(v), "an address like 255.255.255.0"),
@@ -64,6 +65,13 @@ def _is_tag(text):
     return len(text) <= 20 and all([" " <= c <= "~" for c in text])
 
 
+def _is_key(text):
+    # (WPA's passphrase, or the key itself)
+    if len(text) == 64:
+        return all([c in "0123456789abcdef" for c in text.lower()])
+    return not text or 8 <= len(text.encode()) <= 63
+
+
 def _networks(networks):
     # As [(ssid, password)]; None if they are none.
     out = []
@@ -73,7 +81,7 @@ def _networks(networks):
         ssid, password = n.get("ssid"), n.get("password", "")
         if not isinstance(ssid, str) or not isinstance(password, str):
             return None
-        if not 0 < len(ssid) <= 32 or len(password) > 63:
+        if not 0 < len(ssid) <= 32 or not _is_key(password):
             return None
         out.append((ssid, password))
     return out if len(out) <= 4 else None

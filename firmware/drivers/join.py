@@ -9,13 +9,16 @@ from micropython import const
 _POLL_ms = const(250)
 _ALONE_ms = const(20000)  # the chip's own tries when it has lost the network
 _JOIN_ms = const(20000)  # for a network: to be found, to accept the password, to give an address
+_SURE_ms = const(7000)  # until a reason is of this network: the chip keeps the last one's
 _TRIES = const(2)  # of the chip beyond the first, then its status says what is wrong
 _PAUSE_ms = const(5000)  # after a round
 _ROUNDS = const(10)  # then the radio is switched off and on
 
 _IDLE = const(1000)
 _CONNECTING = const(1001)
+_LEFT = const(8)  # the reason of a disconnect() of our own
 
+_NONE = (_IDLE, _CONNECTING, _LEFT)  # that are no reason
 # By status: the chip hands the reason code of 802.11, or its own from 200 on, through.
 _PASSWORD = const("its password is refused: see wifi_password or networks in config.json")
 _SECURITY = const("it wants another security than WPA2 or WPA3 with a password")
@@ -39,7 +42,7 @@ async def join(config, log):
     wlan = network.WLAN(network.WLAN.IF_STA)
     if wlan.active():
         log("Wi-Fi: lost")
-        await _wait(wlan, _ALONE_ms)
+        await _wait(wlan, _ALONE_ms, _ALONE_ms)
     else:
         if config.country:  # before active(), like the name
             network.country(config.country)
@@ -60,7 +63,7 @@ async def join(config, log):
                 said.append((ssid, why))
                 log("Wi-Fi %s: %s" % (ssid, why))
         else:
-            await _wait(wlan, _PAUSE_ms)
+            await asyncio.sleep_ms(_PAUSE_ms)
     wlan.config(reconnects=-1)
     name = wlan.config("ssid")
     log("Wi-Fi %s: address %s, %d dBm" % (name, wlan.ifconfig()[0], wlan.status("rssi")))
@@ -84,23 +87,33 @@ async def _try(wlan, ssid, password, ip):
     except OSError as e:
         await asyncio.sleep_ms(_POLL_ms)
         return str(e)
-    await _wait(wlan, _JOIN_ms)
+    await _wait(wlan, _JOIN_ms, _SURE_ms)
     if wlan.isconnected():
         return ""
+    if _associated(wlan):
+        return "it gives no address (DHCP): restart the router, or give ip in config.json"
     status = wlan.status()
-    if status != _CONNECTING:
-        return _WHY.get(status, "not joined, status %d" % status)
+    if status in _NONE:
+        return "it does not answer"
+    return _WHY.get(status, "not joined, status %d" % status)
+
+
+def _associated(wlan):
     try:
         wlan.status("rssi")
-    except OSError:  # not even associated
-        return "it does not answer"
-    return "it gives no address (DHCP): restart the router, or give ip in config.json"
+        return True
+    except OSError:
+        return False
 
 
-async def _wait(wlan, ms):
-    # Until there is an address, or the chip has given up.
+async def _wait(wlan, ms, sure_ms):
+    # Until there is an address, or none will come. A reason is there from the first failure on,
+    # while the chip goes on trying, and stays, also for the next network, until there is one.
     began = time.ticks_ms()
-    while time.ticks_diff(time.ticks_ms(), began) < ms:
+    while True:
         await asyncio.sleep_ms(_POLL_ms)
-        if wlan.isconnected() or wlan.status() not in (_IDLE, _CONNECTING):
+        passed = time.ticks_diff(time.ticks_ms(), began)
+        if wlan.isconnected() or passed > ms:
+            return
+        if passed > sure_ms and wlan.status() not in _NONE and not _associated(wlan):
             return

@@ -55,8 +55,8 @@ def ntp(packet, stratum=2):
 async def test_wifi_that_is_lost(bench, tmp_path):
     """The next network is joined, the station says why, and the charger talks on. After a power
     cut it does not matter that the first one refuses its password by now."""
-    networks = [{"ssid": "garage", "password": "p"}, {"ssid": "office"}]
-    path = config(tmp_path, ssid="home", wifi_password="q", networks=networks)
+    networks = [{"ssid": "garage", "password": "pppppppp"}, {"ssid": "office"}]
+    path = config(tmp_path, ssid="home", wifi_password="qqqqqqqq", networks=networks)
     async with bench(config=path) as b:
         await b.process.wait_output("Wi-Fi home: address 127.0.0.1")
         await b.do("wifi home off")
@@ -76,7 +76,7 @@ async def test_wifi_that_is_lost(bench, tmp_path):
             "Wi-Fi office: address 127.0.0.1,",
         ]
         answer = await b.process.command("wifi home up")
-        assert answer == {"error": "wifi SSID on|off|locked|no-dhcp"}
+        assert answer == {"error": "wifi SSID on|off|locked|no-dhcp|REASON"}
 
 
 async def clock(b):

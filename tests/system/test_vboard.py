@@ -294,14 +294,14 @@ async def test_a_person_at_a_terminal(tmp_path):
         assert await person.ended() == 0
 
         person = Terminal("make", "-s", "config", f"PORT={b.port}")
-        answers = ("Home", "secret", "ws://10.0.0.1:9000/ocpp", "CP 1", "", "", "")
+        answers = ("Home", "secretsecret", "ws://10.0.0.1:9000/ocpp", "CP 1", "", "", "")
         for (_, question), answer in zip(unit_config.ASKED, answers, strict=True):
             await person.until(question)
             assert "secret" not in person.text
             person.type(answer + "\n")
         await person.until("written; the board restarts")
         assert await person.ended() == 0
-        values = {"ssid": "Home", "wifi_password": "secret", "id": "CP 1"}
+        values = {"ssid": "Home", "wifi_password": "secretsecret", "id": "CP 1"}
         wanted = {**values, "url": "ws://10.0.0.1:9000/ocpp"}
         assert await asyncio.to_thread(unit_config.read, port.Port(b.port)) == wanted
         # one value changes, the others stay; an empty one goes

@@ -47,7 +47,7 @@ FIELDS = {
     "model": ("ESP32", ("x", "x" * 20), ("", "x" * 21)),
     "serial": ("", ("", "x" * 25), ("x" * 26,)),
     "ssid": ("", ("", "x" * 32), ("x" * 33,)),
-    "wifi_password": ("", ("", "x" * 63), ("x" * 64,)),
+    "wifi_password": ("", ("", "x" * 8, "x" * 63, "5a" * 32), ("x", "x" * 7, "x" * 64, "5a" * 33)),
     "networks": (
         [],
         (),  # (see below)
@@ -119,13 +119,13 @@ def test_a_required_field_that_is_missing():
 
 def test_networks():
     """`ssid` is the first one, `networks` those after it."""
-    one, two = {"ssid": "b", "password": "p"}, {"ssid": "c"}
+    one, two = {"ssid": "b", "password": "pppppppp"}, {"ssid": "c"}
     for more, networks in (
         ({}, []),
-        ({"ssid": "a", "wifi_password": "q"}, [("a", "q")]),
-        ({"networks": [one, two]}, [("b", "p"), ("c", "")]),
-        ({"ssid": "a", "networks": [one]}, [("a", ""), ("b", "p")]),
-        ({"networks": [one] * 4}, [("b", "p")] * 4),
+        ({"ssid": "a", "wifi_password": "qqqqqqqq"}, [("a", "qqqqqqqq")]),
+        ({"networks": [one, two]}, [("b", "pppppppp"), ("c", "")]),
+        ({"ssid": "a", "networks": [one]}, [("a", ""), ("b", "pppppppp")]),
+        ({"networks": [one] * 4}, [("b", "pppppppp")] * 4),
     ):
         values = dict(LEAST)
         values.update(more)
@@ -177,7 +177,10 @@ def test_wrong_types():
         elif name == "url":
             wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"
         elif isinstance(default, list):
-            wrong, wanted = (1, 0, True, "x", {}, 1.5), '"password": ...} is expected'
+            wrong, wanted = (
+                (1, 0, True, "x", {}, 1.5),
+                '"password": 8 to 63 characters} is expected',
+            )
         else:
             wrong, wanted = (1, 0, True, False, 1.5, [], {}, ["x"]), "text is expected"
         for value in wrong:

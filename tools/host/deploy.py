@@ -6,12 +6,13 @@ before, in place of this build.
 
 import contextlib
 import hashlib
+import os
 import sys
 from pathlib import Path
 
 from host import deploy_image
 from host.build import PLAIN, BuildError, build
-from host.port import Port, PortError
+from host.port import Port, PortError, front, unbroken
 from host.romfs import build_image
 
 # What is on the board: MicroPython's version, whether our code is, the words of /slot, whether it
@@ -48,6 +49,7 @@ machine.RTC().memory(b"maintain")
 machine.reset()
 """
 SEND_s = 900
+FILES_s = 60  # without a byte: it reads, or removes, all files of a slot
 # {path below `top`: SHA-256}
 HASHES = """
 import binascii, hashlib, os
@@ -85,6 +87,7 @@ for name in %r:
             if not n:
                 break
             new.write(memoryview(buf)[:n])
+    print(end=".")
 """
 # On a board without code there are no slots yet: /a becomes the first.
 FIRST = """
@@ -129,7 +132,7 @@ def folders(names):
 
 
 def board_hashes(port, folder):
-    return port.ask(HASHES % (folder, folder))
+    return port.ask(HASHES % (folder, folder), FILES_s)
 
 
 def plain_differ(port, plain):
@@ -160,6 +163,12 @@ def maintain(port):
 def deploy(port, tree=None, say=print):
     """Make the board run the build (or `tree`); True if there was something to do. Raises
     PortError, or BuildError; the board boots whatever happens."""
+    tree_given, tree = tree, Path(tree) if tree else build()
+    with port.borrowed():
+        return _deploy(port, tree_given, tree, say)
+
+
+def _deploy(port, given, tree, say):
     version, ours, words, _, rom_size = port.ask(STATE)
     if version < OLDEST:
         there = ".".join(map(str, version))
@@ -168,9 +177,8 @@ def deploy(port, tree=None, say=print):
         )
     running = (words or ["rom"])[0] if ours else None
     in_place = rom_size and running in (None, "rom", "rom2")
-    if tree and in_place:
+    if given and in_place:
         raise PortError("this board runs an image: a tree cannot be put on it")
-    tree = Path(tree) if tree else build()
     wanted, plain = local_hashes(tree)
     there = {}
     if in_place:
@@ -183,7 +191,6 @@ def deploy(port, tree=None, say=print):
     differ = plain_differ(port, plain)
     if same and not differ:
         say("up to date")
-        port.reset()  # (to look it had to be stopped)
         return False
     if ours:
         say("restarting in maintenance mode: contactors open, no watchdog")
@@ -202,21 +209,19 @@ def deploy(port, tree=None, say=print):
             port.run(switch % slot)
             say(f"slot {slot} runs from the next start on")
     except BaseException:  # back to what it did before, if it still can
-        with contextlib.suppress(PortError):
-            if ours and not same and not slot and not in_place:  # half a slot only takes room
-                port.run("from firmware import slots; slots.stage()")
-            port.reset()
+        if ours and not same and not slot and not in_place:  # half a slot only takes room
+            with contextlib.suppress(PortError), unbroken():
+                port.run("from firmware import slots; slots.stage()", FILES_s)
         raise
-    port.reset()
     return True
 
 
 def _fill(port, tree, wanted, running, there, ours, say):
     """Put the files into the slot that does not run; -> its name."""
     if ours:
-        slot = port.ask("from firmware import slots; print(repr(slots.stage()))")
+        slot = port.ask("from firmware import slots; print(repr(slots.stage()))", FILES_s)
     else:
-        port.run(FIRST)
+        port.run(FIRST, FILES_s)
         slot = "a"
     same = [name for name in wanted if there.get(name) == wanted[name]]
     port.run(COPY % (folders(wanted), "/" + slot, same, f"/{running}", "/" + slot))
@@ -234,13 +239,10 @@ def _fill(port, tree, wanted, running, there, ours, say):
 
 
 def main():
-    name, *tree = sys.argv[1:] or [""]
-    try:
-        deploy(Port(name), *tree)
-        print(f"done; make logs PORT={name} shows what the board says")
-    except (PortError, BuildError) as e:
-        sys.exit(f"deploy: {e}")
+    name, *tree = sys.argv[1:] or [os.environ.get("PORT", "")]
+    deploy(Port(name), *tree)
+    print(f"done; make logs PORT={name} shows what the board says")
 
 
 if __name__ == "__main__":
-    main()
+    front("deploy", main, BuildError)

@@ -8,6 +8,7 @@ does not run.
 from host.port import PortError
 
 _PATH = "/new.romfs"
+_TAKE_s = 60  # without a byte, while the board writes it
 # The bytes at the place where an image of this size has its CRC; it is of all before it.
 _CRC = """
 import vfs
@@ -46,4 +47,4 @@ def send(port, image, size, ours, say):
         port.call("romfs", "deploy", str(image))
         return "rom"
     port.call("cp", "-f", str(image), f":{_PATH}")
-    return port.ask(_TAKE % (_PATH, _PATH))
+    return port.ask(_TAKE % (_PATH, _PATH), _TAKE_s)

@@ -7,15 +7,15 @@ end. ok: right. note: worth knowing. BAD: has to be mended; then the exit code i
 """
 
 import base64
-import contextlib
 import importlib
+import os
 import sys
 from datetime import datetime, timezone
 from urllib.parse import quote, urlsplit
 
 from host import deploy, unit_config
 from host.build import ROOT, BuildError, build
-from host.port import Port, PortError
+from host.port import Port, front
 
 FILES_HEAP = 130 << 10  # what the code takes from files (docs/flashing.md)
 TLS_HEAP = 45 << 10  # of the ESP-IDF's: buffers of 16 + 4 KB and the handshake
@@ -23,6 +23,11 @@ JOURNAL = 256 << 10  # of flash: what the firmware keeps for its journal
 BLOCK = 4096  # of flash: a file takes whole ones, a folder two
 CLOCK_s = 120
 WIFI_s = 20
+WIFI_SURE_s = 7
+# What the chip says of a network, as firmware/drivers/join.py reads it.
+PASSWORD = (2, 15, 202, 204)
+SECURITY = (210, 211)
+REACH_s = 90  # without a byte: the board asks the DNS, connects, shakes hands
 
 CHIP = """
 import gc, os, sys
@@ -61,29 +66,43 @@ import machine
 adc = machine.ADC(machine.Pin(%d), atten=machine.ADC.ATTN_11DB)
 print(max([adc.read_uv() for i in range(1000)]))
 """
-# -> (the network that it has joined or "", the last status, the address, {ssid: dBm} in sight)
+# -> [(ssid, status, associated, address or "")] of those tried, {ssid: dBm} in sight. The chip has
+# a reason from the first failure on, and keeps it, also for the next network, until there is one.
 WIFI = """
 import network, time
-def join(networks, address, wait_ms):
+def tried(w, ssid, password, address, wait_ms, sure_ms):
+    w.disconnect()
+    w.config(reconnects=2)
+    if address:
+        w.ifconfig(address)
+    w.connect(ssid, password)
+    began, there = time.ticks_ms(), False
+    while not w.isconnected():
+        passed = time.ticks_diff(time.ticks_ms(), began)
+        try:
+            w.status("rssi")
+            there = True
+        except OSError:
+            there = False
+        failed = passed > sure_ms and not there and w.status() not in (1000, 1001, 8)
+        if failed or passed > wait_ms:
+            return ssid, w.status(), there, ""
+        time.sleep_ms(100)
+    return ssid, 1010, True, w.ifconfig()[0]
+def join(networks, address, wait_ms, sure_ms):
     w = network.WLAN(network.WLAN.IF_STA)
     w.active(True)
+    told = []
     for ssid, password in networks:
-        if address:
-            w.ifconfig(address)
-        w.connect(ssid, password)
-        began = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), began) < wait_ms:
-            if w.isconnected():
-                return ssid, 0, w.ifconfig()[0], {}
-            time.sleep_ms(100)
-        status = w.status()
-        w.disconnect()
+        told.append(tried(w, ssid, password, address, wait_ms, sure_ms))
+        if told[-1][3]:
+            return told, {}
+    w.disconnect()
     try:
-        seen = {n[0].decode(): n[3] for n in w.scan()}
+        return told, {n[0].decode(): n[3] for n in w.scan()}
     except Exception:
-        seen = {}
-    return "", status, "", seen
-print(join(%r, %r, %r))
+        return told, {}
+print(join(%r, %r, %r, %r))
 """
 # -> (how far it came, what was said)
 REACH = """
@@ -162,8 +181,8 @@ class Doctor:
 
     def run(self):
         """Look at everything; -> how much is bad. PortError if the board does not answer."""
-        version, ours, words = self.port.ask(deploy.STATE)[:3]
-        try:
+        with self.port.borrowed():
+            version, ours, words = self.port.ask(deploy.STATE)[:3]
             if ours:
                 deploy.maintain(self.port)
             self.micropython(version)
@@ -174,9 +193,6 @@ class Doctor:
                 self.clock()
                 if self.wifi():
                     self.central_system()
-        finally:
-            with contextlib.suppress(PortError):
-                self.port.reset()
         return self.bad
 
     def micropython(self, version):
@@ -191,7 +207,10 @@ class Doctor:
         text = f"flash: {left >> 10} KB of {size >> 10} are free{where}"
         least = JOURNAL + (2 - slots) * slot_size()
         if left < least:
-            self.wrong(f"{text}, {least >> 10} KB are needed: mpremote rm what is not this unit's")
+            self.wrong(
+                f"{text}, {least >> 10} KB are needed: .venv/bin/mpremote rm what is not this "
+                "unit's"
+            )
         else:
             self.ok(text)
         self.heap = free + sum(region[0] for region in idf)
@@ -301,13 +320,22 @@ class Doctor:
         if config.get("ip"):
             gateway, mask = config["gateway"], config.get("netmask", "255.255.255.0")
             address = (config["ip"], mask, gateway, config.get("dns") or gateway)
-        joined, status, there, seen = self.port.ask(WIFI % (networks, address, WIFI_s * 1000))
-        if joined:
-            self.ok(f"Wi-Fi: {joined}, address {there}")
+        silent_s = 2 * WIFI_s + WIFI_s * len(networks)
+        code = WIFI % (networks, address, WIFI_s * 1000, WIFI_SURE_s * 1000)
+        told, seen = self.port.ask(code, silent_s)
+        if told[-1][3]:
+            self.ok(f"Wi-Fi: {told[-1][0]}, address {told[-1][3]}")
             return True
-        for ssid, _ in networks:
-            if ssid in seen:
-                why = f"it is there ({seen[ssid]} dBm): is the password right?"
+        for ssid, status, there, _ in told:
+            dBm = f" ({seen[ssid]} dBm)" if ssid in seen else ""
+            if there:
+                why = "it gives no address (DHCP): restart the router, or ip in config.json"
+            elif status in PASSWORD:
+                why = f"it refuses the password{dBm}: make config WIFI_PASSWORD=..."
+            elif status in SECURITY:
+                why = f"it wants another security than WPA2 or WPA3 with a password{dBm}"
+            elif dBm:
+                why = f"it is there{dBm} and does not let it in: nearer, or another channel?"
             else:
                 why = "it is not in sight (2.4 GHz only): is the name right, the antenna free?"
             self.wrong(f"Wi-Fi: {ssid} not joined, status {status}: {why}")
@@ -324,7 +352,7 @@ class Doctor:
         number = parts.port or (443 if tls else 80)
         profile = max(self.config.get("security_profile", 0), 2) if tls else 0
         far, said = self.port.ask(
-            REACH % (parts.hostname, number, profile, self.request(parts, profile))
+            REACH % (parts.hostname, number, profile, self.request(parts, profile)), REACH_s
         )
         where = f"Central System {parts.hostname}:{number}"
         if far == "dns":
@@ -358,13 +386,11 @@ class Doctor:
 
 
 def main():
-    try:
-        bad = Doctor(Port(sys.argv[1] if len(sys.argv) > 1 else "")).run()
-    except (PortError, BuildError) as e:
-        sys.exit(f"doctor: {e}")
+    name = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT", "")
+    bad = Doctor(Port(name)).run()
     print(f"{bad} to mend; the board restarts" if bad else "nothing is wrong; the board restarts")
-    sys.exit(bool(bad))
+    return bool(bad)
 
 
 if __name__ == "__main__":
-    main()
+    front("doctor", main, BuildError)

@@ -1,20 +1,22 @@
 """make image: the whole file system of a board as one file for esptool, firmware and config in it.
 
-    python -m host.image [--config FILE] [--offset 0x200000] [--size 0x200000] [FIELD=VALUE ...]
+    [FILE=config.json OFFSET=0x200000 SIZE=0x200000 URL=... ID=...] python -m host.image
 
-For the first unit of many, or a board without a serial console. The code is in slot /a.
+The variables are those of host.unit_config. For the first unit of many, or a board without a
+serial console. The code is in slot /a.
 """
 
-import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
 from littlefs import LittleFS
 
 from host.build import PLAIN, ROOT, BuildError, build
-from host.unit_config import ConfigError, changed, check
+from host.port import front
+from host.unit_config import ConfigError, changed, check, load, said
 
 OUT = ROOT / "build" / "pilotwire.img"
 BLOCK = 4096
@@ -46,31 +48,40 @@ def put(fs, name, data):
         f.write(data)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="image", description=__doc__.splitlines()[0])
-    parser.add_argument("--config", metavar="FILE", help="config.json of the unit")
-    parser.add_argument("--offset", type=lambda text: int(text, 0), default=0x200000)
-    parser.add_argument("--size", type=lambda text: int(text, 0), default=0x200000)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("words", nargs="*", metavar="FIELD=VALUE")
-    args = parser.parse_args()
-    if args.size % BLOCK or args.offset % BLOCK or args.size < 64 * BLOCK:
-        sys.exit("image: SIZE and OFFSET are whole blocks of 4096 bytes, SIZE at least 64")
+def place(name):
+    """A number of bytes in the environment, as a person says it. Raises ConfigError."""
+    text = os.environ.get(name) or "0x200000"
     try:
-        config = json.loads(Path(args.config).read_text()) if args.config else {}
-        config = changed(config, args.words)
-        if config:
-            check(config)
-        data = make_image(args.size, config)
-    except (BuildError, ConfigError, OSError, ValueError) as e:
-        sys.exit(f"image: {e}")
-    args.out.parent.mkdir(exist_ok=True)
-    args.out.touch(mode=0o600)  # (config.json has passwords)
-    args.out.write_bytes(data)
-    out = os.path.relpath(args.out)
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if value < 0 or value % BLOCK:
+        raise ConfigError(f"{name}={text}: whole blocks of 4096 bytes are expected, as 0x200000")
+    return value
+
+
+def main():
+    offset, size = place("OFFSET"), place("SIZE")
+    if size < 64 * BLOCK:
+        raise ConfigError(f"SIZE={size:#x}: at least {64 * BLOCK:#x} is expected")
+    path = os.environ.get("FILE")
+    config = changed(load(path) if path else {}, said())
+    if config:
+        check(config)
+    pressed = []  # (littlefs swallows a KeyboardInterrupt, and goes on without what it did)
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    data = make_image(size, config)
+    signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt("no image was written")
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.touch(mode=0o600)  # (config.json has passwords)
+    OUT.write_bytes(data)
+    out = os.path.relpath(OUT)
     print(f"{out}: {len(data)} B, {'with' if config else 'without'} config.json")
-    print(f"esptool --port PORT write-flash {args.offset:#x} {out}")
+    esptool = os.path.relpath(Path(sys.executable).parent / "esptool")
+    print(f"{esptool} --port PORT write-flash {offset:#x} {out}")
 
 
 if __name__ == "__main__":
-    main()
+    front("image", main, BuildError, ConfigError, OSError)

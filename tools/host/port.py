@@ -5,15 +5,20 @@ it: nothing resets it that does not say so. What is wrong comes as a PortError o
 """
 
 import ast
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 CALL_s = 120  # of one mpremote; what it copies comes in small files
+SILENT_s = 15  # without a byte from the board, while it has something to do
 BOOT_s = 20  # until a board answers after a reset
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # of mpremote
 RESET = """
 import machine, time
 try:
@@ -24,6 +29,7 @@ time.sleep_ms(50)
 machine.reset()
 """
 _AGAIN_s = 0.3
+_AWAY_s = 5  # without a byte: a board that should answer at once does not
 _SERIAL_s = 1  # a chip on a real line takes so long to start
 
 
@@ -54,34 +60,70 @@ class Port:
                     "then log in anew"
                 )
         self.name = name
+        self.touched = False  # its firmware may have been stopped
 
-    def call(self, *words, timeout=CALL_s, quiet=True, folder=None):
+    def call(self, *words, timeout=CALL_s, silent_s=SILENT_s, quiet=True, folder=None):
         """Run `mpremote connect NAME resume WORDS` in `folder`; -> what it prints. quiet=False: it
-        prints it itself, as it comes."""
-        command = [sys.executable, "-m", "mpremote", "connect", self.name, "resume", *words]
-        pipe = subprocess.PIPE if quiet else None
+        prints it itself, as it comes. The board may be busy without a word for `silent_s`."""
+        before, self.touched = self.touched, True
+        with subprocess.Popen(
+            self.command(silent_s, *words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if quiet else None,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=folder,
+            env=ENVIRONMENT,
+        ) as process:
+            try:
+                said, error = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise PortError(f"{self.name}: {GONE}") from None
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            why = explain(error, said or "")
+            if why in (NOBODY, BUSY):
+                self.touched = before
+            raise PortError(f"{self.name}: {why}")
+        return said or ""
+
+    def command(self, silent_s, *words):
+        """mpremote as a process, to be run in ENVIRONMENT."""
+        start = [sys.executable, "-m", "host.mpremote", str(silent_s), "connect", self.name]
+        return [*start, "resume", *words]
+
+    @contextlib.contextmanager
+    def borrowed(self):
+        """The firmware stands still for what is done inside; it starts again at the end, however
+        that comes. Ctrl-C becomes a KeyboardInterrupt that says what became of the board."""
         try:
-            done = subprocess.run(
-                command,
-                stdout=pipe,
-                stderr=subprocess.PIPE,
-                text=True,
-                timeout=timeout,
-                cwd=folder,
-            )
-        except subprocess.TimeoutExpired:
-            raise PortError(f"{self.name}: the board has stopped answering") from None
-        if done.returncode:
-            raise PortError(f"{self.name}: {explain(done.stderr, done.stdout or '')}")
-        return done.stdout or ""
+            yield
+        except BaseException as e:
+            left = "nothing was done to the board"
+            if self.touched:
+                left = "the board restarts"
+                try:
+                    with unbroken():
+                        self.reset()
+                except PortError:
+                    left = "the board does not answer: press EN"
+            if isinstance(e, KeyboardInterrupt):
+                raise KeyboardInterrupt(left) from None
+            raise
+        with unbroken():
+            self.reset()
 
-    def run(self, code):
+    def run(self, code, silent_s=SILENT_s):
         """Run Python on the board; -> what it prints. Stops the firmware if it runs."""
-        return self.call("exec", code)
+        return self.call("exec", code, silent_s=silent_s, timeout=max(CALL_s, 2 * silent_s))
 
-    def ask(self, code):
+    def ask(self, code, silent_s=SILENT_s):
         """Run Python that ends by printing a literal; -> its value."""
-        said = self.run(code).strip()
+        said = self.run(code, silent_s).strip()
         try:
             return ast.literal_eval(said.splitlines()[-1])
         except (ValueError, SyntaxError, IndexError):
@@ -93,7 +135,7 @@ class Port:
 
     def restart(self, code):
         """Run code that ends in a reset; does not wait for its end."""
-        self.call("exec", "--no-follow", code)
+        self.call("exec", "--no-follow", code, silent_s=_AWAY_s)
         if self.name.startswith("/dev/tty"):
             time.sleep(_SERIAL_s)
 
@@ -102,7 +144,7 @@ class Port:
         deadline = time.monotonic() + BOOT_s
         while True:
             try:
-                return self.ask(code)
+                return self.ask(code, _AWAY_s)
             except PortError:
                 if time.monotonic() > deadline:
                     raise
@@ -124,19 +166,56 @@ class Port:
             made.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def unbroken():
+    """No Ctrl-C inside: somebody has pressed it already, or there is only a moment to go."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def front(name, run, *errors):
+    """Run a tool and exit. What it could not do is one line, and the code 1; 130 after Ctrl-C.
+    `errors`: its own, besides PortError."""
+    try:
+        code = run()
+    except KeyboardInterrupt as e:
+        print(f"\n{name}: stopped by Ctrl-C; {e.args[0] if e.args else 'nothing was done'}")
+        code = 130
+    except (PortError, *errors) as e:
+        code = f"{name}: {e}"
+    sys.exit(code)
+
+
+NOBODY = (
+    "nothing answers as MicroPython does: is it the right port, and is MicroPython on the "
+    "board (make micropython)?"
+)
+BUSY = "cannot be opened: does another program (mpremote, a terminal) have it?"
+GONE = "the board has stopped answering: has it power? Then try again"
+CUT = "the line to the board was cut: plug it in again, then try again"
+RESTARTED = "the board restarted in the middle (power, EN, its watchdog): try again"
+
+
 def explain(error, output=""):
     """One line of what mpremote said."""
     text = error + output
     if "could not enter raw repl" in text:
-        return (
-            "nothing answers as MicroPython does: is it the right port, and is MicroPython on the "
-            "board (make micropython)?"
-        )
+        return NOBODY
     if "failed to access" in text:
-        return "cannot be opened: does another program (mpremote, a terminal) have it?"
+        return BUSY
+    if "restarted in the middle" in text:
+        return RESTARTED
+    if "stopped answering" in text:
+        return GONE
     if re.search(r"No space left|ENOSPC|Errno 28|OSError: 28", text):
         return "the board's flash is full: make backup, then make erase and begin anew"
     if re.search("Errno 5]|SerialException|OSError: .*device|disconnected|Broken pipe", text):
-        return "the line to the board was cut"
+        return CUT
     lines = [line for line in error.splitlines() if line.strip()] or output.splitlines()
     return lines[-1].removeprefix("mpremote: ") if lines else "mpremote failed and did not say why"

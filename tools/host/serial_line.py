@@ -264,7 +264,8 @@ class SerialLine:
 
     # What is typed
 
-    def _running(self):
+    def running(self):
+        """True while code runs, False while the REPL reads."""
         return self._pasted or self._console.running()
 
     def _typed(self, data):
@@ -274,13 +275,13 @@ class SerialLine:
 
     def _feed(self):
         if self._hold and self._hold != _NEVER:
-            if not self._running():
+            if not self.running():
                 self._hold, self._wanted = 0, None  # (it has ended before it saw the Ctrl-C)
             elif time.monotonic() > self._hold:
                 self._hold = 0
         while self._waiting and not self._hold:
             data = self._waiting
-            if self._running():
+            if self.running():
                 data = data.split(_CTRL_C, 1)[0]
                 if not data:
                     self._waiting = self._waiting[1:]
@@ -314,7 +315,7 @@ class SerialLine:
         if self._wanted is None or now - max(self._wanted, self._looked) < _INSIST_s:
             return
         self._wanted = None
-        if self._running():
+        if self.running():
             os.kill(self._pid, signal.SIGINT)
 
     # What is printed

@@ -75,8 +75,9 @@ HELP = (
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
-  wifi SSID on|off|locked|no-dhcp                a network is there, or not, or refuses the
-                                                 password, or gives no address; on until told
+  wifi SSID on|off|locked|no-dhcp|REASON         a network is there, or not, or refuses the
+                                                 password, or gives no address, or the chip says
+                                                 that number of why not; on until told
   console LINE                                   typed on the firmware's own console, which
                                                  answers where this process prints
   power-cut [off_s]                              power fails at once, for off_s seconds
@@ -324,8 +325,11 @@ class Station:
             answer = self.memory
         elif op == SAY:
             self.said(json.loads(payload))
-        elif op == WIFI:
+        elif op == WIFI and payload:
             a = self.air.get(payload.decode(), 0)
+        elif op == WIFI:  # what is in sight
+            names = [name for name, reason in self.air.items() if reason != AIR["off"]]
+            answer = "\n".join(names).encode()
         elif op == RESET:
             self.cause = value
             asyncio.get_running_loop().call_soon(self.reset)
@@ -503,9 +507,10 @@ class Station:
             else:
                 outlet.car.faults.discard(words[0])
         elif name == "wifi":
-            if len(words) != 2 or words[1] not in AIR:
-                raise CommandError(f"wifi SSID {'|'.join(AIR)}")
-            self.air[words[0]] = AIR[words[1]]
+            reason = AIR.get(words[1], number(words[1])) if len(words) == 2 else -1
+            if not 0 <= reason <= 255:
+                raise CommandError(f"wifi SSID {'|'.join(AIR)}|REASON")
+            self.air[words[0]] = reason
         elif name == "power-cut":
             try:
                 off_s = float(words[0]) if words else 1.0

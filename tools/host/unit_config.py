@@ -1,20 +1,23 @@
 """The config.json of a unit: asks for it, has the firmware's own checks look at it, writes it.
 
-    python -m host.unit_config PORT [--file FILE] [FIELD=VALUE ...]
+    PORT=... [FILE=FILE] [SSID=... WIFI_PASSWORD=... URL=... ID=... KEY=... BOARD=... SET="..."]
+    python -m host.unit_config
 
-With values, nothing is asked. The other fields stay as they are on the board.
+All by the environment, so that no shell and no make changes what was typed. With values, nothing
+is asked. The other fields stay as they are on the board.
 """
 
-import argparse
 import getpass
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from host.build import ROOT
-from host.port import Port, PortError
+from host.port import Port, front
+from host.station import is_url
 
 PATH = "/config.json"
 # What is asked for: field, question, may it be left empty
@@ -66,6 +69,41 @@ def check(values):
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise ConfigError(said[-1] if said else "MicroPython cannot check it: make setup")
+    for url in [values["url"]] if isinstance(values["url"], str) else values["url"]:
+        if not is_url(url):
+            raise ConfigError(f"config.json: url: {url} is not ws://HOST:PORT/PATH (or wss://...)")
+
+
+def complaint(values, name):
+    """What is wrong with one of these fields, "" if nothing is."""
+    only = {"url": "ws://x", "id": "x"}
+    only.update((k, values[k]) for k in ("board", name) if k in values)
+    try:
+        check(only)
+    except ConfigError as e:
+        return str(e) if str(e).startswith(f"config.json: {name}: ") else ""
+    return ""
+
+
+def said():
+    """FIELD=VALUE words of what a person has put into the environment."""
+    words = [
+        f"{field}={os.environ[name]}" for name, field in NAMES.items() if os.environ.get(name)
+    ]
+    more = os.environ.get("SET", "").strip()
+    # (a value goes on until the next NAME=: it may have blanks in it)
+    return words + re.split(r"\s+(?=\w+=)", more) if more else words
+
+
+# Fields that have a variable of their own.
+NAMES = {
+    "SSID": "ssid",
+    "WIFI_PASSWORD": "wifi_password",
+    "URL": "url",
+    "ID": "id",
+    "KEY": "password",
+    "BOARD": "board",
+}
 
 
 def value_of(text):
@@ -83,7 +121,7 @@ def changed(old, words):
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            raise ConfigError(f"{word}: FIELD=VALUE is expected")
+            raise ConfigError(f"{word}: FIELD=VALUE is expected (in SET)")
         if text:
             # (an id or a password of digits is text: only where the old one is not, or is none)
             values[name] = text if name in TEXTS else value_of(text)
@@ -96,15 +134,25 @@ TEXTS = ("id", "password", "ssid", "wifi_password", "board", "serial", "vendor",
 
 
 def ask(old):
-    """Ask a person, with what is there as the proposal; -> FIELD=VALUE words."""
+    """Ask a person, with what is there as the proposal, again where that cannot be; -> FIELD=VALUE
+    words."""
     words = []
     for name, question in ASKED:
         was = old.get(name, "")
         shown = "kept" if was and name in SECRET else was
         prompt = f"{question}{f' [{shown}]' if shown else ''}: "
-        text = getpass.getpass(prompt) if name in SECRET else input(prompt)
-        if text.strip():
-            words.append(f"{name}={text.strip()}")
+        while True:
+            try:
+                text = getpass.getpass(prompt) if name in SECRET else input(prompt)
+            except EOFError:
+                raise KeyboardInterrupt("nothing was written") from None
+            text = text if name in SECRET else text.strip()
+            wrong = text and complaint(changed(old, [*words, f"{name}={text}"]), name)
+            if not wrong:
+                break
+            print(wrong)
+        if text:
+            words.append(f"{name}={text}")
     return words
 
 
@@ -126,21 +174,39 @@ def read(port):
 
 def configure(port, words, path=None):
     """Change the board's config.json and restart it; -> the new one. Raises ConfigError before
-    anything is written."""
-    old = read(port)
+    anything is written; where the words alone are wrong, before the board is touched."""
+    given = changed({}, words)
+    for name in given:
+        if wrong := complaint(given, name):
+            raise ConfigError(wrong)
     if path:
-        try:
-            old = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as e:
-            raise ConfigError(f"{path}: {e}") from None
-    if not words and not path:
-        if not sys.stdin.isatty():
-            raise ConfigError("say what: make config SSID=... WIFI_PASSWORD=... URL=... ID=...")
-        words = ask(old)
-    values = changed(old, words)
-    check(values)
-    port.put(json.dumps(values, indent=1).encode(), PATH)
-    port.reset()
+        values = changed(load(path), words)
+        check(values)
+    elif not words and not sys.stdin.isatty():
+        raise ConfigError("say what: make config SSID=... WIFI_PASSWORD=... URL=... ID=...")
+    elif not words:
+        with port.borrowed():
+            old = read(port)
+        try:  # (the board runs meanwhile)
+            words = ask(old)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("nothing was written") from None
+    with port.borrowed():
+        if not path:
+            values = changed(read(port), words)
+            check(values)
+        port.put(json.dumps(values, indent=1).encode(), PATH)
+    return values
+
+
+def load(path):
+    """The config.json in a file. Raises ConfigError."""
+    try:
+        values = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"{path}: {e}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: an object is expected")
     return values
 
 
@@ -150,18 +216,11 @@ def shown(values):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="config", description=__doc__.splitlines()[0])
-    parser.add_argument("port")
-    parser.add_argument("--file", help="take this config.json, in place of the board's")
-    parser.add_argument("words", nargs="*", metavar="FIELD=VALUE")
-    args = parser.parse_args()
-    try:
-        values = configure(Port(args.port), args.words, args.file)
-    except (PortError, ConfigError) as e:
-        sys.exit(f"config: {e}")
+    port = Port(os.environ.get("PORT", ""))
+    values = configure(port, said(), os.environ.get("FILE"))
     print("\n".join(shown(values)))
     print("written; the board restarts")
 
 
 if __name__ == "__main__":
-    main()
+    front("config", main, ConfigError)

@@ -33,6 +33,7 @@ HELP = """commands on the control port, one a line; each is answered by one JSON
   power-cut-at N [BYTES] [off_s]     it fails at the Nth write or erase of the flash from now on,
                                      after so many bytes of it (default 0)
   flash                              how many of them there were since the start
+  line                               does the REPL read, or does code run?
   plug, unplug, ready, pause, card, press, ev, fault, clear, state, quit: as in tools/station"""
 NOT_HERE = ("tag", "speed")  # what the firmware would have to help with
 FEW = 2  # numbers that power-cut-at takes besides N
@@ -158,6 +159,8 @@ class VirtualBoard(Station):
                 raise CommandError("power-cut-at N [BYTES] [off_s]: whole numbers, N from 1")
             after, off_s = [*numbers[1:], *(0, 1)[len(numbers) - 1 :]]
             self.cut = self.flash_ops + numbers[0] - 1, after, off_s
+        elif name == "line" and not words:
+            return {"repl": bool(self.bus) and not self.line.running()}
         elif name == "flash" and not words:
             return {"operations": self.flash_ops}
         elif name == "help":

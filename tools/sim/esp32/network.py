@@ -12,6 +12,8 @@ dns = "127.0.0.1"  # the network's DNS server; a simulated one has a port of its
 said = []  # country and name, as they were set before the radio was switched on
 
 _JOIN_ms = const(2000)  # what each attempt takes
+_LEFT = const(8)  # the reason that disconnect() itself leaves
+_SILENT = const(200)  # and a network that has gone
 _MUTE = const(1)  # of the wall: a network without DHCP; 0: a good one; else the reason why not
 
 
@@ -35,7 +37,7 @@ class WLAN:
         return cls.radio
 
     def off(self):
-        self._active = self._joined = self._given_up = False
+        self._active = self._joined = False
         self._ssid = self._address = None
         self._reconnects = self._tries = self._since = self._reason = 0
 
@@ -61,8 +63,10 @@ class WLAN:
 
     def disconnect(self):
         self.config()
+        if self._joined:
+            self._reason = _LEFT
         self._ssid = None
-        self._joined = self._given_up = False
+        self._joined = False
         self._tries = 0
         self._since = time.ticks_ms()
 
@@ -78,9 +82,17 @@ class WLAN:
             return -60
         if self._joined:
             return 1010
-        if self._given_up:
+        # A reason is there from the first failure on, while the chip goes on trying, and stays,
+        # also for the next network, until there is an address.
+        if self._reason:
             return self._reason
         return 1001 if self._ssid else 1000
+
+    def scan(self):
+        """What is in sight, as the chip lists it."""
+        self.config()
+        names = bytes(bus.ask(bus.WIFI)[3]).split(b"\n")
+        return [(name, b"\0" * 6, 6, -60, 3, False) for name in names if name]
 
     def ifconfig(self, address=None):
         if address:
@@ -96,13 +108,14 @@ class WLAN:
         air = bus.ask(bus.WIFI, 0, 0, self._ssid.encode())[0]
         if self._joined and air > _MUTE:
             self.connect(self._ssid)  # the chip by itself
+            self._reason = _SILENT
         ready = time.ticks_diff(time.ticks_ms(), self._since) >= _JOIN_ms
-        if ready and not (self._joined or self._given_up):
+        if ready and not self._joined:
             if not air or air == _MUTE and self._address:
                 self._joined = True
-            elif air > _MUTE:
+                self._reason = 0
+            elif air > _MUTE and not 0 <= self._reconnects < self._tries:
                 self._reason = air
                 self._tries += 1
                 self._since = time.ticks_ms()
-                self._given_up = 0 <= self._reconnects < self._tries
         return air if ready else None

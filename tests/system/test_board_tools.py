@@ -1,0 +1,416 @@
+"""What make does with a board when something is wrong: every target, every mistake. One line says
+what it is and what to do, the exit code tells, and the board is left as it was: what ran runs."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import time
+
+import pytest
+from vboard_driver import ID, Board, Listener, Terminal, run
+
+from host import port, unit_config
+from host.build import ROOT, build
+from host.image import make_image
+from host.process import WAIT_s, poll
+
+ON_A_LINE = ("config", "doctor", "deploy", "backup", "repl", "logs")
+TARGETS = (*ON_A_LINE, "erase", "micropython")
+URL = "ws://127.0.0.1:9/ocpp"
+BOARD = {"url": URL, "id": ID}
+LONG_s = 60  # for a target to end, whatever has happened to the board
+
+
+def lines(done):
+    """What a target has said, without make's own last word."""
+    return [line for line in done.stdout.splitlines() if line and not line.startswith("make: ***")]
+
+
+def one_line(done, target, text):
+    """It has failed, with one line that says so."""
+    assert done.returncode, done.stdout
+    assert "Traceback" not in done.stdout
+    said = lines(done)
+    assert said and said[-1].startswith(f"{target}: ") and text in said[-1], done.stdout
+    return said
+
+
+async def make(target, **variables):
+    return await run("make", "-s", target, *[f"{k}={v}" for k, v in variables.items()])
+
+
+async def runs(b):
+    """The firmware runs: its console answers."""
+    with Listener(b.port) as line:
+        for _ in range(10):
+            line.type("\rstatus\r")  # (it may be starting)
+            with contextlib.suppress(AssertionError):
+                await line.until("connector 1: ", 3)
+                return
+    raise AssertionError(f"the firmware does not run: {line.text!r}")
+
+
+def flash(folder, **more):
+    (folder / "flash.img").write_bytes(make_image(512 * 4096, {**BOARD, **more}))
+
+
+def words(target):
+    """What a target wants to be told besides the port."""
+    return {"config": {"SET": "max_mA=16000"}}.get(target, {})
+
+
+# Before there is a board
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_no_port_and_a_wrong_port(target, tmp_path):
+    assert len(one_line(await make(target, PORT=""), target, "no PORT: say make ... PORT=")) == 1
+    done = await make(target, PORT=tmp_path / "tty")
+    assert len(one_line(done, target, "there is no such port: is the board plugged in")) == 1
+
+
+@pytest.mark.parametrize("target", ON_A_LINE)
+async def test_a_port_where_nothing_answers(target):
+    """The quick ones say so; logs and repl have to wait for what may come."""
+    if target in ("repl", "logs"):
+        return
+    master, slave = pty.openpty()
+    try:
+        began = time.monotonic()
+        done = await make(target, PORT=os.ttyname(slave), **words(target))
+        one_line(done, target, "nothing answers as MicroPython does")
+        assert time.monotonic() - began < LONG_s
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize(
+    "variables, text",
+    [
+        ({"URL": "http://x/y"}, "url: ws:// or wss://"),
+        ({"URL": "ws://"}, "url: ws:// is not ws://HOST:PORT/PATH"),
+        ({"URL": "ws://x:99999/y"}, "is not ws://HOST:PORT/PATH"),
+        ({"WIFI_PASSWORD": "short"}, "wifi_password: 8 to 63 characters, 64 hex digits, or none"),
+        ({"WIFI_PASSWORD": "x" * 64}, "wifi_password: 8 to 63 characters"),
+        ({"ID": "x" * 49}, "id: 1 to 48 characters"),
+        ({"BOARD": "nosuch"}, "board: there is no nosuch"),
+        ({"SET": "max_mA=lots"}, "max_mA: a number is expected"),
+        ({"SET": "nosuch=1"}, "nosuch: no such field"),
+        ({"SET": "max_mA"}, "max_mA: FIELD=VALUE is expected"),
+        ({"FILE": "/nosuch.json"}, "/nosuch.json: "),
+    ],
+)
+async def test_values_that_cannot_be(variables, text, tmp_path):
+    """Said before the board is touched: there is none here. The image says the same."""
+    master, slave = pty.openpty()
+    try:
+        done = await make("config", PORT=os.ttyname(slave), **variables)
+        assert len(one_line(done, "config", text)) == 1
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 1)
+    finally:
+        os.close(master)
+        os.close(slave)
+    one_line(await make("image", **{"URL": URL, "ID": ID, **variables}), "image", text)
+
+
+@pytest.mark.parametrize("name", ["OFFSET", "SIZE"])
+@pytest.mark.parametrize("text", ["zz", "100", "-4096", "1.5", "4M", "0x"])
+async def test_a_place_that_is_none(name, text):
+    done = await make("image", **{name: text})
+    wanted = f"{name}={text}: whole blocks of 4096 bytes are expected, as 0x200000"
+    assert lines(done) == [f"image: {wanted}"]
+
+
+# With a board
+
+
+async def test_values_arrive_as_they_were_typed(tmp_path):
+    """Neither make nor a shell changes them."""
+    odd = "a$$b'c\"d $HOME $(HOME) `id` \\ #;&|* \u00e4"
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        more = 'vendor=My "Box" model=it\'s$$1 max_mA=16000 networks=[{"ssid": "a b $x"}]'
+        said = await b.make("config", KEY=odd, WIFI_PASSWORD=odd[:40], SSID="it's $$1", SET=more)
+        assert odd not in said
+        values = await asyncio.to_thread(unit_config.read, port.Port(b.port))
+        wanted = {"password": odd, "wifi_password": odd[:40], "ssid": "it's $$1"}
+        wanted.update(vendor='My "Box"', model="it's$$1", networks=[{"ssid": "a b $x"}])
+        assert values == {**BOARD, **wanted, "max_mA": 16000}
+
+
+@pytest.mark.parametrize("target", ON_A_LINE)
+async def test_somebody_else_has_the_port(target, tmp_path):
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        await runs(b)
+        fd = os.open(b.port, os.O_RDWR | os.O_NOCTTY)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            done = await make(target, PORT=b.port, **words(target))
+        finally:
+            os.close(fd)
+        said = one_line(done, target, "cannot be opened: does another program (mpremote, a term")
+        assert len(said) == 1
+        await runs(b)
+
+
+STUBBORN = """
+while True:
+    try:
+        print("busy")
+        __import__("time").sleep_ms(5)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+async def test_a_program_that_does_not_let_go(tmp_path):
+    """It prints and prints, and takes no Ctrl-C."""
+    (tmp_path / "main.py").write_text(STUBBORN)
+    async with Board(tmp_path) as b:
+        await b.mpremote("cp", str(tmp_path / "main.py"), ":main.py")
+        await b.process.do("reset")
+        for target in ("doctor", "config"):
+            done = await make(target, PORT=b.port, **words(target))
+            one_line(done, target, "nothing answers as MicroPython does")
+
+
+async def test_a_board_that_somebody_has_stopped(tmp_path):
+    """It works as with one that runs, and starts it."""
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        with Listener(b.port) as line:
+            await line.until("Pilotwire 0.")
+            line.type("\x03")
+            await line.until(">>> ")
+            line.type("import os\r")
+            await line.until(">>> ")
+        await b.make("config", SET="max_mA=16000")
+        await runs(b)
+
+
+async def test_a_value_that_the_board_refuses_leaves_it_running(tmp_path):
+    """Each of the two is good; together they are not."""
+    flash(tmp_path, ip="10.0.0.9", gateway="10.0.0.1")
+    async with Board(tmp_path) as b:
+        await runs(b)
+        done = await make("config", PORT=b.port, SET="gateway=")
+        one_line(done, "config", "gateway: is missing, ip wants it")
+        await runs(b)
+
+
+# In the middle
+
+
+def other_build(folder):
+    tree = folder / "other"
+    shutil.copytree(build(), tree)
+    for path in (tree / "firmware").glob("*.mpy"):
+        path.write_bytes(path.read_bytes() + b"\0")
+    return tree
+
+
+def command(target, b, folder):
+    """A target as a person gives it, with something to do for it."""
+    if target == "deploy":
+        python = [ROOT / ".venv/bin/python", "-m", "host.deploy", b.port, other_build(folder)]
+        return ["env", f"PYTHONPATH={ROOT / 'tools'}", *python]
+    return [
+        "make",
+        "-s",
+        target,
+        f"PORT={b.port}",
+        *[f"{k}={v}" for k, v in words(target).items()],
+    ]
+
+
+HAPPENS = {
+    # what happens to the board, and what is said
+    "reset": ("reset", r"the board restarted in the middle|stopped answering"),
+    "a dip": ("power-cut 0", r"the board restarted in the middle|stopped answering"),
+    "no power": ("power-cut 3000", r"the board has stopped answering: has it power\?"),
+}
+
+
+@pytest.mark.parametrize("what", HAPPENS)
+@pytest.mark.parametrize("target", ["deploy", "backup", "doctor", "config"])
+async def test_in_the_middle(target, what, tmp_path):
+    """EN is pressed, the power dips or goes for good while a target is at it. Where it comes too
+    late the target has done its work."""
+    flash(tmp_path)
+    happens, text = HAPPENS[what]
+    async with Board(tmp_path) as b:
+        await runs(b)
+        going = asyncio.create_task(run(*command(target, b, tmp_path)))
+        await poll(lambda: stopped(b), WAIT_s, "it has come so far")
+        before = (await b.process.command("flash"))["operations"]
+        if target == "deploy":
+            await poll(lambda: written(b, before + 200), WAIT_s, "the deploy writes")
+        await b.process.do(happens)
+        began = time.monotonic()
+        done = await going
+        assert time.monotonic() - began < LONG_s
+        if done.returncode and re.search(text, done.stdout) is None:
+            assert "the board does not answer" in done.stdout or "nothing answers" in done.stdout
+        assert "Traceback" not in done.stdout
+        if done.returncode:
+            assert lines(done)[-1].startswith(f"{target}: "), done.stdout
+        if what != "no power":
+            await runs(b)
+
+
+@pytest.mark.parametrize("target", ["repl", "logs"])
+async def test_the_plug_is_pulled_while_somebody_looks(target, tmp_path):
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        await runs(b)
+        person = Terminal("make", "-s", target, f"PORT={b.port}")
+        if target == "repl":
+            await person.until("Use Ctrl-] ")
+        else:
+            await poll(lambda: heard(b, person, "Pilotwire 0."), WAIT_s, "the start of the board")
+        await b.process.do("quit")
+        await b.process.process.wait()
+        assert await person.ended()
+        assert re.search(f"{target}: /dev/.*: the line to the board was cut: plug it", person.text)
+        assert "Traceback" not in person.text
+
+
+async def stopped(b):
+    return (await b.process.command("line"))["repl"]
+
+
+async def written(b, at):
+    return (await b.process.command("flash"))["operations"] >= at
+
+
+async def test_the_plug_is_pulled_in_the_middle(tmp_path):
+    """The port itself goes."""
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        await runs(b)
+        going = asyncio.create_task(run("make", "-s", "doctor", f"PORT={b.port}"))
+        await poll(lambda: stopped(b), WAIT_s, "it has come so far")
+        await b.process.do("quit")
+        await b.process.process.wait()
+        done = await going
+        one_line(done, "doctor", "the line to the board was cut: plug it in again")
+
+
+# Ctrl-C
+
+STAGES = [  # target, what it has said when somebody presses Ctrl-C, what is said then
+    ("doctor", "", ""),
+    ("doctor", "ok    MicroPython", "the board restarts"),
+    ("doctor", "ok    pilot", "the board restarts"),
+    ("deploy", "restarting in maintenance mode", "the board restarts"),
+    ("deploy", "files to send", "the board restarts"),
+    ("backup", "", ""),
+    ("config", "Central System", "nothing was written"),
+    ("config", "chargePointId", "nothing was written"),
+    ("config", "", ""),
+    ("logs", "Pilotwire 0.", ""),
+]
+
+
+@pytest.mark.parametrize("target, at, text", STAGES)
+async def test_ctrl_c(target, at, text, tmp_path, rng):
+    """Somewhere, or at a certain point: no traceback, and what ran runs."""
+    flash(tmp_path, max_mA=16000)
+    async with Board(tmp_path) as b:
+        await runs(b)
+        asks = [] if target != "config" else ["make", "-s", target, f"PORT={b.port}"]
+        person = Terminal(*(asks or command(target, b, tmp_path)))
+        if target == "logs":
+            await poll(lambda: heard(b, person, at), WAIT_s, "the start of the board")
+        elif target == "config" and at:
+            for number, (_, question) in enumerate(unit_config.ASKED):
+                await person.until(question)
+                if at in question:
+                    break
+                person.type(("Home", "secretsecret", "http://x", "")[number] + "\n")
+                if number == 2:  # that it is none is said at once
+                    await person.until("url: ws:// or wss://")
+                    await person.until(question)
+                    person.type(URL + "\n")
+        elif at:
+            await person.until(at)
+        else:
+            await poll(lambda: stopped(b), WAIT_s, "it has begun")
+            await asyncio.sleep(rng.uniform(0, 1.5))
+        since = person.text
+        person.type("\x03")
+        code = await person.ended()
+        said = since + person.text
+        assert "Traceback" not in said, said
+        if text:
+            assert code, said
+            assert f"{target}: stopped by Ctrl-C; {text}" in said
+        await runs(b)
+        there = await asyncio.to_thread(unit_config.read, port.Port(b.port))
+        assert there == {**BOARD, "max_mA": 16000}
+
+
+async def heard(b, person, text):
+    await b.process.do("reset")
+    with contextlib.suppress(AssertionError):
+        await person.until(text, 3)
+        return True
+    return False
+
+
+# What is left behind
+
+
+async def test_mip_does_not_touch_the_code_that_runs(tmp_path):
+    flash(tmp_path)
+    async with Board(tmp_path) as b:
+        await b.mpremote("mip", "install", str(ROOT / "lib/uwebsockets/package.json"))
+        assert "uwebsockets" in await b.mpremote("ls", ":/lib")
+        assert "up to date" in await b.make("deploy")
+
+
+async def test_a_backup_is_put_back_as_it_says(tmp_path):
+    """The command that it prints is one that works."""
+    flash(tmp_path, max_mA=16000)
+    async with Board(tmp_path) as b:
+        said = await b.make("backup")
+        command = re.search("put back with: (.*)", said)[1]
+        folder = ROOT / re.search(r"cd (\S+) &&", command)[1]
+        try:
+            await b.make("config", SET="max_mA=20000")
+            done = await run("env", "-i", "PATH=/usr/bin:/bin", "HOME=/", "sh", "-c", command)
+            assert done.returncode == 0, done.stdout
+            await runs(b)
+            values = json.loads((folder / "config.json").read_text())
+            assert await asyncio.to_thread(unit_config.read, port.Port(b.port)) == values
+        finally:
+            shutil.rmtree(folder)
+        assert values["max_mA"] == 16000
+
+
+@pytest.mark.parametrize(
+    "state, text",
+    [
+        ("locked", r"202: it refuses the password \(-60 dBm\): make config WIFI_PASSWORD"),
+        ("15", "15: it refuses the password"),
+        ("off", "201: it is not in sight"),
+        ("no-dhcp", r"1001: it gives no address \(DHCP\)"),
+        ("211", "211: it wants another security"),
+        ("203", r"203: it is there \(-60 dBm\) and does not let it in"),
+    ],
+)
+async def test_why_there_is_no_wifi(state, text, tmp_path):
+    flash(tmp_path, ssid="Home", wifi_password="not this one")
+    async with Board(tmp_path) as b:
+        await b.process.do(f"wifi Home {state}")
+        said = await b.make("doctor", code=1)
+        assert re.search("BAD   Wi-Fi: Home not joined, status " + text, said), said

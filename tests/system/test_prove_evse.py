@@ -24,6 +24,7 @@ BROKEN = (
     "offers-more",
     "closes-early",
     "opens-hastily",
+    "unlocks-early",
     "blind-to-lock",
     "blind-to-cable",
 )

@@ -47,6 +47,7 @@ class App:
         self._reset_kind = None
         self._watchdog = None
         self._young_ms = _YOUNG_ms
+        self.up_s = 0  # since the start
         self._due = asyncio.Event()
 
     def handle(self, action, payload):
@@ -122,6 +123,7 @@ class App:
 
     async def _meter(self):
         last = time.ticks_ms()
+        up_ms = 0
         while True:
             for unit in self.units:
                 await unit.meter.read()
@@ -131,6 +133,9 @@ class App:
             self.clock.note()
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
+            up_ms += passed
+            self.up_s += up_ms // 1000
+            up_ms %= 1000
             if self._young_ms > 0:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.core.boot == "Accepted":

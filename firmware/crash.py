@@ -75,17 +75,17 @@ def after(end):
         machine.RTC().memory(b"run %d" % (crashes - 1))
 
 
-def stopped(app, switched_off=False):
-    """The run was ended by Ctrl-C, or by who switches the unit off. The watchdog cannot be
-    stopped, only be made slower."""
+def stopped(app, *args):
+    """The run was ended by Ctrl-C, or (`args`) by who switches the unit off. The watchdog cannot
+    be stopped, only be made slower."""
     machine.RTC().memory(b"stop")
     if app and app.unit:
         machine.WDT(timeout=_REPL_ms)
         print(
             "Stopped, contactors are open."
-            + ("" if switched_off else " In ten minutes the unit starts by itself.")
+            + ("" if args else " In ten minutes the unit starts by itself.")
         )
-        app.unit.link.bye()
+        app.unit.link.exit()
 
 
 def _in_a_row():

@@ -82,13 +82,13 @@ def build(config):
     }
     identity["chargePointSerialNumber"] = config.serial or hexlify(machine.unique_id()).decode()
     if any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]]):
-        identity["meterType"] = _meter_kind(board).upper()
+        identity["meterType"] = getattr(board, "METER", "sdm630").upper()
     smart = SmartCharging(app.station, log.info)
     app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
     app.config = app.settings.config = _kept(config)
     app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
     app.link.talk = app.core.talk
-    app.link.accepted = app.core.accepted  # (a lambda of here would keep all of this module)
+    app.link.ready = app.core.ready  # (a lambda of here would keep all of this module)
     app.core.close = app.link.close
     app.core.info = start.last
     app.station.plug_tag = config.plug_and_charge
@@ -225,10 +225,6 @@ def _sees_f(pins):
     return "peak" not in pins
 
 
-def _meter_kind(board):
-    return getattr(board, "METER", "sdm630")
-
-
 def _meters(board):
     # A function that makes the meter of a connector.
     bus = None
@@ -236,7 +232,7 @@ def _meters(board):
         from firmware.drivers.modbus import Bus
 
         bus = Bus(**board.METER_UART)
-    kind = _meter_kind(board)
+    kind = getattr(board, "METER", "sdm630")
 
     def meter(pins):
         if "s0" in pins:

@@ -14,7 +14,13 @@ _TYPE = const(3)  # in a line of keys.py
 _LEVELS = const("error warning info debug")
 _CHANGED = const(
     "Accepted: in force from now on|RebootRequired: in force after a reset|"
-    "NotSupported: there is no such key|Rejected: it stays as it was"
+    "Rejected: it stays as it was"
+)
+
+# What a value may be, by its type in keys.py.
+_WANTED = const(
+    "true or false|%s to %s|%s to %s|%s to %s hexadecimal digits|RST or 0.RST,1.STR ..., at most"
+    " %s|measurands of docs/configuration.md, at most %s"
 )
 
 
@@ -24,6 +30,10 @@ def config(unit, name=None, value=None):
     del sys.modules["firmware.ocpp.keys"], sys.modules["firmware.ocpp"].keys
     yield None
     settings = unit.settings
+    if name and not keys.find(name, settings):
+        for text in _find(name, value):
+            yield text
+        return
     if value is not None:
         status = unit.handle("ChangeConfiguration", {"key": name, "value": value})["status"]
         after, unit.rpc.after = unit.rpc.after, None
@@ -32,32 +42,52 @@ def config(unit, name=None, value=None):
         for text in _CHANGED.split("|"):
             if text.startswith(status):
                 yield text
-    known = False
     # (not keys.names(): all of them at once take too long)
     for text in [name + " "] if name else keys._TABLE:
         line = keys.find(text[: text.find(" ")], settings)
         if line:
-            known = True
             out = "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
             yield _line(line, out, value)
-    if name and known:
+    if name:
         return
-    with open("/config.json") as f:
-        fields = json.load(f)
+    fields = _read()
     for key in sorted(fields):
-        if not name or key == name:
-            known = True
-            yield "config.json %s = %s  (read-only)" % (key, _printable(key, fields[key]))
-    if not known and value is None:
-        yield "%s: no such key, and config.json does not set it" % name
+        yield "config.json %s = %s  (read-only)" % (key, _printable(key, fields[key]))
+
+
+def _read():
+    with open("/config.json") as f:
+        return json.load(f)
+
+
+def _find(name, value):
+    # Of config.json, which is the unit's owner's, and not changed here.
+    from firmware import config
+
+    del sys.modules["firmware.config"], sys.modules["firmware"].config
+    yield None
+    if name not in config._FIELDS:
+        yield "%s: no such key, of OCPP or of config.json; config shows all that there are" % name
+        return
+    kind, default, _, wants = config._FIELDS[name]
+    if value is not None:
+        yield "Rejected: a field of config.json, which make config changes; here it is read-only"
+    fields = _read()
+    yield "config.json %s = %s%s  (%s; read-only)" % (
+        name,
+        _printable(name, fields.get(name, default)),
+        "" if name in fields else ", the default",
+        wants or config._KINDS.get(kind),
+    )
 
 
 def _line(line, text, value):
     out = line[0] + " = " + text
     if line[2] == "ro":
         out += "  (read-only)"
-    elif value is not None and line[_TYPE] == "i":
-        out += "  (%s to %s)" % (line[5], line[6])
+    elif value is not None:
+        wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
+        out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
     return out
 
 

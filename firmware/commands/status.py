@@ -10,6 +10,7 @@ from micropython import const
 from firmware import start
 from firmware.app import VERSION, esp32
 from firmware.clock import format_iso
+from firmware.drivers.wifi import network
 from firmware.evse import pilot
 from firmware.evse.faults import ENDING, REACTION, ocpp
 from firmware.session.station import os
@@ -25,10 +26,16 @@ _REACTIONS = const(
 def status(unit, connectors):
     station, clock = unit.station, unit.clock
     yield "Pilotwire %s on board %s, id %s" % (VERSION, unit.config.board, unit.config.id)
-    yield "its time is %s%s" % (
+    up_s = unit.up_s
+    yield "its time is %s%s, it has run for %d d %d:%02d:%02d" % (
         format_iso(clock.now()),
         "" if clock.known() else ", which is wrong: nobody has set the clock",
+        up_s // 86400,
+        up_s // 3600 % 24,
+        up_s // 60 % 60,
+        up_s % 60,
     )
+    yield _address(unit.config.networks)
     link = unit.link
     if link.online:
         yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
@@ -63,6 +70,20 @@ def status(unit, connectors):
             + tuple([mA / 1000 for mA in meter.current_mA])
             + ("" if meter.known() else ": not answering",)
         )
+
+
+def _address(networks):
+    if not networks:
+        return "Wi-Fi: config.json names no network"
+    wlan = network.WLAN(network.WLAN.IF_STA)
+    if not wlan.isconnected():
+        names = ", ".join([name for name, _ in networks])
+        return "Wi-Fi: not in a network; it looks for %s (the log says why not)" % names
+    name, address = wlan.config("ssid"), wlan.ifconfig()[0]
+    try:
+        return "Wi-Fi: %s, address %s, %d dBm" % (name, address, wlan.status("rssi"))
+    except OSError:  # (it was lost this very moment)
+        return "Wi-Fi: %s, address %s" % (name, address)
 
 
 def session(unit, connectors):

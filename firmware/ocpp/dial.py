@@ -40,7 +40,7 @@ async def connect(link):
             security.worked(config, settings, link.log)
             return ws
         except asyncio.TimeoutError:
-            error = OSError("nothing was heard within %d s" % _DIAL_s)
+            error = OSError("nothing was heard within %d s from %s" % (_DIAL_s, url))
         except (OSError, ValueError, MemoryError) as e:
             error = e
         why = security.explain(error, config, settings, url)

@@ -105,7 +105,7 @@ def text(line, c, name=None, stored=None):
     if value is None:
         value = line[_DEFAULT]
         if line[_TYPE] == "m":
-            value = _some(metering.MEASURANDS.split(" ") if value == "*" else (), c)
+            value = _source(metering.MEASURANDS.split(" ") if value == "*" else (), c)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -158,11 +158,11 @@ def known(line, text, c):
     """`text`, or of a list of measurands what of it there is, where the Central System has said
     that it is to be taken (PilotwireAcceptKnownMeasurands), if there is any."""
     if line[_TYPE] == "m" and c._stored.get("PilotwireAcceptKnownMeasurands"):
-        text = _some(text.split(","), c) or text
+        text = _source(text.split(","), c) or text
     return text
 
 
-def _some(names, c):
+def _source(names, c):
     # Those of the measurands that have a source, each once, as a list of OCPP.
     out = []
     for name in names:

@@ -24,7 +24,7 @@ class Link:
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
-    | accepted  | function: has the Central System accepted the unit? |
+    | ready     | function: has the Central System accepted the unit? |
     | lost      | how many connections have ended |
     | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
     | number    | how many of the addresses have been tried in this round (dial.py) |
@@ -47,7 +47,7 @@ class Link:
         # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
         self.rx, self.tx = bytearray(4096), bytearray(512)
         self.online = False
-        self.talk = self.network = self.accepted = None
+        self.talk = self.network = self.ready = None
         self.lost = self.number = self.steps = 0
         self.ends = []
         self.known = {}
@@ -97,10 +97,10 @@ class Link:
             self._ws.leave_ms = _LEAVE_ms
             await self._ws.close(1012)
 
-    def bye(self):
+    def exit(self):
         """The same without waiting, when no task runs any more, and the unit may stay away."""
         if self.online:
-            self._ws.bye(1001)
+            self._ws.exit(1001)
 
     async def _serve(self, ws):
         self._why = None
@@ -123,7 +123,7 @@ class Link:
         self.record(reason)
         # Accepted, it was of use however soon it ended: what comes next is no further failure. But
         # the next address has its turn unless it was a good one.
-        if self._good or self._rpc.answered and self.accepted():
+        if self._good or self._rpc.answered and self.ready():
             self.steps = 0
         if self._good:
             self.number = _ALL

@@ -76,7 +76,7 @@ def loads(text):
     for at in range(0, len(text), _LONG):
         piece = bytes(text[at : at + _LONG + 2])
         if b"\\ud" in piece or b"\\uD" in piece:
-            text = _paired(bytes(text))
+            text = _join(bytes(text))
             break
     if len(text) > _LONG:
         try:
@@ -86,7 +86,7 @@ def loads(text):
     return json.loads(text)
 
 
-def _paired(text):
+def _join(text):
     # MicroPython's json makes two lone surrogates of \ud83d\udd0c, and nothing could be sent back
     # that has them. So the character stands there itself. (Not by chr(), which keeps it for ever.)
     out = bytearray()

@@ -75,7 +75,7 @@ _tables = [_TABLE]
 # have. Such fields are tolerated: back ends add their own, and refusing helps nobody.
 on_extra = None
 _extra = None
-_conf = False  # a confirmation is being checked
+_answer = False  # one is being checked, not a request
 
 
 def add(table):
@@ -105,14 +105,14 @@ def check(action, payload, conf=False):
     agree), true is not one either. Fields that the schema does not have go to `on_extra`. Nesting
     is followed as deep as the table goes, no deeper.
     """
-    global _extra, _conf
+    global _extra, _answer
     fields = _fields(">" + action if conf else action)
     if fields is None:
         return error_for(action), "no table"
     if not isinstance(payload, dict):
         return "FormationViolation", "payload: object expected"
     _extra = None
-    _conf = conf
+    _answer = conf
     try:
         _object(payload, fields, [])
     except ValueError as fault:
@@ -182,7 +182,7 @@ def _object(obj, fields, path):
         if type(value) is int and kind in "?i?n":  # i, n, ?i or ?n
             continue
         path.append(name)
-        if value is None and (name not in obj or _conf and kind[0] == "?"):
+        if value is None and (name not in obj or _answer and kind[0] == "?"):
             if kind[0] != "?":
                 _fault(path, "Occurence", "required")
             obj.pop(name, None)  # (some back ends write out what is not there)

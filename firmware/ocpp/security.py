@@ -41,7 +41,9 @@ _TLS = {
     -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
 }
 # Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
-_ENDED = (32, -32, 103, 104, -104, -29312, -30592)
+_ALERT = const(-30592)
+_ENDED = (32, -32, 103, 104, -104, -29312, _ALERT)
+_REFUSED = const(111)
 
 
 def level(config, settings):
@@ -149,23 +151,27 @@ def explain(error, config, settings, url):
         return text
     number = error.errno
     ended = text.startswith("connection ended")
+    if number == _REFUSED:
+        text += ": nobody listens at %s: does the Central System run, are host and port right?"
+        return text % url
     if not _is_tls(url):
         if ended or text.startswith("not an HTTP"):
             text += "; is url in config.json right (port, ws:// or wss://)?"
+        elif type(number) is int:
+            text += ": " + url
         return text
     if number in _TLS:
         return "TLS: " + _TLS[number]
     if ended or number in _ENDED:
         text = error.args[-1]  # (of mbedTLS: its number, then its text)
+        hint = "it may want a client certificate (SecurityProfile 3), or a version or cipher that"
+        hint += " this unit lacks"
         if profile == 3:
-            return (
-                "TLS: client certificate refused (%s): the Central System must trust its CA; does"
-                " client.key.der fit client.der, is it of this unit, has it expired?" % text
-            )
-        return (
-            "TLS: ended by the Central System (%s): it may want a client certificate"
-            " (SecurityProfile 3), or a version or cipher that this unit has not" % text
-        )
+            hint = "is the client certificate refused? Is its CA trusted, does"
+            hint += " client.key.der fit, has it expired?"
+        if number != _ALERT:  # (who sends that speaks TLS)
+            hint = "is it ws://? Or " + hint
+        return "TLS: ended by the Central System (%s): %s" % (text, hint)
     if len(error.args) > 1:
         text = "TLS: %s" % error.args[1]
     return text

@@ -123,7 +123,7 @@ class WebSocket:
         while self._reader == 1 or self._lock.locked():
             await asyncio.sleep_ms(1)
 
-    def bye(self, code):
+    def exit(self, code):
         """End it at once: with a close frame if that can leave as it is, and without waiting. For
         who has no event loop any more."""
         if not (self._close_sent or self._lock.locked() or self._gone.is_set()):

@@ -1082,5 +1082,37 @@ def test_other_start_errors(tmp_path):
     done = _tool(PILOTWIRE_PYTHON=str(tmp_path / "no-python"))
     assert done.returncode == 1 and "make setup" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert _tool("--port", "70000").returncode == 2
-    assert _tool("--password", "x").returncode == 2
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    for words, text in (
+        ("--port 70000", "--port: 70000 is not 0 to 65535"),
+        ("--port x", "--port: x is not 0 to 65535"),
+        ("--password x", "--password wants ID=KEY"),
+        ("--colour red", "unrecognized arguments: --colour red"),
+        ("--key noise", "--key and --client-ca want --cert or --make-certs"),
+        ("--cert none", "--cert none: No such file or directory"),
+        ("--cert noise", "--cert noise: no certificate in PEM, or its key does not fit"),
+        ("--make-certs noise", "--make-certs noise: File exists"),
+        ("--host nowhere.invalid", "cannot listen on port 9000 of nowhere.invalid: "),
+        ("--port 0 --script noise --no-prompt", "noise: 'utf-8' codec can't decode"),
+    ):
+        words = [str(tmp_path / w) if w in ("noise", "none") else w for w in words.split()]
+        done = _tool(*words)
+        lines = done.stderr.splitlines()
+        assert done.returncode in (1, 2) and len(lines) == 1, (words, done)
+        assert text in lines[0].replace(f"{tmp_path}/", ""), lines
+        assert lines[0].startswith("tools/csms: "), lines
+
+
+def test_without_an_input():
+    """Closed: nothing can be typed, and that is said. /dev/null: the end of the commands."""
+    command = [sys.executable, "-c", "from host.csms_cli import main; raise SystemExit(main())"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command, "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2 and done.stdout == "", done
+    assert done.stderr.startswith("tools/csms: no commands can be read, for stdin is closed")
+    assert _tool("--port", "0").returncode == 0

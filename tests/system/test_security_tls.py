@@ -201,7 +201,6 @@ async def test_client_certificates(device, certificates):
         context = certificates.context("good", ssl.CERT_REQUIRED)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         await s.add("1.2", context)
-        refused = "TLS: client certificate refused ("
         demanded = "TLS: ended by the Central System ("
         for name in s.ports:
             await check(
@@ -209,9 +208,9 @@ async def test_client_certificates(device, certificates):
                 s,
                 (s.case(name, 3, client="client"), "x ocpp1.6"),
                 (s.case(name, 3, client="rsa"), "x ocpp1.6"),
-                (s.case(name, 3, client="stranger"), refused, "must trust its CA"),
-                (s.case(name, 3, client="expired"), refused, "has it expired"),
-                (s.case(name, 3, client="client", key="stranger"), refused, "client.key.der fit"),
+                (s.case(name, 3, client="stranger"), demanded, "Is its CA trusted"),
+                (s.case(name, 3, client="expired"), demanded, "has it expired"),
+                (s.case(name, 3, client="client", key="stranger"), demanded, "client.key.der fit"),
                 (s.case(name, 2), demanded, "SecurityProfile 3"),
                 (s.case(name, 3), "no client certificate: SecurityProfile 3 needs /certs/client."),
             )  # fmt: skip
@@ -264,6 +263,7 @@ async def test_something_else_at_the_port(device, certificates):
     async with Servers(certificates) as s:
         await s.add_raw("http", b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await s.add_raw("nothing", b"")
+        await s.add("plain", None)
         await s.add_raw("garbage", b"\x15\x03\x03\x00\x02\x02\x0a\r\n")
         await s.add("tls", certificates.context())
         context = certificates.context()
@@ -274,7 +274,12 @@ async def test_something_else_at_the_port(device, certificates):
             device,
             s,
             (s.case("http"), "TLS: none is spoken there; is url in config.json right"),
-            (s.case("nothing"), "TLS: ended by the Central System ("),
+            (
+                s.case("nothing"),
+                "TLS: ended by the Central System (",
+                "is it ws://?",
+            ),
+            (s.case("plain"), "TLS: ", "ws://"),
             (s.case("tls", 1, scheme="ws"), "connection ended in the handshake; is url in config"),
             (
                 s.case("garbage", 1, scheme="ws"),

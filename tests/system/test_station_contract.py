@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 from station_driver import (
@@ -24,7 +26,7 @@ from station_driver import (
 
 from host.build import ROOT
 from host.csms import CentralSystem, parse_time
-from host.process import poll
+from host.process import TOOL, WAIT_s, poll
 from host.profile import profile
 
 NUMBER = (int,)
@@ -151,6 +153,91 @@ def test_bad_flash(tmp_path):
         code, lines = run_tool("--url", "ws://h/", "--id", "A", "--flash", path)
         assert code == 1 and len(lines) == 1 and "not a flash image" in lines[0]
         assert path.stat().st_size == size  # untouched
+
+
+GOOD = (ROOT / "firmware/boards/reference.py").read_text()
+START = """
+import pathlib, sys
+import host.station as station
+station.ROOT = pathlib.Path(sys.argv.pop(1))
+station.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("CONNECTORS = [", ", line 1: '[' was never closed"),
+        (GOOD + "\nX = Y\n", "NameError: name 'Y' is not defined"),
+        (GOOD.replace("CONNECTORS", "KONNECTORS"), "board mine: CONNECTORS is missing"),
+        (GOOD + "\nMAX_mA = 5\n", "board mine: MAX_mA: "),
+        (GOOD + "\nCONNECTORS = 5\n", "mine"),
+        (GOOD + "\nimport nowhere\n", "No module named 'nowhere'"),
+    ],
+)
+def test_bad_board(tmp_path, text, says):
+    """A file of one's own, with a mistake: a line that names it."""
+    boards = tmp_path / "firmware/boards"
+    boards.mkdir(parents=True)
+    (tmp_path / "firmware/check_board.py").symlink_to(ROOT / "firmware/check_board.py")
+    (boards / "mine.py").write_text(text)
+    (tmp_path / "config.json").write_text('{"board": "mine"}')
+    done = subprocess.run(
+        [sys.executable, "-c", START, tmp_path, "--url", "ws://h/", "--id", "A", "--config",
+         tmp_path / "config.json", "--interpreter", "/bin/true"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1, done
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("station: "), done.stderr
+    assert says in done.stderr
+
+
+def test_console_with_stdin_closed():
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{TOOL} --url ws://h/ --id A --console <&-"],
+        env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
+        capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done
+    assert "--console: nothing can be typed, for stdin is closed" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["", "help\n", "pipe"])
+async def test_console_where_the_input_ends(micropython, tmp_path, what):
+    """Of a file, /dev/null or a pipe: what is in it is typed, then the station goes on."""
+    path = tmp_path / "typed"
+    path.write_text("help\n" if what == "pipe" else what)
+    command = f"cat {path} | {TOOL} $@" if what == "pipe" else f"{TOOL} $@ < {path}"
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", command if what else f"{TOOL} $@ < /dev/null", "sh",
+        *("--url", "ws://127.0.0.1:1/", "--id", "A", "--console", "--control", "0"),
+        env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    lines, port = [], None
+    try:
+        wanted = {"the input has ended", "ECONNREFUSED"} | (
+            {"clear [connector]"} if what else set()
+        )
+        while wanted:
+            line = (await asyncio.wait_for(process.stdout.readline(), WAIT_s)).decode()
+            assert line, lines
+            lines.append(line)
+            wanted = {text for text in wanted if text not in line}
+            if "control on 127.0.0.1:" in line:
+                port = int(line.rsplit(":", 1)[1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"quit\n")
+        assert json.loads(await reader.readline()) == {"ok": True}
+        writer.close()
+        rest = await asyncio.wait_for(process.stdout.read(), WAIT_s)
+        assert await process.wait() == 0
+        assert b"Traceback" not in rest and "Traceback" not in "".join(lines)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 def test_port_in_use():

@@ -77,7 +77,7 @@ class Bench:
         self.rpc = rpc or Rpc()
         self.link = Link(config, self.rpc, self.settings, Clock(), self.log)
         self.link.talk = self.talk
-        self.link.accepted = lambda: self.accepted
+        self.link.ready = lambda: self.accepted
 
     def log(self, text):
         print(f"{simtime.seconds():.3f} {text}")

@@ -608,7 +608,7 @@ class App:
     def new_event_loop(self):
         pass
 
-    def bye(self):  # (of link)
+    def exit(self):  # (of link)
         assert outputs.calls  # (they are safe)
         self.farewells += 1
 

@@ -22,7 +22,31 @@ class App:
     last = "it was cut"
 
 
+class Wlan:
+    """network, and its WLAN."""
+
+    IF_STA = 0
+    joined = False
+
+    def __init__(self, interface):
+        pass
+
+    def isconnected(self):
+        return self.joined
+
+    def config(self, name):
+        return "Home"
+
+    def ifconfig(self):
+        return ("192.168.1.5", "255.255.255.0", "192.168.1.1", "192.168.1.1")
+
+    def status(self, what):
+        return -61
+
+
+Wlan.WLAN = Wlan
 sys.modules["firmware.app"] = firmware.start = App
+sys.modules["network"] = Wlan
 
 HEAP = "400K"
 PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
@@ -100,6 +124,7 @@ class Unit:
             self.settings = Settings()
             self.config = self.link = self.core = self
             self.board, self.id = "reference", "CP1"
+            self.networks, self.up_s = [("Home", "secret"), ("Yard", "")], 93784
             self.online, self.boot, self.ends = (
                 False,
                 None,

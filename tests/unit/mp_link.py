@@ -403,7 +403,7 @@ def test_the_end_before_a_restart():
             async with Server(central) as url:
                 async with Bench(url) as b:
                     await b.link.stop()  # (not connected yet)
-                    b.link.bye()
+                    b.link.exit()
                     await central.open.wait()
                     await asyncio.sleep(2)
                     if stuck:

@@ -296,7 +296,7 @@ async def test_close_is_bounded():
             peer.over.set()
 
 
-async def test_bye_waits_for_nothing():
+async def test_exit_waits_for_nothing():
     """Not even for its own frame, if another is on its way out; it can be called twice."""
     for with_sender in (False, True):
         peer = Peer()
@@ -305,7 +305,7 @@ async def test_bye_waits_for_nothing():
             sender = await stuck(ws) if with_sender else None
             before = time.ticks_ms()
             for _ in range(2):
-                ws.bye(1001)
+                ws.exit(1001)
             assert time.ticks_diff(time.ticks_ms(), before) < 100 and ws.closed
             if sender:
                 await sender

@@ -673,7 +673,10 @@ def _tls(parser, options):
         from host import certs
 
         hosts = (*certs.SERVER_NAMES, socket.gethostname(), _address(options.host))
-        certs.make(options.make_certs, tuple(dict.fromkeys(hosts)))
+        try:
+            certs.make(options.make_certs, tuple(dict.fromkeys(hosts)))
+        except OSError as error:
+            parser.error(f"--make-certs {options.make_certs}: {error.strerror or error}")
         options.cert = options.cert or os.path.join(options.make_certs, "server.pem")
     if not options.cert:
         if options.key or options.client_ca:
@@ -688,26 +691,29 @@ def _tls(parser, options):
         try:
             if path:
                 load(path)
-        except (OSError, ssl.SSLError) as error:
-            parser.error(f"--{name} {path}: {error}")
+        except ssl.SSLError:
+            parser.error(f"--{name} {path}: no certificate in PEM, or its key does not fit")
+        except OSError as error:
+            parser.error(f"--{name} {path}: {error.strerror}")
     if options.client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 def _port(text):
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise ValueError
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 to 65535")
+    return int(text)
 
 
-_port.__name__ = "port"  # argparse: "invalid port value"
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"tools/csms: {message.removeprefix('argument ')} (--help tells more)\n")
 
 
 def main():
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tools/csms",
         description="A Central System (OCPP 1.6J) for development: shows all traffic, takes "
         "commands. Type help at its prompt.",
@@ -742,6 +748,8 @@ def main():
     options = parser.parse_args()
     if any("=" not in word for word in options.password):
         parser.error("--password wants ID=KEY")
+    if sys.stdin is None and not options.no_prompt:
+        parser.error("no commands can be read, for stdin is closed: say --no-prompt")
     options.password = dict(word.split("=", 1) for word in options.password)
     options.ssl = _tls(parser, options)
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -722,11 +722,16 @@ def open_terminal(typed):
             typed(data)
         else:
             loop.remove_reader(sys.stdin)
+            log("station: nothing more is typed: the input has ended")
 
     if sys.stdin.isatty():
         before = termios.tcgetattr(sys.stdin)
         tty.setcbreak(sys.stdin)
-    loop.add_reader(sys.stdin, read)
+    try:
+        loop.add_reader(sys.stdin, read)
+    except PermissionError:  # a file, or /dev/null: it is all there already
+        typed(sys.stdin.buffer.read())
+        log("station: nothing more is typed: the input has ended")
     return before
 
 
@@ -748,7 +753,16 @@ def load_board(args):
         raise SystemExit(f"station: board {args.unit['board']}: there are {', '.join(names)}")
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    return importlib.import_module("firmware.boards." + args.unit["board"])
+    check_board = importlib.import_module("firmware.check_board")
+    try:
+        board = importlib.import_module("firmware.boards." + path.stem)
+        check_board.check(board)
+        return board
+    except SyntaxError as e:
+        raise SystemExit(f"station: {e.filename}, line {e.lineno}: {e.msg}") from None
+    except Exception as e:  # (whatever is in it)
+        what = e if type(e) is ValueError else f"{path}: {type(e).__name__}: {e}"
+        raise SystemExit(f"station: {what}") from None
 
 
 def open_flash(path):
@@ -880,6 +894,8 @@ def arguments(argv=None):
         args.code.endswith(".romfs") and Path(args.code).is_file()
     ):
         parser.error(f"--code: {args.code} is neither romfs, files nor an image (NAME.romfs)")
+    if getattr(args, "console", False) and sys.stdin is None:
+        parser.error("--console: nothing can be typed, for stdin is closed")
     if args.control is not None and not 0 <= args.control <= 65535:
         parser.error("--control: 0 to 65535")
     if not 1 <= args.speed <= 5000:

@@ -64,7 +64,7 @@ class Core:
         station.wake = self._wake.set
         rpc.late = self._over
 
-    def accepted(self):
+    def ready(self):
         """True if the Central System has accepted this unit."""
         return self.boot == "Accepted"
 

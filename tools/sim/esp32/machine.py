@@ -10,7 +10,6 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 _cause = PWRON_RESET
 _1970_2000_s = 946684800  # from the unix port's epoch to the chip's
 _watched = []  # pins with an interrupt
-_id = b"\x24\x0a\xc4\x00\x00\x01"
 
 
 def __getattr__(name):
@@ -21,8 +20,7 @@ def __getattr__(name):
     raise AttributeError(name)
 
 
-def unique_id():
-    return _id
+unique_id = None  # (board.py gives the chip one)
 
 
 class Pin:

@@ -29,9 +29,10 @@ _TESTS = const(3)  # in vain
 _TESTED = const(0)
 _UNTESTED = const(1)
 _TESTING = const(2)
+_CLOSE_ms = const(2000)  # what is offered in C must close within 3 s (seq. 4)
 _OBEY_X1_ms = const(6000)  # a car that ignores X1 is cut off under load, not before (seq. 10.2)
 _OBEY_5_ms = const(5000)  # (faults.STOP_5)
-_DUTY_ms = const(5000)  # between duty changes; the car has as long to follow (seq. 6)
+_DUTY_ms = const(5000)  # more comes so long after a change; a car has as long to follow less (seq. 6)
 _DIODE_READINGS = const(3)  # consecutive readings that prove or disprove the diode
 _RANGE_ms = const(1000)  # between the windows of the states, or back in one
 _FAULT_F_ms = const(300)  # state F after a fault
@@ -86,7 +87,8 @@ class Controller:
         self._known = False  # `state` has been seen since boot
         self._simple = False  # the car came with S2 closed
         self._duty_ms = _LONG_ms  # since the duty changed
-        self._before_mA = 0  # what the car might draw before that
+        self._drew_mA = [0] * 4  # what was offered in the last 5 s,
+        self._drew_ms = [0] * 4  # and how much longer a car may draw that
         self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
         self._diode = False  # it was disproved: that stays until the car has gone
@@ -126,14 +128,15 @@ class Controller:
             self._x1_ms = 0
         self.fault = fault
         offer = 0
-        if reaction == faults.REPORT and not busy:
-            if self.state == pilot.B or self._serves(self.state):
-                offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
+        if reaction == faults.REPORT and not busy and self._could_close(ready):
+            offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
         self._drive_contactor(reaction, ready)
         draw = self.pilot_mA
-        if self._duty_ms < _DUTY_ms and self._before_mA > draw:
-            draw = self._before_mA
+        if self._duty_ms < _DUTY_ms:
+            for i in range(4):
+                if self._drew_ms[i] and self._drew_mA[i] > draw:
+                    draw = self._drew_mA[i]
         self.may_draw_mA = draw if self.pilot_mA or self.closed else 0
 
     def reset(self):
@@ -150,6 +153,8 @@ class Controller:
 
     def _count(self, dt):
         self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
+        for i in range(4):
+            self._drew_ms[i] = max(self._drew_ms[i] - dt, 0)
         if self._off_ms:
             self._off_ms = max(self._off_ms - dt, 0)
         if self.delay_ms:
@@ -174,6 +179,13 @@ class Controller:
 
     def _serves(self, state):
         return state == pilot.C or state == pilot.D and self.ventilation
+
+    def _could_close(self, ready):
+        # Energy is offered to a car in C only if it comes in time. A car in B may be offered it
+        # sooner: a lock waits for C, but a contactor that has long to rest would make it wait.
+        if self.state == pilot.B:
+            return self.pilot_mA or self._off_ms <= _CLOSE_ms
+        return self._serves(self.state) and (self.closed or ready and self._off_ms <= _CLOSE_ms)
 
     def _read_state(self, high_mV, dt):
         s = pilot.state(high_mV, self.state)
@@ -255,13 +267,26 @@ class Controller:
         if duty == self.duty_u16:
             return
         offered = duty != pilot.STEADY and duty != pilot.FAULT
-        if offered and self.pilot_mA and self._duty_ms < _DUTY_ms:
-            return
-        # (what came before X1, or a change just now, may still flow)
-        self._before_mA = self.may_draw_mA if self._duty_ms < _DUTY_ms else self.pilot_mA
+        if offered and 0 < self.pilot_mA < offer_mA and self._duty_ms < _DUTY_ms:
+            return  # (more has to wait; less, or nothing, never does)
+        if self.pilot_mA:
+            self._may_still_draw(self.pilot_mA)
         self.duty_u16 = duty
         self.pilot_mA = pilot.advertisable_mA(offer_mA) if offered else 0
         self._duty_ms = 0
+
+    def _may_still_draw(self, mA):
+        # It takes the place of less, or a free one; where there is none, of the next higher: too
+        # much rather than too little.
+        place = 0
+        for i in range(4):
+            if not self._drew_ms[i] or self._drew_mA[i] <= mA:
+                self._drew_mA[i] = mA
+                place = i
+                break
+            if self._drew_mA[i] < self._drew_mA[place]:
+                place = i
+        self._drew_ms[place] = _DUTY_ms
 
     def _drive_contactor(self, reaction, ready):
         if self.closed:

@@ -540,11 +540,12 @@ def test_a_part_that_is_not_ready_holds_the_contactor_open():
 
         part.tick = hold
         w.car = "C"
-        for _ in range(200):
-            assert not w.tick().closed, i
+        w.tick(3)
+        for _ in range(200):  # nor is offered what cannot come (evse.md 1.4, seq. 4)
+            assert not w.tick().closed and w.c.duty_u16 == X1, i
         part.tick = tick
-        # (the mirror, the lock and the rest are ready by now)
-        assert w.until(closed, 100) == TICK_ms, i
+        # (the mirror, the lock and the rest are ready by now: PWM, and three readings of it)
+        assert w.until(closed, 100) == 4 * TICK_ms, i
 
 
 class Says:
@@ -598,7 +599,8 @@ def one_of_every(charging, state, allow_mA, fault, busy, ready, ventilation):
             reaction = faults.OPEN_F
         if state == "D" and not ventilation:
             reaction = max(reaction, faults.OPEN)
-        may = (state == "B" or serves) and reaction == faults.REPORT and not busy
+        could = state == "B" or serves and (ready or charging)
+        may = could and reaction == faults.REPORT and not busy
         offer = allow_mA if may and allow_mA >= 6000 else 0
         case = (charging, state, allow_mA, fault, busy, ready, ventilation, ms)
         if ms == 150:

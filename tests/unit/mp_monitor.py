@@ -102,12 +102,16 @@ def test_closing():
     s = Stage()
     s.car.faults.add("diode-short")
     breaks("close", s.close)
-    s = Stage().close(0).open()
-    s.run(3000)
-    breaks("chatter", s.close)
-    s = Stage().close(0).open()
-    s.run(5000 - 25)
-    s.close()
+    for ms, good in ((3000, False), (4950, False), (4975, True)):
+        s = Stage().close(0).open()
+        s.o.duty = X1
+        s.run(ms - 25)
+        s.o.duty = D16
+        s.run(25)
+        if good:
+            s.close()
+        else:
+            breaks("chatter", s.close)
 
 
 def test_after_d_and_e():
@@ -155,15 +159,17 @@ def test_the_duty():
         s = Stage()
         s.o.duty = duty
         breaks("duty", s.run, 25)
+    # less at any time, more not within 5 s
     s = Stage().close()
+    for s.o.duty in (D10, D6):
+        s.run(25)
+    s.run(4900)
     s.o.duty = D10
-    s.run(25)
-    s.o.duty = D6
     breaks("spacing", s.run, 25)
     s = Stage().close()
-    s.o.duty = D10
-    s.run(5000)
     s.o.duty = D6
+    s.run(5000)
+    s.o.duty = D10
     s.run(25)
     s = Stage().close()
     s.o.duty = F
@@ -172,9 +178,8 @@ def test_the_duty():
 
 def test_the_limit():
     s = Stage().close()
-    s.m.granted_mA = 10000
-    s.run(5000)
-    breaks("limit", s.run, 75)
+    s.m.granted_mA = 15998
+    breaks("limit", s.run, 25)
     s = Stage().close()
     s.m.granted_mA = 5999
     breaks("x1", s.run, 25)
@@ -313,6 +318,18 @@ def test_the_relay_of_the_phases():
 def test_it_must_charge():
     s = Stage()
     breaks("dead", s.run, 4000)
+    # whatever the reason: it should not have been offered
+    s = Stage(PARTS)
+    s.o.locked = s.m.tested = False
+    breaks("dead", s.run, 4000)
+    s = Stage().close(0).open()
+    breaks("dead", s.run, 3100)
+    s = Stage().close(0).open()
+    s.o.duty = X1
+    s.run(4000)
+    s.o.duty = D16
+    s.run(2500)
+    s.close()
     s = Stage()
     s.o.duty = X1
     breaks("idle", s.run, 16000)
@@ -329,7 +346,6 @@ def test_a_power_cut():
     s.o.duty = X1
     s.car.current_mA = 0
     s.m.power_up(True)
-    s.run(1000)
+    s.run(9000)
     s.o.duty = D16
-    s.run(8000)
     breaks("chatter", s.close)

@@ -32,7 +32,9 @@ _TESTING = const(2)
 _CLOSE_ms = const(2000)  # what is offered in C must close within 3 s (seq. 4)
 _OBEY_X1_ms = const(6000)  # a car that ignores X1 is cut off under load, not before (seq. 10.2)
 _OBEY_5_ms = const(5000)  # (faults.STOP_5)
-_DUTY_ms = const(5000)  # more comes so long after a change; a car has as long to follow less (seq. 6)
+_DUTY_ms = const(
+    5000
+)  # more comes so long after a change; a car has as long to follow less (seq. 6)
 _DIODE_READINGS = const(3)  # consecutive readings that prove or disprove the diode
 _RANGE_ms = const(1000)  # between the windows of the states, or back in one
 _FAULT_F_ms = const(300)  # state F after a fault
@@ -49,6 +51,7 @@ class Controller:
     | attribute   | meaning |
     |---|---|
     | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
+    | known       | `state` was read since boot, and more than once: not in state F |
     | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |
     | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
     | pilot_mA    | output: what that advertises; 0: nothing is offered |
@@ -67,6 +70,7 @@ class Controller:
         when no car is there, and measure it."""
         self.parts = parts
         self.state = pilot.A
+        self.known = False
         self.visit = 0
         self.duty_u16 = pilot.STEADY
         self.pilot_mA = 0
@@ -84,7 +88,6 @@ class Controller:
         self._other_ms = 0
         self._next = pilot.A  # the latest of them
         self._left = False  # they were enough to leave `state`
-        self._known = False  # `state` has been seen since boot
         self._simple = False  # the car came with S2 closed
         self._duty_ms = _LONG_ms  # since the duty changed
         self._drew_mA = [0] * 4  # what was offered in the last 5 s,
@@ -173,7 +176,7 @@ class Controller:
                 self._failures += wrong
                 self._broken = self._failures == _TESTS
                 self._test = _UNTESTED if wrong and not self._broken else _TESTED
-        elif self._known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
+        elif self.known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
             self._test = _TESTING
             self._f_ms = _TEST_F_ms
 
@@ -193,12 +196,12 @@ class Controller:
         seen = s if clear else -1
         self._seen_ms = min(self._seen_ms + dt, _LONG_ms) if seen == self._seen else 0
         self._seen = seen
-        self._range_ms = self._range_ms + dt if clear == self._range else 0
+        self._range_ms = self._range_ms + min(dt, _LEAVE_ms) if clear == self._range else 0
         if self._range_ms >= _RANGE_ms:
             self._range = not clear
             self._range_ms = 0
         if s == self.state:
-            self._known = True
+            self.known = self.known or self._seen_ms >= _LEAVE_ms
             self._other = self._other_ms = 0
             self._left = False
             return
@@ -210,8 +213,8 @@ class Controller:
         self._left = self._left or self._other == 3 or self._other_ms >= _LEAVE_ms
         if self._left and alike:
             self._left = False
-            self._simple = s > pilot.B and (self._simple or self._known and self.state == pilot.A)
-            self._known = True
+            self._simple = s > pilot.B and (self._simple or self.known and self.state == pilot.A)
+            self.known = True
             if s == pilot.A or self.state == pilot.A:
                 self.visit += 1
             self.state = s

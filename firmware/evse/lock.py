@@ -4,7 +4,7 @@ from micropython import const
 
 from . import faults, pilot
 
-_PAUSE_ms = const(1000)  # between pulses; and at boot, until the pilot's state is known
+_PAUSE_ms = const(1000)  # between pulses, and at boot
 _FAILED_ms = const(5000)  # of state E until it unlocks
 _WELD_ms = const(750)  # after the contactor opened: until it is known that it did
 _TRIES = const(6)
@@ -50,6 +50,8 @@ class Lock:
                 self._other = 0
         self._failed_ms = min(self._failed_ms + dt_ms, _FAILED_ms) if c.state == pilot.E else 0
         self._open_ms = 0 if c.closed else min(self._open_ms + dt_ms, _WELD_ms)
+        if not c.known:  # a car may be there, and what holds its plug stays as it is
+            return
         want = self._wanted(c)
         if want != self._want:
             self._want = want

@@ -204,8 +204,8 @@ def wait(b, ms):
 
 
 def test_no_car_waits_in_c_for_what_it_was_offered():
-    """3 s at most (IEC 61851-1, sequence 4): after every kind of start, when a car comes back while
-    the contactor rests, and when a part is not ready."""
+    """3 s at most (IEC 61851-1, sequence 4): after every kind of start, when a car comes back
+    while the contactor rests, and when a part is not ready."""
     for power_cut in (False, True):
         for at_ms in (0, 500, 1500, 2500, 4000, 7000, 9000):
             for allow_ms in (0, 2000, 12000):
@@ -458,7 +458,8 @@ def test_more_comes_5_s_after_a_change():
     for first, second in ((20000, 32000), (10000, 20000), (6000, 6001)):
         b = charging()
         b.allow_mA = first
-        b.until(lambda c: c.pilot_mA == first)
+        b.tick()
+        assert b.c.pilot_mA == first
         b.allow_mA = second
         assert changes(b, 6000) == [(5000, pilot.duty_u16(second))], (first, second)
         assert b.c.pilot_mA == second
@@ -567,7 +568,14 @@ def test_what_a_car_may_draw_when_less_comes_in_quick_succession():
         b.allow_mA = mA
         b.run(1000)
         assert b.c.pilot_mA == mA and b.c.may_draw_mA == 32000
-    for ms, mA in ((2000, 32000), (25, 20000), (975, 20000), (25, 16000), (975, 16000), (25, 10000)):
+    for ms, mA in (
+        (2000, 32000),
+        (25, 20000),
+        (975, 20000),
+        (25, 16000),
+        (975, 16000),
+        (25, 10000),
+    ):
         b.run(ms)
         assert b.c.may_draw_mA == mA, (ms, mA, b.c.may_draw_mA)
     offers = [32000] * 400
@@ -599,6 +607,37 @@ def test_x1_at_boot():
             b.state, b.allow_mA = state, 16000
             # (the first tick counts nothing)
             assert b.until(lambda c: c.duty_u16 != X1) == rest_ms + TICK_ms
+
+
+def test_a_state_is_known_when_it_was_read_more_than_once():
+    for dt_ms in (TICK_ms, 2000):  # (a stall is no reading)
+        for state in "ABCDE":
+            b = Bench()
+            b.state = state
+            assert not b.tick(1, dt_ms).known, state
+            for _ in range(3):
+                c = b.tick(1, dt_ms)
+                assert not c.known or pilot.STATES[c.state] == state
+            assert c.known
+    b = Bench()
+    for b.state in "ACABA":  # nothing that lasts
+        assert not b.tick().known
+    b = Bench()  # in F there is nothing to see
+    b.c.parts = (part,) = (Part(),)
+    part.fault = faults.WELDED
+    assert not b.run(20000).known and b.c.duty_u16 == F
+    part.fault = faults.NONE
+    b.state = "C"
+    b.run(400)
+    assert b.c.known and b.c.state == pilot.C
+
+
+def test_a_stall_is_no_second_of_a_level_between_the_windows():
+    b = charging()
+    b.now_ms = (b.now_ms + 3000) % WRAP
+    b.c.tick(b.now_ms, 7500, -12000, 16000)
+    for _ in range(20):
+        assert b.tick().fault == faults.NONE
 
 
 def test_the_first_closing():

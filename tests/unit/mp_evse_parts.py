@@ -19,6 +19,7 @@ class Told:
     """What a part sees of its controller."""
 
     def __init__(self, state=pilot.A, closed=False):
+        self.known = True
         self.state = state
         self.closed = closed
         self.fault = faults.NONE
@@ -1064,3 +1065,16 @@ def test_earth_lost():
     run(part, c, 60000 - TICK_ms)
     assert part.fault == faults.PE
     assert run(part, c, TICK_ms).fault == faults.UNDERVOLTAGE
+
+
+def test_a_lock_does_not_move_before_anybody_knows_whether_a_car_is_there():
+    for locked in (True, False):
+        part, c = Lock(), Told()
+        c.known = False
+        part.locked = locked
+        for _ in range(10):
+            part.tick(2000, c)
+            assert part.drive == 0 and part.busy and not part.ready
+        c.known, c.state = True, pilot.B
+        until(part, c, lambda part: part.drive or part.ready, most_ms=2000)
+        assert part.drive == (0 if locked else 1)

@@ -509,8 +509,8 @@ class Monitor:
             and not self.dead_closings
             and self.calm_ms > (2000 if not self.since else 66000)
         )
-        # A car in C that was offered energy has it within 3 s (evse.md 1.4, seq. 4): who has to rest
-        # the contactor, to lock or to test must not offer it so early.
+        # A car in C that was offered energy has it within 3 s (evse.md 1.4, seq. 4): who has to
+        # rest the contactor, to lock or to test must not offer it so early.
         if fine and state == "C" and offered_mA(duty) and not coil:
             self.want_ms += min(dt_ms, TICK_ms)
             if self.want_ms > CLOSE_ms:

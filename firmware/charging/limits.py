@@ -15,6 +15,7 @@ from micropython import const
 # Policy        | the owner's policy.py     | a minute after it was last said: its safe value
 # LastLimit     | session/held.py           | when the clock is known
 # OCPP          | the evaluator             | the evaluator knows
+# Pause         | session/connector.py      | when it has lasted long enough
 SOURCES = (
     "Hardware",
     "Installation",
@@ -25,6 +26,7 @@ SOURCES = (
     "Policy",
     "LastLimit",
     "OCPP",
+    "Pause",
 )
 HARDWARE = const(0)
 INSTALLATION = const(1)
@@ -35,6 +37,7 @@ METER = const(5)
 POLICY = const(6)
 LAST = const(7)
 OCPP = const(8)
+PAUSE = const(9)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
@@ -50,7 +53,7 @@ class Limits:
     | source    | whose it is: index into SOURCES |
     | next_mA, next_source | what would hold without that source |
     | until_s   | when a slot expires next; NEVER |
-    | local_mA  | the lowest but for OCPP |
+    | local_mA  | the lowest but for OCPP, and for a pause, which is soon over |
     | fixed_mA  | the lowest of hardware and installation |
     """
 
@@ -98,7 +101,7 @@ class Limits:
                 continue
             if i == INSTALLATION:
                 self.fixed_mA = value
-            if i != OCPP and value < self.local_mA:
+            if i < OCPP and value < self.local_mA:
                 self.local_mA = value
             if self.limit_mA is None or value < self.limit_mA:
                 self.next_source, self.next_mA = self.source, self.value_mA

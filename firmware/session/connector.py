@@ -4,18 +4,20 @@
 
 from micropython import const
 
+from firmware.charging.limits import PAUSE
 from firmware.evse import faults, pilot
 
 from .transaction import Transaction
 
 _TICKS = const(0x3FFFFFFF)
-_SETTLE_ms = const(1000)  # after boot: until the pilot's state is known
+_SETTLE_ms = const(1000)  # after boot, at least; and until the pilot's state has been read
 _GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
-_MOMENT_ms = const(2000)
+_MOMENT_ms = const(10000)
 _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand at the same reader
-_WAKE_ms = const(10000)  # for a meter's first answer, after it too was without power
+_WAKE_POLLS = const(100)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
 _NEVER = const(-1)
+_STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
 
 
 class Connector:
@@ -66,6 +68,12 @@ class Connector:
         self.heat = None
         self.profile = None  # a RemoteStart's TxProfile, waiting for its transaction
         self.allow_mA = 0
+        self._offered = False  # the transaction has had its first offer
+        self._offer_ms = 0  # when that was looked at last, and how long after the time before
+        self._dt_ms = 0
+        self._rise_mA = 0  # the least of what has stood above allow_mA
+        self._rise_ms = _UNKNOWN_ms  # for so long
+        self._pause_ms = 0  # until energy that was taken away may come back
         self.winner = None
         self.until_s = 0
         self.phases = 0
@@ -78,15 +86,15 @@ class Connector:
         self._recent_ms = 0
         self._finished = _NEVER  # Controller.visit when a transaction ended
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
-        self._readings = 0  # of the meter, when the contactor opened for that stop, and when
-        self._opened_ms = 0
+        self._readings = 0  # of the meter, when the contactor opened for that stop,
+        self._polls = 0  # and how often it was looked for another since
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
         self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
         self._boot_ms = _UNKNOWN_ms
         self._fault = faults.NONE  # what was told last
 
     def settled(self):
-        """`status` says what is there: not in the first second after boot."""
+        """`status` says what is there: the pilot was read, or a fault forbids it."""
         return self._boot_ms is None
 
     def plugged(self):
@@ -139,6 +147,44 @@ class Connector:
             self._stop = (reason, tag)
             self._readings = -1
 
+    def pauses(self, mA, now_s, now_ms):
+        """Of `mA` that it may have it takes nothing yet: what a limit took away does not come back
+        before PilotwireMinimumPause. True: that begins or ends in the slots. Before offer()."""
+        self._dt_ms = (now_ms - self._offer_ms) & _TICKS
+        self._offer_ms = now_ms
+        self._pause_ms = max(self._pause_ms - self._dt_ms, 0)
+        if not self.tx:
+            self._pause_ms = 0
+            ended = self.limits.get(PAUSE) is not None
+            self.limits.put(PAUSE, None)
+            return ended
+        rest_ms = self._pause_ms - 1000 * self.settings("PilotwireIncreaseDelay")
+        if rest_ms <= 0 or not pilot.advertisable_mA(mA):
+            return False
+        self.limits.put(PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)
+        return True
+
+    def offer(self, mA):
+        """Have `mA` allowed: less at once; more when it has stood for PilotwireIncreaseDelay, and
+        then the least of that time. The first offer of a transaction does not wait."""
+        if not self._offered or mA <= self.allow_mA:
+            if pilot.advertisable_mA(self.allow_mA) and not pilot.advertisable_mA(mA):
+                self._pause_ms = 1000 * self.settings("PilotwireMinimumPause")
+            self.allow_mA = mA
+            self._rise_ms = _UNKNOWN_ms
+            self._offered = self.tx is not None
+            return
+        if self._rise_ms == _UNKNOWN_ms:
+            self._rise_ms = 0
+            self._rise_mA = mA
+        else:
+            self._rise_ms += min(self._dt_ms, _STEP_ms)
+            self._rise_mA = min(self._rise_mA, mA)
+        if self._rise_ms >= 1000 * self.settings("PilotwireIncreaseDelay"):
+            if not self._pause_ms or not pilot.advertisable_mA(self._rise_mA):
+                self.allow_mA = self._rise_mA
+                self._rise_ms = _UNKNOWN_ms
+
     def free(self):
         """A transaction could begin here."""
         usable = self.operative and not self.ending and not faults.REACTION[self.controller.fault]
@@ -152,10 +198,16 @@ class Connector:
         if self._boot_ms == _UNKNOWN_ms:
             self._boot_ms = now_ms
         settled = self._boot_ms is None
-        if not settled and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
+        c = self.controller
+        # (behind a fault that keeps the pilot in F, or between its windows, nobody can see a car)
+        if (
+            not settled
+            and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms
+            and (c.known or faults.REACTION[c.fault])
+        ):
             self._boot_ms = None
             settled = True
-            if self.tx and not (self.resumes and self.plugged()):
+            if self.tx and not (self.resumes and (self.plugged() or not c.known)):
                 self.stop("PowerLoss")
         if settled:
             if self.tx:
@@ -214,9 +266,10 @@ class Connector:
         self._recent_ms = now_ms
 
     def _follow_transaction(self, now_s, now_ms):
-        if not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
+        c = self.controller
+        if c.known and not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
             self.stop("EVDisconnected")
-        if self.controller.fault in faults.ENDING:
+        if c.fault in faults.ENDING:
             self.stop("Other")
         if not self._stop or self.controller.closed:
             return
@@ -226,12 +279,12 @@ class Connector:
         left = reason == "EVDisconnected" or reason == "PowerLoss" and not self.plugged()
         if self._readings < 0:
             self._readings = meter.readings
-            self._opened_ms = now_ms
+            self._polls = 0
             if self.lock and not left:
                 self.lock.release = True  # (5.11, 5.12: stop, and unlock)
         if self._readings == meter.readings:
-            asleep = not meter.readings and (now_ms - self._opened_ms) & _TICKS < _WAKE_ms
-            if asleep or meter.known():
+            self._polls += 1  # (not by the clock: in a stall it was not asked)
+            if meter.known() or not meter.readings and self._polls <= _WAKE_POLLS:
                 return
         tx = self.tx
         tx.stop_s = now_s

@@ -79,6 +79,7 @@ class Station:
         self._log = log
         self._wants_mA = [0] * len(connectors)
         self._share_mA = [0] * len(connectors)
+        self._may_mA = [0] * len(connectors)  # the less of both: what they may have, soon or now
         self._ceiling = None  # the ChargePointMaxProfile in force, and what it says
         self._ceiling_mA = NONE
         self._ceiling_s = FAR  # when that may change
@@ -238,24 +239,29 @@ class Station:
 
     def allot(self):
         """Set what each connector may offer: its own limit and its share of the ceiling."""
+        now_s, now_ms = self.clock.now(), time.ticks_ms()
         for i, c in enumerate(self.connectors):
             going = c.tx and not c.stopping() and not (c.tx.denied and self._enough(c))
-            self._wants_mA[i] = c.limits.value_mA if going else 0
-        if self._ceiling_mA == NONE or len(self.connectors) == 1:
-            for i, c in enumerate(self.connectors):
-                c.allow_mA = self._wants_mA[i]
-            return
+            mA = c.limits.value_mA if going else 0
+            if c.pauses(mA, now_s, now_ms):
+                mA = self.due_s = 0
+            self._wants_mA[i] = mA
+        shared = self._ceiling_mA != NONE and len(self.connectors) > 1
+        if shared:
+            limits.share(self._ceiling_mA, self._wants_mA, self._share_mA)
         changed = False
-        limits.share(self._ceiling_mA, self._wants_mA, self._share_mA)
         for i, c in enumerate(self.connectors):
-            # Nobody gets more before the others have really let go of it.
-            free = self._ceiling_mA
-            for k, other in enumerate(self.connectors):
-                if k != i:
-                    free -= max(self._share_mA[k], other.controller.may_draw_mA)
-            allow_mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
-            changed = changed or allow_mA != c.allow_mA
-            c.allow_mA = allow_mA
+            mA = self._wants_mA[i]
+            if shared:
+                # Nobody gets more before the others have really let go of it.
+                free = self._ceiling_mA
+                for k, other in enumerate(self.connectors):
+                    if k != i:
+                        free -= max(self._share_mA[k], other.controller.may_draw_mA)
+                mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+                changed = changed or mA != self._may_mA[i]
+            self._may_mA[i] = mA
+            c.offer(mA)
         if changed:
             self.on_limit()
 
@@ -266,14 +272,14 @@ class Station:
 
     def limit_mA(self, c):
         """What connector `c` may take, or None where nothing but the hardware limits it."""
-        return c.allow_mA if self._shared(c) else c.limits.limit_mA
+        return self._may_mA[c.number - 1] if self._shared(c) else c.limits.limit_mA
 
     def _shared(self, c):
         # True if its share of the ceiling is what limits connector `c`. (Who wants less than the
         # pilot can offer has no share, but not for that.)
         wants_mA = self._wants_mA[c.number - 1]
         shares = len(self.connectors) > 1 and pilot.advertisable_mA(wants_mA)
-        return shares and c.allow_mA < c.limits.value_mA
+        return shares and self._may_mA[c.number - 1] < c.limits.value_mA
 
     def why(self, c):
         """Who decided limit_mA(c), and who would without them: (source, profile, until_s,
@@ -485,7 +491,7 @@ class Station:
             self._follow(c)
         for c in self.connectors:
             c.poll(now_s, now_ms)
-            if self.plug_tag and c.settled():
+            if self.plug_tag and c.settled() and c.controller.known:
                 # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
                 presented = c.plugged() and (c.presented or c.tx is not None or c.free())
                 if presented and not (c.presented or c.tx):

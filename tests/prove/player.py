@@ -75,6 +75,7 @@ class Electrics:
 
     def __init__(self):
         self._state = pilot.A
+        self.known = True
         self.visit = 0
         self.fault = faults.NONE
         self.pilot_mA = self.may_draw_mA = 0
@@ -114,6 +115,8 @@ class Settings:
         "LocalAuthListEnabled": False,
         "LocalPreAuthorize": False,
         "MinimumStatusDuration": 0,
+        "PilotwireIncreaseDelay": 0,  # (here the pilot follows at once: what is due at an instant)
+        "PilotwireMinimumPause": 0,
         "StopTransactionOnEVSideDisconnect": True,
         "StopTransactionOnInvalidId": True,
         "StopTxnSampledData": 0,

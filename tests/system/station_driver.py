@@ -185,6 +185,11 @@ class Bench:
         answer = await self.st.call("SetChargingProfile", payload)
         assert answer == {"status": expect}, (answer, p)
 
+    async def key(self, key, value):
+        """ChangeConfiguration, Accepted."""
+        answer = await self.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
+        assert answer == {"status": "Accepted"}, (answer, key, value)
+
     async def clear(self, expect="Accepted", **criteria):
         answer = await self.st.call("ClearChargingProfile", criteria)
         assert answer == {"status": expect}, (answer, criteria)

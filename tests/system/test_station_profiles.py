@@ -23,6 +23,7 @@ def station(tmp_path_factory, micropython):
 
         async def begin(b):
             b.id = await b.charge(connector=1)
+            await b.key("PilotwireMinimumPause", 0)  # (one row's nothing is not to be the next's)
             await b.do("speed 1")
 
         shared(begin)

@@ -52,6 +52,7 @@ class Electrics:
 
     def __init__(self):
         self._state = pilot.A
+        self.known = True
         self.visit = 0
         self.fault = faults.NONE
         self.pilot_mA = 0
@@ -111,6 +112,8 @@ class World:
             "MinimumStatusDuration": 0,
             "MeterValuesSampledData": 1,
             "MeterValuesAlignedData": 1,
+            "PilotwireIncreaseDelay": 0,  # (tests of what waits set these two)
+            "PilotwireMinimumPause": 0,
             "StopTransactionOnEVSideDisconnect": True,
             "StopTxnSampledData": 0,
             "UnlockConnectorOnEVSideDisconnect": True,

@@ -16,9 +16,8 @@ from host.process import WAIT_s
 from host.profile import profile
 
 BOUNDARIES = 32
-OFFERED_A = 10
-DUTY = OFFERED_A * 65536 // 60
-X1 = 65535
+FROM_A = 31  # less and less from there: that is followed at once
+STANDS_s = 8  # before that, so that the pilot gets there (PilotwireIncreaseDelay)
 TARGET_ms = 50
 ID = 1000000
 PIPELINED = 4
@@ -61,24 +60,21 @@ async def flood(peer, requests, took, over):
 
 
 async def boundaries(process, peer, transaction):
-    """Latencies in ms at so many changes, one a second.
-
-    The offer goes on and off: a change to or from X1 need not be 5 s after the one before.
-    """
+    """Latencies in ms at so many changes, one a second."""
     count = rounds(BOUNDARIES)
     now = parse_time((await process.state())["t"])
     begin = now + timedelta(seconds=2)
-    steps = {k: 0 if k % 2 else OFFERED_A for k in range(count + 2)}
+    steps = {0: FROM_A} | {STANDS_s + k: FROM_A - k / 2 for k in range(1, count + 2)}
     request = profile(ID, "Tx", steps, level=9, startSchedule=begin, transactionId=transaction)
     text = call("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": request})
     answer = await peer.raw(text, timeout=WAIT_s)
     if answer[2] != {"status": "Accepted"}:
         raise RuntimeError(answer)
-    await asyncio.sleep(count + 3)
+    await asyncio.sleep(STANDS_s + count + 3)
     out = []
-    for k in range(1, count + 1):
-        at = begin + timedelta(seconds=k)
-        wanted = DUTY if steps[k] else X1
+    for second in range(STANDS_s + 1, STANDS_s + count + 1):
+        at = begin + timedelta(seconds=second)
+        wanted = int(steps[second] * 1000) * 65536 // 60000
         late = [
             (parse_time(e["t"]) - at).total_seconds() * 1000
             for e in process.trace("pilot", 1)

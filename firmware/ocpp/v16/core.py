@@ -472,8 +472,8 @@ class Core:
         conf = await self._ask(action, payload, None if once else tries)
         if tries is not self._tries:  # an earlier try was answered meanwhile
             return
-        most = self._settings.value("TransactionMessageAttempts")
         if conf is None or not self._over(conf):
+            most = self._settings.value("TransactionMessageAttempts")
             silences = len(tries) // 2
             if conf is not None or self._refused:
                 self._attempts += 1

@@ -24,7 +24,7 @@ def parse_iso(text):
     """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time, without its fraction.
 
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
-    3.15; smart-charging.md 11.1). Raises ValueError for anything else.
+    3.15). Raises ValueError for anything else.
     """
     # (ASCII only: MicroPython interns each character that is looked at, for ever)
     if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):

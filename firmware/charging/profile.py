@@ -86,7 +86,7 @@ def pack(
 
     Times are seconds since 2020 (clock.py); those beyond 2054 mean "never" until then. `start`
     None leaves the origin to the transaction. The values are taken as already checked
-    (smart-charging.md 6); what does not fit its field raises ValueError.
+    (docs/smart-charging.md); what does not fit its field raises ValueError.
     """
     n = len(periods) if n is None else n
     if not 1 <= n <= MAX_PERIODS:

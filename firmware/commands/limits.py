@@ -90,6 +90,8 @@ def profiles(unit):
             "W" if profile.unit(w) else "A",
             _time(w),
         )
+        if w[profile.KEY] >> 24 & profile.FLAG_REPLACED:
+            yield "  (replaced: in force until %s)" % format_iso(w[11])
     if unit.station.store.damaged:
         yield "%d damaged: 6 A stand in for each" % unit.station.store.damaged
 

@@ -52,7 +52,7 @@ def status(unit, connectors):
     if station.policy:
         yield "%s" % (station.policy.fault or "policy.py is in force")
     yield "%d profiles, %s" % (
-        len(station.store.records),
+        station.store.count(),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
     )
     for c in connectors:

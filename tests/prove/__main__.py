@@ -67,7 +67,7 @@ def prove(seed, commands, seconds=None, comparisons=COMPARISONS, workers=2, say=
     ]
     for process in processes:
         process.start()
-    counts, found = {"scenarios": 0, "limit": 0, "composite": 0}, None
+    counts, found = {"scenarios": 0, "limit": 0, "composite": 0, "bound": 0}, None
     while found is None:
         try:
             kind, *rest = results.get(timeout=1)
@@ -92,10 +92,12 @@ def prove(seed, commands, seconds=None, comparisons=COMPARISONS, workers=2, say=
             found = found or (rest if kind == "difference" else None)
         except multiprocessing.queues.Empty:
             pass
-    bad = {k: n for k, n in counts.items() if k not in ("scenarios", "limit", "composite")}
+    named = ("scenarios", "limit", "composite", "bound")
+    bad = {k: n for k, n in counts.items() if k not in named}
     say(
         f"seed {seed}: {counts['scenarios']} scenarios on {', '.join(commands)},"
         f" {counts['limit']} limit comparisons, {counts['composite']} composite comparisons,"
+        f" {counts['bound']} with a bound,"
         f" bad input {sum(bad.values())} {dict(sorted(bad.items()))},"
         f" {time.monotonic() - began:.0f} s"
     )

@@ -20,6 +20,7 @@ HEAP = "16M"
 NO_LIMIT = 10000  # tenths of A: from here on limits are all the same, the hardware decides
 MAX_ANSWER, MAX_CHANGES = 96, 1000  # of a composite schedule (docs/configuration.md)
 FAR = 0x3FFFFFFF
+CLOCK_ERROR = 2  # seconds
 EVERY_SECOND = 1500  # of a composite schedule up to so long; longer ones are sampled
 
 
@@ -36,6 +37,43 @@ class Difference(Exception):
             f"{self.who}, operation {self.index}: {self.what} {self.note}\n"
             f"  expected {self.expected}\n  came     {self.came}"
         )
+
+
+class Bound:
+    """After an accepted request no more is allowed than the larger of what was before and what the
+    new profile means once it has begun, also if the clock is then moved by CLOCK_ERROR."""
+
+    def __init__(self, oracle, op):
+        self.first = {number: oracle.limit(number, oracle.now)[0] for number in oracle.numbers}
+        self.before = copy.deepcopy(oracle)
+        self.op = op
+
+    def accepted(self, oracle):
+        self.after = copy.deepcopy(oracle)
+        # (what others have replaced stays all the same)
+        stayed = [p.fields for p in self.before.staying]
+        self.after.staying = [p for p in self.after.staying if p.fields in stayed]
+        if self.op[0] == "set":
+            number = self.op[2]["chargingProfileId"]
+            new = next(p for p in self.after.profiles if p.id == number)
+            new.begun = True
+            before, old = self.before, []
+            for p in before.profiles:
+                if p.id == new.id or p.place() == new.place():
+                    if p.begins() > before.now:
+                        continue  # (it had not begun, and goes)
+                    p.begun = True
+                old.append(p)
+            before.profiles = old
+
+    def clock(self, t):
+        self.before.clock(t)
+        self.after.clock(t)
+
+    def check(self, number, t, came, note):
+        most = [o.limit(number, t)[0] for o in (self.before, self.after)] + [self.first[number]]
+        if None not in most and (came is None or came > max(most)):
+            raise Difference("bound", most, came, note)
 
 
 class Player:
@@ -160,7 +198,8 @@ class Checker:
             scenario["t"],
         )
         self.rng = rng
-        self.counts = {"limit": 0, "composite": 0}
+        self.bound = None
+        self.counts = {"limit": 0, "composite": 0, "bound": 0}
         self.outcomes = {}
 
     def check(self, op, answers):
@@ -169,9 +208,17 @@ class Checker:
             raise Difference("no scenario", "something else", name)  # only a shrinker asks that
         if name in ("limits", "composite", "bad"):
             getattr(self, "_" + name)(answers, *args)
+        bound = Bound(self.oracle, op) if name in ("set", "clear") and self.oracle.known else None
+        if name == "clock" and self.bound and abs(args[0] - self.oracle.now) <= CLOCK_ERROR:
+            self.bound.clock(args[0])
+        elif name not in ("limits", "advance", "composite"):
+            self.bound = None
         wanted = scenarios.follow(self.oracle, op)
         if wanted is not None:
             equal(name, wanted, outcome(answers[0]))
+        if bound and wanted == "Accepted":
+            bound.accepted(self.oracle)
+            self.bound = bound
         if name in ("plug", "begin"):
             began = args[0] in self.oracle.tx
             if answers[0] and not began:
@@ -193,6 +240,9 @@ class Checker:
                         deciders = {decider}
                     note = f"connector {number} at {iso(t)}"
                     equal("limits.limit", limit, came, note)
+                    if self.bound:
+                        self.bound.check(number, t, came, note)
+                        self.counts["bound"] += 1
                     if decider not in deciders:
                         raise Difference("limits.decider", deciders, decider, note)
                     if until <= t:
@@ -334,7 +384,7 @@ class Prover:
         """`interpreters`: {name: command}; `flaws`: {name: flaw of player.py}."""
         flaws = flaws or {}
         self.players = [Player(n, c, flaws.get(n)) for n, c in interpreters.items()]
-        self.counts = {"scenarios": 0, "limit": 0, "composite": 0}
+        self.counts = {"scenarios": 0, "limit": 0, "composite": 0, "bound": 0}
         self.outcomes = {}
 
     def close(self):

@@ -127,7 +127,8 @@ class Profile:
         `now` and it is `least` or later; None: it is over, or empty."""
         origin = self.origin(begun)
         recurs = self.kind == "Recurring"
-        elapsed = now - origin if origin <= now else None  # (noted by the same clock)
+        noted = self.start is None and origin <= now  # by the same clock
+        elapsed = now - origin if noted else None
         passed = max(least - origin, 0) if elapsed is None else elapsed
         if any(end is not None and least >= end for end in (self.valid_to, self.until)):
             return None
@@ -147,7 +148,12 @@ class Profile:
                 runs = elapsed if self.start is not None else max(t - origin, 0)
                 said.append(self.at(t, origin, runs if elapsed is None else elapsed))
         certain = all(said) and (recurs or elapsed is not None or self.duration is None)
-        return (said if certain and not recurs else self.says), certain
+        if certain and not recurs:
+            return said, True
+        # (What was over before 2020 is no longer known.)
+        old = -origin if self.start is not None and not recurs else 0
+        first = max(bisect.bisect_right(self.starts, old) - 1, 0)
+        return self.says[first:], certain
 
 
 class Oracle:

@@ -191,6 +191,25 @@ def test_example_9_replacement_by_a_later_one():
     assert composite(o, 4000) == "0:25"
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_bound_is_broken_by_what_goes_at_once(keeps):
+    """After an accepted request no more than the larger of before and after."""
+    o = station([0, profile(DEFAULT, [(0, 10)], id=1)])
+    later = profile(DEFAULT, [(0, 12)], id=1, start="2025-06-11T10:00:04Z")
+    bound = harness.Bound(o, ["set", 0, later])
+    assert o.set(0, later) == "Accepted"
+    bound.accepted(o)
+    o.staying = o.staying if keeps else []
+    for t in (T, T + 3, T + 4):
+        said = o.limit(1, t)[0]
+        assert said == {T + 4: 120}.get(t, 100 if keeps else None)
+        if said is None:
+            with pytest.raises(harness.Difference, match="bound"):
+                bound.check(1, t, said, "")
+        else:
+            bound.check(1, t, said, "")
+
+
 def test_example_10_connector_0():
     o = station(
         [0, profile(DEFAULT, [(0, 16)])],
@@ -218,6 +237,7 @@ def test_the_examples_on_the_firmware():
                 ["limits", 900, 1, True],
             )
         )
-        assert prover.counts == {"scenarios": 1, "limit": 900, "composite": 3600}
+        counted = {"scenarios": 1, "limit": 900, "composite": 3600, "bound": 900}
+        assert prover.counts == counted
     finally:
         prover.close()

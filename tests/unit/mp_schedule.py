@@ -536,6 +536,38 @@ def test_A17_until_is_when_the_answer_changes():
     assert changes == [40, 50, 90, 100], changes
 
 
+def test_A17_whatever_time_it_is():
+    """Without the clock no more is allowed than what the text says of any instant from the last
+    time known on; of 200 random sets, at all instants that may matter."""
+    seed = int(os.getenv("PILOTWIRE_SEED")) + 17
+    print("seed %d of this test" % seed)
+    rng = Chance(seed)
+    lower = equal = 0
+    for _ in range(200):
+        tx_start = T - rng.choice((0, 1, 600, 86400, 700000))
+        profiles = chance(rng, T, (tx_start,), rng.randint(1, 7))
+        ev = evaluator(profiles)
+        ev.known = False
+        ev.ahead_s = T - UNKNOWN
+        marks = boundaries(profiles, T, T + WEEK + DAY, (tx_start,))
+        while len(marks) > 40:
+            marks.pop(rng.randint(0, len(marks) - 1))
+        for connector in (0, 1, 2):
+            got = limit(ev, UNKNOWN, connector, tx_start, connector > 0)
+            best = None
+            for t in [T, T + 20 * YEAR] + [m + d for m in marks for d in (-1, 0)]:
+                if t < T:
+                    continue
+                said = effective(profiles, connector, t, tx_start, connector > 0, "A")[0]
+                if said is not None:
+                    assert NONE != got <= said, (connector, t - T, got, said, profiles)
+                    best = said if best is None else min(best, said)
+            lower += best is None and got != NONE or best is not None and got < best
+            equal += best == got or best is None and got == NONE
+    print(equal, "at the lowest of all times,", lower, "below")
+    assert equal > 100
+
+
 def test_A17_the_periods_of_many_are_not_kept():
     """Nor read again at each look."""
     many = [P(DEFAULT, i, (0, 100 + i), (60, 60 + i), start=T + 9) for i in range(16)]

@@ -1,5 +1,5 @@
 # OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
-# Payload in, domain call, payload out. The rules of acceptance: smart-charging.md 6.
+# Payload in, domain call, payload out. The rules: docs/smart-charging.md.
 
 import asyncio
 from micropython import const

@@ -37,7 +37,6 @@ METER = const(5)
 POLICY = const(6)
 LAST = const(7)
 OCPP = const(8)
-PAUSE = const(9)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)

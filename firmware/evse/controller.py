@@ -131,7 +131,14 @@ class Controller:
             self._x1_ms = 0
         self.fault = fault
         offer = 0
-        if reaction == faults.REPORT and not busy and self._could_close(ready):
+        # Energy is offered to a car in C only if it comes in time. A car in B may be offered it
+        # sooner: a lock waits for C, but a contactor that has long to rest would make it wait.
+        if self.state == pilot.B:
+            could = self.pilot_mA or self._off_ms <= _CLOSE_ms
+        else:
+            could = self.closed or ready and self._off_ms <= _CLOSE_ms
+            could = could and self._serves(self.state)
+        if reaction == faults.REPORT and not busy and could:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
         self._drive_contactor(reaction, ready)
@@ -182,13 +189,6 @@ class Controller:
 
     def _serves(self, state):
         return state == pilot.C or state == pilot.D and self.ventilation
-
-    def _could_close(self, ready):
-        # Energy is offered to a car in C only if it comes in time. A car in B may be offered it
-        # sooner: a lock waits for C, but a contactor that has long to rest would make it wait.
-        if self.state == pilot.B:
-            return self.pilot_mA or self._off_ms <= _CLOSE_ms
-        return self._serves(self.state) and (self.closed or ready and self._off_ms <= _CLOSE_ms)
 
     def _read_state(self, high_mV, dt):
         s = pilot.state(high_mV, self.state)
@@ -273,23 +273,20 @@ class Controller:
         if offered and 0 < self.pilot_mA < offer_mA and self._duty_ms < _DUTY_ms:
             return  # (more has to wait; less, or nothing, never does)
         if self.pilot_mA:
-            self._may_still_draw(self.pilot_mA)
+            # A car may draw that for 5 s. It takes the place of less, or a free one; where there
+            # is none, of the next higher: too much rather than too little.
+            place = 0
+            for i in range(4):
+                if not self._drew_ms[i] or self._drew_mA[i] <= self.pilot_mA:
+                    self._drew_mA[i] = self.pilot_mA
+                    place = i
+                    break
+                if self._drew_mA[i] < self._drew_mA[place]:
+                    place = i
+            self._drew_ms[place] = _DUTY_ms
         self.duty_u16 = duty
         self.pilot_mA = pilot.advertisable_mA(offer_mA) if offered else 0
         self._duty_ms = 0
-
-    def _may_still_draw(self, mA):
-        # It takes the place of less, or a free one; where there is none, of the next higher: too
-        # much rather than too little.
-        place = 0
-        for i in range(4):
-            if not self._drew_ms[i] or self._drew_mA[i] <= mA:
-                self._drew_mA[i] = mA
-                place = i
-                break
-            if self._drew_mA[i] < self._drew_mA[place]:
-                place = i
-        self._drew_ms[place] = _DUTY_ms
 
     def _drive_contactor(self, reaction, ready):
         if self.closed:

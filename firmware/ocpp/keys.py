@@ -45,7 +45,7 @@ _TABLE = (
     "MinimumStatusDuration Core rw i 0 0 3600",
     "NumberOfConnectors Core ro i -",
     "PilotwireAcceptKnownMeasurands Core rw b false",  # (known())
-    "PilotwireIncreaseDelay SmartCharging rw i 5 2 5",  # (connector.py, offer)
+    "PilotwireIncreaseDelay SmartCharging rw i 5 2 5",  # (connector.py, allot)
     "PilotwireMinimumPause SmartCharging rw i 60 0 3600",
     "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)

@@ -4,7 +4,6 @@
 
 from micropython import const
 
-from firmware.charging.limits import PAUSE
 from firmware.evse import faults, pilot
 
 from .transaction import Transaction
@@ -17,6 +16,7 @@ _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand a
 _WAKE_POLLS = const(100)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
 _NEVER = const(-1)
+_PAUSE = const(9)  # of limits.SOURCES
 _STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
 
 
@@ -147,24 +147,24 @@ class Connector:
             self._stop = (reason, tag)
             self._readings = -1
 
-    def pauses(self, mA, now_s, now_ms):
+    def wait(self, mA, now_s, now_ms):
         """Of `mA` that it may have it takes nothing yet: what a limit took away does not come back
-        before PilotwireMinimumPause. True: that begins or ends in the slots. Before offer()."""
+        before PilotwireMinimumPause. True: that begins or ends in the slots. Before allot()."""
         self._dt_ms = (now_ms - self._offer_ms) & _TICKS
         self._offer_ms = now_ms
         self._pause_ms = max(self._pause_ms - self._dt_ms, 0)
         if not self.tx:
             self._pause_ms = 0
-            ended = self.limits.get(PAUSE) is not None
-            self.limits.put(PAUSE, None)
+            ended = self.limits.get(_PAUSE) is not None
+            self.limits.put(_PAUSE, None)
             return ended
         rest_ms = self._pause_ms - 1000 * self.settings("PilotwireIncreaseDelay")
         if rest_ms <= 0 or not pilot.advertisable_mA(mA):
             return False
-        self.limits.put(PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)
+        self.limits.put(_PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)
         return True
 
-    def offer(self, mA):
+    def allot(self, mA):
         """Have `mA` allowed: less at once; more when it has stood for PilotwireIncreaseDelay, and
         then the least of that time. The first offer of a transaction does not wait."""
         if not self._offered or mA <= self.allow_mA:

@@ -243,7 +243,7 @@ class Station:
         for i, c in enumerate(self.connectors):
             going = c.tx and not c.stopping() and not (c.tx.denied and self._enough(c))
             mA = c.limits.value_mA if going else 0
-            if c.pauses(mA, now_s, now_ms):
+            if c.wait(mA, now_s, now_ms):
                 mA = self.due_s = 0
             self._wants_mA[i] = mA
         shared = self._ceiling_mA != NONE and len(self.connectors) > 1
@@ -261,7 +261,7 @@ class Station:
                 mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
                 changed = changed or mA != self._may_mA[i]
             self._may_mA[i] = mA
-            c.offer(mA)
+            c.allot(mA)
         if changed:
             self.on_limit()
 

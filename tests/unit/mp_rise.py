@@ -1,5 +1,5 @@
-"""session/connector.py, offer(): less is allowed at once, more when it has stood for long enough,
-and what a limit took away comes back after a pause."""
+"""session/connector.py, wait() and allot(): less is allowed at once, more when it has stood for
+long enough, and what a limit took away comes back after a pause."""
 
 import random
 

@@ -1,10 +1,10 @@
-"""On the board private attributes are called _a, _b, ... in each module, and arguments a, b, ...
+"""On the board private names are _a, _b, ... in each module, and arguments a, b, ...
 
 MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (architecture.md, Memory).
-`self._seen_ms` is nobody's business outside its module, so modules can share the names of theirs.
-Only of attributes that hold data: methods keep their names, and tracebacks with them. So do
-arguments with a default, and those that are given by name somewhere. The source is as it was, and
-lines stay where they are.
+`self._seen_ms`, `self._read_state()` and a function `_quoted` are nobody's business outside their
+module, so modules can share the names of theirs. Arguments with a default keep their names, and
+those that are given by name somewhere. The source is as it was, and lines stay where they are: a
+traceback says module and line, and a letter for a private function.
 
 Nor is `const` imported on the board: the compiler knows it by its name, and each module would hold
 it for ever.
@@ -18,9 +18,9 @@ _CONST = b"from micropython import const"
 
 
 def kept(sources):
-    """The private attributes that keep their names, of the texts of all modules: what is reached
-    otherwise than through `self`, or is of another class; and all there is in a module that
-    inherits from a class of another module, for these are attributes of one object."""
+    """The private names that stay, of the texts of all modules: attributes that are reached
+    otherwise than through `self`, or are of another class; what is imported; and all there is in a
+    module that inherits from a class of another module, for these are attributes of one object."""
     names = set()
     for tree in map(_parse, sources):
         classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -30,7 +30,10 @@ def kept(sources):
         for node in _private(tree):
             if inherits or not _of_self(node) or node.attr not in own:
                 names.add(node.attr)
-    return names
+        names.update(node.name for node in ast.walk(tree) if isinstance(node, ast.alias))
+        if inherits:
+            names |= _functions(tree)
+    return set(filter(_is_private, names))
 
 
 def given(sources):
@@ -47,20 +50,16 @@ def given(sources):
 
 
 def shorten(source, kept):
-    """The text of a module (UTF-8) with its private attributes and its arguments renamed, and
-    without the import of `const` if all its constants are the compiler's."""
+    """The text of a module (UTF-8) with its private names and its arguments renamed, and without
+    the import of `const` if all its constants are the compiler's."""
     tree = _parse(source)
-    named = _named(tree)
     letters = ("_" + letter for letter in ascii_letters)
-    free = [name for name in letters if name not in named | kept]
-    old = sorted(_set(tree) - named - kept)
+    taken = _named(tree) | kept
+    free = [name for name in letters if name not in taken]
+    old = sorted((_set(tree) | _functions(tree) | _variables(tree)) - _elsewhere(tree) - kept)
     new = dict(zip(old, free, strict=False))  # (who has more of them keeps the rest)
     lines = source.split(b"\n")
-    edits = [
-        (node.end_lineno, node.end_col_offset - len(node.attr), node.attr, new[node.attr])
-        for node in _private(tree)
-        if node.attr in new
-    ]
+    edits = [(*place, new[place[2]]) for place in _places(tree) if place[2] in new]
     for node in _outermost(tree):
         edits += _arguments(node, kept)
     # From the end of each line, so that the columns before stay right.
@@ -162,6 +161,77 @@ def _of_self(node):
 
 def _set(tree):
     return {node.attr for node in _private(tree) if isinstance(node.ctx, ast.Store)}
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _functions(tree):
+    """Private functions of the module and methods of its classes."""
+    return {
+        node.name
+        for scope in ast.walk(tree)
+        if isinstance(scope, ast.Module | ast.ClassDef)
+        for node in scope.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_private(node.name)
+    }
+
+
+def _variables(tree):
+    """Private variables of the module, without the compiler's constants."""
+    return {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and not _is_const(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name) and _is_private(target.id)
+    }
+
+
+def _is_const(value):
+    return isinstance(value, ast.Call) and getattr(value.func, "id", None) == "const"
+
+
+def _elsewhere(tree):
+    """Names that are something else too: a variable of a function or a class, an argument, text
+    (getattr() might want it), what `global` names."""
+    ours = [
+        target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.Module | ast.ClassDef):
+            ours += scope.body
+    ours = set(map(id, ours))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names.update(node.names)
+        elif isinstance(node, ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in ours:
+            names.add(node.name)
+        elif (
+            isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in ours
+        ):
+            names.add(node.id)
+    return names
+
+
+def _places(tree):
+    """(line, column, name) of everything that may be renamed."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.end_lineno, node.end_col_offset - len(node.attr), node.attr
+        elif isinstance(node, ast.Name):
+            yield node.lineno, node.col_offset, node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            word = "def " if isinstance(node, ast.FunctionDef) else "async def "
+            yield node.lineno, node.col_offset + len(word), node.name
 
 
 def _named(tree):

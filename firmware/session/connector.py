@@ -39,7 +39,7 @@ class Connector:
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | roams      | it named no connector: it goes where the car does |
-    | recent     | the tag (in lower case) that just began or ended a transaction here, or None |
+    | last       | the tag (in lower case) that just began or ended a transaction here, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
     | heat       | what has temperature_dC (evse.derating), or None |
@@ -61,7 +61,7 @@ class Connector:
         self.lock = self.proximity = None
         self.parts = ()
         self.tx = None
-        self.tag = self.kept = self.recent = self.settings = None
+        self.tag = self.kept = self.last = self.settings = None
         self.roams = False
         self.resumes = True
         self.presented = self.ending = False
@@ -83,7 +83,7 @@ class Connector:
         self._journal = journal
         self._waits = None, 0, 0  # parentIdTag of `tag`; when that was accepted; for so many ms
         self._visit = 0  # Controller.visit when it was accepted
-        self._recent_ms = 0
+        self._last_ms = 0
         self._finished = _NEVER  # Controller.visit when a transaction ended
         self._stop = None  # (reason, idTag) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop,
@@ -227,10 +227,10 @@ class Connector:
                         self._begin(now_s, now_ms)
                 elif (now_ms - self._waits[1]) & _TICKS >= self._waits[2]:
                     self.tag = self.profile = None
-        if self.recent and (now_ms - self._recent_ms) & _TICKS >= _RECENT_ms:
-            self.recent = None
+        if self.last and (now_ms - self._last_ms) & _TICKS >= _RECENT_ms:
+            self.last = None
         if not self.plugged():
-            self.recent = None
+            self.last = None
         if self.lock:
             keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
             gone = self.proximity and not self.proximity.plugged
@@ -248,7 +248,7 @@ class Connector:
         return self.status != before or self._fault != fault
 
     def _begin(self, now_s, now_ms):
-        self._used(self.tag, now_ms)
+        self.last, self._last_ms = self.tag.lower(), now_ms
         tx = Transaction(
             self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
         )
@@ -260,10 +260,6 @@ class Connector:
         else:
             self.on_end(self)
         self.tag = self.profile = None
-
-    def _used(self, tag, now_ms):
-        self.recent = tag.lower()
-        self._recent_ms = now_ms
 
     def _follow_transaction(self, now_s, now_ms):
         c = self.controller
@@ -291,7 +287,7 @@ class Connector:
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
         tx.reason, tx.stop_tag = self._stop
         if tx.stop_tag:
-            self._used(tx.stop_tag, now_ms)
+            self.last, self._last_ms = tx.stop_tag.lower(), now_ms
         self.on_stop(self, tx)
         self._journal.stop(tx)
         if self.lock and left:

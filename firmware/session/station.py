@@ -338,7 +338,7 @@ class Station:
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
         stops it too. False: it began or ended one there just now, and counts once."""
         c = self.connectors[number - 1]
-        if c.recent == id_tag.lower():
+        if c.last == id_tag.lower():
             self._log("connector %d: tag %s was here a moment ago" % (number, id_tag))
             return False
         if c.tx is None and (c.ending or not c.operative):
@@ -359,12 +359,12 @@ class Station:
         """A card lies on the station's one reader: at the connector where it is in use or waits,
         or the one that it fits best, or the one that is plugged next. False as of tag()."""
         same = uid.lower()
-        for ask in self._waiting():
-            if ask[0].lower() == same and not ask[1]:
+        for ask in self.asks + [self._asked]:
+            if ask and ask[0].lower() == same and not ask[1]:
                 return False
         for c in self.connectors:
             tag = c.tx.id_tag if c.tx else c.tag or c.kept
-            if c.recent == same or tag and tag.lower() == same:
+            if c.last == same or tag and tag.lower() == same:
                 return self.tag(uid, c.number)
         best = self.choose()
         if best:
@@ -436,7 +436,7 @@ class Station:
             entry = self.local().known(id_tag)
             parent = entry[1] if entry else None
         roams = not c
-        c = c or self._best()
+        c = c or self.find()
         if not c:
             self._log("tag %s: no connector is free" % id_tag)
         elif not c.tx:
@@ -462,15 +462,15 @@ class Station:
     def choose(self):
         """The connector on which a start that names none should happen, or None."""
         free = len([c for c in self.connectors if c.free()])
-        waiting = [ask for ask in self._waiting() if not ask[1] or ask[1].free()]
-        return self._best() if free > len(waiting) else None
+        for ask in self.asks + [self._asked]:
+            if ask and (not ask[1] or ask[1].free()):
+                free -= 1
+        return self.find() if free > 0 else None
 
-    def _waiting(self):
-        return [self._asked] + self.asks if self._asked else self.asks
-
-    def _best(self):
+    def find(self):
+        """The free connector that no tag is being asked for, with a car if there is one; None."""
         best = None
-        spoken_for = [ask[1] for ask in self._waiting()]
+        spoken_for = [ask[1] for ask in self.asks + [self._asked] if ask]
         for c in self.connectors:
             if c.free() and c not in spoken_for:
                 if best is None or c.plugged() and not best.plugged():
@@ -517,8 +517,8 @@ class Station:
         for other in self.connectors:
             if other.roams and not other.plugged():
                 c.take(other)
-        for ask in self._waiting():
-            if not ask[1] and self._best() is c:
+        for ask in [self._asked] + self.asks:
+            if ask and not ask[1] and self.find() is c:
                 ask[1], ask[4] = c, c.controller.visit
 
     def sample(self, c, sample):

@@ -4,7 +4,7 @@ the Central System learns of all of it, in order, and twice only what it answere
 import asyncio
 import os
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from station_driver import ESP32_HEAP, ID, Bench
 
@@ -48,6 +48,7 @@ class Day:
         self.ids = {}  # transactionIds, by what StartTransaction says
         self.back_at = None  # when the Central System listens again
         self.power_at = None  # when the power returned last
+        self.unset = None  # the first time that it showed since then, if nobody has set its clock
         self.cuts = []  # from when to when there was none
         self.plugged = [False] * len(BOTH)
 
@@ -116,8 +117,10 @@ class Day:
         while "t" not in (state := await self.b.process.state()):
             pass  # (it is starting)
         t = parse_time(state["t"])
-        if t.year < 2020:  # it counts from 2000 on, from when the power came
-            t = self.power_at + (t - datetime(2000, 1, 1, tzinfo=timezone.utc))
+        if t.year < 2020:  # it counts from some time that it knew, 30 years less
+            self.unset = self.unset or t
+            return self.power_at + (t - self.unset)
+        self.unset = None
         return t
 
     async def wait(self, seconds):
@@ -166,6 +169,7 @@ class Day:
         failed = await self.now()
         await self.b.do(f"power-cut {off_s}")
         self.power_at = failed + timedelta(seconds=off_s)
+        self.unset = None
         self.cuts.append((failed, self.power_at))
         if self.rng.random() < 0.5:
             await self.b.do("unplug 1")

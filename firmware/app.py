@@ -125,7 +125,8 @@ class App:
         last = time.ticks_ms()
         up_ms = 0
         while True:
-            for unit in self.units:
+            for i, unit in enumerate(self.units):
+                unit.meter.closed = self.station.connectors[i].controller.closed
                 await unit.meter.read()
                 unit.metered()
             if self.station.policy:

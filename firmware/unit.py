@@ -29,6 +29,7 @@ class Unit:
         if self.overcurrent:
             self.overcurrent.current_mA = max(meter.current_mA)
             self.overcurrent.readings = meter.readings
+            self.overcurrent.lost = bool(meter.why and not meter.known())
             volts = [mV for mV in meter.voltage_mV if mV] if meter.known() else ()
             self.supply.low_mV = min(volts) if volts else 0
             self.supply.high_mV = max(volts) if volts else 0

@@ -189,6 +189,7 @@ def _connectors(app, board, journal):
         c = Connector(number, controller, slots, unit.meter, journal)
         c.lock, c.proximity = unit.lock, unit.proximity
         c.parts = [part for part in (unit.proximity, unit.residual, unit.lock) if part]
+        unit.meter.moved = c.moved
         c.heat = unit.derating
         c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
         if "led" in pins:
@@ -236,7 +237,8 @@ def _meters(board):
 
     def meter(pins):
         if "s0" in pins:
-            return _class("drivers.s0", "Meter")(**pins["s0"])
+            path = "/s0.%d" % pins["s0"]["pin"]
+            return _class("drivers.s0", "Meter")(path=path, **pins["s0"])
         if "meter" not in pins:
             return _class("drivers.no_meter", "Meter")()
         if kind == "pzem":

@@ -68,7 +68,13 @@ def status(unit, connectors):
         yield "  meter %d Wh, %d W, %g %g %g A%s" % (
             (meter.energy_Wh, meter.power_W)
             + tuple([mA / 1000 for mA in meter.current_mA])
-            + ("" if meter.known() else ": not answering",)
+            + (
+                ""
+                if meter.known()
+                else ": not believed, %s" % meter.why
+                if meter.why
+                else ": not answering",
+            )
         )
 
 

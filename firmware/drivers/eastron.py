@@ -30,25 +30,28 @@ class Meter(modbus.Meter):
             v2 = v3 = i2 = i3 = 0
         (power,) = await self._floats(_POWER if n == 3 else _POWER_1, 1)
         mHz, energy = await self._floats(_FREQUENCY, 2)
-        self.voltage_mV = v1, v2, v3
-        self.current_mA = i1, i2, i3
-        self.power_W = power // 1000
-        self.energy_Wh = energy  # the register has kWh
-        self.frequency_cHz = (mHz + 5) // 10
+        # (the energy's register has kWh)
+        return (v1, v2, v3), (i1, i2, i3), _quiet(power, 20000) // 1000, energy, (mHz + 5) // 10
 
     async def _floats(self, register, n):
         words = struct.unpack(">%dI" % n, await self._bus.read(self._address, register, 2 * n))
-        return [thousandths(w) for w in words]
+        return [_quiet(thousandths(w), 100) for w in words]
+
+
+def _quiet(value, noise):
+    # What is negative by no more than the noise around zero is zero.
+    return 0 if -noise < value < 0 else value
 
 
 def thousandths(word):
-    """An IEEE 754 single, given as its 32 bits, times 1000, as an int rounded down towards zero.
+    """An IEEE 754 single, given as its 32 bits, times 1000, as an int rounded towards zero.
 
-    In integers, because the ESP32's own float would round the product once more. Negative values
-    and what is not a number give 0: no register read here goes below zero.
+    In integers, because the ESP32's own float would round the product once more. ValueError: it is
+    not a number, infinite, or more than any meter shows.
     """
-    exponent = (word >> 23) - 150
-    if word >> 31 or not -160 < exponent < 30:
-        return 0
+    exponent = (word >> 23 & 0xFF) - 150
+    if exponent >= 30:
+        raise ValueError("it is not a number")
     product = (word & 0x7FFFFF | 0x800000) * 1000
-    return product << exponent if exponent >= 0 else product >> -exponent
+    product = product << exponent if exponent >= 0 else product >> -exponent
+    return -product if word >> 31 else product

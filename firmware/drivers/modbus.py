@@ -4,9 +4,28 @@ import asyncio
 import struct
 from machine import UART, Pin
 from micropython import const
+from time import ticks_diff, ticks_ms
 
 _ANSWER_ms = const(200)
 _QUIET_ms = const(5)  # 3.5 characters at 9600 baud, between two frames
+
+# What cannot be true. A fuse ends what is more; a register that rises faster, or falls, is another
+# one; and none stands still while the power that it shows would have made _STILL_mWh.
+_MOST_mV = const(500000)
+_MOST_mA = const(400000)
+_MOST_W = const(600000)
+_RISE_Wh_s = const(20)  # 72 kW
+_STEP_Wh = const(40)  # and what a single has no digits for
+_STILL_mWh = const(30000)
+_DEAD_mV = const(50000)  # no phase has more: with the contactor closed
+_STRAY_mA = const(2000)  # flows: with the contactor open
+_ODD_ms = const(3000)  # either of these
+_LOAD_mA = const(500)
+_FROZEN_ms = const(20000)  # not a digit changes, with the contactor closed and such a current
+_IDLE_ms = const(60000)  # or with less
+_LONG_ms = const(10000000)
+_EVIDENCE_ms = const(10000)  # at most, from one answer to the next
+_FOLLOW = const(4)  # answers, after the first one of another register
 
 
 class Bus:
@@ -48,7 +67,13 @@ class Meter:
     `voltage_mV` (three phases), `frequency_cHz` (a voltage or frequency of 0: unknown), `readings`
     (a count that rises with each). `gives` says what is measured: from bit 0 on energy, power,
     three currents, three voltages; bit 11 the frequency. A meter on the bus has `_read()`, which
-    raises OSError and then changes nothing."""
+    returns (voltages, currents, power, energy, frequency) and raises OSError where nothing comes,
+    ValueError where it is not a number.
+
+    An answer that cannot be true is no reading: `why` says so, or is None. Inputs: `closed`: the
+    contactor is; `moved(before_Wh, now_Wh)` is called when the register is another one, and with
+    None for the first reading.
+    """
 
     gives = 0x8FF
 
@@ -61,19 +86,105 @@ class Meter:
         self.energy_Wh = self.power_W = self.frequency_cHz = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
         self.readings = 0
+        self.closed = False
+        self.why = None
+        self.moved = lambda before_Wh, now_Wh: None
+        self._asked_ms = ticks_ms()
+        self._gap_ms = 0  # since the latest reading
+        self._last = None  # the latest answer, and for how long it has been the same
+        self._same_ms = 0
+        self._odd_ms = (
+            -1
+        )  # voltage or current and contactor contradict each other; -1: they do not
+        self._still_mWh = 0  # shown since the energy rose
+        self._other_Wh = 0  # the first energy of another register, and how many have followed it
+        self._others = -1
 
     def known(self):
-        """False until the first reading, and once the meter has stopped answering."""
+        """False until the first reading, and once the meter has stopped answering, or lies."""
         return self._failed < self._STALE
 
     async def read(self):
+        now = ticks_ms()
+        dt = min(ticks_diff(now, self._asked_ms), _LONG_ms)
+        self._asked_ms = now
+        self._gap_ms = min(self._gap_ms + dt, _LONG_ms)
+        self.why = None
         try:
-            await self._read()
+            answer = await self._read()
+            self.why = self._impossible(*answer) or self._unlikely(answer, dt)
+        except ValueError as e:
+            self.why = str(e)
         except OSError:
+            answer = None
+        if self.why or not answer:
             self._failed = min(self._failed + 1, self._STALE)
             return
-        self._failed = 0
+        self.voltage_mV, self.current_mA, self.power_W, self.energy_Wh, cHz = answer
+        self.frequency_cHz = cHz if 4000 <= cHz <= 7000 else 0
+        self._failed = self._gap_ms = 0
+        self._others = -1
         self.readings += 1
+
+    def _impossible(self, mV, mA, power_W, energy_Wh, cHz):
+        if min(min(mV), min(mA), power_W, energy_Wh, cHz) < 0:
+            return "it is negative"
+        if max(mV) > _MOST_mV or max(mA) > _MOST_mA or power_W > _MOST_W:
+            return "it is too much"
+        return None
+
+    def _unlikely(self, answer, dt):
+        # What has to go on for a while: then the meter is lost at once.
+        mV, mA, power_W, energy_Wh, _ = answer
+        most_mA = max(mA)
+        dt = min(dt, _EVIDENCE_ms)
+        last, self._last = self._last, answer
+        if not self.closed or answer != last:
+            self._same_ms = 0
+        else:
+            self._same_ms = min(self._same_ms + dt, _LONG_ms)
+        if last and energy_Wh == last[3]:
+            self._still_mWh = min(self._still_mWh + power_W * dt // 3600, _LONG_ms)
+        else:
+            self._still_mWh = 0
+        if max(mV) < _DEAD_mV if self.closed else most_mA >= _STRAY_mA:
+            self._odd_ms = 0 if self._odd_ms < 0 else min(self._odd_ms + dt, _LONG_ms)
+        else:
+            self._odd_ms = -1
+        if self._still_mWh >= _STILL_mWh:
+            why = "its energy stands still"
+        elif self._same_ms >= (_FROZEN_ms if most_mA >= _LOAD_mA else _IDLE_ms):
+            why = "it stands still"
+        elif self._odd_ms >= 0:
+            why = "no voltage" if self.closed else "a current through an open contactor"
+            if self._odd_ms < _ODD_ms:  # (the contactor may just have moved)
+                return why
+        else:
+            return self._jumps(energy_Wh, last, power_W)
+        self._failed = self._STALE
+        return why
+
+    def _jumps(self, energy_Wh, last, power_W):
+        before_Wh = self.energy_Wh if self.readings else None
+        if before_Wh is not None:
+            if 0 <= energy_Wh - before_Wh <= _rise_Wh(self._gap_ms):
+                return None
+            # Believed when it goes on from there as a register does.
+            follows = self._others >= 0 and 0 <= energy_Wh - last[3] <= _rise_Wh(_EVIDENCE_ms)
+            if not follows:
+                self._other_Wh = energy_Wh
+            self._others = self._others + 1 if follows else 0
+            if self._others < _FOLLOW or power_W >= 100 and energy_Wh == self._other_Wh:
+                return "its energy jumps"
+            self.moved(before_Wh, self._other_Wh)
+        else:
+            self.moved(None, energy_Wh)
+        return None
+
+
+def _rise_Wh(ms):
+    # The most that a register can rise in that time.
+    return ms * _RISE_Wh_s // 1000 + _STEP_Wh
 
 
 def crc16(data):

@@ -11,8 +11,5 @@ class Meter(modbus.Meter):
     async def _read(self):
         data = await self._bus.read(self._address, 0, 8)
         dV, mA, mA_high, dW, dW_high, Wh, Wh_high, dHz = struct.unpack(">8H", data)
-        self.voltage_mV = dV * 100, 0, 0
-        self.current_mA = mA_high << 16 | mA, 0, 0
-        self.power_W = (dW_high << 16 | dW) // 10
-        self.energy_Wh = Wh_high << 16 | Wh
-        self.frequency_cHz = dHz * 10
+        power_W = (dW_high << 16 | dW) // 10
+        return (dV * 100, 0, 0), (mA_high << 16 | mA, 0, 0), power_W, Wh_high << 16 | Wh, dHz * 10

@@ -5,24 +5,33 @@ from micropython import const
 from time import ticks_diff, ticks_ms
 
 _BOUNCE_ms = const(20)
+_KEEP_Wh = const(50)  # counted since it was written: 220 times an hour at 11 kW
 
 
 class Meter:
     """The interface of modbus.Meter; all but the energy stays 0. A broken wire cannot be told from
-    no load. `energy_Wh` is `offset_Wh`, which the caller keeps over a power cut, and what was
-    counted since."""
+    no load. `energy_Wh` is `offset_Wh`, from the file `path`, and what was counted since: a power
+    cut costs _KEEP_Wh at most."""
 
     power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
     gives = 0x01
 
-    def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP):
+    def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP, path=None):
         self._per_kWh = per_kWh
         self._level = level
         self._pulses = 0
         self._edge_ms = ticks_ms()
         self.offset_Wh = self.energy_Wh = 0
         self.readings = 0
+        self.moved = lambda before_Wh, now_Wh: None
+        self._path = path
+        try:
+            with open(path) as f:
+                self.offset_Wh = int(f.read())
+        except (OSError, TypeError, ValueError):
+            pass  # nothing was ever counted, or nobody keeps it
+        self._kept_Wh = self.offset_Wh
         self._pin = Pin(pin, Pin.IN, pull)
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
 
@@ -31,7 +40,16 @@ class Meter:
 
     async def read(self):
         self.energy_Wh = self.offset_Wh + self._pulses * 1000 // self._per_kWh
+        if not self.readings:
+            self.moved(None, self.energy_Wh)
         self.readings += 1
+        if self._path and self.energy_Wh >= self._kept_Wh + _KEEP_Wh:
+            self._kept_Wh = self.energy_Wh
+            try:
+                with open(self._path, "w") as f:
+                    f.write(str(self._kept_Wh))
+            except OSError:
+                pass  # the flash is full: the next one may fit
 
     def _edge(self, pin):
         # Both edges, because the contact bounces at both; a pulse begins after a quiet time.

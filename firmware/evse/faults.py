@@ -51,7 +51,13 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # | LOCK          | STOP     | 6 pulses of the motor in vain (lock)  | it moves, or need not |
 # | PILOT_RANGE   | STOP     | 1 s between the windows of the states; or the self-test at
 # |               |          | boot saw no -12 V: until power is cut | 1 s inside a window |
-# | METER         | REPORT   | 60 s without a reading (overcurrent)  | a reading comes |
+# | METER         | REPORT   | 60 s without a reading (overcurrent); answers that cannot be
+# |               |          | true (drivers/modbus.py): five in a row, of no number, below zero,
+# |               |          | too large, or of an energy that jumps; 3 s of no voltage with the
+# |               |          | contactor closed, or of 2 A with it open; 30 Wh of the power shown
+# |               |          | in which the energy stands still; not a digit changes in 20 s with
+# |               |          | the contactor closed and a current,
+# |               |          | in 60 s without                       | a reading comes |
 #
 # reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
 # Those that end a transaction: it could only go on by itself where a person has to come.

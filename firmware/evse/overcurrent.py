@@ -17,7 +17,8 @@ class Overcurrent:
     """Compares with the most that a car may be drawing, which for 5 s after a lower limit is
     still the higher one (Controller.may_draw_mA).
 
-    Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading.
+    Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading; `lost`: the
+    meter answers what cannot be believed.
     `lost_mA`: the limit without a meter (limit_mA).
     """
 
@@ -28,6 +29,7 @@ class Overcurrent:
         self.fault = faults.NONE
         self.current_mA = 0
         self.readings = 0
+        self.lost = False
         self._lost_mA = lost_mA
         self._seen = 0  # of the readings
         self._age_ms = 0  # of the latest
@@ -64,8 +66,8 @@ class Overcurrent:
         elif self._over_ms >= _OVER_ms:
             self.fault = faults.OVERCURRENT
         else:
-            self.fault = faults.METER if self._age_ms >= _LOST_ms else faults.NONE
+            self.fault = faults.NONE if self.limit_mA() is None else faults.METER
 
     def limit_mA(self):
         """What may be offered without a meter, or None while it is there."""
-        return self._lost_mA if self._age_ms >= _LOST_ms else None
+        return self._lost_mA if self.lost or self._age_ms >= _LOST_ms else None

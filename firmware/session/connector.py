@@ -18,6 +18,7 @@ _UNKNOWN_ms = const(-1)
 _NEVER = const(-1)
 _PAUSE = const(9)  # of limits.SOURCES
 _STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
+_RISE_Wh_s = const(20)  # at most, of a meter
 
 
 class Connector:
@@ -92,6 +93,7 @@ class Connector:
         self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
         self._boot_ms = _UNKNOWN_ms
         self._fault = faults.NONE  # what was told last
+        self._now_s = 0  # of the latest poll
 
     def settled(self):
         """`status` says what is there: the pilot was read, or a fault forbids it."""
@@ -107,7 +109,27 @@ class Connector:
         return now == visit or now == visit + 1 and not visit & 1
 
     def energy_Wh(self):
-        return self.meter.energy_Wh
+        """The meter's register; in a transaction as if it had always been the same one, and
+        never less than what was seen before."""
+        tx = self.tx
+        return max(tx.seen_Wh, self.meter.energy_Wh + tx.offset_Wh) if tx else self.meter.energy_Wh
+
+    def moved(self, before_Wh, now_Wh):
+        """The meter shows another register: `now_Wh`, where `before_Wh` were (None: since boot
+        nothing). What goes on from there is the transaction's energy, what lies between is not."""
+        tx = self.tx
+        if not tx:
+            return
+        if before_Wh is None:
+            passed_s = self._now_s - tx.origin_s
+            if passed_s <= 0:  # the clock is not set
+                passed_s = 86400
+            seen_Wh = tx.seen_Wh - tx.offset_Wh
+            if 0 <= now_Wh - seen_Wh <= _RISE_Wh_s * passed_s:
+                return
+            before_Wh = seen_Wh
+        tx.offset_Wh += before_Wh - now_Wh
+        self._journal.moved(tx)
 
     def authorised(self, tag, now_ms, for_s, profile=None, parent=None):
         """`tag`, with that parentIdTag, may charge here: the car that is there, or one that comes
@@ -195,6 +217,7 @@ class Connector:
 
     def poll(self, now_s, now_ms):
         """Follow the car and the clock; the limit is worked out after it, then the status."""
+        self._now_s = now_s
         if self._boot_ms == _UNKNOWN_ms:
             self._boot_ms = now_ms
         settled = self._boot_ms is None

@@ -105,7 +105,7 @@ class Metering:
             n = c.phases
         offered_mV = sum(volts[:n]) if meter.known() else 0
         offered_mV = offered_mV or n * self.voltage_V * 1000
-        values = (meter.energy_Wh, meter.power_W) + tuple(meter.current_mA)
+        values = (c.energy_Wh(), meter.power_W) + tuple(meter.current_mA)
         values += tuple([(mV + 50) // 100 for mV in volts])
         values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz
         values = [v for i, v in enumerate(values) if bits >> i & 1]

@@ -10,7 +10,8 @@ from micropython import const
 
 from .samples import SMALL, pack, unpack
 
-_LAYOUT = const(2)  # the first byte of a file; the first layout was JSON
+_LAYOUT = const(3)  # the first byte of a file; the first layout was JSON
+_SEED = const(2)  # of the check byte of samples
 _JSON = const(0x7B)
 _FIELDS = (  # in the order of the file; a later layout may add to the end
     "connector",
@@ -28,6 +29,7 @@ _FIELDS = (  # in the order of the file; a later layout may add to the end
     "began",
     "ended",
     "parent",
+    "offset_Wh",
 )
 
 
@@ -44,6 +46,7 @@ class Transaction:
     | denied      | the Central System does not accept its tag: MaxEnergyOnInvalidId, no more |
     | parent      | parentIdTag of id_tag, as far as it was ever told, or None |
     | seen_Wh     | what the meter showed at the latest sample |
+    | offset_Wh   | to be added to its register: another one than at the start |
     | data        | samples (metering.py) for StopTransaction.req, in a file of their own |
     | stop_s, stop_Wh, reason, stop_tag | of StopTransaction.req; stop_s None while it runs |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
@@ -68,6 +71,7 @@ class Transaction:
         self.began = None
         self.ended = None
         self.parent = None
+        self.offset_Wh = 0
 
 
 class Folder:
@@ -99,7 +103,9 @@ class Folder:
                 self.write(tx)
                 return tx
             values = unpack(data[1:])
-            if data[0] != _LAYOUT or len(values) != len(_FIELDS):
+            # (the layout before had no offset_Wh)
+            old = data[0] == _LAYOUT - 1
+            if data[0] != _LAYOUT and not old or len(values) != len(_FIELDS) - old:
                 raise ValueError("fields")
             for key, value in zip(_FIELDS, values):
                 like = getattr(tx, key)
@@ -142,7 +148,7 @@ class Folder:
                 break
             tx.data = tx.data[:-1:2] + tx.data[-1:]
         with open("%s/%d.data" % (self.path, tx.number), "wb") as f:
-            f.write(bytes((crc32(out, _LAYOUT) & 0xFF,)) + out)
+            f.write(bytes((crc32(out, _SEED) & 0xFF,)) + out)
 
     def _data(self, path):
         out = []
@@ -151,7 +157,7 @@ class Folder:
                 data = f.read()
         except OSError:
             return out  # none was asked for
-        if data and crc32(data[1:], _LAYOUT) & 0xFF != data[0]:
+        if data and crc32(data[1:], _SEED) & 0xFF != data[0]:
             self.log("%s.data damaged" % path)
             return out
         at = 1

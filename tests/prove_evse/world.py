@@ -19,8 +19,10 @@ METER_ms = 1000
 LIMITS_mA = (0, 5999, 6000, 6000, 10000, 13000, 16000, 16000, 20000, 32000)
 # Faults that end by themselves would hide what comes after them: few at a time, and cleared soon.
 _MOST = 2
-WALL_FAULT_NAMES = sorted(WALL_FAULTS)
 ENDS = ("ev", "station")  # of a cable
+# (without a meter's lies: this world has no driver that would see them)
+NO_LIES = "meter-lost", "meter-garbles"
+WALL_FAULT_NAMES = sorted(n for n in WALL_FAULTS if n[:6] != "meter-" or n in NO_LIES)
 
 
 def modules():

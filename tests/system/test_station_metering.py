@@ -254,3 +254,158 @@ async def test_keys_survive_the_power(bench):
         await b.again(before)
         conf = await b.st.call("GetConfiguration", {"key": list(changed)})
         assert {k["key"]: k["value"] for k in conf["configurationKey"]} == changed
+
+
+# A meter that lies. The car draws 16 A of 32 A unless a test says otherwise; the wall knows what
+# it really took.
+
+# What its frames show: after how many simulated seconds at most nobody believes it.
+LIES = {
+    "nan": 10,
+    "inf": 10,
+    "negative": 10,
+    "zero-volts": 8,
+    "zero-energy": 20,
+    "energy-frozen": 20,
+    "frozen": 20,
+}
+
+
+def took_Wh(b):
+    """What the car took, by the trace."""
+    Wms, before = 0, None
+    for e in b.process.trace("car"):
+        if before:
+            Wms += sum(before["ev_mA"]) * 230 // 1000 * (e["ms"] - before["ms"])
+        before = e
+    return Wms / 3600000
+
+
+def energies(b):
+    """The energy of every MeterValues, and of transactionData; none of them ever less than before,
+    by connector."""
+    out = []
+    for p in b.st.received("MeterValues"):
+        for values in p["meterValue"]:
+            out += [
+                int(v["value"])
+                for v in values["sampledValue"]
+                if v["measurand"] == "Energy.Active.Import.Register"
+            ]
+    assert out == sorted(out)
+    return out
+
+
+async def paid(b, id, lost_Wh=15):
+    """The bill is right: what the car took, less what no meter could know."""
+    stop = await b.finish()
+    start_Wh = b.cs.transactions[id]["meterStart"]
+    billed_Wh, true_Wh = stop["meterStop"] - start_Wh, took_Wh(b)
+    assert true_Wh > 50
+    assert -lost_Wh - true_Wh / 40 <= billed_Wh - true_Wh <= 5 + true_Wh / 40, (
+        billed_Wh, true_Wh
+    )  # fmt: skip
+    told = energies(b)
+    assert start_Wh <= min(told, default=start_Wh) and max(told, default=0) <= stop["meterStop"]
+
+
+async def distrusted(b, mark, most_s, since):
+    """PowerMeterFailure is told, in time, and the connector has what a lost meter leaves it."""
+    p = await b.st.expect(
+        "StatusNotification", lambda p: p["errorCode"] == "PowerMeterFailure", WAIT_s, mark
+    )
+    assert p["status"] == "Charging"
+    passed_s = (parse_time(p["timestamp"]) - since).total_seconds()
+    assert passed_s <= most_s, passed_s
+    await b.process.until(lambda c: c["limit_mA"] == 6000 and c["limit_by"]["source"] == "Meter")
+
+
+@pytest.mark.parametrize("name", LIES)
+async def test_a_meter_that_lies_is_not_believed(bench, name):
+    async with bench() as b:
+        await change(b, "MeterValueSampleInterval", "10")
+        await change(b, "MeterValuesSampledData", EVERY)
+        id = await b.charge()
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await b.st.expect("MeterValues", None, WAIT_s, b.st.mark())
+        mark, since = b.st.mark(), await b.now()
+        await b.do(f"fault meter-{name}")
+        await distrusted(b, mark, LIES[name], since)
+        await b.do("console status")
+        await b.process.wait_output("not believed, ")
+        # What is not known is not said: no energy, no zero, nothing of the meter's.
+        for i in range(3):
+            p = await b.st.expect("MeterValues", None, WAIT_s, b.st.mark())
+            if not i:
+                continue  # (it may have been on its way)
+            names = {v["measurand"] for v in p["meterValue"][0]["sampledValue"]}
+            assert names == {"Current.Offered", "Power.Offered"}
+        mark = b.st.mark()
+        await b.do(f"clear meter-{name}")
+        await b.st.expect(
+            "StatusNotification", lambda p: p["errorCode"] == "NoError", WAIT_s, mark
+        )
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        await paid(b, id)
+
+
+async def test_a_frozen_meter_while_the_car_takes_63_A(bench):
+    async with bench() as b:
+        await change(b, "MeterValueSampleInterval", "10")
+        await b.do("ev max_mA=63000 phases=3")
+        id = await b.charge()
+        await b.process.until(lambda c: min(c["ev_mA"]) > 31000)
+        await b.do("fault meter-frozen")
+        mark, since = b.st.mark(), await b.now()
+        await b.do("fault overdraw-200")
+        await distrusted(b, mark, 20, since)
+        # (by then it is on its way there: 4 A a second)
+        assert max(max(e["ev_mA"]) for e in b.process.trace("car")) > 40000
+        await b.do("clear overdraw-200")
+        await b.do("clear meter-frozen")
+        await b.process.until(lambda c: c["limit_by"] is None)
+        await paid(b, id)
+
+
+async def test_a_stop_while_the_meter_lies(bench):
+    """It does not wait for a true reading for ever, and loses nothing that was seen."""
+    async with bench() as b:
+        await change(b, "MeterValueSampleInterval", "3600")
+        id = await b.charge()
+        await b.process.until(lambda c: c["energy_Wh"] > 1100)
+        await b.do("fault meter-zero-energy")
+        await b.do("fault meter-nan")
+        seen = (await b.process.connector())["energy_Wh"]
+        stop = await b.finish()
+        assert stop["meterStop"] - seen <= 15 and stop["meterStop"] >= seen
+        assert stop["transactionId"] == id
+
+
+@pytest.mark.parametrize("name", ["reset", "back", "ahead"])
+async def test_another_register_in_a_transaction(bench, name):
+    """The meter begins anew, or is another one, also with a power cut around it: the energy of the
+    transaction goes on, and the next one begins with what the register shows."""
+    async with bench() as b:
+        await change(b, "MeterValueSampleInterval", "10")
+        await change(b, "StopTxnSampledData", "Energy.Active.Import.Register")
+        id = await b.charge()
+        await b.process.until(lambda c: c["energy_Wh"] > 1100)
+        await b.do(f"fault meter-{name}")
+        since = await b.now()
+        while (await b.now() - since).total_seconds() < 60:
+            await b.settled()
+        before = b.st
+        await b.do("power-cut 5")
+        await b.again(before)
+        await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
+        since = await b.now()
+        while (await b.now() - since).total_seconds() < 60:
+            await b.settled()
+        await b.do(f"clear meter-{name}")  # the old one is back
+        since = await b.now()
+        while (await b.now() - since).total_seconds() < 60:
+            await b.settled()
+        await paid(b, id, 60)
+        id = await b.charge()
+        shown = (await b.process.connector())["energy_Wh"]
+        assert shown - 10 <= b.cs.transactions[id]["meterStart"] <= shown

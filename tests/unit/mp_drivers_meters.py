@@ -1,6 +1,7 @@
 """Meters: SDM630, SDM120 and PZEM-004T on the simulated Modbus line, S0 pulses."""
 
 import asyncio
+import os
 import sys
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
@@ -36,7 +37,9 @@ def a_meter(kind):
         "sdm120": lambda: eastron.Meter(bus, 7, 1),
         "pzem": lambda: pzem.Meter(bus, 7),
     }[kind]
-    return line, make()
+    meter = make()
+    meter.closed = True
+    return line, meter
 
 
 def load(line):
@@ -83,8 +86,8 @@ async def test_lost_and_garbled():
         line, meter = a_meter(kind)
         outlet = load(line)
         await meter.read()
-        before = (meter.energy_Wh, meter.power_W, meter.current_mA, meter.voltage_mV)
         for fault in ("meter_lost", "meter_garbles"):
+            before = (meter.energy_Wh, meter.power_W, meter.current_mA, meter.voltage_mV)
             setattr(outlet, fault, True)
             for i in range(6):
                 await meter.read()
@@ -152,6 +155,51 @@ async def test_pulses_are_counted():
     await meter.read()
     assert meter.energy_Wh == 1007 and meter.readings == 1
     assert meter.power_W == 0 and meter.current_mA == meter.voltage_mV == (0, 0, 0)
+
+
+async def test_what_was_counted_outlives_a_power_cut():
+    path = "/tmp/s0-%d" % time.ticks_us()
+    total = 0
+    try:
+        for boot in range(4):
+            line = Line(Board(s0={"pin": 4}), virtual=True)
+            meter = s0.Meter(4, path=path)
+            moves = []
+            meter.moved = lambda *move, moves=moves: moves.append(move)
+            line.advance(1000)
+            await meter.read()
+            begin_Wh = meter.energy_Wh
+            assert moves == [(None, begin_Wh)] and total - 50 < begin_Wh <= total, (boot, total)
+            pulses(line, meter, 130)
+            writes = path_of(path)
+            await meter.read()
+            assert meter.energy_Wh == begin_Wh + 130, (boot, meter.energy_Wh, begin_Wh)
+            total = meter.energy_Wh
+            assert path_of(path) == str(total) != writes
+            for _ in range(49):
+                pulses(line, meter, 1)
+                await meter.read()
+            assert path_of(path) == str(total)  # (not at every pulse)
+            total += 49
+        with open(path, "w") as f:
+            f.write("no number")
+        assert s0.Meter(4, path=path).offset_Wh == 0
+        line = Line(Board(s0={"pin": 4}), virtual=True)
+        meter = s0.Meter(4, path="/nowhere/s0")  # what cannot be kept is counted all the same
+        line.advance(1000)
+        pulses(line, meter, 60)
+        await meter.read()
+        assert meter.energy_Wh == 60
+    finally:
+        os.remove(path)
+
+
+def path_of(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
 
 
 async def test_pulses_that_are_not_a_Wh():

@@ -446,6 +446,22 @@ def test_meter_lost():
         assert not run(part, c, TICK_ms).fault and part.limit_mA() is None
 
 
+def test_a_meter_that_is_not_believed_is_lost_at_once():
+    for lost_mA in (6000, 0):
+        for state, closed in ((pilot.A, False), (pilot.B, False), (pilot.C, True)):
+            c = Told(state, closed)
+            c.may_draw_mA = 32000
+            part = Overcurrent(lost_mA)
+            part.readings = 1
+            assert not run(part, c, 1000).fault and part.limit_mA() is None
+            part.lost = True
+            assert run(part, c, TICK_ms).fault == faults.METER and part.limit_mA() == lost_mA
+            assert run(part, c, 600000).fault == faults.METER
+            part.lost = False
+            part.readings += 1
+            assert not run(part, c, TICK_ms).fault and part.limit_mA() is None
+
+
 # Temperature
 
 

@@ -364,7 +364,7 @@ def test_empty_and_garbage_files_are_dropped():
     old = json.loads(OLD)
     old["number"] = 9
     texts = ["", "{", "garbage", "null", "{}", "\x02", "\x03" + "0" * 60, json.dumps(old)[:-1]]
-    texts += [good[:-1], good[:9], good + b"\x03", bytes((3,)) + good[1:]]
+    texts += [good[:-1], good[:9], good + b"\x03", bytes((2,)) + good[1:], bytes((4,)) + good[1:]]
     for key, value in (
         ("connector", "1"),
         ("connector", None),
@@ -422,7 +422,7 @@ def test_files_of_the_first_firmware():
         assert got == (T, 1000, T + 9, 1000)
         assert (ten.id, ten.stop_s) == (77, None)
         with open("/flash/tx/12", "rb") as f:
-            assert f.read(1) == b"\x02"  # rewritten
+            assert f.read(1) == b"\x03"  # rewritten
     j.sample(ten, a_sample(1))
     begin(j, 3)
     heads = waiting(chip)

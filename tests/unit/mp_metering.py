@@ -372,3 +372,106 @@ def test_a_clock_that_is_set_late():
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
     w.station.set_clock(T0 + 50)
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
+
+
+# A meter whose register is not always the same one
+
+
+def told_Wh(w):
+    """The energy of every sample that waits, in order."""
+    out = []
+    while w.journal.head():
+        kind, tx, sample = w.journal.head()
+        if sample:
+            out.append(sample[1])
+        w.journal.done()
+    return out
+
+
+def count(w, Wh):
+    """A minute of charging: a reading a second, and a sample."""
+    for _ in range(60):
+        w.meters[0].energy_Wh += Wh // 60
+        poll(w, 1)
+
+
+def another(w, Wh):
+    """The driver takes another register for one."""
+    before_Wh, w.meters[0].energy_Wh = w.meters[0].energy_Wh, Wh
+    w.c.moved(before_Wh, Wh)
+
+
+def test_the_energy_of_a_transaction_never_runs_backwards():
+    w = a_world()
+    w.charge()
+    tx = w.c.tx
+    assert tx.start_Wh == 1234567
+    told = []
+    for i, register in enumerate((0, 500, 50000000, 3, 1234567)):
+        count(w, 180)
+        another(w, register)
+        count(w, 180)
+        told += told_Wh(w)
+        assert told[-1] == 1234567 + 360 * (i + 1), (register, told)
+    assert told == sorted(told) and len(told) == 10
+    w.boot()  # at each of them the power may fail
+    w.poll(3000)
+    w.c.moved(None, w.meters[0].energy_Wh)
+    assert w.c.energy_Wh() == told[-1]
+    count(w, 180)
+    end(w)
+    assert w.journal.head()[1].stop_Wh == 1234567 + 5 * 360 + 180
+    assert w.c.energy_Wh() == w.meters[0].energy_Wh  # (between transactions as it stands)
+    w.electrics[0].state = pilot.A
+    w.poll(2000)
+    w.charge()
+    assert w.c.tx.start_Wh == w.meters[0].energy_Wh and w.c.tx.offset_Wh == 0
+
+
+def test_another_register_after_a_power_cut():
+    """What was seen stays; what cannot have flowed since the start is another meter's."""
+    for clock, register in (
+        (True, 1234567 + 3000),  # it has counted on: nothing is lost
+        (True, 0),  # it lost its own
+        (True, 1234567 + 100),
+        (True, 99000000),  # another one
+        (False, 99000000),
+        (False, 1234567 + 3000),
+        (False, 0),
+    ):
+        w = a_world()
+        w.charge()
+        count(w, 1800)
+        assert told_Wh(w) == [1234567 + 1800]
+        w.meters[0].energy_Wh = 0  # (nothing was read yet)
+        w.boot(None if clock else UNSET)
+        assert w.c.energy_Wh() == 1234567 + 1800, register  # also before the first reading
+        w.poll(3000)
+        w.meters[0].energy_Wh = register
+        w.c.moved(None, register)
+        goes_on = register == 1234567 + 3000
+        begin_Wh = register if goes_on else 1234567 + 1800
+        assert w.c.energy_Wh() == begin_Wh, (clock, register, w.c.energy_Wh())
+        w.boot()  # once more
+        w.poll(3000)
+        w.c.moved(None, register)
+        assert w.c.energy_Wh() == begin_Wh
+        w.meters[0].energy_Wh += 100
+        tx = w.c.tx
+        end(w)
+        assert tx.stop_Wh == begin_Wh + 100 and tx.stop_Wh >= tx.seen_Wh
+
+
+def test_a_transaction_of_the_firmware_before_goes_on():
+    """Its file has no offset."""
+    w = a_world()
+    w.charge()
+    path = "/flash/tx/%d" % w.c.tx.number
+    with open(path, "rb") as f:
+        data = f.read()
+    assert data[:1] == b"\x03" and data[-1:] == b"\x03"  # the layout, and no offset
+    with open(path, "wb") as f:
+        f.write(b"\x02" + data[1:-1])
+    w.boot()
+    w.poll(3000)
+    assert w.c.tx and w.c.tx.offset_Wh == 0 and w.c.tx.start_Wh == 1234567

@@ -42,6 +42,9 @@ simulated sensor; it does not react any more |
     | locked, lock_jam | the plug's lock; it does not move |
     | temperature_dC, sensor_lost | of the housing, 0.1 degC; its sensor does not answer |
     | meter_lost, meter_garbles | the meter is silent; its frames are damaged |
+    | meter_lies | how its right frames are untrue (devices/meters.py), or "" |
+    | meter_shows | its registers when that began |
+    | meter_offset_uWh | its register, less what it has counted: another one was put there |
     """
 
     def __init__(self, number, pins, meter_Wh):
@@ -65,6 +68,10 @@ simulated sensor; it does not react any more |
         self.sensor_lost = False
         self.energy_uWh = meter_Wh * 1000000
         self.meter_lost = self.meter_garbles = False
+        self.meter_lies = ""
+        self.meter_shows = {}
+        self.meter_offset_uWh = 0
+        self._ripple = 0
         self.meter_permille = 1000  # what it shows of what is true
         self.close_ms = CLOSE_ms
         self.open_ms = OPEN_ms
@@ -113,6 +120,16 @@ simulated sensor; it does not react any more |
         for mA, mV in zip(self.car.phase_mA(), self.volts_mV):
             power += mA * (mV // 1000)
         return power // 1000
+
+    def register_uWh(self):
+        """The energy that the meter shows."""
+        return self.energy_uWh + self.meter_offset_uWh
+
+    def shown_mV(self):
+        """The voltages as a meter shows them: no two readings of real mains are the same."""
+        self._ripple = (self._ripple * 5 + 3) % 64
+        ripple = self._ripple - 32
+        return [mV + ripple if mV else 0 for mV in self.volts_mV]
 
     def pilot_mV(self):
         """The levels of the pilot's high and low part, with noise."""
@@ -175,6 +192,35 @@ def _flag(name, value=True, normal=False):
     return lambda o: setattr(o, name, value), lambda o: setattr(o, name, normal)
 
 
+def _lie(kind):
+    def put(outlet):
+        outlet.meter_lies = kind
+        outlet.meter_shows.clear()
+
+    def clear(outlet):
+        outlet.meter_lies = ""
+        outlet.meter_shows.clear()
+
+    return put, clear
+
+
+def _move(at_Wh=None, by_Wh=0):
+    """The meter's register stands at `at_Wh`, or moves by `by_Wh`, and counts on from there: as
+    after a reset of its own, or of another meter. Cleared: it is as it was."""
+
+    def put(outlet):
+        to_uWh = outlet.register_uWh() + by_Wh * 1000000 if at_Wh is None else at_Wh * 1000000
+        outlet.meter_offset_uWh = max(to_uWh, 0) - outlet.energy_uWh
+
+    return put, lambda o: setattr(o, "meter_offset_uWh", 0)
+
+
+LIES = (
+    "frozen", "energy-frozen", "zero-energy", "zero-volts", "nan", "inf", "negative",
+    "other-phases",
+)  # fmt: skip
+
+
 def _set_ambient(outlet, dC):
     outlet.temperature_dC = outlet.ambient_dC = dC
 
@@ -210,7 +256,12 @@ WALL_FAULTS = {
     "phase-loss": (lambda o: _set_volts(o, VOLT_mV, VOLT_mV, 0), lambda o: _set_volts(o, VOLT_mV)),
     "meter-lost": _flag("meter_lost"),
     "meter-garbles": _flag("meter_garbles"),
+    "meter-reset": _move(at_Wh=0),
+    "meter-back": _move(by_Wh=-500),
+    "meter-ahead": _move(by_Wh=50000),
 }
+for kind in LIES:
+    WALL_FAULTS["meter-" + kind] = _lie(kind)
 
 
 class Wall:

@@ -28,6 +28,8 @@ class Meters:
 
     def _frame(self, outlet, address, function, register, n):
         registers = self._registers(outlet)
+        if outlet.meter_lies:
+            registers = self._lie(outlet, registers)
         fault = 0
         if function != 4:
             fault = 1
@@ -41,6 +43,37 @@ class Meters:
                 frame += struct.pack(">H", registers[r])
         return frame + struct.pack("<H", crc16(frame))
 
+    def _lie(self, outlet, registers):
+        """What a meter that is out of order shows in frames that are right."""
+        lie, kept = outlet.meter_lies, outlet.meter_shows
+        if not kept:  # as it was when that began
+            kept.update(registers)
+        floats = self._registers is not _pzem
+        energy = (72, 73) if floats else (5, 6)
+        if lie == "frozen":
+            return kept
+        if lie == "other-phases":
+            out = dict(registers)
+            if floats and 10 in registers:
+                for r, to in ((0, 2), (2, 4), (4, 0), (6, 8), (8, 10), (10, 6)):
+                    out[r], out[r + 1] = registers[to], registers[to + 1]
+            return out
+        for r in registers:
+            if lie == "nan" or lie == "inf":  # (a PZEM has no such thing: all ones)
+                high = 0x7FC0 if lie == "nan" else 0x7F80
+                registers[r] = (0 if r & 1 else high) if floats else 0xFFFF
+            elif lie == "zero-volts" and r < (6 if floats else 1):
+                registers[r] = 0
+            elif lie == "zero-energy" and r in energy:
+                registers[r] = 0
+            elif lie == "energy-frozen" and r in energy:
+                registers[r] = kept[r]
+            elif lie == "negative" and floats and not r & 1 and 6 <= r <= 52:
+                registers[r] |= 0x8000  # currents and power
+            elif lie == "negative" and not floats and r in (2, 4):
+                registers[r] = 0xFFFF
+        return registers
+
 
 def _floats(values):
     registers = {}
@@ -53,7 +86,7 @@ def _floats(values):
 
 def _sdm630(o):
     show = o.meter_permille / 1000000
-    amps, volts = [mA * show for mA in o.car.phase_mA()], [mV / 1000 for mV in o.volts_mV]
+    amps, volts = [mA * show for mA in o.car.phase_mA()], [mV / 1000 for mV in o.shown_mV()]
     return _floats(
         {
             0: volts[0],
@@ -64,7 +97,7 @@ def _sdm630(o):
             10: amps[2],
             52: o.power_W() * show * 1000,
             70: 49.98,
-            72: o.energy_uWh / 1e9,
+            72: o.register_uWh() / 1e9,
         }
     )
 
@@ -73,11 +106,11 @@ def _sdm120(o):
     show = o.meter_permille / 1000000
     return _floats(
         {
-            0: o.volts_mV[0] / 1000,
+            0: o.shown_mV()[0] / 1000,
             6: o.car.phase_mA()[0] * show,
             12: o.power_W() * show * 1000,
             70: 49.98,
-            72: o.energy_uWh / 1e9,
+            72: o.register_uWh() / 1e9,
         }
     )
 
@@ -85,6 +118,6 @@ def _sdm120(o):
 def _pzem(o):
     mA = o.car.phase_mA()[0] * o.meter_permille // 1000
     dW = o.power_W() * o.meter_permille // 100
-    Wh = o.energy_uWh // 1000000
-    words = (o.volts_mV[0] // 100, mA & 0xFFFF, mA >> 16, dW & 0xFFFF, dW >> 16)
+    Wh = o.register_uWh() // 1000000
+    words = (o.shown_mV()[0] // 100, mA & 0xFFFF, mA >> 16, dW & 0xFFFF, dW >> 16)
     return dict(enumerate(words + (Wh & 0xFFFF, Wh >> 16, 499, 100, 0)))

@@ -126,14 +126,16 @@ class Day:
             # One that knows nothing of a message that comes twice: another id.
             self.ids += 1
             conf["transactionId"] = self.told[-1][4] = 100 + self.ids
-        if self.asked % 2:
+        slow = self.asked % 2
+        if slow:
             await core.asyncio.sleep_ms(SLOW_s * 1000)
             if self.chip.dead:
                 await asyncio.Event().wait()
         if action == "BootNotification":
             while self.true_ms % 1000:  # (so that the two clocks tick together)
                 await asyncio.sleep_ms(0)
-            now = format_iso(self.true_ms // 1000)
+            # (the station takes a slow answer for one of a second ago)
+            now = format_iso(self.true_ms // 1000 - slow)[:-1] + ".001Z"
             conf = {"status": "Accepted", "interval": 86400, "currentTime": now}
         return conf
 

@@ -85,11 +85,13 @@ def prepare(config, settings, url, profile=None):
                 "SecurityProfile %d needs a password: set AuthorizationKey, or password in"
                 " config.json" % profile
             )
-    context = _context(profile) if profile > 1 else None
+    context = load(profile) if profile > 1 else None
     return context, config.id if password else None, password
 
 
-def _context(profile):
+def load(profile):
+    """The TLS context of this security profile, with the unit's certificates in it. Raises
+    ValueError."""
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)

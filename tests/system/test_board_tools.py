@@ -414,3 +414,14 @@ async def test_why_there_is_no_wifi(state, text, tmp_path):
         await b.process.do(f"wifi Home {state}")
         said = await b.make("doctor", code=1)
         assert re.search("BAD   Wi-Fi: Home not joined, status " + text, said), said
+
+
+async def test_why_there_is_no_tls(tmp_path):
+    """What the unit itself would say of its certificates."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    number = server.sockets[0].getsockname()[1]
+    flash(tmp_path, url=f"wss://127.0.0.1:{number}/ocpp", password="0123456789abcdef")
+    async with Board(tmp_path) as b:
+        said = await b.make("doctor", code=1)
+        assert f"BAD   Central System 127.0.0.1:{number}: no CA: SecurityProfile 2" in said
+    server.close()

@@ -122,7 +122,7 @@ def reach(host, port, profile, request):
         if profile > 1:
             from firmware.ocpp import security
             try:
-                context = security._context(profile)
+                context = security.load(profile)
             except (OSError, ValueError) as e:
                 return "certs", str(e)
             s = context.wrap_socket(s, server_hostname=host)

@@ -26,6 +26,7 @@ _NTP_s = const(120)  # for a Central System to tell the time, then an NTP server
 _NTP_AGAIN_s = const(600)
 _RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
 _RESTART_MAX_ms = const(64000)
+_NOTE_s = const(300)  # between writes of the time to the flash
 _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
@@ -131,7 +132,7 @@ class App:
                 unit.metered()
             if self.station.policy:
                 self.station.policy.local_limit(self.clock.now(), self.station)
-            self.clock.note()
+            self.clock.note(_NOTE_s)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
             up_ms += passed

@@ -151,7 +151,7 @@ class Clock:
         if shown_s < 0:  # the power was away: the RTC began with the year 2000
             least_s = self._kept_s + shown_s + _SECONDS_2000_2020
             self._ahead_s = shown_s - least_s + UNSET_s
-            self.note()
+            self.note(_NOTE_s)
         elif guess or not self.plausible(shown_s):  # (no time was ever known)
             self._ahead_s = UNSET_s
 
@@ -176,7 +176,7 @@ class Clock:
             t += UNSET_s
         return t if self.plausible(t) else 0
 
-    def note(self, every_s=_NOTE_s):
+    def note(self, every_s):
         """Have the file say what time it is, or is at least, if it is wrong by `every_s`."""
         if not self._path:
             return
@@ -189,7 +189,14 @@ class Clock:
                 self.put(t)
                 self._ahead_s = UNSET_s
 
-    def set(self, t, ms=0, trip_ms=0):
+    def heard(self, t):
+        """Something was noted at `t` before this start, which note() may not have known."""
+        late_s = t - self.now()
+        if self._ahead_s and 0 < late_s <= _NOTE_s:
+            self._ahead_s -= late_s
+            self.note(_NOTE_s)
+
+    def set(self, t, ms, trip_ms):
         """Somebody says that it is `t` and `ms` (0: they know no fraction), having been asked
         `trip_ms` ago; -> by how many seconds the clock was moved, 0 where it was by less than 2 s:
         now() does not step back for that.
@@ -198,7 +205,7 @@ class Clock:
         wrong by a fifth of the way, or all of it from a second on. Where that and what the clock
         was set to before can both be true, the middle of what they leave is.
         """
-        before, before_ms = self.now(), self._now_ms()
+        before, before_ms = self.now(), self.now_ms()
         doubt_ms = _NEAR_ms + (trip_ms // 5 if trip_ms < 1000 else trip_ms)
         if not ms:
             ms = _SECOND_ms
@@ -220,7 +227,7 @@ class Clock:
             guess = self._ahead_s
             self.put(*divmod(before_ms + error_ms, 1000))
             self._ahead_s = 0
-            moved_ms = self._now_ms() - before_ms
+            moved_ms = self.now_ms() - before_ms
             self._past_s = before
             if not -_SMALL_ms < moved_ms < _SMALL_ms:
                 self._past_s = -FAR
@@ -235,7 +242,7 @@ class Clock:
         self._checked_s = self.now()
         return moved_s
 
-    def _now_ms(self):
+    def now_ms(self):
         # (the two are not read at the same time)
         t, us = time.time(), self._rtc.datetime()[7]
         if t != time.time():

@@ -40,7 +40,7 @@ class Rpc:
 
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest;
-    `sent_ms`: when the latest was sent, in ticks.
+    `began`: when the latest was sent, in ticks.
     `late(answer)` is given the confirmation to an earlier try of a message that is repeated.
     """
 
@@ -59,7 +59,7 @@ class Rpc:
         self.late = None
         self.after = None
         self.mute = self.answered = False
-        self.unanswered = self.sent_ms = 0
+        self.unanswered = self.began = 0
 
     def attach(self, ws):
         """Use connection `ws`; None: it is lost, and with it the outstanding CALL."""
@@ -87,10 +87,10 @@ class Rpc:
             self._number += 1
             self._waiting = "%s-%d" % (self._prefix, self._number)
             self._answered.clear()
-            self.sent_ms = time.ticks_ms()
+            self.began = time.ticks_ms()
             if tries is not None:
                 del tries[: 2 - 2 * _TRIES]
-                tries += self._waiting, self.sent_ms
+                tries += self._waiting, self.began
                 self._tries, self._action = tries, action
                 wait_s = self._wait_s
             try:

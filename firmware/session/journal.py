@@ -5,7 +5,7 @@
 
 from micropython import const
 
-from firmware.clock import PLAUSIBLE
+from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .metering import PERIODIC
 from .samples import ENOSPC, Samples
@@ -36,7 +36,11 @@ class Journal:
         self._tx = None  # the one that was told of last
         self._head = None
         self._number = self._place = 0
-        self._jumps = []  # place, seconds, ...: what came before it without a clock is corrected
+        # Of starts of the unit in which the clock was set: the place before it, the last one when
+        # that was, and by how many seconds what lies between is to be moved; three numbers each.
+        self._jumps = []
+        self._booted = 0  # the last place of the starts before this one
+        self.last = -UNSET_s  # the latest time that they noted
 
     def load(self):
         """Queue what the flash holds; -> the transactions that still run as far as it knows."""
@@ -96,13 +100,11 @@ class Journal:
             if tx.data:
                 tx.data = [(s[0] + jump_s * (s[0] < PLAUSIBLE),) + s[1:] for s in tx.data]
                 self.keep(tx)
-        if self.head() is None:
-            return
         from . import restore
 
         restore.corrections(self, self._folder, jump_s)
         restore.forget()
-        self._head = None
+        self._head = self._tx = None
         self.head()  # (done() must find it)
 
     def head(self):
@@ -158,12 +160,18 @@ class Journal:
         return tx
 
     def _corrected(self, t):
-        # What was noted at the head's place at `t`, by a clock that may not have been set yet.
+        # What was noted at the head's place at `t`, by a clock that may not have been set yet: by
+        # what the clock then moved in that start; for one in which it was never set, by what it
+        # said that time is at least, or as in the next one where it did not know even that.
+        if t >= PLAUSIBLE:
+            return t
+        place = self._head_place
+        least_s = t + UNSET_s
         jumps = self._jumps
-        for i in range(0, len(jumps), 2):
-            if t < PLAUSIBLE and self._head_place < jumps[i]:
-                t += jumps[i + 1]
-        return t
+        for i in range(0, len(jumps), 3):
+            if place <= jumps[i + 1] and (place > jumps[i] or least_s < PLAUSIBLE):
+                return t + jumps[i + 2]
+        return least_s if place <= self._booted and least_s >= PLAUSIBLE else t
 
     def _save(self, tx, ranks=2):
         return self._write(self._folder.write, tx, ranks)

@@ -5,6 +5,8 @@ import os
 import sys
 from micropython import const
 
+from firmware.clock import PLAUSIBLE, UNSET_s
+
 from .samples import ENOSPC, SMALL, pack, read, unpack
 
 _BLOCK = const(4096)
@@ -17,7 +19,7 @@ def forget():
 def journal(j, folder, samples):
     """Fill Journal `j` from its folder and the folder of its samples."""
     for queue in samples:
-        _samples(queue)
+        _samples(j, queue)
         j._place = max(j._place, queue.last)
     for number in folder.numbers():
         tx = folder.read(number)
@@ -26,8 +28,11 @@ def journal(j, folder, samples):
         j._number = number
         if tx.id is None and tx.began is not None:
             _mark(j, tx.began, 2 * number)
+        for t in (tx.start_s, tx.stop_s, tx.data[-1][0] if tx.data else None):
+            _past(j, t)
         if tx.stop_s is None:
             j._open[number] = tx
+            _time(j, tx)
         else:
             _mark(j, tx.ended, 2 * number + 1)
     numbers = [str(number) for number in folder.numbers()]
@@ -36,10 +41,34 @@ def journal(j, folder, samples):
             os.remove(folder.path + "/" + name)
     try:
         with open(folder.path + "/clock", "rb") as f:
-            j._jumps = list(unpack(f.read()))
-            j._place = max(j._place, j._jumps[-2])
-    except (OSError, IndexError, ValueError):
+            jumps = unpack(f.read())
+            j._place = max(j._place, jumps[-2])
+            j._jumps = list(jumps[: len(jumps) // 3 * 3])
+    except (OSError, IndexError, ValueError, TypeError):
         pass  # the clock never had to be corrected
+    j._booted = j._place
+
+
+def _corrected(t):
+    # A time from before the clock was set, in an earlier start: as far as it was known then.
+    return t + UNSET_s if t < PLAUSIBLE <= t + UNSET_s else t
+
+
+def _past(j, t):
+    if t is not None:
+        j.last = max(j.last, t if t < PLAUSIBLE else t - UNSET_s)
+
+
+def _time(j, tx):
+    # What goes on must not mix times of several starts: those before this one are settled.
+    data = [(_corrected(s[0]),) + s[1:] for s in tx.data]
+    if data != tx.data:
+        tx.data = data
+        j.keep(tx)
+    times = _corrected(tx.start_s), _corrected(tx.origin_s)
+    if times != (tx.start_s, tx.origin_s):
+        tx.start_s, tx.origin_s = times
+        j.moved(tx)
 
 
 def _mark(j, place, what):
@@ -52,7 +81,7 @@ def _mark(j, place, what):
     j._place = max(j._place, place)
 
 
-def _samples(queue):
+def _samples(j, queue):
     prefix = queue.prefix
     path, mark = prefix.rsplit("/", 1)
     files = queue.files
@@ -87,18 +116,18 @@ def _samples(queue):
     if small < len(files):
         big = files[-1 - small]
         queue.big = sizes[big]
-        last = _end(prefix, big)
+        last = _end(j, prefix, big)
         # Small files that the power cut left after they had been joined.
         while small and files[-small] <= last:
             os.remove(prefix + str(files.pop(-small)))
             small -= 1
     if small:
-        last = _end(prefix, files[-1])
+        last = _end(j, prefix, files[-1])
     queue.small = small
     queue.last = max(last, queue.answered)
 
 
-def _end(prefix, name):
+def _end(j, prefix, name):
     # The number of a file's last row.
     last = name
     try:
@@ -106,6 +135,7 @@ def _end(prefix, name):
             row = read(f, ())
             while row:
                 last = row[0]
+                _past(j, row[2])
                 row = read(f, row)
     except (IndexError, ValueError):
         pass  # (peek() will tell)
@@ -139,10 +169,15 @@ def join(queue):
 
 def corrections(j, folder, jump_s):
     """The clock moved by `jump_s` when it was set for the first time."""
+    rows = [queue.peek() for queue in j._samples]
+    places = j._marks[:1] + [row[0] for row in rows if row]
+    if not places:
+        return  # nothing waits
     jumps = j._jumps
-    while jumps and jumps[0] <= j._head_place:
-        del jumps[:2]
-    jumps.extend((j._place + 1, jump_s))
+    while jumps and jumps[1] < min(places):
+        del jumps[:3]
+    # (that it is earlier than it was known to be: then all that was noted since moves by the same)
+    jumps.extend((j._booted if jump_s >= UNSET_s else 0, j._place, jump_s))
 
     def write(data):
         with open(folder.path + "/clock", "wb") as f:

@@ -98,6 +98,7 @@ class Station:
                 connectors[tx.connector - 1].resume(tx)
                 self._resumed.append(tx)
                 log("transaction %s goes on after a power cut" % tx.id)
+        clock.heard(journal.last)
         for c in connectors:
             c.presented = bool(c.tx or availability and -c.number in availability.numbers)
         # A TxProfile outlives the power exactly if its transaction does.
@@ -597,7 +598,7 @@ class Station:
             self.tell(None, self.clock.now())
         self.wake()
 
-    def set_clock(self, t, ms=0, trip_ms=0):
+    def set_clock(self, t, ms, trip_ms):
         """The Central System says that it is `t` (Clock.set). Running transactions began when they
         began."""
         known = self.clock.known()
@@ -614,4 +615,5 @@ class Station:
         if not known:
             self.store.moved(jump)
             self.journal.clock_set(jump)
+            self.news = [news[:4] + (news[4] + jump,) for news in self.news]
         self.due_s = 0

@@ -208,22 +208,22 @@ def test_a_clock_that_was_never_set_counts_from_2000():
 def test_setting_says_how_far_it_jumped():
     world, c = a_clock()
     now = parse_iso("2026-11-20T10:00:00Z")
-    assert c.set(now) == now + 631152000 - 5
+    assert c.set(now, 0, 0) == now + 631152000 - 5
     assert c.now() == now and c.known()
-    assert c.set(now + 3600) == 3600 and c.now() == now + 3600
-    assert c.set(now) == -3600 and c.now() == now
+    assert c.set(now + 3600, 0, 0) == 3600 and c.now() == now + 3600
+    assert c.set(now, 0, 0) == -3600 and c.now() == now
 
 
 def test_noise_is_not_followed():
     world, c = a_clock()
     now = parse_iso("2026-11-20T10:00:00Z")
-    c.set(now)
+    c.set(now, 0, 0)
     world.written.clear()
     for ms in (-49, 0, 49):
-        assert c.set(now, 500 + ms) == 0, ms
+        assert c.set(now, 500 + ms, 0) == 0, ms
     assert not world.written and c.now() == now
-    assert c.set(now + 3) == 3 and c.now() == now + 3
-    assert c.set(now) == -3 and c.now() == now
+    assert c.set(now + 3, 0, 0) == 3 and c.now() == now + 3
+    assert c.set(now, 0, 0) == -3 and c.now() == now
 
 
 def test_the_fraction_of_a_time():
@@ -342,7 +342,7 @@ def test_what_moves_with_the_clock_does_not_run_away_from_it():
 
 def test_known_needs_a_time_that_can_be():
     world, c = a_clock()
-    c.set(parse_iso("2024-12-31T23:59:59Z"))
+    c.set(parse_iso("2024-12-31T23:59:59Z"), 0, 0)
     assert not c.known()
     assert not c.plausible(-1) and not c.plausible(0)
     assert c.plausible(parse_iso("2025-01-01T00:00:00Z"))
@@ -350,7 +350,7 @@ def test_known_needs_a_time_that_can_be():
     assert c.plausible(clock.FAR - 1)
     for far in (clock.FAR, parse_iso("9999-12-31T23:59:59Z")):  # (nothing could be compared)
         assert not c.plausible(far)
-    c.set(parse_iso("2025-01-03T00:00:00Z"))
+    c.set(parse_iso("2025-01-03T00:00:00Z"), 0, 0)
     assert c.known()
 
 
@@ -364,7 +364,7 @@ def test_the_rtc_gets_date_and_weekday():
         ("2100-03-01T12:00:00Z", 0),
         ("2000-01-03T00:00:00Z", 0),
     ):
-        c.set(parse_iso(text))
+        c.set(parse_iso(text), 0, 0)
         y, month, d, wd, h, m, s, sub = world.written[-1]
         assert "%04d-%02d-%02dT%02d:%02d:%02dZ" % (y, month, d, h, m, s) == text, text
         assert (wd, sub) == (weekday, 500000), (text, wd)
@@ -417,10 +417,10 @@ def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
     chip = Chip()
     c = chip.boot(power_cut=True)
     assert not c.known() and not c.least_s()  # a new unit
-    c.set(NOW)
+    c.set(NOW, 0, 0)
     assert chip.file() == "%d 0" % NOW
     chip.seconds += 1000
-    c.note()
+    c.note(300)
     chip.seconds += 100
     c = chip.boot(power_cut=True)
     least_s = NOW + 1000 + 3
@@ -435,7 +435,7 @@ def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
         assert c.now() == before and not c.known()
     assert chip.rtc() == c.least_s() == least_s + 300
     # The true time comes: as far as from a clock that had not been set.
-    assert c.set(NOW + 5000) == NOW + 5000 - (least_s + 300 - UNSET_s)
+    assert c.set(NOW + 5000, 0, 0) == NOW + 5000 - (least_s + 300 - UNSET_s)
     assert c.known() and c.now() == NOW + 5000 == chip.rtc() == c.least_s()
     c = chip.boot()
     assert c.known() and c.now() == NOW + 5000
@@ -452,7 +452,7 @@ def test_a_unit_that_never_knew_the_time_counts_on_over_power_cuts():
         for _ in range(3):
             chip.seconds += 1000
             before = c.now()
-            c.note()
+            c.note(300)
             c = chip.boot()
             assert c.now() == before and not c.known() and c.least_s() == 0
     # Somebody sets the RTC: it was no guess of ours.
@@ -460,7 +460,7 @@ def test_a_unit_that_never_knew_the_time_counts_on_over_power_cuts():
     assert chip.boot().known()
     chip.seconds -= NOW
     c = chip.boot()
-    assert c.now() < 0 and c.set(NOW) == NOW - before and c.least_s() == NOW
+    assert c.now() < 0 and c.set(NOW, 0, 0) == NOW - before and c.least_s() == NOW
     chip.no_file()
 
 
@@ -468,7 +468,7 @@ def test_least_s_over_power_cuts_is_never_late_and_300_s_early_beside_the_time_w
     """The bound that note() keeps, and its wear: writes are counted."""
     chip = Chip()
     c = chip.boot(power_cut=True)
-    c.set(NOW)
+    c.set(NOW, 0, 0)
     true_s, off_s = NOW, 0
     writes = 0
     keep = Clock.keep
@@ -485,7 +485,7 @@ def test_least_s_over_power_cuts_is_never_late_and_300_s_early_beside_the_time_w
             chip.seconds += 1
             true_s += 1
             on_s += 1
-            c.note()
+            c.note(300)
             assert true_s - off_s - 300 * boot <= c.least_s() <= true_s, (boot, true_s)
         true_s += 500
         off_s += 500
@@ -506,9 +506,9 @@ def test_least_s_over_power_cuts_is_never_late_and_300_s_early_beside_the_time_w
 def test_the_last_time_known_is_the_time_after_all():
     """The Central System says what the RTC shows: then it is known, and told so to the flash."""
     chip = Chip()
-    chip.boot(power_cut=True).set(NOW)
+    chip.boot(power_cut=True).set(NOW, 0, 0)
     c = chip.boot(power_cut=True)
-    assert c.set(NOW + 3) == UNSET_s and c.known() and c.now() == NOW + 3
+    assert c.set(NOW + 3, 0, 0) == UNSET_s and c.known() and c.now() == NOW + 3
     assert chip.boot().known()
     chip.no_file()
 
@@ -516,22 +516,22 @@ def test_the_last_time_known_is_the_time_after_all():
 def test_the_file_is_written_every_five_minutes():
     chip = Chip()
     c = chip.boot(power_cut=True)
-    c.set(NOW)
+    c.set(NOW, 0, 0)
     for after_s, writes in ((0, 0), (299, 0), (300, 1), (301, 0), (599, 0), (600, 1), (9000, 1)):
         chip.no_file()
         chip.seconds = NOW + after_s + 631152000
-        assert c.set(NOW + after_s) == 0
-        c.note()
+        assert c.set(NOW + after_s, 0, 0) == 0
+        c.note(300)
         assert chip.file() == ("%d 0" % (NOW + after_s) if writes else None), after_s
     # A time that was wrong does not stay.
     chip.no_file()
-    assert c.set(NOW) == -9000
+    assert c.set(NOW, 0, 0) == -9000
     assert chip.file() == "%d 0" % NOW
     # A reset is no reason to write it.
     c = chip.boot()
     chip.no_file()
-    assert c.set(NOW + 200) == 200
-    c.note()
+    assert c.set(NOW + 200, 0, 0) == 200
+    c.note(300)
     assert chip.file() is None
     c.note(1)
     assert chip.file() == "%d 0" % (NOW + 200)
@@ -547,7 +547,7 @@ def test_a_damaged_file_is_none():
         chip.file(text)
         c = chip.boot(power_cut=True)
         assert not c.known() and c.least_s() == 0 and chip.rtc() == 3, text
-        c.set(NOW)
+        c.set(NOW, 0, 0)
         assert c.known() and chip.file() == "%d 0" % NOW
         c = chip.boot()
         assert c.known() and c.now() == NOW
@@ -555,7 +555,7 @@ def test_a_damaged_file_is_none():
     chip.file("%d" % NOW)
     c = chip.boot()
     assert not c.known() and c.now() == NOW - UNSET_s and c.least_s() == NOW
-    assert c.set(NOW) == UNSET_s and chip.boot().known()
+    assert c.set(NOW, 0, 0) == UNSET_s and chip.boot().known()
     chip.no_file()
 
 
@@ -566,29 +566,29 @@ def test_a_flash_that_takes_nothing():
         return open(path, mode)
 
     chip = Chip()
-    chip.boot(power_cut=True).set(NOW)
+    chip.boot(power_cut=True).set(NOW, 0, 0)
     clock.open = no_room
     c = chip.boot(power_cut=True)
     # There is no way to say that the RTC is not to be believed: it is left alone.
     assert not c.known() and chip.rtc() == 3 - 631152000 and c.least_s() == NOW + 3
     chip.seconds += 1000
     before = c.now()
-    c.note()
+    c.note(300)
     assert c.now() == before
     c = chip.boot()
     assert c.now() == before and chip.rtc() == 1003 - 631152000
     del clock.open
-    c.note()  # as soon as there is room
+    c.note(300)  # as soon as there is room
     assert c.now() == before and chip.rtc() == c.least_s() == NOW + 1003
     c = chip.boot()
     assert c.now() == before
     clock.open = no_room
-    assert c.set(NOW + 3600) and c.known()
+    assert c.set(NOW + 3600, 0, 0) and c.known()
     assert not chip.boot().known()  # on the safe side, if it is reset just then
     c = chip.boot()
-    c.set(NOW + 3600)
+    c.set(NOW + 3600, 0, 0)
     del clock.open
-    c.note()
+    c.note(300)
     assert chip.boot().known() and chip.file() == "%d 0" % (NOW + 3600)
     chip.no_file()
 
@@ -637,7 +637,7 @@ def test_random_lives():
                 c = chip.boot(power_cut=True)
             elif what == 3:
                 told = True
-                c.set(true_s)
+                c.set(true_s, 0, 0)
                 assert c.known() and -2 < c.now() - true_s < 3
         except Cut:
             fails = 0

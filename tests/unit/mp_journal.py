@@ -10,6 +10,7 @@ import flash
 from rig import raises, seeded
 from world import files, tx_file, waiting
 
+from firmware.clock import UNSET_s
 from firmware.session import metering
 from firmware.session.journal import SAMPLE, START, STOP, Journal
 from firmware.session.samples import Samples, pack, unpack
@@ -18,7 +19,7 @@ from firmware.session.transaction import Folder, Transaction
 HEAP = "1600K"
 
 T = 217_000_000  # a time, in 2026
-UNSET = -631152000
+UNSET = T - 3600 - UNSET_s  # a clock that is not set, an hour after the last time known
 CLOCK, BEGIN, END = 1, 3, 4  # of metering.CONTEXTS
 
 said = []
@@ -259,8 +260,8 @@ def test_numbers_rise_and_go_on_after_a_power_cut():
 
 def test_every_field_comes_back():
     j = a_journal()
-    tx = begin(j, 3, 123456789, "\u00e9 tag")
-    tx.origin_s = 123456799
+    tx = begin(j, 3, 223456789, "\u00e9 tag")
+    tx.origin_s = 223456799
     tx.seen_Wh = 1400
     j.answered(tx, 2000000001)
     tx.denied = True
@@ -893,7 +894,7 @@ def test_the_clock_is_set_for_the_first_time():
     j.sample(j.kept[0], a_sample(0, UNSET + 3))
     j = again()
     j.clock_set(jump)
-    assert len(j._jumps) == 2 and j.head()[2][0] == T + 103
+    assert len(j._jumps) == 3 and j.head()[2][0] == T + 103
 
 
 def test_a_correction_does_not_take_the_message_from_under_the_sender():

@@ -10,7 +10,7 @@ from firmware.evse import pilot
 from firmware.ocpp.v16 import messages
 from firmware.session import metering
 
-HEAP = "600K"
+HEAP = "800K"
 
 ENERGY, POWER, CURRENT, VOLTAGE, OFFERED_A, OFFERED_W, HEAT = 1, 2, 0x1C, 0xE0, 0x100, 0x200, 0x400
 FREQUENCY = 0x800
@@ -368,9 +368,9 @@ def test_a_clock_that_is_set_late():
     now = w.clock.now()
     ages = [now - t for t, _ in data(w, w.c.tx)]
     assert len(ages) == 2
-    w.station.set_clock(T0)
+    w.station.set_clock(T0, 0, 0)
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
-    w.station.set_clock(T0 + 50)
+    w.station.set_clock(T0 + 50, 0, 0)
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
 
 

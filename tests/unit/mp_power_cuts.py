@@ -80,7 +80,7 @@ class Day:
         self.true_ms = T0 * 1000
         self.events = []
         self.told = []
-        self.boots = self.ids = self.asked = self.sent_ms = 0
+        self.boots = self.ids = self.asked = self.began = 0
         self.mute = False
         self.talking = None
         core.asyncio = VirtualTime(self)
@@ -113,7 +113,7 @@ class Day:
         if self.chip.dead:
             await asyncio.Event().wait()  # (nothing leaves any more)
         self.asked += 1
-        self.sent_ms = core.time.ticks_ms()
+        self.began = core.time.ticks_ms()
         if callable(payload):
             payload = json.loads("".join(payload()))
         conf = {"idTagInfo": {"status": "Accepted"}}

@@ -225,7 +225,7 @@ def test_where_there_is_no_pause():
     w.poll(1000)
     limit(w, 16)
     w.poll(1000)
-    w.station.set_clock(w.clock.now() + 86400)
+    w.station.set_clock(w.clock.now() + 86400, 0, 0)
     assert seen(w, 57000) == [0]
     assert seen(w, 3000) == [0, 16000]
 

@@ -890,7 +890,7 @@ def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
     w.poll(5000)
     tx = w.journal.head()[1]
     assert w.c.tx is None and tx.stop_Wh == 7000  # never less than at the start
-    w.station.set_clock(T0 + 600)
+    w.station.set_clock(T0 + 600, 0, 0)
     tx = w.journal.head()[1]
     assert T0 + 600 - 5 <= tx.stop_s <= T0 + 600 and tx.start_s < T0 + 10
     w.boot()
@@ -1077,7 +1077,7 @@ def test_the_clock_is_set_while_a_transaction_runs():
             assert w.c.allow_mA == 20000
             before = w.clock.now()
             target = before + jump if known else T0 + jump
-            w.station.set_clock(target)
+            w.station.set_clock(target, 0, 0)
             assert tx.origin_s == target - (before - tx_age(tx, before, target)), known
             w.poll(100)
             assert w.c.allow_mA == 20000, (known, jump)
@@ -1101,7 +1101,7 @@ def test_age_survives_the_jump():
         tx = w.c.tx
         age = w.clock.now() - tx.origin_s
         w.station.metering.poll(w.clock.now(), w.clock.known(), 60000)
-        w.station.set_clock(T0 + 5000)
+        w.station.set_clock(T0 + 5000, 0, 0)
         assert T0 + 5000 - tx.origin_s == age and w.clock.now() == T0 + 5000
         sample_s = waiting(w.flash)[1][2][0]
         if known:
@@ -1109,7 +1109,7 @@ def test_age_survives_the_jump():
         else:
             assert tx.start_s == tx.origin_s and sample_s == T0 + 5000
         # a second setting is a correction only
-        w.station.set_clock(T0 + 6000)
+        w.station.set_clock(T0 + 6000, 0, 0)
         assert T0 + 6000 - tx.origin_s == age
 
 
@@ -1117,7 +1117,7 @@ def test_small_corrections_move_nothing():
     w = World().ready()
     tx = w.charge()
     origin = tx.origin_s
-    w.station.set_clock(w.clock.now() + 1)
+    w.station.set_clock(w.clock.now() + 1, 0, 0)
     assert tx.origin_s == origin
 
 
@@ -1127,7 +1127,7 @@ def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
     tx = w.charge()
     w.boot(UNSET)
     w.poll(2000)
-    w.station.set_clock(T0 + 1800)
+    w.station.set_clock(T0 + 1800, 0, 0)
     assert w.c.tx.origin_s == tx.start_s
     w.poll(200)
     assert w.c.allow_mA == 20000
@@ -1147,7 +1147,7 @@ def test_without_a_clock_the_ceiling_is_at_its_lowest():
         w.poll(100)
         seen.add(w.c.allow_mA)
     assert max(seen) == 8000 and w.c.tx, seen
-    w.station.set_clock(T0 + 600)
+    w.station.set_clock(T0 + 600, 0, 0)
     w.poll(200)
     assert w.c.allow_mA == 25000
 
@@ -1182,7 +1182,7 @@ def test_the_limit_held_over_a_power_cut():
         w.boot(UNSET)  # once more: what is held is not what holds without the time
         w.poll(2000)
         assert w.c.allow_mA == 9000
-        w.station.set_clock(T0 + 7200)
+        w.station.set_clock(T0 + 7200, 0, 0)
         w.poll(200)
         assert [c.allow_mA for c in w.cs] == [9000, 14000]
         w.station.clear()
@@ -1212,7 +1212,7 @@ def test_a_renewal_that_begins_now_by_another_clock_lifts_nothing():
                 now = w.clock.now()
                 renewed(w, now + ahead, id=id)
                 for step in (0, -2, 3, -1, 2):  # the clock is corrected
-                    w.station.set_clock(w.clock.now() + step)
+                    w.station.set_clock(w.clock.now() + step, 0, 0)
                     w.poll(200)
                     assert w.c.limits.get(limits.OCPP) == 8000, (ahead, id, step)
                 w.poll(2000)
@@ -1249,14 +1249,14 @@ def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
     renewed(w, T0 - 100)
     w.station.install(record(20, profile.TX, kind=profile.ABSOLUTE, start=T0 + 600))
     for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
-        w.station.set_clock(t)
+        w.station.set_clock(t, 0, 0)
         w.station.poll()
         assert w.c.limits.get(limits.OCPP) == (8000 if t < T0 + 600 else 20000), t - T0
-    w.station.set_clock(T0 + 10)
+    w.station.set_clock(T0 + 10, 0, 0)
     w.boot(UNSET)
     w.poll(2000)
     assert w.c.limits.get(limits.OCPP) == 8000
-    w.station.set_clock(T0 + 30)
+    w.station.set_clock(T0 + 30, 0, 0)
     w.station.poll()
     assert w.c.limits.get(limits.OCPP) == 8000
     w.station.clear(7)
@@ -1311,14 +1311,14 @@ def test_a_ceiling_that_comes_before_the_clock_is_set():
                 w.boot(w.time.t_ms // 1000 + 5)
                 w.poll(2000)
             else:
-                w.station.set_clock(T0)
+                w.station.set_clock(T0, 0, 0)
             w.poll(200)
             assert w.c.allow_mA == 10000
         w.poll(290000)
         assert w.c.allow_mA == 10000
         w.poll(12000)
         assert w.c.allow_mA == 8000
-        w.station.set_clock(T0 + 3590)
+        w.station.set_clock(T0 + 3590, 0, 0)
         w.poll(200)
         assert w.c.allow_mA == 32000
 
@@ -1333,12 +1333,12 @@ def test_a_ceiling_that_came_before_the_clock_was_set_and_a_power_cut():
     w.boot(UNSET)
     w.poll(3000)
     assert w.c.allow_mA == 8000
-    w.station.set_clock(T0)
+    w.station.set_clock(T0, 0, 0)
     for _ in range(2):
         w.poll(3000)
         assert w.c.allow_mA == 8000
         w.boot(w.time.t_ms // 1000)
-    w.station.set_clock(T0 + 3700)
+    w.station.set_clock(T0 + 3700, 0, 0)
     w.poll(200)
     assert w.c.allow_mA == 32000
 
@@ -1353,7 +1353,7 @@ def test_a_transaction_that_began_without_a_clock_before_a_power_cut():
     w.boot(UNSET)
     w.poll(3000)
     assert w.c.tx and w.c.allow_mA == 8000
-    w.station.set_clock(T0)
+    w.station.set_clock(T0, 0, 0)
     w.poll(200)
     assert w.c.allow_mA == 10000
 
@@ -1406,7 +1406,7 @@ def test_a_local_limit_holds_while_the_clock_is_set_for_the_first_time():
     w.station.due_s = 0
     w.poll(200)
     assert w.c.allow_mA == 9000
-    w.station.set_clock(T0)
+    w.station.set_clock(T0, 0, 0)
     for _ in range(50):
         w.poll(100)
         assert w.c.allow_mA == 9000
@@ -1593,8 +1593,8 @@ def test_samples_belong_to_a_transaction():
     w.station.sample(w.c, ("x",))
     assert not w.queue() and w.station.readings == [(1, ("x",))]
     w.charge()
-    w.station.sample(w.c, ("y",))
-    assert w.journal.head()[2] == ("y",) and len(w.station.readings) == 1
+    w.station.sample(w.c, (T0, 7))
+    assert w.journal.head()[2] == (T0, 7) and len(w.station.readings) == 1
 
 
 def test_clearing():

@@ -285,7 +285,7 @@ class Core:
             return
         t = parse_iso(text)
         if self._station.clock.plausible(t):
-            trip_ms = (time.ticks_ms() - self._rpc.sent_ms) & 0x3FFFFFFF
+            trip_ms = (time.ticks_ms() - self._rpc.began) & 0x3FFFFFFF
             self._station.set_clock(t, fraction_ms(text), trip_ms)
         else:  # (year 1, or 1970: a field that was never filled in)
             self._log("currentTime %s ignored" % text)

@@ -109,15 +109,16 @@ class Meter:
         dt = min(ticks_diff(now, self._asked_ms), _LONG_ms)
         self._asked_ms = now
         self._gap_ms = min(self._gap_ms + dt, _LONG_ms)
-        self.why = None
+        answer = why = None
         try:
             answer = await self._read()
-            self.why = self._impossible(*answer) or self._unlikely(answer, dt)
+            why = self._impossible(*answer) or self._unlikely(answer, dt)
         except ValueError as e:
-            self.why = str(e)
+            why = str(e)
         except OSError:
-            answer = None
-        if self.why or not answer:
+            pass
+        self.why = why
+        if why or not answer:
             self._failed = min(self._failed + 1, self._STALE)
             return
         self.voltage_mV, self.current_mA, self.power_W, self.energy_Wh, cHz = answer

@@ -66,6 +66,7 @@ def test_a_letter_that_is_taken_is_not_used():
         "_x = const(1)",
         "class A:\n    _x = 1\n    def f(self):\n        return self._x",
         "class _X:\n    pass",
+        "class A:\n    async def _x(self):\n        await self._x()",
     ],
 )
 def test_names_that_cannot_be_followed_are_kept(text):

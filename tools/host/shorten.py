@@ -168,13 +168,14 @@ def _is_private(name):
 
 
 def _functions(tree):
-    """Private functions of the module and methods of its classes."""
+    """Private functions of the module and methods of its classes; no coroutines, for logs call a
+    task by the name of its own."""
     return {
         node.name
         for scope in ast.walk(tree)
         if isinstance(scope, ast.Module | ast.ClassDef)
         for node in scope.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_private(node.name)
+        if isinstance(node, ast.FunctionDef) and _is_private(node.name)
     }
 
 
@@ -211,9 +212,9 @@ def _elsewhere(tree):
             names.add(node.arg)
         elif isinstance(node, ast.Global | ast.Nonlocal):
             names.update(node.names)
-        elif isinstance(node, ast.ClassDef):
+        elif isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
             names.add(node.name)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in ours:
+        elif isinstance(node, ast.FunctionDef) and id(node) not in ours:
             names.add(node.name)
         elif (
             isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in ours
@@ -229,9 +230,8 @@ def _places(tree):
             yield node.end_lineno, node.end_col_offset - len(node.attr), node.attr
         elif isinstance(node, ast.Name):
             yield node.lineno, node.col_offset, node.id
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            word = "def " if isinstance(node, ast.FunctionDef) else "async def "
-            yield node.lineno, node.col_offset + len(word), node.name
+        elif isinstance(node, ast.FunctionDef):
+            yield node.lineno, node.col_offset + len("def "), node.name
 
 
 def _named(tree):

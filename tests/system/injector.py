@@ -137,7 +137,7 @@ def create_task(coro):
 async def read_plan():
     global plan
     while True:
-        await board._real_sleep_ms(10)
+        await board.real_sleep_ms(10)
         if "plan" in os.listdir("/host"):
             with open("/host/plan") as f:
                 plan = json.load(f)

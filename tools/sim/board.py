@@ -42,16 +42,16 @@ machine._cause = int(cause)
 # The chip that has this flash.
 machine.unique_id = lambda: b"\x24\x0a" + crc32(flash_path.encode()).to_bytes(4, "big")
 
-_real_sleep_ms = asyncio.sleep_ms
+real_sleep_ms = asyncio.sleep_ms
 _LONG_ms = 5  # of real time; a shorter sleep is one that the tick makes, and may end early
 
 
 def _sleep_ms(ms):
     if bus.speed == 1 or ms <= 0:
-        return _real_sleep_ms(ms)
+        return real_sleep_ms(ms)
     if ms > _LONG_ms * bus.speed:
         return _sleep_long(bus.now_ms() + ms)
-    return _real_sleep_ms(max(1, ms // bus.speed))
+    return real_sleep_ms(max(1, ms // bus.speed))
 
 
 async def _sleep_long(until_ms):
@@ -60,7 +60,7 @@ async def _sleep_long(until_ms):
         left_ms = until_ms - bus.now_ms()
         if left_ms <= 0:
             return
-        await _real_sleep_ms(max(1, left_ms // bus.speed))
+        await real_sleep_ms(max(1, left_ms // bus.speed))
 
 
 asyncio.sleep_ms = _sleep_ms
@@ -155,7 +155,7 @@ def watch_limits(unit):
 async def hook():
     """Wait until the firmware is up, then watch it."""
     while "firmware.app" not in sys.modules or sys.modules["firmware.app"].unit is None:
-        await _real_sleep_ms(1)
+        await real_sleep_ms(1)
     watch_limits(sys.modules["firmware.app"].unit)
 
 

@@ -100,6 +100,8 @@ class Journal:
             if tx.data:
                 tx.data = [(s[0] + jump_s * (s[0] < PLAUSIBLE),) + s[1:] for s in tx.data]
                 self.keep(tx)
+        if self.head() is None:
+            return
         from . import restore
 
         restore.corrections(self, self._folder, jump_s)

@@ -615,5 +615,6 @@ class Station:
         if not known:
             self.store.moved(jump)
             self.journal.clock_set(jump)
-            self.news = [news[:4] + (news[4] + jump,) for news in self.news]
+            for i, news in enumerate(self.news):
+                self.news[i] = news[:4] + (news[4] + jump,)
         self.due_s = 0

@@ -203,7 +203,16 @@ class Strict:
     def pytest_collectreport(self, report):
         self.note(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node, error):
+        # (pytest-xdist tells of a worker's tests, not of what it skipped while it collected)
+        skipped = getattr(node, "workeroutput", {}).get("skipped", ())
+        self.skipped += [nodeid for nodeid in skipped if nodeid not in self.skipped]
+
     def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["skipped"] = self.skipped
+            return
         if session.config.getoption("collectonly"):
             return
         if self.skipped:

@@ -69,6 +69,18 @@ def test_a_skip_is_reported_and_fails_in_ci(run):
     assert code == 1 and "nothing may be skipped in CI" in said, said
 
 
+def test_a_skip_in_a_worker_fails_in_ci(run):
+    two = ("-n", "2", "--dist", "loadfile")
+    code, said = run(PASSES, *two, CI="true")
+    assert code == 0 and "seed: " in said, said
+    for source, name in (
+        (SKIPS, "mp_demo.py"),
+        ("import pytest\npytest.skip('never', allow_module_level=True)", "test_demo.py"),
+    ):
+        code, said = run(source, *two, name=name, CI="true")
+        assert code != 0 and "nothing may be skipped in CI" in said, said
+
+
 def test_a_missing_32_bit_interpreter_skips_and_fails_in_ci(run):
     code, said = run(PASSES, MICROPYTHON32="/nowhere")
     assert code == 0 and "no mp32 interpreter at /nowhere" in said, said

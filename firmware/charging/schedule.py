@@ -131,6 +131,7 @@ class Evaluator:
         # The active record of the highest level, with its seconds elapsed in _e; a level that is
         # not active is transparent (A1). What would take its place earlier lowers `until`.
         own_level = -1
+        now = t if self.known else t + self.ahead_s
         for w in self._store.records:
             key = w[KEY]
             if key >> 16 & 3 != purpose:
@@ -138,8 +139,15 @@ class Evaluator:
             if key & 0xFF != connector:
                 if key & 0xFF or key >> 8 & 0xFF == own_level:
                     continue  # of another connector, or replaced by our own of its level (A11)
-            elif not key >> 24 & FLAG_REPLACED:
-                own_level = key >> 8 & 0xFF
+            elif purpose == TX_DEFAULT:
+                # It has its level for itself from its begin on, also while it is not active (A11).
+                edge = begin(w) - now + t
+                if edge <= t:
+                    edge = w[_UNTIL] - now + t if key >> 24 & FLAG_REPLACED else _FAR
+                    if edge > t:
+                        own_level = key >> 8 & 0xFF
+                if t < edge < self.until:
+                    self.until = edge
             e = self._elapsed(w, t, tx_start)
             if self._edge < self.until:
                 self.until = self._edge

@@ -98,6 +98,11 @@ class Profile:
         begins = max(self.valid_from or 0, self.start or 0, 0)
         return 0 if self.begun else min(begins, _DOOMSDAY)
 
+    def rules(self, t):
+        """Has it its place for itself at `t`? From its first second on (A11), until its successor
+        begins (A30)."""
+        return self.begins() <= t and (self.until is None or t < self.until)
+
     def origin(self, begun):
         if self.start is not None:
             return self.start
@@ -321,9 +326,12 @@ class Oracle:
         jump = t - self.now
         self.now = t
         for connector, tx in self.tx.items():
-            # (those began by a clock that was right)
-            if connector not in self.resumed or tx[1] < 0:
+            if connector not in self.resumed:
                 tx[1] += jump
+            elif tx[1] < 0:
+                # From an earlier start without a clock, so as far as the time was known then.
+                # (Others began by a clock that was right.)
+                tx[1] = self.at_least(tx[1]) or tx[1] + jump
 
     def reboot(self):
         self.held.clear()  # 9: if the transaction never starts, drop it
@@ -362,7 +370,8 @@ class Oracle:
         if begun is not None and begun < 0 and connector in self.resumed:
             begun += UNSET  # (it began without a clock before a power cut, or earlier)
         installed = self.profiles + self.staying
-        own = [p for p in self.profiles if p.connector == connector]
+        least = t if self.known else self.at_least(t)
+        own = [p for p in installed if p.connector == connector and p.rules(least)]
         stack = []
         if connector:
             if running:

@@ -167,7 +167,7 @@ async def test_latency(bench):
         id = await b.charge()
         await b.pilot(32000)
         await b.do("speed 1")
-        begin = await b.now() + timedelta(seconds=2)
+        begin = await b.now() + timedelta(seconds=5)  # (within 3 s it would begin at once)
         mark = b.process.mark()
         steps = {0: 10, 4: 13, 8: 12, 9: 0}
         await b.set_profile(

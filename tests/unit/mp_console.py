@@ -48,7 +48,7 @@ Wlan.WLAN = Wlan
 sys.modules["firmware.app"] = firmware.start = App
 sys.modules["network"] = Wlan
 
-HEAP = "400K"
+HEAP = "480K"
 PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
 
 

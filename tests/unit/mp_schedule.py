@@ -323,10 +323,15 @@ def test_A11_own_profile_takes_the_place_of_the_common_one():
     shows(both, 50, [[0, 200]])
 
 
-def test_A11_replaced_even_while_the_own_one_is_not_active():
-    both = [P(DEFAULT, 1, (0, 100), start=T + 20), P(DEFAULT, 1, (0, 200), connector=0)]
-    shows(both, 50, [[0, 320], [20, 100]])
-    shows(both + [P(DEFAULT, 0, (0, 90), connector=0)], 50, [[0, 90], [20, 100]])
+def test_A11_replaced_from_the_first_second_of_the_own_one():
+    """Not before: a limit that is announced must not take away the one in force (A30)."""
+    common = P(DEFAULT, 1, (0, 200), connector=0)
+    for more in ({"start": T + 20}, {"valid_from": T + 20}):
+        shows([P(DEFAULT, 1, (0, 100), **more), common], 50, [[0, 200], [20, 100]])
+    over = P(DEFAULT, 1, (0, 100), start=T + 20, duration=10)
+    shows([over, common], 50, [[0, 200], [20, 100], [30, 320]])
+    lower = P(DEFAULT, 0, (0, 90), connector=0)
+    shows([over, common, lower], 50, [[0, 200], [20, 100], [30, 90]])
 
 
 def test_A11_a_higher_level_of_connector_0_beats_a_lower_own_one():

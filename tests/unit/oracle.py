@@ -96,8 +96,9 @@ def decides(profiles, purpose, connector, t, tx_start):
                 own[p["level"]] = p
             elif p["connector"] == 0:
                 common[p["level"]] = p
-    for level in own:
-        common[level] = own[level]
+    for level, p in own.items():
+        if max(p["start"] or 0, p["valid_from"] or 0) <= t:  # (from its first second on: A11)
+            common[level] = p
     for level in sorted(common, reverse=True):
         said = says(common[level], t, tx_start)
         if said:

@@ -63,6 +63,17 @@ async def _sleep_long(until_ms):
         await real_sleep_ms(max(1, left_ms // bus.speed))
 
 
+_wait = asyncio.core._io_queue.wait_io_event
+_TURN_us = const(3000000)
+
+
+def _wait_io_event(dt):
+    if dt:  # (0: a task is ready) what time.py may let pass until the next wait
+        bus.turn_us = _TURN_us
+    _wait(dt)
+
+
+asyncio.core._io_queue.wait_io_event = _wait_io_event
 asyncio.sleep_ms = _sleep_ms
 asyncio.sleep = lambda s: _sleep_ms(int(s * 1000))
 

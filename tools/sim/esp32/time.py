@@ -2,7 +2,6 @@
 # Simulated time runs `speed` times as fast as real time. asyncio keeps the real time (it was
 # imported before); board.py scales its sleeps.
 
-import asyncio
 import utime
 from utime import *  # noqa: F403
 
@@ -15,7 +14,6 @@ _MASK = 0x3FFFFFFF
 # slow, it does not make it jump, and what takes several waits does not last minutes. At speed 1
 # it is the host's time whatever happens: clocks outside do not wait for a chip either.
 _STALL_us = 2000
-_TURN_us = 3000000
 
 
 def _world_ms():
@@ -29,18 +27,6 @@ def _world_ms():
         passed = max(passed, real_us)
     bus.world_us += passed
     return bus.world_us // 1000
-
-
-_wait = asyncio.core._io_queue.wait_io_event
-
-
-def _wait_io_event(dt):
-    if dt:  # (0: a task is ready)
-        bus.turn_us = _TURN_us
-    _wait(dt)
-
-
-asyncio.core._io_queue.wait_io_event = _wait_io_event
 
 
 bus.now_ms = _world_ms

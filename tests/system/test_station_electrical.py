@@ -1134,7 +1134,8 @@ CONNECTORS = ({},)
     [
         (
             {"pilot": 27, "sense": 36, "contactor": 12, "meter": 1},
-            "station: board bad: connector 1: contactor: GPIO 12 is a strapping pin, which moves at reset",
+            "station: board bad: connector 1: contactor: GPIO 12 is a strapping pin,"
+            " which moves at reset",
         ),
         (
             {"pilot": 27, "sense": 36, "contactor": 33, "lock": {"a": 21, "b": 22}},

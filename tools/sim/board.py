@@ -18,6 +18,7 @@ import sys
 import utime
 import vfs
 from binascii import crc32, unhexlify
+from micropython import const
 
 import rom
 

@@ -62,7 +62,7 @@ class Evaluator:
         self.other_limit = NONE
         self.until = _FAR
         self._edge = 0
-        self._e = 0
+        self._e = self._early = 0
         self._phases = 0
         self._limit = NONE
         self._sure = True
@@ -178,6 +178,7 @@ class Evaluator:
         if key >> 24 & FLAG_REPLACED and w[_UNTIL] < valid_to:
             valid_to = w[_UNTIL]
         self._edge = _FAR
+        self._early = 0
         self._sure = True
         origin = w[START] if key >> 24 & FLAG_ORIGIN else tx_start
         if not self.known and (
@@ -187,7 +188,9 @@ class Evaluator:
         if t >= valid_to:
             return None
         e = t - origin
+        early = 0
         if key >> 24 & FLAG_BEGUN and e < 0:
+            early = self._early = -e  # so long its first second lasts
             e = 0
         duration = w[DURATION]
         again = _FAR
@@ -200,14 +203,14 @@ class Evaluator:
             if key >> 18 & 3 == RECURRING:
                 step = 604800 if key >> 20 & 3 else 86400
                 e %= step
-                again = t - e + step
+                again = t - e + step + early
                 if duration < 0 or duration > step:
                     duration = step
             active = duration < 0 or e < duration
             edge = again
             # (compared this way round so that no sum leaves the small ints)
-            if active and duration >= 0 and duration - e < _FAR - t:
-                edge = t + duration - e
+            if active and duration >= 0 and duration - e + early < _FAR - t:
+                edge = t + duration - e + early
         if valid_from and t < valid_from:  # (t is negative while the clock is not set)
             active = False
             edge = valid_from
@@ -275,7 +278,7 @@ class Evaluator:
         while low < end:
             low += 2
             if w[low + 1] != word:
-                edge = t + w[low] - e
+                edge = t + w[low] - e + self._early
                 if edge < self.until:
                     self.until = edge
                 break

@@ -26,6 +26,7 @@ from decimal import Decimal
 CAPACITY, MAX_LEVEL, MAX_PERIODS = 32, 15, 96
 NEAR = 3  # seconds that a clock may be wrong by (A32)
 UNSET = 946684800  # a clock that is not set shows the least that it can be, less 30 years
+NOTED = 300  # between two notes of the time on flash
 HOUR = 3600
 CEILING, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"
 EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -346,6 +347,11 @@ class Oracle:
         """The power is cut, and with it the clock; `noted`: the last time that was, or is
         believed to be the least that it can have been."""
         self.reboot()
+        # (What a transaction noted since is a time that there was, too.)
+        begun = [start if start >= 0 else self.at_least(start) for _, start in self.tx.values()]
+        last = max(begun, default=0)
+        if noted and 0 < last - noted <= NOTED:
+            noted = last
         self.now, self.known = (noted or 0) - UNSET, False
         self.resumed = set(self.tx)
 

@@ -210,6 +210,8 @@ class Store:
         self._sequence = number
         for r in gone:
             self._drop(r)
+            if r[ID] != w[ID] and profile.begin(r) > least_s:
+                self._wait_for(w, r)
         for r in stay:
             self._insert(r[:HEADER])
         self._insert(w)
@@ -217,6 +219,20 @@ class Store:
         for name in places:  # (only now: if this fails, the new one is in force)
             if name != _name(w):
                 os.remove(self._folder + "/" + name)
+
+    def _wait_for(self, w, gone):
+        # What waited for `gone` elsewhere, which had its id and has not begun, waits for `w` now.
+        # (A power cut before that is on flash leaves it without anything to wait for: it goes.)
+        for i, old in enumerate(self.records):
+            if _kept(old) and old[ID] == gone[ID] and (old[KEY] ^ w[KEY]) & _PLACE:
+                r = self.whole(old)
+                r[ID] = w[ID]
+                profile.seal(r, r[SEQUENCE])
+                self.records[i] = r
+                try:
+                    self._write(r)
+                except OSError as e:  # (until the next start at least)
+                    self._log("profile file %s: %s" % (_name(r), e))
 
     def _follow(self, least_s):
         # Each replaced record is in force until the first begins that has its place or its id. It

@@ -659,6 +659,17 @@ def test_A30_by_id_elsewhere():
     stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["0-2-3", "1-1-3~"])
 
 
+def test_A30_what_it_waited_for_is_replaced_under_another_id():
+    ways = [put_later(NOW + 9, 1, 1, 5, 50), put_later(NOW + 99, 2, 1, 5, 60)]
+    store = stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
+    assert in_force(store, NOW, NOW + 98, NOW + 99) == [
+        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-5", 60)
+    ]  # fmt: skip
+    store.remove([r for r in store.records if profile.level(r) == 5][0])
+    ways.append(put_later(NOW, 2, 1, 5, 60))
+    stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
+
+
 def test_A30_it_goes_with_what_replaced_it():
     for setup, way, place in (
         (two()[:1], put_later(NOW + 9, 1, 1, 3, 50), "1-1-3"),

@@ -177,14 +177,14 @@ def begin(w):
     return 0 if w[KEY] >> 24 & FLAG_BEGUN else max(0, w[VALID_FROM], w[START])
 
 
-def lowest(w, e=0):
+def lowest(w, e=0, end_s=_MAX_WORD):
     """The second word of the period of `w` that allows the least current per phase, of those
-    that are not over `e` seconds into its schedule."""
+    that are not over `e` seconds into its schedule, and begin before `end_s`."""
     least = _MAX_WORD
     word = 0
     end = len(w) - 2
     for i in range(HEADER, len(w), 2):
-        if i < end and w[i + 2] <= e:
+        if i < end and w[i + 2] <= e or i > HEADER and w[i] >= end_s:
             continue
         current = w[i + 1] & 0xFFFFFF
         if unit(w):

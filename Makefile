@@ -67,9 +67,8 @@ backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to bu
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo
 
-# Two processes: most tests wait for others most of the time. A file's tests stay together, in order.
-test: lint      ## Lint and every test layer
-	@$(BIN)/pytest -n 2 --dist loadfile
+test: lint      ## Lint and every test layer (in two processes: .venv/bin/pytest -n 2 --dist loadfile)
+	@$(BIN)/pytest
 
 unit: setup     ## The unit tests only: on MicroPython, 64-bit and 32-bit
 	@$(BIN)/pytest tests/unit

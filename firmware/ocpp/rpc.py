@@ -16,6 +16,7 @@ _CALL = const(2)
 _RESULT = const(3)
 _ERROR = const(4)
 _ANSWER_s = const(30)  # how long the Central System may take
+_BRIEF_s = const(5)  # the same, for an answer that did not come before, and that nobody needs
 _LONGEST_s = const(120)  # the same, for one that took longer before
 _TRIES = const(8)  # of a message that is repeated, whose answers still count
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
@@ -70,13 +71,14 @@ class Rpc:
         elif self._waiting:
             self._finish(OSError("connection lost"))
 
-    async def call(self, action, payload, wait_s=_ANSWER_s, tries=None):
+    async def call(self, action, payload, brief=(), tries=None):
         """Send a request; returns what can be used of its confirmation's payload. `payload` may
         be a function that gives it as pieces of JSON text.
 
         `tries`: a list, for a message that is repeated until it is answered, the same for all its
         tries: until it is emptied `late` is given the answer to any of the latest eight, whatever
-        connection it comes by. `wait_s` is then what was seen to be needed.
+        connection it comes by, and it is waited for as long as was seen to be needed. `brief`:
+        the actions whose answers are not waited for as long, as it stands when their turn comes.
 
         Raises CallError (the Central System refused), asyncio.TimeoutError or OSError (the
         connection is gone).
@@ -93,6 +95,8 @@ class Rpc:
                 tries += self._waiting, self.began
                 self._tries, self._action = tries, action
                 wait_s = self._wait_s
+            else:
+                wait_s = _BRIEF_s if action in brief else _ANSWER_s
             try:
                 await self._send([_CALL, self._waiting, action, payload])
                 await asyncio.wait_for(self._answered.wait(), wait_s)

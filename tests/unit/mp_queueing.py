@@ -516,6 +516,22 @@ async def test_statuses_that_are_never_answered_hold_nothing_up():
 # What overtakes
 
 
+async def test_what_was_answered_meanwhile_is_waited_for_as_before():
+    """How long is decided when its turn comes, not when it begins to wait for its turn."""
+    b = await registered()
+    b.unit.settings.set("HeartbeatInterval", "31")
+    await b.passes(31 + WAIT_s)
+    assert b.actions() == ["Heartbeat"]  # never answered
+    await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    await b.passes(3)
+    assert b.actions() == ["Heartbeat"] * 2  # the next that is due waits for its turn
+    await b.answer()
+    assert b.actions() == ["Heartbeat"] * 3
+    await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
+    await b.passes(WAIT_s - 1)
+    assert b.actions() == ["Heartbeat"] * 3
+
+
 async def test_what_overtakes_transaction_messages():
     """An Authorize, what was triggered, a status, and what belongs to no transaction go first; a
     heartbeat takes its turn; the transaction's messages stay in order."""

@@ -20,7 +20,6 @@ _MAX_TRIGGERS = const(8)
 _UNLOCK_ms = const(20000)  # for the current to end, and for all tries of the motor
 _STEP_ms = const(100)
 _LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
-_BRIEF_s = const(5)  # for an answer that did not come before, and that nobody needs
 _NEEDED = const(("BootNotification", "Authorize", "DataTransfer"))
 _STATUS = const("StatusNotification")
 _METER = const("MeterValues")
@@ -238,19 +237,16 @@ class Core:
 
     async def _ask(self, action, payload, tries=None):
         # The confirmation, or None where the Central System refused or did not answer.
-        silent = action in self._silent
         conf = None
         try:
-            if silent and tries is None and action not in _NEEDED:
-                conf = await self._rpc.call(action, payload, _BRIEF_s)
-            else:
-                conf = await self._rpc.call(action, payload, tries=tries)
+            brief = () if action in _NEEDED else self._silent
+            conf = await self._rpc.call(action, payload, brief, tries)
         except CallError as e:
             self._refused = True
             self._log("%s failed: %s %s" % (action, e.code, e.description))
         except asyncio.TimeoutError:
             self._refused = False
-            if not silent:
+            if action not in self._silent:
                 self._silent.append(action)
             self._log("%s was not answered" % action)
             # (link.py ends the connection after the third: is it the action, or everything?)
@@ -258,8 +254,8 @@ class Core:
                 await self._heartbeat()
                 self._refused = False
             return None
-        if silent:
-            self._silent = [other for other in self._silent if other != action]
+        if action in self._silent:
+            self._silent.remove(action)
         return conf
 
     async def _boot_notification(self):

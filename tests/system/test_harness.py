@@ -178,6 +178,52 @@ def test_build_names_file_and_line_of_every_error(tree):
     assert worse.startswith("firmware/worse.py:1: SyntaxError")
 
 
+# Holes of 512 bytes, as large as the names of some of the modules are; behind each of them what
+# goes afterwards, with 64 KB. What is live then that was not before? (The collector looks at the
+# stack as well, where a call leaves what it had: over(), as deep, has only zeros.)
+HOLES = """
+import gc, sys
+sys.path[:] = ["."]
+def load():
+    places = [None] * 200
+    size = 126 if sys.maxsize < 2**31 else 62
+    one = (bytearray(1 << 16),)
+    for i in range(len(places)):
+        places[i] = one * size
+    for i in range(0, len(places), 2):
+        places[i] = None
+    gc.collect()
+    import firmware.MODULE
+def over(left=9):
+    a = b = c = d = e = f = g = h = 0
+    if left:
+        over(left - 1)
+    return a + b + c + d + e + f + g + h
+gc.collect()
+before = gc.mem_alloc()
+load()
+over()
+gc.collect()
+print(gc.mem_alloc() - before)
+"""
+
+
+@pytest.mark.parametrize("port", ["micropython", "micropython32"])
+def test_a_module_without_constants_keeps_nothing_of_others(tree, port, request):
+    counts = range(245, 258)
+    for n in counts:
+        names = " = ".join(f"name{i}" for i in range(n))
+        (tree / f"firmware/of_{n}.py").write_text(f"{names} = None\n")
+    out, port = build(tree / "out", root=tree), request.getfixturevalue(port)
+    live = {}
+    for n in counts:
+        command = [port, "-X", "heapsize=1M", "-c", HOLES.replace("MODULE", f"of_{n}")]
+        done = subprocess.run(command, cwd=out, capture_output=True, text=True)
+        live[n] = int(done.stdout)
+    print(live)
+    assert max(live.values()) < 1 << 15, live
+
+
 def test_build_by_many_at_once(tree):
     for n in range(20):
         (tree / "firmware" / f"m{n}.py").write_text(f"N = {n}\n")

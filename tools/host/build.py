@@ -26,6 +26,10 @@ OPT = 1
 PLAIN = ("boot.py", "main.py")
 # What is compiled, by tree.
 COMPILED = {OUT: ("firmware", "lib"), SIMULATOR: ("tools/sim/esp32", "tools/sim")}
+# So a .mpy file begins (version 6, bytecode, small integers of 31 bits). Then come how many names
+# and constants there are, the names, the constants (this is None), the code.
+_MPY = b"M\x06\x00\x1f"
+_NONE = b"\1"
 
 
 class BuildError(Exception):
@@ -177,7 +181,39 @@ def _make(target, made_from, root, keep):
     if result.returncode:
         made.unlink(missing_ok=True)
         raise BuildError(_explain(source, (result.stderr + result.stdout).decode()))
+    made.write_bytes(bounded(made.read_bytes()))
     os.replace(made, target)
+
+
+def bounded(mpy):
+    """A .mpy file with a constant, None, if it had none.
+
+    MicroPython keeps a module's constants behind its names, in one block of the heap. Of a module
+    without constants the pointer to them is to the end of the names, and where these fill their
+    block it is the address of the next one: while such a module is loaded the collector believes
+    that it uses whatever begins there, by chance a function of a module that is to be forgotten,
+    and with it all of that. (A word more costs nothing unless the names fill their block.)"""
+    assert mpy.startswith(_MPY), mpy[:4]
+    names, at = _number(mpy, len(_MPY))
+    constants, begin = _number(mpy, at)
+    if constants:
+        return mpy
+    end = begin
+    for _ in range(names):
+        size, end = _number(mpy, end)
+        if not size & 1:  # (else it is one that MicroPython has)
+            end += (size >> 1) + 1
+    return mpy[:at] + b"\1" + mpy[begin:end] + _NONE + mpy[end:]
+
+
+def _number(data, at):
+    """-> (the number that stands there, 7 bits a byte, where it ends)"""
+    number = 0
+    while True:
+        number = number << 7 | data[at] & 127
+        at += 1
+        if data[at - 1] < 128:
+            return number, at
 
 
 def _module(source):

@@ -42,7 +42,7 @@ class Rpc:
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest;
     `began`: when the latest was sent, in ticks.
-    `late(answer)` is given the confirmation to an earlier try of a message that is repeated.
+    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message.
     """
 
     def __init__(self, handle, log):
@@ -56,6 +56,7 @@ class Rpc:
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
         self._tries = self._action = None  # of the message that is repeated: see call()
+        self._past = self._was = None  # of the latest one before that whose tries were left
         self._wait_s = _ANSWER_s  # for its answer
         self.late = None
         self.after = None
@@ -77,8 +78,9 @@ class Rpc:
 
         `tries`: a list, for a message that is repeated until it is answered, the same for all its
         tries: until it is emptied `late` is given the answer to any of the latest eight, whatever
-        connection it comes by, and it is waited for as long as was seen to be needed. `brief`:
-        the actions whose answers are not waited for as long, as it stands when their turn comes.
+        connection it comes by, and it is waited for as long as was seen to be needed. Not emptied
+        before the next such message, it counts on beside that one's. `brief`: the actions whose
+        answers are not waited for as long, as it stands when their turn comes.
 
         Raises CallError (the Central System refused), asyncio.TimeoutError or OSError (the
         connection is gone).
@@ -93,6 +95,8 @@ class Rpc:
             if tries is not None:
                 del tries[: 2 - 2 * _TRIES]
                 tries += self._waiting, self.began
+                if self._tries and tries is not self._tries:
+                    self._past, self._was = self._tries, self._action
                 self._tries, self._action = tries, action
                 wait_s = self._wait_s
             else:
@@ -188,7 +192,9 @@ class Rpc:
             await asyncio.sleep_ms(0)
 
     def _too_late(self, message_id, payload):
-        tries = self._tries
+        tries, action = self._tries, self._action
+        if not tries or message_id not in tries:
+            tries, action = self._past, self._was
         if not tries or message_id not in tries:
             return self._log("answer ignored: nothing was asked with that id")
         i = tries.index(message_id)
@@ -196,9 +202,9 @@ class Rpc:
         del tries[i : i + 2]
         self.unanswered = 0
         self._wait_s = max(self._wait_s, min(took_ms * 3 // 2000 + 1, _LONGEST_s))
-        self._log("%s was answered after %d s" % (self._action, took_ms // 1000))
+        self._log("%s was answered after %d s" % (action, took_ms // 1000))
         if payload is not None:
-            self.late(schema.usable(self._action, payload, self._log))
+            self.late(schema.usable(action, payload, self._log), tries)
 
     async def _refuse(self, head):
         # A CALL that there is no room for: its id stands at the front.

@@ -1,5 +1,6 @@
 # The seldom part of journal.py and samples.py, forgotten after each use: what they know of the
-# flash when the power comes, the first setting of the clock, small files that become a big one.
+# flash when the power comes, the first setting of the clock, small files that become a big one,
+# a transaction that the Central System opened twice.
 
 import os
 import sys
@@ -8,6 +9,7 @@ from micropython import const
 from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .samples import ENOSPC, SMALL, pack, read, unpack
+from .transaction import Transaction
 
 _BLOCK = const(4096)
 
@@ -165,6 +167,14 @@ def join(queue):
     del queue.files[-len(names) :]
     for name in names:
         queue.remove(name)
+
+
+def other(j, tx, transaction_id):
+    """The start of `tx` has that id too: queue the end of a transaction without energy."""
+    twin = Transaction(j.next_number(), tx.connector, tx.id_tag, tx.start_s, tx.start_Wh)
+    twin.id = transaction_id
+    twin.stop_s, twin.stop_Wh, twin.reason = tx.start_s, tx.start_Wh, "Other"
+    j.stop(twin)
 
 
 def corrections(j, folder, jump_s):

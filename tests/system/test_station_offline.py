@@ -238,6 +238,63 @@ async def test_start_transaction_answered_late(bench):
         assert len(b.st.received("StartTransaction", mark)) == 1
 
 
+async def test_a_start_that_opened_two_transactions(bench):
+    """Both tries are answered late, each with an id: the first that is heard stays, the other one
+    is told to have ended where it began, also over a power cut, and the true one is billed."""
+    async with bench() as b:
+        tries, heard = [], asyncio.Event()
+
+        async def late(payload):
+            tries.append(payload)
+            n = len(tries)
+            if n == 1:
+                while len(tries) < 2:  # (until the station has asked again)
+                    await asyncio.sleep(0.05)
+            else:
+                await heard.wait()
+            return {"transactionId": 4710 + n, "idTagInfo": {"status": "Accepted"}}
+
+        for key, value in (
+            ("MeterValueSampleInterval", "0"),
+            ("HeartbeatInterval", "86400"),
+            ("TransactionMessageRetryInterval", "1"),
+        ):
+            change = {"key": key, "value": value}
+            assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        b.cs.answer("StartTransaction", late)
+        b.cs.answer("StopTransaction", lambda payload: None)  # never
+        mark = b.st.mark()
+        b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.process.until(lambda c: c["transactionId"] == 4711, timeout=60)
+        heard.set()
+        twin = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        start = tries[0]
+        assert twin == {
+            "transactionId": 4712,
+            "meterStop": start["meterStart"],
+            "timestamp": start["timestamp"],
+            "reason": "Other",
+        }
+        c = await b.process.until(lambda c: c["ev_mA"][0] > 0 and c["energy_Wh"] > 1200)
+        assert c["transactionId"] == 4711 and tries[1] == start
+        before = b.st
+        b.cs.answer("StopTransaction", None)
+        mark = b.st.mark()
+        await b.do("power-cut 1")
+        await b.again(before)
+        assert await b.st.expect("StopTransaction", None, WAIT_s, mark) == twin
+        c = await b.process.until(lambda c: c["ev_mA"][0] > 0)
+        assert c["transactionId"] == 4711
+        stop = {"transactionId": 4711}
+        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
+        await b.st.expect("StopTransaction", lambda p: p["transactionId"] == 4711, WAIT_s, mark)
+        both = b.st.received("StopTransaction", mark)
+        assert [p["transactionId"] for p in both] == [4712, 4711], both
+        assert both[1]["meterStop"] > start["meterStart"] + 100 and len(tries) == 2
+
+
 async def test_statuses_are_never_answered(bench):
     """A start comes after one time-out at most, then within seconds; the connection stays."""
     async with bench() as b:

@@ -6,7 +6,7 @@ import json
 import talking
 
 from firmware.evse import pilot
-from firmware.session import metering
+from firmware.session import journal, metering
 
 HEAP = "400K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}
@@ -285,6 +285,110 @@ async def test_the_answer_to_an_earlier_try_while_the_next_one_waits():
     await b.answer()
     await b.passes(60)
     assert len(b.calls) == 3
+
+
+async def two_tries(b):
+    """-> a connector whose start left twice; nothing of it was answered yet."""
+    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "0"})
+    c = await plugged(b)
+    await b.passes(WAIT_s + 1)
+    await statuses(b)
+    while len(b.calls) < 2:
+        await b.passes(1)
+        await statuses(b)
+    assert b.actions() == ["StartTransaction"] * 2 and b.calls[0][3] == b.calls[1][3]
+    return c
+
+
+def twin(start, id):
+    """What ends the transaction `id` that was opened by another try of `start`."""
+    Wh, t = start["meterStart"], start["timestamp"]
+    return {"transactionId": id, "meterStop": Wh, "timestamp": t, "reason": "Other"}
+
+
+async def stops(b, seconds=100):
+    """Whatever comes is answered; -> the StopTransactions."""
+    for _ in range(seconds):
+        await b.passes(1)
+        await statuses(b)
+        if b.calls and b.calls[-1][2] != "StartTransaction" and b.calls[-1][1] not in b.done:
+            b.done.add(b.calls[-1][1])
+            await b.answer()
+    return [call[3] for call in b.calls if call[2] == "StopTransaction"]
+
+
+async def test_a_second_transaction_for_the_same_start_is_ended():
+    """The first id that is heard stays; another one, whichever try brought it and whenever, ends
+    where it began, told once and until it is answered. The true one goes on and is told whole."""
+    for first, second, wait_s in ((0, 1, 0), (0, 1, 2 * WAIT_s), (1, 0, 0), (1, 0, 2 * WAIT_s)):
+        b = await registered()
+        b.done = set()
+        c = await two_tries(b)
+        start = b.calls[0][3]
+        tries = [call[1] for call in b.calls]
+        await b.say(3, tries[first], started(77))
+        assert c.tx.id == 77
+        b.unit.world.meters[1].energy_Wh += 500
+        await stops(b, wait_s)
+        await b.say(3, tries[second], started(78))
+        await b.say(3, tries[second], started(78))  # once more
+        assert c.tx.id == 77 and not c.tx.denied and not c.stopping()
+        while b.actions()[-1] != "StopTransaction":
+            await b.passes(1)
+            await statuses(b)
+        while b.actions().count("StopTransaction") < 3:  # nobody answers: it is told again
+            await b.passes(1)
+        while b.actions()[-1] != "StopTransaction":  # (a Heartbeat)
+            await b.passes(1)
+        told = [call[3] for call in b.calls if call[2] == "StopTransaction"]
+        assert told == [twin(start, 78)] * len(told)
+        await b.answer()
+        b.calls.clear()
+        assert await stops(b) == []
+        assert (await b.ask("RemoteStopTransaction", {"transactionId": 77}))[
+            "status"
+        ] == "Accepted"
+        (stop,) = await stops(b)
+        assert stop["transactionId"] == 77 and stop["reason"] == "Remote"
+        assert stop["meterStop"] >= start["meterStart"] + 500
+        await b.unit.end()
+
+
+async def test_a_second_transaction_is_ended_after_a_power_cut_too():
+    b = await registered()
+    await two_tries(b)
+    start = b.calls[0][3]
+    await b.say(3, b.calls[0][1], started(77))
+    await b.say(3, b.calls[1][1], started(78))
+    w = b.unit.world.boot()
+    kind, tx, _ = w.journal.head()
+    assert (kind, tx.id, tx.stop_Wh, w.cs[1].tx.id) == (journal.STOP, 78, start["meterStart"], 77)
+    w.journal.done()
+    assert w.boot().journal.head() is None
+    assert w.cs[1].tx.id == 77
+
+
+async def test_no_transaction_is_ended_that_may_be_the_true_one():
+    """The same id again, one that runs elsewhere, none at all, a refusal."""
+    for conf in (
+        started(77), started(77, "ConcurrentTx"), started(1001), started(0, "Invalid"),
+        started(-1, "ConcurrentTx"), {"idTagInfo": {"status": "Accepted"}}, {}, None,
+    ):  # fmt: skip
+        for wait_s in (0, 2 * WAIT_s):
+            b = await registered()
+            b.done = set()
+            c = await two_tries(b)
+            first, second = [call[1] for call in b.calls]
+            await b.say(3, first, started(77))
+            await stops(b, wait_s)
+            if conf is None:
+                await b.say(4, second, "InternalError", "", {})
+            else:
+                await b.say(3, second, conf)
+            assert await stops(b) == [], (conf, wait_s)
+            assert c.tx.id == 77 and not c.tx.denied and not c.stopping(), conf
+            assert b.unit.world.c.tx.id == 1001
+            await b.unit.end()
 
 
 async def test_an_answer_that_comes_over_the_next_connection():

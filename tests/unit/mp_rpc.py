@@ -269,7 +269,7 @@ async def test_the_tries_of_a_message():
     """Whatever they got, the answer to any of them counts until the list is empty."""
     b = Bench()
     heard = []
-    b.rpc.late = heard.append
+    b.rpc.late = lambda answer, of: heard.append((answer, of is tries))
     tries = []
 
     def again():
@@ -300,9 +300,36 @@ async def test_the_tries_of_a_message():
     assert not heard and not task.done()
     await b.receive([3, lost[1], {"idTagInfo": {"status": "x"}}])
     await b.receive([3, lost[1], {}])
-    assert heard == [{"idTagInfo": {"status": None}}] and not task.done()
+    assert heard == [({"idTagInfo": {"status": None}}, True)] and not task.done()
     await b.receive([3, last[1], {}])
     assert await task == {} and tries == []
+
+
+async def test_tries_that_are_left_count_beside_the_next_message():
+    """As answers to the message that they are of; one that was emptied is over."""
+    b = Bench()
+    heard = []
+    b.rpc.late = lambda answer, of: heard.append((answer, [of is tries for tries in lists]))
+    lists = [], [], []
+    ids = []
+    for tries, action in zip(lists, ("StartTransaction", "StopTransaction", "MeterValues")):
+        task = asyncio.create_task(b.rpc.call(action, {}, tries=tries))
+        ids.append((await sent(b, 1))[1])
+        b.rpc.attach(None)
+        try:
+            await task
+            raise AssertionError
+        except OSError:
+            pass
+        b.ws = Ws(b)
+        b.rpc.attach(b.ws)
+        if action == "StopTransaction":
+            tries.clear()
+    for i in (1, 0, 2, 0):
+        await b.receive([3, ids[i], {"transactionId": "7"}])
+    start, values = heard
+    assert start == ({"transactionId": 7}, [True, False, False]), start
+    assert values[1] == [False, False, True], values
 
 
 async def test_sending_fails():

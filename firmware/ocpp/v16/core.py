@@ -53,6 +53,7 @@ class Core:
         self._refused = False  # why the latest message has no answer: a CALLERROR, or silence
         self._silent = []  # actions of which the latest message was not answered
         self._tries = []  # of the transaction message at hand (Rpc.call)
+        self._others = ()  # of a start that has its id: the other tries, it, its ids
         self._held = None  # the task that waits for its next attempt
         self._deaf = False  # samples are not answered: each is told once
         self._pause_s = 0  # from one BootNotification to the next
@@ -61,7 +62,7 @@ class Core:
         self.boot = self.info = None
         self.close = None  # link.Link.close
         station.wake = self._wake.set
-        rpc.late = self._over
+        rpc.late = self._late
 
     def ready(self):
         """True if the Central System has accepted this unit."""
@@ -467,7 +468,7 @@ class Core:
         once = kind == journal.SAMPLE and self._deaf
         conf = await self._ask(action, payload, None if once else tries)
         if tries is not self._tries:  # an earlier try was answered meanwhile
-            return
+            return self._late(conf, tries)
         if conf is None or not self._over(conf):
             most = self._settings.value("TransactionMessageAttempts")
             silences = len(tries) // 2
@@ -485,6 +486,24 @@ class Core:
                 return
             self._log("%s given up after %d attempts" % (action, silences or most))
             self._done()
+
+    def _late(self, conf, tries):
+        # The answer to an earlier try. Another one to a start that has its id already: where that
+        # opened a transaction of its own, it ends where it began, or it would be open for ever.
+        if tries is self._tries:
+            return self._over(conf)
+        number = conf and conf.get("transactionId") or 0
+        others = self._others
+        if number < 1 or not others or tries is not others[0] or number in others[2:]:
+            return
+        if not self._station.running(number):
+            self._log("transaction %d too for the start of %d: ended" % (number, others[2]))
+            others.append(number)
+            from firmware.session import restore
+
+            restore.other(self._station.journal, others[1], number)
+            restore.forget()
+            self._wake.set()
 
     def _over(self, conf):
         # The journal's head, or an earlier try of it, was answered; True if that is its end: a
@@ -505,7 +524,11 @@ class Core:
             self._held.cancel()
             self._held = None
         self._attempts = 0
-        self._tries.clear()
+        kind, tx, _ = self._station.journal.head()
+        if kind == journal.START and tx.id is not None and self._tries:
+            self._others = [self._tries, tx, tx.id]
+        else:
+            self._tries.clear()
         self._tries = []
         self._station.journal.done()
         self._wake.set()

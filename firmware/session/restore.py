@@ -30,8 +30,11 @@ def journal(j, folder, samples):
         j._number = number
         if tx.id is None and tx.began is not None:
             _mark(j, tx.began, 2 * number)
+        # (a clock that was ahead has been set back since: it was not that late)
+        back_s = min(0, tx.origin_s - tx.start_s)
         for t in (tx.start_s, tx.stop_s, tx.data[-1][0] if tx.data else None):
-            _past(j, t)
+            if t is not None:
+                _past(j, t + back_s)
         if tx.stop_s is None:
             j._open[number] = tx
             _time(j, tx)
@@ -57,8 +60,7 @@ def _corrected(t):
 
 
 def _past(j, t):
-    if t is not None:
-        j.last = max(j.last, t if t < PLAUSIBLE else t - UNSET_s)
+    j.last = max(j.last, t if t < PLAUSIBLE else t - UNSET_s)
 
 
 def _time(j, tx):

@@ -283,6 +283,22 @@ def test_a_clock_that_was_ahead_is_set_back():
     assert times == sorted(times) and times[-1] <= life.true_ms // 1000 and times[0] >= T0
 
 
+def test_a_transaction_that_began_by_a_clock_that_was_ahead_tells_no_time():
+    """Set back by a minute while it runs, and a power cut: what its start and its samples say was
+    never the time, and the least that it can be is not later than the truth."""
+    for data in (0, 1):
+        life = Life()
+        life.w.settings["StopTxnSampledData"] = data
+        life.idle(400)
+        life.w.station.set_clock(life.true_ms // 1000 + 60, 1, 0)
+        life.begin()
+        life.set_clock()
+        life.idle(5)
+        life.power_cut(1)
+        true_s = life.true_ms // 1000
+        assert true_s - 12 <= life.w.clock.least_s() <= true_s, life.w.clock.least_s() - true_s
+
+
 def cut_while_the_clock_is_set(tear):
     life = Life()
     life.idle(400)

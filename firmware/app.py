@@ -147,13 +147,16 @@ class App:
             await asyncio.sleep_ms(_METER_ms)
 
     async def _cards(self):
-        # A card counts once, until it was away for a second.
+        # A card counts once, until it was away for a second; if it did something for three.
         last, away = None, 0
         while True:
             uid = await self.reader.poll()
             away = 0 if uid else away + 1
             if uid and uid != last:
                 self.station.card(uid)
+            elif uid:
+                for c in self.station.connectors:
+                    c.again(uid, time.ticks_ms())
             if uid or away == _AWAY:
                 last = uid
             await asyncio.sleep_ms(_CARD_ms)

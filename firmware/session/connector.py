@@ -40,7 +40,8 @@ class Connector:
     | settings   | value of a configuration key by its name |
     | tag        | the idTag that may start when a car is plugged in, or None |
     | roams      | it named no connector: it goes where the car does |
-    | last       | the tag (in lower case) that just began or ended a transaction here, or None |
+    | last       | the tag (in lower case) that just began or ended a transaction here, or was seen
+      again since, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
     | heat       | what has temperature_dC (evse.derating), or None |
@@ -211,6 +212,14 @@ class Connector:
         """A transaction could begin here."""
         usable = self.operative and not self.ending and not faults.REACTION[self.controller.fault]
         return usable and not self.tx and not (self.tag and self.same_car(self._visit))
+
+    def again(self, tag, now_ms):
+        """`tag` is there: True if it just began or ended a transaction here and was never gone for
+        long since."""
+        if self.last != tag.lower():
+            return False
+        self._last_ms = now_ms
+        return True
 
     def stopping(self):
         return self._stop is not None

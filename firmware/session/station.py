@@ -339,7 +339,7 @@ class Station:
         start one. Tags are compared without case; another tag of the same group (parentIdTag)
         stops it too. False: it began or ended one there just now, and counts once."""
         c = self.connectors[number - 1]
-        if c.last == id_tag.lower():
+        if c.again(id_tag, time.ticks_ms()):
             self._log("connector %d: tag %s was here a moment ago" % (number, id_tag))
             return False
         if c.tx is None and (c.ending or not c.operative):
@@ -361,7 +361,8 @@ class Station:
         or the one that it fits best, or the one that is plugged next. False as of tag()."""
         same = uid.lower()
         for ask in self.asks + [self._asked]:
-            if ask and ask[0].lower() == same and not ask[1]:
+            if ask and ask[0].lower() == same and self._counts(ask):
+                ask[3] = time.ticks_ms()
                 return False
         for c in self.connectors:
             tag = c.tx.id_tag if c.tx else c.tag or c.kept

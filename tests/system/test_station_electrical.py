@@ -590,6 +590,49 @@ async def test_card(station):
         await b.do("card")
 
 
+AGAIN = f"tag {CARD} was here a moment ago"
+
+
+@pytest.mark.parametrize("away_s", [1.2, 1.6, 2])
+async def test_card_shown_twice(station, away_s):
+    """As a hand does it that is not sure, 0.6 s, away, and 0.6 s again, at the pace of the reader:
+    it begins, or ends, a transaction, and undoes nothing; later it counts again."""
+    async with station(speed=2) as b:
+        await b.do("plug")
+        await b.process.until(lambda c: c["cp"] == "B")
+        for what in ("StartTransaction", "StopTransaction"):
+            mark, since = b.st.mark(), len(b.process.output)
+            await b.do(f"card {CARD} 0.6 {away_s} 0.6")
+            await b.st.expect(what, None, WAIT_s, mark)
+            await b.process.wait_output(AGAIN, since=since)  # (that time was seen too)
+            await passes(b, 5, 2)  # (away for long enough to count again)
+            both = b.st.received("StartTransaction", mark) + b.st.received("StopTransaction", mark)
+            assert len(both) == 1, both
+            tx = (await b.process.connector())["transactionId"]
+            assert (tx is not None) is (what == "StartTransaction")
+
+
+@pytest.mark.parametrize("lies_s", [0, 6])
+async def test_card_at_the_edge_of_the_field(station, lies_s):
+    """Seen, lost and seen again for 12 s, at once or after it has lain there: it counts once, and
+    again when it was really away."""
+    async with station(speed=2) as b:
+        await b.do("plug")
+        await b.process.until(lambda c: c["cp"] == "B")
+        flutter = " ".join(["0.5 1.6"] * 4 + ["0.5 0.7 0.5"])
+        await b.do(f"card {CARD} {lies_s} 0 {flutter}" if lies_s else f"card {CARD} {flutter}")
+        await b.st.expect("StartTransaction", None, WAIT_s)
+        await passes(b, lies_s + 10.6, 2)
+        assert (await b.process.connector())["transactionId"] is not None
+        assert stops(b) == [] and len(b.st.received("StartTransaction")) == 1
+        times = "\n".join(b.process.output).count(AGAIN)
+        assert times > 2, times
+        await passes(b, 6, 2)
+        await b.do(f"card {CARD} 1")
+        assert (await b.st.expect("StopTransaction", None, WAIT_s))["reason"] == "Local"
+        assert len(b.st.received("Authorize")) == 1
+
+
 async def test_card_first(station):
     """Card, then cable; seven bytes of it. Lying there it does not begin another transaction."""
     uid = "04112233445566"

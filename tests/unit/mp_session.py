@@ -2146,16 +2146,66 @@ def test_a_card_shown_twice_does_one_thing():
             assert presented(w, by_card)
             w.poll(gap_ms)
             assert w.c.tx and not presented(w, by_card), gap_ms
-            w.poll(2000)
+            w.poll(3200)
             assert w.c.tx and not w.c.stopping(), gap_ms
             assert presented(w, by_card)  # this time it means it
             w.poll(gap_ms)
             assert not w.c.tx and not presented(w, by_card), gap_ms
-            w.poll(2000)
+            w.poll(3200)
             assert not w.c.tx and not w.cs[1].tx and not w.c.tag, gap_ms
             assert presented(w, by_card)
             w.poll(200)
             assert w.c.tx, gap_ms
+
+
+def test_a_card_that_is_seen_again_and_again_does_one_thing():
+    """Its time begins anew with each look, whether it comes or lies."""
+    for lies in (True, False):
+        w = World().ready()
+        w.station.local().heard("Card", "Accepted")
+        w.c.controller.state = C
+        w.poll(200)
+        assert presented(w, True)
+        for _ in range(5):
+            w.poll(2600)
+            assert w.c.again("Card", w.time.ticks_ms()) if lies else not presented(w, True)
+            assert w.c.tx and not w.c.stopping()
+        w.poll(3200)
+        assert presented(w, True) and w.c.stopping()
+
+
+def test_a_card_whose_question_is_out_asks_no_second_one():
+    """Neither for the connector where its car is nor for another one that is free; and the one
+    that waits for a connection is as young as the card was seen last."""
+    for online in (True, False):
+        w = World(2).ready()
+        w.station.online = online
+        w.settings["LocalAuthorizeOffline"] = False
+        w.cs[1].controller.state = C
+        w.poll(200)
+        assert w.station.card("Card")
+        ask = w.station.next_ask() if online else w.station.asks[0]
+        assert ask[1] is w.cs[1]
+        w.poll(59000)
+        assert not w.station.card("card") and len(w.station.asks) == (not online)
+        w.poll(2000)
+        ask = ask if online else w.station.next_ask()
+        assert ask
+        w.station.authorised(ask)
+        w.poll(200)
+        assert w.cs[1].tx and not w.c.tx and not w.c.tag
+    w = World(2).ready()
+    w.station.online = True
+    w.cs[1].controller.state = C
+    w.poll(200)
+    assert w.station.card("Card")
+    w.cs[1].controller.state = A  # with another car it is another matter
+    w.poll(200)
+    w.cs[1].controller.state = C
+    w.poll(200)
+    assert w.station.card("Card")
+    w.poll(200)
+    assert w.station.next_ask()[1] is w.cs[1]
 
 
 def test_a_card_shown_twice_is_not_in_the_way_of_others():

@@ -69,7 +69,8 @@ HELP = (
   plug ev|station [C]  unplug ev|station [C]     one end of its cable: in the car, in the socket
   tag IDTAG [C]                                  a person presents a card: its idTag is known;
                                                  without C it goes where its car does
-  card [UID]                                     a card lies on the reader; none: it is taken away
+  card [UID [S ...]]                             a card lies on the reader; none: it is taken away;
+                                                 S: it lies there so long, is away, is back, ...
   press [long] [C]                               the button
   ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
   fault NAME [C]  clear NAME [C]                 """
@@ -580,9 +581,13 @@ class Station:
     def lay_cards(self, words):
         if self.panel.reader is None:
             raise CommandError(f"board {self.args.unit['board']} has no reader; try tag")
-        if len(words) > 1 or words and not re.fullmatch("([0-9A-Fa-f]{2}){4,10}", words[0]):
-            raise CommandError("card [UID]: 4, 7 or 10 bytes in hex; without UID it is taken away")
-        self.panel.reader.put(*[bytes.fromhex(uid) for uid in words])
+        usage = "card [UID [S ...]]: 4, 7 or 10 bytes in hex; without UID it is taken away"
+        uid, turns = (words or [""])[0], words[1:]
+        if words and not re.fullmatch("([0-9A-Fa-f]{2}){4,10}", uid):
+            raise CommandError(usage)
+        if not all(re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", s) for s in turns):
+            raise CommandError(usage + "; S: seconds that it lies there, is away, lies there, ...")
+        self.panel.lay(bytes.fromhex(uid), [round(float(s) * 1000) for s in turns])
 
     def press(self, words):
         long = words[:1] == ["long"]

@@ -22,6 +22,8 @@ class Panel:
         self._pins = {}  # pin: (device, what the board calls it there)
         self._now_ms = wall.now_ms
         self.reader = None
+        self._card = b""
+        self._turns_ms = []  # when it comes or goes, by the wall's clock; it lies there now
         for outlet in wall.outlets:
             for part, data in outlet.pins.items():
                 if isinstance(data, dict):
@@ -65,8 +67,22 @@ class Panel:
         """The devices live until the wall's now."""
         if self._now_ms != self._wall.now_ms:
             self._now_ms = self._wall.now_ms
+            while self._turns_ms and self._turns_ms[0] <= self._now_ms:
+                self._turns_ms.pop(0)
+                self.reader.put(*() if self.reader.cards else (self._card,))
             for device in self._devices.values():
                 device.now(self._now_ms)
+
+    def lay(self, uid, turns_ms):
+        """A card (b"": none) lies on the reader from now on, for the first of `turns_ms`, then it
+        is away for the second, and so on."""
+        self.reader.put(*(uid,) if uid else ())
+        self._card = uid
+        self._turns_ms = []
+        at_ms = self._wall.now_ms
+        for ms in turns_ms:
+            at_ms += ms
+            self._turns_ms.append(at_ms)
 
     def no_power(self):
         """The chip is off or in reset: nothing drives its pins."""

@@ -12,7 +12,7 @@ from firmware.charging import limits, profile
 from firmware.evse import faults, pilot
 from firmware.evse.controller import Controller
 
-HEAP = "700K"
+HEAP = "800K"
 
 A, B, C, D = pilot.A, pilot.B, pilot.C, pilot.D
 

@@ -53,6 +53,13 @@ class Store:
             for name in names:
                 if name.endswith("~") == replaced:
                     self._open(name)
+        # The power failed before it was written what they wait for now: the last that was put.
+        for old in self._alone():
+            last = old
+            for r in self.records:
+                if not _kept(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
+                    last = r
+            self._wait_for(last, old)
         self._follow(_PAST_s)
 
     def _open(self, name):
@@ -195,6 +202,13 @@ class Store:
             self._follow(least_s + _PAST_s)  # those that are over are not needed that much
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             raise Full("%d replaced profiles are in force until others begin" % MAX_PROFILES)
+        waits = []
+        for old in self._alone(gone, w):
+            if old[_UNTIL] > least_s:
+                waits.append(old)
+            else:  # (over, and first: a start would take it for one that waits)
+                self._drop(old)
+                self._forget(_name(old))
         profile.seal(w, number)
         try:
             for r in stay:
@@ -210,8 +224,8 @@ class Store:
         self._sequence = number
         for r in gone:
             self._drop(r)
-            if r[ID] != w[ID] and profile.begin(r) > least_s:
-                self._wait_for(w, r)
+        for old in waits:
+            self._wait_for(w, old)
         for r in stay:
             self._insert(r[:HEADER])
         self._insert(w)
@@ -220,19 +234,31 @@ class Store:
             if name != _name(w):
                 os.remove(self._folder + "/" + name)
 
-    def _wait_for(self, w, gone):
-        # What waited for `gone` elsewhere, which had its id and has not begun, waits for `w` now.
-        # (A power cut before that is on flash leaves it without anything to wait for: it goes.)
-        for i, old in enumerate(self.records):
-            if _kept(old) and old[ID] == gone[ID] and (old[KEY] ^ w[KEY]) & _PLACE:
-                r = self.whole(old)
-                r[ID] = w[ID]
-                profile.seal(r, r[SEQUENCE])
-                self.records[i] = r
-                try:
-                    self._write(r)
-                except OSError as e:  # (until the next start at least)
-                    self._log("profile file %s: %s" % (_name(r), e))
+    def _alone(self, gone=(), w=None):
+        # The replaced records that have nothing to wait for once `w` is there instead of `gone`.
+        alone = []
+        for old in self.records:
+            if not _kept(old) or w and _fits(w, old):
+                continue
+            for r in self.records:
+                if not _kept(r) and _fits(r, old) and r not in gone:
+                    break
+            else:
+                alone.append(old)
+        return alone
+
+    def _wait_for(self, w, old):
+        # The replaced record `old` waits for `w` from now on, which has not its place.
+        i = self.records.index(old)
+        self.records[i] = r = self.whole(old)
+        r[ID] = w[ID]
+        if r[SEQUENCE] == _STAND_IN:
+            return
+        profile.seal(r, r[SEQUENCE])
+        try:
+            self._write(r)
+        except OSError as e:  # (until the next start at least)
+            self._log("profile file %s: %s" % (_name(r), e))
 
     def _follow(self, least_s):
         # Each replaced record is in force until the first begins that has its place or its id. It

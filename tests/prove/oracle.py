@@ -245,10 +245,10 @@ class Oracle:
                 return "Rejected"
             for q in stay:
                 q.begun = q.kept = q.begun or q.begins() <= least
-            for q in gone:  # what waited for one that has not begun waits for its successor
-                for s in self.staying:
-                    if q.id != p.id and q.begins() > least and s.id == q.id:
-                        s.id = p.id
+            for s in self.staying:  # what has nobody left to wait for waits for this one
+                left = [q for q in [*rest, p] if q.id == s.id or q.place() == s.place()]
+                if not left and s.until > least:
+                    s.id = p.id
             self.profiles = [*rest, p]
             self.staying += stay
         self._link(least)

@@ -1323,17 +1323,24 @@ def test_a_ceiling_that_comes_before_the_clock_is_set():
         assert w.c.allow_mA == 32000
 
 
+def cut_in_the_dark(w):
+    """Profile record `w` comes before the clock is set, and the power fails before that is; ->
+    the world, where nobody knows how far it is."""
+    world = World(t=UNSET).ready()
+    world.charge()
+    world.station.install(w)
+    world.poll(1000)
+    assert world.c.allow_mA == 10000
+    world.boot(UNSET)
+    world.poll(3000)
+    assert world.c.tx and world.c.allow_mA == 8000
+    world.station.set_clock(T0, 0, 0)
+    return world
+
+
 def test_a_ceiling_that_came_before_the_clock_was_set_and_a_power_cut():
     """Nobody knows how long ago it came: it is at its lowest, also when the clock is set."""
-    w = World(t=UNSET).ready()
-    w.charge()
-    w.station.install(record([(0, 10), (600, 8)], profile.CEILING, start=None, duration=3600))
-    w.poll(1000)
-    assert w.c.allow_mA == 10000
-    w.boot(UNSET)
-    w.poll(3000)
-    assert w.c.allow_mA == 8000
-    w.station.set_clock(T0, 0, 0)
+    w = cut_in_the_dark(record([(0, 10), (600, 8)], profile.CEILING, start=None, duration=3600))
     for _ in range(2):
         w.poll(3000)
         assert w.c.allow_mA == 8000
@@ -1344,16 +1351,8 @@ def test_a_ceiling_that_came_before_the_clock_was_set_and_a_power_cut():
 
 
 def test_a_transaction_that_began_without_a_clock_before_a_power_cut():
-    """How far its schedules are nobody knows."""
-    w = World(t=UNSET).ready()
-    w.charge()
-    w.station.install(record([(0, 10), (3600, 8), (7200, 12)], profile.TX_DEFAULT))
-    w.poll(1000)
-    assert w.c.allow_mA == 10000
-    w.boot(UNSET)
-    w.poll(3000)
-    assert w.c.tx and w.c.allow_mA == 8000
-    w.station.set_clock(T0, 0, 0)
+    """How far its schedules are nobody knows, until the clock is set."""
+    w = cut_in_the_dark(record([(0, 10), (3600, 8), (7200, 12)], profile.TX_DEFAULT))
     w.poll(200)
     assert w.c.allow_mA == 10000
 

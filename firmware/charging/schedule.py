@@ -258,7 +258,7 @@ class Evaluator:
         w = self._store.whole(w)
         if e < 0:
             e = -1 - e
-            word = lowest(w, e)
+            word = lowest(w, e, _FAR - (t + self.ahead_s) + e)
             for low in range(HEADER, len(w), 2):
                 if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
                     if t + w[low] - e < self.until:

@@ -144,7 +144,8 @@ class Store:
             f.write(w)
 
     def _insert(self, w):
-        # Highest stackLevel first, and within it connectors before connector 0.
+        # Highest stackLevel first, and within it connectors before connector 0, what was replaced
+        # before its successor.
         key = _rank(w)
         for i, other in enumerate(self.records):
             if _rank(other) < key:
@@ -326,7 +327,7 @@ class Store:
 
 
 def _rank(w):
-    return w[KEY] & 0xFF00 | (1 if w[KEY] & 0xFF else 0)
+    return w[KEY] & 0xFF00 | (2 if w[KEY] & 0xFF else 0) | (1 if _kept(w) else 0)
 
 
 def _kept(w):

@@ -30,11 +30,11 @@ def journal(j, folder, samples):
         j._number = number
         if tx.id is None and tx.began is not None:
             _mark(j, tx.began, 2 * number)
-        # (a clock that was ahead has been set back since: it was not that late)
-        back_s = min(0, tx.origin_s - tx.start_s)
-        for t in (tx.start_s, tx.stop_s, tx.data[-1][0] if tx.data else None):
-            if t is not None:
-                _past(j, t + back_s)
+        _past(j, tx.origin_s)
+        if tx.stop_s is not None:
+            _past(j, tx.stop_s)
+        elif tx.data:  # (a clock that was ahead may have been set back since: not that late)
+            _past(j, tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
         if tx.stop_s is None:
             j._open[number] = tx
             _time(j, tx)

@@ -176,6 +176,7 @@ class Oracle:
         self.ids = {}  # connector: transactionId to come
         self.known = True  # False: the clock is not set
         self.resumed = set()  # connectors with a transaction from before the clock was lost
+        self.untold = []  # when transactions began and ended that nobody has heard to their end
 
     def least(self):
         """The earliest that it can be."""
@@ -318,12 +319,16 @@ class Oracle:
 
     def answer(self):
         self.silent = False
+        self.untold.clear()
         for connector, tx in self.tx.items():
             tx[0] = self.ids[connector]
 
     def end(self, connector):
         self.resumed.discard(connector)
-        if self.tx.pop(connector, None):
+        tx = self.tx.pop(connector, None)
+        if tx:
+            if self.silent or not self.known:
+                self.untold += [tx[1], self.now]
             self.clear({"connectorId": connector, "chargingProfilePurpose": TX})
 
     def clock(self, t):
@@ -351,9 +356,10 @@ class Oracle:
         """The power is cut, and with it the clock; `noted`: the last time that was, or is
         believed to be the least that it can have been."""
         self.reboot()
-        # (What a transaction noted since is a time that there was, too.)
-        begun = [start if start >= 0 else self.at_least(start) for _, start in self.tx.values()]
-        last = max(begun, default=0)
+        # (What is kept of a transaction has times that there were, too: of one that runs, and of
+        # one that is over until the Central System has heard of it.)
+        times = [tx[1] for tx in self.tx.values()] + self.untold
+        last = max((t if t >= 0 else self.at_least(t) for t in times), default=0)
         if noted and 0 < last - noted <= NOTED:
             noted = last
         self.now, self.known = (noted or 0) - UNSET, False
@@ -379,7 +385,7 @@ class Oracle:
         begun = self.tx[connector][1] if running else begun
         if begun is not None and begun < 0 and connector in self.resumed:
             begun += UNSET  # (it began without a clock before a power cut, or earlier)
-        installed = self.profiles + self.staying
+        installed = self.staying + self.profiles  # (of one place: while it is in force)
         least = t if self.known else self.at_least(t)
         own = [p for p in installed if p.connector == connector and p.rules(least)]
         stack = []

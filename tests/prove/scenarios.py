@@ -236,10 +236,15 @@ def scenario(rng):
 def dark(rng, oracle):
     """A power cut, and what happens until the Central System says what time it is."""
     t = oracle.now + rng.choice((1, 60, 3000, 86400))
+    if rng.random() < 0.3:  # a transaction that the Central System does not hear of
+        yield ["hush"]
+        for name in ("begin", "advance", "end", "advance"):
+            yield [name, *(rng.choice((0, 1, 20, 150)),)] if name == "advance" else [
+                name, *ARGUMENTS[name](rng, oracle)
+            ]
     for _ in range(rng.choice((1, 1, 1, 2))):
         noted = oracle.now + (0 if oracle.known else UNSET)
-        if oracle.known:
-            noted = rng.choice((noted, noted - 1, noted - rng.randint(0, 300), None))
+        noted = rng.choice((noted, max(noted - 1, 0), max(noted - rng.randint(0, 300), 0), None))
         yield ["cut", noted]
         for _ in range(rng.randint(1, 5)):
             name = rng.choice(("limits", "limits", "begin", "end", "advance", "set", "clear"))

@@ -499,6 +499,9 @@ def test_A17_what_is_certain_applies():
         steps = P(purpose, 1, (0, 0), (100, 90), (200, 70), (300, 80), start=T)
         for s, wanted in ((0, 0), (99, 0), (100, 70), (299, 70), (300, 80), (10**8, 80)):
             assert unknown([steps], least=T + s) == wanted, s
+        # nor does what begins after 2054
+        late = P(purpose, 1, (0, 90), (FAR - T - 1, 80), (FAR - T, 70), start=T)
+        assert unknown([late], least=T + 9) == 80
         # what recurs without a gap is certain, but not when in it it is
         daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 60}
         for more in ({}, {"duration": DAY}, {"duration": 2 * DAY}):

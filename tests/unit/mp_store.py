@@ -679,6 +679,20 @@ def test_A30_what_it_waited_for_is_replaced_under_another_id():
     stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
 
 
+def test_A30_in_the_dark_one_that_never_begins_changes_nothing():
+    """Before a reboot and after it: the one in force stands before its successor."""
+    flash, store = fresh()
+    store.put(default(1, 1, 3, 160, 1))
+    store.put(later(0x3FFFFFFF, 1, 1, 3, 50, 1), NOW, NOW)
+    for _ in range(2):
+        assert [name(w) for w in store.records] == ["1-1-3~", "1-1-3"]
+        ev = Evaluator(store)
+        ev.known, ev.ahead_s = False, NOW - UNKNOWN
+        ev.at(1, UNKNOWN, UNKNOWN)
+        assert ev.limit == 160
+        store = again(flash, complain)
+
+
 def test_A30_what_it_waited_for_goes_elsewhere():
     """It had that one's place, and another id."""
     ways = [put_later(NOW + 9, 7, 1, 3, 50), put_later(NOW + 99, 7, 1, 5, 60)]
@@ -734,7 +748,7 @@ def test_A30_a_damaged_record_that_is_replaced():
     write("1-1-3~", b"x")  # and where it is damaged itself
     store = again(flash)
     assert in_force(store, NOW, NOW + 9) == [("1-1-3~", 60), ("1-1-3", 50)] and store.damaged == 1
-    store.remove(store.records[0])
+    store.remove(store.records[1])
     assert store.damaged == 0 and names() == []
     # also where what it waited for is elsewhere
     store.put(default(1, 1, 3))

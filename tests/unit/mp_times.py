@@ -299,6 +299,23 @@ def test_a_transaction_that_began_by_a_clock_that_was_ahead_tells_no_time():
         assert true_s - 12 <= life.w.clock.least_s() <= true_s, life.w.clock.least_s() - true_s
 
 
+def test_what_a_transaction_noted_is_a_time_that_there_was():
+    """Also where nothing else knows it: of one that runs by the clock as it is now, of one that is
+    over as long as the Central System has not heard of it."""
+    for over in (False, True):
+        life = Life()
+        life.begin()
+        life.true_ms += 3600000
+        life.set_clock()  # (the clock was an hour late)
+        if over:
+            life.idle(20)
+            life.end()
+        life.w.clock.keep(life.w.clock.now() - 200)
+        life.power_cut(1)
+        late_s = life.true_ms // 1000 - life.w.clock.least_s()
+        assert 0 <= late_s <= (8 if over else 5), late_s
+
+
 def cut_while_the_clock_is_set(tear):
     life = Life()
     life.idle(400)

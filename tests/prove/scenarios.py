@@ -239,9 +239,11 @@ def dark(rng, oracle):
     if rng.random() < 0.3:  # a transaction that the Central System does not hear of
         yield ["hush"]
         for name in ("begin", "advance", "end", "advance"):
-            yield [name, *(rng.choice((0, 1, 20, 150)),)] if name == "advance" else [
-                name, *ARGUMENTS[name](rng, oracle)
-            ]
+            yield (
+                [name, *(rng.choice((0, 1, 20, 150)),)]
+                if name == "advance"
+                else [name, *ARGUMENTS[name](rng, oracle)]
+            )
     for _ in range(rng.choice((1, 1, 1, 2))):
         noted = oracle.now + (0 if oracle.known else UNSET)
         noted = rng.choice((noted, max(noted - 1, 0), max(noted - rng.randint(0, 300), 0), None))

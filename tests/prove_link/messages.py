@@ -13,6 +13,7 @@ violation the messages that led to it are reduced to those that it needs.
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -41,6 +42,7 @@ LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
 LEAK = {"mp64": 8192, "mp32": 4096}  # bytes; a unit's own state is larger after some chapters
 MORE_NAMES = 120  # that code loaded later brings, and single letters of ASCII
+FEW = 40  # orders of which two are tried to be left out together
 ID = "@ID@"  # stands for the id of the station's CALL
 ANSWER_s = 30
 BRIEF_s = 5  # for one of an action that was silent before, and whose answer nobody needs
@@ -675,6 +677,15 @@ def reduced(found, flaw=None):
                 if size == 1:
                     break
                 n = min(2 * n, len(played))
+        # What only goes together: an answer, and what was asked only after it.
+        while len(played) <= FEW:
+            for gone in itertools.combinations(range(len(played)), 2):
+                fewer = [order for i, order in enumerate(played) if i not in gone]
+                if fewer and fails(fewer):
+                    played = fewer
+                    break
+            else:
+                break
         return {**found, "orders": played, "violation": fails(played) or said}
     finally:
         player.close()

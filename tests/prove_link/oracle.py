@@ -380,7 +380,9 @@ def meant(connector, p):
 def tenths(number):
     if number >= 1000000:
         return 10000000  # (that much is no limit)
-    return int(Decimal(repr(number)) * 10)  # down
+    exact = Decimal(repr(number)) * 10
+    # Down, but for what a float32 cannot tell from the tenth above it.
+    return int(exact + min(exact * Decimal("3e-7"), Decimal("0.04")))
 
 
 def says(record, profile, connector):

@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT))
 from tests.prove_evse.__main__ import host, prove  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"]) % 100000 * 10 + 100000000
-SECONDS = 60
+EVENTS = 6000
+FOREVER_s = 10**9  # (so many events, however busy the machine is)
 # Those that a few hundred events are sure to find; the others: --sabotage NAME.
 BROKEN = (
     "opens-late",
@@ -37,16 +38,18 @@ def quiet(*args, **options):
 def test_random_events(micropython, micropython32):
     """Nothing is violated, and a lot has happened."""
     print(f"seed {SEED}")
-    done, found = prove(SEED, 10**9, SECONDS, ["mp64", "mp32"])
+    done, found = prove(SEED, EVENTS, FOREVER_s, ["mp64", "mp32"])
     assert not found, json.dumps(found)
     for port, did in done.items():
-        assert did["events"] > 1000 and did["closings"] > 20 and len(did["hazards"]) > 5, port
+        assert did["events"] >= EVENTS // 2 and did["closings"] > 20 and len(did["hazards"]) > 5, (
+            port
+        )
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_controller_is_caught(name, micropython):
     rules = host()[1].ALL[name].rules
-    done, found = prove(SEED, 200000, 120, ["mp64"], name, quiet)
+    done, found = prove(SEED, 200000, FOREVER_s, ["mp64"], name, quiet)
     assert found, done
     assert found["violation"] in rules, found
     assert len(found["events"]) <= 15, found["events"]

@@ -15,8 +15,8 @@ SPEED = 1500
 BOOT_SPEED = 100  # what happens in a boot's first seconds takes real time too
 HOUR = timedelta(hours=1)
 DAY = 24 * HOUR
-REAL_s = 75  # what the day may take: on a busy machine it ends early, and says so
-LEAST = 2 * HOUR  # that much of it must have passed all the same
+REAL_s = 75  # what the day may take: on a busy machine it ends early, and says so,
+LEAST = 2 * HOUR  # but not before that much of it has passed
 CUTS = (3 * HOUR, 10 * HOUR)  # the power fails then, or later
 BOOT_s = 30
 PAUSE_s = 150  # from one thing that happens to the next, on average
@@ -179,7 +179,9 @@ class Day:
 
     async def run(self, start, end, deadline):
         """Let things happen until simulated time `end`, or `deadline` in real time."""
-        while (now := await self.now()) < end and time.monotonic() < deadline:
+        while (now := await self.now()) < end:
+            if time.monotonic() > deadline and now - start >= LEAST:
+                break
             if len(self.cuts) < len(CUTS) and now - start > CUTS[len(self.cuts)]:
                 await self.power_cut()
             elif self.back_at and now >= self.back_at:
@@ -292,5 +294,4 @@ async def test_a_day(tmp_path, micropython32, rng):
             f"seed {seed}: {passed / HOUR:.1f} h, {day.done}, {len(day.cuts)} power cuts: {result}"
         )
         print(f"live heap: {first} bytes after the first hour, {last} at the end")
-        assert passed >= LEAST
         assert last <= first + HEAP

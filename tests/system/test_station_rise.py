@@ -84,6 +84,8 @@ async def test_after_any_request_never_more_than_before_or_after_it(bench):
             await asyncio.sleep(rng.choice((0.1, 0.2, 0.5, 1)))
             most = offered_mA(b, mark)
             assert most <= 1000 * max(before, held), (limits, before, held, most)
+            # (less comes at once, which on a busy machine takes its time)
+            await b.process.until(lambda c, most=1000 * held: c["pilot_mA"] <= most)
 
 
 async def test_a_limit_about_6_A_does_not_wear_the_contactor(bench):

@@ -6,12 +6,13 @@ from time import ticks_diff, ticks_ms
 
 _BOUNCE_ms = const(20)
 _KEEP_Wh = const(50)  # counted since it was written: 220 times an hour at 11 kW
+_QUIET = const(10)  # readings without a pulse, and it is written too
 
 
 class Meter:
     """The interface of modbus.Meter; all but the energy stays 0. A broken wire cannot be told from
     no load. `energy_Wh` is `offset_Wh`, from the file `path`, and what was counted since: a power
-    cut costs _KEEP_Wh at most."""
+    cut costs _KEEP_Wh at most while energy flows, and nothing _QUIET readings later."""
 
     power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
@@ -32,6 +33,7 @@ class Meter:
         except (OSError, TypeError, ValueError):
             pass  # nothing was ever counted, or nobody keeps it
         self._kept_Wh = self.offset_Wh
+        self._quiet = 0
         self._pin = Pin(pin, Pin.IN, pull)
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
 
@@ -39,11 +41,14 @@ class Meter:
         return True
 
     async def read(self):
+        before_Wh = self.energy_Wh
         self.energy_Wh = self.offset_Wh + self._pulses * 1000 // self._per_kWh
+        self._quiet = self._quiet + 1 if self.energy_Wh == before_Wh else 0
         if not self.readings:
             self.moved(None, self.energy_Wh)
         self.readings += 1
-        if self._path and self.energy_Wh >= self._kept_Wh + _KEEP_Wh:
+        least_Wh = self._kept_Wh + (1 if self._quiet == _QUIET else _KEEP_Wh)
+        if self._path and self.energy_Wh >= least_Wh:
             self._kept_Wh = self.energy_Wh
             try:
                 with open(self._path, "w") as f:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from host.build import ROOT
 from host.csms import CallError, CentralSystem, parse_time
-from host.process import StationProcess, WAIT_s
+from host.process import TOOL, StationProcess, WAIT_s
 
 TEST_s = 120  # a bound on any test, so that nothing hangs
 ID = "CP1"
@@ -68,6 +68,7 @@ class Bench:
         self.folder = Path(folder)
         self.speed = speed
         self.boot = boot  # wait until the station is up
+        self.tool = TOOL
         self.options = {"flash": self.folder / "flash", **options}
         self.hostile = False  # violations are expected
         self.may_log = []  # texts that may be in error lines of the log
@@ -98,7 +99,7 @@ class Bench:
         # PILOTWIRE_STATION="--interpreter build/micropython32/micropython32 --heap 112K": all
         # tests that do not choose for themselves run on that.
         more = os.environ.get("PILOTWIRE_STATION", "").split()
-        self.process = StationProcess(self.folder, *more, *words)
+        self.process = StationProcess(self.folder, *more, *words, tool=self.tool)
         await self.process.start()
 
     async def booted(self, since=0, connectors=None):

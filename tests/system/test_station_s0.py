@@ -1,0 +1,116 @@
+"""A board of one's own with a pulse meter, over power cuts: what is counted, told and kept."""
+
+import json
+import shutil
+
+import pytest
+from station_driver import TAG, WAIT_s
+
+from host.build import ROOT
+from host.process import poll
+
+KEEP_Wh = 50  # a power cut costs that at most (docs/boards.md)
+BOARD = """
+from .reference import CHIP, PHASES, MAX_mA, SENSE_PER_V_uV, SENSE_ZERO_uV  # noqa: F401
+
+CONNECTORS = ({"pilot": 27, "sense": 36, "contactor": 33, "s0": {"pin": 4}},)
+"""
+
+
+@pytest.fixture
+def station(bench, tmp_path):
+    """A station in a tree of its own, with a board that the project does not have."""
+    tree = tmp_path / "tree"
+    skip = shutil.ignore_patterns("__pycache__")
+    for name in ("firmware", "lib", "tools"):
+        shutil.copytree(ROOT / name, tree / name, ignore=skip)
+    for name in ("boot.py", "main.py", "manifest.py"):
+        shutil.copy(ROOT / name, tree)
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    (tree / "firmware/boards/pulses.py").write_text(BOARD)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"board": "pulses"}))
+    b = bench(config=config)
+    b.tool = tree / "tools/station"
+    return b
+
+
+async def counts(b, Wh):
+    """Wait until the meter shows `Wh`; -> what it shows."""
+    return (await b.process.until(lambda c: c["energy_Wh"] >= Wh, timeout=40))["energy_Wh"]
+
+
+async def cut(b):
+    """-> what the meter showed before a power cut, at least, and shows after it."""
+    before, before_Wh = b.st, (await b.process.connector())["energy_Wh"]
+    await b.do("power-cut 1")
+    await b.again(before)
+    c = await b.process.until(lambda c: c["energy_Wh"] > 0)
+    assert not c["contactor"] or before_Wh < c["energy_Wh"]  # (nothing flows for ten seconds)
+    return before_Wh, c["energy_Wh"]
+
+
+def told_Wh(b, mark=0):
+    """The register, as the Central System heard it, in order: start, samples, stop."""
+    out = []
+    for way, frame, _ in b.st.messages[mark:]:
+        if way != "in" or frame[0] != 2:
+            continue
+        if frame[2] == "MeterValues":
+            for value in frame[3]["meterValue"][0]["sampledValue"]:
+                if value["measurand"] == "Energy.Active.Import.Register":
+                    out.append(int(value["value"]))
+        elif frame[2] in ("StartTransaction", "StopTransaction"):
+            out.append(frame[3].get("meterStart", frame[3].get("meterStop")))
+    return out
+
+
+async def test_pulses_over_power_cuts_in_a_transaction(station):
+    """Each cut costs what was counted since the count was written, at most, and nothing that was
+    told; the bill never runs backwards."""
+    async with station as b:
+        await b.key("MeterValueSampleInterval", 2)
+        await b.charge()
+        lost_Wh, flowed_Wh = 0, 0
+        shown_Wh = 0
+        for Wh in (70, 30, 20, 130):  # (some cuts before the next fifty are full)
+            await counts(b, shown_Wh + Wh)
+            before_Wh, after_Wh = await cut(b)
+            assert 0 <= before_Wh - after_Wh <= KEEP_Wh, (before_Wh, after_Wh)
+            lost_Wh += before_Wh - after_Wh
+            flowed_Wh += before_Wh - shown_Wh
+            shown_Wh = after_Wh
+            assert shown_Wh % KEEP_Wh < 10, shown_Wh  # as of the last time that it was written
+            await b.process.until(lambda c: c["contactor"])
+        last_Wh = await counts(b, shown_Wh + 60)
+        stop = await b.finish()
+        flowed_Wh += last_Wh - shown_Wh
+        values = told_Wh(b)
+        assert values == sorted(values) and len(values) > 20, values
+        (start,) = b.st.received("StartTransaction")
+        energy_Wh = stop["meterStop"] - start["meterStart"]
+        assert flowed_Wh - lost_Wh <= energy_Wh < flowed_Wh + 20, (flowed_Wh, lost_Wh, energy_Wh)
+        assert stop["meterStop"] >= values[-2] and stop["reason"] == "Local"
+
+
+async def test_pulses_after_a_transaction_outlive_a_power_cut(station):
+    """The next one begins where the one before has ended, to the pulse."""
+    async with station as b:
+        await b.charge()
+        await counts(b, 73)
+        stop = await b.finish()
+        end_Wh = stop["meterStop"]
+        now = await b.now()
+        await poll(lambda: _passed(b, now, 15), WAIT_s, "15 s")
+        before_Wh, after_Wh = await cut(b)
+        assert before_Wh == after_Wh == end_Wh, (before_Wh, after_Wh, end_Wh)
+        mark = b.st.mark()
+        await b.charge(TAG)
+        (start,) = b.st.received("StartTransaction", mark)
+        assert start["meterStart"] == end_Wh
+        await counts(b, end_Wh + 20)
+        assert (await b.finish())["meterStop"] >= end_Wh + 20
+
+
+async def _passed(b, since, seconds):
+    return (await b.now() - since).total_seconds() >= seconds

@@ -2,8 +2,6 @@
 
 import micropython
 import random
-import sys
-import time
 
 from rig import TICK_ms, a_wall, drive, levels, seeded
 
@@ -1085,7 +1083,10 @@ def shake(car, trip, plain):
         car.faults.clear()
 
 
-def random_run(plain, ticks, most_ms):
+TICKS = 100000  # of a random run
+
+
+def random_run(plain):
     wall = a_wall()
     outlet = wall.outlets[0]
     car = outlet.car
@@ -1095,10 +1096,7 @@ def random_run(plain, ticks, most_ms):
     start = random.randrange(WRAP)
     allow_mA = 0
     compliant_ms = 0
-    began = time.ticks_ms()
-    n = 0
-    while n < ticks and time.ticks_diff(time.ticks_ms(), began) < most_ms:
-        n += 1
+    for _ in range(TICKS):
         if not random.randrange(100):
             shake(car, trip, plain)
         if not random.randrange(120 if random.randrange(4) else 7):
@@ -1130,18 +1128,18 @@ def random_run(plain, ticks, most_ms):
             if c.closed:
                 assert car.current_mA <= c.may_draw_mA, "may draw %d mA" % c.may_draw_mA
         drive(wall, outlet, c)
-    print("%d ticks, %d closings, %d duty changes" % (n, watch.closings, watch.changes))
-    return watch, n
+    print("%d closings, %d duty changes" % (watch.closings, watch.changes))
+    return watch
 
 
 def test_a_random_run_with_every_fault():
     seeded("faults")
-    watch, n = random_run(False, 100000, 8000)
-    assert n < 20000 or watch.closings > 10 and watch.changes > 100, sys.platform
+    watch = random_run(False)
+    assert watch.closings > 10 and watch.changes > 100
 
 
 def test_a_random_run_with_cars_that_obey():
     seeded("obey")
-    watch, n = random_run(True, 100000, 8000)
-    assert n < 20000 or watch.closings > 20 and watch.changes > 100
+    watch = random_run(True)
+    assert watch.closings > 20 and watch.changes > 100
     assert not watch.load_openings

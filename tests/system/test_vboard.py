@@ -253,8 +253,7 @@ async def test_backup_and_logs(tmp_path):
                 await person.until(VERSION, 3)
                 break
         assert VERSION in person.text
-        person.type("\x03")
-        await person.ended()
+        await person.interrupted()
 
 
 MAKE_PROFILE = """

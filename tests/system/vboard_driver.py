@@ -10,6 +10,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 
 from host.build import ROOT
 from host.process import StationProcess, WAIT_s, poll
@@ -139,12 +140,23 @@ class Terminal:
         self.text = ""
         os.write(self.fd, text.encode())
 
-    async def ended(self):
-        """-> its exit code"""
+    async def interrupted(self):
+        """Press Ctrl-C until it ends, as a person does; -> its exit code. (One that comes just
+        before Python waits for a key is seen with the next key only.)"""
+        self.type("\x03")
+        return await self.ended("\x03")
+
+    async def ended(self, again=""):
+        """-> its exit code. `again`: what is pressed every other second."""
         status = []
+        pressed = time.monotonic()
 
         def over():
+            nonlocal pressed
             self.read()
+            if again and time.monotonic() > pressed + 2:
+                pressed = time.monotonic()
+                os.write(self.fd, again.encode())
             pid, code = os.waitpid(self.pid, os.WNOHANG)
             status.append(code)
             return pid

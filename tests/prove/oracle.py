@@ -133,9 +133,14 @@ class Profile:
         `now` and it is `least` or later; None: it is over, or empty."""
         origin = self.origin(begun)
         recurs = self.kind == "Recurring"
+        if recurs and origin < 0:
+            origin %= self.every  # (what lies before 2020 is not kept)
+        ends = self.duration is not None and self.duration < _DOOMSDAY
         noted = self.start is None and origin <= now  # by the same clock
         elapsed = now - origin if noted else None
         passed = max(least - origin, 0) if elapsed is None else elapsed
+        if self.start is None and elapsed is None and origin < 0:
+            passed = 0  # noted by a clock that showed more than this one: nobody knows
         if any(end is not None and least >= end for end in (self.valid_to, self.until)):
             return None
         if self.duration is not None and passed >= self.duration * (not recurs):
@@ -151,9 +156,11 @@ class Profile:
         said = []
         for t in {e + d for e in edges if e is not None for d in (-1, 0)}:
             if least <= t < _DOOMSDAY:
-                runs = elapsed if self.start is not None else max(t - origin, 0)
+                runs = t - origin if recurs else elapsed
+                if self.start is None:
+                    runs = max(t - origin, 0)
                 said.append(self.at(t, origin, runs if elapsed is None else elapsed))
-        certain = all(said) and (recurs or elapsed is not None or self.duration is None)
+        certain = all(said) and (recurs or elapsed is not None or not ends)
         if certain and not recurs:
             return said, True
         # (What was over before 2020 is no longer known.)

@@ -560,7 +560,7 @@ def bad_scenario(rng):
     purpose = rng.choice(PURPOSES)
     p = profile(rng, oracle, purpose)
     connector = {CEILING: 0, DEFAULT: 2, TX: 1}[purpose]
-    taken = [q.level for q in oracle.profiles]
+    taken = [q.level for q in oracle.profiles + oracle.staying]
     p["stackLevel"] = rng.choice([level for level in range(16) if level not in taken])
     p["chargingProfileId"] = BAD_ID
     if purpose == TX and rng.random() < 0.5:

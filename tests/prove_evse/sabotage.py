@@ -110,7 +110,8 @@ class WaitsForever(Sound):
 
 
 class OpensHastily(Sound):
-    rules = ("load",)
+    # ("chatter": the sound one never opened, and goes on a moment later.)
+    rules = ("load", "chatter")
 
     def says(self, closed, high_mV, allow_mA):
         if self.duty_u16 == X1:

@@ -10,7 +10,7 @@ prove that the prover notices.
 
 import sys
 
-sys.path[:0] = [".", "lib"]
+sys.path[:0] = [".", "lib", "tests/unit"]
 if sys.implementation.name == "cpython":
     sys.path.insert(0, "tests/prove/shim")
 
@@ -19,11 +19,13 @@ import hashlib
 import json
 import os
 
+from electrics import Electrics
+
 from firmware import clock
 from firmware.charging import limits, profile
 from firmware.charging.schedule import Evaluator
 from firmware.charging.store import Store
-from firmware.evse import faults, pilot
+from firmware.evse import pilot
 from firmware.ocpp import rpc
 from firmware.ocpp.v16 import core, smart_charging
 from firmware.session import station
@@ -68,28 +70,6 @@ class Time:
 
 def leap(year):
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-class Electrics:
-    """What a Connector sees of its Controller."""
-
-    def __init__(self):
-        self._state = pilot.A
-        self.known = True
-        self.visit = 0
-        self.fault = faults.NONE
-        self.pilot_mA = self.may_draw_mA = 0
-        self.closed = False
-
-    @property
-    def state(self):
-        return self._state
-
-    @state.setter
-    def state(self, state):
-        if pilot.A in (state, self._state) and state != self._state:
-            self.visit += 1
-        self._state = state
 
 
 class Meter:

@@ -5,11 +5,12 @@ import os
 import vfs
 
 import flash
+from electrics import Electrics
 
 from firmware import clock
 from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
-from firmware.evse import faults, pilot
+from firmware.evse import pilot
 from firmware.session import station
 from firmware.session.connector import Connector
 from firmware.session.held import Held
@@ -45,33 +46,6 @@ class Time:
         y, month, d, _, h, m, s, us = value
         self.t_ms = 1000 * clock.parse_iso(f"{y:04d}-{month:02d}-{d:02d}T{h:02d}:{m:02d}:{s:02d}Z")
         self.t_ms += us // 1000
-
-
-class Electrics:
-    """What a Connector sees of a Controller; the test sets it. A car that obeys at once."""
-
-    def __init__(self):
-        self._state = pilot.A
-        self.known = True
-        self.visit = 0
-        self.fault = faults.NONE
-        self.pilot_mA = 0
-        self.closed = False
-        self.may_draw_mA = 0
-        self.clears = False  # what reset() answers
-
-    @property
-    def state(self):
-        return self._state
-
-    @state.setter
-    def state(self, state):
-        if pilot.A in (state, self._state) and state != self._state:
-            self.visit += 1
-        self._state = state
-
-    def reset(self):
-        return self.clears
 
 
 class Meter:

@@ -804,7 +804,7 @@ def test_a_sleeping_car_is_woken_once():
     b.tick()
     d = pilot.duty_u16(16000)
     assert b.c.duty_u16 == d
-    assert changes(b, 120000) == [(30000, F), (34000, X1), (34750, d)]
+    assert changes(b, 120000) == [(30000, F), (34025, X1), (34775, d)]
     assert not b.c.closed and b.c.state == pilot.B and b.c.fault == faults.NONE
     b.allow_mA = 0  # not a second time with the same car
     b.run(1000)
@@ -815,13 +815,13 @@ def test_a_sleeping_car_is_woken_once():
     b.run(1000)
     b.state = "B"
     b.until(lambda c: c.pilot_mA)
-    assert changes(b, 60000) == [(30000, F), (34000, X1), (34750, d)]
+    assert changes(b, 60000) == [(30000, F), (34025, X1), (34775, d)]
 
 
 def test_a_woken_car_charges():
     b = sleeping()
     b.tick()
-    b.run(34750)
+    b.run(34775)
     b.state = "C"
     assert b.until(closed) == 500 + TICK_ms
 
@@ -867,6 +867,8 @@ def test_what_ends_a_wake_up():
     b.run(31000)
     b.state = "A"  # nobody can see that in state F
     b.run(3000)
+    assert b.c.duty_u16 == F
+    b.tick()
     assert b.c.state == pilot.B and b.c.duty_u16 == X1
     assert b.until(lambda c: c.state == pilot.A) == 75
     b.run(10000)

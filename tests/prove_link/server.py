@@ -7,6 +7,8 @@ import json
 import socket
 import struct
 
+from host.csms import WAIT_s
+
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 CONFS = {
     "BootNotification": {
@@ -93,7 +95,7 @@ class Peer:
         if not self.writer.transport.is_closing():
             self.writer.write(data)
 
-    async def until(self, test, timeout=20):
+    async def until(self, test, timeout=WAIT_s):
         """Wait until test() holds; what came may be looked at in `frames`."""
 
         async def wait():
@@ -164,7 +166,7 @@ class Server:
         self.all.add(peer)
         self.peers.put_nowait(peer)
 
-    async def raw(self, timeout=60):
+    async def raw(self, timeout=WAIT_s):
         """The next connection of the station, before anything was said."""
         return await asyncio.wait_for(self.peers.get(), timeout)
 

@@ -18,7 +18,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from host import csms_cli
-from host.csms import CallError, CentralSystem, SchemaError, format_time, parse_time, schema_errors
+from host.csms import (
+    CallError,
+    CentralSystem,
+    SchemaError,
+    WAIT_s,
+    format_time,
+    parse_time,
+    schema_errors,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 T0 = "2026-03-01T12:00:00Z"
@@ -84,10 +92,10 @@ class FakeStation:
         assert frame[1] == f"m{self.count}"
         return frame[2]
 
-    async def reply(self, timeout=5):
+    async def reply(self, timeout=WAIT_s):
         return await asyncio.wait_for(self.frames.get(), timeout)
 
-    async def request(self, timeout=5):
+    async def request(self, timeout=WAIT_s):
         return await asyncio.wait_for(self.asked.get(), timeout)
 
 
@@ -112,7 +120,7 @@ def with_system(test):
         async with system() as (cs, st, fake):
             await test(cs, st, fake)
 
-    return lambda: asyncio.run(asyncio.wait_for(body(), 30))
+    return lambda: asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 # The library: what a station may send
@@ -127,7 +135,7 @@ def test_url_and_restart_at_the_same_port():
         async with FakeStation(url) as fake:
             st = await cs.wait_station("CP1")
             await cs.stop()
-            await st.wait_closed(5)
+            await st.wait_closed()
             await fake.ws.wait_closed()
             assert cs.stations == {} and not st.connected
         await cs.stop()
@@ -465,7 +473,7 @@ def test_faults_are_noted_and_answered(text, fault, code):
             assert frame[0] == (3 if code == {} else 4)
             assert code in (frame[2], {})
         else:
-            await cs.until(lambda: st.violations, 5)
+            await cs.until(lambda: st.violations)
         assert len(st.violations) == 1 and fault in st.violations[0]
         assert any(" !! " in line for line in cs.lines)
         await fake.call("Heartbeat", {})  # the connection lives
@@ -483,7 +491,7 @@ def test_message_ids_and_second_answers():
         assert st.violations.pop() == "message id 'm1' of Heartbeat was used before"
         await st.raw('[2,"r","ClearCache",{}]')
         await fake.ws.send('[3,"r",{"status":"Accepted"}]')
-        await cs.until(lambda: st.violations, 5)
+        await cs.until(lambda: st.violations)
         assert st.violations == ["second answer to message id 'r'"]
 
     body()
@@ -517,7 +525,7 @@ def test_a_new_connection_replaces_the_old_one():
         mark = st.mark()
         async with FakeStation(cs.url) as second:
             new = await cs.wait_station("CP1", after=st)
-            await asyncio.wait_for(fake.ws.wait_closed(), 5)
+            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
             assert cs.stations == {"CP1": new} and not st.connected and new.connected
             await second.call("Heartbeat", {})
             await st.expect("Heartbeat", since=mark)  # the history goes on
@@ -527,7 +535,7 @@ def test_a_new_connection_replaces_the_old_one():
             assert cs.transactions[1]["stop"] == stop and new.violations == []
             with pytest.raises(ConnectionError):
                 await st.call("ClearCache")
-        await new.wait_closed(5)
+        await new.wait_closed()
         assert cs.stations == {} and len(cs.histories["CP1"].messages) > mark
         with pytest.raises(asyncio.TimeoutError, match="CP1 did not connect"):
             await cs.wait_station("CP1", timeout=0.05)
@@ -539,9 +547,9 @@ def test_disconnect_drop_and_freeze():
     @with_system
     async def body(cs, st, fake):
         await st.disconnect(1012)
-        await asyncio.wait_for(fake.ws.wait_closed(), 5)
+        await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
         assert fake.ws.close_code == 1012
-        await st.wait_closed(5)
+        await st.wait_closed()
         async with FakeStation(cs.url, quote("a/b ö", safe="")) as fake:
             st = await cs.wait_station("a/b ö")
             st.freeze()
@@ -551,7 +559,7 @@ def test_disconnect_drop_and_freeze():
             st.freeze(False)
             assert (await fake.reply())[0] == 3
             await st.drop()
-            await asyncio.wait_for(fake.ws.wait_closed(), 5)
+            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
             assert fake.ws.close_code == 1006
 
     body()
@@ -714,7 +722,7 @@ class Tool:
             self.process.kill()
         await self.process.wait()
 
-    async def until(self, text, timeout=15):
+    async def until(self, text, timeout=WAIT_s):
         """The next line of output with `text`."""
         while True:
             line = await asyncio.wait_for(self.process.stdout.readline(), timeout)
@@ -726,7 +734,7 @@ class Tool:
     def type(self, line):
         self.process.stdin.write(line.encode() + b"\n")
 
-    async def end(self, timeout=15):
+    async def end(self, timeout=WAIT_s):
         """The exit code; the rest of the output is in `seen`."""
         rest = await asyncio.wait_for(self.process.stdout.read(), timeout)
         self.seen += rest.decode().splitlines()
@@ -890,7 +898,7 @@ def test_every_command():
             tool.type("quit")
             assert await tool.end() == 0
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 def test_several_stations():
@@ -913,7 +921,7 @@ def test_several_stations():
             tool.process.stdin.close()  # the end of a pipe ends the tool
             assert await tool.end() == 0
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 async def _run_script(tmp_path, text, *args, answers=None, sends=()):
@@ -932,7 +940,7 @@ async def _run_script(tmp_path, text, *args, answers=None, sends=()):
 
 
 def _script(*args, **options):
-    return asyncio.run(asyncio.wait_for(_run_script(*args, **options), 60))
+    return asyncio.run(asyncio.wait_for(_run_script(*args, **options), WAIT_s))
 
 
 def test_a_script_waits_for_the_station_and_ends(tmp_path):
@@ -1021,7 +1029,7 @@ def test_the_tour(tmp_path):
         assert any(" 3.210  stopped" in line and "(Remote)" in line for line in tool.seen)
         assert not any("!!" in line for line in tool.seen)
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -1031,11 +1039,11 @@ def test_signals_end_the_tool(number):
             await tool.until("-- connected")
             tool.process.send_signal(number)
             assert await tool.end() == 0
-            await asyncio.wait_for(fake.ws.wait_closed(), 5)
+            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
             assert fake.ws.close_code == 1001
             assert not any("Traceback" in line for line in tool.seen)
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 def test_passwords():
@@ -1050,7 +1058,7 @@ def test_passwords():
             async with FakeStation(tool.url, additional_headers=headers) as fake:
                 await fake.call("BootNotification", BOOT)
 
-    asyncio.run(asyncio.wait_for(body(), 60))
+    asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 def _tool(*args, **env):
@@ -1060,7 +1068,7 @@ def _tool(*args, **env):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_s,
     )
 
 
@@ -1111,7 +1119,7 @@ def test_without_an_input():
         env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=WAIT_s,
     )
     assert done.returncode == 2 and done.stdout == "", done
     assert done.stderr.startswith("tools/csms: no commands can be read, for stdin is closed")

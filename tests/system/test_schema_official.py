@@ -19,6 +19,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from host.csms import WAIT_s
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
@@ -364,7 +366,7 @@ def ask(interpreter, cases):
     lines = [f'["{c.action}",{json.dumps(c.conf)},{c.text}]\n' for c in cases]
     command = [interpreter, "-X", "heapsize=1M", "-c", ASK]
     done = subprocess.run(
-        command, cwd=ROOT, input="".join(lines).encode(), capture_output=True, timeout=60
+        command, cwd=ROOT, input="".join(lines).encode(), capture_output=True, timeout=WAIT_s
     )
     assert done.returncode == 0, (done.stdout[-2000:] + done.stderr[-2000:]).decode()
     answers = [json.loads(line) for line in done.stdout.splitlines()]

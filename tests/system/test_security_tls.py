@@ -13,6 +13,8 @@ import pytest
 from certificates import HOST
 from websockets.asyncio.server import serve
 
+from host.csms import WAIT_s
+
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = logging.getLogger("pilotwire.tests.tls")
 QUIET.addHandler(logging.NullHandler())
@@ -54,7 +56,7 @@ async def dial(case):
     try:
         context, user, password = security.prepare(unit, settings, case["url"])
         ws = await asyncio.wait_for(uwebsockets.connect(case["url"] + "/CP1", user=user,
-            password=password, ssl=context, addr=("127.0.0.1", case["port"])), 10)
+            password=password, ssl=context, addr=("127.0.0.1", case["port"])), 100)
         await ws.send("x")
         return bytes(await ws.recv()).decode() + " " + ws.protocol
     except (OSError, ValueError) as e:
@@ -85,7 +87,7 @@ async def dial(device, cases):
         device, "-X", "heapsize=512K", "-c", DEVICE, stdout=-1, stderr=-2, cwd=ROOT,
         env={**os.environ, "MICROPYPATH": "lib:.frozen:.", "CASES": json.dumps(cases)},
     )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), WAIT_s)
     lines = said.decode().splitlines()
     assert process.returncode == 0 and len(lines) == len(cases), said.decode()
     return lines

@@ -11,7 +11,7 @@ from test_csms import Tool
 
 from host import certs
 from host.build import ROOT
-from host.process import StationProcess
+from host.process import StationProcess, WAIT_s
 
 PASSWORD = "0123456789abcdef"
 MADE = ["ca.der", "ca.pem", "client.der", "client.key.der", "server.pem"]
@@ -68,7 +68,7 @@ async def tool_ends(*words):
     process = await asyncio.create_subprocess_exec(
         ROOT / "tools/csms", *map(str, words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await asyncio.wait_for(process.communicate(), WAIT_s)
     return process.returncode, said.decode().splitlines()[-1]
 
 

@@ -227,7 +227,7 @@ async def passed(b, seconds):
     async def much_later():
         return (await b.now() - before).total_seconds() >= seconds
 
-    await poll(much_later, 4 * WAIT_s, f"{seconds} s")
+    await poll(much_later, WAIT_s, f"{seconds} s")
 
 
 async def settled(b):

@@ -186,7 +186,7 @@ def test_bad_board(tmp_path, text, says):
         [sys.executable, "-c", START, tmp_path, "--url", "ws://h/", "--id", "A", "--config",
          tmp_path / "config.json", "--interpreter", "/bin/true"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
-        capture_output=True, text=True, timeout=30,
+        capture_output=True, text=True, timeout=WAIT_s,
     )  # fmt: skip
     assert done.returncode == 1, done
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("station: "), done.stderr
@@ -197,7 +197,7 @@ def test_console_with_stdin_closed():
     done = subprocess.run(
         ["/bin/sh", "-c", f"{TOOL} --url ws://h/ --id A --console <&-"],
         env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
-        capture_output=True, text=True, timeout=30,
+        capture_output=True, text=True, timeout=WAIT_s,
     )  # fmt: skip
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done
     assert "--console: nothing can be typed, for stdin is closed" in done.stderr
@@ -466,7 +466,7 @@ def two(tmp_path_factory):
                 check_state(json.loads(answers.readline()), 2)
             with socket.create_connection(("127.0.0.1", port), 10):  # and one that says nothing
                 process.send_signal(signal.SIGTERM)
-                output, _ = process.communicate(timeout=20)
+                output, _ = process.communicate(timeout=WAIT_s)
             assert process.returncode == 0
             assert_orderly(lines + output.splitlines())
         finally:

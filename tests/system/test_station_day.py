@@ -9,7 +9,6 @@ from datetime import timedelta
 from station_driver import ESP32_HEAP, ID, Bench
 
 from host.csms import parse_time
-from host.process import WAIT_s
 
 SPEED = 1500
 BOOT_SPEED = 100  # what happens in a boot's first seconds takes real time too
@@ -156,7 +155,7 @@ class Day:
                 running = [k for k, t in st.transactions.items() if not t["stop"]]
                 payload = {"transactionId": rng.choice(running or [99999])}
             try:
-                await st.call(what + "Transaction", payload, timeout=60)
+                await st.call(what + "Transaction", payload)
             except ConnectionError:
                 pass  # (it was lost meanwhile)
         else:
@@ -202,7 +201,7 @@ class Day:
             await self.b.do(f"unplug {c}")
             self.plugged[c - 1] = False
         for c in BOTH:
-            await self.b.process.until(lambda c: c["status"] == "Available", c, 2 * WAIT_s)
+            await self.b.process.until(lambda c: c["status"] == "Available", c)
         before = None
         while before != (before := len(self.told()[0])) or ID not in self.b.cs.stations:
             await self.wait(QUIET_s)

@@ -45,7 +45,7 @@ async def test_96_periods_in_the_budget(tmp_path, micropython32):
         for i in range(10):
             text = asked(f"large-{i}", 96, limit=16 + i)
             assert 5500 < len(text) < 6500, len(text)
-            answer = await b.st.raw(text, timeout=20)
+            answer = await b.st.raw(text)
             assert answer[2] == {"status": "Accepted"}, (i, answer)
 
 
@@ -59,7 +59,7 @@ async def test_profiles_of_up_to_16_KB(tmp_path, request, port):
         for i, size in enumerate((None, 6000, 8192, 8193, 12000, MOST - 1, MOST)):
             # (each has other limits: one that is sent again as it is need not be stored)
             text = asked(f"large-{i}", 96, size, limit=16 + i)
-            answer = await b.st.raw(text, timeout=20)
+            answer = await b.st.raw(text)
             assert answer[2] == {"status": "Accepted"}, (size, answer)
         composite = await b.st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 7200})
         limits = [p["limit"] for p in composite["chargingSchedule"]["chargingSchedulePeriod"]]
@@ -86,5 +86,5 @@ async def test_profiles_of_up_to_16_KB(tmp_path, request, port):
         await b.again(old)
         assert old._ws.close_code == 1009
         assert old._ws.close_reason == f"message > {MOST} bytes"
-        assert (await b.st.raw(asked("again", 96, MOST), timeout=20))[2]["status"] == "Accepted"
+        assert (await b.st.raw(asked("again", 96, MOST)))[2]["status"] == "Accepted"
         assert b.cs.stations[ID] is b.st

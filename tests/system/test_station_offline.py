@@ -226,7 +226,7 @@ async def test_start_transaction_answered_late(bench):
         b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
         await b.do("plug")
         await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["transactionId"] == 4711, timeout=60)
+        await b.process.until(lambda c: c["transactionId"] == 4711)
         assert len(b.st.received("StartTransaction", mark)) == 1
         stop = {"transactionId": 4711}
         assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
@@ -310,7 +310,7 @@ async def test_statuses_are_never_answered(bench):
         await b.process.until(lambda c: c["transactionId"] is not None)
         await b.do("unplug")
         await b.st.expect("StopTransaction", None, 45, mark)
-        await b.status("Available", since=mark, timeout=45)
+        await b.status("Available", since=mark)
         mark = b.st.mark()
         began = time.monotonic()
         await b.do("plug")

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.server import basic_auth, serve
 
+from host.csms import WAIT_s
+
 ROOT = Path(__file__).resolve().parents[2]
 PRELUDE = """
 import asyncio, gc, os, sys, uwebsockets
@@ -62,7 +64,7 @@ def run(device, handler, script, url="{scheme}://127.0.0.1:{port}/CP1", env=(), 
             code = (
                 PRELUDE + "async def main():\n" + textwrap.indent(textwrap.dedent(script), "    ")
             )
-            code += "\nasyncio.run(asyncio.wait_for(main(), 30))\n"
+            code += f"\nasyncio.run(asyncio.wait_for(main(), {WAIT_s}))\n"
             device_env = dict(os.environ, MICROPYPATH="lib:.frozen", **dict(env))
             device_env["URL"] = url.format(scheme=scheme, port=port)
             process = await asyncio.create_subprocess_exec(
@@ -70,7 +72,7 @@ def run(device, handler, script, url="{scheme}://127.0.0.1:{port}/CP1", env=(), 
                 stdout=-1, stderr=-2, cwd=ROOT, env=device_env,
             )  # fmt: skip
             try:
-                said, _ = await asyncio.wait_for(process.communicate(), 40)
+                said, _ = await asyncio.wait_for(process.communicate(), WAIT_s)
             finally:
                 if process.returncode is None:
                     process.kill()
@@ -164,11 +166,11 @@ def test_fragments_and_pings_of_the_server(device):
             for piece in ("hel", "lo \u20ac", "", "!"):
                 pong = await ws.ping("between " + piece)
                 yield piece
-                await asyncio.wait_for(pong, 10)
+                await asyncio.wait_for(pong, WAIT_s)
 
         await ws.send(pieces())
         for payload in (b"", b"x", b"\x00" * 125):
-            await asyncio.wait_for(await ws.ping(payload), 10)
+            await asyncio.wait_for(await ws.ping(payload), WAIT_s)
         await ws.close(1000)
 
     run(

@@ -15,7 +15,7 @@ import time
 from host.build import ROOT
 from host.process import StationProcess, WAIT_s, poll
 
-MAKE_s = 120
+MAKE_s = 3 * WAIT_s
 ID = "VB1"
 
 

@@ -28,6 +28,9 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, NegotiationError
 
 SUBPROTOCOL = "ocpp1.6"
+# The usual deadline of what is waited for, in real seconds: it is there for what hangs. A machine
+# with many busy processes must not come near it, so that it says nothing of how fast anything is.
+WAIT_s = 120
 NO_ID = -1  # of a transaction whose StartTransaction was never answered (errata 3.18)
 
 #: The error codes of OCPP-J 1.6 section 4.2.3, with its own spelling.
@@ -189,7 +192,7 @@ class Station:
 
     # What tests and the terminal tool do
 
-    async def call(self, action, payload=None, timeout=10, validate=True):
+    async def call(self, action, payload=None, timeout=WAIT_s, validate=True):
         """Send a request and return the payload of the answer.
 
         Raises SchemaError (nothing sent) unless `validate` is False, CallError on a CALLERROR,
@@ -212,7 +215,7 @@ class Station:
             raise CallError(*reply[2:5])
         return reply[2]
 
-    async def raw(self, text, timeout=5, reply_id=None):
+    async def raw(self, text, timeout=WAIT_s, reply_id=None):
         """Send `text` as one frame, as it is, and return the CALLRESULT or CALLERROR frame to it.
 
         The answer is the one with `reply_id`, else with the id in `text`; if `text` has none, the
@@ -228,7 +231,7 @@ class Station:
             reply_id = parts[1]
         return await self._exchange(text, reply_id, timeout)
 
-    async def expect(self, action, test=None, timeout=10, since=0):
+    async def expect(self, action, test=None, timeout=WAIT_s, since=0):
         """The payload of the first request `action` for which test(payload) holds.
 
         Looks at what came after position `since` (see `mark`), then waits; a test that raises
@@ -290,7 +293,7 @@ class Station:
         transport = self._ws.transport
         transport.pause_reading() if frozen else transport.resume_reading()
 
-    async def wait_closed(self, timeout=10):
+    async def wait_closed(self, timeout=WAIT_s):
         """Wait until this connection has ended; asyncio.TimeoutError."""
         await self._central.until(lambda: not self.connected, timeout)
 
@@ -565,7 +568,7 @@ class CentralSystem:
         else:
             self._answers[action] = fn
 
-    async def wait_station(self, id, timeout=10, after=None):
+    async def wait_station(self, id, timeout=WAIT_s, after=None):
         """The connected Station with this id; `after`: a connection newer than that Station."""
 
         def find():
@@ -577,7 +580,7 @@ class CentralSystem:
         except asyncio.TimeoutError:
             raise asyncio.TimeoutError(f"{id} did not connect within {timeout} s") from None
 
-    async def until(self, test, timeout=10):
+    async def until(self, test, timeout=WAIT_s):
         """Wait until test() is true, looking after every message and event; return its value."""
         deadline = time.monotonic() + timeout
         while True:

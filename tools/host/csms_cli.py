@@ -435,7 +435,7 @@ class Shell:
     async def do_raw(self, text):
         station = await self.station()
         self._marks[station.id] = (station.mark(), set())
-        answer = await station.raw(text)
+        answer = await station.raw(text, timeout=30)
         if answer:
             self.show(json.dumps(answer))
 

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from host.build import ROOT
+from host.csms import WAIT_s
 
 TOOL = ROOT / "tools/station"
-WAIT_s = 20  # the usual deadline; generous, for the machine may be busy
 
 
 # Answers to a command that is to be given again.

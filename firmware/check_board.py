@@ -91,6 +91,7 @@ class _Check:
             self._refuse("PHASES: 1 or 3 is expected")
         if getattr(board, "METER", "sdm630") not in ("sdm630", "sdm120", "pzem"):
             self._refuse("METER: sdm630, sdm120 or pzem is expected")
+        self._number("METER_STEP_Wh", getattr(board, "METER_STEP_Wh", 1), 1, 1000)
         self._sense()
         meters = []
         for number, c in enumerate(connectors, 1):

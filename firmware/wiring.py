@@ -242,9 +242,12 @@ def _meters(board):
         if "meter" not in pins:
             return _class("drivers.no_meter", "Meter")()
         if kind == "pzem":
-            return _class("drivers.pzem", "Meter")(bus, pins["meter"])
-        eastron = _class("drivers.eastron", "Meter")
-        return eastron(bus, pins["meter"], 1 if kind == "sdm120" else 3)
+            made = _class("drivers.pzem", "Meter")(bus, pins["meter"])
+        else:
+            eastron = _class("drivers.eastron", "Meter")
+            made = eastron(bus, pins["meter"], 1 if kind == "sdm120" else 3)
+        made.step_Wh = getattr(board, "METER_STEP_Wh", 0)
+        return made
 
     return meter
 

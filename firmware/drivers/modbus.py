@@ -10,13 +10,15 @@ _ANSWER_ms = const(200)
 _QUIET_ms = const(5)  # 3.5 characters at 9600 baud, between two frames
 
 # What cannot be true. A fuse ends what is more; a register that rises faster, or falls, is another
-# one; and none stands still while the power that it shows would have made _STILL_mWh.
+# one; and none stands still while the power that it shows would have made _STILL_mWh. Both beside
+# the least step that it was seen to make: behind current transformers that may be a kWh.
 _MOST_mV = const(500000)
 _MOST_mA = const(400000)
 _MOST_W = const(600000)
 _RISE_Wh_s = const(20)  # 72 kW
 _STEP_Wh = const(40)  # and what a single has no digits for
 _STILL_mWh = const(30000)
+_STEP_mWh = const(1250)  # for each Wh of a step: its power and its energy need not agree
 _DEAD_mV = const(50000)  # no phase has more: with the contactor closed
 _STRAY_mA = const(2000)  # flows: with the contactor open
 _ODD_ms = const(3000)  # either of these
@@ -72,7 +74,7 @@ class Meter:
 
     An answer that cannot be true is no reading: `why` says so, or is None. Inputs: `closed`: the
     contactor is; `moved(before_Wh, now_Wh)` is called when the register is another one, and with
-    None for the first reading.
+    None for the first reading; `step_Wh`: by how much it rises at least, 0 until that was seen.
     """
 
     gives = 0x8FF
@@ -87,6 +89,7 @@ class Meter:
         self.current_mA = self.voltage_mV = (0, 0, 0)
         self.readings = 0
         self.closed = False
+        self.step_Wh = 0
         self.why = None
         self.moved = lambda before_Wh, now_Wh: None
         self._asked_ms = ticks_ms()
@@ -152,7 +155,7 @@ class Meter:
             self._odd_ms = 0 if self._odd_ms < 0 else min(self._odd_ms + dt, _LONG_ms)
         else:
             self._odd_ms = -1
-        if self._still_mWh >= _STILL_mWh:
+        if self._still_mWh >= _STILL_mWh + _STEP_mWh * self.step_Wh:
             why = "its energy stands still"
         elif self._same_ms >= (_FROZEN_ms if most_mA >= _LOAD_mA else _IDLE_ms):
             why = "it stands still"
@@ -168,10 +171,14 @@ class Meter:
     def _jumps(self, energy_Wh, last, power_W):
         before_Wh = self.energy_Wh if self.readings else None
         if before_Wh is not None:
-            if 0 <= energy_Wh - before_Wh <= _rise_Wh(self._gap_ms):
+            rise_Wh = energy_Wh - before_Wh
+            if 0 <= rise_Wh <= _rise_Wh(self._gap_ms) + self.step_Wh:
+                if rise_Wh and not 0 < self.step_Wh <= rise_Wh:
+                    self.step_Wh = rise_Wh
                 return None
             # Believed when it goes on from there as a register does.
-            follows = self._others >= 0 and 0 <= energy_Wh - last[3] <= _rise_Wh(_EVIDENCE_ms)
+            most_Wh = _rise_Wh(_EVIDENCE_ms) + self.step_Wh
+            follows = self._others >= 0 and 0 <= energy_Wh - last[3] <= most_Wh
             if not follows:
                 self._other_Wh = energy_Wh
             self._others = self._others + 1 if follows else 0

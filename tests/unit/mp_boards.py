@@ -176,6 +176,9 @@ def test_what_is_missing_or_no_board():
         refused(Good(MAX_mA=wrong), "MAX_mA: 6000 to 70000 is expected")
     refused(Good(PHASES=2), "PHASES: 1 or 3 is expected")
     refused(Good(METER="abb"), "METER: sdm630, sdm120 or pzem is expected")
+    for step_Wh in (0, 1001, "10"):
+        refused(Good(METER_STEP_Wh=step_Wh), "METER_STEP_Wh: 1 to 1000 is expected")
+    check(Good(METER_STEP_Wh=1000))
     refused(Good(METER_UART=None), "METER_UART is missing, there are meters")
     for key in ("pilot", "sense", "contactor"):
         refused_part(key + " is missing", **{key: None})

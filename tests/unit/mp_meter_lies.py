@@ -235,6 +235,103 @@ async def test_a_moment_of_another_register_is_nothing():
         assert abs(s.meter.energy_Wh - 1000 - s.counted_uWh // 1000000) <= 1
 
 
+STEPS_Wh = 1, 10, 100, 1000
+
+
+def coarse(kind, step_Wh, told, Wh=123456):
+    """A site whose meter's register has such steps, and whose board says so or not."""
+    s = Site(kind, Wh)
+    s.outlet.meter_step_Wh = step_Wh
+    if told:
+        s.meter.step_Wh = step_Wh
+    return s
+
+
+def near(shown_Wh, Wh):
+    """A single has no digits for all of it."""
+    return abs(shown_Wh - Wh) <= 1
+
+
+async def charge(s, mA, Wh):
+    """So much flows; -> seconds until the meter counted as lost first, or None"""
+    until_uWh = s.counted_uWh + Wh * 1000000
+    first_s, seconds = None, 0
+    while s.counted_uWh < until_uWh:
+        seconds += 1
+        if await s.run(1, mA) and first_s is None:
+            first_s = seconds
+    return first_s
+
+
+async def test_a_register_with_steps_is_believed():
+    """Behind current transformers, or in kWh: no doubt where the board says so, and none of its
+    steps is another register."""
+    for kind in KINDS:
+        for step_Wh in STEPS_Wh:
+            s = coarse(kind, step_Wh, True)
+            await s.run(5, 0, closed=False)
+            first_Wh = s.meter.energy_Wh
+            assert near(first_Wh, 123456 // step_Wh * step_Wh)
+            for mA in (63000, 16000, 32000):
+                lost_s = await charge(s, mA, 2 * step_Wh + 50)
+                assert lost_s is None and not s.whys, (kind, step_Wh, mA, s.whys)
+            await s.run(300, 0)
+            assert len(s.moves) == 1 and s.meter.known() and not s.whys, (kind, step_Wh)
+            went_uWh = (s.meter.energy_Wh - 123456) * 1000000
+            assert abs(went_uWh - s.counted_uWh) <= (step_Wh + 1) * 1000000, (kind, step_Wh)
+
+
+async def test_steps_that_nobody_told_of_are_learned():
+    """By the first that is seen. Until then it may be in doubt, but is never another register, and
+    what is billed is what it shows."""
+    for kind in KINDS:
+        for step_Wh in STEPS_Wh:
+            s = coarse(kind, step_Wh, False)
+            await charge(s, 32000, step_Wh + 500)
+            assert s.meter.known() and len(s.moves) == 1, (kind, step_Wh, s.moves)
+            s.whys.clear()
+            for mA in (16000, 63000):
+                await charge(s, mA, 2 * step_Wh)
+            assert not s.whys and len(s.moves) == 1 and s.meter.known(), (kind, step_Wh, s.whys)
+            assert near(s.meter.energy_Wh, s.outlet.register_uWh() // 1000000)
+            # (what the driver knows: no more than it needs)
+            known_Wh = s.meter.step_Wh
+            assert near(known_Wh, step_Wh) or step_Wh <= known_Wh < 13, (step_Wh, known_Wh)
+
+
+async def test_a_register_with_steps_that_lies_is_found_out():
+    """It stands still for longer than it can; falls; goes on as another one."""
+    for kind in KINDS:
+        for step_Wh in STEPS_Wh:
+            for told in (True, False):
+                s = coarse(kind, step_Wh, told)
+                await charge(s, 32000, 2 * step_Wh + 100)
+                before_Wh, moves = s.meter.energy_Wh, len(s.moves)
+                s.lie("energy-frozen")
+                most_Wh = 35 + s.meter.step_Wh * 5 // 4
+                most_s = most_Wh * 3600 // (32 * 230 * (3 if kind == "sdm630" else 1)) + 2
+                lost_s = await s.run(3 * most_s, 32000)
+                assert lost_s and lost_s <= most_s, (kind, step_Wh, lost_s, most_s)
+                assert s.meter.why == "its energy stands still", s.meter.why
+                s.clear("energy-frozen")
+                await charge(s, 32000, step_Wh + 50)
+                assert s.meter.known() and len(s.moves) == moves, (kind, step_Wh)
+                assert near(s.meter.energy_Wh, s.outlet.register_uWh() // 1000000)
+                assert s.meter.energy_Wh > before_Wh
+                for name in ("reset", "ahead"):
+                    old_Wh = s.meter.energy_Wh
+                    s.lie(name)
+                    n = s.meter.readings
+                    await s.run(3, 32000)
+                    assert s.meter.readings == n and s.meter.why == "its energy jumps", name
+                    await charge(s, 32000, 2 * step_Wh + 50)
+                    assert s.meter.known() and s.moves[-1][0] == old_Wh, (kind, step_Wh, name)
+                    new_Wh = s.moves[-1][1]
+                    assert s.meter.energy_Wh - new_Wh >= step_Wh - 1, (kind, step_Wh, name)
+                    moves += 1
+                    assert len(s.moves) == moves, (kind, step_Wh, name, s.moves)
+
+
 async def test_noise_around_zero_is_zero():
     s = Site("sdm630")
     await s.run(3, 0)

@@ -45,6 +45,7 @@ simulated sensor; it does not react any more |
     | meter_lies | how its right frames are untrue (devices/meters.py), or "" |
     | meter_shows | its registers when that began |
     | meter_offset_uWh | its register, less what it has counted: another one was put there |
+    | meter_step_Wh | the least that its register rises by |
     """
 
     def __init__(self, number, pins, meter_Wh):
@@ -71,6 +72,7 @@ simulated sensor; it does not react any more |
         self.meter_lies = ""
         self.meter_shows = {}
         self.meter_offset_uWh = 0
+        self.meter_step_Wh = 0
         self._ripple = 0
         self.meter_permille = 1000  # what it shows of what is true
         self.close_ms = CLOSE_ms
@@ -123,7 +125,8 @@ simulated sensor; it does not react any more |
 
     def register_uWh(self):
         """The energy that the meter shows."""
-        return self.energy_uWh + self.meter_offset_uWh
+        uWh = self.energy_uWh + self.meter_offset_uWh
+        return uWh - uWh % (self.meter_step_Wh * 1000000) if self.meter_step_Wh else uWh
 
     def shown_mV(self):
         """The voltages as a meter shows them: no two readings of real mains are the same."""

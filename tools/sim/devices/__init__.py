@@ -43,6 +43,8 @@ class Panel:
             from sim.devices.meters import Meters
 
             self._meters = Meters(wall.outlets, getattr(board, "METER", "sdm630"))
+            for outlet in wall.outlets:
+                outlet.meter_step_Wh = getattr(board, "METER_STEP_Wh", 0)
 
     def _add(self, outlet, part, data):
         if part == "ds18b20":

@@ -1,24 +1,31 @@
-"""A board of one's own with a pulse meter, over power cuts: what is counted, told and kept."""
+"""Boards of one's own: with a pulse meter, over power cuts: what is counted, told and kept; with a
+meter whose register has large steps."""
 
 import json
 import shutil
 
 import pytest
-from station_driver import TAG, WAIT_s
+from station_driver import TAG, WAIT_s, duty
 
 from host.build import ROOT
 from host.process import poll
 
 KEEP_Wh = 50  # a power cut costs that at most (docs/boards.md)
-BOARD = """
+PULSES = """
 from .reference import CHIP, PHASES, MAX_mA, SENSE_PER_V_uV, SENSE_ZERO_uV  # noqa: F401
 
 CONNECTORS = ({"pilot": 27, "sense": 36, "contactor": 33, "s0": {"pin": 4}},)
 """
+STEP_Wh = 1000
+STEPS = """
+from .reference import *  # noqa: F403
+
+METER_STEP_Wh = 1000
+"""
 
 
 @pytest.fixture
-def station(bench, tmp_path):
+def station(bench, tmp_path, request):
     """A station in a tree of its own, with a board that the project does not have."""
     tree = tmp_path / "tree"
     skip = shutil.ignore_patterns("__pycache__")
@@ -27,9 +34,9 @@ def station(bench, tmp_path):
     for name in ("boot.py", "main.py", "manifest.py"):
         shutil.copy(ROOT / name, tree)
     (tree / ".venv").symlink_to(ROOT / ".venv")
-    (tree / "firmware/boards/pulses.py").write_text(BOARD)
+    (tree / "firmware/boards/mine.py").write_text(getattr(request, "param", PULSES))
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"board": "pulses"}))
+    config.write_text(json.dumps({"board": "mine"}))
     b = bench(config=config)
     b.tool = tree / "tools/station"
     return b
@@ -110,6 +117,25 @@ async def test_pulses_after_a_transaction_outlive_a_power_cut(station):
         assert start["meterStart"] == end_Wh
         await counts(b, end_Wh + 20)
         assert (await b.finish())["meterStop"] >= end_Wh + 20
+
+
+@pytest.mark.parametrize("station", [STEPS], indirect=True)
+async def test_a_register_in_kWh(station):
+    """It charges with all that it may have, and the bill is what the register shows."""
+    station.speed = 60
+    async with station as b:
+        await b.key("MeterValueSampleInterval", 0)
+        await b.do("ev max_mA=32000 phases=3")
+        start_Wh = (await b.process.connector())["energy_Wh"]
+        assert start_Wh % STEP_Wh <= 1
+        await b.charge()
+        await counts(b, start_Wh + 3 * STEP_Wh - 1)
+        stop = await b.finish()
+        assert abs(stop["meterStop"] - start_Wh - 3 * STEP_Wh) <= 1, (stop, start_Wh)
+        told = b.st.received("StatusNotification")
+        assert {p["errorCode"] for p in told} == {"NoError"}, told
+        shown = [e["duty_u16"] for e in b.process.trace("pilot") if e["duty_u16"]]
+        assert duty(32000) in shown and duty(6000) not in shown, shown
 
 
 async def _passed(b, since, seconds):

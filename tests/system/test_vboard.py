@@ -350,6 +350,20 @@ def other_build(folder):
     return tree
 
 
+async def runs(line):
+    """Wait until the firmware's console answers: what is typed sooner is lost."""
+
+    async def answers():
+        line.type("status\r")
+        for _ in range(200):
+            if "connector 1" in line.read():
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
+    await poll(answers, WAIT_s, "an answer of the console")
+
+
 async def boots(b, trees):
     """The board comes up with the firmware, and all of it is of one of `trees`; -> that one.
 
@@ -436,6 +450,7 @@ async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
             assert "A Central System that accepts it ends the trial" in said
             await b.make("config", SET=f"max_mA={16000 + number}")
             with Listener(b.port) as line:
+                await runs(line)  # (before that nobody knows whether it is a press or the power)
                 await b.process.do("reset")
                 await line.until(VERSION)
         assert (await boots(b, [new]))[1] == ["b", "a", "3"]

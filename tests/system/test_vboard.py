@@ -429,7 +429,7 @@ async def cut_deploy(b, tree, at, kill):
         fails = [line for line in b.process.output[since:] if "power fails" in line]
         return fails or going.process.poll() is not None
 
-    await poll(cut, 60, "the cut, or the end of the deploy")
+    await poll(cut, WAIT_s, "the cut, or the end of the deploy")
     ended = going.process.poll() is not None
     going.kill()
     return not ended

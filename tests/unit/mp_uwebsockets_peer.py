@@ -214,7 +214,7 @@ class Server:
         self.server.close()
         if kind is None:
             if self.busy:
-                await asyncio.wait_for(self.idle.wait(), 10)
+                await asyncio.wait_for(self.idle.wait(), 100)
             if self.error:
                 raise self.error
 

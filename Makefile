@@ -81,6 +81,7 @@ bench: setup    ## Sizes and speeds as JSON
 
 prove: setup    ## Millions of limits, events at the plug, frames and messages against oracles and a monitor
 	@$(BIN)/python -m tests.prove
+	@$(BIN)/python -m tests.prove.power
 	@$(BIN)/python -m tests.prove_evse
 	@$(BIN)/python -m tests.prove_link
 	@$(BIN)/python -m tests.prove_link.messages

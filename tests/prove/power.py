@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from host.csms import CallError, CentralSystem  # noqa: E402
 from host.process import StationProcess, WAIT_s, poll  # noqa: E402
+from host.romfs import build_image, build_simulator_image  # noqa: E402
 
 from . import scenarios  # noqa: E402
 from .oracle import CEILING, DEFAULT, EPOCH, NOTED, UNSET, Oracle, iso  # noqa: E402
@@ -573,6 +574,7 @@ async def chapter(seed, number, flaw=None, say=print):
 
 async def prove(seed, chapters, seconds=1e9, flaw=None, first=0, together=3, say=print):
     """True if all of them hold; so many at a time."""
+    build_image(), build_simulator_image()  # (not each station for itself)
     began = time.monotonic()
     counts, bad = {}, []
     numbers = iter(range(first, first + chapters))

@@ -383,9 +383,12 @@ class Player:
         self._heard(self._do("n")[0], oracle.Expected())
 
     def figures(self):
-        """(bytes of heap that are live, interned names)"""
-        alloc, names = self._do("q")[1]
-        return int(alloc), int(re.search(r"n_qstr=(\d+)", names)[1])
+        """(bytes of heap that are live, without the interned names, how many of these)
+
+        (Their table grows in leaps, of 15 KB on the 64-bit port: it is counted, not weighed.)"""
+        alloc, info = self._do("q")[1]
+        names, size = re.search(r"n_qstr=(\d+).*n_total_bytes=(\d+)", info).groups()
+        return int(alloc) - int(size), int(names)
 
     def play(self, order):
         """-> the text of the order, with the id that it answers"""
@@ -438,13 +441,20 @@ class Player:
         # An answer; -> what the registration may become. (Whatever else is wrong with it.)
         if not self.asked or frame[1] != self.asked[0]:
             return None
-        action, self.asked = self.asked[1], None
-        self.silent.discard(action)
+        action = self.asked[1]
+        # (the station may have given up on it, and be silent until its next CALL)
+        if not (self._brief() and self.patience >= BRIEF_s):
+            self.silent.discard(action)
+        self.asked = None
         if action != "BootNotification" or frame[0] != 3:
             return None
         payload = frame[2] if len(frame) > 2 else None
         status = payload.get("status") if isinstance(payload, dict) else None
         return [status] if status in ("Accepted", "Pending", "Rejected") else None
+
+    def _brief(self):
+        """Is the answer that is due one that is not waited for as long?"""
+        return self.asked[1] in self.silent.difference(NEEDED)
 
     def _heard(self, sent, wanted):
         """Judge what was sent; -> the answer to the request."""
@@ -486,8 +496,7 @@ class Player:
 
     def _called(self, frame):
         message_id, action, payload = frame[1:]
-        brief = self.asked and self.asked[1] in self.silent.difference(NEEDED)
-        if self.asked and not (brief and self.patience >= BRIEF_s):
+        if self.asked and not (self._brief() and self.patience >= BRIEF_s):
             raise Violation(f"overlap: {frame}, although {self.asked} was not answered")
         if message_id in self.ids or len(message_id) > 36:
             raise Violation(f"id: {frame}")

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+from bench.station import firmware_bytes  # noqa: E402
 from host.process import StationProcess  # noqa: E402
 
 from .server import CLOSE, TEXT, Server, call, frame  # noqa: E402
@@ -123,17 +124,13 @@ WAYS = (
 
 
 async def live(server, process, most=0):
-    """Bytes of heap that are live while it is connected and idle: the least of a few looks, some
-    more if it is more than `most`."""
+    """Bytes of heap that are live while it is connected and idle."""
     peer = await server.friend()
     await peer.still_there()
-    looks = []
-    while len(looks) < 5 or most and min(looks) > most and len(looks) < 50:
-        looks.append((await process.state())["heap"]["alloc"])
-        await asyncio.sleep(0.1)
+    live_bytes = await firmware_bytes(process, most)
     peer.reset()
     server.forget(peer)
-    return min(looks)
+    return live_bytes
 
 
 async def soak(connects, seed, say=print):

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 import pytest
 from station_driver import ESP32_HEAP, Shared, draws, duty
 
+from bench.station import firmware_bytes
 from host.build import ROOT
 from host.profile import profile
 
@@ -50,7 +51,7 @@ def charging(tmp_path_factory, micropython32):
             await b.process.until(lambda c: c["ev_mA"] == draws(13000))
             await b.process.command("gauge")  # (loads it)
             await in_place_of_it(b, harmless)  # all paths are gone once
-            b.heap = await live(b)
+            b.heap = await firmware_bytes(b.process)
             b.before = await situation(b)
 
         shared(begin)
@@ -63,7 +64,7 @@ def charging(tmp_path_factory, micropython32):
                 assert await situation(b) == b.before
                 shown = {e["duty_u16"] for e in b.process.trace()[mark:] if e["what"] == "pilot"}
                 assert shown <= {duty(13000)}
-                heap = await live(b, b.heap + KEPT)
+                heap = await firmware_bytes(b.process, b.heap + KEPT)
                 print(f"{scenario.__name__}: {gauge}, heap {heap - b.heap:+d} B")
                 assert heap - b.heap <= KEPT
                 assert gauge["ticks"] > 5
@@ -93,16 +94,6 @@ async def situation(b):
     c = await b.process.connector()
     names = ("status", "transactionId", "idTag", "limit_mA", "limit_by", "pilot_mA", "ev_mA")
     return {name: c[name] for name in names}
-
-
-async def live(b, most=0):
-    """Bytes of heap that are live when nothing happens: the least of a few looks, some more if it
-    is more than `most`."""
-    out = []
-    while len(out) < 4 or most and min(out) > most and len(out) < 40:
-        out.append((await b.process.state())["heap"]["alloc"])
-        await asyncio.sleep(0.1)
-    return min(out)
 
 
 async def harmless(b, server):

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from station_driver import ESP32_HEAP, ID, Bench
 
+from bench.station import firmware_bytes
 from host.csms import parse_time
 
 SPEED = 1500
@@ -205,8 +206,7 @@ class Day:
         before = None
         while before != (before := len(self.told()[0])) or ID not in self.b.cs.stations:
             await self.wait(QUIET_s)
-        state = await self.b.process.state()
-        return state["heap"]["alloc"] - state["heap"]["simulator"], state
+        return await firmware_bytes(self.b.process), await self.b.process.state()
 
     # What must be true in the end
 

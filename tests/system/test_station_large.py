@@ -6,6 +6,7 @@ import json
 import pytest
 from station_driver import ESP32_HEAP, ID, Bench
 
+from bench.station import firmware_bytes
 from host.profile import profile
 
 PEAK_HEAP = "88K"  # the budget: 72 KB live, and 16 KB more at the peak, with 96 periods
@@ -33,12 +34,6 @@ def asked(name, periods, size=None, limit=16):
     return text
 
 
-async def live(b):
-    """The least of a few readings: what the firmware keeps."""
-    heap = [(await b.process.state())["heap"] for _ in range(4)]
-    return min(h["alloc"] - h["simulator"] for h in heap)
-
-
 async def test_96_periods_in_the_budget(tmp_path, micropython32):
     async with Bench(tmp_path, interpreter=micropython32, heap=PEAK_HEAP) as b:
         b.st.messages.clear()
@@ -54,7 +49,7 @@ async def test_profiles_of_up_to_16_KB(tmp_path, request, port):
     options = {"interpreter": request.getfixturevalue(port), "heap": HEAP[port]}
     async with Bench(tmp_path, **options) as b:
         b.hostile = True
-        before = await live(b)
+        before = await firmware_bytes(b.process)
         b.st.messages.clear()
         for i, size in enumerate((None, 6000, 8192, 8193, 12000, MOST - 1, MOST)):
             # (each has other limits: one that is sent again as it is need not be stored)
@@ -77,7 +72,7 @@ async def test_profiles_of_up_to_16_KB(tmp_path, request, port):
                 ),
                 20,
             )
-        after = await live(b)
+        after = await firmware_bytes(b.process)
         print(f"live before {before}, after {after}")
         assert after - before < LET_GO
         # One byte more is too much, and costs the connection.

@@ -5,17 +5,18 @@ confirmation), SILENCE, or the close code. Afterwards the station is as it was: 
 connection (unless it had to end), the car charging at the same limit, the same profiles.
 """
 
-import asyncio
 import copy
 import json
 
 import pytest
 from station_driver import ESP32_HEAP, ID, Shared, draws
 
+from bench.station import firmware_bytes
 from host.csms import ERROR_CODES
 from host.process import WAIT_s
 from host.profile import profile
 
+KEPT = 1024  # bytes that all of this may leave (it is 320 on the 32-bit port)
 SILENCE, ANSWERED = "silence", "answered"
 FORMATION = "FormationViolation"
 TYPE = "TypeConstraintViolation"
@@ -378,7 +379,7 @@ def charging(tmp_path_factory, request):
             # All paths are gone once, the longest message has come once.
             await b.st.raw(FRAMES["8 KB to the byte"][0], timeout=None)
             await b.st.call(GET)
-            b.heap = (await b.process.state())["heap"]["alloc"]
+            b.heap = await firmware_bytes(b.process)
 
         shared(begin)
         yield shared
@@ -530,10 +531,9 @@ def test_heap_afterwards(charging):
     """Nothing of all that was kept."""
 
     async def look(b):
-        await asyncio.sleep(0)
-        heap = (await b.process.state())["heap"]["alloc"]
+        heap = await firmware_bytes(b.process, b.heap + KEPT)
         print(f"heap: {b.heap} before {len(ENTRIES)} entries, {heap} afterwards")
         print(f"no memory for requests of {b.no_memory} bytes")
-        assert heap - b.heap < 2048
+        assert heap - b.heap <= KEPT
 
     charging(look)

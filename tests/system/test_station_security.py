@@ -6,6 +6,7 @@ import ssl
 import pytest
 from station_driver import ESP32_HEAP, ID, run_tool, utc
 
+from bench.station import firmware_bytes
 from host.csms import CentralSystem
 from host.process import WAIT_s
 from host.profile import profile
@@ -70,9 +71,9 @@ async def test_on_the_32_bit_port(bench, certificates, micropython32):
         await b.launch(certs=None)
         before, b.st = b.st, await b.cs.wait_station(ID, WAIT_s, after=b.st)
         await b.settled()
-        heap = (await b.process.state())["heap"]
-        print(heap["alloc"] - heap["simulator"], "bytes live with TLS")
-        assert heap["alloc"] - heap["simulator"] <= (72 << 10) + TLS_HEAP
+        live_bytes = await firmware_bytes(b.process)
+        print(live_bytes, "bytes live with TLS")
+        assert live_bytes <= (72 << 10) + TLS_HEAP
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])

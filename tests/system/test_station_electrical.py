@@ -1058,6 +1058,12 @@ async def test_start_delay(station):
 # 8. Odd cars
 
 
+async def test_a_press_lasts_in_simulated_time(station):
+    """Half a second of the station's, though the host has a millisecond for it."""
+    async with station(speed=500) as b:
+        await press(b, cleared=True)
+
+
 async def test_sleeping_car(station):
     """Woken once: after 30 s in B2 by 4 s of F, then X1, then the offer again."""
     async with station() as b:

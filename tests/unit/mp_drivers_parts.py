@@ -496,6 +496,11 @@ def test_short_and_long_presses():
         device.down = False
         line.advance(200, button)
         assert button.take() == 0  # no short press after a long one
+        device.press(500)  # so long by the wall's clock, however fast that goes
+        line.advance(400, button)
+        assert button.take() == 0 and device.down
+        line.advance(200, button)
+        assert button.take() == SHORT and not device.down
 
 
 def test_a_bounce_and_a_button_held_from_the_beginning():

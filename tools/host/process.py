@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 from host.build import ROOT
@@ -18,8 +19,10 @@ from host.csms import WAIT_s
 TOOL = ROOT / "tools/station"
 
 
-# Answers to a command that is to be given again.
-EARLY = ("the station is starting", "the tag was there a moment ago: it counts once")
+# Answers to a command that is to be given again: at once, and when the tag was away for so long.
+EARLY = "the station is starting"
+THERE = "the tag was there a moment ago: it counts once"
+AWAY_s = 5
 
 
 async def poll(test, timeout, what):
@@ -99,11 +102,26 @@ class StationProcess:
 
         async def taken():
             answer = await self.command(text)
-            early = answer.get("error") in EARLY
-            assert early or answer == {"ok": True}, f"{text}: {answer}"
-            return not early
+            error = answer.get("error")
+            assert error in (EARLY, THERE) or answer == {"ok": True}, f"{text}: {answer}"
+            if error == THERE:  # (each look at it would begin that time anew)
+                await self.passes(AWAY_s)
+            return not error
 
         await poll(taken, WAIT_s, text)
+
+    async def passes(self, seconds):
+        """Wait until so many seconds went by on the station's clock."""
+
+        async def now():
+            t = (await self.state())["t"]
+            return datetime.fromisoformat(t.replace("Z", "+00:00")).timestamp()
+
+        async def over():
+            return await now() - begin >= seconds
+
+        begin = await now()
+        await poll(over, WAIT_s, f"{seconds} s")
 
     async def state(self):
         return await self.command("state")

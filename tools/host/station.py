@@ -57,7 +57,7 @@ COMMANDS = (
 END_s = 10  # for the firmware to leave its outputs safe at the end
 ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
 ANSWER_s = 10  # for the firmware to answer a command
-PRESS_s, PRESS_LONG_s = 0.5, 5  # on the button, simulated
+PRESS_ms, PRESS_LONG_ms = 500, 5000  # on the button, simulated
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 RTC_TOLERANCE_ms = 5000
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)  # of the RTC
@@ -594,10 +594,7 @@ class Station:
         outlet = self.outlet(words[long:], 0)
         if "button" not in outlet.pins:
             raise CommandError(f"board {self.args.unit['board']} has no button")
-        button = self.panel.of(outlet, "button")
-        button.down = True
-        until_s = (PRESS_LONG_s if long else PRESS_s) / self.speed
-        asyncio.get_running_loop().call_later(until_s, setattr, button, "down", False)
+        self.panel.of(outlet, "button").press(PRESS_LONG_ms if long else PRESS_ms)
 
     def need_power(self):
         if not self.powered:

@@ -192,6 +192,16 @@ class Led(Device):
 
 class Button(Device):
     down = False
+    _left_ms = 0
+
+    def press(self, ms):
+        """It is down for so long, by the wall's clock."""
+        self.down, self._left_ms = True, ms
+
+    def step(self, dt):
+        if self._left_ms:
+            self._left_ms = max(self._left_ms - dt, 0)
+            self.down = self._left_ms > 0
 
     def level(self, key):
         pressed = self.data.get("pressed", 0)

@@ -195,9 +195,11 @@ class Store:
                     stay.append(r)
             number += 1  # (higher than what may just have got one)
         for r in stay:
-            for old in self.records:  # (over: what replaced it has begun)
+            for old in self.records:
                 if _kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
-                    self.remove(old)
+                    if old[_UNTIL] > least_s:
+                        raise Full("nobody knows yet which of two is in force")
+                    self.remove(old)  # (over: what replaced it has begun)
                     break
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             self._follow(least_s + _PAST_s)  # those that are over are not needed that much
@@ -336,7 +338,8 @@ def _kept(w):
 
 def _fits(w, r):
     # True if record `w` takes the place of `r`, or its chargingProfileId elsewhere (A15).
-    return r[ID] == w[ID] and r[SEQUENCE] or (r[KEY] ^ w[KEY]) & _PLACE == 0
+    same = r[ID] == w[ID] and (r[SEQUENCE] or _kept(r))
+    return same or (r[KEY] ^ w[KEY]) & _PLACE == 0
 
 
 def _name(w):

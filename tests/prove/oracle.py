@@ -246,6 +246,8 @@ class Oracle:
         else:
             stay = [q for q in gone if q.begins() <= most] if p.begins() > least else []  # A30
             places = [q.place() for q in stay]
+            if any(s.place() in places and s.until > least for s in self.staying):
+                return "Rejected"  # one of the two is in force, and there is room for one
             self.staying = [q for q in self.staying if q.place() not in places]
             if len(self.staying) + len(stay) > CAPACITY:
                 self._link(least + HOUR)

@@ -792,6 +792,22 @@ def test_A30_while_the_clock_is_not_set():
         assert sorted(holds(again(flash, complain))) == wanted == names()
 
 
+def test_A30_in_the_dark_two_that_may_be_in_force_and_one_place():
+    """What is in force, or what replaces it, would have to go: nobody knows which it is."""
+    flash, store = fresh()
+    store.put(default(1, 1, 3))
+    put_later(NOW + 9, 1, 1, 3, 50)(store)
+    before, kept = holds(store), images()
+    for n in (3, 5):
+        try:
+            store.put(later(NOW + 99, 1, 1, n, 60), NOW, 0x3FFFFFFF)
+            raise AssertionError("one of them is gone")
+        except Full:
+            assert holds(store) == before and images() == kept
+    store.put(later(NOW + 99, 1, 1, 3, 60), NOW + 9, 0x3FFFFFFF)  # it has begun for certain
+    assert in_force(store, NOW + 98, NOW + 99) == [("1-1-3~", 50), ("1-1-3", 60)]
+
+
 def test_A30_power_cut_at_every_operation():
     assert cuts(two(), [put_later(NOW + 9, 1, 1, 3, 9, 24)])
     assert cuts(two(), [put_later(NOW + 9, 1, 1, 5, 9, 96)])

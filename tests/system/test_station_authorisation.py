@@ -188,7 +188,14 @@ async def test_the_answer_comes_when_another_car_is_there(bench):
                 await b.do(what)
             await b.process.until(lambda c, status=status: c["status"] == status)
         answer.set()
-        await b.process.wait_output("tag FIRST came for what is over")
+        over = "tag FIRST came for what is over"
+
+        def decided():
+            return b.st.received("StartTransaction", since) or over in "\n".join(b.process.output)
+
+        await poll(decided, WAIT_s, "what became of FIRST")
+        assert b.st.received("StartTransaction", since) == []  # on the first one's account
+        await b.process.wait_output(over)
         assert (await b.process.connector())["idTag"] is None
         start = {"connectorId": 1, "idTag": "SECOND"}
         assert await b.st.call("RemoteStartTransaction", start) == {"status": "Accepted"}

@@ -240,6 +240,32 @@ async def test_start_transaction_answered_late(bench):
         assert len(b.st.received("StartTransaction", mark)) == 1
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"transactionId": 4711, "idTagInfo": {"status": "Accepted", "expiryDate": "soon"}},
+        {"transactionId": "4711", "idTagInfo": {"status": "Accepted", "parentIdTag": "x" * 21}},
+    ],
+    ids=["expiryDate", "id as text"],
+)
+async def test_start_transaction_answered_with_damage(bench, damaged):
+    """A right id beside what cannot be read: it is asked once, charges, and a remote stop knows
+    the id."""
+    async with bench() as b:
+        b.cs.answer("StartTransaction", lambda payload: damaged)
+        b.hostile = True  # (that answer)
+        await b.key("TransactionMessageRetryInterval", 1)
+        mark = b.st.mark()
+        await b.do("plug")
+        await b.do(f"tag {TAG}")
+        await b.process.until(lambda c: c["ev_mA"][0] > 0)
+        stop = {"transactionId": 4711}
+        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
+        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
+        assert (stop["transactionId"], stop["reason"]) == (4711, "Remote")
+        assert len(b.st.received("StartTransaction", mark)) == 1
+
+
 async def test_a_start_that_opened_two_transactions(bench):
     """Both tries are answered late, each with an id: the first that is heard stays, the other one
     is told to have ended where it began, also over a power cut, and the true one is billed."""

@@ -54,8 +54,11 @@ def journal(j, folder, samples):
     j._booted = j._place
 
 
-def _corrected(t):
-    # A time from before the clock was set, in an earlier start: as far as it was known then.
+def _corrected(t, jump=0):
+    # A time from before the clock was set, in an earlier start: as far as it was known then, or
+    # `jump` later if it was set in that.
+    if jump and t < PLAUSIBLE:
+        return t + jump
     return t + UNSET_s if t < PLAUSIBLE <= t + UNSET_s else t
 
 
@@ -64,12 +67,14 @@ def _past(j, t):
 
 
 def _time(j, tx):
-    # What goes on must not mix times of several starts: those before this one are settled.
-    data = [(_corrected(s[0]),) + s[1:] for s in tx.data]
+    # What goes on must not mix times of several starts: those before this one are settled. Where
+    # the clock was set since it began, its origin was moved by as much.
+    jump = tx.origin_s - tx.start_s if tx.start_s < PLAUSIBLE <= tx.origin_s else 0
+    data = [(_corrected(s[0], jump),) + s[1:] for s in tx.data]
     if data != tx.data:
         tx.data = data
         j.keep(tx)
-    times = _corrected(tx.start_s), _corrected(tx.origin_s)
+    times = _corrected(tx.start_s, jump), _corrected(tx.origin_s)
     if times != (tx.start_s, tx.origin_s):
         tx.start_s, tx.origin_s = times
         j.moved(tx)

@@ -1516,7 +1516,8 @@ def test_sharing_with_cars():
             e.tick(w.time.ms, high, low, w.cs[i].allow_mA)
             closings += e.closed and not before
             drive(wall, outlet, e)
-            may += e.may_draw_mA
+            # (what an open contactor's car was told before counts once it is closed)
+            may += e.may_draw_mA if e.closed else e.pilot_mA
             real += outlet.car.current_mA
         # the duty changes at once; 5 s for the cars to follow
         if lowered_ms > 5050:

@@ -182,6 +182,23 @@ def test_a_transaction_that_began_without_a_clock_and_outlives_the_power():
         life.check()
 
 
+def test_a_transaction_that_began_without_a_clock_which_was_set_before_the_power_failed():
+    """What was told before it, by the clock as it was set, was before it."""
+    for data in (0, 1):
+        life = Life()
+        life.w.settings["StopTxnSampledData"] = data
+        life.power_cut(700)
+        life.session()
+        life.begin()
+        life.idle(70)
+        life.set_clock()
+        life.idle(70)
+        life.power_cut(5)
+        life.end()
+        life.set_clock()
+        life.check()
+
+
 def test_a_unit_that_never_knew_the_time():
     life = Life(False)
     life.session()

@@ -295,7 +295,7 @@ async def test_a_start_that_opened_two_transactions(bench):
         b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
         await b.do("plug")
         await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["transactionId"] == 4711, timeout=60)
+        await b.process.until(lambda c: c["transactionId"] == 4711)
         heard.set()
         twin = await b.st.expect("StopTransaction", None, WAIT_s, mark)
         start = tries[0]

@@ -44,7 +44,7 @@ def station(bench, tmp_path, request):
 
 async def counts(b, Wh):
     """Wait until the meter shows `Wh`; -> what it shows."""
-    return (await b.process.until(lambda c: c["energy_Wh"] >= Wh, timeout=40))["energy_Wh"]
+    return (await b.process.until(lambda c: c["energy_Wh"] >= Wh))["energy_Wh"]
 
 
 async def cut(b):

@@ -583,6 +583,8 @@ class Terminal:
     def read(self):
         try:
             self.said += os.read(self.master, 4096)
+        except BlockingIOError:  # Ctrl-C has emptied the line meanwhile
+            pass
         except OSError:  # it has ended
             asyncio.get_running_loop().remove_reader(self.master)
 

@@ -676,13 +676,15 @@ class Station:
             if not self.over.is_set():
                 await watch  # it has failed: say how
         finally:
-            if terminal:
-                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
-            if watch:
-                watch.cancel()
-            self.end()
-            if control:
-                control.close()
+            try:
+                if watch:
+                    watch.cancel()
+                self.end()
+                if control:
+                    control.close()
+            finally:  # (last, and now: it must not wait for who reads no more)
+                if terminal:
+                    termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
         return self.status
 
     def leave(self):

@@ -17,6 +17,7 @@ from station_driver import ESP32_HEAP, ID, TAG, X1, Shared, duty
 from bench.station import firmware_bytes
 from host.process import TOOL, WAIT_s, poll
 from host.profile import profile
+from host.station import open_terminal
 
 LOGGED = re.compile(r"\d+ [EWID] ")
 # The names that the commands add to the table, on first use (docs/console.md).
@@ -646,6 +647,29 @@ async def test_a_person_at_a_terminal(bench, tmp_path):
         assert [e["closed"] for e in events if e["what"] == "contactor"] == [True, False]
         # (0: then the chip has no power)
         assert [e["duty_u16"] for e in events if e["what"] == "pilot"][-2:] == [X1, 0]
+
+
+async def test_what_ctrl_c_has_thrown_away_is_not_waited_for(monkeypatch):
+    """The loop was told of a key, and Ctrl-C came before it was read."""
+    master, slave = pty.openpty()
+    readers, typed = [], []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "add_reader", lambda file, read: readers.append(read))
+    monkeypatch.setattr(loop, "remove_reader", lambda file: readers.clear())
+    with os.fdopen(slave) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        open_terminal(typed.append)
+        (read,) = readers
+        task = asyncio.create_task(asyncio.to_thread(read))
+        done, _ = await asyncio.wait([task], timeout=WAIT_s / 10)
+        os.write(master, b"x")  # (whoever waits for a key gets one)
+        await task
+        assert done and readers == [read]
+        read()
+        assert typed == [b"x"]
+        os.close(master)
+        read()  # the terminal has gone
+        assert not readers and typed == [b"x"]
 
 
 async def test_the_log_does_not_mangle_what_is_typed(bench, tmp_path):

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -724,19 +725,31 @@ def open_terminal(typed):
         data = os.read(sys.stdin.fileno(), 1024)
         if data:
             typed(data)
-        else:
+        elif not before or hung_up(sys.stdin):
             loop.remove_reader(sys.stdin)
             log("station: nothing more is typed: the input has ended")
 
     if sys.stdin.isatty():
         before = termios.tcgetattr(sys.stdin)
         tty.setcbreak(sys.stdin)
+        # Ctrl-C throws away what was typed, also what the loop has just been told of: that read
+        # must not wait for the next key, for the station would wait with it.
+        modes = termios.tcgetattr(sys.stdin)
+        modes[6][termios.VMIN] = 0
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, modes)
     try:
         loop.add_reader(sys.stdin, read)
     except PermissionError:  # a file, or /dev/null: it is all there already
         typed(sys.stdin.buffer.read())
         log("station: nothing more is typed: the input has ended")
     return before
+
+
+def hung_up(file):
+    """True if there is nobody at the other end of this terminal."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
 
 def is_url(text):

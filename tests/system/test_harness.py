@@ -114,6 +114,23 @@ def test_rng_depends_on_the_seed_and_the_test(run):
     assert not set(numbers("8")) & set(first)
 
 
+@pytest.mark.parametrize("given", [None, "7"])
+def test_ci_says_its_seed_first(given, tmp_path):
+    """So that a red run can be repeated; one that is given is taken. (Its make ends it here.)"""
+    make = tmp_path / "make"
+    make.write_text("#!/bin/sh\necho make has $PILOTWIRE_SEED\nexit 3\n")
+    make.chmod(0o755)
+    env = {k: v for k, v in os.environ.items() if k != "PILOTWIRE_SEED"}
+    env |= {"PATH": f"{tmp_path}:{env['PATH']}", "PYTHON": sys.executable}
+    env |= {"PILOTWIRE_SEED": given} if given else {}
+    done = subprocess.run([ROOT / ".ci/run"], env=env, capture_output=True, text=True)
+    assert done.returncode == 3, done
+    said, passed_on = done.stdout.splitlines()
+    word, seed = said.split()
+    assert word == "seed" and passed_on == f"make has {seed}", done
+    assert seed == given if given else 0 <= int(seed) < 1 << 30
+
+
 # host.build
 
 

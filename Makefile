@@ -67,8 +67,9 @@ backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to bu
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo
 
-test: lint      ## Lint and every test layer (in two processes: .venv/bin/pytest -n 2 --dist loadfile)
-	@$(BIN)/pytest
+# Two processes: many tests wait most of the time. A file's tests stay together, in order.
+test: lint      ## Lint and every test layer
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 unit: setup     ## The unit tests only: on MicroPython, 64-bit and 32-bit
 	@$(BIN)/pytest tests/unit

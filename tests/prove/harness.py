@@ -20,7 +20,7 @@ NO_LIMIT = 10000  # tenths of A: from here on limits are all the same, the hardw
 MAX_ANSWER, MAX_CHANGES = 96, 1000  # of a composite schedule (docs/configuration.md)
 FAR = 0x3FFFFFFF
 CLOCK_ERROR = 2  # seconds
-TRIES = 3000  # of making a scenario small
+TRIES = 1000  # of making a scenario small
 EVERY_SECOND = 1500  # of a composite schedule up to so long; longer ones are sampled
 
 
@@ -536,7 +536,7 @@ def smaller_op(op):
         if poll:
             yield [[name, n, step, False]]
     elif name == "composite" and args[1] > 1:
-        for duration in (args[1] // 2, args[1] - 1):
+        for duration in (args[1] // 2, args[1] - 1 - args[1] // 8, args[1] - 1):
             yield [[name, args[0], duration, args[2]]]
         if args[0] > 1:
             yield [[name, 1, args[1], args[2]]]

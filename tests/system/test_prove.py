@@ -55,7 +55,8 @@ def test_a_flaw_is_found_and_made_small(flaw, seed):
         for i in range(100):
             found = scenarios.scenario(random.Random(f"{seed} {i}"))
             d = difference(found)
-            if d:
+            # (to see the phases of another one where the limit is the same takes a third profile)
+            if d and (flaw == "lost_phase" or d.what != "composite.phases"):
                 break
         assert d, "not noticed in 100 scenarios"
         small = harness.shrink(found, lambda s: getattr(difference(s), "what", None) == d.what)

@@ -219,6 +219,8 @@ class Controller:
             self.known = True
             if s == pilot.A or self.state == pilot.A:
                 self.visit += 1
+                for i in range(4):
+                    self._drew_ms[i] = 0  # (a car that comes was told nothing before)
             self.state = s
             self._other = self._other_ms = 0
 

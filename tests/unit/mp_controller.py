@@ -558,6 +558,16 @@ def test_what_a_car_may_draw_when_x1_came_between():
     assert b.tick().may_draw_mA == 6000
 
 
+def test_what_the_car_before_may_draw_is_not_what_the_next_one_may():
+    b = charging(16000)
+    b.state = "A"
+    b.until(opened)
+    b.allow_mA = 6000
+    b.state = "B"
+    b.until(lambda c: c.pilot_mA, 4000)
+    assert b.c.pilot_mA == b.c.may_draw_mA == 6000
+
+
 def test_what_a_car_may_draw_when_less_comes_in_quick_succession():
     """The highest of the last 5 s, to the tick; of many changes never less than that, and at most
     what was offered 5 s before."""

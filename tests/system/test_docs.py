@@ -29,7 +29,7 @@ def test_every_key_of_a_board_is_written_down():
 
 
 def test_every_link_leads_somewhere():
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for to in re.findall(r"\]\(([^)#:\s]+)(?:#[\w-]+)?\)", path.read_text()):
             assert (path.parent / to).exists(), f"{path.name}: {to}"
 

@@ -601,15 +601,16 @@ async def test_card_shown_twice(station, away_s):
         await b.do("plug")
         await b.process.until(lambda c: c["cp"] == "B")
         for what in ("StartTransaction", "StopTransaction"):
-            mark, since = b.st.mark(), len(b.process.output)
-            await b.do(f"card {CARD} 0.6 {away_s} 0.6")
+            mark = b.st.mark()
+            await b.do(f"card {CARD} 0.6 {away_s} 1.5")
             await b.st.expect(what, None, WAIT_s, mark)
-            await b.process.wait_output(AGAIN, since=since)  # (that time was seen too)
-            await passes(b, 5, 2)  # (away for long enough to count again)
+            await passes(b, 0.6 + away_s + 1.5 + 5, 2)  # (away for long enough to count again)
             both = b.st.received("StartTransaction", mark) + b.st.received("StopTransaction", mark)
             assert len(both) == 1, both
             tx = (await b.process.connector())["transactionId"]
             assert (tx is not None) is (what == "StartTransaction")
+        # (a host that stands still for a moment may hide the card, or its absence, once)
+        assert AGAIN in "\n".join(b.process.output)
 
 
 @pytest.mark.parametrize("lies_s", [0, 6])

@@ -81,6 +81,18 @@ async def sent(b, n):
     raise AssertionError("sent: %r" % b.ws.sent)
 
 
+async def reconnect(b, task):
+    """The connection is lost, and with it the call that `task` makes; there is a new one."""
+    b.rpc.attach(None)
+    try:
+        await task
+        raise AssertionError
+    except OSError:
+        pass
+    b.ws = Ws(b)
+    b.rpc.attach(b.ws)
+
+
 # Our calls
 
 
@@ -282,14 +294,7 @@ async def test_the_tries_of_a_message():
 
     task = again()
     lost = await sent(b, 1)
-    b.rpc.attach(None)
-    try:
-        await task
-        raise AssertionError
-    except OSError:
-        pass
-    b.ws = Ws(b)
-    b.rpc.attach(b.ws)
+    await reconnect(b, task)
     task = again()
     refused = await sent(b, 1)
     await b.receive([4, refused[1], "InternalError", "", {}])
@@ -320,14 +325,7 @@ async def test_tries_that_are_left_count_beside_the_next_message():
     for tries, action in zip(lists, ("StartTransaction", "StopTransaction", "MeterValues")):
         task = asyncio.create_task(b.rpc.call(action, {}, tries=tries))
         ids.append((await sent(b, 1))[1])
-        b.rpc.attach(None)
-        try:
-            await task
-            raise AssertionError
-        except OSError:
-            pass
-        b.ws = Ws(b)
-        b.rpc.attach(b.ws)
+        await reconnect(b, task)
         if action == "StopTransaction":
             tries.clear()
     for i in (1, 0, 2, 0):

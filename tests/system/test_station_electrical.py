@@ -74,13 +74,8 @@ def stops(b, since=0):
 
 async def passes(b, seconds, speed=WAITING_SPEED):
     """Simulated time goes by, faster."""
-    begin = await b.now()
-
-    async def over():
-        return (await b.now() - begin).total_seconds() > seconds
-
     await b.do(f"speed {speed}")
-    await poll(over, WAIT_s, f"{seconds} s")
+    await b.process.passes(seconds)
     await b.do(f"speed {b.speed}")
 
 

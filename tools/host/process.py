@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 
 from host.build import ROOT
-from host.csms import WAIT_s
+from host.csms import WAIT_s, parse_time
 
 TOOL = ROOT / "tools/station"
 
@@ -111,14 +110,13 @@ class StationProcess:
         await poll(taken, WAIT_s, text)
 
     async def passes(self, seconds):
-        """Wait until so many seconds went by on the station's clock."""
+        """Wait until more than so many seconds went by on the station's clock."""
 
         async def now():
-            t = (await self.state())["t"]
-            return datetime.fromisoformat(t.replace("Z", "+00:00")).timestamp()
+            return parse_time((await self.state())["t"])
 
         async def over():
-            return await now() - begin >= seconds
+            return (await now() - begin).total_seconds() > seconds
 
         begin = await now()
         await poll(over, WAIT_s, f"{seconds} s")

@@ -270,15 +270,15 @@ async def test_a_start_that_opened_two_transactions(bench):
     """Both tries are answered late, each with an id: the first that is heard stays, the other one
     is told to have ended where it began, also over a power cut, and the true one is billed."""
     async with bench() as b:
-        tries, heard = [], asyncio.Event()
+        tries, again, heard = [], asyncio.Event(), asyncio.Event()
 
         async def late(payload):
             tries.append(payload)
             n = len(tries)
             if n == 1:
-                while len(tries) < 2:  # (until the station has asked again)
-                    await asyncio.sleep(0.05)
+                await again.wait()
             else:
+                again.set()
                 await heard.wait()
             return {"transactionId": 4710 + n, "idTagInfo": {"status": "Accepted"}}
 

@@ -103,6 +103,8 @@ def pack(
         if start < 0:
             if kind == RECURRING:  # the same recurrence, anchored in 2020
                 start %= 604800 if recurrency == WEEKLY else 86400
+                if (valid_from or 0) <= 0:  # (that anchor may lie later than the least it can be)
+                    flags |= FLAG_BEGUN
             else:
                 past = -start
                 start = 0

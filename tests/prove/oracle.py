@@ -25,12 +25,12 @@ from decimal import Decimal
 
 CAPACITY, MAX_LEVEL, MAX_PERIODS = 32, 15, 96
 NEAR = 3  # seconds that a clock may be wrong by (A32)
-UNSET = 946684800  # a clock that is not set shows the least that it can be, less 30 years
 NOTED = 300  # between two notes of the time on flash
 HOUR = 3600
 CEILING, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"
 EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
 _DOOMSDAY = 2**30 - 1  # early in 2054
+UNSET = _DOOMSDAY  # a clock that is not set shows the least that it can be, less that
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:(Z)|([+-])(\d\d):?(\d\d))?$"
 )
@@ -134,7 +134,7 @@ class Profile:
         origin = self.origin(begun)
         recurs = self.kind == "Recurring"
         if recurs and origin < 0:
-            origin %= self.every  # (what lies before 2020 is not kept)
+            origin = origin % self.every - self.every  # (what lies before 2020 is not kept)
         ends = self.duration is not None and self.duration < _DOOMSDAY
         noted = self.start is None and origin <= now  # by the same clock
         elapsed = now - origin if noted else None

@@ -117,7 +117,7 @@ class Day:
         while "t" not in (state := await self.b.process.state()):
             pass  # (it is starting)
         t = parse_time(state["t"])
-        if t.year < 2020:  # it counts from some time that it knew, 30 years less
+        if t.year < 2020:  # it counts from some time that it knew, 34 years less
             self.unset = self.unset or t
             return self.power_at + (t - self.unset)
         self.unset = None

@@ -442,6 +442,18 @@ def test_after_a_power_cut_only_the_rtc_shows_the_last_time_known():
     chip.no_file()
 
 
+def test_while_it_is_not_set_it_is_before_2020_for_ever():
+    """Or it would share the instants that Central Systems name, and take them for its own."""
+    for year in ("2026", "2050", "2053"):
+        chip = Chip()
+        least_s = parse_iso(year + "-11-20T10:00:00Z")
+        chip.file("%d 0" % least_s)
+        c = chip.boot(power_cut=True)
+        assert c.least_s() == least_s + 3 and c.now() < 0 and not c.known(), year
+        assert c.set(least_s + 9, 0, 0) == 6 + UNSET_s and c.known()
+        chip.no_file()
+
+
 def test_a_unit_that_never_knew_the_time_counts_on_over_power_cuts():
     chip = Chip()
     before = None

@@ -742,6 +742,19 @@ def test_a_transaction_later_than_the_clock_does_not_lose_its_limit():
     assert limit(ev, T + 20, tx_start=T + 30) == NONE
 
 
+def test_A17_what_recurs_since_before_2020_is_certain_where_no_time_was_ever_known():
+    for recurrency in ("Daily", "Weekly"):
+        for start in ("1995-01-01T00:00:00Z", "2019-12-31T23:59:59Z"):
+            recurring = {"kind": "Recurring", "recurrency": recurrency, "start": parse_iso(start)}
+            ev = evaluator([P(DEFAULT, 14, (0, 100), **recurring), P(DEFAULT, 0, (0, 60))])
+            ev.known = False
+            for least in (0, WEEK - 1):
+                ev.ahead_s = least - UNKNOWN
+                assert limit(ev, UNKNOWN) == 100, (start, least)
+            ev.known = True
+            assert limit(ev, T) == 100
+
+
 def test_A17_everything_as_usual_once_the_clock_is_known():
     both = [P(MAX, 2, (0, 200), (60, 90)), P(DEFAULT, 2, (0, 120))]
     ev = evaluator(both)

@@ -13,7 +13,7 @@ _DAYS_2020 = const(
 )  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
-UNSET_s = const(FAR)  # a clock that is not set lags by that: it is before 2020 for ever (class Clock)
+UNSET_s = const(FAR)  # a clock that is not set lags by that, and is before 2020 so (class Clock)
 _NOTE_s = const(300)
 _SMALL_ms = const(2000)  # corrections below it move nothing but the clock
 _NEAR_ms = const(50)  # right enough

@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYER = "tests/prove_evse/player.py"
+HEAP = "300K"  # (a large one is slower)
 PORTS = {
     "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
     "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
@@ -41,19 +42,26 @@ def host():
 def start(port, *arguments, **options):
     command = [PORTS[port], "-m", "tests.prove_evse.cpython"]
     if port != "cpython":
-        command = [PORTS[port], "-X", "heapsize=300K", PLAYER]  # (a large one is slower)
+        command = [PORTS[port], "-X", f"heapsize={HEAP}", PLAYER]
     environment = {k: v for k, v in os.environ.items() if k != "MICROPYPATH"}
     command += [str(a) for a in arguments if a is not None]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, **options
-    )
+    out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, **out, **options)
+
+
+def message(port, process, said):
+    """What the player says; instead it may have said why it ended."""
+    try:
+        return json.loads(said)
+    except ValueError:
+        raise SystemExit(f"prove_evse: {port} ended with {process.wait()}\n{said}") from None
 
 
 def replay_on(port, events, name):
     """The violation that these events lead to on `port`, or None."""
     process = start(port, "-", name, stdin=subprocess.PIPE)
     said, _ = process.communicate(json.dumps(events))
-    return json.loads(said.splitlines()[-1])
+    return message(port, process, said)
 
 
 def shrink(found, again):
@@ -127,15 +135,17 @@ def prove(seed, events, seconds, ports, name=None, log=print):
                 if key.data.wait() and port not in done:
                     raise SystemExit(f"prove_evse: {port} ended with {key.data.returncode}")
                 continue
-            message = json.loads(line)
-            if "violation" in message:
-                found = {**message, "port": port}
+            if line[0] != "{":
+                line += key.fileobj.read()
+            told = message(port, key.data, line)
+            if "violation" in told:
+                found = {**told, "port": port}
                 break
-            if "done" in message:
-                done[port] = message["done"]
-                log(f"{port}: " + json.dumps(message["done"]), flush=True)
+            if "done" in told:
+                done[port] = told["done"]
+                log(f"{port}: " + json.dumps(told["done"]), flush=True)
             elif log is print:
-                print(f"{port}: {message['at']} of {share} events", file=sys.stderr, flush=True)
+                print(f"{port}: {told['at']} of {share} events", file=sys.stderr, flush=True)
     for process in running:
         process.kill()
         process.wait()

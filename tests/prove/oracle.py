@@ -164,9 +164,12 @@ class Profile:
         if certain and not recurs:
             return said, True
         # (What was over before 2020 is no longer known.)
-        old = -origin if self.start is not None and not recurs else 0
-        first = max(bisect.bisect_right(self.starts, old) - 1, 0)
-        return self.says[first:], certain
+        return self.ever(-origin if self.start is not None and not recurs else 0), certain
+
+    def ever(self, passed=0):
+        """What it may say if it counts from 2020 or later, `passed` seconds into the schedule."""
+        first = max(bisect.bisect_right(self.starts, passed) - 1, 0)
+        return self.says[first : bisect.bisect_left(self.starts, passed + _DOOMSDAY)]
 
 
 class Oracle:
@@ -358,7 +361,7 @@ class Oracle:
             p.begun = p.kept
             if p.purpose == CEILING and p.start is None and p.received < 0:
                 # It was received by a clock that was not set: nobody knows how long ago.
-                p.says = [min(p.says, key=per_phase)] * len(p.says)
+                p.says = [min(p.ever(), key=per_phase)] * len(p.says)
         self._link(HOUR)
 
     def cut(self, noted=None):

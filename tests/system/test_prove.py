@@ -251,3 +251,18 @@ def test_the_examples_on_the_firmware():
         assert prover.counts == counted
     finally:
         prover.close()
+
+
+def test_what_begins_34_years_later_never_does():
+    """Without a clock a profile is at its lowest, but not at that (scenario 3 of seed 59804161)."""
+    late = [(0, 10), (1490042739, 1)]
+    commands, _ = harness.interpreters()
+    prover = harness.Prover(commands)
+    try:
+        for p in (
+            profile(DEFAULT, late, kind="Relative", validTo="2053-01-01T00:00:00Z"),
+            profile(CEILING, late, kind="Relative"),  # (nobody knows when it was received)
+        ):
+            prover.play(scenario(["cut", T], ["set", 0, p], ["cut", T], ["limits", 2, 1, False]))
+    finally:
+        prover.close()

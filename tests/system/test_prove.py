@@ -254,7 +254,7 @@ def test_the_examples_on_the_firmware():
 
 
 def test_what_begins_34_years_later_never_does():
-    """Without a clock a profile is at its lowest, but not at that (scenario 3 of seed 59804161)."""
+    """Without a clock a profile is at its lowest, but not at that (seed 59804161)."""
     late = [(0, 10), (1490042739, 1)]
     commands, _ = harness.interpreters()
     prover = harness.Prover(commands)

@@ -130,30 +130,38 @@ class Evaluator:
     def _top(self, purpose, connector, t, tx_start):
         # The active record of the highest level, with its seconds elapsed in _e; a level that is
         # not active is transparent (A1). What would take its place earlier lowers `until`.
-        own_level = -1
+        own_level = own_end = -1
         now = t if self.known else t + self.ahead_s
         for w in self._store.records:
             key = w[KEY]
             if key >> 16 & 3 != purpose:
                 continue
+            level = key >> 8 & 0xFF
+            doubt = False
             if key & 0xFF != connector:
-                if key & 0xFF or key >> 8 & 0xFF == own_level:
-                    continue  # of another connector, or replaced by our own of its level (A11)
+                if key & 0xFF:
+                    continue  # of another connector
+                if level == own_level:
+                    if self.known or own_end == _FAR:
+                        continue  # replaced by our own of its level (A11)
+                    doubt = True  # (that may begin, or end)
             elif purpose == TX_DEFAULT:
                 # It has its level for itself from its begin on, also while it is not active (A11).
-                edge = begin(w) - now + t
-                if edge <= t:
-                    edge = w[_UNTIL] - now + t if key >> 24 & FLAG_REPLACED else _FAR
-                    if edge > t:
-                        own_level = key >> 8 & 0xFF
-                if t < edge < self.until:
-                    self.until = edge
+                begins = begin(w)
+                end = w[_UNTIL] if key >> 24 & FLAG_REPLACED else _FAR
+                edge = begins if begins > now else end
+                if now < edge < _FAR and edge - now + t < self.until:
+                    self.until = edge - now + t
+                if begins <= now < end or level == own_level and begins == own_end:
+                    own_level, own_end = level, end
+                elif now < begins < end and not self.known and level != own_level:
+                    own_level, own_end = level, -1  # perhaps
             e = self._elapsed(w, t, tx_start)
             if self._edge < self.until:
                 self.until = self._edge
             if e is None:
                 continue
-            if self._sure:
+            if self._sure and not doubt:
                 self._e = e
                 return w
             # It may be active, or what lies below it.

@@ -10,7 +10,8 @@ Ambiguous in the notes, and decided here:
   fewest phases of its own limit and the ceiling; the sum is capped by the ceiling with its own.
 * Clock not set (A17): it is `least` or later. What acts at all those instants is certain; what
   acts at some is at the lowest of all its periods, and caps beside what lies below it, whatever
-  the level. What was valid from before 2020 or is valid until after 2054 needs no clock for that.
+  the level; so does what acts while a connector has not its level for itself (A11). What was
+  valid from before 2020 or is valid until after 2054 needs no clock for that.
 * The moment of receipt that a ceiling counts from (A6, A7) is an instant: it does not move when
   the clock is corrected, unless it was noted before the clock was set. If the power failed before
   that, nobody knows it: all of such a ceiling is at its lowest.
@@ -128,9 +129,10 @@ class Profile:
             return None
         return self.says[bisect.bisect_right(self.starts, elapsed) - 1]
 
-    def dark(self, now, least, begun):
+    def dark(self, now, least, begun, doubt):
         """(what it may say, is it certain that it is active?) while the clock is not set, shows
-        `now` and it is `least` or later; None: it is over, or empty."""
+        `now` and it is `least` or later; None: it is over, or empty. `doubt`: another may have
+        its level for itself."""
         origin = self.origin(begun)
         recurs = self.kind == "Recurring"
         if recurs and origin < 0:
@@ -160,7 +162,7 @@ class Profile:
                 if self.start is None:
                     runs = max(t - origin, 0)
                 said.append(self.at(t, origin, runs if elapsed is None else elapsed))
-        certain = all(said) and (recurs or elapsed is not None or not ends)
+        certain = not doubt and all(said) and (recurs or elapsed is not None or not ends)
         if certain and not recurs:
             return said, True
         # (What was over before 2020 is no longer known.)
@@ -399,22 +401,24 @@ class Oracle:
             begun += UNSET  # (it began without a clock before a power cut, or earlier)
         installed = self.staying + self.profiles  # (of one place: while it is in force)
         least = t if self.known else self.at_least(t)
-        own = [p for p in installed if p.connector == connector and p.rules(least)]
-        stack = []
+        own = [p for p in installed if p.connector == connector and p.purpose == DEFAULT]
+        whens = [t]
+        if not self.known:  # every instant from `least` on at which it may be another
+            whens = [when for p in own for when in (p.begins(), p.until) if when is not None]
+            whens = [least, *(when for when in whens if least < when < _DOOMSDAY)]
+        stack, doubted = [], []
         if connector:
             if running:
                 stack += self.sorted(TX, [p for p in installed if p.connector == connector])
-            taken = [p.level for p in own if p.purpose == DEFAULT]
-            stack += self.sorted(
-                DEFAULT,
-                [
-                    p
-                    for p in installed
-                    if p.connector == connector or not p.connector and p.level not in taken
-                ],  # A11
-            )  # A2
+            defaults = own[:]
+            for p in (p for p in installed if not p.connector and p.purpose == DEFAULT):
+                taken = [any(q.level == p.level and q.rules(when) for q in own) for when in whens]
+                if not all(taken):  # A11
+                    defaults.append(p)
+                    doubted += [p] * any(taken)
+            stack += self.sorted(DEFAULT, defaults)  # A2
         return [
-            *self.top(stack, t, begun),
+            *self.top(stack, t, begun, doubted),
             *self.top(self.sorted(CEILING, installed), t, begun),
         ]
 
@@ -423,7 +427,7 @@ class Oracle:
         profiles = [p for p in profiles if p.purpose == purpose]
         return sorted(profiles, key=lambda p: (-p.level, -p.connector))
 
-    def top(self, stack, t, begun):
+    def top(self, stack, t, begun, doubted=()):
         """3: of the active profiles the one with the highest level (A1), as [(id, limit, unit,
         phases)]; none where none is. While the clock is not set, beside it what may be active."""
         out = []
@@ -433,7 +437,7 @@ class Oracle:
                 if said:
                     return [(p.id, *said)]
                 continue
-            said = p.dark(t, self.at_least(t), begun)  # A17
+            said = p.dark(t, self.at_least(t), begun, p in doubted)  # A17
             if said:
                 out.append((p.id, *min(said[0], key=lambda said: self.amps((p.id, *said)))))
                 if said[1]:

@@ -266,3 +266,21 @@ def test_what_begins_34_years_later_never_does():
             prover.play(scenario(["cut", T], ["set", 0, p], ["cut", T], ["limits", 2, 1, False]))
     finally:
         prover.close()
+
+
+def test_a_level_that_a_connector_may_have_for_itself_without_a_clock():
+    """From then on it hides connector 0's, and until then: neither is certain (A11, A17). The
+    replaced one leaves its place to its successor, or to what stands on connector 0."""
+    common = [["set", 0, profile(DEFAULT, [(0, n)], level)] for n, level in ((8, 2), (6, 0))]
+    own = profile(DEFAULT, [(0, 16)], 2, id=91)
+    here = profile(DEFAULT, [(0, 14)], 2, id=91, start="2025-06-11T11:00:00Z", duration=600)
+    there = {**here, "stackLevel": 3}
+    commands, _ = harness.interpreters()
+    prover = harness.Prover(commands)
+    try:
+        for ops in ([here], [own, here], [own, there]):
+            ops = [["set", 1, p] for p in ops]
+            for passed in (0, 3600, 4200):
+                prover.play(scenario(*common, *ops, ["cut", T + passed], ["limits", 90, 60, True]))
+    finally:
+        prover.close()

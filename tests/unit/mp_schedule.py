@@ -513,6 +513,19 @@ def test_A17_what_is_certain_applies():
         assert unknown([p, P(purpose, 0, (0, 150), start=0)], least=T) == 150
 
 
+def test_A17_a_level_that_a_connector_may_have_for_itself():
+    """What is in force now may be hidden by now, and then what lies below it decides."""
+    common, low = P(DEFAULT, 1, (0, 160), connector=0), P(DEFAULT, 0, (0, 60), connector=0)
+    own = P(DEFAULT, 1, (0, 100), valid_from=T + 10, valid_to=T + 20)
+    for s in (0, 9, 10, 19, 20):
+        assert unknown([common, low, own], least=T + s) == 60, s
+        assert unknown([common, own], least=T + s) == (100 if s < 20 else NONE), s
+        assert unknown([common, low, own], connector=2, least=T + s) == 160, s
+    own["valid_from"] = FAR  # it never will
+    own["valid_to"] = None
+    assert unknown([common, low, own], least=T) == 100
+
+
 def test_A17_a_day_of_another_boot():
     """A schedule that may end is at its lowest until it is over for certain."""
     p = P(DEFAULT, 1, (0, 100), (3600, 60), (7200, 120), duration=DAY)

@@ -9,12 +9,12 @@ import sys
 import time
 from micropython import const
 
-from firmware import log, start
+from firmware import lazy, log, start
 from firmware.clock import format_iso
-from firmware.evse import faults, pilot
+from firmware.electrical import faults, pilot
 from firmware.ocpp.v16 import smart_charging
+from firmware.version import VERSION
 
-VERSION = "0.1.0"
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
 _POLL_ms = const(100)
@@ -168,11 +168,7 @@ class App:
         names = {}  # what was assigned to in Python
         while await stdin.readinto(byte):
             if byte[0] >= 27:  # (Escape, or what can be seen)
-                from firmware import console
-
-                del sys.modules["firmware.console"], sys.modules["firmware"].console
-                await console.line(self, stdin, byte, names)
-                console = None
+                await lazy.load("console.line").line(self, stdin, byte, names)
         await asyncio.Event().wait()  # (the line has ended, which only a PC's can)
 
     def _pressed(self, press, c):
@@ -186,7 +182,7 @@ class App:
 
     async def _network(self):
         # Notices that the Wi-Fi is gone, and that no Central System tells the time.
-        from firmware.drivers import wifi
+        from firmware.network import wifi
 
         wifi.config = self.config
         ask_s = _NTP_s  # until an NTP server is asked
@@ -198,20 +194,14 @@ class App:
             if self.clock.known() or not self.config.ntp:
                 ask_s = _NTP_s
             elif ask_s <= 0:
-                from firmware import sntp
-
                 ask_s = _NTP_AGAIN_s
                 try:
-                    t = await sntp.now(self.config.ntp)
+                    t = await lazy.load("network.sntp").now(self.config.ntp)
                     if not self.clock.known():  # (the Central System may have come first)
                         self.station.set_clock(*t)
                 except OSError as e:
                     log.warning(str(e))
-                for name in ("sntp", "dns"):  # for the first minutes after a power cut, if at all
-                    if "firmware." + name in sys.modules:  # (the link forgets dns too)
-                        del sys.modules["firmware." + name]
-                        delattr(sys.modules["firmware"], name)
-                sntp = None
+                lazy.forget("firmware.network.dns")  # (what sntp has loaded)
             await asyncio.sleep(_WATCH_s)
 
     async def _connect(self):
@@ -359,7 +349,6 @@ def main():
     # What only a start needs is worth more as heap: 4 KB on the 32-bit port.
     config = wiring = None
     for name in ("config", "wiring"):
-        del sys.modules["firmware." + name]
-        delattr(sys.modules["firmware"], name)
+        lazy.forget("firmware." + name)
     gc.collect()
     asyncio.run(unit.run())

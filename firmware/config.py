@@ -150,7 +150,7 @@ def check(values):
         config.networks.insert(0, (config.ssid, config.wifi_password))
     if len(config.networks) > 4:
         raise ConfigError("config.json: networks: with ssid there are more than 4")
-    # `ip` as drivers/join.py wants it, "" for DHCP.
+    # `ip` as network/join.py wants it, "" for DHCP.
     if config.ip:
         if not config.gateway:
             raise ConfigError("config.json: gateway: is missing, ip wants it")

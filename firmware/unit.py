@@ -10,8 +10,8 @@ class Unit:
     | line, contactor, meter | drivers |
     | devices  | the other drivers: update() once a tick, before the controller's |
     | button   | drivers.button.Button, or None |
-    | proximity, residual, mirror, lock, phases, derating, overcurrent, supply | parts of evse/,
-      None where the board has none |
+    | proximity, residual, mirror, lock, phases, derating, overcurrent, supply |
+      parts of electrical/, None where the board has none |
     """
 
     def __init__(self, line, contactor, meter):

@@ -2,31 +2,31 @@
 # (app.main), so that it costs no heap.
 
 import machine
-import sys
 from binascii import hexlify
 
-from firmware import log, start
-from firmware.app import VERSION, App
+from firmware import lazy, log, start
+from firmware.app import App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import Config, ConfigError
 from firmware.drivers import outputs
 from firmware.drivers.pilot_line import PilotLine
-from firmware.evse import faults
-from firmware.evse.controller import Controller
+from firmware.electrical import faults
+from firmware.electrical.controller import Controller
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
-from firmware.session import metering
-from firmware.session.connector import Connector
-from firmware.session.journal import Journal
-from firmware.session.kept import Kept
-from firmware.session.station import Station
-from firmware.session.transaction import Folder
+from firmware.station import metering
+from firmware.station.connector import Connector
+from firmware.station.journal import Journal
+from firmware.station.kept import Kept
+from firmware.station.station import Station
+from firmware.station.transaction import Folder
 from firmware.unit import Unit
+from firmware.version import VERSION
 
 
 def build(config):
@@ -111,24 +111,18 @@ def _kept(config):
 
 def _check(board):
     # 9 KB that nothing needs afterwards
-    from firmware import check_board
-
     try:
-        check_board.check(board)
+        lazy.load("check_board").check(board)
     except ValueError as e:
         raise ConfigError(str(e))
-    del sys.modules["firmware.check_board"], sys.modules["firmware"].check_board
 
 
 def _check_url(config, profile):
-    from firmware.ocpp import security
-
-    if not security.addresses(config, profile):
+    if not lazy.load("ocpp.security").addresses(config, profile):
         raise ConfigError(
             "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
             % profile
         )
-    del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
 
 
 def _latch(units, number, fault):
@@ -142,27 +136,22 @@ def _latch(units, number, fault):
 
 def _policy(config, connectors):
     # Of owners without rules of their own not even the code that would ask for them is kept.
-    from firmware.session import policy
-
-    rules = policy.Policy(log.warning, config.policy_broken_mA)
+    rules = lazy.load("station.policy").Policy(log.warning, config.policy_broken_mA)
     if rules.fault or hasattr(rules.module, "local_limit"):
         for c in connectors:  # until its first word
             c.limits.put(limits.POLICY, rules.limit_mA)
-    if rules.fault or rules.module:
-        return rules
-    del sys.modules["firmware.session.policy"], sys.modules["firmware.session"].policy
-    return None
+    return rules if rules.fault or rules.module else None
 
 
 def _held(config):
     if not config.hold_limit:
         return None
-    from firmware.session.held import Held
+    from firmware.station.held import Held
 
     return Held("/held.json", config.connectors, log.warning)
 
 
-# Part of evse/ and its driver in drivers/, by the board's name for it: modules of that name.
+# Part of electrical/ and its driver in drivers/, by the board's name for it: modules of that name.
 _PARTS = (
     ("proximity", "Proximity", "ProximityLine"),
     ("residual", "Residual", "ResidualSensor"),
@@ -256,19 +245,19 @@ def _parts(unit, pins, config):
     parts = []
     for key, part, driver in _PARTS:
         if key in pins:
-            part = _class("evse." + key, part)
+            part = _class("electrical." + key, part)
             part = part("test" in pins[key]) if key == "residual" else part()
             parts.append(part)
             unit.devices.append(_class("drivers." + key, driver)(part, **pins[key]))
             setattr(unit, key, part)
     for key, driver in _SENSORS:
         if key in pins:
-            unit.derating = _class("evse.derating", "Derating")()
+            unit.derating = _class("electrical.derating", "Derating")()
             parts.append(unit.derating)
             unit.devices.append(_class("drivers." + key, driver)(unit.derating, **pins[key]))
     if "meter" in pins:
-        unit.overcurrent = _class("evse.overcurrent", "Overcurrent")(config.meter_lost_mA)
-        unit.supply = _class("evse.supply", "Supply")(config.voltage_V)
+        unit.overcurrent = _class("electrical.overcurrent", "Overcurrent")(config.meter_lost_mA)
+        unit.supply = _class("electrical.supply", "Supply")(config.voltage_V)
         parts += unit.overcurrent, unit.supply
     return tuple(parts)
 

@@ -13,9 +13,9 @@ from micropython import const
 # LoadBalancing | a meter of the house      | as its driver says
 # Meter         | the lost energy meter     | when it answers again
 # Policy        | the owner's policy.py     | a minute after it was last said: its safe value
-# LastLimit     | session/held.py           | when the clock is known
+# LastLimit     | station/held.py           | when the clock is known
 # OCPP          | the evaluator             | the evaluator knows
-# Pause         | session/connector.py      | when it has lasted long enough
+# Pause         | station/connector.py      | when it has lasted long enough
 SOURCES = (
     "Hardware",
     "Installation",

@@ -14,7 +14,7 @@ _POWER_ON = const(0x0550)  # 85 degC, before the first conversion
 
 
 class Ds18b20:
-    """Feeds evse.derating.Derating about once a second; None: the sensor is lost. An update keeps
+    """Feeds derating.Derating about once a second; None: the sensor is lost. An update keeps
     the tick for 2 ms at most: the answer is read byte by byte, one an update."""
 
     def __init__(self, part, pin):

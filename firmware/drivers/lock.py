@@ -4,7 +4,7 @@ from machine import Pin
 
 
 class LockMotor:
-    """Drives evse.lock.Lock. `locked`: the level of the sense input when the bolt is out;
+    """Drives lock.Lock. `locked`: the level of the sense input when the bolt is out;
     `pulse_ms`: how long this motor is driven."""
 
     def __init__(self, part, a, b, sense=None, locked=1, pull=None, pulse_ms=300):

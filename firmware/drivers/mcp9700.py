@@ -4,7 +4,7 @@ from .analog import mean_uV, reader
 
 
 class Mcp9700:
-    """Feeds evse.derating.Derating. Out of -40..150 degC: None, the sensor is lost."""
+    """Feeds derating.Derating. Out of -40..150 degC: None, the sensor is lost."""
 
     def __init__(self, part, pin):
         self._part = part

@@ -10,7 +10,7 @@ _LATE_ms = const(50)  # between two updates
 
 
 class MirrorContact:
-    """Feeds evse.mirror.Mirror. `live`: the level of the pin when the load side is live; with
+    """Feeds mirror.Mirror. `live`: the level of the pin when the load side is live; with
     `ac` the pin follows the mains and its edges count."""
 
     def __init__(self, part, pin, live=1, ac=False, pull=None):

@@ -29,7 +29,7 @@ _STEP_dC = const(100)
 
 
 class Ntc:
-    """Feeds evse.derating.Derating. Open, or colder than -40 degC: None, the sensor is lost. A
+    """Feeds derating.Derating. Open, or colder than -40 degC: None, the sensor is lost. A
     short circuit reads as 120 degC, the safe side."""
 
     def __init__(self, part, pin, r25_ohm, pullup_ohm, supply_mV):

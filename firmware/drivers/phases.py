@@ -4,7 +4,7 @@ from machine import Pin
 
 
 class PhaseRelay:
-    """Drives evse.phases.Phases. On a plain Pin: after a soft reset it stays where it is, while
+    """Drives phases.Phases. On a plain Pin: after a soft reset it stays where it is, while
     the main contactor (LEDC) opens. It then moves only once that one is open."""
 
     def __init__(self, part, pin, level=1):

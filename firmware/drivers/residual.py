@@ -4,7 +4,7 @@ from machine import Pin
 
 
 class ResidualSensor:
-    """Drives evse.residual.Residual. `level`: the fault output's level when it has tripped; an
+    """Drives residual.Residual. `level`: the fault output's level when it has tripped; an
     open wire should look like that, so `pull` goes the same way."""
 
     def __init__(self, part, fault, level=1, pull=None, test=None, test_level=1):

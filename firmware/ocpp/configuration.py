@@ -2,9 +2,10 @@
 # What keys there are says keys.py, which is in RAM only while it is needed.
 
 import json
-import sys
 from binascii import unhexlify
 from micropython import const
+
+from firmware import lazy
 
 _PATH = const("/ocpp.json")
 MAX_KEYS = const(50)  # in one GetConfiguration request
@@ -84,10 +85,7 @@ class Configuration:
         if value is None:
             return "Rejected"
         if line[_TYPE] in "hl":
-            from . import security
-
-            del sys.modules["firmware.ocpp.security"], sys.modules["firmware.ocpp"].security
-            done = security.change(self, name, value, self._log)
+            done = lazy.load("ocpp.security").change(self, name, value, self._log)
         else:
             done = self.put(name, value, text if line[_TYPE] in "mp" else None)
         if not done:
@@ -128,7 +126,4 @@ class Configuration:
 
 
 def _keys():
-    from . import keys
-
-    del sys.modules["firmware.ocpp.keys"], sys.modules["firmware.ocpp"].keys
-    return keys
+    return lazy.load("ocpp.keys")

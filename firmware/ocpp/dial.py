@@ -100,7 +100,7 @@ async def _open(link, url):
 
 async def _address(link, host):
     # By DNS; where that is dead, as it was when it was last reached.
-    from firmware import dns
+    from firmware.network import dns
 
     known = link.known.get(host)
     why = "nobody answers"

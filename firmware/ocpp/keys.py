@@ -5,7 +5,7 @@
 import json
 from micropython import const
 
-from firmware.session import metering
+from firmware.station import metering
 
 # One line a key, in order. Text, because that is a third of the heap of tuples; in lines, because
 # a heap of many small holes has no room for 1.4 KB.

@@ -4,9 +4,10 @@
 
 import asyncio
 import gc
-import sys
 import time
 from micropython import const
+
+from firmware import lazy
 
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
@@ -62,14 +63,11 @@ class Link:
             dial = None
             for name in (
                 "uwebsockets.client",
-                "firmware.dns",
+                "firmware.network.dns",
                 "firmware.ocpp.security",
                 "firmware.ocpp.dial",
             ):
-                if name in sys.modules:
-                    del sys.modules[name]
-                    package, _, name = name.rpartition(".")
-                    delattr(sys.modules[package], name)
+                lazy.forget(name)
             gc.collect()  # what comes now stays for long: not behind what has just been forgotten
             await self._serve(self._ws)
 

@@ -25,14 +25,14 @@ from firmware import clock
 from firmware.charging import limits, profile
 from firmware.charging.schedule import Evaluator
 from firmware.charging.store import Store
-from firmware.evse import pilot
+from firmware.electrical import pilot
 from firmware.ocpp import rpc
 from firmware.ocpp.v16 import core, smart_charging
-from firmware.session import station
-from firmware.session.connector import Connector
-from firmware.session.journal import Journal
-from firmware.session.policy import Policy
-from firmware.session.transaction import Folder
+from firmware.station import station
+from firmware.station.connector import Connector
+from firmware.station.journal import Journal
+from firmware.station.policy import Policy
+from firmware.station.transaction import Folder
 
 if sys.implementation.name == "cpython":
     import traceback

@@ -30,7 +30,7 @@ PORTS = {
 
 
 def host():
-    """player.py on this CPython: firmware/evse needs nothing but const()."""
+    """player.py on this CPython: firmware/electrical needs nothing but const()."""
     sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
     if "micropython" not in sys.modules:
         sys.modules["micropython"] = types.SimpleNamespace(const=lambda value: value)

@@ -6,7 +6,7 @@ the same life on every interpreter. Runs on CPython and on MicroPython.
 
 # ruff: noqa: UP031
 
-from firmware.evse.controller import Controller
+from firmware.electrical.controller import Controller
 from sim.car import FAULTS, Dice
 from sim.monitor import PARTS, Monitor, TICK_ms
 from sim.wall import WALL_FAULTS, Wall
@@ -30,7 +30,7 @@ def modules():
     found = {}
     for name in PARTS:
         try:
-            module = __import__("firmware.evse." + name, None, None, ("x",))
+            module = __import__("firmware.electrical." + name, None, None, ("x",))
             found[name] = getattr(module, name[0].upper() + name[1:])
         except (ImportError, AttributeError):
             pass

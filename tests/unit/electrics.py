@@ -1,7 +1,7 @@
 # The electrical side of a connector, played: for the unit tests (world.py) and for the proofs
 # (tests/prove/player.py, which runs on CPython too).
 
-from firmware.evse import faults, pilot
+from firmware.electrical import faults, pilot
 
 
 class Electrics:

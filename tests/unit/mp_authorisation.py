@@ -1,4 +1,4 @@
-"""session.authorisation: the local list and the cache, on flash, under power cuts."""
+"""station.authorisation: the local list and the cache, on flash, under power cuts."""
 
 import gc
 
@@ -6,7 +6,7 @@ import flash
 from world import T0, UNSET, Time
 
 from firmware import clock
-from firmware.session.authorisation import MAX_LIST, Authorisation
+from firmware.station.authorisation import MAX_LIST, Authorisation
 
 HEAP = "512K"
 

@@ -1,4 +1,4 @@
-"""console.py and commands/: what is typed, character by character; what commands say, in pieces;
+"""console/: what is typed, character by character; what commands say, in pieces;
 bench mode at the level of the Controller. With a real Station on a flash in RAM."""
 
 import asyncio
@@ -8,17 +8,17 @@ import sys
 from world import World, record
 
 import firmware
-from firmware import console, log
+from firmware import log
 from firmware.charging import profile
-from firmware.evse import faults, pilot
-from firmware.evse.controller import Controller
+from firmware.console import line as console
+from firmware.electrical import faults, pilot
+from firmware.electrical.controller import Controller
+from firmware.version import VERSION
 
 
-class App:
-    """firmware.app, which needs a chip."""
+class Start:
+    """firmware.start, and esp32, which need a chip."""
 
-    VERSION = "1.2.3"
-    esp32 = None
     last = "it was cut"
 
 
@@ -45,7 +45,7 @@ class Wlan:
 
 
 Wlan.WLAN = Wlan
-sys.modules["firmware.app"] = firmware.start = App
+sys.modules["esp32"] = firmware.start = Start
 sys.modules["network"] = Wlan
 
 HEAP = "480K"
@@ -364,7 +364,7 @@ async def test_what_commands_say():
     w.electrics[1].clears = True
     assert "are cleared" in (await answer("clear 2", unit))[0]
     said = await answer("status", unit)
-    assert said[0] == "Pilotwire 1.2.3 on board reference, id CP1"
+    assert said[0] == "Pilotwire %s on board reference, id CP1" % VERSION
     at = said.index("Central System: not connected")
     assert said[at + 1 : at + 3] == [
         "  2020-01-01T00:00:00Z: one",
@@ -404,7 +404,7 @@ async def test_the_level_of_the_log():
 
 def bench(**state):
     """A connector with a real Controller, in bench mode, and the module."""
-    from firmware.commands import bench as module
+    from firmware.console import bench as module
 
     w = World().ready()
     w.c.controller = c = Controller()
@@ -436,7 +436,7 @@ async def test_bench_mode():
 
 async def test_bench_mode_takes_the_pilot_over_as_it_is():
     """The self-test is at it, with state F on the line: the change to +12 V has to be seen."""
-    from firmware.commands import bench as module
+    from firmware.console import bench as module
 
     w = World().ready()
     w.c.controller = c = Controller(self_test=True)
@@ -522,7 +522,7 @@ async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
 
 async def test_bench_mode_is_refused():
     def refusal(prepare):
-        from firmware.commands import bench as module
+        from firmware.console import bench as module
 
         w = World().ready()
         w.c.controller = Controller()

@@ -1,12 +1,12 @@
-"""evse/controller.py: states, every timing to a tick, and a random run against evse.md 4.5."""
+"""electrical/controller.py: states, timing to a tick, and a random run against evse.md 4.5."""
 
 import micropython
 import random
 
 from rig import TICK_ms, a_wall, drive, levels, seeded
 
-from firmware.evse import faults, pilot
-from firmware.evse.controller import Controller
+from firmware.electrical import faults, pilot
+from firmware.electrical.controller import Controller
 from sim.car import FAULTS, offered_mA
 
 X1 = pilot.STEADY

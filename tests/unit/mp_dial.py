@@ -9,7 +9,7 @@ import sys
 from linkrig import Bench, Central, Full, gaps, http, silent
 from mp_uwebsockets_peer import Server
 
-import firmware
+import firmware.network
 from firmware.ocpp import dial
 
 HEAP = "240K"
@@ -18,12 +18,12 @@ FAILED = "Central System: "
 
 
 class Dns:
-    """firmware.dns; `table`: host -> address, or an exception; None: it never answers."""
+    """firmware.network.dns; `table`: host -> address, or an exception; None: it never answers."""
 
     def __init__(self, **table):
         self.table = table
         self.asked = []
-        sys.modules["firmware.dns"] = firmware.dns = self
+        sys.modules["firmware.network.dns"] = firmware.network.dns = self
 
     async def resolve(self, host):
         self.asked.append(host)

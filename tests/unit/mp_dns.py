@@ -7,12 +7,12 @@ import sys
 
 from udp import Server, impatient
 
-sys.path.insert(1, "tools/sim/esp32")  # (firmware/drivers/wifi.py wants a network)
+sys.path.insert(1, "tools/sim/esp32")  # (firmware/network/wifi.py wants a network)
 
 import network
 
-from firmware import config, dns
-from firmware.drivers import wifi
+from firmware import config
+from firmware.network import dns, wifi
 
 SEED = int(os.getenv("PILOTWIRE_SEED") or 1)
 

@@ -25,7 +25,7 @@ FULL = reference_full.CONNECTORS[0]
 
 
 class Part:
-    """Stands in for a part of evse/: the attributes that a driver may read."""
+    """Stands in for a part of electrical/: the attributes that a driver may read."""
 
     drive = 0
     test = False

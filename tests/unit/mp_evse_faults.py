@@ -1,4 +1,4 @@
-"""Every fault of evse/faults.py in every state of a charge, with all parts fitted.
+"""Every fault of electrical/faults.py in every state of a charge, with all parts fitted.
 
 Each tick of the controller runs with the heap locked, and the ticks wrap on the way.
 """
@@ -8,16 +8,16 @@ import random
 
 from rig import HIGH_mV, SHORTED_mV, TICK_ms, raises, seeded
 
-from firmware.evse import faults, pilot
-from firmware.evse.controller import Controller
-from firmware.evse.derating import Derating
-from firmware.evse.lock import Lock
-from firmware.evse.mirror import Mirror
-from firmware.evse.overcurrent import Overcurrent
-from firmware.evse.phases import Phases
-from firmware.evse.proximity import Proximity
-from firmware.evse.residual import Residual
-from firmware.evse.supply import Supply
+from firmware.electrical import faults, pilot
+from firmware.electrical.controller import Controller
+from firmware.electrical.derating import Derating
+from firmware.electrical.lock import Lock
+from firmware.electrical.mirror import Mirror
+from firmware.electrical.overcurrent import Overcurrent
+from firmware.electrical.phases import Phases
+from firmware.electrical.proximity import Proximity
+from firmware.electrical.residual import Residual
+from firmware.electrical.supply import Supply
 
 HEAP = "200K"
 X1, F = pilot.STEADY, pilot.FAULT

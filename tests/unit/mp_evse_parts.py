@@ -2,15 +2,15 @@
 
 from rig import TICK_ms
 
-from firmware.evse import faults, pilot
-from firmware.evse.derating import Derating
-from firmware.evse.lock import Lock
-from firmware.evse.mirror import Mirror
-from firmware.evse.overcurrent import Overcurrent
-from firmware.evse.phases import Phases
-from firmware.evse.proximity import Proximity, rating_mA
-from firmware.evse.residual import Residual
-from firmware.evse.supply import Supply
+from firmware.electrical import faults, pilot
+from firmware.electrical.derating import Derating
+from firmware.electrical.lock import Lock
+from firmware.electrical.mirror import Mirror
+from firmware.electrical.overcurrent import Overcurrent
+from firmware.electrical.phases import Phases
+from firmware.electrical.proximity import Proximity, rating_mA
+from firmware.electrical.residual import Residual
+from firmware.electrical.supply import Supply
 
 DAY_ms = 24 * 3600000
 

@@ -1,4 +1,4 @@
-"""session/journal.py and what it stands on: order, bounds, wear, and what a power cut leaves."""
+"""station/journal.py and what it stands on: order, bounds, wear, and what a power cut leaves."""
 
 import gc
 import json
@@ -11,10 +11,10 @@ from rig import raises, seeded
 from world import files, tx_file, waiting
 
 from firmware.clock import UNSET_s
-from firmware.session import metering
-from firmware.session.journal import SAMPLE, START, STOP, Journal
-from firmware.session.samples import Samples, pack, unpack
-from firmware.session.transaction import Folder, Transaction
+from firmware.station import metering
+from firmware.station.journal import SAMPLE, START, STOP, Journal
+from firmware.station.samples import Samples, pack, unpack
+from firmware.station.transaction import Folder, Transaction
 
 HEAP = "1600K"
 

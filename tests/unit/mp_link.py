@@ -443,7 +443,7 @@ def test_what_only_a_dial_needs_is_forgotten():
             async with Bench(url) as b:
                 await b.until(UP)
                 await asyncio.sleep(1)
-                for name in ("firmware.ocpp.dial", "firmware.dns", "uwebsockets.client"):
+                for name in ("firmware.ocpp.dial", "firmware.network.dns", "uwebsockets.client"):
                     assert name not in sys.modules, name
                     package, _, name = name.rpartition(".")
                     assert not hasattr(sys.modules[package], name), name

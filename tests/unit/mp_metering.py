@@ -1,4 +1,4 @@
-"""session/metering.py and ocpp/v16/messages.py: what is measured when, and its exact text."""
+"""station/metering.py and ocpp/v16/messages.py: what is measured when, and its exact text."""
 
 import json
 import os
@@ -6,9 +6,9 @@ import os
 from world import T0, UNSET, World
 
 from firmware.clock import parse_iso
-from firmware.evse import pilot
+from firmware.electrical import pilot
 from firmware.ocpp.v16 import messages
-from firmware.session import metering
+from firmware.station import metering
 
 HEAP = "800K"
 

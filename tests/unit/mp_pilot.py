@@ -1,6 +1,6 @@
-"""evse/pilot.py against the numbers of evse.md 1.2 and 1.3, over their whole range."""
+"""electrical/pilot.py against the numbers of evse.md 1.2 and 1.3, over their whole range."""
 
-from firmware.evse import pilot
+from firmware.electrical import pilot
 
 HIGH_RANGE = 52500
 

@@ -1,11 +1,11 @@
-"""session.policy: the owner's rules, and what becomes of their mistakes."""
+"""station.policy: the owner's rules, and what becomes of their mistakes."""
 
 import os
 import sys
 
 from firmware.charging import limits
-from firmware.session import policy as rules
-from firmware.session.policy import Policy
+from firmware.station import policy as rules
+from firmware.station.policy import Policy
 
 
 class Module:

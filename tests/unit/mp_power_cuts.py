@@ -10,9 +10,9 @@ import flash
 from world import T0, UNSET, World, files
 
 from firmware.clock import format_iso, parse_iso
-from firmware.evse import pilot
+from firmware.electrical import pilot
 from firmware.ocpp.v16 import core
-from firmware.session.journal import SAMPLE, START, STOP
+from firmware.station.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
 

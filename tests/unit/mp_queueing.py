@@ -5,8 +5,8 @@ import json
 
 import talking
 
-from firmware.evse import pilot
-from firmware.session import journal, metering
+from firmware.electrical import pilot
+from firmware.station import journal, metering
 
 HEAP = "400K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}

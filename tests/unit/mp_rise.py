@@ -1,4 +1,4 @@
-"""session/connector.py, wait() and allot(): less is allowed at once, more when it has stood for
+"""station/connector.py, wait() and allot(): less is allowed at once, more when it has stood for
 long enough, and what a limit took away comes back after a pause."""
 
 import random
@@ -7,7 +7,7 @@ from rig import seeded
 from world import World, record
 
 from firmware.charging import limits, profile
-from firmware.evse import pilot
+from firmware.electrical import pilot
 
 HEAP = "600K"
 S = 10  # polls of World.poll in a second

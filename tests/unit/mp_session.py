@@ -9,8 +9,8 @@ from rig import TICK_ms, a_wall, drive, seeded
 from world import T0, UNSET, World, files, record, tx_file, waiting
 
 from firmware.charging import limits, profile
-from firmware.evse import faults, pilot
-from firmware.evse.controller import Controller
+from firmware.electrical import faults, pilot
+from firmware.electrical.controller import Controller
 
 HEAP = "800K"
 

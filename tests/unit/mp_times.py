@@ -9,8 +9,8 @@ import flash
 from world import T0, UNSET, World
 
 from firmware.clock import PLAUSIBLE, UNSET_s
-from firmware.evse import pilot
-from firmware.session.journal import SAMPLE, START, STOP
+from firmware.electrical import pilot
+from firmware.station.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
 

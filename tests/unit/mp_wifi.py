@@ -1,4 +1,4 @@
-"""drivers/wifi.py and join.py on the simulated radio: networks that come and go, and what a person
+"""network/wifi.py and join.py on the simulated radio: networks that come and go, and what a person
 is told where one cannot be joined."""
 
 import asyncio
@@ -30,7 +30,7 @@ time.ticks_ms = lambda: ms
 
 import network
 
-from firmware.drivers import wifi
+from firmware.network import wifi
 
 OFF, LOCKED, MUTE, GOOD = 201, 202, 1, 0
 air = {}  # what the wall says of a network; OFF unless it is here
@@ -62,7 +62,7 @@ async def joined(at=None, **changes):
         await _real_sleep_ms(0)
     await task
     assert wifi.up()
-    assert "firmware.drivers.join" not in sys.modules
+    assert "firmware.network.join" not in sys.modules
     return said
 
 

@@ -10,13 +10,13 @@ from electrics import Electrics
 from firmware import clock
 from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
-from firmware.evse import pilot
-from firmware.session import station
-from firmware.session.connector import Connector
-from firmware.session.held import Held
-from firmware.session.journal import SAMPLE, START, STOP, Journal
-from firmware.session.kept import Kept
-from firmware.session.transaction import Folder
+from firmware.electrical import pilot
+from firmware.station import station
+from firmware.station.connector import Connector
+from firmware.station.held import Held
+from firmware.station.journal import SAMPLE, START, STOP, Journal
+from firmware.station.kept import Kept
+from firmware.station.transaction import Folder
 
 T0 = clock.parse_iso("2026-11-20T12:00:00Z")
 UNSET = -631152000  # 2000-01-01: what an ESP32 shows after a power cut

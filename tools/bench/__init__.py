@@ -75,7 +75,7 @@ def measure(names):
 
 
 def failed(results):
-    """Names of what measure() could not measure, also of parts: ["heap_import.firmware.evse"]."""
+    """Names of what measure() could not measure, also of parts: ["heap_import.firmware.app"]."""
     names = []
     for name, value in results.items():
         if value is None or name == "error":

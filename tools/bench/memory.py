@@ -152,7 +152,7 @@ def live():
     heap = connected("romfs", "128K")
     loaded, names = asyncio.run(resident())
     known = modules()
-    stay = [name for name in known if name in loaded and name != "firmware.console"]
+    stay = [name for name in known if name in loaded and name != "firmware.console.line"]
     table = costs(stay, True)
     all_of_it = heap["with_16_profiles_of_24_periods_bytes"]
     profiles = all_of_it - heap["connected_bytes"]

@@ -24,7 +24,7 @@ BLOCK = 4096  # of flash: a file takes whole ones, a folder two
 CLOCK_s = 120
 WIFI_s = 20
 WIFI_SURE_s = 7
-# What the chip says of a network, as firmware/drivers/join.py reads it.
+# What the chip says of a network, as firmware/network/join.py reads it.
 PASSWORD = (2, 15, 202, 204)
 SECURITY = (210, 211)
 REACH_s = 90  # without a byte: the board asks the DNS, connects, shakes hands

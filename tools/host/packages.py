@@ -16,7 +16,9 @@ PATH = ROOT / "package.json"
 def package():
     """What package.json has to say: [path below /lib on the board, path in the repository]."""
     paths = sorted(source.relative_to(ROOT).as_posix() for source in sources(ROOT, OUT).values())
-    version = re.search(r'^VERSION = "(.+)"', (ROOT / "firmware/app.py").read_text(), re.MULTILINE)
+    version = re.search(
+        r'^VERSION = "(.+)"', (ROOT / "firmware/version.py").read_text(), re.MULTILINE
+    )
     urls = [[path.removeprefix("lib/"), path] for path in paths if path not in PLAIN]
     return {"urls": urls, "version": version[1]}
 

@@ -3,15 +3,15 @@
 
 import asyncio
 import json
-import sys
 import time
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import format_iso, fraction_ms, parse_iso
 from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
-from firmware.session import journal, metering
+from firmware.station import journal, metering
 
 _VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
@@ -499,10 +499,9 @@ class Core:
         if not self._station.running(number):
             self._log("transaction %d too for the start of %d: ended" % (number, others[2]))
             others.append(number)
-            from firmware.session import restore
+            restore = lazy.load("station.restore")
 
             restore.other(self._station.journal, others[1], number)
-            restore.forget()
             self._wake.set()
 
     def _over(self, conf):
@@ -558,10 +557,7 @@ class Core:
 
 def _messages():
     # Not kept: 600 bytes that a message in a minute needs, and none without a transaction.
-    from firmware.ocpp.v16 import messages
-
-    del sys.modules["firmware.ocpp.v16.messages"], sys.modules["firmware.ocpp.v16"].messages
-    return messages
+    return lazy.load("ocpp.v16.messages")
 
 
 def _is_tag(tag):

@@ -4,7 +4,7 @@ import json
 from micropython import const
 
 from firmware.clock import format_iso
-from firmware.session import metering
+from firmware.station import metering
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.

@@ -3,7 +3,6 @@
 # a transaction that the Central System opened twice.
 
 import os
-import sys
 from micropython import const
 
 from firmware.clock import PLAUSIBLE, UNSET_s
@@ -12,10 +11,6 @@ from .samples import ENOSPC, SMALL, pack, read, unpack
 from .transaction import Transaction
 
 _BLOCK = const(4096)
-
-
-def forget():
-    del sys.modules["firmware.session.restore"], sys.modules["firmware.session"].restore
 
 
 def journal(j, folder, samples):

@@ -2,7 +2,8 @@
 # join.py, loaded when it is needed, does the rest.
 
 import network
-import sys
+
+from firmware import lazy
 
 config = None  # the unit's config.Config; set by app.py
 
@@ -15,10 +16,7 @@ def up():
 
 async def join(log):
     """Returns once there is an address; tries for ever, all networks of config.json in turn."""
-    from . import join
-
-    del sys.modules["firmware.drivers.join"], sys.modules["firmware.drivers"].join
-    await join.join(config, log)
+    await lazy.load("network.join").join(config, log)
 
 
 def dns():

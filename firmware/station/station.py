@@ -2,15 +2,15 @@
 # Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
 
 import os
-import sys
 import time
 from micropython import const
 
+from firmware import lazy
 from firmware.charging import limits, profile
 from firmware.charging.schedule import NONE
 from firmware.charging.store import Full
 from firmware.clock import FAR
-from firmware.evse import faults, pilot
+from firmware.electrical import faults, pilot
 
 from . import metering
 
@@ -172,9 +172,7 @@ class Station:
 
     def schedule(self, number, duration_s, unit, room):
         """(now, the Composite of a connector, 0: of all, from now): see compose()."""
-        from firmware.charging import composite  # (seldom asked for: not kept)
-
-        del sys.modules["firmware.charging.composite"], sys.modules["firmware.charging"].composite
+        composite = lazy.load("charging.composite")  # (seldom asked for: not kept)
         now = self.clock.now()
         self.evaluator.known = self.clock.known()
         self.evaluator.ahead_s = self.clock.least_s() - now
@@ -455,10 +453,7 @@ class Station:
     def local(self):
         """authorisation.Authorisation: whom the station itself knows. Not kept: it is 4 KB that a
         tag needs for a moment, and all that it knows is on flash."""
-        from . import authorisation
-
-        del sys.modules["firmware.session.authorisation"]
-        del sys.modules["firmware.session"].authorisation
+        authorisation = lazy.load("station.authorisation")
         return authorisation.Authorisation(self._auth, self._settings, self.clock, self._log)
 
     def choose(self):

@@ -1,14 +1,14 @@
 # Console commands about settings and records: keys, the journal, the log, the restart. Each is a
 # generator of lines (console.py).
 
-import sys
+import json
+import os
 from micropython import const
 
-# (To import what is built in, files are looked for first. So as others have it:)
+from firmware import lazy
 from firmware import log as messages
 from firmware.clock import format_iso
-from firmware.ocpp.configuration import json
-from firmware.session.transaction import Folder, os
+from firmware.station.transaction import Folder
 
 _TYPE = const(3)  # in a line of keys.py
 _LEVELS = const("error warning info debug")
@@ -25,9 +25,7 @@ _WANTED = const(
 
 
 def config(unit, name=None, value=None):
-    from firmware.ocpp import keys
-
-    del sys.modules["firmware.ocpp.keys"], sys.modules["firmware.ocpp"].keys
+    keys = lazy.load("ocpp.keys")
     yield None
     settings = unit.settings
     if name and not keys.find(name, settings):
@@ -62,9 +60,7 @@ def _read():
 
 def _find(name, value):
     # Of config.json, which is the unit's owner's, and not changed here.
-    from firmware import config
-
-    del sys.modules["firmware.config"], sys.modules["firmware"].config
+    config = lazy.load("config")
     yield None
     if name not in config._FIELDS:
         yield "%s: no such key, of OCPP or of config.json; config shows all that there are" % name

@@ -5,6 +5,7 @@
 
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .metering import PERIODIC
@@ -44,10 +45,7 @@ class Journal:
 
     def load(self):
         """Queue what the flash holds; -> the transactions that still run as far as it knows."""
-        from . import restore
-
-        restore.journal(self, self._folder, self._samples)
-        restore.forget()
+        lazy.load("station.restore").journal(self, self._folder, self._samples)
         return list(self._open.values())
 
     def next_number(self):
@@ -102,10 +100,7 @@ class Journal:
                 self.keep(tx)
         if self.head() is None:
             return
-        from . import restore
-
-        restore.corrections(self, self._folder, jump_s)
-        restore.forget()
+        lazy.load("station.restore").corrections(self, self._folder, jump_s)
         self._head = self._tx = None
         self.head()  # (done() must find it)
 

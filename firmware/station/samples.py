@@ -11,6 +11,8 @@ import os
 from binascii import crc32
 from micropython import const
 
+from firmware import lazy
+
 ENOSPC = const(28)  # (MicroPython's errno has no name for it)
 SMALL = const(120)  # bytes in a small file; inline are 128
 _FILES = const(8)  # as many small ones are joined: four times into a block
@@ -117,10 +119,7 @@ class Samples:
                 raise OSError(errno.EINVAL)  # it is too long
             self.size = 0
             if self.small >= _FILES:
-                from . import restore  # (the seldom part)
-
-                restore.join(self)
-                restore.forget()
+                lazy.load("station.restore").join(self)
             name = row[0]
             head = _ALONE | len(data)
         else:

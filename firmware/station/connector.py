@@ -4,7 +4,7 @@
 
 from micropython import const
 
-from firmware.evse import faults, pilot
+from firmware.electrical import faults, pilot
 
 from .transaction import Transaction
 
@@ -31,9 +31,9 @@ class Connector:
     | tx         | the transaction, or None |
     | operative  | in service: a transaction may begin |
     | ending     | a reset is under way: none may begin |
-    | lock       | evse.lock.Lock, or None |
-    | parts      | those of evse/ that must be sure of a plug-in before a transaction begins |
-    | proximity  | evse.proximity.Proximity, or None |
+    | lock       | electrical.lock.Lock, or None |
+    | parts      | those of electrical/ that must be sure of a plug-in before one begins |
+    | proximity  | electrical.proximity.Proximity, or None |
     | kept       | whose cable stays locked (UnlockConnectorOnEVSideDisconnect), or None |
     | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
     | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
@@ -44,7 +44,7 @@ class Connector:
       again since, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
-    | heat       | what has temperature_dC (evse.derating), or None |
+    | heat       | what has temperature_dC (electrical.derating), or None |
     | winner, until_s | the profile that decided, and when that may change (Evaluator) |
     | phases    | numberPhases of the profiles in force; 0: none given |
     | other, other_mA | the profile that would limit without it, and to what |

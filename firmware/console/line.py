@@ -7,7 +7,7 @@ import asyncio
 import sys
 from micropython import const
 
-from firmware import log
+from firmware import lazy, log
 
 _TO_BEGIN = const(b"\r\x1b[K")  # of the line on the screen, and clear it
 _LINE = const(512)  # bytes
@@ -186,10 +186,7 @@ def _connectors(unit, fields, parts):
 
 def _open(module, name):
     # A command's function; its module is forgotten with it.
-    path = "firmware.commands." + module
-    function = getattr(__import__(path, None, None, (name,)), name)
-    del sys.modules[path], sys.modules["firmware.commands"], sys.modules["firmware"].commands
-    return function
+    return getattr(lazy.load("console." + module), name)
 
 
 def _text():

@@ -39,7 +39,7 @@ async def resolve(host, servers=None):
         raise OSError("not a host name: " + host)
     name += b"\0"
     if servers is None:
-        from firmware.drivers import wifi
+        from firmware.network import wifi
 
         servers = wifi.dns()
         if host.endswith(".local"):  # (a server may know it too: that of a company, say)

@@ -2,18 +2,18 @@
 # of lines (console.py).
 
 import asyncio
+import esp32
 import gc
 import micropython
+import network
+import os
 from micropython import const
 
-# (To import what is built in, files are looked for first. So as others have it:)
 from firmware import start
-from firmware.app import VERSION, esp32
 from firmware.clock import format_iso
-from firmware.drivers.wifi import network
-from firmware.evse import pilot
-from firmware.evse.faults import ENDING, REACTION, ocpp
-from firmware.session.station import os
+from firmware.electrical import pilot
+from firmware.electrical.faults import ENDING, REACTION, ocpp
+from firmware.version import VERSION
 
 # What is done about a fault, by REACTION.
 _REACTIONS = const(

@@ -4,8 +4,8 @@
 from micropython import const
 
 from firmware import log
-from firmware.evse import faults
-from firmware.evse.pilot import STEADY, A, advertisable_mA, duty_u16
+from firmware.electrical import faults
+from firmware.electrical.pilot import STEADY, A, advertisable_mA, duty_u16
 
 _STAY_ms = const(300000)
 _TICKS = const(0x3FFFFFFF)

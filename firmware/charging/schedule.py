@@ -246,7 +246,9 @@ class Evaluator:
         else:
             exact = e >= 0
             if not exact:  # (a negative origin would be of an earlier run whose time nobody noted)
-                e = max(0, now - origin) if origin >= 0 else 0
+                e = now - origin if origin >= 0 else 0
+                if e < 0:
+                    self._early, e = -e, 0
             if duration >= 0:
                 if e >= duration:
                     return None
@@ -266,7 +268,7 @@ class Evaluator:
         w = self._store.whole(w)
         if e < 0:
             e = -1 - e
-            word = lowest(w, e, _FAR - (t + self.ahead_s) + e)
+            word = lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
             for low in range(HEADER, len(w), 2):
                 if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
                     if t + w[low] - e < self.until:

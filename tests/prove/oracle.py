@@ -166,7 +166,7 @@ class Profile:
         if certain and not recurs:
             return said, True
         # (What was over before 2020 is no longer known.)
-        return self.ever(-origin if self.start is not None and not recurs else 0), certain
+        return self.ever(max(0, -origin) if self.start is not None and not recurs else 0), certain
 
     def ever(self, passed=0):
         """What it may say if it counts from 2020 or later, `passed` seconds into the schedule."""

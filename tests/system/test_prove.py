@@ -256,14 +256,20 @@ def test_the_examples_on_the_firmware():
 def test_what_begins_34_years_later_never_does():
     """Without a clock a profile is at its lowest, but not at that (seed 59804161)."""
     late = [(0, 10), (1490042739, 1)]
+    later = profile(DEFAULT, [(0, 10)], start="2060-01-01T00:00:00Z")
     commands, _ = harness.interpreters()
     prover = harness.Prover(commands)
     try:
-        for p in (
-            profile(DEFAULT, late, kind="Relative", validTo="2053-01-01T00:00:00Z"),
-            profile(CEILING, late, kind="Relative"),  # (nobody knows when it was received)
+        for ops in (
+            [["set", 0, profile(DEFAULT, late, kind="Relative", validTo="2053-01-01T00:00:00Z")]],
+            # (nobody knows when it was received)
+            [["cut", T], ["set", 0, profile(CEILING, late, kind="Relative")]],
+            # in 2054 and later
+            [["set", 0, later]],
+            [["set", 0, profile(CEILING, [(0, 10), (922162253, 1)], kind="Relative")]],
         ):
-            prover.play(scenario(["cut", T], ["set", 0, p], ["cut", T], ["limits", 2, 1, False]))
+            for noted in (T, None):
+                prover.play(scenario(*ops, ["cut", noted], ["limits", 2, 1, False]))
     finally:
         prover.close()
 

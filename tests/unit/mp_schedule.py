@@ -502,6 +502,10 @@ def test_A17_what_is_certain_applies():
         # nor does what begins after 2054
         late = P(purpose, 1, (0, 90), (FAR - T - 1, 80), (FAR - T, 70), start=T)
         assert unknown([late], least=T + 9) == 80
+        # also if it counts from an instant that is later than the least
+        if purpose != MAX:
+            late["start"] = None
+            assert unknown([late], least=0, tx_start=T) == 80
         # what recurs without a gap is certain, but not when in it it is
         daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 60}
         for more in ({}, {"duration": DAY}, {"duration": 2 * DAY}):

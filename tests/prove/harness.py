@@ -536,8 +536,8 @@ def smaller_op(op):
         if poll:
             yield [[name, n, step, False]]
     elif name == "composite" and args[1] > 1:
-        for duration in (args[1] // 2, args[1] - 1 - args[1] // 8, args[1] - 1):
-            yield [[name, args[0], duration, args[2]]]
+        for part in (2, 8, 64, 512, args[1]):  # (second by second takes all the tries)
+            yield [[name, args[0], args[1] - max(1, args[1] // part), args[2]]]
         if args[0] > 1:
             yield [[name, 1, args[1], args[2]]]
     elif name in ("set", "remote") and args[1]:

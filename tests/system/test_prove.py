@@ -75,6 +75,19 @@ def test_a_flaw_is_found_and_made_small(flaw, seed):
         prover.close()
 
 
+def test_a_long_composite_schedule_is_made_short_in_few_tries():
+    """(Second by second took them all, and 27 periods were left of seed 700642571.)"""
+    tries = []
+
+    def failing(s):
+        tries.append(s)
+        return s["ops"] and s["ops"][0][2] > 16201
+
+    small = harness.shrink(scenario(["composite", 1, 16445, "A"]), failing)
+    assert small["ops"] == [["composite", 1, 16202, "A"]]
+    assert len(tries) < 200
+
+
 def test_a_player_that_differs_from_the_others_is_named():
     commands = {"cpython": [sys.executable], "broken": [sys.executable]}
     prover = harness.Prover(commands, {"broken": "late_end"})

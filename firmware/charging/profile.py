@@ -23,8 +23,6 @@
 #   +0    0-3    startPeriod in s
 #   +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
 #
-# Layout 1, which check() still reads, had a CRC without word 0: one version could pass as another.
-#
 # Every word that the evaluator reads lies in the 31-bit small-int range of the ESP32, so that
 # reading it does not allocate (all ones reads as -1).
 
@@ -138,20 +136,14 @@ def seal(w, sequence):
 
 
 def check(w):
-    """Raise BadRecord unless `w` is a whole record, as read from flash. One of an older layout
-    becomes one of this layout; -> True then."""
+    """Raise BadRecord unless `w` is a whole record, as read from flash."""
     if len(w) < HEADER or w[0] & 0xFFFF != _MAGIC:
         raise BadRecord("not a profile record")
     version = w[0] >> 16 & 0xFF
-    if not 1 <= version <= _VERSION:
+    if version != _VERSION:
         raise BadRecord("unknown layout version %d" % version)
     if len(w) != HEADER + 2 * count(w) or w[1] != _crc(w):
         raise BadRecord("damaged")
-    if version == _VERSION:
-        return False
-    w[0] += _VERSION - version << 16
-    w[1] = _crc(w)
-    return True
 
 
 def same(w, other):
@@ -166,8 +158,7 @@ def same(w, other):
 
 def _crc(w):
     view = memoryview(w)
-    first = crc32(view[:1]) if w[0] >> 16 & 0xFF > 1 else 0
-    return _signed(crc32(view[2:], first))
+    return _signed(crc32(view[2:], crc32(view[:1])))
 
 
 def _signed(word):

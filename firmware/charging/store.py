@@ -33,7 +33,7 @@ class Store:
     with FLAG_REPLACED, in a file of its own: there before the successor's, gone before it. It is
     not installed: it takes no room. When that is, is worked out after each change.
 
-    A record that cannot be believed (damaged, or of a layout of the future) must not leave the
+    A record that cannot be believed (damaged, or of another layout) must not leave the
     station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared.
     """
 
@@ -67,7 +67,7 @@ class Store:
         if not os.stat(path)[6]:  # a cut while it was created: it never was
             self._forget(name)
             return
-        w = self._believe(name, True)
+        w = self._believe(name)
         if w is None:
             return
         self._sequence = max(self._sequence, w[SEQUENCE])
@@ -86,13 +86,11 @@ class Store:
                 break
         self._insert(w if w[SEQUENCE] == _STAND_IN else w[:HEADER])
 
-    def _believe(self, name, upgrade=False):
+    def _believe(self, name):
         try:
             w = _read(self._folder + "/" + name)
-            old = profile.check(w)
+            profile.check(w)
             if _name(w) == name:
-                if old and upgrade:
-                    self._upgrade(w)
                 return w
             raise profile.BadRecord("the record of %s" % _name(w))
         except (profile.BadRecord, OSError) as e:
@@ -110,8 +108,8 @@ class Store:
         self.damaged += 1
         return w
 
-    def _upgrade(self, w):
-        # A later firmware need not know the layout that this one still found.
+    def _rewrite(self, w):
+        # It says the same, or less.
         try:
             self._write(w)
         except OSError as e:
@@ -127,7 +125,7 @@ class Store:
             w[i] = low
         if changed:
             profile.seal(w, w[SEQUENCE])
-            self._upgrade(w)
+            self._rewrite(w)
 
     def moved(self, jump_s):
         """The clock was set: receipts that were noted without it move with it. Durable."""
@@ -136,7 +134,7 @@ class Store:
                 w = self.whole(w)
                 w[START] += jump_s
                 profile.seal(w, w[SEQUENCE])
-                self._upgrade(w)
+                self._rewrite(w)
         self._follow(0)
 
     def _write(self, w):

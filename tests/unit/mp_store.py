@@ -2,10 +2,10 @@
 
 import gc
 import os
-from binascii import crc32
 
 from flash import FOLDER, Flash, mount, names, read, write
 from oracle import Chance, T
+from rig import raises
 
 from firmware.charging import profile
 from firmware.charging.profile import FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, pack, seal
@@ -465,99 +465,18 @@ def test_power_cuts_at_random_on_one_ageing_flash():
     print(cut, "cuts")
 
 
-def version_1(w, sequence):
-    """Record `w` as the first layout had it."""
-    seal(w, sequence)
-    w[0] -= 1 << 16
-    crc = crc32(memoryview(w)[2:])
-    w[1] = crc - 0x100000000 if crc & 0x80000000 else crc
-    return w
-
-
-def old_layout(records, blocks):
-    """A flash on which the first layout's firmware left `records`; what they hold."""
-    flash, store = fresh(blocks)
-    for i, w in enumerate(records):
-        write(name(w), version_1(w, i + 1))
-    flash.on()
-    return flash, {name(w): content(w) for w in records}
-
-
-def versions():
-    return [read(n)[2] for n in names()]
-
-
-def test_boot_brings_an_older_layout_to_this_one():
-    records = [default(100 + i, i // 16, i % 16, 200 + i, (1, 24, 96)[i % 3]) for i in range(32)]
-    flash, wanted = old_layout(records, 80)
-    assert versions() == [1] * 32
-    store = again(flash, complain)
-    assert versions() == [2] * 32 and holds(store) == wanted and store._sequence == 32
-    print("%d erases, %d operations for 32 records" % (flash.erases, flash.ops))
-    flash.on()
-    assert holds(again(flash, complain)) == wanted and flash.ops == 0, "once is enough"
-    store.put(default(100, 0, 0, 7))
-
-
-def test_power_cut_at_every_operation_of_a_boot_that_migrates():
-    records = two() + [p(3, 0, profile.CEILING, 15, n=96), default(4, 0, 0, n=1)]
-    flash, wanted = old_layout(records, 24)
-    image = bytes(flash.data)
-    again(flash, complain)
-    total, count = flash.ops, 0
-    for cut in range(total):
-        for torn in TORN:
-            gc.collect()
-            flash.restore(image)
-            mount(flash)
-            flash.dies_at, flash.tear = cut, torn
-            try:
-                Store(FOLDER, quiet)
-            except OSError:
-                pass
-            assert flash.dead
-            count += 1
-            flash.on()
-            mended(flash, [wanted, wanted], 0)
-            assert versions() == [2] * 5
-    assert flash.misused == 0
-    print("%d operations, %d cuts" % (total, count))
-
-
-def test_an_older_layout_on_a_flash_that_refuses_to_be_written():
-    flash, wanted = old_layout(two(), 24)
-    image = bytes(flash.data)
-    again(flash, complain)
-    for n in range(flash.ops):
-        flash.restore(image)
-        mount(flash)
-        flash.fails_at = n
-        told = []
-        store = Store(FOLDER, told.append)
-        flash.on()
-        assert holds(store) == wanted and store.damaged == 0
-        # (LittleFS tries elsewhere when a block cannot be programmed)
-        assert len(told) <= 1 and (not told or "stays as it was" in told[0]), told
-        store = again(flash, complain)
-        assert holds(store) == wanted and versions() == [2, 2]
-
-
 def test_one_layout_is_never_taken_for_another():
-    """A version that flips is damage: this layout's CRC covers it, the first one's did not."""
-    for make in (lambda w: seal(w, 1), lambda w: version_1(w, 1)):
-        w = default(1, 1, 3, 160)
-        make(w)
-        for version in range(256):
-            bad = w[:]
-            bad[0] = bad[0] & ~0xFF0000 | version << 16
-            if bad == w:
-                profile.check(bad)
-                continue
-            try:
-                profile.check(bad)
-                raise AssertionError(version)
-            except profile.BadRecord as e:
-                assert ("damaged" in str(e)) == (version in (1, 2)), e
+    """A record with any other version is none of ours."""
+    w = default(1, 1, 3, 160)
+    seal(w, 1)
+    for version in range(256):
+        bad = w[:]
+        bad[0] = bad[0] & ~0xFF0000 | version << 16
+        if bad == w:
+            profile.check(bad)
+            continue
+        e = raises(profile.BadRecord, profile.check, bad)
+        assert str(e) == "unknown layout version %d" % version, e
 
 
 def test_a_flash_operation_that_fails_changes_nothing_or_all():
@@ -1174,7 +1093,7 @@ def test_a_record_in_the_place_of_another_is_not_believed():
     assert store.damaged == 1 and sorted(holds(store)) == ["1-1-3", "1-1-4"]
 
 
-def test_a_layout_of_the_future_is_6_A_and_kept():
+def test_another_layout_is_6_A_and_kept():
     flash, store = fresh()
     w = default(1, 1, 3, 160)
     seal(w, 1)
@@ -1236,13 +1155,12 @@ def test_files_of_every_length():
         assert store.damaged == 1 and limit(store) == 60
 
 
-# The layouts of all releases. A later firmware must read each.
+# The layout. What has been released must be read by each later firmware.
 
-VERSION_1 = (
-    "50570103 78594731 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
+IMAGE = (
+    "50570203 f56ba77f 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
     " 80510100 3c000000 00000000 a1000000 80700000 5a000003 40190100 40010001"
 ).replace(" ", "")
-VERSION_2 = "50570203f56ba77f" + VERSION_1[16:]
 
 
 def golden():
@@ -1266,20 +1184,11 @@ def golden():
 def test_golden_image_of_this_layout():
     w = golden()
     seal(w, 42)
-    assert bytes(w).hex() == VERSION_2, bytes(w).hex()
-    golden_says_what_it_said(VERSION_2)
-
-
-def test_golden_image_of_layout_version_1():
-    golden_says_what_it_said(VERSION_1)
-
-
-def golden_says_what_it_said(image):
-    w = golden()
+    assert bytes(w).hex() == IMAGE, bytes(w).hex()
     flash, store = fresh()
-    write("1-1-7", bytes.fromhex(image))
+    write("1-1-7", bytes.fromhex(IMAGE))
     store = again(flash, complain)
-    assert read("1-1-7").hex() == VERSION_2
+    assert read("1-1-7").hex() == IMAGE
     assert holds(store) == {"1-1-7": content(w)}
     assert store._sequence == 42 and store.records[0][ID] == 20261120
     ev = Evaluator(store)

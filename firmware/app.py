@@ -11,8 +11,9 @@ from micropython import const
 
 from firmware import lazy, log, start
 from firmware.clock import format_iso
-from firmware.electrical import faults, pilot
+from firmware.electrical import pilot
 from firmware.ocpp.v16 import smart_charging
+from firmware.station import states
 from firmware.version import VERSION
 
 _TICK_ms = const(25)
@@ -212,7 +213,7 @@ class App:
     async def _end(self):
         # A reset that was asked for: transactions end first and are told (OCPP 1.6 ed. 2, 5.14).
         for c in self.station.connectors:
-            c.stop(self._reset_kind + "Reset")
+            c.stop(states.HARD_RESET if self._reset_kind == "Hard" else states.SOFT_RESET)
         began = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
             self.station.poll()
@@ -293,15 +294,15 @@ class App:
         gc.collect()
         heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
         out = []
+        words = lazy.load("ocpp.v16.words")
         for c in self.station.connectors:
             tx = c.tx
-            fault = faults.ocpp(c.controller.fault)
             out.append(
                 {
                     "id": c.number,
                     "cp": pilot.STATES[c.controller.state],
-                    "status": c.status,
-                    "fault": fault[1] or (fault[0] if c.controller.fault else None),
+                    "status": words.status(c.state),
+                    "fault": words.fault(c.controller.fault) if c.controller.fault else None,
                     "transactionId": tx.id if tx else None,
                     "idTag": tx.id_tag if tx else c.tag,
                     "limit_mA": self.station.limit_mA(c),

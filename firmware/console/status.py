@@ -9,10 +9,10 @@ import network
 import os
 from micropython import const
 
-from firmware import start
+from firmware import lazy, start
 from firmware.clock import format_iso
 from firmware.electrical import pilot
-from firmware.electrical.faults import ENDING, REACTION, ocpp
+from firmware.electrical.faults import ENDING, REACTION
 from firmware.version import VERSION
 
 # What is done about a fault, by REACTION.
@@ -59,11 +59,11 @@ def status(unit, connectors):
         e, meter = c.controller, c.meter
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (
             c.number,
-            c.status,
+            _words().status(c.state),
             pilot.STATES[e.state],
             e.pilot_mA / 1000,
             "closed" if e.closed else "open",
-            ", its fault: " + _fault(e.fault) if e.fault else "",
+            ", its fault: " + _words().fault(e.fault) if e.fault else "",
         )
         yield "  meter %d Wh, %d W, %g %g %g A%s" % (
             (meter.energy_Wh, meter.power_W)
@@ -120,16 +120,19 @@ def session(unit, connectors):
             yield "  it is ending: the contactor, then a reading of the meter"
 
 
-def _fault(number):
-    code, vendor = ocpp(number)
-    return vendor or code
+def _words():
+    return lazy.load("ocpp.v16.words")
 
 
 def faults(unit, connectors):
     for c in connectors:
         e = c.controller
         if e.fault:
-            yield "connector %d: %s, errorCode %s" % (c.number, _fault(e.fault), ocpp(e.fault)[0])
+            yield "connector %d: %s, errorCode %s" % (
+                c.number,
+                _words().fault(e.fault),
+                _words().error(e.fault)[0],
+            )
             yield "  %s; it is over %s" % (
                 _REACTIONS.split("|")[REACTION[e.fault]],
                 "when a person says so: the button, or clear %d" % c.number
@@ -141,7 +144,7 @@ def faults(unit, connectors):
         for part in e.parts:
             yield "  %-12s %s%s%s" % (
                 type(part).__name__,
-                _fault(part.fault) if part.fault else "nothing is wrong",
+                _words().fault(part.fault) if part.fault else "nothing is wrong",
                 ", offers nothing" if part.busy else "",
                 "" if part.ready else ", does not let the contactor close",
             )

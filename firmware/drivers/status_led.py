@@ -1,4 +1,4 @@
-# What a person sees: the connector's OCPP status, on one lamp or on red, green, blue.
+# What a person sees: the connector's state, on one lamp or on red, green, blue.
 
 from machine import Pin
 from micropython import const
@@ -9,21 +9,23 @@ _G = const(0x20000)
 _B = const(0x40000)
 
 # colour and, a bit a step, when it is lit
-_PATTERNS = {
-    "Available": _G | 0xFFFF,
-    "Preparing": _B | 0x00FF,
-    "Charging": _B | 0xFFF0,
-    "SuspendedEV": _B | 0x0101,
-    "SuspendedEVSE": _B | 0x0505,
-    "Finishing": _G | 0x00FF,
-    "Reserved": _R | _G | 0x0F0F,
-    "Unavailable": _R | 0x0001,
-}
-_FAULTED = const(_R | 0x5555)
+_PATTERNS = const(
+    (  # by states.FREE ..
+        _G | 0xFFFF,
+        _B | 0x00FF,
+        _B | 0xFFF0,
+        _B | 0x0101,
+        _B | 0x0505,
+        _G | 0x00FF,
+        _R | _G | 0x0F0F,
+        _R | 0x0001,
+        _R | 0x5555,
+    )
+)
 
 
 class StatusLed:
-    """Shows `connector.status`. `pins`: one, or red, green, blue; `on`: the level that lights."""
+    """Shows `connector.state`. `pins`: one, or red, green, blue; `on`: the level that lights."""
 
     def __init__(self, connector, pins, on=1):
         self._connector = connector
@@ -34,7 +36,7 @@ class StatusLed:
 
     def update(self):
         self._updates = (self._updates + 1) % (_STEP * 16)
-        pattern = _PATTERNS.get(self._connector.status, _FAULTED)
+        pattern = _PATTERNS[self._connector.state]
         lit = pattern >> self._updates // _STEP & 1
         for i in range(len(self._pins)):
             on = bool(lit and (len(self._pins) == 1 or pattern >> 16 + i & 1))

@@ -1,5 +1,5 @@
-# What can be wrong on the electrical side: how fast it is answered, how it goes by, what OCPP
-# calls it. The gravest has the lowest number, and of several the gravest counts.
+# What can be wrong: how fast it is answered, how it goes by, how grave it is. The gravest has the
+# lowest number, and of several the gravest counts.
 
 from micropython import const
 
@@ -21,6 +21,7 @@ OVERCURRENT = const(14)
 LOCK = const(15)
 PILOT_RANGE = const(16)
 METER = const(17)
+POLICY = const(18)  # of the charge point itself: the owner's rules are broken (policy.py)
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
@@ -62,21 +63,8 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
 # Those that end a transaction: it could only go on by itself where a person has to come.
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
-REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00"
+REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"
 
-# errorCode and vendorErrorCode, by fault. One text: tuples of them are 700 bytes more.
-_OCPP = const(
-    "NoError|PowerSwitchFailure ContactorWelded|GroundFailure ResidualCurrent|"
-    "GroundFailure ResidualSelfTest|GroundFailure ProtectiveEarth|"
-    "OverCurrentFailure Overload|EVCommunicationError PilotShort|OtherError Cable|"
-    "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
-    "OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|HighTemperature|"
-    "OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
-    "PowerMeterFailure"
-)
-
-
-def ocpp(fault):
-    """(errorCode, vendorErrorCode or None) of StatusNotification (OCPP 1.6 ed. 2, 7.6)."""
-    code, _, vendor = _OCPP.split("|")[fault].partition(" ")
-    return code, vendor or None
+# For those who are told: 0 danger, 1 hardware failure, 2 system failure, 3 critical, 4 error,
+# 5 alert, 9 debug (nothing is wrong).
+SEVERITY = b"\x09\x00\x00\x01\x00\x03\x04\x04\x04\x01\x04\x04\x04\x03\x04\x04\x04\x01\x05"

@@ -1,4 +1,4 @@
-# The life of one connector, Available to Faulted: who may charge, the transaction, the status.
+# The life of one connector: who may charge, the transaction, the state.
 # Knows the electrical controller, its meter and the journal; must not know OCPP messages.
 # Time is an argument: now_s in seconds since 2020, now_ms in ticks for intervals.
 
@@ -6,11 +6,12 @@ from micropython import const
 
 from firmware.electrical import faults, pilot
 
+from . import states
 from .transaction import Transaction
 
 _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot, at least; and until the pilot's state has been read
-_GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as SuspendedEV
+_GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as pausing
 _MOMENT_ms = const(10000)
 _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand at the same reader
 _WAKE_POLLS = const(100)  # for a meter's first answer, after it too was without power
@@ -27,7 +28,7 @@ class Connector:
     | attribute  | meaning |
     |---|---|
     | number     | 1..N |
-    | status     | ChargePointStatus (OCPP 1.6 ed. 2, 7.7), sent when it changes |
+    | state      | of states.py, told when it changes |
     | tx         | the transaction, or None |
     | operative  | in service: a transaction may begin |
     | ending     | a reset is under way: none may begin |
@@ -58,7 +59,7 @@ class Connector:
         self.controller = controller
         self.limits = limits
         self.meter = meter
-        self.status = "Available"
+        self.state = states.FREE
         self.operative = True
         self.lock = self.proximity = None
         self.parts = ()
@@ -87,7 +88,7 @@ class Connector:
         self._visit = 0  # Controller.visit when it was accepted
         self._last_ms = 0
         self._finished = _NEVER  # Controller.visit when a transaction ended
-        self._stop = None  # (reason, idTag) of a stop that waits for the current to end
+        self._stop = None  # (cause, token) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop,
         self._polls = 0  # and how often it was looked for another since
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
@@ -97,7 +98,7 @@ class Connector:
         self._now_s = 0  # of the latest poll
 
     def settled(self):
-        """`status` says what is there: the pilot was read, or a fault forbids it."""
+        """`state` says what is there: the pilot was read, or a fault forbids it."""
         return self._boot_ms is None
 
     def plugged(self):
@@ -164,10 +165,10 @@ class Connector:
         """At boot: go on with a transaction that a power cut interrupted."""
         self.tx = tx
 
-    def stop(self, reason, tag=None):
-        """End the transaction, with `reason` of OCPP 1.6 ed. 2, 7.36: the energy first."""
+    def stop(self, cause, token=None):
+        """End the transaction, for a cause of states.py: the energy first."""
         if self.tx and not self._stop:
-            self._stop = (reason, tag)
+            self._stop = (cause, token)
             self._readings = -1
 
     def wait(self, mA, now_s, now_ms):
@@ -225,7 +226,7 @@ class Connector:
         return self._stop is not None
 
     def poll(self, now_s, now_ms):
-        """Follow the car and the clock; the limit is worked out after it, then the status."""
+        """Follow the car and the clock; the limit is worked out after it, then the state."""
         self._now_s = now_s
         if self._boot_ms == _UNKNOWN_ms:
             self._boot_ms = now_ms
@@ -240,7 +241,7 @@ class Connector:
             self._boot_ms = None
             settled = True
             if self.tx and not (self.resumes and (self.plugged() or not c.known)):
-                self.stop("PowerLoss")
+                self.stop(states.POWER_LOSS)
         if settled:
             if self.tx:
                 self._follow_transaction(now_s, now_ms)
@@ -271,13 +272,13 @@ class Connector:
             self.lock.keep = keep and bool(self.tx or self.kept)
 
     def changed(self, now_ms):
-        """Bring `status` up to date; True when it, or the error beside it, has changed."""
+        """Bring `state` up to date; True when it, or the error beside it, has changed."""
         if self._boot_ms is not None:
             return False
-        before, fault = self.status, self._fault
-        self.status = self._status(now_ms)
+        before, fault = self.state, self._fault
+        self.state = self._state(now_ms)
         self._fault = self.controller.fault
-        return self.status != before or self._fault != fault
+        return self.state != before or self._fault != fault
 
     def _begin(self, now_s, now_ms):
         self.last, self._last_ms = self.tag.lower(), now_ms
@@ -296,15 +297,16 @@ class Connector:
     def _follow_transaction(self, now_s, now_ms):
         c = self.controller
         if c.known and not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
-            self.stop("EVDisconnected")
-        if c.fault in faults.ENDING:
-            self.stop("Other")
+            self.stop(states.UNPLUGGED)
+        if c.fault in faults.ENDING and not self._stop:
+            self.tx.fault = c.fault
+            self.stop(states.FAULT)
         if not self._stop or self.controller.closed:
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.
         meter = self.meter
-        reason = self._stop[0]
-        left = reason == "EVDisconnected" or reason == "PowerLoss" and not self.plugged()
+        cause = self._stop[0]
+        left = cause == states.UNPLUGGED or cause == states.POWER_LOSS and not self.plugged()
         if self._readings < 0:
             self._readings = meter.readings
             self._polls = 0
@@ -317,7 +319,7 @@ class Connector:
         tx = self.tx
         tx.stop_s = now_s
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
-        tx.reason, tx.stop_tag = self._stop
+        tx.cause, tx.stop_tag = self._stop
         if tx.stop_tag:
             self.last, self._last_ms = tx.stop_tag.lower(), now_ms
         self.on_stop(self, tx)
@@ -329,46 +331,51 @@ class Connector:
         self._finished = self.controller.visit - (left and self.plugged())
         self.on_end(self)
 
-    def _status(self, now_ms):
+    def _state(self, now_ms):
         c = self.controller
         if faults.REACTION[c.fault]:
             self._offered_ms = _UNKNOWN_ms
-            return "Faulted"
+            return states.FAULTED
         if not self.tx:
             self._withheld_ms = _UNKNOWN_ms
             if not self.operative:
-                return "Unavailable"
+                return states.OUT_OF_SERVICE
             cable = self.proximity and self.proximity.plugged  # in the socket
             if not self.plugged() and not cable and not self.kept:
                 self._finished = _NEVER
-                return "Preparing" if self.tag else "Available"
+                return states.PLUGGED if self.tag else states.FREE
             # It ended with the car that is there or was the last; or after that had left.
             now, then = c.visit, self._finished
             ended = then != _NEVER and now - then <= then & 1
-            return "Finishing" if ended and not self.tag else "Preparing"
-        # What stays while nothing is decided; a transaction is past Available and Finishing.
-        same = self.status if self.status[0] in "PSC" else "Preparing"
+            return states.ENDING if ended and not self.tag else states.PLUGGED
+        # What stays while nothing is decided; a transaction is past FREE and ENDING.
+        going = states.PLUGGED <= self.state <= states.PAUSED_BY_STATION
+        same = self.state if going else states.PLUGGED
         if self._stop:
             return same
         if not self.plugged():
-            return "SuspendedEV"
+            return states.PAUSED_BY_CAR
         if not c.pilot_mA:
             self._offered_ms = _UNKNOWN_ms
             if self._withheld_ms == _UNKNOWN_ms:
                 self._withheld_ms = now_ms
             # What a lock, a self-test or the next tick withholds for a moment is no suspension.
             short = (now_ms - self._withheld_ms) & _TICKS < _MOMENT_ms
-            return same if short and pilot.advertisable_mA(self.allow_mA) else "SuspendedEVSE"
+            return (
+                same
+                if short and pilot.advertisable_mA(self.allow_mA)
+                else states.PAUSED_BY_STATION
+            )
         self._withheld_ms = _UNKNOWN_ms
         if c.closed:
             self._offered_ms = now_ms
-            return "Charging"
+            return states.CHARGING
         if self._offered_ms == _UNKNOWN_ms:
             self._offered_ms = now_ms
-        if self.status == "Charging" or (now_ms - self._offered_ms) & _TICKS >= _GRACE_ms:
-            return "SuspendedEV"
+        if self.state == states.CHARGING or (now_ms - self._offered_ms) & _TICKS >= _GRACE_ms:
+            return states.PAUSED_BY_CAR
         return same
 
     def fault(self):
-        """(errorCode, vendorErrorCode or None) for StatusNotification."""
-        return faults.ocpp(self.controller.fault)
+        """Its fault (electrical/faults.py)."""
+        return self.controller.fault

@@ -7,6 +7,7 @@ from micropython import const
 
 from firmware.clock import PLAUSIBLE, UNSET_s
 
+from . import states
 from .samples import ENOSPC, SMALL, pack, read, unpack
 from .transaction import Transaction
 
@@ -175,7 +176,7 @@ def other(j, tx, transaction_id):
     """The start of `tx` has that id too: queue the end of a transaction without energy."""
     twin = Transaction(j.next_number(), tx.connector, tx.id_tag, tx.start_s, tx.start_Wh)
     twin.id = transaction_id
-    twin.stop_s, twin.stop_Wh, twin.reason = tx.start_s, tx.start_Wh, "Other"
+    twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
     j.stop(twin)
 
 

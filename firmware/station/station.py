@@ -12,7 +12,8 @@ from firmware.charging.store import Full
 from firmware.clock import FAR
 from firmware.electrical import faults, pilot
 
-from . import metering
+from . import metering, states
+from .events import Ask, Notice, Reading, Transfer
 
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
@@ -27,12 +28,11 @@ class Station:
     |---|---|
     | connectors | Connector objects; connector number n stands at n - 1 |
     | due_s      | when the limits must be worked out again; 0: at once |
-    | news       | StatusNotifications to send: (connector, status, error, vendor error, time) |
+    | news       | Notices of states and faults to be told |
     | metering   | metering.Metering |
-    | readings   | those that belong to no transaction: (connector, sample) |
-    | asks       | idTags to authorise: [idTag, connector or None, TxProfile or None, ticks,
-      Controller.visit, transaction] of then |
-    | transfers  | of the owner's rules, to send: (vendorId, messageId, data) |
+    | readings   | Readings that belong to no transaction |
+    | asks       | Asks for those who may charge |
+    | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
@@ -347,7 +347,7 @@ class Station:
         elif c.tx is None:
             self.ask(id_tag, c)
         elif c.tx.id_tag.lower() == id_tag.lower():
-            c.stop("Local", id_tag)
+            c.stop(states.LOCAL, id_tag)
         elif c.tx.parent:
             self.ask(id_tag, c)
         else:
@@ -359,8 +359,8 @@ class Station:
         or the one that it fits best, or the one that is plugged next. False as of tag()."""
         same = uid.lower()
         for ask in self.asks + [self._asked]:
-            if ask and ask[0].lower() == same and self._counts(ask):
-                ask[3] = time.ticks_ms()
+            if ask and ask.token.lower() == same and self._counts(ask):
+                ask.ticks_ms = time.ticks_ms()
                 return False
         for c in self.connectors:
             tag = c.tx.id_tag if c.tx else c.tag or c.kept
@@ -389,8 +389,7 @@ class Station:
             if not self._counts(self.asks[i]):
                 self.asks.pop(i)
         if len(self.asks) < 2 * len(self.connectors):
-            visit = c.controller.visit if c else 0
-            self.asks.append([id_tag, c, w, time.ticks_ms(), visit, c and c.tx])
+            self.asks.append(Ask(id_tag, c, w, time.ticks_ms()))
             self.wake()
 
     def offline(self):
@@ -398,7 +397,7 @@ class Station:
         self.online = False
         self._asked = None
         for ask in self.asks[:]:
-            if self.local().offline(ask[0]):
+            if self.local().offline(ask.token):
                 self.asks.remove(ask)
                 self.authorised(ask)
 
@@ -408,25 +407,25 @@ class Station:
         self._asked = None
         while self.asks and not self._asked:
             ask = self.asks.pop(0)
-            age_ms = (time.ticks_ms() - ask[3]) & 0x3FFFFFFF
+            age_ms = (time.ticks_ms() - ask.ticks_ms) & 0x3FFFFFFF
             if age_ms > 1000 * self._settings("ConnectionTimeOut"):
-                self._log("tag %s was not asked for in time" % ask[0])
+                self._log("tag %s was not asked for in time" % ask.token)
             elif self._counts(ask):
                 self._asked = ask
         return self._asked
 
     def _counts(self, ask):
         # What it was to start, or to end, is there still; not with another car.
-        tag, c, _, _, visit, tx = ask
-        if not c or c.tx is tx and (tx or c.same_car(visit)):
+        c = ask.connector
+        if not c or c.tx is ask.tx and (ask.tx or c.same_car(ask.visit)):
             return True
-        self._log("connector %d: tag %s came for what is over" % (c.number, tag))
+        self._log("connector %d: tag %s came for what is over" % (c.number, ask.token))
         return False
 
     def authorised(self, ask, parent=None):
         """The tag of `ask` (see `asks`), whose parentIdTag may be known, is accepted."""
         if self._counts(ask):
-            self.accept(*ask[:3], parent)
+            self.accept(ask.token, ask.connector, ask.profile, parent)
 
     def accept(self, id_tag, c, w=None, parent=None):
         """`id_tag`, whose parentIdTag may be known, may charge at connector `c` (None: where its
@@ -446,7 +445,7 @@ class Station:
             c.authorised(id_tag, time.ticks_ms(), for_s, w, parent)
         elif c.tx.id_tag.lower() != id_tag.lower():
             if parent and c.tx.parent and parent.lower() == c.tx.parent.lower():
-                c.stop("Local", id_tag)
+                c.stop(states.LOCAL, id_tag)
             else:
                 self._log("connector %d: in use with another tag" % c.number)
 
@@ -460,14 +459,14 @@ class Station:
         """The connector on which a start that names none should happen, or None."""
         free = len([c for c in self.connectors if c.free()])
         for ask in self.asks + [self._asked]:
-            if ask and (not ask[1] or ask[1].free()):
+            if ask and (not ask.connector or ask.connector.free()):
                 free -= 1
         return self.find() if free > 0 else None
 
     def find(self):
         """The free connector that no tag is being asked for, with a car if there is one; None."""
         best = None
-        spoken_for = [ask[1] for ask in self.asks + [self._asked] if ask]
+        spoken_for = [ask.connector for ask in self.asks + [self._asked] if ask]
         for c in self.connectors:
             if c.free() and c not in spoken_for:
                 if best is None or c.plugged() and not best.plugged():
@@ -515,8 +514,8 @@ class Station:
             if other.roams and not other.plugged():
                 c.take(other)
         for ask in [self._asked] + self.asks:
-            if ask and not ask[1] and self.find() is c:
-                ask[1], ask[4] = c, c.controller.visit
+            if ask and not ask.connector and self.find() is c:
+                ask.connector, ask.visit = c, c.controller.visit
 
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""
@@ -528,37 +527,35 @@ class Station:
         else:
             if len(self.readings) == _MAX_SAMPLES:
                 self.readings.pop(0)
-            self.readings.append((c.number, sample))
+            self.readings.append(Reading(c.number, sample))
         self.wake()
 
     def tell(self, c, now_s):
-        """Queue a StatusNotification for connector `c` (None: the charge point itself), as it is
-        now."""
-        status = "Available" if self.in_service() else "Unavailable"
-        number, status = (c.number, c.status) if c else (0, status)
-        error, vendor_error = (c or self).fault()
-        self._news(number, status, error, vendor_error, now_s)
+        """Queue the state of connector `c` (None: of the charge point itself), as it is now."""
+        news = self.news
+        if len(news) == _MAX_NEWS:
+            # Where nobody listens the oldest goes that is not its connector's last.
+            at = 0
+            while all([later.number != news[at].number for later in news[at + 1 :]]):
+                at += 1
+            news.pop(at)
+        news.append(self.notice(c, now_s))
         self.wake()
 
-    def fault(self):
-        """Connector.fault() of the charge point itself."""
-        return ("OtherError", "Policy") if self.policy and self.policy.fault else ("NoError", None)
+    def notice(self, c, now_s):
+        """A Notice of connector `c` (None: of the charge point itself), as it is now."""
+        if c:
+            return Notice(c.number, c.state, c.fault(), now_s)
+        state = states.FREE if self.in_service() else states.OUT_OF_SERVICE
+        broken = self.policy and self.policy.fault
+        return Notice(0, state, faults.POLICY if broken else faults.NONE, now_s)
 
-    def _news(self, number, *rest):
-        # Where nobody listens the oldest goes that is not its connector's last.
-        if len(self.news) == _MAX_NEWS:
-            at = 0
-            while all([later[0] != self.news[at][0] for later in self.news[at + 1 :]]):
-                at += 1
-            self.news.pop(at)
-        self.news.append((number,) + rest)
-
-    def transfer(self, vendor_id, message_id, data):
-        """For policy.py: tell the Central System `data` by DataTransfer (4.3). Its answer goes to
+    def transfer(self, vendor, message, data):
+        """For policy.py: tell the Central System `data`, which is for `vendor`. Its answer goes to
         policy.on_data_transfer. False: too many wait already."""
         if len(self.transfers) == _MAX_TRANSFERS:
             return False
-        self.transfers.append((vendor_id, message_id, data))
+        self.transfers.append(Transfer(vendor, message, data))
         self.wake()
         return True
 
@@ -611,6 +608,6 @@ class Station:
         if not known:
             self.store.moved(jump)
             self.journal.clock_set(jump)
-            for i, news in enumerate(self.news):
-                self.news[i] = news[:4] + (news[4] + jump,)
+            for i, n in enumerate(self.news):
+                self.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
         self.due_s = 0

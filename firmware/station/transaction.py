@@ -10,10 +10,9 @@ from micropython import const
 
 from .samples import SMALL, pack, unpack
 
-_LAYOUT = const(3)  # the first byte of a file; the first layout was JSON
+_LAYOUT = const(4)  # the first byte of a file
 _SEED = const(2)  # of the check byte of samples
-_JSON = const(0x7B)
-_FIELDS = (  # in the order of the file; a later layout may add to the end
+_FIELDS = (  # in the order of the file
     "connector",
     "id_tag",
     "id",
@@ -24,12 +23,13 @@ _FIELDS = (  # in the order of the file; a later layout may add to the end
     "seen_Wh",
     "stop_s",
     "stop_Wh",
-    "reason",
+    "cause",
     "stop_tag",
     "began",
     "ended",
     "parent",
     "offset_Wh",
+    "fault",
 )
 
 
@@ -48,7 +48,9 @@ class Transaction:
     | seen_Wh     | what the meter showed at the latest sample |
     | offset_Wh   | to be added to its register: another one than at the start |
     | data        | samples (metering.py) for StopTransaction.req, in a file of their own |
-    | stop_s, stop_Wh, reason, stop_tag | of StopTransaction.req; stop_s None while it runs |
+    | stop_s, stop_Wh, cause, stop_tag | of its end (states.py has the causes); stop_s None while
+      it runs |
+    | fault       | what ended it (electrical/faults.py), where that was one |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
                      None once the start was given up |
     """
@@ -66,12 +68,13 @@ class Transaction:
         self.data = []
         self.stop_s = None
         self.stop_Wh = None
-        self.reason = None
+        self.cause = None
         self.stop_tag = None
         self.began = None
         self.ended = None
         self.parent = None
         self.offset_Wh = 0
+        self.fault = 0
 
 
 class Folder:
@@ -96,16 +99,8 @@ class Folder:
         try:
             with open(path, "rb") as f:
                 data = f.read()
-            if data[0] == _JSON:
-                from . import layout1  # (after an update of the firmware only)
-
-                layout1.read(tx, data)
-                self.write(tx)
-                return tx
             values = unpack(data[1:])
-            # (the layout before had no offset_Wh)
-            old = data[0] == _LAYOUT - 1
-            if data[0] != _LAYOUT and not old or len(values) != len(_FIELDS) - old:
+            if data[0] != _LAYOUT or len(values) != len(_FIELDS):
                 raise ValueError("fields")
             for key, value in zip(_FIELDS, values):
                 like = getattr(tx, key)
@@ -121,9 +116,9 @@ class Folder:
             os.remove(path)
             return None
         except OSError as e:
-            if e.errno == errno.ENOENT:
-                return None
-            # (an older layout: it can be rewritten another time)
+            if e.errno != errno.ENOENT:
+                self.log("transaction file %d: %s" % (number, e))
+            return None
         return tx
 
     def write(self, tx):

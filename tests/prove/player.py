@@ -28,7 +28,7 @@ from firmware.charging.store import Store
 from firmware.electrical import pilot
 from firmware.ocpp import rpc
 from firmware.ocpp.v16 import core, smart_charging
-from firmware.station import station
+from firmware.station import states, station
 from firmware.station.connector import Connector
 from firmware.station.journal import Journal
 from firmware.station.policy import Policy
@@ -273,7 +273,7 @@ class World:
     async def end(self, number):
         c = self.connectors[number - 1]
         if c.tx:
-            c.stop("Local")
+            c.stop(states.LOCAL)
             self.station.poll()
             self.meters[number - 1].readings += 1
             self.station.poll()

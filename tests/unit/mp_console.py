@@ -13,6 +13,7 @@ from firmware.charging import profile
 from firmware.console import line as console
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
+from firmware.station import states
 from firmware.version import VERSION
 
 
@@ -600,4 +601,4 @@ async def test_random_lines():
                 typed += bytes([random.randint(0, 255) for _ in range(random.randint(1, 30))])
         await say(bytes(typed) + b"\r\r", unit)
     assert [bytes(r)[:48] for r in w.store.records] == [r[:48] for r in before]
-    assert w.c.tx and w.c.status == "Charging" and not unit.kind
+    assert w.c.tx and w.c.state == states.CHARGING and not unit.kind

@@ -18,6 +18,7 @@ from firmware.drivers.phases import PhaseRelay
 from firmware.drivers.proximity import ProximityLine
 from firmware.drivers.residual import ResidualSensor
 from firmware.drivers.status_led import StatusLed
+from firmware.station import states
 from sim.devices.line import Line
 
 HEAP = "256K"
@@ -438,10 +439,10 @@ def test_a_conversion_does_not_keep_the_tick():
 # Lamp and button
 
 
-def lit_of(pins, status, on=1):
+def lit_of(pins, state, on=1):
     line, led = fitted(StatusLed, "led", pins=pins, on=on)
     assert line.outputs == [(p, 1 - on) for p in pins]
-    led._connector.status = status
+    led._connector.state = state
     out = []
     for _ in range(80):
         line.advance(25, led)
@@ -449,29 +450,26 @@ def lit_of(pins, status, on=1):
     return out
 
 
-def test_every_status_looks_different():
-    names = ("Available", "Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing")
-    names += ("Reserved", "Unavailable", "Faulted")
+def test_every_state_looks_different():
     for pins in ((14,), (2, 14, 15)):
         seen = {}
-        for name in names:
+        for state in range(states.FREE, states.FAULTED + 1):
             shown = (
-                tuple(sorted(lit_of(pins, name))),
-                sum(a != b for a, b in zip(lit_of(pins, name), lit_of(pins, name)[1:])),
+                tuple(sorted(lit_of(pins, state))),
+                sum(a != b for a, b in zip(lit_of(pins, state), lit_of(pins, state)[1:])),
             )
-            assert any(any(lamp) for lamp in shown[0]), name
+            assert any(any(lamp) for lamp in shown[0]), state
             if len(pins) == 3:
-                assert shown not in seen.values(), (name, seen)
-            seen[name] = shown
-    assert lit_of((14,), "Available", on=0) == [(True,)] * 80
+                assert shown not in seen.values(), (state, seen)
+            seen[state] = shown
+    assert lit_of((14,), states.FREE, on=0) == [(True,)] * 80
 
 
 def test_colours():
-    assert set(lit_of((2, 14, 15), "Available")) == {(False, True, False)}
-    assert set(lit_of((2, 14, 15), "Faulted")) == {(True, False, False), (False,) * 3}
-    assert set(lit_of((2, 14, 15), "Charging")) == {(False, False, True), (False,) * 3}
-    assert set(lit_of((2, 14, 15), "Reserved")) == {(True, True, False), (False,) * 3}
-    assert lit_of((14,), "no such status") == lit_of((14,), "Faulted")
+    assert set(lit_of((2, 14, 15), states.FREE)) == {(False, True, False)}
+    assert set(lit_of((2, 14, 15), states.FAULTED)) == {(True, False, False), (False,) * 3}
+    assert set(lit_of((2, 14, 15), states.CHARGING)) == {(False, False, True), (False,) * 3}
+    assert set(lit_of((2, 14, 15), states.RESERVED)) == {(True, True, False), (False,) * 3}
 
 
 def test_short_and_long_presses():
@@ -531,6 +529,7 @@ def test_updates_allocate_nothing():
     wire = Wire()
     line = Line(reference_full, virtual=True)
     part = Part()
+    part.state = states.FREE
     lock = LockMotor(part, **FULL["lock"])
     sensor = ResidualSensor(part, **FULL["residual"])
     relay = PhaseRelay(part, **FULL["phases"])
@@ -551,7 +550,7 @@ def test_updates_allocate_nothing():
     pp._read = ntc._read = mcp._read = wire.read_uv
     onewire._wire = wire
     led._pins = [pin] * 3
-    for drive, test, status in ((1, True, "Charging"), (-1, False, "Faulted"), (0, True, "?")):
-        part.drive, part.test, part.three, part.status = drive, test, test, status
+    for drive, test, state in ((1, True, states.CHARGING), (-1, False, states.FAULTED)):
+        part.drive, part.test, part.three, part.state = drive, test, test, state
         onewire._at = 0  # it reads
         allocates_nothing(*drivers)

@@ -18,6 +18,7 @@ from firmware.electrical.phases import Phases
 from firmware.electrical.proximity import Proximity
 from firmware.electrical.residual import Residual
 from firmware.electrical.supply import Supply
+from firmware.ocpp.v16 import words
 
 HEAP = "200K"
 X1, F = pilot.STEADY, pilot.FAULT
@@ -288,7 +289,7 @@ TABLE = {
 def matrix(fault):
     cause, visible, least_ms, most_ms, over = TABLE[fault]
     for state in STATES:
-        name = "%s in %s" % (faults.ocpp(fault)[1] or faults.ocpp(fault)[0], state)
+        name = "%s in %s" % (words.fault(fault), state)
         try:
             one_of_matrix(fault, state, cause, state in visible, least_ms, most_ms, over)
         except Exception:
@@ -649,19 +650,20 @@ def test_derating_opens_after_5_s_of_x1_and_a_limit_is_for_the_slots():
 
 
 def test_the_table():
-    n = faults.METER + 1
-    assert len(faults.REACTION) == n and raises(IndexError, faults.ocpp, n)
+    n = faults.POLICY + 1
+    assert len(faults.REACTION) == len(faults.SEVERITY) == n and raises(IndexError, words.error, n)
+    assert faults.SEVERITY[faults.NONE] == 9 and max(faults.SEVERITY[1:]) == 5
     codes = (
         "ConnectorLockFailure EVCommunicationError GroundFailure HighTemperature InternalError "
         "LocalListConflict NoError OtherError OverCurrentFailure OverVoltage PowerMeterFailure "
         "PowerSwitchFailure ReaderFailure ResetFailure UnderVoltage WeakSignal"
     ).split()
     for fault in range(n):
-        code, vendor = faults.ocpp(fault)
+        code, vendor = words.error(fault)
         assert code in codes and (vendor is None or len(vendor) <= 50), code
         if fault > 1:  # the gravest has the strictest reaction: one number decides
             assert faults.REACTION[fault] <= faults.REACTION[fault - 1], fault
-    assert len({faults.ocpp(fault) for fault in range(n)}) == n
+    assert len({words.error(fault) for fault in range(n)}) == n
 
 
 def test_anything_at_any_time():

@@ -1,7 +1,6 @@
 """station/journal.py and what it stands on: order, bounds, wear, and what a power cut leaves."""
 
 import gc
-import json
 import os
 import random
 import time
@@ -11,7 +10,7 @@ from rig import raises, seeded
 from world import files, tx_file, waiting
 
 from firmware.clock import UNSET_s
-from firmware.station import metering
+from firmware.station import metering, states
 from firmware.station.journal import SAMPLE, START, STOP, Journal
 from firmware.station.samples import Samples, pack, unpack
 from firmware.station.transaction import Folder, Transaction
@@ -51,7 +50,7 @@ def begin(j, connector=1, t=T, tag=None, data=None):
 
 
 def end(j, tx, t=T + 9):
-    tx.stop_s, tx.stop_Wh, tx.reason = t, 2000, "Local"
+    tx.stop_s, tx.stop_Wh, tx.cause = t, 2000, states.LOCAL
     j.stop(tx)
 
 
@@ -280,7 +279,7 @@ def test_a_transaction_is_below_128_bytes():
     j = a_journal()
     tx = begin(j, 9, T, "X" * 20)
     tx.id, tx.origin_s, tx.seen_Wh, tx.start_Wh = 2**31 - 1, T + 99, 99999999, 99999999
-    tx.stop_s, tx.stop_Wh, tx.reason, tx.stop_tag = T, 99999999, "UnlockCommand", "X" * 20
+    tx.stop_s, tx.stop_Wh, tx.cause, tx.stop_tag = T, 99999999, states.UNLOCK, "X" * 20
     j._place = 9999999
     tx.began = 9999999
     tx.parent = "X" * 20
@@ -354,7 +353,7 @@ def test_the_running_transaction_is_one_object():
     assert j.head()[1] is tx and j.head()[0] == SAMPLE
 
 
-# What cannot be believed, and what is old
+# What cannot be believed
 
 
 def test_empty_and_garbage_files_are_dropped():
@@ -362,25 +361,11 @@ def test_empty_and_garbage_files_are_dropped():
     begin(j)
     with open("/flash/tx/1", "rb") as f:
         good = f.read()
-    old = json.loads(OLD)
-    old["number"] = 9
-    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x03" + "0" * 60, json.dumps(old)[:-1]]
-    texts += [good[:-1], good[:9], good + b"\x03", bytes((2,)) + good[1:], bytes((4,)) + good[1:]]
-    for key, value in (
-        ("connector", "1"),
-        ("connector", None),
-        ("id_tag", 5),
-        ("start_s", "x"),
-        ("start_Wh", 1.5),
-        ("origin_s", True),
-        ("number", "9"),
-        ("number", 1),  # not the name of the file
-    ):
-        wrong = dict(old)
-        wrong[key] = value
-        texts.append(json.dumps(wrong))
-    del old["reason"]
-    texts.append(json.dumps(old))
+    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x04" + "0" * 60]
+    texts += [good[:-1], good[:9], good + b"\x03", bytes((3,)) + good[1:], bytes((5,)) + good[1:]]
+    values = list(unpack(good[1:]))
+    for at, value in ((0, "1"), (0, None), (1, 5), (3, "x"), (4, None)):
+        texts.append(good[:1] + pack(values[:at] + [value] + values[at + 1 :]))
     for text in texts:
         tx_file("9", text)
         j = again()
@@ -389,47 +374,6 @@ def test_empty_and_garbage_files_are_dropped():
         assert files() == ["1"], text
     tx_file("8", b"\xff\xfe\x00" * 9)
     assert [tx.number for tx in again().kept] == [1] and files() == ["1"]
-
-
-OLD = (  # as it was written by the first firmware
-    '{"number": 1, "connector": 2, "id": null, "id_tag": "\\u00e9 TAG", "stop_s": null, '
-    '"stop_Wh": null, "denied": false, "start_Wh": 1000, "origin_s": 217000009, '
-    '"reason": null, "start_s": 217000000, "stop_tag": null}'
-)
-
-
-def old_file(number, id=None, stop_s=None):
-    values = json.loads(OLD)
-    values["number"] = number
-    values["id"] = id
-    if stop_s:
-        values["stop_s"], values["stop_Wh"], values["reason"] = stop_s, 1234, "Remote"
-    tx_file(str(number), json.dumps(values))
-
-
-def test_files_of_the_first_firmware():
-    a_journal()
-    for _ in range(2):  # at the update, and at the boot after it
-        if not files():
-            old_file(9)
-            old_file(10, 77)
-            old_file(11, 78, T + 5)
-            old_file(12, None, T + 6)
-        j = again()
-        assert queue() == [(START, 9), (STOP, 11), (START, 12), (STOP, 12)] and not said
-        nine, ten = sorted(j.kept, key=lambda tx: tx.number)
-        assert (nine.id, nine.connector, nine.id_tag) == (None, 2, "\u00e9 TAG")
-        got = nine.start_s, nine.start_Wh, nine.origin_s, nine.seen_Wh
-        assert got == (T, 1000, T + 9, 1000)
-        assert (ten.id, ten.stop_s) == (77, None)
-        with open("/flash/tx/12", "rb") as f:
-            assert f.read(1) == b"\x03"  # rewritten
-    j.sample(ten, a_sample(1))
-    begin(j, 3)
-    heads = waiting(chip)
-    assert [(kind, tx.number) for kind, tx, _ in heads[4:]] == [(SAMPLE, 10), (START, 13)]
-    stop = heads[3][1]
-    assert (stop.stop_s, stop.stop_Wh, stop.reason) == (T + 6, 1234, "Remote")
 
 
 def test_damaged_samples_do_not_keep_the_rest_from_being_told():
@@ -491,7 +435,7 @@ def session(j, log, online):
         tell()
     if chip.dead:
         return
-    tx.stop_s, tx.stop_Wh, tx.reason = T + 9999, 50000, "Local"
+    tx.stop_s, tx.stop_Wh, tx.cause = T + 9999, 50000, states.LOCAL
     tx.data.append(a_sample(99, context=END))
     j.keep(tx)
     log.data = tx.data

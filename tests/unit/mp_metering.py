@@ -8,7 +8,7 @@ from world import T0, UNSET, World
 from firmware.clock import parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp.v16 import messages
-from firmware.station import metering
+from firmware.station import metering, states
 
 HEAP = "800K"
 
@@ -56,7 +56,7 @@ def poll(w, seconds, step_ms=1000):
 
 def taken(w):
     """(time, context) of what waits for the Central System, in and out of transactions."""
-    out = [s for _, s in w.station.readings]
+    out = [reading.sample for reading in w.station.readings]
     w.station.readings.clear()
     while w.journal.head():
         sample = w.journal.head()[2]
@@ -258,7 +258,7 @@ def test_a_clock_that_jumps_is_not_an_instant():
 def test_samples_of_no_transaction_are_bounded():
     w = a_world(ClockAlignedDataInterval=1)
     poll(w, 100)
-    assert len(w.station.readings) == 16 and w.station.readings[-1][1][0] == w.clock.now()
+    assert len(w.station.readings) == 16 and w.station.readings[-1].sample[0] == w.clock.now()
     assert not w.journal.head() and w.woken
 
 
@@ -271,7 +271,7 @@ def data(w, tx):
 
 def end(w):
     tx = w.c.tx
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(3000)
     assert w.c.tx is None
     return tx

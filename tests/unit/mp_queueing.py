@@ -6,7 +6,8 @@ import json
 import talking
 
 from firmware.electrical import pilot
-from firmware.station import journal, metering
+from firmware.station import journal, metering, states
+from firmware.station.events import Reading
 
 HEAP = "400K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}
@@ -441,7 +442,7 @@ async def test_a_sample_that_nobody_answers_while_all_else_is_answered():
     b = await registered()
     for Wh in range(1, 7):
         b.sample(Wh)
-    b.unit.world.c.stop("Local")
+    b.unit.world.c.stop(states.LOCAL)
     seen = []
     for _ in range(300):
         await b.passes(1)
@@ -646,7 +647,7 @@ async def test_what_overtakes_transaction_messages():
     station = b.unit.world.station
     station.transfer("Pilotwire", "x", "y")
     b.sample(4)
-    station.readings.append((2, (talking.world.T0, 7, 1, CLOCK)))
+    station.readings.append(Reading(2, (talking.world.T0, 7, 1, CLOCK)))
     station.tell(station.connectors[1], station.clock.now())
     await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
     station.ask("TAG9", station.connectors[1])
@@ -724,11 +725,11 @@ async def test_statuses_that_nobody_takes():
     await b.passes(1)
     b.calls.clear()  # (not answered)
     c = station.connectors[1]
-    c.status = "Faulted"
+    c.state = states.FAULTED
     station.tell(c, station.clock.now())
     for _ in range(100):
         station.tell(station.connectors[0], station.clock.now())
         assert await b.ask("ChangeAvailability", {"connectorId": 0, "type": "Operative"})
     assert len(station.news) == 32
-    assert [n[1] for n in station.news if n[0] == 2] == ["Faulted"]
-    assert {n[0] for n in station.news} == {0, 1, 2}
+    assert [n.state for n in station.news if n.number == 2] == [states.FAULTED]
+    assert {n.number for n in station.news} == {0, 1, 2}

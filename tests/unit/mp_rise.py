@@ -8,6 +8,7 @@ from world import World, record
 
 from firmware.charging import limits, profile
 from firmware.electrical import pilot
+from firmware.station import states
 
 HEAP = "600K"
 S = 10  # polls of World.poll in a second
@@ -95,7 +96,7 @@ def test_the_first_offer_of_a_transaction_does_not_wait():
         limit(w, amps)
         w.charge()
         assert w.c.allow_mA == 1000 * amps
-        w.c.stop("Local")
+        w.c.stop(states.LOCAL)
         w.poll(2000)
         assert w.c.tx is None and w.c.allow_mA == 0
     # it may be nothing: then what comes after it waits, but there is no pause
@@ -180,7 +181,7 @@ def test_a_pause_says_so_and_ends():
     w = world()
     limit(w, 16)
     w.charge()
-    assert w.c.status == "Charging"
+    assert w.c.state == states.CHARGING
     limit(w, 5)
     w.poll(5000)
     # while the limit is what forbids it, it says that
@@ -194,9 +195,9 @@ def test_a_pause_says_so_and_ends():
     assert w.c.limits.local_mA == 32000
     for _ in range(53 * S):
         w.poll(100)
-        assert w.c.allow_mA < 6000 and w.c.status == "SuspendedEVSE"
+        assert w.c.allow_mA < 6000 and w.c.state == states.PAUSED_BY_STATION
     w.poll(4000)
-    assert w.c.allow_mA == 16000 and w.c.status == "Charging"
+    assert w.c.allow_mA == 16000 and w.c.state == states.CHARGING
     assert limits.SOURCES[w.station.why(w.c)[0]] == "OCPP"
 
 
@@ -215,7 +216,7 @@ def test_where_there_is_no_pause():
     limit(w, 16)
     w.poll(200)
     assert limits.SOURCES[w.station.why(w.c)[0]] == "Pause"
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(2000)
     assert w.c.tx is None
     w.charge()

@@ -11,6 +11,7 @@ from world import T0, UNSET, World, files, record, tx_file, waiting
 from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
+from firmware.station import states
 
 HEAP = "800K"
 
@@ -30,20 +31,20 @@ def test_plugged_first_then_a_tag():
     assert w.c.tx.start_s == w.c.tx.origin_s == w.clock.now() and w.c.tag is None
     w.c.controller.state = C
     w.poll(200)
-    assert w.statuses() == ["Preparing", "Charging"]
+    assert w.states() == [states.PLUGGED, states.CHARGING]
     assert w.queue() == ["start 1"] and files() == ["1"]
 
 
 def test_a_tag_first_then_plugged():
     w = World().ready()
     w.station.accept("TAG", w.c)
-    assert w.poll(10000) == "Preparing" and not w.c.tx
+    assert w.poll(10000) == states.PLUGGED and not w.c.tx
     w.c.controller.state = B
     w.poll(200)
     assert w.c.tx
     w.c.controller.state = C
     w.poll(200)
-    assert w.statuses() == ["Preparing", "Charging"]
+    assert w.states() == [states.PLUGGED, states.CHARGING]
 
 
 def test_connection_time_out():
@@ -54,10 +55,10 @@ def test_connection_time_out():
         w.station.accept("TAG", w.c)
         w.poll(100)
         w.time.pass_ms(for_s * 1000 - 300)
-        assert w.poll(100) == "Preparing" and w.c.tag == "TAG", for_s
-        assert w.poll(200) == "Available" and w.c.tag is None, for_s
+        assert w.poll(100) == states.PLUGGED and w.c.tag == "TAG", for_s
+        assert w.poll(200) == states.FREE and w.c.tag is None, for_s
         w.c.controller.state = C
-        assert w.poll(1000) == "Preparing" and not w.c.tx, for_s
+        assert w.poll(1000) == states.PLUGGED and not w.c.tx, for_s
 
 
 def test_a_time_out_of_zero_is_not_for_a_car_that_is_there():
@@ -77,20 +78,20 @@ def test_plugged_without_a_tag():
         w.c.controller.state = state
         w.poll(2000)
         assert not w.c.tx and not w.c.allow_mA
-    assert w.statuses() == ["Preparing", "Available"]
+    assert w.states() == [states.PLUGGED, states.FREE]
 
 
 def test_suspended_by_the_car():
     w = World().ready()
     w.charge()
-    w.statuses()
+    w.states()
     w.c.controller.state = B  # it stops by itself
     w.poll(200)
     w.c.controller.state = C
     w.poll(200)
     w.c.controller.state = B
     w.poll(20000)
-    assert w.statuses() == ["SuspendedEV", "Charging", "SuspendedEV"] and w.c.tx
+    assert w.states() == [states.PAUSED_BY_CAR, states.CHARGING, states.PAUSED_BY_CAR] and w.c.tx
 
 
 def test_a_car_that_does_not_begin_is_suspended_after_10_s():
@@ -98,24 +99,24 @@ def test_a_car_that_does_not_begin_is_suspended_after_10_s():
     w.c.controller.state = B
     w.poll(100)
     w.station.accept("TAG", w.c)
-    assert w.poll(9900) == "Preparing" and w.c.tx
-    assert w.poll(500) == "SuspendedEV"
+    assert w.poll(9900) == states.PLUGGED and w.c.tx
+    assert w.poll(500) == states.PAUSED_BY_CAR
 
 
 def test_suspended_by_the_station():
     for limit_A in (0, 4.5, 5.9):
         w = World().ready()
         w.charge()
-        w.statuses()
+        w.states()
         assert w.station.install(record(limit_A)) is None
-        assert w.poll(300) == "SuspendedEVSE" and w.c.tx, limit_A
+        assert w.poll(300) == states.PAUSED_BY_STATION and w.c.tx, limit_A
         w.c.controller.state = B
-        assert w.poll(60000) == "SuspendedEVSE", limit_A
+        assert w.poll(60000) == states.PAUSED_BY_STATION, limit_A
         w.station.install(record(6))
         w.poll(200)
         w.c.controller.state = C
-        assert w.poll(300) == "Charging", limit_A
-        assert w.statuses() == ["SuspendedEVSE", "Charging"], limit_A
+        assert w.poll(300) == states.CHARGING, limit_A
+        assert w.states() == [states.PAUSED_BY_STATION, states.CHARGING], limit_A
 
 
 def test_suspended_before_it_began():
@@ -124,38 +125,38 @@ def test_suspended_before_it_began():
     w.c.controller.state = C
     w.poll(100)
     w.station.accept("TAG", w.c)
-    assert w.poll(300) == "SuspendedEVSE" and w.c.tx
+    assert w.poll(300) == states.PAUSED_BY_STATION and w.c.tx
     w.station.clear(7)
-    assert w.poll(300) == "Charging"
+    assert w.poll(300) == states.CHARGING
 
 
 def test_finishing():
     w = World().ready()
     w.charge()
-    w.statuses()
-    w.c.stop("Local")
+    w.states()
+    w.c.stop(states.LOCAL)
     w.poll(3000)
-    assert not w.c.tx and w.statuses() == ["Finishing"]
-    assert w.poll(60000) == "Finishing"
+    assert not w.c.tx and w.states() == [states.ENDING]
+    assert w.poll(60000) == states.ENDING
     w.c.controller.state = A
     w.poll(200)
-    assert w.statuses() == ["Available"]
+    assert w.states() == [states.FREE]
 
 
 def test_a_second_transaction_while_the_car_stays():
     w = World().ready()
     w.charge()
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(3000)
-    w.statuses()
+    w.states()
     w.c.controller.state = B
     w.station.accept("TAG2", w.c)
     w.poll(2000)
     assert w.c.tx.id_tag == "TAG2" and w.c.tx.number == 2
-    assert w.statuses() == ["Preparing"]  # not Finishing: it has begun
+    assert w.states() == [states.PLUGGED]  # not Finishing: it has begun
     w.c.controller.state = C
     w.poll(200)
-    assert w.statuses() == ["Charging"]
+    assert w.states() == [states.CHARGING]
 
 
 def test_faulted_and_back():
@@ -163,19 +164,19 @@ def test_faulted_and_back():
         w = World().ready()
         w.c.controller.fault = fault
         w.poll(100)
-        assert w.station.news == [(1, "Faulted") + faults.ocpp(fault) + (w.clock.now(),)]
+        assert w.station.news == [(1, states.FAULTED, fault, w.clock.now())]
         w.c.controller.fault = faults.NONE
-        assert w.poll(100) == "Available"
+        assert w.poll(100) == states.FREE
     w = World().ready()
     tx = w.charge()
-    w.statuses()
+    w.states()
     w.c.controller.state, w.c.controller.fault = D, faults.VENTILATION
-    assert w.poll(5000) == "Faulted" and w.c.tx is tx
+    assert w.poll(5000) == states.FAULTED and w.c.tx is tx
     w.c.controller.state, w.c.controller.fault = B, faults.NONE
     w.poll(200)
     w.c.controller.state = C
     w.poll(200)
-    assert w.statuses() == ["Faulted", "Preparing", "Charging"]
+    assert w.states() == [states.FAULTED, states.PLUGGED, states.CHARGING]
 
 
 def test_no_transaction_begins_in_a_fault_or_before_the_meter_was_ever_read():
@@ -211,7 +212,7 @@ def test_nothing_is_decided_in_the_first_second():
     w.c.controller.state = C
     w.station.accept("TAG", w.c)
     w.poll(900)
-    assert not w.station.news and not w.c.tx and w.c.status == "Available"
+    assert not w.station.news and not w.c.tx and w.c.state == states.FREE
     w.poll(200)
     assert w.c.tx
 
@@ -224,7 +225,7 @@ def test_a_stop_waits_for_the_contactor_and_then_for_a_reading():
     tx = w.charge()
     w.read_meters = False
     e, m = w.electrics[0], w.meters[0]
-    w.c.stop("Remote", "CARD")
+    w.c.stop(states.REMOTE, "CARD")
     m.energy_Wh = 1500
     w.poll(100)
     assert w.c.allow_mA == 0 and w.c.stopping() and w.c.tx is tx
@@ -240,8 +241,8 @@ def test_a_stop_waits_for_the_contactor_and_then_for_a_reading():
     m.readings += 1
     w.station.poll()
     assert w.c.tx is None and w.queue() == ["stop 1"]
-    got = tx.stop_Wh, tx.reason, tx.stop_tag, tx.stop_s
-    assert got == (1502, "Remote", "CARD", w.clock.now()), got
+    got = tx.stop_Wh, tx.cause, tx.stop_tag, tx.stop_s
+    assert got == (1502, states.REMOTE, "CARD", w.clock.now()), got
 
 
 def test_a_stop_with_a_lost_meter_does_not_wait_for_ever():
@@ -249,7 +250,7 @@ def test_a_stop_with_a_lost_meter_does_not_wait_for_ever():
     tx = w.charge()
     w.meters[0].energy_Wh = 1234
     w.meters[0].lost = True
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(500)
     assert w.c.tx is None and tx.stop_Wh == 1234
 
@@ -257,40 +258,40 @@ def test_a_stop_with_a_lost_meter_does_not_wait_for_ever():
 def test_the_first_reason_counts():
     w = World().ready()
     tx = w.charge()
-    w.c.stop("Remote")
-    w.c.stop("Local", "TAG")
+    w.c.stop(states.REMOTE)
+    w.c.stop(states.LOCAL, "TAG")
     w.c.controller.state = A
     w.poll(3000)
-    assert (tx.reason, tx.stop_tag) == ("Remote", None)
+    assert (tx.cause, tx.stop_tag) == (states.REMOTE, None)
 
 
 def test_unplugged():
     w = World().ready()
     tx = w.charge()
-    w.statuses()
+    w.states()
     w.c.controller.state = A
     w.poll(3000)
-    assert w.c.tx is None and tx.reason == "EVDisconnected" and tx.stop_tag is None
-    assert w.statuses() == ["Available"] and w.queue() == ["stop 1"]
+    assert w.c.tx is None and tx.cause == states.UNPLUGGED and tx.stop_tag is None
+    assert w.states() == [states.FREE] and w.queue() == ["stop 1"]
     w.c.controller.state = C
-    assert w.poll(3000) == "Preparing" and not w.c.tx and not w.c.allow_mA
+    assert w.poll(3000) == states.PLUGGED and not w.c.tx and not w.c.allow_mA
 
 
 def test_unplugged_and_the_transaction_goes_on():
     w = World().ready()
     w.settings["StopTransactionOnEVSideDisconnect"] = False
     tx = w.charge()
-    w.statuses()
+    w.states()
     w.c.controller.state = A
-    assert w.poll(60000) == "SuspendedEV" and w.c.tx is tx and w.queue() == []
+    assert w.poll(60000) == states.PAUSED_BY_CAR and w.c.tx is tx and w.queue() == []
     w.c.controller.state = C
-    assert w.poll(2000) == "Charging" and w.c.tx is tx
+    assert w.poll(2000) == states.CHARGING and w.c.tx is tx
     w.c.controller.state = A
     w.poll(1000)
     w.station.tag("TAG", 1)
     w.poll(3000)
-    assert not w.c.tx and tx.reason == "Local"
-    assert w.statuses() == ["SuspendedEV", "Charging", "SuspendedEV", "Available"]
+    assert not w.c.tx and tx.cause == states.LOCAL
+    assert w.states() == [states.PAUSED_BY_CAR, states.CHARGING, states.PAUSED_BY_CAR, states.FREE]
 
 
 class Lock:
@@ -310,16 +311,16 @@ def test_unplugged_and_the_cable_stays_locked():
     for _ in range(40):
         w.poll(100)
         assert lock.keep
-    assert not w.c.tx and tx.reason == "EVDisconnected" and w.c.status == "Finishing"
+    assert not w.c.tx and tx.cause == states.UNPLUGGED and w.c.state == states.ENDING
     w.station.tag("other", 1)
-    assert not lock.release and w.station.next_ask()[0] == "other"
+    assert not lock.release and w.station.next_ask().token == "other"
     w.station.tag("tag", 1)
     assert lock.release and not w.station.asks
     lock.holds = False
-    assert w.poll(200) == "Available" and not lock.keep and w.c.kept is None
+    assert w.poll(200) == states.FREE and not lock.keep and w.c.kept is None
     # the same tag wants to charge again
     w.station.tag("TAG", 1)
-    assert w.station.next_ask()[0] == "TAG"
+    assert w.station.next_ask().token == "TAG"
 
 
 def test_a_cable_that_is_plugged_in_again_is_nobodys():
@@ -331,9 +332,9 @@ def test_a_cable_that_is_plugged_in_again_is_nobodys():
     w.poll(3000)
     assert w.c.kept == "TAG"
     w.c.controller.state = B
-    assert w.poll(200) == "Preparing" and not w.c.kept
+    assert w.poll(200) == states.PLUGGED and not w.c.kept
     w.station.tag("TAG", 1)
-    assert w.station.next_ask()[0] == "TAG" and not lock.release
+    assert w.station.next_ask().token == "TAG" and not lock.release
 
 
 class Part:
@@ -352,7 +353,7 @@ def test_no_transaction_begins_before_the_lock_holds():
         w.c.controller.state = B
         w.poll(100)
         w.station.accept("TAG", w.c)
-        assert w.poll(4000) == "Preparing" and not w.c.tx and w.queue() == []
+        assert w.poll(4000) == states.PLUGGED and not w.c.tx and w.queue() == []
         w.c.parts[0].busy = False
         w.poll(1000)
         assert not w.c.tx
@@ -369,12 +370,12 @@ def test_a_lock_that_jams_is_told_and_nothing_begins():
     w.station.accept("TAG", w.c)
     w.poll(8000)
     w.c.controller.fault = faults.LOCK
-    assert w.poll(40000) == "Faulted" and w.c.fault() == ("ConnectorLockFailure", None)
+    assert w.poll(40000) == states.FAULTED and w.c.fault() == faults.LOCK
     w.poll(15000)
     assert not w.c.tx and not w.c.tag and w.queue() == []  # ConnectionTimeOut
     w.c.parts[0].busy = False
     w.c.controller.fault = faults.NONE
-    assert w.poll(1000) == "Preparing" and not w.c.tx
+    assert w.poll(1000) == states.PLUGGED and not w.c.tx
 
 
 def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
@@ -389,7 +390,7 @@ def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
     w.poll(200)
     assert not w.c.tag
     w.c.parts[0].busy = False
-    assert w.poll(1000) == "Preparing" and not w.c.tx
+    assert w.poll(1000) == states.PLUGGED and not w.c.tx
     w.station.accept("TAG", w.c)  # a new one locks again
     assert not lock.release
     w.poll(200)
@@ -397,21 +398,28 @@ def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
 
 
 def test_the_lock_opens_when_a_transaction_ends_and_closes_for_the_next():
-    for reason in ("Local", "Remote", "DeAuthorized", "UnlockCommand", "Other", "SoftReset"):
+    for cause in (
+        states.LOCAL,
+        states.REMOTE,
+        states.REFUSED,
+        states.UNLOCK,
+        states.FAULT,
+        states.SOFT_RESET,
+    ):
         w = World().ready()
         lock = w.c.lock = Lock()
         w.charge()
         assert not lock.release
         w.read_meters = False
-        w.c.stop(reason)
+        w.c.stop(cause)
         w.poll(100)
         assert not lock.release and w.c.controller.closed  # not before the contactor is open
         w.poll(200)
         assert lock.release and w.c.tx and not w.c.controller.closed  # at once, then the bill
         w.read_meters = True
-        assert w.poll(2000) == "Finishing" and not w.c.tx and lock.release, reason
+        assert w.poll(2000) == states.ENDING and not w.c.tx and lock.release, cause
         w.charge("TAG2")
-        assert not lock.release, reason
+        assert not lock.release, cause
 
 
 def test_the_lock_that_keeps_a_cable_does_not_open_for_a_car_that_left():
@@ -434,7 +442,7 @@ def test_a_lock_opens_when_a_transaction_without_a_car_is_stopped():
     w.c.controller.state = A
     w.poll(2000)
     assert w.c.tx and lock.keep and not lock.release
-    w.c.stop("Remote")
+    w.c.stop(states.REMOTE)
     w.poll(2000)
     assert not w.c.tx and lock.release and w.c.kept is None
 
@@ -447,26 +455,26 @@ def socket(w, plugged=True):
 
 def test_a_cable_that_is_left_in_the_socket():
     """Finishing until it is gone; with another car it is a new plug-in."""
-    for ends in ("EVDisconnected", "Local"):
+    for ends in (states.UNPLUGGED, states.LOCAL):
         w = World().ready()
         cable = socket(w, False)
         cable.plugged = True
-        assert w.poll(300) == "Preparing"
+        assert w.poll(300) == states.PLUGGED
         w.charge()
-        if ends == "Local":
-            w.c.stop("Local")
-            assert w.poll(2000) == "Finishing"
+        if ends == states.LOCAL:
+            w.c.stop(states.LOCAL)
+            assert w.poll(2000) == states.ENDING
         w.c.controller.state = A
         w.poll(2000)
-        assert not w.c.tx and w.poll(60000) == "Finishing", ends
+        assert not w.c.tx and w.poll(60000) == states.ENDING, ends
         w.c.controller.state = C
-        assert w.poll(1000) == "Preparing", ends
+        assert w.poll(1000) == states.PLUGGED, ends
         w.c.controller.state = A
-        assert w.poll(1000) == "Preparing", ends
+        assert w.poll(1000) == states.PLUGGED, ends
         cable.plugged = False
-        assert w.poll(1000) == "Available", ends
-        expect = ["Preparing", "Charging", "Finishing", "Preparing", "Available"]
-        assert w.statuses() == expect, ends
+        assert w.poll(1000) == states.FREE, ends
+        expect = [states.PLUGGED, states.CHARGING, states.ENDING, states.PLUGGED, states.FREE]
+        assert w.states() == expect, ends
 
 
 def test_the_last_cable_is_pulled_from_both_ends_in_either_order():
@@ -474,17 +482,17 @@ def test_the_last_cable_is_pulled_from_both_ends_in_either_order():
         w = World().ready()
         cable = socket(w)
         w.charge()
-        w.c.stop("Remote")
+        w.c.stop(states.REMOTE)
         w.poll(2000)
         if cable_first:
             cable.plugged = False
-            assert w.poll(300) == "Finishing"
+            assert w.poll(300) == states.ENDING
             w.c.controller.state = A
         else:
             w.c.controller.state = A
-            assert w.poll(300) == "Finishing"
+            assert w.poll(300) == states.ENDING
             cable.plugged = False
-        assert w.poll(300) == "Available"
+        assert w.poll(300) == states.FREE
 
 
 def test_a_car_that_comes_before_the_last_one_is_billed_is_a_new_one():
@@ -497,7 +505,7 @@ def test_a_car_that_comes_before_the_last_one_is_billed_is_a_new_one():
     w.c.controller.state = B
     w.poll(300)
     w.read_meters = True
-    assert w.poll(2000) == "Preparing" and not w.c.tx
+    assert w.poll(2000) == states.PLUGGED and not w.c.tx
 
 
 def test_a_cable_in_the_socket_over_a_power_cut():
@@ -506,13 +514,13 @@ def test_a_cable_in_the_socket_over_a_power_cut():
     socket(w)
     w.charge()
     w.c.controller.state = A
-    assert w.poll(2000) == "Finishing"
+    assert w.poll(2000) == states.ENDING
     w.boot()
     cable = socket(w)
     w.poll(1500)
-    assert w.c.status == "Preparing"
+    assert w.c.state == states.PLUGGED
     cable.plugged = False
-    assert w.poll(300) == "Available"
+    assert w.poll(300) == states.FREE
 
 
 def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so():
@@ -525,10 +533,10 @@ def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so
         cable = socket(w)
         lock = w.c.lock = Lock()
         w.poll(4000)
-        assert not w.c.tx and w.c.status == "Finishing" and not lock.release
+        assert not w.c.tx and w.c.state == states.ENDING and not lock.release
         assert lock.keep is not unlock and w.c.kept == (None if unlock else "TAG")
         lock.holds = cable.plugged = False
-        assert w.poll(300) == "Available" and not lock.keep
+        assert w.poll(300) == states.FREE and not lock.keep
 
 
 def test_a_kept_cable_that_was_torn_out_is_kept_no_more():
@@ -538,25 +546,25 @@ def test_a_kept_cable_that_was_torn_out_is_kept_no_more():
     lock = w.c.lock = Lock()
     w.charge()
     w.c.controller.state = A
-    assert w.poll(2000) == "Finishing" and w.c.kept
+    assert w.poll(2000) == states.ENDING and w.c.kept
     cable.plugged = False
-    assert w.poll(300) == "Available" and not w.c.kept and not lock.keep
+    assert w.poll(300) == states.FREE and not w.c.kept and not lock.keep
 
 
 def test_a_tag_and_a_cable_without_a_car():
     w = World().ready()
     w.settings["ConnectionTimeOut"] = 5
     socket(w)
-    assert w.poll(300) == "Preparing"
+    assert w.poll(300) == states.PLUGGED
     w.station.accept("TAG", w.c)
-    assert w.poll(6000) == "Preparing" and not w.c.tag  # timed out: the cable is there still
-    assert w.statuses() == ["Preparing"]
+    assert w.poll(6000) == states.PLUGGED and not w.c.tag  # timed out: the cable is there still
+    assert w.states() == [states.PLUGGED]
 
 
 def test_tags_at_the_reader():
     w = World(2).ready()
     w.station.tag("Tag1", 2)
-    assert w.station.next_ask()[:3] == ["Tag1", w.cs[1], None] and w.woken
+    assert next_asked(w) == ("Tag1", w.cs[1], None) and w.woken
     assert w.station.next_ask() is None
     w.charge("Tag1")
     w.station.tag("other", 1)
@@ -566,7 +574,7 @@ def test_tags_at_the_reader():
     w.station.tag("TAG1", 1)  # compared without case
     w.poll(3000)
     assert w.c.tx is None and w.queue() == ["stop 1"]
-    assert w.journal.head()[1].reason == "Local" and w.journal.head()[1].stop_tag == "TAG1"
+    assert w.journal.head()[1].cause == states.LOCAL and w.journal.head()[1].stop_tag == "TAG1"
     for i in range(20):
         w.station.ask("x%d" % i, w.c)
     assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
@@ -581,9 +589,14 @@ def plug_and_charge(w):
     return w
 
 
+def next_asked(w):
+    ask = w.station.next_ask()
+    return ask.token, ask.connector, ask.profile
+
+
 def asked(w):
     """The tags that the Central System would be asked for, since the last call."""
-    out = [ask[0] for ask in w.station.asks]
+    out = [ask.token for ask in w.station.asks]
     w.station.asks.clear()
     return out
 
@@ -594,13 +607,13 @@ def test_plug_and_charge():
     assert not asked(w)
     w.electrics[1].state = B
     w.poll(100)
-    assert w.station.next_ask()[:3] == ["Plug", w.cs[1], None]
+    assert next_asked(w) == ("Plug", w.cs[1], None)
     w.station.accept("Plug", w.cs[1])
     w.poll(200)
     assert w.cs[1].tx.id_tag == "Plug" and not w.c.tx
-    w.cs[1].stop("Remote")
+    w.cs[1].stop(states.REMOTE)
     w.poll(300000)  # it stays stopped while the car stays
-    assert not w.cs[1].tx and w.cs[1].status == "Finishing" and not asked(w)
+    assert not w.cs[1].tx and w.cs[1].state == states.ENDING and not asked(w)
     w.station.tag("plug", 2)  # but a person may
     assert asked(w) == ["plug"]
     w.electrics[1].state = A
@@ -640,7 +653,7 @@ def test_plug_and_charge_offline():
         w.c.controller.state = A
         w.poll(3000)
         assert not w.c.tx and w.queue() == (["start 1", "stop 1"] if allowed else [])
-        assert not allowed or w.journal.head()[1].reason == "EVDisconnected"
+        assert not allowed or w.journal.head()[1].cause == states.UNPLUGGED
 
 
 def test_plug_and_charge_waits_until_a_transaction_may_begin():
@@ -663,7 +676,7 @@ def test_plug_and_charge_does_not_follow_another_tag():
     w.c.controller.state = C
     w.poll(1000)
     assert w.c.tx.id_tag == "Other"
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(5000)
     assert not w.c.tx and not asked(w)
 
@@ -680,7 +693,7 @@ def test_plug_and_charge_over_a_power_cut():
     tx = w.c.tx
     plug_and_charge(w.boot()).ready()
     assert w.c.tx.number == tx.number
-    w.c.stop("Remote")
+    w.c.stop(states.REMOTE)
     w.poll(3000)
     for _ in range(2):
         plug_and_charge(w.boot()).ready()
@@ -702,7 +715,7 @@ def test_plug_and_charge_of_a_unit_that_does_not_resume():
         w.c.resumes = False
         asked(w)
         w.poll(5000)
-        assert not w.c.tx and not asked(w) and w.journal.head()[1].reason == "PowerLoss"
+        assert not w.c.tx and not asked(w) and w.journal.head()[1].cause == states.POWER_LOSS
 
 
 def test_nothing_starts_while_a_reset_is_under_way():
@@ -713,9 +726,9 @@ def test_nothing_starts_while_a_reset_is_under_way():
     w.poll(200)
     for c in w.cs:
         c.ending = True
-    w.c.stop("SoftReset")
+    w.c.stop(states.SOFT_RESET)
     w.poll(3000)
-    assert not w.c.tx and w.c.status == "Finishing"
+    assert not w.c.tx and w.c.state == states.ENDING
     for e in w.electrics:
         e.state = C
     w.station.accept("answered", w.cs[3])  # it was asked for before
@@ -732,7 +745,7 @@ def test_news_are_bounded():
         w.c.controller.state = B if i % 2 else A
         w.poll(100)
         assert len(w.station.news) <= 32
-    assert w.station.news[-1][1] == "Preparing"
+    assert w.station.news[-1].state == states.PLUGGED
 
 
 def test_choosing_a_connector():
@@ -761,9 +774,9 @@ def test_a_power_cut_with_the_car_still_there():
     w.boot()
     assert w.c.tx.id == tx.id and w.c.tx is not tx
     w.poll(1500)
-    assert w.c.tx.origin_s == start and w.c.status == "Charging"
-    assert "Available" not in w.statuses() and not w.queue()
-    w.c.stop("Local")
+    assert w.c.tx.origin_s == start and w.c.state == states.CHARGING
+    assert states.FREE not in w.states() and not w.queue()
+    w.c.stop(states.LOCAL)
     w.poll(3000)
     assert w.queue() == ["stop 1"] and w.journal.head()[1].id == tx.id
 
@@ -774,8 +787,8 @@ def test_a_resumed_transaction_whose_car_does_not_want_is_not_available():
     w.boot()
     w.c.controller.state = B
     w.poll(2000)
-    assert w.c.tx and w.c.status == "Preparing"
-    assert w.poll(10000) == "SuspendedEV"
+    assert w.c.tx and w.c.state == states.PLUGGED
+    assert w.poll(10000) == states.PAUSED_BY_CAR
 
 
 def test_a_power_cut_and_the_car_has_gone():
@@ -787,8 +800,8 @@ def test_a_power_cut_and_the_car_has_gone():
     w.poll(5000)
     tx = w.journal.head()[1]
     assert w.c.tx is None and w.queue() == ["stop 1"]
-    assert (tx.reason, tx.stop_Wh, tx.stop_s) == ("PowerLoss", 5000, w.clock.now() - 3)
-    assert w.c.status == "Available"
+    assert (tx.cause, tx.stop_Wh, tx.stop_s) == (states.POWER_LOSS, 5000, w.clock.now() - 3)
+    assert w.c.state == states.FREE
 
 
 def test_after_a_power_cut_nothing_is_decided_before_the_pilot_was_read():
@@ -807,12 +820,12 @@ def test_after_a_power_cut_nothing_is_decided_before_the_pilot_was_read():
         w.poll(3000)
         assert bool(w.c.tx) == plugged and w.c.settled()
         if not plugged:
-            assert w.journal.head()[1].reason == "PowerLoss"
+            assert w.journal.head()[1].cause == states.POWER_LOSS
 
 
 def test_where_the_pilot_cannot_be_read_the_car_is_not_taken_to_be_gone():
     """Behind a latched fault it stays in F; between its windows nobody knows the state."""
-    for fault, reason in ((faults.WELDED, "Other"), (faults.PILOT_RANGE, None)):
+    for fault, reason in ((faults.WELDED, states.FAULT), (faults.PILOT_RANGE, None)):
         w = World().ready()
         w.station.plug_tag = "PLUG"
         w.charge()
@@ -821,15 +834,15 @@ def test_where_the_pilot_cannot_be_read_the_car_is_not_taken_to_be_gone():
         e = w.electrics[0]
         e.state, e.known, e.fault = A, False, fault
         w.poll(20000)
-        assert w.c.settled() and w.c.status == "Faulted"
+        assert w.c.settled() and w.c.state == states.FAULTED
         assert bool(w.c.tx) == (not reason)
         if reason:
-            assert w.journal.head()[1].reason == reason
+            assert w.journal.head()[1].cause == reason
         e.state, e.known, e.fault = C, True, faults.NONE
         w.poll(2000)
         # it goes on, or has ended and does not begin by itself with the car that was there
         assert bool(w.c.tx) == (not reason) and not w.c.tag
-        assert w.c.status == ("Charging" if w.c.tx else "Preparing")
+        assert w.c.state == (states.CHARGING if w.c.tx else states.PLUGGED)
 
 
 def test_a_stall_does_not_cut_short_the_wait_for_a_meter():
@@ -874,8 +887,8 @@ def test_a_unit_that_does_not_resume():
             assert not w.c.allow_mA or w.c._boot_ms is not None
         assert w.c.tx is None and w.queue() == ["stop 1"]  # and no second start
         head = w.journal.head()[1]
-        assert (head.id, head.reason, head.stop_Wh) == (tx.id, "PowerLoss", 5000)
-        assert w.c.status == ("Available" if state == A else "Finishing")
+        assert (head.id, head.cause, head.stop_Wh) == (tx.id, states.POWER_LOSS, 5000)
+        assert w.c.state == (states.FREE if state == A else states.ENDING)
 
 
 def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
@@ -949,7 +962,7 @@ def test_a_txprofile_ends_with_its_transaction():
     assert w.station.install(record(12, profile.TX_DEFAULT, id=8)) is None
     w.poll(200)
     assert w.c.allow_mA == 10000
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(3000)
     assert [profile.purpose(r) for r in w.store.records] == [profile.TX_DEFAULT]
     w.station.accept("TAG2", w.c)
@@ -968,7 +981,7 @@ def test_a_txprofile_needs_its_transaction():
     assert install(record(10, connector=0)) == "TxProfile is for a connector"
     assert install(record(9, profile.TX_DEFAULT, transaction=tx.id)) is None  # (ignored, A13)
     assert install(record(10, transaction=tx.id)) is None
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(100)
 
 
@@ -987,7 +1000,7 @@ def test_after_a_power_cut_a_txprofile_stays_with_its_transaction_only():
 
 
 def set_stop(tx):
-    tx.stop_s, tx.stop_Wh, tx.reason = tx.start_s, tx.start_Wh, "Local"
+    tx.stop_s, tx.stop_Wh, tx.cause = tx.start_s, tx.start_Wh, states.LOCAL
     return tx
 
 
@@ -1270,7 +1283,7 @@ def test_a_replaced_profile_goes_with_its_transaction():
     renewed(w, T0 - 100)
     renewed(w, T0 + 600)
     assert len(w.store.records) == 2
-    w.c.stop("Local")
+    w.c.stop(states.LOCAL)
     w.poll(500)
     assert not w.store.records and files("/flash/profiles") == []
 
@@ -1495,7 +1508,7 @@ def test_sharing_with_cars():
             elif random.randrange(3):
                 car.wants = not car.wants
             elif random.randrange(2):
-                c.stop("Remote")
+                c.stop(states.REMOTE)
             else:
                 car.unplug()
         if not random.randrange(900):
@@ -1573,7 +1586,7 @@ def test_who_is_told_of_limits_is_told_of_shares():
     assert seen[n:] == [[0, 10000]]
     w.poll(1000)
     assert seen[-1] == [10000, 10000] and len(seen) == n + 2
-    w.cs[1].stop("Local")
+    w.cs[1].stop(states.LOCAL)
     w.poll(3000)
     assert seen[-1] == [20000, 20000]
 
@@ -1617,9 +1630,9 @@ def test_clearing():
 def test_out_of_service():
     w = World(2).ready()
     assert w.station.set_availability(1, False)
-    assert w.poll(200) == "Unavailable" and w.cs[1].status == "Available"
+    assert w.poll(200) == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     w.c.controller.state = C
-    assert w.poll(200) == "Unavailable"  # also with a car
+    assert w.poll(200) == states.OUT_OF_SERVICE  # also with a car
     w.station.tag("TAG", 1)
     assert w.station.next_ask() is None and w.station.choose() is w.cs[1]
     w.station.accept("TAG", w.c)  # (an answer that was on its way)
@@ -1627,9 +1640,9 @@ def test_out_of_service():
     assert not w.c.tx and not w.c.tag and w.c.allow_mA == 0
     for t in (T0, UNSET):  # over every reboot
         w.boot(t).ready()
-        assert w.c.status == "Unavailable" and w.cs[1].status == "Available"
+        assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     assert w.station.set_availability(1, True)
-    assert w.poll(200) == "Preparing"
+    assert w.poll(200) == states.PLUGGED
     w.station.accept("TAG", w.c)
     w.poll(1000)
     assert w.c.tx
@@ -1641,12 +1654,12 @@ def test_out_of_service_after_the_transaction():
     w.poll(500)
     w.station.news.clear()
     assert w.station.set_availability(1, False)
-    assert w.poll(5000) == "Charging" and w.c.tx is tx
-    w.c.stop("Local")
+    assert w.poll(5000) == states.CHARGING and w.c.tx is tx
+    w.c.stop(states.LOCAL)
     w.poll(3000)
-    assert w.statuses()[-1] == "Unavailable" and not w.c.tx
+    assert w.states()[-1] == states.OUT_OF_SERVICE and not w.c.tx
     w.c.controller.state = A
-    assert w.poll(1000) == "Unavailable"
+    assert w.poll(1000) == states.OUT_OF_SERVICE
 
 
 def test_out_of_service_as_a_whole():
@@ -1655,23 +1668,23 @@ def test_out_of_service_as_a_whole():
     w.station.news.clear()
     assert w.station.in_service() and w.station.set_availability(0, False)
     w.poll(200)
-    assert [c.status for c in w.cs] == ["Unavailable", "Charging"]
+    assert [c.state for c in w.cs] == [states.OUT_OF_SERVICE, states.CHARGING]
     w.boot().ready()
-    assert w.c.status == "Unavailable" and w.cs[1].tx and w.station.choose() is None
-    told = [n[:2] for n in w.station.news if not n[0]]
+    assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.station.choose() is None
+    told = [n[:2] for n in w.station.news if not n.number]
     assert not told and w.station.in_service()  # until the transaction has ended
-    w.cs[1].stop("Local")
+    w.cs[1].stop(states.LOCAL)
     w.poll(3000)
-    told = [n[:2] for n in w.station.news if not n[0]]
-    assert told == [(0, "Unavailable")] and not w.station.in_service()
+    told = [n[:2] for n in w.station.news if not n.number]
+    assert told == [(0, states.OUT_OF_SERVICE)] and not w.station.in_service()
     w.station.set_availability(0, True)
-    assert w.station.news[-1][:2] == (0, "Available")
+    assert w.station.news[-1][:2] == (0, states.FREE)
     w.station.news.clear()
     w.station.set_availability(0, False)
-    assert w.station.news[-1][:2] == (0, "Unavailable")
+    assert w.station.news[-1][:2] == (0, states.OUT_OF_SERVICE)
     w.station.set_availability(0, True)
     w.poll(200)
-    assert w.c.status == "Available"
+    assert w.c.state == states.FREE
 
 
 def test_availability_that_cannot_be_kept_or_read():
@@ -1695,15 +1708,15 @@ def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w = World().ready()
     w.c.controller.state = B
     w.c.controller.fault = faults.METER
-    assert w.poll(200) == "Preparing" and w.station.choose() is w.c
-    assert w.station.news[-1][2] == "PowerMeterFailure"
+    assert w.poll(200) == states.PLUGGED and w.station.choose() is w.c
+    assert w.station.news[-1].fault == faults.METER
     w.station.accept("TAG", w.c)
     w.poll(1000)
     assert w.c.tx
     w.station.news.clear()
     w.c.controller.fault = faults.NONE
     w.poll(200)
-    assert w.station.news[-1][1:3] == (w.c.status, "NoError")  # the end of an error is told
+    assert w.station.news[-1][1:3] == (w.c.state, faults.NONE)  # the end of an error is told
 
 
 # Faults that wait for a person
@@ -1716,8 +1729,8 @@ def test_a_residual_current_ends_the_transaction_and_outlives_every_reset():
         w.electrics[1].fault = fault
         w.electrics[1].closed = False
         w.poll(3000)
-        assert not w.cs[1].tx and w.cs[1].status == "Faulted"
-        assert w.queue() == ["stop 1"] and w.journal.head()[1].reason == "Other"
+        assert not w.cs[1].tx and w.cs[1].state == states.FAULTED
+        assert w.queue() == ["stop 1"] and w.journal.head()[1].cause == states.FAULT
         w.boot()
         assert w.station._latches.numbers == [2 << 8 | fault]
         assert not w.station.clear_faults(w.cs[1])  # a car is there
@@ -1749,7 +1762,7 @@ def test_offline_only_those_who_are_known():
     for tag in ("BAD", "NEW"):
         w.station.tag(tag, 1)
         w.poll(1000)
-        assert not w.c.tx and w.station.next_ask()[0] == tag
+        assert not w.c.tx and w.station.next_ask().token == tag
     w.station.tag("good", 1)
     w.poll(1000)
     assert w.c.tx.id_tag == "good" and not w.station.asks
@@ -1777,7 +1790,7 @@ def test_online_the_central_system_is_asked_unless_local_pre_authorize():
     for tag in ("GOOD", "NEW"):
         w.station.tag(tag, 1)
         w.poll(1000)
-        assert not w.c.tx and w.station.next_ask()[0] == tag
+        assert not w.c.tx and w.station.next_ask().token == tag
     w.settings["LocalPreAuthorize"] = True
     w.station.tag("NEW", 1)
     w.poll(1000)
@@ -1800,7 +1813,7 @@ def test_tags_that_wait_when_the_connection_is_lost():
     w.station.offline()
     w.poll(1000)
     assert not w.c.tx and w.cs[1].tx.id_tag == "GOOD"
-    assert w.station.next_ask()[0] == "NEW" and w.station.next_ask() is None
+    assert w.station.next_ask().token == "NEW" and w.station.next_ask() is None
 
 
 def test_a_tag_of_the_same_group_stops():
@@ -1821,12 +1834,12 @@ def test_a_tag_of_the_same_group_stops():
         else:
             w.station.online = True
             w.station.tag("D", 1)
-            assert w.c.tx and w.station.next_ask()[:3] == ["D", w.c, None]
+            assert w.c.tx and next_asked(w) == ("D", w.c, None)
             w.station.accept("D", w.c, None, "GROUP")
         w.poll(3000)
         assert not w.c.tx
         tx = waiting(w.flash)[-1][1]
-        assert (tx.reason, tx.stop_tag, tx.id_tag) == ("Local", "D", "A")
+        assert (tx.cause, tx.stop_tag, tx.id_tag) == (states.LOCAL, "D", "A")
 
 
 def test_a_card_of_the_same_group_at_the_only_reader():
@@ -1841,20 +1854,20 @@ def test_a_card_of_the_same_group_at_the_only_reader():
     w.poll(3000)
     assert w.c.tx and not w.cs[1].tx
     w.station.card("Y")  # a connector is free again: it wants to charge there
-    assert w.station.next_ask()[1] is w.cs[1]
+    assert w.station.next_ask().connector is w.cs[1]
 
 
 def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
     """Older TC_006: bound to the connector that is plugged next."""
     w = World(2).ready()
     w.station.card("Card")
-    assert w.station.next_ask()[:3] == ["Card", None, None]
+    assert next_asked(w) == ("Card", None, None)
     w.station.accept("Card", None, None, "G")
     w.poll(1000)
-    assert w.c.tag == "Card" and w.c.status == "Preparing"
+    assert w.c.tag == "Card" and w.c.state == states.PLUGGED
     w.cs[1].controller.state = C
     w.poll(1000)
-    assert not w.c.tag and w.c.status == "Available" and not w.c.tx
+    assert not w.c.tag and w.c.state == states.FREE and not w.c.tx
     assert w.cs[1].tx.id_tag == "Card" and w.cs[1].tx.parent == "G"
 
 
@@ -1900,13 +1913,13 @@ def test_an_authorisation_is_for_the_car_that_was_there():
         granted(w, ask)
         if starts:
             assert w.c.tx.id_tag == "TAG", cars
-            w.c.stop("Local")
+            w.c.stop(states.LOCAL)
         else:
             assert not w.c.tx and not w.c.tag and w.c.free(), cars
         w.electrics[0].state = A
         w.poll(3000)
         w.electrics[0].state = C  # and nothing of it is left for the next one
-        assert w.poll(3000) == "Preparing" and not w.c.tx, cars
+        assert w.poll(3000) == states.PLUGGED and not w.c.tx, cars
         w.electrics[0].state = A
         w.poll(300)
 
@@ -1934,7 +1947,7 @@ def test_a_card_of_the_group_ends_the_transaction_that_it_was_shown_at():
     w.poll(1000)
     w.station.tag("B", 1)
     ask = w.station.next_ask()
-    w.c.stop("Remote")
+    w.c.stop(states.REMOTE)
     w.poll(3000)
     assert not w.c.tx
     granted(w, ask, "G")
@@ -2086,10 +2099,10 @@ def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
         assert w.station.choose()
         w.station.ask(tag, None)
     assert w.station.choose() is None
-    assert w.station.next_ask()[0] == "One"  # it is on its way
+    assert w.station.next_ask().token == "One"  # it is on its way
     assert w.station.choose() is None
     w.station.accept("One", None)
-    assert w.station.next_ask()[0] == "Two" and w.station.choose() is None
+    assert w.station.next_ask().token == "Two" and w.station.choose() is None
     assert w.station.next_ask() is None and w.station.choose() is w.cs[1]  # "Two" was refused
 
 
@@ -2100,7 +2113,7 @@ def test_a_start_for_the_car_that_is_there_is_not_overtaken():
     w.poll(200)
     w.station.card("One")
     w.station.card("Two")
-    assert w.station.next_ask()[:2] == ["One", w.c]
+    assert next_asked(w) == ("One", w.c, None)
     w.station.accept("Two", None)  # (by a list of the station's own)
     w.station.accept("One", w.c)
     w.poll(200)
@@ -2112,7 +2125,7 @@ def test_a_card_that_waits_is_one_card_however_often_it_is_shown():
     w.station.online = True
     w.station.card("Card")
     w.station.card("card")
-    assert w.station.next_ask()[0] == "Card"
+    assert w.station.next_ask().token == "Card"
     w.station.card("CARD")  # the answer is on its way
     assert w.station.next_ask() is None
     w.station.accept("Card", None)
@@ -2185,7 +2198,7 @@ def test_a_card_whose_question_is_out_asks_no_second_one():
         w.poll(200)
         assert w.station.card("Card")
         ask = w.station.next_ask() if online else w.station.asks[0]
-        assert ask[1] is w.cs[1]
+        assert ask.connector is w.cs[1]
         w.poll(59000)
         assert not w.station.card("card") and len(w.station.asks) == (not online)
         w.poll(2000)
@@ -2205,13 +2218,13 @@ def test_a_card_whose_question_is_out_asks_no_second_one():
     w.poll(200)
     assert w.station.card("Card")
     w.poll(200)
-    assert w.station.next_ask()[1] is w.cs[1]
+    assert w.station.next_ask().connector is w.cs[1]
 
 
 def test_a_card_shown_twice_is_not_in_the_way_of_others():
     w = World().ready()
     w.charge("Card")
-    w.c.stop("Remote")  # at once
+    w.c.stop(states.REMOTE)  # at once
     w.poll(2000)
     assert not w.c.tx
     w.poll(1000)
@@ -2221,7 +2234,7 @@ def test_a_card_shown_twice_is_not_in_the_way_of_others():
     w.poll(1200)
     w.c.controller.state = C
     w.station.local().heard("Card", "Accepted")
-    assert w.poll(200) == "Preparing" and w.station.tag("Card", 1)
+    assert w.poll(200) == states.PLUGGED and w.station.tag("Card", 1)
     w.poll(200)
     assert w.c.tx
 
@@ -2243,4 +2256,4 @@ def test_energy_for_a_tag_that_is_not_accepted():
     assert not w.c.allow_mA
     w.meters[0].lost = False
     w.meters[0].energy_Wh += 1
-    assert w.poll(5000) == "SuspendedEVSE" and not w.c.allow_mA and w.c.tx is tx
+    assert w.poll(5000) == states.PAUSED_BY_STATION and not w.c.allow_mA and w.c.tx is tx

@@ -10,6 +10,7 @@ from world import T0, UNSET, World
 
 from firmware.clock import PLAUSIBLE, UNSET_s
 from firmware.electrical import pilot
+from firmware.station import states
 from firmware.station.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
@@ -75,7 +76,7 @@ class Life:
         assert self.w.c.tx or self.w.flash.dead
 
     def end(self):
-        self.w.c.stop("Local", "TAG")
+        self.w.c.stop(states.LOCAL, "TAG")
         self.idle(3)
         assert not self.w.c.tx
         self.w.c.controller.state = pilot.A
@@ -400,7 +401,7 @@ def test_what_was_not_told_yet_of_statuses_moves_with_the_clock():
     w = World(t=UNSET).ready()
     w.c.controller.state = pilot.B
     w.poll(2000)
-    noted_s = w.station.news[-1][4]
+    noted_s = w.station.news[-1].time_s
     ago_s = w.clock.now() - noted_s
     w.station.set_clock(T0, 0, 0)
-    assert w.station.news[-1][4] == T0 - ago_s and UNSET_s > 0
+    assert w.station.news[-1].time_s == T0 - ago_s and UNSET_s > 0

@@ -144,7 +144,7 @@ class World:
                 if self.read_meters and not m.lost and self.time.t_ms % 1000 < 100:
                     m.readings += 1
             self.station.poll()
-        return self.c.status
+        return self.c.state
 
     def ready(self):
         """Past the first second after boot."""
@@ -169,9 +169,9 @@ class World:
         """["start 1", "sample 1", ...]: what the journal holds, by transaction number."""
         return [f"{KINDS[kind]} {tx.number}" for kind, tx, _ in waiting(self.flash)]
 
-    def statuses(self):
-        """Statuses of connector 1 that were told since the last call."""
-        out = [n[1] for n in self.station.news if n[0] == 1]
+    def states(self):
+        """States of connector 1 that were told since the last call."""
+        out = [n.state for n in self.station.news if n.number == 1]
         self.station.news.clear()
         return out
 

@@ -11,7 +11,7 @@ from firmware.clock import format_iso, fraction_ms, parse_iso
 from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
-from firmware.station import journal, metering
+from firmware.station import journal, metering, states
 
 _VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
@@ -113,7 +113,7 @@ class Core:
         c = self._station.running(payload["transactionId"])
         if c is None:
             return {"status": "Rejected"}
-        c.stop("Remote")
+        c.stop(states.REMOTE)
         return {"status": "Accepted"}
 
     def ClearCache(self, payload):
@@ -147,7 +147,7 @@ class Core:
     async def _unlock(self, c):
         # A transaction ends first, the contactor opens, then the lock moves (5.18).
         status = "UnlockFailed"
-        c.stop("UnlockCommand")
+        c.stop(states.UNLOCK)
         c.lock.reset()
         c.lock.release = True
         began = time.ticks_ms()
@@ -339,7 +339,7 @@ class Core:
         elif await self._say_other(True):
             pass
         elif station.transfers:
-            await self._data_transfer(*station.transfers.pop(0))
+            await self._data_transfer(station.transfers.pop(0))
         else:
             return False
         return True
@@ -348,10 +348,11 @@ class Core:
         # Statuses, and samples of no transaction, if that action is `silent` or not.
         readings = self._station.readings
         if (_STATUS in self._silent) is silent and (news := self._stable_news()):
-            await self._status_notification(*news)
+            await self._status_notification(news)
         elif (_METER in self._silent) is silent and readings:
-            number, sample = readings.pop(0)
-            await self._ask(_METER, _messages().meter_values(number, None, sample))
+            reading = readings.pop(0)
+            payload = _messages().meter_values(reading.number, None, reading.sample)
+            await self._ask(_METER, payload)
         else:
             return False
         return True
@@ -363,11 +364,12 @@ class Core:
         least_s = self._settings.value("MinimumStatusDuration")
         at = 0
         while at < len(news):
-            number, _, error, _, t = news[at]
-            after = [later[4] for later in news[at + 1 :] if later[0] == number]
+            notice = news[at]
+            t = notice.time_s
+            after = [later.time_s for later in news[at + 1 :] if later.number == notice.number]
             if after and (_STATUS in self._silent or after[0] - t < least_s):
                 news.pop(at)
-            elif after or error != "NoError" or not 0 <= self._now() - t < least_s:
+            elif after or notice.fault or not 0 <= self._now() - t < least_s:
                 return news.pop(at)
             else:
                 at += 1
@@ -390,24 +392,24 @@ class Core:
                     s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
                     await self._ask(_METER, _messages().meter_values(c.number, c.tx, s))
                 else:
-                    error, vendor = c.fault()
-                    await self._status_notification(c.number, c.status, error, vendor, self._now())
+                    await self._status_notification(self._station.notice(c, self._now()))
 
     async def _own_status(self):
         # Of connector 0, the charge point itself.
-        status = "Available" if self._station.in_service() else "Unavailable"
-        error, vendor = self._station.fault()
-        await self._status_notification(0, status, error, vendor, self._now(), self.info)
+        await self._status_notification(self._station.notice(None, self._now()), self.info)
         self.info = None
 
-    async def _status_notification(self, number, status, error, vendor_error, t, info=None):
+    async def _status_notification(self, notice, info=None):
+        words = lazy.load("ocpp.v16.words")
+        error, vendor_error = words.error(notice.fault)
         payload = {
-            "connectorId": number,
-            "status": status,
+            "connectorId": notice.number,
+            "status": words.status(notice.state),
             "errorCode": error,
-            "timestamp": format_iso(t),
+            "timestamp": format_iso(notice.time_s),
         }
-        if not number and not info and self._station.policy:
+        words = None  # (it is not kept while the answer takes its time)
+        if not notice.number and not info and self._station.policy:
             info = self._station.policy.fault
         if info:
             payload["info"] = printable(info)[:50]
@@ -416,8 +418,9 @@ class Core:
             payload["vendorErrorCode"] = vendor_error
         await self._ask(_STATUS, payload)
 
-    async def _data_transfer(self, vendor_id, message_id, data):
-        request = {"vendorId": str(vendor_id), "messageId": str(message_id), "data": str(data)}
+    async def _data_transfer(self, transfer):
+        names = "vendorId", "messageId", "data"
+        request = {name: str(text) for name, text in zip(names, transfer)}
         answer = await self._ask("DataTransfer", request)
         if answer is not None and not answer.get("status"):
             answer = None
@@ -425,7 +428,7 @@ class Core:
             self._station.policy.on_data_transfer(request, answer, self._station)
 
     async def _authorize(self, ask):
-        tag = ask[0]
+        tag = ask.token
         conf, self._refused = None, False
         try:
             conf = await self._ask("Authorize", {"idTag": tag})
@@ -551,7 +554,7 @@ class Core:
         if tx.denied and c.tx is tx:
             self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
             if self._settings.value("StopTransactionOnInvalidId"):
-                c.stop("DeAuthorized")
+                c.stop(states.REFUSED)
         return number is not None
 
 

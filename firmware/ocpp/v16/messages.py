@@ -3,6 +3,7 @@
 import json
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import format_iso
 from firmware.station import metering
 
@@ -28,7 +29,7 @@ def stop_transaction(tx):
         "transactionId": tx.id,
         "meterStop": tx.stop_Wh,
         "timestamp": format_iso(tx.stop_s),
-        "reason": tx.reason,
+        "reason": lazy.load("ocpp.v16.words").reason(tx.cause),
     }
     if tx.stop_tag:
         payload["idTag"] = tx.stop_tag

@@ -1,0 +1,43 @@
+# The words of OCPP 1.6 for what the station calls by numbers. Loaded while one is told.
+
+from micropython import const
+
+# By state of a connector and cause of a stop (station/states.py): 7.7, 7.36. By fault
+# (electrical/faults.py): errorCode (7.6) and vendorErrorCode.
+_STATUSES = const(
+    "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Reserved Unavailable Faulted"
+)
+_REASONS = const(
+    "Local Remote EVDisconnected PowerLoss Other SoftReset HardReset UnlockCommand DeAuthorized"
+)
+_ERRORS = const(
+    "NoError|PowerSwitchFailure ContactorWelded|GroundFailure ResidualCurrent|"
+    "GroundFailure ResidualSelfTest|GroundFailure ProtectiveEarth|"
+    "OverCurrentFailure Overload|EVCommunicationError PilotShort|OtherError Cable|"
+    "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
+    "OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|HighTemperature|"
+    "OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
+    "PowerMeterFailure|OtherError Policy"
+)
+
+
+def status(state):
+    """ChargePointStatus."""
+    return _STATUSES.split(" ")[state]
+
+
+def reason(cause):
+    """Reason of StopTransaction.req."""
+    return _REASONS.split(" ")[cause]
+
+
+def error(fault):
+    """(errorCode, vendorErrorCode or None) of StatusNotification.req."""
+    code, _, vendor = _ERRORS.split("|")[fault].partition(" ")
+    return code, vendor or None
+
+
+def fault(number):
+    """One word for a fault, as people see it."""
+    code, vendor = error(number)
+    return vendor or code

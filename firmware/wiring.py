@@ -59,7 +59,7 @@ def build(config):
     for c in connectors:
         measurands |= metering.gives(c)
     app.settings = Configuration(fixed, log.warning, measurands)
-    _check_url(config, app.settings.value("SecurityProfile"))
+    _check_url(config, app.settings.value("security"))
     profiles = store.Store("/profiles", log.error)
     app.station = Station(
         app.clock,

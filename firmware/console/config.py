@@ -10,7 +10,8 @@ from firmware import log as messages
 from firmware.clock import format_iso
 from firmware.station.transaction import Folder
 
-_TYPE = const(3)  # in a line of keys.py
+_ACCESS = const(3)  # in a line of keys.py
+_TYPE = const(4)
 _LEVELS = const("error warning info debug")
 _CHANGED = const(
     "Accepted: in force from now on|RebootRequired: in force after a reset|"
@@ -40,12 +41,9 @@ def config(unit, name=None, value=None):
         for text in _CHANGED.split("|"):
             if text.startswith(status):
                 yield text
-    # (not keys.names(): all of them at once take too long)
-    for text in [name + " "] if name else keys._TABLE:
-        line = keys.find(text[: text.find(" ")], settings)
-        if line:
-            out = "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
-            yield _line(line, out, value)
+    for line in [keys.find(name, settings)] if name else keys.lines(settings):
+        out = "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
+        yield _line(line, out, value)
     if name:
         return
     fields = _read()
@@ -79,11 +77,11 @@ def _find(name, value):
 
 def _line(line, text, value):
     out = line[0] + " = " + text
-    if line[2] == "ro":
+    if line[_ACCESS] == "ro":
         out += "  (read-only)"
     elif value is not None:
         wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
-        out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
+        out += "  (%s)" % (wants % tuple(line[6:]) if "%" in wants else wants)
     return out
 
 

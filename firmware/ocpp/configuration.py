@@ -9,24 +9,30 @@ from firmware import lazy
 
 _PATH = const("/ocpp.json")
 MAX_KEYS = const(50)  # in one GetConfiguration request
-_ACCESS = const(2)  # in a line of keys.py
-_TYPE = const(3)
+_ACCESS = const(3)  # in a line of keys.py
+_TYPE = const(4)
 
 
 class Configuration:
-    """`value(name)` is what the station goes by."""
+    """`value(setting)` is what the station goes by; keys.py maps the names.
+
+    | attribute | meaning |
+    |---|---|
+    | fixed  | what this unit says itself, by key |
+    | gives  | bits of the measurands that have a source (metering.gives) |
+    | stored | the changed values by key, as in the file: bool, int, str; only read it |
+    | config | this unit's Config |
+    | refused, failed | what the next dial goes by besides (security.py) |
+    """
 
     def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
         # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.
-        """`fixed`: values that this unit says itself, by name; `gives`: bits of the measurands
-        that have a source (metering.gives)."""
-        self._fixed = fixed
-        self._gives = gives
+        self.fixed = fixed
+        self.gives = gives
         self._path = path
         self._log = log
-        self._stored = {}  # the changed ones as they are in the file: bool, int, str
-        # What the next dial goes by besides (security.py has it all)
-        self.config = None  # this unit's Config
+        self.stored = {}
+        self.config = None
         self.refused = False
         self.failed = 0
         keys = _keys()
@@ -39,7 +45,7 @@ class Configuration:
                 line = keys.find(name[old:], self)
                 if old and line and line[_TYPE] not in "hl":
                     line = None
-                self._stored[name] = value
+                self.stored[name] = value
                 good = keys.check(line, keys.text(line, self, name), self) if line else None
                 if line and old and value == "":
                     good = value  # (the password of config.json)
@@ -52,26 +58,25 @@ class Configuration:
                     and good != value
                 ):
                     log("ocpp.json: %s ignored" % name)
-                    del self._stored[name]
+                    del self.stored[name]
         except OSError:
             pass  # nothing was changed yet
         except (ValueError, AttributeError):
             log("ocpp.json: damaged, defaults are used")
         self._values = keys.values(self)
 
-    def value(self, name):
-        """The value as bool or int; of a list of measurands its bits (metering.py). Only of keys
-        that can be changed."""
-        at = self._values.find("\n" + name + " ")
+    def value(self, setting):
+        """The value as bool or int; of a list of measurands its bits (metering.py)."""
+        at = self._values.find("\n" + setting + " ")
         if at < 0:
-            raise KeyError(name)
-        at += len(name) + 2
+            raise KeyError(setting)
+        at += len(setting) + 2
         text = self._values[at : self._values.find("\n", at)]
         return int(text) if text < "A" else text == "True"
 
     def password(self):
         """The AuthorizationKey for the next dial, as bytes; None: that of config.json."""
-        key = self._stored.get("-AuthorizationKey" if self.refused else "AuthorizationKey")
+        key = self.stored.get("-AuthorizationKey" if self.refused else "AuthorizationKey")
         return unhexlify(key) if key else None
 
     def set(self, name, text):
@@ -87,25 +92,26 @@ class Configuration:
         if line[_TYPE] in "hl":
             done = lazy.load("ocpp.security").change(self, name, value, self._log)
         else:
-            done = self.put(name, value, text if line[_TYPE] in "mp" else None)
+            stored = dict(self.stored)
+            stored[name] = text if line[_TYPE] in "mp" else value
+            same = keys.text(line, self) == keys.text(line, self, None, stored)
+            done = same or self.write(stored)
         if not done:
             return "Rejected"
         return "RebootRequired" if line[_ACCESS] == "rb" else "Accepted"
 
-    def put(self, name, value, text=None):
-        """Set a key to a value that is known to be good; nothing is written if it had it. `text`:
-        what the file is to say, if not the value.
-
+    def put(self, setting, value):
+        """Change a setting to a value that is known to be good; nothing is written if it had it.
         False where the flash is full: then the old value stays."""
-        if text is None and self.value(name) == value:
+        if self.value(setting) == value:
             return True
-        stored = dict(self._stored)
-        stored[name] = value if text is None else text
+        stored = dict(self.stored)
+        stored[_keys().key(setting, self)] = value
         return self.write(stored)
 
     def write(self, stored):
         """Put other values into force, durably; False where the flash is full."""
-        if stored == self._stored:
+        if stored == self.stored:
             return True
         try:
             with open(self._path, "w") as f:
@@ -113,15 +119,15 @@ class Configuration:
         except OSError as e:
             self._log("ocpp.json not written: %s" % e)
             return False
-        self._stored = stored
+        self.stored = stored
         self._values = _keys().values(self)
         return True
 
     def pieces(self, names, printable):
         """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
         keys = _keys()
-        names = names or keys.names(self)
-        stored = self._stored  # (as it is now, whatever is changed while the answer leaves)
+        names = names or [line[0] for line in keys.lines(self)]
+        stored = self.stored  # (as it is now, whatever is changed while the answer leaves)
         return lambda: keys.pieces(self, names, printable, stored)
 
 

@@ -55,11 +55,11 @@ async def delay(link):
     # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
     # chance, so that a fleet does not come back all at once.
     value = link.settings.value
-    doubled = min(link.steps, value("RetryBackOffRepeatTimes"))
+    doubled = min(link.steps, value("backoff_doublings"))
     link.steps += 1
-    wait_ms = 1000 * min(value("RetryBackOffWaitMinimum") << doubled, _LONGEST_s)
+    wait_ms = 1000 * min(value("backoff_s") << doubled, _LONGEST_s)
     chance = int.from_bytes(os.urandom(3), "big")
-    wait_ms += chance % (1000 * value("RetryBackOffRandomRange") + 1)
+    wait_ms += chance % (1000 * value("backoff_random_s") + 1)
     began_ms = time.ticks_ms()
     up = True
     while True:

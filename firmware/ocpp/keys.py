@@ -9,67 +9,70 @@ from firmware.station import metering
 
 # One line a key, in order. Text, because that is a third of the heap of tuples; in lines, because
 # a heap of many small holes has no room for 1.4 KB.
-#   name profile access type default least most
+#   name setting profile access type default least most
+# The setting is the name by which all else asks for its value, whatever protocol is spoken; "-":
+# nothing does.
 # Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
 #   b bool    i integer    s text    m list of measurands, at most `least`; *: all there are
 #   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
 #   l integer, never less than what the unit says
 # What is not here is not acted on, and answered NotSupported.
 _TABLE = (
-    "AllowOfflineTxForUnknownId Core rw b false",
-    "AuthorizationCacheEnabled Core rw b true",
-    "AuthorizationKey Core rw h - 32 40",
-    "AuthorizeRemoteTxRequests Core rw b false",
-    "ChargeProfileMaxStackLevel SmartCharging ro i 15",
-    "ChargingScheduleAllowedChargingRateUnit SmartCharging ro s Current,Power",
-    "ChargingScheduleMaxPeriods SmartCharging ro i 96",
-    "ClockAlignedDataInterval Core rw i 0 0 86400",
-    "CompositeScheduleLocalLimits SmartCharging rw b false",  # ours: also cable, policy ...
-    "ConnectionTimeOut Core rw i 60 1 86400",
-    "ConnectorPhaseRotation Core rw p Unknown 5",
-    "ConnectorPhaseRotationMaxLength Core ro i 5",
-    "ConnectorSwitch3to1PhaseSupported SmartCharging ro b -",
-    "GetConfigurationMaxKeys Core ro i 50",
-    "HeartbeatInterval Core rw i 300 1 86400",
-    "LocalAuthListEnabled Core rw b true",  # (Core: its own profile is its messages)
-    "LocalAuthListMaxLength Core ro i 200",  # (authorisation.MAX_LIST)
-    "LocalAuthorizeOffline Core rw b true",
-    "LocalPreAuthorize Core rw b false",
-    "MaxChargingProfilesInstalled SmartCharging ro i 32",
-    "MaxEnergyOnInvalidId Core rw i 0 0 1000000",
-    "MeterValueSampleInterval Core rw i 60 0 86400",
-    "MeterValuesAlignedData Core rw m * 12",
-    "MeterValuesAlignedDataMaxLength Core ro i 12",
-    "MeterValuesSampledData Core rw m * 12",
-    "MeterValuesSampledDataMaxLength Core ro i 12",
-    "MinimumStatusDuration Core rw i 0 0 3600",
-    "NumberOfConnectors Core ro i -",
-    "PilotwireAcceptKnownMeasurands Core rw b false",  # (known())
-    "PilotwireIncreaseDelay SmartCharging rw i 5 2 5",  # (connector.py, allot)
-    "PilotwireMinimumPause SmartCharging rw i 60 0 3600",
-    "ResetRetries Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
-    "RetryBackOffRandomRange Core rw i 10 0 3600",  # (these three as in OCPP 2.0.1)
-    "RetryBackOffRepeatTimes Core rw i 5 0 10",
-    "RetryBackOffWaitMinimum Core rw i 2 1 3600",
-    "SecurityProfile Core rw l - 0 3",
-    "StopTransactionOnEVSideDisconnect Core rw b true",
-    "StopTransactionOnInvalidId Core rw b true",
-    "StopTxnAlignedData Core rw m , 12",
-    "StopTxnAlignedDataMaxLength Core ro i 12",
-    "StopTxnSampledData Core rw m , 12",
-    "StopTxnSampledDataMaxLength Core ro i 12",
-    "SupportedFeatureProfiles Core ro s -",
-    "TransactionMessageAttempts Core rw i 3 1 1000",
-    "TransactionMessageRetryInterval Core rw i 10 0 86400",
-    "UnlockConnectorOnEVSideDisconnect Core rw b true",
-    "WebSocketPingInterval Core rw i 60 0 3600",
+    "AllowOfflineTxForUnknownId offline_unknown Core rw b false",
+    "AuthorizationCacheEnabled cache Core rw b true",
+    "AuthorizationKey - Core rw h - 32 40",
+    "AuthorizeRemoteTxRequests remote_authorise Core rw b false",
+    "ChargeProfileMaxStackLevel - SmartCharging ro i 15",
+    "ChargingScheduleAllowedChargingRateUnit - SmartCharging ro s Current,Power",
+    "ChargingScheduleMaxPeriods - SmartCharging ro i 96",
+    "ClockAlignedDataInterval aligned_s Core rw i 0 0 86400",
+    "CompositeScheduleLocalLimits composite_local SmartCharging rw b false",  # ours: cable, policy
+    "ConnectionTimeOut wait_s Core rw i 60 1 86400",
+    "ConnectorPhaseRotation - Core rw p Unknown 5",
+    "ConnectorPhaseRotationMaxLength - Core ro i 5",
+    "ConnectorSwitch3to1PhaseSupported - SmartCharging ro b -",
+    "GetConfigurationMaxKeys - Core ro i 50",
+    "HeartbeatInterval heartbeat_s Core rw i 300 1 86400",
+    "LocalAuthListEnabled list Core rw b true",  # (Core: its own profile is its messages)
+    "LocalAuthListMaxLength - Core ro i 200",  # (authorisation.MAX_LIST)
+    "LocalAuthorizeOffline offline_known Core rw b true",
+    "LocalPreAuthorize preauthorise Core rw b false",
+    "MaxChargingProfilesInstalled - SmartCharging ro i 32",
+    "MaxEnergyOnInvalidId refused_Wh Core rw i 0 0 1000000",
+    "MeterValueSampleInterval sample_s Core rw i 60 0 86400",
+    "MeterValuesAlignedData aligned Core rw m * 12",
+    "MeterValuesAlignedDataMaxLength - Core ro i 12",
+    "MeterValuesSampledData sampled Core rw m * 12",
+    "MeterValuesSampledDataMaxLength - Core ro i 12",
+    "MinimumStatusDuration status_s Core rw i 0 0 3600",
+    "NumberOfConnectors - Core ro i -",
+    "PilotwireAcceptKnownMeasurands accept_known Core rw b false",  # (known())
+    "PilotwireIncreaseDelay rise_s SmartCharging rw i 5 2 5",  # (connector.py, allot)
+    "PilotwireMinimumPause pause_s SmartCharging rw i 60 0 3600",
+    "ResetRetries - Core rw i 0 0 10",  # (a reset here does not fail: none is needed)
+    "RetryBackOffRandomRange backoff_random_s Core rw i 10 0 3600",  # (as in OCPP 2.0.1)
+    "RetryBackOffRepeatTimes backoff_doublings Core rw i 5 0 10",
+    "RetryBackOffWaitMinimum backoff_s Core rw i 2 1 3600",
+    "SecurityProfile security Core rw l - 0 3",
+    "StopTransactionOnEVSideDisconnect stop_unplugged Core rw b true",
+    "StopTransactionOnInvalidId stop_refused Core rw b true",
+    "StopTxnAlignedData stop_aligned Core rw m , 12",
+    "StopTxnAlignedDataMaxLength - Core ro i 12",
+    "StopTxnSampledData stop_sampled Core rw m , 12",
+    "StopTxnSampledDataMaxLength - Core ro i 12",
+    "SupportedFeatureProfiles - Core ro s -",
+    "TransactionMessageAttempts attempts Core rw i 3 1 1000",
+    "TransactionMessageRetryInterval retry_s Core rw i 10 0 86400",
+    "UnlockConnectorOnEVSideDisconnect unlock_unplugged Core rw b true",
+    "WebSocketPingInterval ping_s Core rw i 60 0 3600",
 )
-_PROFILE = const(1)
-_ACCESS = const(2)
-_TYPE = const(3)
-_DEFAULT = const(4)
-_LEAST = const(5)
-_MOST = const(6)
+_SETTING = const(1)
+_PROFILE = const(2)
+_ACCESS = const(3)
+_TYPE = const(4)
+_DEFAULT = const(5)
+_LEAST = const(6)
+_MOST = const(7)
 _ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
 
 # `c` is the Configuration throughout: this module is the part of it that is not always in RAM.
@@ -83,16 +86,26 @@ def find(name, c):
     for text in _TABLE:
         if text.startswith(start) and " " not in name:
             line = text.split(" ")
-            if name in c._fixed and line[_DEFAULT] != "-":
+            if name in c.fixed and line[_DEFAULT] != "-":
                 line[_ACCESS] = "ro"
-            return line if line[_PROFILE] in c._fixed["SupportedFeatureProfiles"] else None
+            return line if line[_PROFILE] in c.fixed["SupportedFeatureProfiles"] else None
     return None
 
 
-def names(c):
-    """Every key, in order."""
-    every = [text[: text.find(" ")] for text in _TABLE]
-    return [name for name in every if find(name, c)]
+def lines(c):
+    """Every key's line, in order, one at a time."""
+    for text in _TABLE:
+        line = find(text[: text.find(" ")], c)
+        if line:
+            yield line
+
+
+def key(setting, c):
+    """The key that has the value of `setting`."""
+    for line in lines(c):
+        if line[_SETTING] == setting:
+            return line[0]
+    raise KeyError(setting)
 
 
 def text(line, c, name=None, stored=None):
@@ -100,10 +113,10 @@ def text(line, c, name=None, stored=None):
 
     name: under which a stored value stands, if not the key's. stored: the values, if not those
     of now."""
-    stored = c._stored if stored is None else stored
-    value = stored.get(name or line[0], c._fixed.get(line[0]))
+    stored = c.stored if stored is None else stored
+    value = stored.get(name or line[0], c.fixed.get(line[0]))
     if line[_TYPE] == "l" and type(value) is int:
-        value = max(value, c._fixed[line[0]])
+        value = max(value, c.fixed[line[0]])
     if value is None:
         value = line[_DEFAULT]
         if line[_TYPE] == "m":
@@ -112,15 +125,12 @@ def text(line, c, name=None, stored=None):
 
 
 def values(c):
-    """The values of all keys that can be changed: "\\nname value\\nname value ...\\n"."""
+    """The values of all keys that can be changed: "\\nsetting value\\nsetting value ...\\n"."""
     every = [""]
-    for name in names(c):
-        line = find(name, c)
-        if line[_TYPE] in "ph":  # (which nothing here goes by, or nobody is to read)
-            continue
-        value = check(line, text(line, c), c)
+    for line in lines(c):
+        value = None if line[_SETTING] == "-" else check(line, text(line, c), c)
         if value is not None:
-            every.append(name + " " + str(value))
+            every.append(line[_SETTING] + " " + str(value))
     return "\n".join(every + [""])
 
 
@@ -144,13 +154,13 @@ def check(line, text, c):
     if text.count(",") >= int(line[_LEAST]):
         return None
     if kind == "m":
-        return mask(text, c._gives)
+        return mask(text, c.gives)
     for name in text.split(","):  # "RST" or "1.RST,2.STR": a connector's, 0: the station's
         parts = name.strip().split(".")
         if parts[-1] not in _ROTATIONS.split(" ") or len(parts) > 2:
             return None
         if len(parts) == 2 and not (
-            parts[0].isdigit() and int(parts[0]) <= c._fixed["NumberOfConnectors"]
+            parts[0].isdigit() and int(parts[0]) <= c.fixed["NumberOfConnectors"]
         ):
             return None
     return text
@@ -158,8 +168,8 @@ def check(line, text, c):
 
 def known(line, text, c):
     """`text`, or of a list of measurands what of it there is, where the Central System has said
-    that it is to be taken (PilotwireAcceptKnownMeasurands), if there is any."""
-    if line[_TYPE] == "m" and c._stored.get("PilotwireAcceptKnownMeasurands"):
+    that it is to be taken (accept_known), if there is any."""
+    if line[_TYPE] == "m" and c.value("accept_known"):
         text = _source(text.split(","), c) or text
     return text
 
@@ -169,7 +179,7 @@ def _source(names, c):
     out = []
     for name in names:
         name = name.strip()
-        if name not in out and mask(name, c._gives):
+        if name not in out and mask(name, c.gives):
             out.append(name)
     return ",".join(out)
 

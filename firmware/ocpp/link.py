@@ -169,11 +169,11 @@ class Link:
                 self._good = True
             silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
             silent = False
-            period_s = self.settings.value("WebSocketPingInterval")
+            period_s = self.settings.value("ping_s")
             if not period_s:
                 pinged_ms = now_ms
                 pinged = False
-                silent = silent_ms >= 2000 * self.settings.value("HeartbeatInterval")
+                silent = silent_ms >= 2000 * self.settings.value("heartbeat_s")
             elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
                 silent = pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms)
                 if self._pinging:

@@ -49,8 +49,8 @@ _REFUSED = const(111)
 def level(config, settings):
     """The SecurityProfile that the next dial is to have: a raised one has three rounds over its
     addresses, then for one round that before it has its turn, until one of them has worked."""
-    value = settings.value("SecurityProfile")
-    before = settings._stored.get("-SecurityProfile")
+    value = settings.value("security")
+    before = settings.stored.get("-SecurityProfile")
     if before is not None and before < value:
         n = _ROUNDS * len(addresses(config, value))
         if settings.failed % (n + len(addresses(config, before))) >= n:
@@ -209,9 +209,9 @@ def _answer(status, profile, id):
 def change(settings, name, value, log):
     """Set AuthorizationKey or SecurityProfile (A01, A05). False: Rejected, the log says why."""
     config = settings.config
-    stored = dict(settings._stored)
+    stored = dict(settings.stored)
     if name == "SecurityProfile":
-        before = settings.value(name)
+        before = settings.value("security")
         try:
             if value <= before:
                 raise ValueError("can only be raised")
@@ -240,7 +240,7 @@ def failed(settings, error, log):
     """A dial failed: the next one may be with what was in force before. True: it should come at
     once, for a new AuthorizationKey was refused."""
     settings.failed += 1
-    refused = getattr(error, "status", 0) == 401 and "-AuthorizationKey" in settings._stored
+    refused = getattr(error, "status", 0) == 401 and "-AuthorizationKey" in settings.stored
     if refused:
         which = ("old", "new") if settings.refused else ("new", "old")
         log("AuthorizationKey: the %s one is refused, the %s one is tried" % which)
@@ -251,7 +251,7 @@ def failed(settings, error, log):
 def worked(config, settings, log):
     """A WebSocket is up: what it was made with is in force for good, its rival is forgotten."""
     profile = level(config, settings)
-    stored = dict(settings._stored)
+    stored = dict(settings.stored)
     for name in ("SecurityProfile", "AuthorizationKey"):
         before = stored.get("-" + name)
         if before is None or profile == 3 and name == "AuthorizationKey":
@@ -259,7 +259,7 @@ def worked(config, settings, log):
         del stored["-" + name]
         old = settings.refused
         if name == "SecurityProfile":
-            old = profile < settings.value(name)
+            old = profile < settings.value("security")
         if old:
             log("%s: the old one is in force again, for the new one did not work" % name)
             stored[name] = before
@@ -267,6 +267,6 @@ def worked(config, settings, log):
                 del stored[name]
         else:
             log("%s: the new one works, the old one is forgotten" % name)
-    if stored != settings._stored:
+    if stored != settings.stored:
         settings.write(stored)
     settings.refused, settings.failed = False, 0

@@ -9,7 +9,6 @@ from micropython import const
 _MAX_CACHE = const(50)  # tags; the one of which something new was heard longest ago goes first
 MAX_LIST = const(200)  # tags in the local list
 _ACCEPTED = "Accepted"
-_CACHE_KEY = "AuthorizationCacheEnabled"
 
 
 class Authorisation:
@@ -33,7 +32,7 @@ class Authorisation:
     def known(self, tag):
         """(status, parentIdTag or None) of `tag`: the list's word, else the cache's; None: neither
         has it. An entry whose time is over has the status Expired."""
-        for path, key in ((self._list, "LocalAuthListEnabled"), (self._cache, _CACHE_KEY)):
+        for path, key in ((self._list, "list"), (self._cache, "cache")):
             if self._settings(key):
                 entry = self._find(path, tag)
                 if entry:
@@ -49,19 +48,19 @@ class Authorisation:
         """May `tag` charge while the Central System cannot be asked?"""
         entry = self.known(tag)
         if entry:
-            return entry[0] == _ACCEPTED and self._settings("LocalAuthorizeOffline")
-        return self._settings("AllowOfflineTxForUnknownId")
+            return entry[0] == _ACCEPTED and self._settings("offline_known")
+        return self._settings("offline_unknown")
 
     def at_once(self, tag):
         """May `tag` charge before the Central System has answered (LocalPreAuthorize)?"""
-        if not self._settings("LocalPreAuthorize"):
+        if not self._settings("preauthorise"):
             return False
         entry = self.known(tag)
         return entry is not None and entry[0] == _ACCEPTED
 
     def heard(self, tag, status, expiry_s=None, parent=None):
         """The Central System has said this of `tag`. What the list has is not cached (3.5.3)."""
-        if not self._settings(_CACHE_KEY) or not _plain(tag) or self._find(self._list, tag):
+        if not self._settings("cache") or not _plain(tag) or self._find(self._list, tag):
             return
         if status == "ConcurrentTx":  # says nothing of the tag itself
             return

@@ -182,7 +182,7 @@ class Connector:
             ended = self.limits.get(_PAUSE) is not None
             self.limits.put(_PAUSE, None)
             return ended
-        rest_ms = self._pause_ms - 1000 * self.settings("PilotwireIncreaseDelay")
+        rest_ms = self._pause_ms - 1000 * self.settings("rise_s")
         if rest_ms <= 0 or not pilot.advertisable_mA(mA):
             return False
         self.limits.put(_PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)
@@ -193,7 +193,7 @@ class Connector:
         then the least of that time. The first offer of a transaction does not wait."""
         if not self._offered or mA <= self.allow_mA:
             if pilot.advertisable_mA(self.allow_mA) and not pilot.advertisable_mA(mA):
-                self._pause_ms = 1000 * self.settings("PilotwireMinimumPause")
+                self._pause_ms = 1000 * self.settings("pause_s")
             self.allow_mA = mA
             self._rise_ms = _UNKNOWN_ms
             self._offered = self.tx is not None
@@ -204,7 +204,7 @@ class Connector:
         else:
             self._rise_ms += min(self._dt_ms, _STEP_ms)
             self._rise_mA = min(self._rise_mA, mA)
-        if self._rise_ms >= 1000 * self.settings("PilotwireIncreaseDelay"):
+        if self._rise_ms >= 1000 * self.settings("rise_s"):
             if not self._pause_ms or not pilot.advertisable_mA(self._rise_mA):
                 self.allow_mA = self._rise_mA
                 self._rise_ms = _UNKNOWN_ms
@@ -265,7 +265,7 @@ class Connector:
         if not self.plugged():
             self.last = None
         if self.lock:
-            keep = not self.settings("UnlockConnectorOnEVSideDisconnect")
+            keep = not self.settings("unlock_unplugged")
             gone = self.proximity and not self.proximity.plugged
             if self.plugged() or gone or not (keep and self.lock.holds):
                 self.kept = None
@@ -296,7 +296,7 @@ class Connector:
 
     def _follow_transaction(self, now_s, now_ms):
         c = self.controller
-        if c.known and not self.plugged() and self.settings("StopTransactionOnEVSideDisconnect"):
+        if c.known and not self.plugged() and self.settings("stop_unplugged"):
             self.stop(states.UNPLUGGED)
         if c.fault in faults.ENDING and not self._stop:
             self.tx.fault = c.fault

@@ -50,27 +50,27 @@ class Metering:
     def poll(self, now_s, known, dt_ms):
         """Take what is due; to be called about once a second, when the meters have been read.
         `known`: the clock is set."""
-        step_s = self._settings("ClockAlignedDataInterval")
+        step_s = self._settings("aligned_s")
         at = now_s - now_s % 86400 % (step_s or 86400)  # each day begins anew at midnight UTC
         last_s, self._seen = self._seen, now_s if known else None
         aligned = step_s and known and last_s is not None and last_s < at >= now_s - _LATE_s
-        period_ms = self._settings("MeterValueSampleInterval") * 1000
+        period_ms = self._settings("sample_s") * 1000
         for i, c in enumerate(self._connectors):
             if aligned:
-                self.sample(c, at, "AlignedData", _CLOCK)
+                self.sample(c, at, "aligned", _CLOCK)
             self._since_ms[i] = self._since_ms[i] + dt_ms if c.tx else 0
             if period_ms and self._since_ms[i] >= period_ms:
                 self._since_ms[i] %= period_ms
-                self.sample(c, now_s, "SampledData", PERIODIC)
+                self.sample(c, now_s, "sampled", PERIODIC)
 
     def sample(self, c, t, kind, context):
-        sample = self.take(c, t, "MeterValues" + kind, context)
+        sample = self.take(c, t, kind, context)
         if sample:
             self._handle(c, sample)
         if c.tx:
-            self.keep(c, c.tx, t, "StopTxn" + kind, context)
+            self.keep(c, c.tx, t, "stop_" + kind, context)
 
-    def keep(self, c, tx, t, key="StopTxnSampledData", context=None):
+    def keep(self, c, tx, t, key="stop_sampled", context=None):
         """Note what StopTransaction is to say, of its begin and end where no context is given."""
         if context is None:
             context = _BEGIN if tx.stop_s is None else _END
@@ -82,7 +82,7 @@ class Metering:
             self._keep(tx)
 
     def take(self, c, t, key, context):
-        """What configuration key `key` asks for, of connector `c` at `t`; None: nothing."""
+        """What setting `key` asks for, of connector `c` at `t`; None: nothing."""
         meter = c.meter
         volts = meter.voltage_mV
         heat_dC = c.heat.temperature_dC if c.heat else None

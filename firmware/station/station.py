@@ -180,7 +180,7 @@ class Station:
         for c in self.connectors:
             starts.append(self._started(c, now))
             running.append(c.tx is not None)
-            all_of_it = self._settings("CompositeScheduleLocalLimits")
+            all_of_it = self._settings("composite_local")
             hardware.append((c.limits.local_mA if all_of_it else c.limits.fixed_mA) // 100)
         numbers = (number,) if number else tuple(c.number for c in self.connectors)
         return now, composite.Composite(
@@ -266,7 +266,7 @@ class Station:
 
     def _enough(self, c):
         # A transaction whose tag is not accepted has had what it may have all the same (9.1).
-        Wh = self._settings("MaxEnergyOnInvalidId")
+        Wh = self._settings("refused_Wh")
         return not c.meter.known() or c.energy_Wh() - c.tx.start_Wh >= Wh
 
     def limit_mA(self, c):
@@ -408,7 +408,7 @@ class Station:
         while self.asks and not self._asked:
             ask = self.asks.pop(0)
             age_ms = (time.ticks_ms() - ask.ticks_ms) & 0x3FFFFFFF
-            if age_ms > 1000 * self._settings("ConnectionTimeOut"):
+            if age_ms > 1000 * self._settings("wait_s"):
                 self._log("tag %s was not asked for in time" % ask.token)
             elif self._counts(ask):
                 self._asked = ask
@@ -441,7 +441,7 @@ class Station:
         elif not c.tx:
             # (one that waits is shown again: it roams as before)
             c.roams = roams or c.roams and c.tag and c.tag.lower() == id_tag.lower()
-            for_s = self._settings("ConnectionTimeOut")
+            for_s = self._settings("wait_s")
             c.authorised(id_tag, time.ticks_ms(), for_s, w, parent)
         elif c.tx.id_tag.lower() != id_tag.lower():
             if parent and c.tx.parent and parent.lower() == c.tx.parent.lower():

@@ -87,21 +87,21 @@ class Meter:
 
 class Settings:
     values = {
-        "AllowOfflineTxForUnknownId": False,
-        "AuthorizationCacheEnabled": False,
-        "AuthorizeRemoteTxRequests": False,
-        "CompositeScheduleLocalLimits": False,
-        "ConnectionTimeOut": 60,
-        "LocalAuthListEnabled": False,
-        "LocalPreAuthorize": False,
-        "MinimumStatusDuration": 0,
-        "PilotwireIncreaseDelay": 0,  # (here the pilot follows at once: what is due at an instant)
-        "PilotwireMinimumPause": 0,
-        "StopTransactionOnEVSideDisconnect": True,
-        "StopTransactionOnInvalidId": True,
-        "StopTxnSampledData": 0,
-        "TransactionMessageAttempts": 3,
-        "TransactionMessageRetryInterval": 60,
+        "offline_unknown": False,
+        "cache": False,
+        "remote_authorise": False,
+        "composite_local": False,
+        "wait_s": 60,
+        "list": False,
+        "preauthorise": False,
+        "status_s": 0,
+        "rise_s": 0,  # (here the pilot follows at once: what is due at an instant)
+        "pause_s": 0,
+        "stop_unplugged": True,
+        "stop_refused": True,
+        "stop_sampled": 0,
+        "attempts": 3,
+        "retry_s": 60,
     }
 
     def value(self, name):

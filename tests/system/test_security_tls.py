@@ -40,7 +40,7 @@ class Unit:
 class Settings:
     failed = 0
     refused = False
-    _stored = {}
+    stored = {}
     def value(self, name):
         return self.profile
     def password(self):

@@ -11,12 +11,12 @@ from mp_uwebsockets_peer import CLOSE, PING, PONG, TEXT, frame, read_frame, upgr
 from firmware.ocpp.link import Link
 
 DEFAULTS = {
-    "HeartbeatInterval": 300,
-    "RetryBackOffRandomRange": 0,  # (10: what comes by chance has a test of its own)
-    "RetryBackOffRepeatTimes": 5,
-    "RetryBackOffWaitMinimum": 2,
-    "SecurityProfile": 0,
-    "WebSocketPingInterval": 60,
+    "heartbeat_s": 300,
+    "backoff_random_s": 0,  # (10: what comes by chance has a test of its own)
+    "backoff_doublings": 5,
+    "backoff_s": 2,
+    "security": 0,
+    "ping_s": 60,
 }
 
 
@@ -25,7 +25,7 @@ class Settings:
         self.values = dict(DEFAULTS)
         self.values.update(values)
         self.refused, self.failed = False, 0  # (security.py)
-        self._stored = {}
+        self.stored = {}
 
     def value(self, name):
         return self.values[name]

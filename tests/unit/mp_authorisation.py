@@ -20,11 +20,11 @@ class Place:
         flash.mount(self.flash)
         self.said = []
         self.settings = {
-            "AuthorizationCacheEnabled": True,
-            "LocalAuthListEnabled": True,
-            "LocalAuthorizeOffline": True,
-            "LocalPreAuthorize": False,
-            "AllowOfflineTxForUnknownId": False,
+            "cache": True,
+            "list": True,
+            "offline_known": True,
+            "preauthorise": False,
+            "offline_unknown": False,
         }
         self.boot()
 
@@ -69,8 +69,8 @@ def test_offline():
     p.auth.heard("BAD", "Invalid")
     for local in (True, False):
         for unknown in (True, False):
-            p.settings["LocalAuthorizeOffline"] = local
-            p.settings["AllowOfflineTxForUnknownId"] = unknown
+            p.settings["offline_known"] = local
+            p.settings["offline_unknown"] = unknown
             answers = [p.auth.offline(tag) for tag in ("GOOD", "BAD", "NEW")]
             assert answers == [local, False, unknown]
 
@@ -80,7 +80,7 @@ def test_at_once():
     p.auth.heard("GOOD", "Accepted")
     p.auth.heard("BAD", "Invalid")
     for pre in (True, False):
-        p.settings["LocalPreAuthorize"] = pre
+        p.settings["preauthorise"] = pre
         assert [p.auth.at_once(tag) for tag in ("GOOD", "BAD", "NEW")] == [pre, False, False]
 
 
@@ -92,14 +92,14 @@ def test_the_list_comes_before_the_cache():
     assert p.auth.version() == 7
     assert p.auth.known("A") == ("Blocked", None) and p.auth.known("b") == ("Accepted", "P")
     p.auth.heard("B", "Invalid")  # is not cached
-    p.settings["LocalAuthListEnabled"] = False
+    p.settings["list"] = False
     assert p.auth.known("A") == ("Accepted", None) and p.auth.known("B") is None
-    p.settings["AuthorizationCacheEnabled"] = False
+    p.settings["cache"] = False
     assert p.auth.known("A") is None
     p.auth.heard("C", "Accepted")
-    p.settings["AuthorizationCacheEnabled"] = True
+    p.settings["cache"] = True
     assert p.auth.known("C") is None
-    p.settings["LocalAuthListEnabled"] = True
+    p.settings["list"] = True
     assert p.auth.set_list(0, []) and p.auth.known("B") is None
 
 

@@ -101,13 +101,13 @@ class Settings:
     """Configuration, as far as it is asked."""
 
     def __init__(self):
-        self._stored = {}
-        self._fixed = {
+        self.stored = {}
+        self.fixed = {
             "NumberOfConnectors": 1,
             "SupportedFeatureProfiles": "Core,SmartCharging",
             "ConnectorSwitch3to1PhaseSupported": "false",
         }
-        self._gives = 0xFFF
+        self.gives = 0xFFF
 
 
 class Unit:
@@ -305,7 +305,7 @@ async def test_what_is_near_to_a_command():
 def filled():
     """A world with profiles, a transaction, samples, a fault to come."""
     w = World(connectors=2).ready()
-    w.settings["CompositeScheduleLocalLimits"] = False
+    w.settings["composite_local"] = False
     tx = w.charge()
     for number in range(6):
         w.station.install(

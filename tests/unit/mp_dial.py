@@ -52,8 +52,8 @@ def test_back_off():
     async def check():
         for values, expected in (
             ({}, [2, 4, 8, 16, 32, 64, 64, 64]),
-            ({"RetryBackOffRepeatTimes": 0}, [2, 2, 2, 2]),
-            ({"RetryBackOffWaitMinimum": 600}, [600, 1200, 2400, 3600, 3600]),  # (the longest)
+            ({"backoff_doublings": 0}, [2, 2, 2, 2]),
+            ({"backoff_s": 600}, [600, 1200, 2400, 3600, 3600]),  # (the longest)
         ):
             began = simtime.seconds()
             async with Bench(REFUSED, **values) as b:
@@ -68,7 +68,7 @@ def test_back_off():
 
 def test_chance_in_it():
     async def check():
-        values = {"RetryBackOffRandomRange": 30, "RetryBackOffRepeatTimes": 0}
+        values = {"backoff_random_s": 30, "backoff_doublings": 0}
         async with Bench(REFUSED, **values) as b:
             await b.until(FAILED, 61)
             waits = gaps(b.at(FAILED))
@@ -230,7 +230,7 @@ def test_the_network_returns():
     """While there is none nothing is dialled; when it comes it is, at once."""
 
     async def check():
-        async with Bench(REFUSED, RetryBackOffWaitMinimum=300) as b:
+        async with Bench(REFUSED, backoff_s=300) as b:
             up = [False]
             b.link.network = lambda: up[0]
             await b.until(FAILED)

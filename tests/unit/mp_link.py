@@ -21,7 +21,7 @@ def test_a_peer_that_answers_pings_stays():
         for period_s in (1, 60, 400):
             central = Central()
             async with Server(central) as url:
-                async with Bench(url, WebSocketPingInterval=period_s) as b:
+                async with Bench(url, ping_s=period_s) as b:
                     await asyncio.sleep(6 * period_s)
                     assert b.link.online and b.link.lost == 0 and b.link.ends == []
                     between = gaps(central.pings)
@@ -39,7 +39,7 @@ def test_silence_is_noticed_within_two_periods():
         for period_s in (5, 60, 200):
             central = Central()
             async with Server(central) as url:
-                async with Bench(url, WebSocketPingInterval=period_s) as b:
+                async with Bench(url, ping_s=period_s) as b:
                     await b.until(UP)
                     lost = 0
                     for after_s in (0, 2.3):  # (in the middle of a period, and not)
@@ -84,7 +84,7 @@ def test_without_pings_it_is_the_heartbeat():
     async def check():
         central = Central()
         async with Server(central) as url:
-            values = {"WebSocketPingInterval": 0, "HeartbeatInterval": 100}
+            values = {"ping_s": 0, "heartbeat_s": 100}
             async with Bench(url, **values) as b:
                 await central.open.wait()
                 for _ in range(5):
@@ -103,15 +103,15 @@ def test_a_changed_ping_interval_is_in_force_at_once():
     async def check():
         central = Central()
         async with Server(central) as url:
-            async with Bench(url, WebSocketPingInterval=3600) as b:
+            async with Bench(url, ping_s=3600) as b:
                 await asyncio.sleep(100)
-                b.settings.values["WebSocketPingInterval"] = 10
+                b.settings.values["ping_s"] = 10
                 await asyncio.sleep(25)
                 assert len(central.pings) >= 2
-                b.settings.values["WebSocketPingInterval"] = 0
+                b.settings.values["ping_s"] = 0
                 await asyncio.sleep(300)  # (less than two heartbeats: it is not missed)
                 n = len(central.pings)
-                b.settings.values["WebSocketPingInterval"] = 10
+                b.settings.values["ping_s"] = 10
                 await asyncio.sleep(32)
                 assert len(central.pings) - n in (2, 3) and b.link.lost == 0
 
@@ -131,7 +131,7 @@ def test_a_peer_that_never_reads():
 
         central = Central(do)
         async with Server(central) as url:
-            async with Bench(url, WebSocketPingInterval=5) as b:
+            async with Bench(url, ping_s=5) as b:
 
                 async def talk():
                     while len(central.came) == 1:

@@ -33,8 +33,8 @@ def a_world(**settings):
 
 
 def take(w, bits, context=metering.TRIGGER):
-    w.settings["MeterValuesSampledData"] = bits
-    return w.station.metering.take(w.c, T0, "MeterValuesSampledData", context)
+    w.settings["sampled"] = bits
+    return w.station.metering.take(w.c, T0, "sampled", context)
 
 
 def values(sample):
@@ -193,20 +193,20 @@ def test_contexts():
 
 
 def test_periodic_only_in_a_transaction():
-    w = a_world(MeterValueSampleInterval=10)
+    w = a_world(sample_s=10)
     poll(w, 60)
     assert taken(w) == []
     w.charge()
     t = w.clock.now()
     poll(w, 35)
     assert taken(w) == [(t + s, "Sample.Periodic") for s in (10, 20, 30)]
-    w.settings["MeterValueSampleInterval"] = 2  # in force at once: 5 s have passed
+    w.settings["sample_s"] = 2  # in force at once: 5 s have passed
     poll(w, 4)
     assert len(taken(w)) == 2
-    w.settings["MeterValueSampleInterval"] = 0
+    w.settings["sample_s"] = 0
     poll(w, 100)
-    w.settings["MeterValueSampleInterval"] = 10
-    w.settings["MeterValuesSampledData"] = 0
+    w.settings["sample_s"] = 10
+    w.settings["sampled"] = 0
     poll(w, 100)
     assert taken(w) == []
 
@@ -214,7 +214,7 @@ def test_periodic_only_in_a_transaction():
 def test_aligned_to_midnight_at_every_interval():
     midnight = parse_iso("2026-11-21T00:00:00Z")
     for step_s in (1, 2, 7, 15, 60, 300, 900, 1000, 3600, 7000, 25000, 43200, 50000, 86399, 86400):
-        w = a_world(ClockAlignedDataInterval=step_s)
+        w = a_world(aligned_s=step_s)
         last = 86400 - 1 - (86400 - 1) % step_s  # the last instant of a day
         for instant in (-86400, step_s - 86400, last - 86400, 0, step_s, last, 86400):
             w.time.t_ms = (midnight + instant) * 1000 - 1400
@@ -227,7 +227,7 @@ def test_aligned_to_midnight_at_every_interval():
 
 def test_a_whole_day():
     for step_s in (900, 7000):
-        w = a_world(ClockAlignedDataInterval=step_s)
+        w = a_world(aligned_s=step_s)
         w.station._log = lambda text: None
         w.time.t_ms = parse_iso("2026-11-20T23:59:50Z") * 1000
         got = []
@@ -239,7 +239,7 @@ def test_a_whole_day():
 
 
 def test_a_clock_that_jumps_is_not_an_instant():
-    w = a_world(ClockAlignedDataInterval=900)
+    w = a_world(aligned_s=900)
     poll(w, 30)
     taken(w)
     for jump_s in (3600 + 100, -3600, 450, 86400 + 450):
@@ -247,7 +247,7 @@ def test_a_clock_that_jumps_is_not_an_instant():
         poll(w, 2)
         assert taken(w) == [], jump_s
     w = World(t=UNSET)
-    w.settings["ClockAlignedDataInterval"] = 900
+    w.settings["aligned_s"] = 900
     poll(w, 2000, 10000)
     assert taken(w) == []
     w.time.t_ms = T0 * 1000 - 1000
@@ -256,7 +256,7 @@ def test_a_clock_that_jumps_is_not_an_instant():
 
 
 def test_samples_of_no_transaction_are_bounded():
-    w = a_world(ClockAlignedDataInterval=1)
+    w = a_world(aligned_s=1)
     poll(w, 100)
     assert len(w.station.readings) == 16 and w.station.readings[-1].sample[0] == w.clock.now()
     assert not w.journal.head() and w.woken
@@ -279,9 +279,9 @@ def end(w):
 
 def test_transaction_data():
     w = a_world(
-        StopTxnSampledData=ENERGY, StopTxnAlignedData=ENERGY | VOLTAGE,
-        MeterValueSampleInterval=40, ClockAlignedDataInterval=60, MeterValuesAlignedData=0,
-        MeterValuesSampledData=0,
+        stop_sampled=ENERGY, stop_aligned=ENERGY | VOLTAGE,
+        sample_s=40, aligned_s=60, aligned=0,
+        sampled=0,
     )  # fmt: skip
     w.charge()
     tx = w.c.tx
@@ -305,7 +305,7 @@ def test_transaction_data():
 
 
 def test_no_transaction_data_unless_asked_for():
-    w = a_world(ClockAlignedDataInterval=60)
+    w = a_world(aligned_s=60)
     w.charge()
     poll(w, 200)
     tx = end(w)
@@ -315,9 +315,7 @@ def test_no_transaction_data_unless_asked_for():
 def test_transaction_data_has_a_bound():
     """What lies between gives way, evenly; the first and the last never."""
     for n in (10, 11, 12, 13, 100, 1000):
-        w = a_world(
-            StopTxnSampledData=ENERGY, MeterValuesSampledData=0, MeterValueSampleInterval=1
-        )
+        w = a_world(stop_sampled=ENERGY, sampled=0, sample_s=1)
         w.charge()
         poll(w, n)
         tx = end(w)
@@ -330,7 +328,7 @@ def test_transaction_data_has_a_bound():
 
 
 def test_transaction_data_of_everything():
-    w = a_world(StopTxnSampledData=ALL, MeterValuesSampledData=0, MeterValueSampleInterval=1)
+    w = a_world(stop_sampled=ALL, sampled=0, sample_s=1)
     w.charge()
     for i in range(100):
         w.meters[0].energy_Wh += 50 + i % 3
@@ -345,7 +343,7 @@ def test_transaction_data_of_everything():
 
 
 def test_transaction_data_survives_a_power_cut():
-    w = a_world(StopTxnSampledData=ENERGY | CURRENT, MeterValuesSampledData=0)
+    w = a_world(stop_sampled=ENERGY | CURRENT, sampled=0)
     w.charge()
     before = w.c.tx.data
     assert len(before) == 1
@@ -360,7 +358,7 @@ def test_transaction_data_survives_a_power_cut():
 
 def test_a_clock_that_is_set_late():
     w = World(t=UNSET).ready()
-    w.settings.update({"StopTxnSampledData": ENERGY, "MeterValueSampleInterval": 10})
+    w.settings.update({"stop_sampled": ENERGY, "sample_s": 10})
     w.c.controller.state = pilot.C
     w.station.accept("TAG", w.c)
     w.poll(3000)

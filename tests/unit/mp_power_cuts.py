@@ -276,12 +276,12 @@ async def cuts(online, tear):
     w = World()
     w.settings = Settings(w.settings)
     for key, value in (
-        ("HeartbeatInterval", 86400),
-        ("MeterValueSampleInterval", 15),
-        ("ClockAlignedDataInterval", 25),
-        ("StopTxnSampledData", 1),
-        ("TransactionMessageAttempts", 3),
-        ("TransactionMessageRetryInterval", 60),
+        ("heartbeat_s", 86400),
+        ("sample_s", 15),
+        ("aligned_s", 25),
+        ("stop_sampled", 1),
+        ("attempts", 3),
+        ("retry_s", 60),
     ):
         w.settings[key] = value
     w.boot()

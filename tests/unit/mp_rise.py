@@ -16,8 +16,8 @@ S = 10  # polls of World.poll in a second
 
 def world(delay_s=5, pause_s=60, **options):
     w = World(**options)
-    w.settings["PilotwireIncreaseDelay"] = delay_s
-    w.settings["PilotwireMinimumPause"] = pause_s
+    w.settings["rise_s"] = delay_s
+    w.settings["pause_s"] = pause_s
     return w.ready()
 
 

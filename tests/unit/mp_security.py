@@ -436,7 +436,7 @@ def test_what_is_refused():
         (2, BOTH, "x", "3", "no CA"),
     ):
         c = new(profile, url, password)
-        assert c.set(PROFILE, value) == "Rejected" and c.value(PROFILE) == profile, value
+        assert c.set(PROFILE, value) == "Rejected" and c.value("security") == profile, value
         assert said[0].startswith("SecurityProfile stays %d, not %s: " % (profile, value)), said
         assert why in said[0] and len(said) == 1, said
         raises(OSError, os.stat, "/flash/ocpp.json")
@@ -445,7 +445,7 @@ def test_what_is_refused():
     assert c.set(PROFILE, "3") == "Rejected" and "no client certificate" in said[0]
     for bad in ("4", "-1", "", "x", "1.5", "true"):
         assert c.set(PROFILE, bad) == "Rejected"
-    assert c.value(PROFILE) == 2
+    assert c.value("security") == 2
 
 
 def test_raised_step_by_step():
@@ -459,7 +459,7 @@ def test_raised_step_by_step():
             fails(c, 401)
             assert level(c) == profile, "for good"
         c = power_on(0, password="x")
-        assert c.value(PROFILE) == level(c) == profile
+        assert c.value("security") == level(c) == profile
         assert c.set(PROFILE, str(profile - 1)) == "Rejected"
 
 
@@ -488,7 +488,7 @@ def test_a_raised_profile_that_cannot_connect():
             "SecurityProfile: the old one is in force again, for the new one did not work"
         ]
         for each in (c, power_on(1, c.config.url, "x")):
-            assert each.value(PROFILE) == level(each) == 1
+            assert each.value("security") == level(each) == 1
             fails(each)
             assert level(each) == 1
 
@@ -498,9 +498,9 @@ def test_config_json_raises_it_too_and_never_lowers_it():
     c = new(1, password="x")
     c.set(PROFILE, "2")
     works(c)
-    assert power_on(0, password="x").value(PROFILE) == 2
-    assert power_on(2, password="x").value(PROFILE) == 2
-    assert power_on(3, password="x").value(PROFILE) == 3
+    assert power_on(0, password="x").value("security") == 2
+    assert power_on(2, password="x").value("security") == 2
+    assert power_on(3, password="x").value("security") == 3
     assert said == ["ocpp.json: SecurityProfile ignored"]
 
 
@@ -513,7 +513,7 @@ def test_a_key_and_a_profile_at_once():
     fails(c, 401)
     assert level(c) == 2 and prepared(c, "wss://a/x")[2] == "first"
     works(c)
-    assert len(said) == 2 and c.value(PROFILE) == 2 and c.password() is None
+    assert len(said) == 2 and c.value("security") == 2 and c.password() is None
 
 
 def test_a_key_that_no_connection_has_tried():
@@ -522,7 +522,7 @@ def test_a_key_that_no_connection_has_tried():
     c = new(3, password="first")
     c.set(KEY, NEW)
     works(c)
-    assert not said and c._stored["-AuthorizationKey"] == ""
+    assert not said and c.stored["-AuthorizationKey"] == ""
 
 
 # On flash
@@ -592,9 +592,9 @@ def test_what_is_damaged():
             f.write(text)
         c = power_on(1, password="x")
         assert c.password() == (password and unhexlify(password)), text
-        assert c.value(PROFILE) == value == level(c), text
+        assert c.value("security") == value == level(c), text
         for _ in range(5):
             fails(c, 401)
             assert 1 <= level(c) <= value, text
         works(c)
-        assert 1 <= c.value(PROFILE) <= value, text
+        assert 1 <= c.value("security") <= value, text

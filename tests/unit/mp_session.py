@@ -50,7 +50,7 @@ def test_a_tag_first_then_plugged():
 def test_connection_time_out():
     for for_s in (1, 60, 86400):
         w = World()
-        w.settings["ConnectionTimeOut"] = for_s
+        w.settings["wait_s"] = for_s
         w.ready()
         w.station.accept("TAG", w.c)
         w.poll(100)
@@ -63,7 +63,7 @@ def test_connection_time_out():
 
 def test_a_time_out_of_zero_is_not_for_a_car_that_is_there():
     w = World()
-    w.settings["ConnectionTimeOut"] = 0
+    w.settings["wait_s"] = 0
     w.ready()
     w.c.controller.state = C
     w.poll(100)
@@ -279,7 +279,7 @@ def test_unplugged():
 
 def test_unplugged_and_the_transaction_goes_on():
     w = World().ready()
-    w.settings["StopTransactionOnEVSideDisconnect"] = False
+    w.settings["stop_unplugged"] = False
     tx = w.charge()
     w.states()
     w.c.controller.state = A
@@ -304,7 +304,7 @@ def test_unplugged_and_the_cable_stays_locked():
     lock = w.c.lock = Lock()
     tx = w.charge()
     assert not lock.keep
-    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.settings["unlock_unplugged"] = False
     w.poll(200)
     assert lock.keep
     w.c.controller.state = A
@@ -325,7 +325,7 @@ def test_unplugged_and_the_cable_stays_locked():
 
 def test_a_cable_that_is_plugged_in_again_is_nobodys():
     w = World().ready()
-    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.settings["unlock_unplugged"] = False
     lock = w.c.lock = Lock()
     w.charge()
     w.c.controller.state = A
@@ -348,7 +348,7 @@ def test_no_transaction_begins_before_the_lock_holds():
     """Nor before anything else is sure of the plug-in; however short ConnectionTimeOut is."""
     for timeout_s in (0, 60):
         w = World().ready()
-        w.settings["ConnectionTimeOut"] = timeout_s
+        w.settings["wait_s"] = timeout_s
         w.c.parts = [Part(), Part()]
         w.c.controller.state = B
         w.poll(100)
@@ -425,7 +425,7 @@ def test_the_lock_opens_when_a_transaction_ends_and_closes_for_the_next():
 def test_the_lock_that_keeps_a_cable_does_not_open_for_a_car_that_left():
     for unlock in (True, False):
         w = World().ready()
-        w.settings["UnlockConnectorOnEVSideDisconnect"] = unlock
+        w.settings["unlock_unplugged"] = unlock
         lock = w.c.lock = Lock()
         w.charge()
         w.c.controller.state = A
@@ -435,8 +435,8 @@ def test_the_lock_that_keeps_a_cable_does_not_open_for_a_car_that_left():
 
 def test_a_lock_opens_when_a_transaction_without_a_car_is_stopped():
     w = World().ready()
-    w.settings["StopTransactionOnEVSideDisconnect"] = False
-    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.settings["stop_unplugged"] = False
+    w.settings["unlock_unplugged"] = False
     lock = w.c.lock = Lock()
     w.charge()
     w.c.controller.state = A
@@ -526,7 +526,7 @@ def test_a_cable_in_the_socket_over_a_power_cut():
 def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so():
     for unlock in (True, False):
         w = World().ready()
-        w.settings["UnlockConnectorOnEVSideDisconnect"] = unlock
+        w.settings["unlock_unplugged"] = unlock
         w.charge()
         w.c.controller.state = A
         w.boot()
@@ -541,7 +541,7 @@ def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so
 
 def test_a_kept_cable_that_was_torn_out_is_kept_no_more():
     w = World().ready()
-    w.settings["UnlockConnectorOnEVSideDisconnect"] = False
+    w.settings["unlock_unplugged"] = False
     cable = socket(w)
     lock = w.c.lock = Lock()
     w.charge()
@@ -553,7 +553,7 @@ def test_a_kept_cable_that_was_torn_out_is_kept_no_more():
 
 def test_a_tag_and_a_cable_without_a_car():
     w = World().ready()
-    w.settings["ConnectionTimeOut"] = 5
+    w.settings["wait_s"] = 5
     socket(w)
     assert w.poll(300) == states.PLUGGED
     w.station.accept("TAG", w.c)
@@ -644,7 +644,7 @@ def test_plug_and_charge_that_is_refused_is_not_asked_for_again():
 def test_plug_and_charge_offline():
     for allowed in (False, True):
         w = World()
-        w.settings["AllowOfflineTxForUnknownId"] = allowed
+        w.settings["offline_unknown"] = allowed
         w.ready()
         w.station.plug_tag = "Plug"
         w.c.controller.state = C
@@ -1484,8 +1484,8 @@ def test_sharing_with_cars():
     seeded("sharing")
     n = 3
     w = World(n, t=T0)
-    w.settings["PilotwireIncreaseDelay"] = random.choice((0, 2, 5))
-    w.settings["PilotwireMinimumPause"] = random.choice((0, 20))
+    w.settings["rise_s"] = random.choice((0, 2, 5))
+    w.settings["pause_s"] = random.choice((0, 20))
     w.electrics[:] = [Controller() for _ in range(n)]
     w.boot()
     wall = a_wall(n)
@@ -1770,7 +1770,7 @@ def test_offline_only_those_who_are_known():
 
 def test_offline_unknown_tags():
     w = World().ready()
-    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.settings["offline_unknown"] = True
     w.station.local().heard("BAD", "Blocked")
     w.c.controller.state = C
     w.station.tag("BAD", 1)
@@ -1784,14 +1784,14 @@ def test_offline_unknown_tags():
 def test_online_the_central_system_is_asked_unless_local_pre_authorize():
     w = World().ready()
     w.station.online = True
-    w.settings["AllowOfflineTxForUnknownId"] = True
+    w.settings["offline_unknown"] = True
     w.station.local().heard("GOOD", "Accepted")
     w.c.controller.state = C
     for tag in ("GOOD", "NEW"):
         w.station.tag(tag, 1)
         w.poll(1000)
         assert not w.c.tx and w.station.next_ask().token == tag
-    w.settings["LocalPreAuthorize"] = True
+    w.settings["preauthorise"] = True
     w.station.tag("NEW", 1)
     w.poll(1000)
     assert not w.c.tx
@@ -2193,7 +2193,7 @@ def test_a_card_whose_question_is_out_asks_no_second_one():
     for online in (True, False):
         w = World(2).ready()
         w.station.online = online
-        w.settings["LocalAuthorizeOffline"] = False
+        w.settings["offline_known"] = False
         w.cs[1].controller.state = C
         w.poll(200)
         assert w.station.card("Card")
@@ -2245,7 +2245,7 @@ def test_energy_for_a_tag_that_is_not_accepted():
     tx.denied = True
     w.poll(200)
     assert not w.c.allow_mA
-    w.settings["MaxEnergyOnInvalidId"] = 500
+    w.settings["refused_Wh"] = 500
     w.poll(200)
     assert w.c.allow_mA == 32000
     w.meters[0].energy_Wh = tx.start_Wh + 499

@@ -18,10 +18,10 @@ HEAP = "1600K"
 NOTE_s = 300  # a power cut may take so much of the time that is known
 
 SETTINGS = (
-    ("MeterValueSampleInterval", 60),
-    ("MeterValuesSampledData", 1),
-    ("StopTxnSampledData", 1),
-    ("StopTransactionOnEVSideDisconnect", True),
+    ("sample_s", 60),
+    ("sampled", 1),
+    ("stop_sampled", 1),
+    ("stop_unplugged", True),
 )
 
 
@@ -187,7 +187,7 @@ def test_a_transaction_that_began_without_a_clock_which_was_set_before_the_power
     """What was told before it, by the clock as it was set, was before it."""
     for data in (0, 1):
         life = Life()
-        life.w.settings["StopTxnSampledData"] = data
+        life.w.settings["stop_sampled"] = data
         life.power_cut(700)
         life.session()
         life.begin()
@@ -306,7 +306,7 @@ def test_a_transaction_that_began_by_a_clock_that_was_ahead_tells_no_time():
     never the time, and the least that it can be is not later than the truth."""
     for data in (0, 1):
         life = Life()
-        life.w.settings["StopTxnSampledData"] = data
+        life.w.settings["stop_sampled"] = data
         life.idle(400)
         life.w.station.set_clock(life.true_ms // 1000 + 60, 1, 0)
         life.begin()

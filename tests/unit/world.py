@@ -74,24 +74,24 @@ class World:
         self.hold = hold  # config.json: hold_limit
         self.said = []
         self.settings = {
-            "AllowOfflineTxForUnknownId": False,
-            "AuthorizationCacheEnabled": True,
-            "ConnectionTimeOut": 60,
-            "LocalAuthListEnabled": True,
-            "LocalAuthorizeOffline": True,
-            "LocalPreAuthorize": False,
-            "MaxEnergyOnInvalidId": 0,
-            "ClockAlignedDataInterval": 0,
-            "MeterValueSampleInterval": 60,
-            "MinimumStatusDuration": 0,
-            "MeterValuesSampledData": 1,
-            "MeterValuesAlignedData": 1,
-            "PilotwireIncreaseDelay": 0,  # (tests of what waits set these two)
-            "PilotwireMinimumPause": 0,
-            "StopTransactionOnEVSideDisconnect": True,
-            "StopTxnSampledData": 0,
-            "UnlockConnectorOnEVSideDisconnect": True,
-            "StopTxnAlignedData": 0,
+            "offline_unknown": False,
+            "cache": True,
+            "wait_s": 60,
+            "list": True,
+            "offline_known": True,
+            "preauthorise": False,
+            "refused_Wh": 0,
+            "aligned_s": 0,
+            "sample_s": 60,
+            "status_s": 0,
+            "sampled": 1,
+            "aligned": 1,
+            "rise_s": 0,  # (tests of what waits set these two)
+            "pause_s": 0,
+            "stop_unplugged": True,
+            "stop_sampled": 0,
+            "unlock_unplugged": True,
+            "stop_aligned": 0,
         }
         self.electrics = [Electrics() for _ in range(connectors)]
         self.meters = [Meter() for _ in range(connectors)]

@@ -103,7 +103,7 @@ class Core:
             except Refused as e:
                 self._log("remote start refused: %s" % e)
                 return {"status": "Rejected"}
-        if self._settings.value("AuthorizeRemoteTxRequests"):
+        if self._settings.value("remote_authorise"):
             station.ask(tag, c if number or c.plugged() else None, w)
         else:
             station.accept(tag, c if number or c.plugged() else None, w)
@@ -117,7 +117,7 @@ class Core:
         return {"status": "Accepted"}
 
     def ClearCache(self, payload):
-        if not self._settings.value("AuthorizationCacheEnabled"):
+        if not self._settings.value("cache"):
             return {"status": "Rejected"}
         self._station.local().clear()
         return {"status": "Accepted"}
@@ -274,7 +274,7 @@ class Core:
         if interval_s > 0:
             self._pause_s = min(interval_s, 86400)
             if self.boot == "Accepted":
-                self._settings.put("HeartbeatInterval", self._pause_s)
+                self._settings.put("heartbeat_s", self._pause_s)
 
     def _set_clock(self, conf):
         text = conf.get("currentTime")
@@ -308,7 +308,7 @@ class Core:
             if self._station.news:
                 self._wake.set()  # (one may have lasted long enough)
             now_ms = time.ticks_ms()
-            period_ms = self._settings.value("HeartbeatInterval") * 1000
+            period_ms = self._settings.value("heartbeat_s") * 1000
             if self.boot == "Accepted" and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:
                 self._beat_ms = now_ms
                 try:
@@ -361,7 +361,7 @@ class Core:
         # The next status to tell, or None. One that was left again within MinimumStatusDuration
         # (9.1) is not told; an error is told at once. Who takes their time hears of the present.
         news = self._station.news
-        least_s = self._settings.value("MinimumStatusDuration")
+        least_s = self._settings.value("status_s")
         at = 0
         while at < len(news):
             notice = news[at]
@@ -389,7 +389,7 @@ class Core:
             if number in (None, c.number) or number == 0 and action == _METER:
                 if action == _METER:
                     take = self._station.metering.take
-                    s = take(c, self._now(), "MeterValuesSampledData", metering.TRIGGER)
+                    s = take(c, self._now(), "sampled", metering.TRIGGER)
                     await self._ask(_METER, _messages().meter_values(c.number, c.tx, s))
                 else:
                     await self._status_notification(self._station.notice(c, self._now()))
@@ -473,7 +473,7 @@ class Core:
         if tries is not self._tries:  # an earlier try was answered meanwhile
             return self._late(conf, tries)
         if conf is None or not self._over(conf):
-            most = self._settings.value("TransactionMessageAttempts")
+            most = self._settings.value("attempts")
             silences = len(tries) // 2
             if conf is not None or self._refused:
                 self._attempts += 1
@@ -483,7 +483,7 @@ class Core:
                     self._deaf = True
                     self._attempts = most
             if self._attempts < most:
-                retry_s = self._settings.value("TransactionMessageRetryInterval")
+                retry_s = self._settings.value("retry_s")
                 retry_s = min(max(self._attempts, 1) * retry_s, _LONGEST_s)
                 self._held = asyncio.create_task(self._release(retry_s))
                 return
@@ -553,7 +553,7 @@ class Core:
         c = station.connectors[tx.connector - 1]
         if tx.denied and c.tx is tx:
             self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
-            if self._settings.value("StopTransactionOnInvalidId"):
+            if self._settings.value("stop_refused"):
                 c.stop(states.REFUSED)
         return number is not None
 

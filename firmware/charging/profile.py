@@ -4,12 +4,13 @@
 #
 #   word  bytes  meaning (little endian)
 #   0     0-1    magic "PW"
-#         2      layout version (2)
+#         2      layout version (3)
 #         3      number of periods, 1..96
 #   1     4-7    CRC-32 of all the other words
 #   2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
 #   3     12-15  chargingProfileId, i32
-#   4-5   16-23  transactionId, i64 (FLAG_TRANSACTION says whether there is one)
+#   4     16-19  number of the transaction that it is for (ours); 0: any on its connector
+#   5     20-23  0
 #   6     24     connectorId   25 stackLevel   26 purpose | kind << 2 | recurrencyKind << 4
 #                | chargingRateUnit << 6       27 flags
 #   7     28-31  validFrom, seconds since 2020; 0: absent
@@ -44,7 +45,6 @@ WATTS = const(1)
 
 SEQUENCE, ID, KEY, VALID_FROM, VALID_TO, START, DURATION = 2, 3, 6, 7, 8, 9, 10
 HEADER = const(12)  # words
-FLAG_TRANSACTION = const(1)
 FLAG_ORIGIN = const(2)  # START is where the schedule counts from (else: the transaction's start)
 
 FLAG_REPLACED = const(4)  # it stays in force until its successor begins (A30)
@@ -55,7 +55,7 @@ MAX_LEVEL = const(15)
 _MAX_LIMIT = const(0xFFFFFF)  # 1.6 MA or 1.6 MW: whatever is above means the same
 _MAX_WORD = const(0x3FFFFFFF)
 _MAGIC = const(0x5750)
-_VERSION = const(2)
+_VERSION = const(3)
 
 
 class BadRecord(ValueError):
@@ -82,9 +82,10 @@ def pack(
     """A new record. `periods`: tuples (startPeriod_s, limit in 0.1 A or 0.1 W, phases or 0); if
     they come from a generator, `n` says how many.
 
-    Times are seconds since 2020 (clock.py); those beyond 2054 mean "never" until then. `start`
-    None leaves the origin to the transaction. The values are taken as already checked
-    (docs/smart-charging.md); what does not fit its field raises ValueError.
+    `transaction`: its number (Transaction.number). Times are seconds since 2020 (clock.py); those
+    beyond 2054 mean "never" until then. `start` None leaves the origin to the transaction. The
+    values are taken as already checked (docs/smart-charging.md); what does not fit its field
+    raises ValueError.
     """
     n = len(periods) if n is None else n
     if not 1 <= n <= MAX_PERIODS:
@@ -93,9 +94,7 @@ def pack(
     w[0] = _MAGIC | _VERSION << 16 | n << 24
     w[ID] = profile_id
     flags = past = 0
-    if transaction is not None:
-        flags |= FLAG_TRANSACTION
-        w[4], w[5] = _signed(transaction & 0xFFFFFFFF), transaction >> 32
+    w[4] = transaction or 0
     if start is not None:
         flags |= FLAG_ORIGIN
         if start < 0:
@@ -218,7 +217,5 @@ def unit(w):
 
 
 def transaction(w):
-    """The transactionId, or None."""
-    if w[KEY] >> 24 & FLAG_TRANSACTION:
-        return (w[5] << 32) | (w[4] & 0xFFFFFFFF)
-    return None
+    """The number of the transaction that it is for, or None: whichever runs on its connector."""
+    return w[4] or None

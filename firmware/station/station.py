@@ -126,7 +126,7 @@ class Station:
         number = profile.connector(w)
         tx = self.connectors[number - 1].tx if 0 < number <= len(self.connectors) else None
         wanted = profile.transaction(w)
-        return tx and (wanted is None or wanted == tx.id)
+        return tx and (wanted is None or wanted == tx.number)
 
     def _put(self, w):
         self.due_s = 0  # (also if the flash fails in the middle)

@@ -313,7 +313,7 @@ def filled():
                 [(3600 * k, 6 + k) for k in range(10)], profile.TX_DEFAULT, 0, number, number + 20
             )
         )
-    w.station.install(record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.id))
+    w.station.install(record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.number))
     w.station.install(record(25, profile.CEILING, id=6))
     w.poll(120000)
     for e in w.electrics:

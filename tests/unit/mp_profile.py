@@ -50,7 +50,7 @@ def test_every_field_lies_where_the_header_says():
         ((0, 161, 0), (900, 0xABCDE, 3)),
         unit=profile.WATTS,
         recurrency=profile.WEEKLY,
-        transaction=-2,
+        transaction=2**31 - 2,
         valid_from=T,
         valid_to=T + 1,
         start=T + 2,
@@ -60,14 +60,14 @@ def test_every_field_lies_where_the_header_says():
     profile.seal(w, 99)
     b = bytes(w)
     assert len(b) == 48 + 2 * 8
-    assert b[:4] == b"PW\x02\x02"
+    assert b[:4] == b"PW\x03\x02"
     little = [int.from_bytes(b[i : i + 4], "little") for i in range(0, len(b), 4)]
     assert little[2] == 99 and little[3] == (1 << 32) - 7
-    assert little[4] == 0xFFFFFFFE and little[5] == 0xFFFFFFFF
-    assert list(b[24:28]) == [2, 15, 0 | 1 << 2 | 1 << 4 | 1 << 6, 3]
+    assert little[4] == 2**31 - 2 and little[5] == 0
+    assert list(b[24:28]) == [2, 15, 0 | 1 << 2 | 1 << 4 | 1 << 6, 2]
     assert little[7:12] == [T, T + 1, T + 2, 3, 4]
     assert little[12:] == [0, 161, 900, 0xABCDE | 3 << 24]
-    assert profile.transaction(w) == -2
+    assert profile.transaction(w) == 2**31 - 2
     assert (profile.connector(w), profile.level(w), profile.purpose(w)) == (2, 15, profile.TX)
     assert profile.kind(w) == profile.RECURRING and profile.recurrency(w) == profile.WEEKLY
     assert profile.unit(w) == profile.WATTS and profile.count(w) == 2
@@ -85,7 +85,7 @@ def test_absent_is_absent():
 def test_ids_of_every_size():
     for n in (0, 1, -1, 2**30, -(2**30), 2**31 - 1, -(2**31)):
         assert one(profile_id=n)[ID] == n
-    for n in (0, 1, -1, 2**31, -(2**31), 2**32 - 1, 2**32, -(2**32), 2**63 - 1, -(2**63)):
+    for n in (1, -1, 2**30, 2**31 - 1):
         assert profile.transaction(one(transaction=n)) == n, n
 
 

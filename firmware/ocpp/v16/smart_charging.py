@@ -13,6 +13,7 @@ PURPOSES = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")  # profile
 _KINDS = const(("Absolute", "Recurring", "Relative"))
 _RECURRENCIES = const(("Daily", "Weekly"))
 _UNITS = const(("A", "W"))
+_NOBODY = const(-1)  # no transaction has that number
 
 
 class Refused(Exception):
@@ -75,6 +76,8 @@ class SmartCharging:
         if transaction is not None and purpose != profile.TX:
             self._log("charging profile %d: its transactionId is ignored" % profile_id)  # A13
             transaction = None
+        elif transaction is not None:
+            transaction = self._number(transaction, number)
         rate = schedule.get("minChargingRate")
         return profile.pack(
             profile_id,
@@ -93,6 +96,13 @@ class SmartCharging:
             duration=duration,
             min_rate=None if rate is None else _tenths(rate),
         )
+
+    def _number(self, transaction_id, number):
+        # Our number of the transaction, if it runs on connector `number`.
+        for c in self._station.connectors:
+            if c.number == number and c.tx and c.tx.id == transaction_id:
+                return c.tx.number
+        return _NOBODY
 
     def ClearChargingProfile(self, payload):
         purpose = payload.get("chargingProfilePurpose")

@@ -21,7 +21,7 @@ SAID := PORT IMAGE CHIP SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE
 $(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
 export $(SAID)
 
-.PHONY: help setup build romfs run test unit system bench prove lint format clean \
+.PHONY: help setup build romfs run test unit system bench prove mutants lint format clean \
     erase micropython deploy config repl logs backup doctor image
 .DELETE_ON_ERROR:
 
@@ -87,6 +87,9 @@ prove: setup    ## Millions of limits, events at the plug, frames and messages a
 	@$(BIN)/python -m tests.prove_link
 	@$(BIN)/python -m tests.prove_link.messages
 	@$(BIN)/python -m tests.prove_link.soak
+
+mutants: setup  ## Are the tests sharp? 150 small faults, each of which a test must catch (N="3 7-20")
+	@nice -n 10 $(BIN)/python -m tests.mutants $(N)
 
 lint: setup     ## ruff check and ruff format --check; is package.json true?
 	@$(BIN)/ruff check --quiet

@@ -30,7 +30,8 @@ INTERPRETERS = {
 }
 HEAP = "160K"
 SKIPPED = 42
-COROUTINE_s, PROCESS_s = 120, 600
+COROUTINE_s = 120
+PROCESS_s = int(os.environ.get("PILOTWIRE_PROCESS_s") or 600)
 
 # Runs in MicroPython. asyncio comes after the test's imports, which may put tools/sim in front.
 RUN = """

@@ -36,13 +36,13 @@ class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
     Made by wiring.build(), which also sets `settings` (Configuration), `station`, `rpc`, `core`,
-    `link` and `reader` (of cards, or None). units: the drivers and parts, by connector.
+    `link` and `reader` (of cards, or None). outlets: the drivers and parts, by connector.
     """
 
     def __init__(self, config, clock):
         self.config = config
         self.clock = clock
-        self.units = []
+        self.outlets = []
         self.settings = self.station = self.core = self.link = self.reader = None
         self.rpc = None
         self.tasks = []  # name, Task, name, Task, ...
@@ -77,23 +77,7 @@ class App:
                 self._due.set()
                 await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
             for i in range(len(connectors)):
-                unit = self.units[i]
-                line = unit.line
-                c = connectors[i].controller
-                for device in unit.devices:
-                    device.update()
-                line.sample()
-                duty, closed = c.duty_u16, c.closed
-                allow_mA = connectors[i].allow_mA
-                if unit.proximity:  # (its slot comes up to 100 ms later: too late for a cable)
-                    allow_mA = min(allow_mA, unit.proximity.rating_mA)
-                c.tick(time.ticks_ms(), line.high_mV, line.low_mV, allow_mA)
-                if closed and not c.closed:
-                    unit.contactor.set(False)  # opening comes before everything else
-                if duty != c.duty_u16:
-                    line.set(c.duty_u16)
-                if c.closed and not closed:
-                    unit.contactor.set(True)
+                self.outlets[i].tick(time.ticks_ms(), connectors[i].allow_mA)
             if self._watchdog:
                 self._watchdog.feed()
             # Three readings have to fit into 100 ms: what the tick took is part of its period.
@@ -108,17 +92,17 @@ class App:
 
     async def _sessions(self):
         while True:
-            for i, unit in enumerate(self.units):
+            for i, outlet in enumerate(self.outlets):
                 c = self.station.connectors[i]
-                if unit.limit(c):
+                if outlet.limit(c.limits):
                     self.station.due_s = 0
-                if unit.button:
-                    self._pressed(unit.button.take(), c)
+                if outlet.button:
+                    self._pressed(outlet.button.take(), c)
             self.station.poll()
-            for i, unit in enumerate(self.units):
-                if unit.phases:  # (no number given means three, 12.2)
+            for i, outlet in enumerate(self.outlets):
+                if outlet.phases:  # (no number given means three, 12.2)
                     wanted = self.station.connectors[i].phases
-                    unit.phases.wanted = 1 if 0 < wanted < 3 else 3
+                    outlet.phases.wanted = 1 if 0 < wanted < 3 else 3
             if self._reset_kind:
                 return await self._end()
             await asyncio.sleep_ms(_POLL_ms)
@@ -127,10 +111,10 @@ class App:
         last = time.ticks_ms()
         up_ms = 0
         while True:
-            for i, unit in enumerate(self.units):
-                unit.meter.closed = self.station.connectors[i].controller.closed
-                await unit.meter.read()
-                unit.metered()
+            for outlet in self.outlets:
+                outlet.meter.closed = outlet.controller.closed
+                await outlet.meter.read()
+                outlet.metered()
             if self.station.policy:
                 self.station.policy.local_limit(self.clock.now(), self.station)
             self.clock.note(_NOTE_s)
@@ -349,7 +333,7 @@ def main():
         return str(e)
     # What only a start needs is worth more as heap: 4 KB on the 32-bit port.
     config = wiring = None
-    for name in ("config", "wiring"):
+    for name in ("config", "wiring", "fitting"):
         lazy.forget("firmware." + name)
     gc.collect()
     asyncio.run(unit.run())

@@ -34,10 +34,11 @@ _ADC, _IN, _OUT, _ACTUATOR = "ADC", "input", "output", "actuator"
 _DIVIDER = ("pullup_ohm", "supply_mV")
 _PARTS = {
     "peak": ({"low": _ADC}, (), ("zero_uV", "per_V_uV")),
-    "phases": ({"pin": _ACTUATOR}, (), ("level",)),
+    "phases": ({"pin": _ACTUATOR}, (), ("level", "min_s")),
     "lock": ({"a": _ACTUATOR, "b": _ACTUATOR, "sense": _IN}, (), ("locked", "pull", "pulse_ms")),
     "residual": ({"fault": _IN, "test": _ACTUATOR}, (), ("level", "pull", "test_level")),
     "mirror": ({"pin": _IN}, (), ("live", "ac", "pull")),
+    "earth": ({"pin": _IN}, (), ("live", "ac", "pull")),
     "proximity": ({"pin": _ADC}, _DIVIDER, ()),
     "ntc": ({"pin": _ADC}, ("r25_ohm",) + _DIVIDER, ()),
     "mcp9700": ({"pin": _ADC}, (), ()),
@@ -180,6 +181,8 @@ class _Check:
                 self._refuse(where + ": pullup_ohm: a tenth to three times r25_ohm is expected")
         elif key == "lock":
             self._number(where + ": pulse_ms", part.get("pulse_ms", 300), 100, 1000)
+        elif key == "phases":
+            self._number(where + ": min_s", part.get("min_s", 300), 10, 3600)
         elif key == "s0":
             self._number(where + ": per_kWh", part.get("per_kWh", 1000), 1, 10000)
 

@@ -4,16 +4,13 @@
 import machine
 from binascii import hexlify
 
-from firmware import lazy, log, start
+from firmware import fitting, lazy, log, start
 from firmware.app import App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import Config, ConfigError
-from firmware.drivers import outputs
-from firmware.drivers.pilot_line import PilotLine
 from firmware.electrical import faults
-from firmware.electrical.controller import Controller
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
 from firmware.ocpp.rpc import Rpc
@@ -25,7 +22,6 @@ from firmware.station.journal import Journal
 from firmware.station.kept import Kept
 from firmware.station.station import Station
 from firmware.station.transaction import Folder
-from firmware.unit import Unit
 from firmware.version import VERSION
 
 
@@ -52,7 +48,7 @@ def build(config):
     connectors = _connectors(app, board, journal)
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:
-        _latch(app.units, number >> 8, number & 0xFF)
+        _latch(app.outlets, number >> 8, number & 0xFF)
     if not any([c.lock for c in connectors]):  # (errata 3.84)
         fixed["UnlockConnectorOnEVSideDisconnect"] = False
     measurands = 0
@@ -125,11 +121,11 @@ def _check_url(config, profile):
         )
 
 
-def _latch(units, number, fault):
+def _latch(outlets, number, fault):
     # What waited for a person before the reset still does.
-    if number <= len(units):
-        unit = units[number - 1]
-        part = unit.mirror if fault == faults.WELDED else unit.residual
+    if number <= len(outlets):
+        outlet = outlets[number - 1]
+        part = outlet.mirror if fault == faults.WELDED else outlet.residual
         if part:
             part.fault = fault
 
@@ -151,120 +147,30 @@ def _held(config):
     return Held("/held.json", config.connectors, log.warning)
 
 
-# Part of electrical/ and its driver in drivers/, by the board's name for it: modules of that name.
-_PARTS = (
-    ("proximity", "Proximity", "ProximityLine"),
-    ("residual", "Residual", "ResidualSensor"),
-    ("mirror", "Mirror", "MirrorContact"),
-    ("lock", "Lock", "LockMotor"),
-    ("phases", "Phases", "PhaseRelay"),
-)
-_SENSORS = (("ntc", "Ntc"), ("mcp9700", "Mcp9700"), ("ds18b20", "Ds18b20"))
-
-
 def _connectors(app, board, journal):
     config = app.config
-    meters = _meters(board)
-    power_cut = machine.reset_cause() == machine.PWRON_RESET
+    fit = fitting.Fitting(board, config, machine.reset_cause() == machine.PWRON_RESET)
     out = []
     for number, pins in enumerate(board.CONNECTORS[: config.connectors], 1):
-        unit = Unit(_line(board, pins), outputs.Contactor(pins["contactor"]), meters(pins))
-        controller = Controller(_parts(unit, pins, config), power_cut, _sees_f(pins))
-        controller.wake = config.wake
-        controller.ventilation = config.ventilation
+        outlet = fit.outlet(pins)
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
         if config.installation_mA:
             slots.put(limits.INSTALLATION, config.installation_mA)
-        c = Connector(number, controller, slots, unit.meter, journal)
-        c.lock, c.proximity = unit.lock, unit.proximity
-        c.parts = [part for part in (unit.proximity, unit.residual, unit.lock) if part]
-        unit.meter.moved = c.moved
-        c.heat = unit.derating
+        c = Connector(number, outlet.controller, slots, outlet.meter, journal)
+        c.lock, c.proximity = outlet.lock, outlet.proximity
+        c.parts = [part for part in (outlet.proximity, outlet.residual, outlet.lock) if part]
+        outlet.meter.moved = c.moved
+        c.heat = outlet.derating
         c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
-        if "led" in pins:
-            unit.devices.append(_class("drivers.status_led", "StatusLed")(c, **pins["led"]))
-        if "button" in pins:
-            unit.button = _class("drivers.button", "Button")(**pins["button"])
-            unit.devices.append(unit.button)
-        app.units.append(unit)
+        fit.lamp(outlet, pins, c)
+        app.outlets.append(outlet)
         out.append(c)
     return out
 
 
-def _class(module, name):
-    return getattr(__import__("firmware." + module, None, None, (name,)), name)
-
-
-def _line(board, pins):
-    # The pilot: sampled in bursts, through a curve, or behind peak detectors.
-    if "peak" in pins:
-        calibration = board.SENSE_ZERO_uV, board.SENSE_PER_V_uV
-        peak = dict(pins["peak"])
-        low = peak.pop("low")
-        peak = {"low_" + key: value for key, value in peak.items()}
-        line = _class("drivers.peak_line", "PeakLine")
-        return line(pins["pilot"], pins["sense"], low, *calibration, **peak)
-    if hasattr(board, "SENSE_CURVE"):
-        line = _class("drivers.curved_line", "CurvedLine")
-        return line(pins["pilot"], pins["sense"], board.SENSE_CURVE)
-    return PilotLine(pins["pilot"], pins["sense"], board.SENSE_ZERO_uV, board.SENSE_PER_V_uV)
-
-
-def _sees_f(pins):
-    # Can the line measure the steady -12 V? (A detector of the high level alone cannot.)
-    return "peak" not in pins
-
-
-def _meters(board):
-    # A function that makes the meter of a connector.
-    bus = None
-    if hasattr(board, "METER_UART"):
-        from firmware.drivers.modbus import Bus
-
-        bus = Bus(**board.METER_UART)
-    kind = getattr(board, "METER", "sdm630")
-
-    def meter(pins):
-        if "s0" in pins:
-            path = "/s0.%d" % pins["s0"]["pin"]
-            return _class("drivers.s0", "Meter")(path=path, **pins["s0"])
-        if "meter" not in pins:
-            return _class("drivers.no_meter", "Meter")()
-        if kind == "pzem":
-            made = _class("drivers.pzem", "Meter")(bus, pins["meter"])
-        else:
-            eastron = _class("drivers.eastron", "Meter")
-            made = eastron(bus, pins["meter"], 1 if kind == "sdm120" else 3)
-        made.step_Wh = getattr(board, "METER_STEP_Wh", 0)
-        return made
-
-    return meter
-
-
-def _parts(unit, pins, config):
-    parts = []
-    for key, part, driver in _PARTS:
-        if key in pins:
-            part = _class("electrical." + key, part)
-            part = part("test" in pins[key]) if key == "residual" else part()
-            parts.append(part)
-            unit.devices.append(_class("drivers." + key, driver)(part, **pins[key]))
-            setattr(unit, key, part)
-    for key, driver in _SENSORS:
-        if key in pins:
-            unit.derating = _class("electrical.derating", "Derating")()
-            parts.append(unit.derating)
-            unit.devices.append(_class("drivers." + key, driver)(unit.derating, **pins[key]))
-    if "meter" in pins:
-        unit.overcurrent = _class("electrical.overcurrent", "Overcurrent")(config.meter_lost_mA)
-        unit.supply = _class("electrical.supply", "Supply")(config.voltage_V)
-        parts += unit.overcurrent, unit.supply
-    return tuple(parts)
-
-
 def _reader(board):
     if hasattr(board, "RC522"):
-        return _class("drivers.rc522", "Reader")(**board.RC522)
+        return fitting.driver("rc522", "Reader")(**board.RC522)
     if hasattr(board, "PN532"):
-        return _class("drivers.pn532", "Reader")(**board.PN532)
+        return fitting.driver("pn532", "Reader")(**board.PN532)
     return None

@@ -13,7 +13,10 @@
 # 13         switch of the bolt                 closed (low) when locked
 # 4          DS18B20                            external 4.7 kohm to 3.3 V
 # 18 19 23 5 RC522: SCK MISO MOSI CS            VSPI's own pins; CS rests high, as GPIO 5 wants it
-# 2 14 15    lamp: red, green, blue             they blink at reset, which a lamp may
+# 14         protective earth                   the contact of its monitor, or an opto-coupler
+#                                               with a capacitor: low while it is there
+# 2 12 15    lamp: red, green, blue             they blink at reset, which a lamp may; to ground,
+#                                               so that 12 is low then, as the flash wants it
 # 0          button                             the module's BOOT button
 
 from .reference import (  # noqa: F401
@@ -35,9 +38,10 @@ CONNECTORS = (
         "proximity": {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300},
         "residual": {"fault": 34, "level": 1, "test": 32},
         "mirror": {"pin": 35, "live": 0},
+        "earth": {"pin": 14, "live": 0, "pull": 2},
         "lock": {"a": 21, "b": 22, "sense": 13, "locked": 0, "pull": 2, "pulse_ms": 600},
         "ds18b20": {"pin": 4},
-        "led": {"pins": (2, 14, 15)},
+        "led": {"pins": (2, 12, 15)},
         "button": {"pin": 0},
     },
 )

@@ -10,7 +10,6 @@ from micropython import const
 # Installation  | config.json, once         | never
 # Cable         | proximity coding          | with the cable
 # Temperature   | derating                  | when it has cooled down
-# LoadBalancing | a meter of the house      | as its driver says
 # Meter         | the lost energy meter     | when it answers again
 # Policy        | the owner's policy.py     | a minute after it was last said: its safe value
 # LastLimit     | station/held.py           | when the clock is known
@@ -21,7 +20,6 @@ SOURCES = (
     "Installation",
     "Cable",
     "Temperature",
-    "LoadBalancing",
     "Meter",
     "Policy",
     "LastLimit",
@@ -32,11 +30,10 @@ HARDWARE = const(0)
 INSTALLATION = const(1)
 CABLE = const(2)
 TEMPERATURE = const(3)
-LOAD_BALANCING = const(4)
-METER = const(5)
-POLICY = const(6)
-LAST = const(7)
-OCPP = const(8)
+METER = const(4)
+POLICY = const(5)
+LAST = const(6)
+OCPP = const(7)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)

@@ -12,14 +12,14 @@ _TICKS = const(0x3FFFFFFF)
 
 
 class Bench:
-    """Stands in for the Controller of connector `c`, with `unit` (unit.Unit), for five minutes: it
-    has that one's tick and attributes but for the outputs. At the first sign of a car, a
+    """Stands in for the Controller of connector `c`, at `outlet` (outlet.Outlet), five minutes:
+    it has that one's tick and attributes but for the outputs. At the first sign of a car, a
     transaction, a fault or of somebody who puts the connector into service the Controller has its
     place again, in the same tick."""
 
-    def __init__(self, c, unit, station):
+    def __init__(self, c, outlet, station):
         self._c = c
-        self._unit = unit
+        self._outlet = outlet
         self._station = station
         self.real = c.controller
         self._last_ms = None
@@ -44,7 +44,7 @@ class Bench:
         if why:
             real.closed = self.closed = False
             self.duty_u16, self.pilot_mA = real.duty_u16, 0
-            self._c.controller = real
+            self._c.controller = self._outlet.controller = real
             self._station.put_in_service()
             log.warning("connector %d: bench mode has ended: %s" % (self._c.number, why))
             return
@@ -67,7 +67,11 @@ class Bench:
     def _enough(self):
         # (the lock and the cable's coding wait for a plug, which must not be there)
         for part in self.real.parts:
-            if not part.ready and part is not self._unit.lock and part is not self._unit.proximity:
+            if (
+                not part.ready
+                and part is not self._outlet.lock
+                and part is not self._outlet.proximity
+            ):
                 return False
         return True
 
@@ -89,7 +93,8 @@ def bench(unit, word, connectors):
     if c.ending or faults.REACTION[c.controller.fault]:
         raise ValueError("connector %d: there is a fault, or a reset is under way" % c.number)
     c.operative = False
-    c.controller = Bench(c, unit.units[c.number - 1], unit.station)
+    outlet = unit.outlets[c.number - 1]
+    c.controller = outlet.controller = Bench(c, outlet, unit.station)
     log.warning("connector %d: bench mode" % c.number)
     yield "for %d s: connector %d is out of service" % (_STAY_ms // 1000, c.number)
     yield "pilot 6 ... 80 and contactor on work until a car is connected; bench off ends it"

@@ -5,10 +5,12 @@ from machine import Pin
 
 class PhaseRelay:
     """Drives phases.Phases. On a plain Pin: after a soft reset it stays where it is, while
-    the main contactor (LEDC) opens. It then moves only once that one is open."""
+    the main contactor (LEDC) opens. It then moves only once that one is open. `min_s`: on one
+    phase before it may be three again."""
 
-    def __init__(self, part, pin, level=1):
+    def __init__(self, part, pin, level=1, min_s=300):
         self._part = part
+        part.min_ms = 1000 * min_s
         self._three = False
         self._level = level
         self._pin = Pin(pin, Pin.OUT, value=1 - level)

@@ -64,7 +64,6 @@ class Controller:
     | delay_ms    | input: offer nothing so long; counts down |
     | ventilation | input: state D may be served |
     | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
-    | min_off_ms  | input: from the contactor's opening to its closing |
     """
 
     def __init__(self, parts=(), power_cut=False, self_test=False):
@@ -82,7 +81,6 @@ class Controller:
         self.delay_ms = 0
         self.ventilation = False
         self.wake = True
-        self.min_off_ms = _MIN_OFF_ms
         self._last_ms = None
         self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
@@ -298,7 +296,7 @@ class Controller:
             ignores = not self.pilot_mA and self._duty_ms >= obey_ms
             if not self._serves(self.state) or self._left or reaction >= faults.OPEN or ignores:
                 self.closed = False
-                self._off_ms = self.min_off_ms
+                self._off_ms = _MIN_OFF_ms
         elif (
             ready
             and self.pilot_mA

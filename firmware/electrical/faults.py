@@ -37,7 +37,7 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # | WELDED        | OPEN_F   | 500 ms after opening, live for 250 ms (mirror); F stays | reset |
 # | RESIDUAL      | OPEN_F   | at the first reading (residual)       | reset |
 # | RESIDUAL_TEST | OPEN_F   | 1 s of test without a trip, or 3 s until that ends | reset |
-# | PE            | OPEN_F   | at the first reading (supply)         | 60 s after it came back |
+# | PE            | OPEN_F   | at the first reading (earth)          | 60 s after it came back |
 # | OVERLOAD      | OPEN_F   | 1 s and two readings above 150 % (overcurrent) | unplugged |
 # | PILOT_SHORT   | OPEN_F   | 50 ms or 3 readings of state E        | state E is; closes in 30 s |
 # | CABLE         | OPEN_F   | 3 readings of no cable; 500 ms of another one; 1 s of a car

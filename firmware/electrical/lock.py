@@ -18,10 +18,10 @@ class Lock:
     Input `release`: it is to be open: until the car's side is unplugged, or it is taken back.
     Input `keep`: it stays as it is when the car is unplugged, until `release`.
     Outputs `drive`: +1 lock, -1 unlock, 0 rest; `holds`: locked, or nobody knows.
-    `pulse_ms`: of the motor, 100..1000.
+    `pulse_ms`: of the motor, 100..1000; its driver sets it.
     """
 
-    def __init__(self, lock_in_b=True, pulse_ms=300):
+    def __init__(self):
         self.fault = faults.NONE
         self.ready = False
         self.busy = True
@@ -30,8 +30,7 @@ class Lock:
         self.release = False
         self.keep = False
         self.drive = 0
-        self.lock_in_b = lock_in_b
-        self.pulse_ms = pulse_ms
+        self.pulse_ms = 300
         self._is = None  # locked, debounced
         self._other = 0  # readings in a row that differ from it
         self._want = False
@@ -61,8 +60,7 @@ class Lock:
         self.holds = self._is is not False
         holds = self._is is True and want and not self.release
         self.ready = holds and self.locked is not False  # (nor closes on a reading that doubts it)
-        # (a car is let into C before the lock where B does not lock)
-        self.busy = not holds and (self.lock_in_b or c.closed or self.release)
+        self.busy = not holds
 
     def _wanted(self, c):
         if c.closed or self._open_ms < _WELD_ms:  # (a welded contactor is seen after 500 ms)
@@ -79,7 +77,7 @@ class Lock:
             return False
         if c.state == pilot.E:
             return self._want
-        return c.fault != faults.CABLE and (c.state != pilot.B or self.lock_in_b)
+        return c.fault != faults.CABLE
 
     def _move(self, dt_ms):
         self._ms = min(self._ms + dt_ms, _PAUSE_ms)

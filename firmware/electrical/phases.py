@@ -10,17 +10,17 @@ _LOAD_PAUSE_ms = const(60000)  # from a contactor that opened under load to ener
 
 
 class Phases:
-    """Input `wanted`: 1, 3, or 0: no wish. `min_ms`: from a move to three phases again (to one it
-    goes at once: what one may carry must not flow on three). Outputs: `three`: the relay of L2
-    and L3; `busy`: offer nothing meanwhile."""
+    """Input `wanted`: 1, 3, or 0: no wish. `min_ms`, which the driver sets: from a move to three
+    phases again (to one it goes at once: what one may carry must not flow on three). Outputs:
+    `three`: the relay of L2 and L3; `busy`: offer nothing meanwhile."""
 
     fault = 0
 
-    def __init__(self, three=True, min_ms=300000):
+    def __init__(self):
         self.ready = True
         self.wanted = 0
-        self.min_ms = min_ms
-        self.three = three
+        self.min_ms = 300000
+        self.three = True
         self.busy = False
         self._closed = False
         self._load = False  # the latest opening was under load

@@ -4,6 +4,7 @@ from micropython import const
 
 from . import faults, pilot
 
+_SETTLE_ms = const(1000)  # what the sensor says for so long after power-up is not looked at
 _TRIP_ms = const(1000)  # the test input is driven until the sensor trips, this long at most
 _END_ms = const(3000)  # and so long the trip may take to end
 _DAY_ms = const(86400000)
@@ -20,9 +21,8 @@ class Residual:
     `tests` False: it has none, and a person has to press its button now and then.
     """
 
-    def __init__(self, tests=True, settle_ms=1000):
-        """`settle_ms`: what the sensor says for so long after power-up is not looked at."""
-        self._settle_ms = settle_ms
+    def __init__(self, tests=True):
+        self._settle_ms = _SETTLE_ms
         self.fault = faults.NONE
         self.ready = False
         self.busy = True

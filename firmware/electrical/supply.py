@@ -1,4 +1,4 @@
-# The mains: voltage in its range, protective earth there. evse.md 1.8, hazard 9.
+# The mains: is the voltage in its range? evse.md 1.8, hazard 9.
 
 from micropython import const
 
@@ -11,7 +11,7 @@ _FRESH_ms = const(3000)
 
 class Supply:
     """Inputs `low_mV`, `high_mV`: lowest and highest phase; `high_mV` 0: nothing is known.
-    `readings`: rises with each. `pe_ok`: the protective earth is there.
+    `readings`: rises with each.
     """
 
     busy = False
@@ -24,13 +24,10 @@ class Supply:
         self.ready = True
         self.low_mV = self.high_mV = 0
         self.readings = 0
-        self.pe_ok = True
-        self._volts = faults.NONE  # what the voltage was out of, until it is back for long
         self._seen = 0  # of the readings
         self._age_ms = _FRESH_ms  # of the latest
         self._outside_ms = 0
         self._inside_ms = 0
-        self._pe_ms = _INSIDE_ms  # since the protective earth came back
 
     def tick(self, dt_ms, c):
         self._age_ms = 0 if self.readings != self._seen else min(self._age_ms + dt_ms, _FRESH_ms)
@@ -46,13 +43,11 @@ class Supply:
             self._outside_ms = min(self._outside_ms + dt_ms, _INSIDE_ms)
             self._inside_ms = 0
             if self._outside_ms >= _OUTSIDE_ms:
-                self._volts = outside
+                self.fault = outside
         else:
             self._outside_ms = 0
             if fresh or not self.high_mV:
                 self._inside_ms = min(self._inside_ms + dt_ms, _INSIDE_ms)
             if self._inside_ms == _INSIDE_ms:
-                self._volts = faults.NONE
-        self._pe_ms = min(self._pe_ms + dt_ms, _INSIDE_ms) if self.pe_ok else 0
-        self.fault = self._volts if self._pe_ms == _INSIDE_ms else faults.PE
+                self.fault = faults.NONE
         self.ready = not self.fault and not outside

@@ -17,7 +17,7 @@ _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand a
 _WAKE_POLLS = const(100)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
 _NEVER = const(-1)
-_PAUSE = const(9)  # of limits.SOURCES
+_PAUSE = const(8)  # of limits.SOURCES
 _STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
 _RISE_Wh_s = const(20)  # at most, of a meter
 

@@ -176,7 +176,7 @@ class BlindToHeat(_Blind):
 class BlindToEarth(_Blind):
     rules = ("pe", "offer", "close")
     prefer = "pe-loss"
-    needs, what, value = "supply", "pe_ok", True
+    needs, what, value = "earth", "live", True
 
 
 class BlindToVoltage(_Blind):

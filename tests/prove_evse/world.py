@@ -1,4 +1,5 @@
-"""A life of one connector, made of random events: controller, parts, sensors, wall and monitor.
+"""A life of one connector, made of random events: the unit's own outlet, made of a board's dict
+(firmware/fitting.py), with played drivers, on a wall, under the monitor.
 
 A chapter is `[[gap_ticks, name, argument], ...]`; it begins with a power-up. The same list gives
 the same life on every interpreter. Runs on CPython and on MicroPython.
@@ -6,13 +7,13 @@ the same life on every interpreter. Runs on CPython and on MicroPython.
 
 # ruff: noqa: UP031
 
-from firmware.electrical.controller import Controller
+from firmware.fitting import Fitting
 from sim.car import FAULTS, Dice
-from sim.monitor import PARTS, Monitor, TICK_ms
+from sim.monitor import PARTS, X1, Monitor, TICK_ms
 from sim.wall import WALL_FAULTS, Wall
 
 WRAP = 1 << 30
-PINS = {"pilot": 27, "contactor": 33, "sense": 36, "meter": 1}
+PINS = {"pilot": 27, "contactor": 33, "sense": 36}
 HARDWARE_mA = 32000
 EVENTS = 100  # of a chapter
 METER_ms = 1000
@@ -25,19 +26,18 @@ NO_LIES = "meter-lost", "meter-garbles"
 WALL_FAULT_NAMES = sorted(n for n in WALL_FAULTS if n[:6] != "meter-" or n in NO_LIES)
 
 
-def modules():
-    """{name: class} of the parts that the firmware has."""
-    found = {}
-    for name in PARTS:
-        try:
-            module = __import__("firmware.electrical." + name, None, None, ("x",))
-            found[name] = getattr(module, name[0].upper() + name[1:])
-        except (ImportError, AttributeError):
-            pass
-    return found
-
-
-CLASSES = modules()
+# What the board's dict has beside PINS, and the parts that come of it.
+FITTINGS = {
+    "residual": {"test": 32},
+    "mirror": {},
+    "earth": {},
+    "meter": 1,
+    "ntc": {},
+    "proximity": {},
+    "lock": {},
+    "phases": {"min_s": 20},
+}
+_NAMES = sorted(FITTINGS)
 
 
 # --- what happens
@@ -48,7 +48,7 @@ def chapter(seed, events=EVENTS, prefer=None):
     dice = Dice(seed)
     below = dice.below
     kind = below(4)  # 0: nothing is wrong, 1: odd cars, 2: the wall's faults, 3: both
-    fitted = [n for n in PARTS if below(4)] if below(2) else list(PARTS)
+    fitted = [n for n in _NAMES if below(4)] if below(2) else _NAMES
     out = [[0, "begin", [below(1000000), fitted]], [below(100), "allow", 16000]]
     wrong = []
     while len(out) < events:
@@ -110,6 +110,86 @@ def _event(dice, kind):
 # --- sensors: from what is true to what the firmware is told
 
 
+class Board:
+    """`fitted`: names of FITTINGS."""
+
+    SENSE_ZERO_uV = SENSE_PER_V_uV = 0
+    METER_UART = {}
+
+    def __init__(self, fitted):
+        self.pins = dict(PINS)
+        for name in fitted:
+            self.pins[name] = FITTINGS[name]
+
+
+class Config:
+    voltage_V = 230
+    meter_lost_mA = 6000
+    wake = True
+    ventilation = False
+
+
+class Driver:
+    """Of one part: it reads what is true at the outlet."""
+
+    def __init__(self, sensors, part, read):
+        self.sensors, self.part, self.read = sensors, part, read
+
+    def update(self):
+        self.read(self.part, self.sensors.dt_ms)
+
+
+class Line:
+    spike_mV = high_mV = low_mV = 0
+
+    def __init__(self, outlet):
+        self.outlet = outlet
+        self.set(X1)
+
+    def set(self, duty):
+        self.outlet.duty = duty
+
+    def sample(self):
+        self.high_mV, self.low_mV = self.outlet.pilot_mV()
+        self.high_mV += self.spike_mV
+
+
+class Contactor:
+    def __init__(self, outlet):
+        self.outlet = outlet
+        self.set(False)
+
+    def set(self, closed):
+        if self.outlet.coil != closed:
+            self.outlet.coil = closed
+            self.outlet.coil_ms = 0
+
+
+class Meter:
+    """An answer a second, or none; five in vain and it is lost."""
+
+    why = None
+    readings = step_Wh = 0
+    failed = 5
+
+    def __init__(self, outlet):
+        self.outlet = outlet
+        self.current_mA = self.voltage_mV = (0, 0, 0)
+
+    def known(self):
+        return self.failed < 5
+
+    def read(self):
+        outlet = self.outlet
+        if outlet.meter_lost or outlet.meter_garbles:
+            self.failed += 1
+            return
+        self.failed = 0
+        self.current_mA = [mA * outlet.meter_permille // 1000 for mA in outlet.car.phase_mA()]
+        self.voltage_mV = tuple(outlet.volts_mV)
+        self.readings += 1
+
+
 class Sensors:
     def __init__(self, outlet, monitor, seed):
         self.outlet = outlet
@@ -122,47 +202,55 @@ class Sensors:
         self.travel_ms = dice.between(75, 250)  # of the lock
         self.meter_ms = dice.below(METER_ms)
         self.heat_ms = dice.below(METER_ms)
+        self.dt_ms = 0
 
-    def read(self, parts, dt_ms):
-        """What drivers do before a tick."""
+    def driver(self, module, name):
+        """What plays this class of firmware/drivers."""
         outlet = self.outlet
-        metered = heated = False
-        self.meter_ms += dt_ms
+        if module == "outputs":
+            return lambda pin: Contactor(outlet)
+        if module == "pilot_line":
+            return lambda *pins: Line(outlet)
+        if module == "eastron":
+            return lambda *bus: Meter(outlet)
+        if name == "Bus" or module == "no_meter":
+            return lambda **pins: None
+        return self.play
+
+    def play(self, part, min_s=0, test=None):
+        if min_s:
+            part.min_ms = 1000 * min_s
+        name = type(part).__name__.lower()
+        return Driver(self, part, getattr(self, name))
+
+    def meter(self, made):
+        """The meter's turn comes once a second."""
+        self.meter_ms += self.dt_ms
         if self.meter_ms >= METER_ms:
             self.meter_ms = 0
-            metered = not (outlet.meter_lost or outlet.meter_garbles)
+            made.meter.read()
+            made.metered()
+
+    def mirror(self, part, dt_ms):
+        part.live = self.outlet.live
+
+    def earth(self, part, dt_ms):
+        part.live = self.outlet.pe_ok
+
+    def proximity(self, part, dt_ms):
+        ohm = self.outlet.cable_ohm
+        part.cable_ohm = ohm and ohm * (98 + self.dice.below(5)) // 100
+
+    def derating(self, part, dt_ms):
         self.heat_ms += dt_ms
-        if self.heat_ms >= METER_ms:
+        if self.outlet.sensor_lost:
+            part.temperature_dC = None
+        elif self.heat_ms >= METER_ms:
             self.heat_ms = 0
-            heated = True
-        for name in parts:
-            part = parts[name]
-            if name == "residual":
-                self.residual(part, dt_ms)
-                part.tripped = outlet.residual_trip
-            elif name == "mirror":
-                part.live = outlet.live
-            elif name == "proximity":
-                ohm = outlet.cable_ohm
-                part.cable_ohm = ohm and ohm * (98 + self.dice.below(5)) // 100
-            elif name == "lock":
-                self.lock(part, dt_ms)
-                part.locked = outlet.locked
-            elif name == "overcurrent":
-                if metered:
-                    mA = max(outlet.car.phase_mA())
-                    part.current_mA = mA * outlet.meter_permille // 1000
-                    part.readings += 1
-            elif name == "supply":
-                part.pe_ok = outlet.pe_ok
-                if metered:
-                    part.low_mV, part.high_mV = min(outlet.volts_mV), max(outlet.volts_mV)
-                    part.readings += 1
-            elif name == "derating":
-                if outlet.sensor_lost:
-                    part.temperature_dC = None
-                elif heated:
-                    part.temperature_dC = outlet.temperature_dC
+            part.temperature_dC = self.outlet.temperature_dC
+
+    def phases(self, part, dt_ms):
+        self.outlet.phases_relay = part.three
 
     def residual(self, part, dt_ms):
         outlet = self.outlet
@@ -185,17 +273,19 @@ class Sensors:
                 self.monitor.tested = True
             if not self.test_ms:
                 outlet.residual_test = False
+        part.tripped = outlet.residual_trip
 
     def lock(self, part, dt_ms):
         outlet = self.outlet
-        if not part.drive:
+        if part.drive:
+            self.drive_ms += dt_ms
+            if part.drive < 0 and outlet.locked:
+                self.monitor.unlocks()
+            if self.drive_ms >= self.travel_ms and not outlet.lock_jam:
+                outlet.locked = part.drive > 0
+        else:
             self.drive_ms = 0
-            return
-        self.drive_ms += dt_ms
-        if part.drive < 0 and outlet.locked:
-            self.monitor.unlocks()
-        if self.drive_ms >= self.travel_ms and not outlet.lock_jam:
-            outlet.locked = part.drive > 0
+        part.locked = outlet.locked
 
 
 # --- the life
@@ -214,39 +304,28 @@ class Life:
         self.wall = Wall((PINS,), lambda outlet, what, fields: None, (), seed)
         self.outlet = self.wall.outlets[0]
         self.car = self.outlet.car
-        self.fitted = [n for n in fitted if n in CLASSES]
-        self.monitor = Monitor(self.outlet, self.fitted, HARDWARE_mA)
+        self.board = Board(fitted)
+        self.monitor = Monitor(self.outlet, (), HARDWARE_mA)
         self.allow_mA = 0
-        self.wanted = 0
-        self.spike_mV = self.late_ms = self.loose_ms = 0
+        self.spike_mV = self.loose_ms = 0
         self.power_up(True)
 
     def power_up(self, cut):
         """The station's program starts."""
-        self.parts = {}
-        for name in self.fitted:
-            self.parts[name] = CLASSES[name]()
-        if "phases" in self.parts:
-            self.parts["phases"].min_ms = 20000
-        c = Controller(tuple([self.parts[n] for n in self.fitted]), cut)
-        self.c = c
-        self.out = self.sabotage(c, self.parts) if self.sabotage else c
         self.sensors = Sensors(self.outlet, self.monitor, self.dice_seed())
-        self.drive()
+        fit = Fitting(self.board, Config, cut, self.sensors.driver)
+        self.made = made = fit.outlet(self.board.pins)
+        self.c = made.controller
+        self.parts = {name: getattr(made, name) for name in PARTS if getattr(made, name)}
+        self.monitor.fitted = set(self.parts)
+        if self.sabotage:
+            made.controller = self.sabotage(self.c, self.parts)
+        if "phases" in self.parts:
+            self.outlet.phases_relay = self.parts["phases"].three
         self.monitor.power_up(cut)
 
     def dice_seed(self):
         return self.outlet.dice.below(1000000)
-
-    def drive(self):
-        """What drivers do after a tick."""
-        outlet, out = self.outlet, self.out
-        outlet.duty = out.duty_u16
-        if outlet.coil != out.closed:
-            outlet.coil = out.closed
-            outlet.coil_ms = 0
-        if "phases" in self.parts:
-            outlet.phases_relay = self.parts["phases"].three
 
     def granted_mA(self):
         mA = min(self.allow_mA, HARDWARE_mA)
@@ -265,23 +344,19 @@ class Life:
 
     def tick(self, dt_ms):
         self.ticks += 1
-        outlet, monitor, out = self.outlet, self.monitor, self.out
+        monitor, made = self.monitor, self.made
         self.pass_time(dt_ms)
-        if self.parts:
-            self.sensors.read(self.parts, dt_ms)
-            granted = self.granted_mA()
-        else:
-            granted = min(self.allow_mA, HARDWARE_mA)
-        high, low = outlet.pilot_mV()
-        spike_mV = self.spike_mV
+        self.sensors.dt_ms = dt_ms
+        if made.supply:
+            self.sensors.meter(made)
+        granted = self.granted_mA()
+        spike_mV = made.line.spike_mV = self.spike_mV
         if spike_mV:
-            high += spike_mV
             monitor.stray()
             self.spike_mV = 0
-        out.tick((self.start + self.now_ms) & (WRAP - 1), high, low, granted)
-        self.drive()
+        made.tick((self.start + self.now_ms) & (WRAP - 1), granted)
         monitor.granted_mA = granted
-        monitor.told_mA = out.may_draw_mA
+        monitor.told_mA = made.controller.may_draw_mA
         monitor.look(dt_ms)
         if spike_mV:
             monitor.stray()

@@ -467,7 +467,7 @@ async def test_python(console):
         assert await say(">>> x * 2; x") == []
         assert await say(">>> x") == [f"['{ID}']"]
         assert await say(">>> for i in range(3): print(i)") == ["0", "1", "2"]
-        assert await say(">>> unit.units[0].meter.read()") == []  # a coroutine is awaited
+        assert await say(">>> unit.outlets[0].meter.read()") == []  # a coroutine is awaited
         assert await say(">>> 'ab' * 300") == ["'" + "ab" * 300 + "'"]
         assert await say(">>> ") == await say(">>>") != ["x"]
         b.process.output[:] = [text for text in b.process.output if "Traceback" not in text]

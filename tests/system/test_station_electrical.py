@@ -209,6 +209,7 @@ BY_ITSELF, UNPLUGGED, BY_A_PERSON = "by itself", "unplugged", "by a person"
 # fault: (profile's limit, errorCode, vendorErrorCode, how it opens, F is shown, how it goes by)
 WHILE_CHARGING = {
     "residual": (None, "GroundFailure", "ResidualCurrent", AT_ONCE, True, BY_A_PERSON),
+    "pe-loss": (None, "GroundFailure", "ProtectiveEarth", AT_ONCE, True, BY_ITSELF),
     "cable-loss": (None, "OtherError", "Cable", AT_ONCE, True, UNPLUGGED),
     "cable-bad": (None, "OtherError", "Cable", AT_ONCE, True, UNPLUGGED),
     "under-voltage": (None, "UnderVoltage", None, AT_ONCE, False, BY_ITSELF),
@@ -294,7 +295,6 @@ async def test_fault_while_charging(station, name):
 
 OF_THE_WALL = (
     "phase-loss",  # the car goes on with two
-    "pe-loss",  # no board has a sensor for it: an upstream device's business (hardware.md)
     "residual-broken",  # until the next test
     "weld",  # until it should open
     "stuck-open",  # until it should close

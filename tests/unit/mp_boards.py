@@ -5,6 +5,7 @@ import sys
 
 sys.path.append("tools")
 
+import electrics
 import strict_machine
 from rig import raises
 
@@ -12,6 +13,7 @@ strict_machine.install()
 
 from firmware.check_board import check
 from firmware.drivers import outputs
+from firmware.fitting import Fitting
 
 HEAP = "256K"
 
@@ -39,9 +41,10 @@ class Good:
                 "proximity": {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300},
                 "residual": {"fault": 34, "level": 1, "test": 32},
                 "mirror": {"pin": 35, "live": 0},
+                "earth": {"pin": 14, "live": 0, "pull": 2},
                 "lock": {"a": 21, "b": 22, "sense": 13, "locked": 0, "pull": 2},
                 "ds18b20": {"pin": 4},
-                "led": {"pins": (2, 14, 15)},
+                "led": {"pins": (2, 12, 15)},
                 "button": {"pin": 0},
             },
         )
@@ -87,48 +90,14 @@ def test_every_board_is_sound():
 
 def test_the_drivers_take_the_pins_of_every_board():
     # strict_machine has the pins of the chip, and no pins that drive where it cannot be
-    from firmware.drivers.button import Button
-    from firmware.drivers.curved_line import CurvedLine
-    from firmware.drivers.lock import LockMotor
-    from firmware.drivers.mcp9700 import Mcp9700
-    from firmware.drivers.mirror import MirrorContact
-    from firmware.drivers.modbus import Bus
-    from firmware.drivers.phases import PhaseRelay
-    from firmware.drivers.pilot_line import PilotLine
-    from firmware.drivers.proximity import ProximityLine
-    from firmware.drivers.residual import ResidualSensor
-    from firmware.drivers.status_led import StatusLed
-
-    class Part:
-        three = test = False
-        drive = 0
-
-    parts = {
-        "phases": PhaseRelay,
-        "lock": LockMotor,
-        "residual": ResidualSensor,
-        "mirror": MirrorContact,
-        "proximity": ProximityLine,
-        "mcp9700": Mcp9700,
-        "led": StatusLed,
-    }
     for board in boards():
         strict_machine.pins.clear()
         strict_machine.chip = board.CHIP
-        if hasattr(board, "METER_UART"):
-            Bus(**board.METER_UART)
-            assert strict_machine.pins[board.METER_UART["de"]] == ("out", 0)
+        fit = Fitting(board, electrics.Plain())
         for c in board.CONNECTORS:
-            if hasattr(board, "SENSE_CURVE"):
-                CurvedLine(c["pilot"], c["sense"], board.SENSE_CURVE)
-            else:
-                PilotLine(c["pilot"], c["sense"], board.SENSE_ZERO_uV, board.SENSE_PER_V_uV)
-            outputs.Contactor(c["contactor"])
-            for name, make in parts.items():
-                if name in c:
-                    make(Part(), **c[name])
-            if "button" in c:
-                Button(**c["button"])
+            outlet = fit.outlet(c)
+            fit.lamp(outlet, c, None)
+            assert len(outlet.devices) == len([key for key in c if isinstance(c[key], dict)])
             assert strict_machine.pins[c["contactor"]] == (5000, 0)
             assert strict_machine.pins[c["pilot"]] == (1000, 65535)
             for part, keys in (
@@ -139,6 +108,8 @@ def test_the_drivers_take_the_pins_of_every_board():
                 for key in keys:
                     if key in c.get(part, ()):
                         assert strict_machine.pins[c[part][key]] == ("out", 0), (part, key)
+        if any("meter" in c for c in board.CONNECTORS):
+            assert strict_machine.pins[board.METER_UART["de"]] == ("out", 0)
     strict_machine.chip = "ESP32"
 
 
@@ -262,6 +233,10 @@ def test_parts_that_are_not_as_they_should_be():
     for wrong in (99, 1001, "300"):
         lock = {"a": 21, "b": 22, "pulse_ms": wrong}
         refused_part("lock: pulse_ms: 100 to 1000 is expected", lock=lock, proximity=PP)
+    for wrong in (9, 3601, 60.0):
+        refused_part("phases: min_s: 10 to 3600 is expected", phases={"pin": 25, "min_s": wrong})
+    refused_part("earth: pin is missing", earth={"live": 0})
+    refused_part("earth: live: 0 or 1 is expected", earth={"pin": 14, "live": True + 1})
     refused_part("residual: fault is missing", residual={"test": 32})
     refused_part("residual: level: 0 or 1 is expected", residual={"fault": 34, "level": 2})
     refused_part("mirror: GPIO 35 has no pull", mirror={"pin": 35, "pull": 2})

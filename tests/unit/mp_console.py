@@ -131,7 +131,7 @@ class Unit:
                 None,
                 [(0, 1, "one"), (60, 3, "nobody there")],
             )
-            self.units = [Parts() for _ in world.cs]
+            self.outlets = [Parts() for _ in world.cs]
         else:
             self.station = self
             self.connectors = ()
@@ -432,7 +432,7 @@ async def test_bench_mode():
     assert tick(w, 2).closed and real.closed and w.c.controller.pilot_mA == 16000
     list(module.contactor(unit, "off", [w.c]))
     assert not tick(w, 3).closed and not real.closed
-    assert w.c.controller.state == pilot.A and w.c.controller.min_off_ms == 5000
+    assert w.c.controller.state == pilot.A
 
 
 async def test_bench_mode_takes_the_pilot_over_as_it_is():
@@ -509,8 +509,8 @@ async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
     w, unit, module, real = bench()
     part, lock = Part(), Part()
     real.parts = part, lock
-    unit.units[0].lock = lock
-    w.c.controller._unit.lock = lock
+    unit.outlets[0].lock = lock
+    w.c.controller._outlet.lock = lock
     list(module.contactor(unit, "on", [w.c]))
     assert not tick(w, 1).closed
     part.ready = True

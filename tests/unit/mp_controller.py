@@ -718,15 +718,6 @@ def test_a_delay_withholds_the_offer():
     assert b.tick().duty_u16 == X1 and b.c.closed
 
 
-def test_the_minimum_off_time_can_be_set():
-    b = charging()
-    b.c.min_off_ms = 20000
-    b.state = "B"
-    b.until(opened)
-    b.state = "C"
-    assert b.until(closed) == 20000
-
-
 def test_a_car_that_came_with_s2_closed_gets_10_A():
     b = Bench()
     b.allow_mA = 16000

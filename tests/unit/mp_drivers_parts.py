@@ -9,10 +9,10 @@ import machine
 
 from firmware.boards import reference_full
 from firmware.drivers.button import LONG, SHORT, Button
+from firmware.drivers.contact import Contact
 from firmware.drivers.ds18b20 import Ds18b20
 from firmware.drivers.lock import LockMotor
 from firmware.drivers.mcp9700 import Mcp9700
-from firmware.drivers.mirror import MirrorContact
 from firmware.drivers.ntc import Ntc
 from firmware.drivers.phases import PhaseRelay
 from firmware.drivers.proximity import ProximityLine
@@ -247,7 +247,7 @@ def test_a_sensor_without_a_test_input():
 
 def test_the_mirror_contact_tells_what_is_live():
     for data in ({"live": 0}, {"live": 1}, {"live": 1, "ac": True}, {"live": 0, "ac": True}):
-        line, mirror = fitted(MirrorContact, "mirror", pin=35, **data)
+        line, mirror = fitted(Contact, "mirror", pin=35, **data)
         assert mirror._part.live is None  # not known before it was read
         line.advance(300, mirror)
         assert mirror._part.live is False, data
@@ -265,7 +265,7 @@ def test_the_mirror_contact_tells_what_is_live():
 
 def test_after_opening_the_opto_coupler_is_dead_within_250_ms():
     for late_ms in range(0, 100, 25):
-        line, mirror = fitted(MirrorContact, "mirror", pin=35, ac=True)
+        line, mirror = fitted(Contact, "mirror", pin=35, ac=True)
         line.wall.pwm(33, 5000, 65535)
         line.advance(500 + late_ms, mirror)
         assert mirror._part.live is True
@@ -533,8 +533,8 @@ def test_updates_allocate_nothing():
     lock = LockMotor(part, **FULL["lock"])
     sensor = ResidualSensor(part, **FULL["residual"])
     relay = PhaseRelay(part, **FULL["phases"])
-    mirror = MirrorContact(part, **FULL["mirror"])
-    ac = MirrorContact(part, 35, ac=True)
+    mirror = Contact(part, **FULL["mirror"])
+    ac = Contact(part, 35, ac=True)
     pp = ProximityLine(part, **FULL["proximity"])
     ntc = Ntc(part, 39, 10000, 10000, 3300)
     mcp = Mcp9700(part, 39)

@@ -8,7 +8,6 @@ from firmware.charging.limits import (
     CABLE,
     HARDWARE,
     INSTALLATION,
-    LOAD_BALANCING,
     NEVER,
     OCPP,
     POLICY,
@@ -106,7 +105,7 @@ def test_the_runner_up():
     limits.put(CABLE, 20000)
     said(limits)
     assert (limits.next_mA, SOURCES[limits.next_source]) == (20000, "Cable")
-    limits.put(LOAD_BALANCING, 6000)
+    limits.put(POLICY, 6000)
     said(limits)
     assert (limits.next_mA, SOURCES[limits.next_source]) == (16000, "OCPP")
     limits.put(OCPP, 40000)  # above the hardware: it would not limit either

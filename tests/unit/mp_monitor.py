@@ -2,10 +2,9 @@
 
 from rig import a_wall
 
-from sim.monitor import X1, F, Monitor, Violation
+from sim.monitor import PARTS, X1, F, Monitor, Violation
 
 D16, D10, D6 = 17476, 10922, 6553
-PARTS = ("residual", "mirror", "overcurrent", "derating", "proximity", "lock", "phases", "supply")
 
 
 class Stage:

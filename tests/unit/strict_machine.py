@@ -99,6 +99,11 @@ class UART:
         return b"".join(data for after, data in now) or None
 
 
+class OneWire:
+    def __init__(self, pin):
+        assert not cannot_drive(pin.id), f"pin {pin.id} cannot drive"
+
+
 def install():
-    """Make this the machine module of all that is imported from now on."""
-    sys.modules["machine"] = sys.modules[__name__]
+    """Make this the machine module (and onewire) of all that is imported from now on."""
+    sys.modules["machine"] = sys.modules["onewire"] = sys.modules[__name__]

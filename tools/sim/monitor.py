@@ -47,6 +47,9 @@ LOAD_mA = 1000  # more than this is under load
 NOISE_mA = 1000
 TRACE = 60  # lines kept
 
+TEST_F_ms = 100  # the station measures its own -12 V once a power-up, thrice if it sees none
+TESTS_F = 3
+
 CHATTER_ms = 30000  # after D or E
 
 _SWITCHING = ("weld", "not closed")  # which are there for a moment after every switching
@@ -58,7 +61,10 @@ _KEPT = {
     "cable": "unplug",
     "overcurrent": "unplug",
 }
-PARTS = ("residual", "mirror", "overcurrent", "derating", "proximity", "lock", "phases", "supply")
+PARTS = (
+    "residual", "mirror", "earth", "overcurrent", "derating", "proximity", "lock", "phases",
+    "supply",
+)  # fmt: skip
 
 
 class Violation(Exception):
@@ -123,6 +129,7 @@ class Monitor:
         self.shown_wrong = False  # the voltage, when the meter was last heard of
         self.voltage_at_ms = -LONG_ms  # when it was wrong for so long that the station must know
         self.tested = False
+        self.tests_left = TESTS_F
         self.excuse_ms = self.hold_ms = 0
         self.calm_ms = 0  # without anything that is not as it should be
         self.dead_closings = 0  # in a row that closed nothing
@@ -243,14 +250,16 @@ class Monitor:
         if outlet.residual_trip and not outlet.residual_test and "residual" in fitted:
             found.append("residual" if self.up_ms > SETTLE_ms else "other")
             self.doubt["residual"] = "person"
-        if not outlet.pe_ok and "supply" in fitted:
+        if not outlet.pe_ok and "earth" in fitted:
             found.append("pe")
         if "proximity" in fitted and state != "A" and not rating_mA(outlet.cable_ohm):
             found.append("cable")
         if "lock" in fitted and not outlet.locked and self.coil:
             found.append("lock")
         if "supply" in fitted and metered:
-            if min(outlet.volts_mV) < LOW_mV or max(outlet.volts_mV) > HIGH_mV:
+            # (a phase without any is not there: a car may go on with the others)
+            volts = [mV for mV in outlet.volts_mV if mV]
+            if volts and (min(volts) < LOW_mV or max(volts) > HIGH_mV):
                 found.append("voltage")
             # (the latest reading may be from before it was right again, or the meter silent)
             old = self.lately("voltage", METER_ms) or self.heard_ms < METER_ms
@@ -349,8 +358,12 @@ class Monitor:
         if duty != was:
             if 0 < offered_mA(was) < offer and self.duty_ms < DUTY_ms:
                 self.fail("spacing", "more is offered %d ms after a change" % self.duty_ms)
-            if was == F and self.f_ms + dt_ms < 300 and self.calm_ms < 1000:
-                self.fail("f", "state F for %d ms" % (self.f_ms + dt_ms))
+            f_ms = self.f_ms + dt_ms
+            if was == F and f_ms < 300:
+                if f_ms >= TEST_F_ms and not coil and self.tests_left:
+                    self.tests_left -= 1
+                elif self.calm_ms < 1000:
+                    self.fail("f", "state F for %d ms" % f_ms)
             self.note("duty %d, %d mA (granted %d)" % (duty, offer, granted))
             self.duty_ms = 0
             self.changes += 1

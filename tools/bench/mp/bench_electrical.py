@@ -133,10 +133,10 @@ class Unit:
     def __init__(self, board):
         self.config = config.check({"url": "ws://c", "id": "B"})
         self.clock = self._watchdog = self.station = self
-        self.units = []
+        self.outlets = []
         self.connectors = 1
         self.connectors = wiring._connectors(self, board, None)
-        self.connector, self.unit = self.connectors[0], self.units[0]
+        self.connector, self.unit = self.connectors[0], self.outlets[0]
         self.controller, self.overcurrent = self.connector.controller, self.unit.overcurrent
         self.ticks = app.App._tick(self)
         self.connector.allow_mA = 16000

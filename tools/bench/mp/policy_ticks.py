@@ -23,7 +23,7 @@ def local_limit(now_s, station):
     if sampled is None:
         from firmware import app
 
-        line = app.unit.units[0].line
+        line = app.unit.outlets[0].line
         sampled, line.sample = line.sample, sample
         before = utime.ticks_us()
     print(f"ticks {count} late {late} gap_us {worst}")

@@ -123,19 +123,29 @@ class Mirror(Device):
     def begin(self):
         self._edges_ms = 0
 
+    def live(self):
+        return self.outlet.live
+
     def step(self, dt):
-        if self.outlet.live:
+        if self.live():
             self._edges_ms += dt
 
     def level(self, key):
         live = self.data.get("live", 1)
         if self.data.get("ac") and self.now_ms // 10 % 2:
             return 1 - live
-        return live if self.outlet.live else 1 - live
+        return live if self.live() else 1 - live
 
     def edges(self, key):
         n, self._edges_ms = divmod(self._edges_ms, 10)
         return n
+
+
+class Earth(Mirror):
+    """The same, of the protective earth: a monitor's contact, or an opto-coupler to a phase."""
+
+    def live(self):
+        return self.outlet.pe_ok
 
 
 class Relay(Device):
@@ -239,6 +249,7 @@ MAKERS = {
     "lock": LockMotor,
     "residual": Residual,
     "mirror": Mirror,
+    "earth": Earth,
     "phases": Relay,
     "proximity": Proximity,
     "ntc": Ntc,

@@ -1,4 +1,5 @@
-# Is the load side of the contactor live? A mirror contact, or an opto-coupler on the mains.
+# A contact, or an opto-coupler on the mains: is the load side of the contactor live, is the
+# protective earth there?
 
 from machine import Pin
 from micropython import const
@@ -9,9 +10,9 @@ _EDGES = const(4)
 _LATE_ms = const(50)  # between two updates
 
 
-class MirrorContact:
-    """Feeds mirror.Mirror. `live`: the level of the pin when the load side is live; with
-    `ac` the pin follows the mains and its edges count."""
+class Contact:
+    """Feeds mirror.Mirror or earth.Earth. `live`: the level of the pin when the load side is
+    live, or the earth is there; with `ac` the pin follows the mains and its edges count."""
 
     def __init__(self, part, pin, live=1, ac=False, pull=None):
         self._part = part

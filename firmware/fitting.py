@@ -1,0 +1,118 @@
+# The one place where a connector is made of what its board's file says: by the unit at boot
+# (wiring.py; forgotten then), by the proofs and by the unit tests.
+
+from firmware.electrical.controller import Controller
+from firmware.outlet import Outlet
+
+# The board's name for a part, which is its module in electrical/; its class; module and class of
+# its driver in drivers/.
+_PARTS = (
+    ("proximity", "Proximity", "proximity", "ProximityLine"),
+    ("residual", "Residual", "residual", "ResidualSensor"),
+    ("mirror", "Mirror", "contact", "Contact"),
+    ("earth", "Earth", "contact", "Contact"),
+    ("lock", "Lock", "lock", "LockMotor"),
+    ("phases", "Phases", "phases", "PhaseRelay"),
+)
+_SENSORS = (("ntc", "Ntc"), ("mcp9700", "Mcp9700"), ("ds18b20", "Ds18b20"))
+
+
+def driver(module, name):
+    """The class `name` of firmware/drivers."""
+    return _class("drivers." + module, name)
+
+
+def _class(module, name):
+    return getattr(__import__("firmware." + module, None, None, (name,)), name)
+
+
+class Fitting:
+    """Fits out the connectors of `board` (a module of boards/, or what looks like one).
+
+    `config`: a config.Config, or what has its `voltage_V`, `meter_lost_mA`, `wake` and
+    `ventilation`. `power_cut`: the reset was one, or nobody knows. `driver`: finds the classes of
+    the drivers, for who plays them.
+    """
+
+    def __init__(self, board, config, power_cut=True, driver=driver):
+        self._board = board
+        self._config = config
+        self._power_cut = power_cut
+        self._driver = driver
+        self._bus = None
+
+    def outlet(self, pins):
+        """The Outlet of `pins`, one of board.CONNECTORS; its outputs are at rest."""
+        config = self._config
+        contactor = self._driver("outputs", "Contactor")(pins["contactor"])
+        outlet = Outlet(self._line(pins), contactor, self._meter(pins))
+        # (a detector of the high level alone cannot measure a steady -12 V)
+        sees_f = "peak" not in pins
+        c = Controller(self._parts(outlet, pins), self._power_cut, sees_f)
+        c.wake = config.wake
+        c.ventilation = config.ventilation
+        outlet.controller = c
+        if "button" in pins:
+            outlet.button = self._driver("button", "Button")(**pins["button"])
+            outlet.devices.append(outlet.button)
+        return outlet
+
+    def lamp(self, outlet, pins, connector):
+        """The lamp that shows the state of `connector`, if there is one."""
+        if "led" in pins:
+            make = self._driver("status_led", "StatusLed")
+            outlet.devices.append(make(connector, **pins["led"]))
+
+    def _line(self, pins):
+        # The pilot: sampled in bursts, through a curve, or behind peak detectors.
+        board = self._board
+        at = pins["pilot"], pins["sense"]
+        if hasattr(board, "SENSE_CURVE"):
+            return self._driver("curved_line", "CurvedLine")(*at, board.SENSE_CURVE)
+        at += board.SENSE_ZERO_uV, board.SENSE_PER_V_uV
+        if "peak" in pins:
+            peak = {"low_" + key: value for key, value in pins["peak"].items()}
+            low = peak.pop("low_low")
+            return self._driver("peak_line", "PeakLine")(*at[:2], low, *at[2:], **peak)
+        return self._driver("pilot_line", "PilotLine")(*at)
+
+    def _meter(self, pins):
+        board = self._board
+        if "s0" in pins:
+            path = "/s0.%d" % pins["s0"]["pin"]
+            return self._driver("s0", "Meter")(path=path, **pins["s0"])
+        if "meter" not in pins:
+            return self._driver("no_meter", "Meter")()
+        if not self._bus:  # (one for all)
+            self._bus = self._driver("modbus", "Bus")(**board.METER_UART)
+        kind = getattr(board, "METER", "sdm630")
+        if kind == "pzem":
+            made = self._driver("pzem", "Meter")(self._bus, pins["meter"])
+        else:
+            phases = 1 if kind == "sdm120" else 3
+            made = self._driver("eastron", "Meter")(self._bus, pins["meter"], phases)
+        made.step_Wh = getattr(board, "METER_STEP_Wh", 0)
+        return made
+
+    def _parts(self, outlet, pins):
+        parts = []
+        for key, name, module, driver in _PARTS:
+            if key in pins:
+                part = _class("electrical." + key, name)
+                part = part("test" in pins[key]) if key == "residual" else part()
+                parts.append(part)
+                outlet.devices.append(self._driver(module, driver)(part, **pins[key]))
+                setattr(outlet, key, part)
+        for key, driver in _SENSORS:
+            if key in pins:
+                outlet.derating = _class("electrical.derating", "Derating")()
+                parts.append(outlet.derating)
+                outlet.devices.append(self._driver(key, driver)(outlet.derating, **pins[key]))
+        if "meter" in pins:
+            config = self._config
+            outlet.overcurrent = _class("electrical.overcurrent", "Overcurrent")(
+                config.meter_lost_mA
+            )
+            outlet.supply = _class("electrical.supply", "Supply")(config.voltage_V)
+            parts += outlet.overcurrent, outlet.supply
+        return tuple(parts)

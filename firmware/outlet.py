@@ -1,0 +1,70 @@
+# What one connector has below its state: controller, drivers and parts, as the board's file names
+# them. fitting.py makes it.
+
+from firmware.charging import limits
+
+
+class Outlet:
+    """
+    | attribute | meaning |
+    |---|---|
+    | controller | electrical.controller.Controller |
+    | line, contactor, meter | drivers |
+    | devices  | the other drivers: update() once a tick, before the controller's |
+    | button   | drivers.button.Button, or None |
+    | proximity, residual, mirror, earth, lock, phases, derating, overcurrent, supply |
+      parts of electrical/, None where the board has none |
+    """
+
+    def __init__(self, line, contactor, meter):
+        self.line = line
+        self.contactor = contactor
+        self.meter = meter
+        self.controller = None
+        self.devices = []
+        self.button = None
+        self.proximity = self.residual = self.mirror = self.earth = self.lock = self.phases = None
+        self.derating = self.overcurrent = self.supply = None
+
+    def tick(self, now_ms, allow_mA):
+        """One step, every 25 ms: readings in, pilot and contactor out. `allow_mA` is what the car
+        may draw per phase. Allocates nothing."""
+        c, line = self.controller, self.line
+        for device in self.devices:
+            device.update()
+        line.sample()
+        duty, closed = c.duty_u16, c.closed
+        if self.proximity:  # (its slot comes up to 100 ms later: too late for a cable)
+            allow_mA = min(allow_mA, self.proximity.rating_mA)
+        c.tick(now_ms, line.high_mV, line.low_mV, allow_mA)
+        if closed and not c.closed:
+            self.contactor.set(False)  # opening comes before everything else
+        if duty != c.duty_u16:
+            line.set(c.duty_u16)
+        if c.closed and not closed:
+            self.contactor.set(True)
+
+    def metered(self):
+        """Hand the latest reading to the parts that watch it."""
+        meter = self.meter
+        if self.overcurrent:
+            self.overcurrent.current_mA = max(meter.current_mA)
+            self.overcurrent.readings = meter.readings
+            self.overcurrent.lost = bool(meter.why and not meter.known())
+            volts = [mV for mV in meter.voltage_mV if mV] if meter.known() else ()
+            self.supply.low_mV = min(volts) if volts else 0
+            self.supply.high_mV = max(volts) if volts else 0
+            self.supply.readings = meter.readings
+
+    def limit(self, slots):
+        """Put what the parts allow into `slots` (charging.limits.Limits); True if that changed."""
+        changed = False
+        for source, limit_mA in (
+            (limits.CABLE, self.proximity and self.proximity.rating_mA or None),
+            (limits.TEMPERATURE, self.derating and self.derating.limit_mA(slots.hardware_mA)),
+            (limits.METER, self.overcurrent and self.overcurrent.limit_mA()),
+        ):
+            if slots.get(source) != limit_mA:
+                slots.put(source, limit_mA)
+                changed = True
+        return changed

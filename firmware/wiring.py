@@ -18,10 +18,10 @@ from firmware.ocpp.v16.core import Core
 from firmware.ocpp.v16.smart_charging import SmartCharging
 from firmware.station import metering
 from firmware.station.connector import Connector
-from firmware.station.journal import Journal
 from firmware.station.kept import Kept
 from firmware.station.station import Station
-from firmware.station.transaction import Folder
+from firmware.storage.journal import Journal
+from firmware.storage.transactions import Folder
 from firmware.version import VERSION
 
 

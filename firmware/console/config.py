@@ -8,7 +8,7 @@ from micropython import const
 from firmware import lazy
 from firmware import log as messages
 from firmware.clock import format_iso
-from firmware.station.transaction import Folder
+from firmware.storage.transactions import Folder
 
 _ACCESS = const(3)  # in a line of keys.py
 _TYPE = const(4)

@@ -34,7 +34,7 @@ _TABLE = (
     "GetConfigurationMaxKeys - Core ro i 50",
     "HeartbeatInterval heartbeat_s Core rw i 300 1 86400",
     "LocalAuthListEnabled list Core rw b true",  # (Core: its own profile is its messages)
-    "LocalAuthListMaxLength - Core ro i 200",  # (authorisation.MAX_LIST)
+    "LocalAuthListMaxLength - Core ro i 200",  # (tags.MAX_LIST)
     "LocalAuthorizeOffline offline_known Core rw b true",
     "LocalPreAuthorize preauthorise Core rw b false",
     "MaxChargingProfilesInstalled - SmartCharging ro i 32",

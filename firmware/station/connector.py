@@ -5,9 +5,9 @@
 from micropython import const
 
 from firmware.electrical import faults, pilot
+from firmware.storage.transactions import Transaction
 
 from . import states
-from .transaction import Transaction
 
 _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot, at least; and until the pilot's state has been read

@@ -4,6 +4,8 @@
 
 from micropython import const
 
+from firmware.storage.journal import PERIODIC
+
 # A sample is a flat tuple of integers: time, values, bits, context (of CONTEXTS). The values are
 # those whose bit is set, which means that they are known and were asked for, from bit 0 on:
 #   energy in Wh, power in W, currents L1..L3 in mA, voltages L1..L3 in 0.1 V, offered current in
@@ -11,7 +13,6 @@ from micropython import const
 
 # Reading contexts (7.33), as far as they are taken; texts, because tuples are three times as much.
 CONTEXTS = "Sample.Periodic Sample.Clock Trigger Transaction.Begin Transaction.End"
-PERIODIC = const(0)
 _CLOCK = const(1)
 TRIGGER = const(2)
 _BEGIN = const(3)

@@ -450,10 +450,10 @@ class Station:
                 self._log("connector %d: in use with another tag" % c.number)
 
     def local(self):
-        """authorisation.Authorisation: whom the station itself knows. Not kept: it is 4 KB that a
+        """tags.Tags: whom the station itself knows. Not kept: it is 4 KB that a
         tag needs for a moment, and all that it knows is on flash."""
-        authorisation = lazy.load("station.authorisation")
-        return authorisation.Authorisation(self._auth, self._settings, self.clock, self._log)
+        tags = lazy.load("storage.tags")
+        return tags.Tags(self._auth, self._settings, self.clock, self._log)
 
     def choose(self):
         """The connector on which a start that names none should happen, or None."""

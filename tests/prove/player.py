@@ -30,9 +30,9 @@ from firmware.ocpp import rpc
 from firmware.ocpp.v16 import core, smart_charging
 from firmware.station import states, station
 from firmware.station.connector import Connector
-from firmware.station.journal import Journal
 from firmware.station.policy import Policy
-from firmware.station.transaction import Folder
+from firmware.storage.journal import Journal
+from firmware.storage.transactions import Folder
 
 if sys.implementation.name == "cpython":
     import traceback

@@ -1,4 +1,4 @@
-"""station.authorisation: the local list and the cache, on flash, under power cuts."""
+"""storage.tags: the local list and the cache, on flash, under power cuts."""
 
 import gc
 
@@ -6,7 +6,7 @@ import flash
 from world import T0, UNSET, Time
 
 from firmware import clock
-from firmware.station.authorisation import MAX_LIST, Authorisation
+from firmware.storage.tags import MAX_LIST, Tags
 
 HEAP = "512K"
 
@@ -31,7 +31,7 @@ class Place:
     def boot(self):
         flash.mount(self.flash)
         c = clock.Clock(self.time)
-        self.auth = Authorisation("/flash/auth", self.settings.__getitem__, c, self.said.append)
+        self.auth = Tags("/flash/auth", self.settings.__getitem__, c, self.said.append)
         return self.auth
 
 

@@ -1,4 +1,4 @@
-"""station/journal.py and what it stands on: order, bounds, wear, and what a power cut leaves."""
+"""storage/journal.py and what it stands on: order, bounds, wear, and what a power cut leaves."""
 
 import gc
 import os
@@ -11,9 +11,9 @@ from world import files, tx_file, waiting
 
 from firmware.clock import UNSET_s
 from firmware.station import metering, states
-from firmware.station.journal import SAMPLE, START, STOP, Journal
-from firmware.station.samples import Samples, pack, unpack
-from firmware.station.transaction import Folder, Transaction
+from firmware.storage.journal import SAMPLE, START, STOP, Journal
+from firmware.storage.queue import Queue, pack, unpack
+from firmware.storage.transactions import Folder, Transaction
 
 HEAP = "1600K"
 
@@ -857,7 +857,7 @@ def test_a_folder_that_is_there_already():
     a_journal()
     Folder("/flash/tx", said.append)
     raises(OSError, Folder("/flash/none/such", said.append).numbers)
-    raises(OSError, Samples("/flash/none/such", "p", 3, said.append).add, (1, 2, 3))
+    raises(OSError, Queue("/flash/none/such", "p", 3, said.append).add, (1, 2, 3))
     j = Journal(Folder("/flash/tx", said.append), "/flash/none/such")
     assert j.load() == [] and j.head() is None and said[-1].startswith("/flash/none/such")
     j.sample(begin(j), a_sample(1))

@@ -458,18 +458,3 @@ def test_another_register_after_a_power_cut():
         tx = w.c.tx
         end(w)
         assert tx.stop_Wh == begin_Wh + 100 and tx.stop_Wh >= tx.seen_Wh
-
-
-def test_a_transaction_of_the_firmware_before_goes_on():
-    """Its file has no offset."""
-    w = a_world()
-    w.charge()
-    path = "/flash/tx/%d" % w.c.tx.number
-    with open(path, "rb") as f:
-        data = f.read()
-    assert data[:1] == b"\x03" and data[-1:] == b"\x03"  # the layout, and no offset
-    with open(path, "wb") as f:
-        f.write(b"\x02" + data[1:-1])
-    w.boot()
-    w.poll(3000)
-    assert w.c.tx and w.c.tx.offset_Wh == 0 and w.c.tx.start_Wh == 1234567

@@ -12,7 +12,7 @@ from world import T0, UNSET, World, files
 from firmware.clock import format_iso, parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp.v16 import core
-from firmware.station.journal import SAMPLE, START, STOP
+from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
 

@@ -6,8 +6,9 @@ import json
 import talking
 
 from firmware.electrical import pilot
-from firmware.station import journal, metering, states
+from firmware.station import metering, states
 from firmware.station.events import Reading
+from firmware.storage import journal
 
 HEAP = "400K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}

@@ -9,7 +9,7 @@ from firmware.charging import profile
 from firmware.charging.profile import HEADER
 from firmware.ocpp.rpc import CallError
 from firmware.ocpp.v16.smart_charging import SmartCharging
-from firmware.station.transaction import Transaction
+from firmware.storage.transactions import Transaction
 
 HEAP = "256K"
 

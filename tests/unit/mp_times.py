@@ -11,7 +11,7 @@ from world import T0, UNSET, World
 from firmware.clock import PLAUSIBLE, UNSET_s
 from firmware.electrical import pilot
 from firmware.station import states
-from firmware.station.journal import SAMPLE, START, STOP
+from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
 

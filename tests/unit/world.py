@@ -14,9 +14,9 @@ from firmware.electrical import pilot
 from firmware.station import station
 from firmware.station.connector import Connector
 from firmware.station.held import Held
-from firmware.station.journal import SAMPLE, START, STOP, Journal
 from firmware.station.kept import Kept
-from firmware.station.transaction import Folder
+from firmware.storage.journal import SAMPLE, START, STOP, Journal
+from firmware.storage.transactions import Folder
 
 T0 = clock.parse_iso("2026-11-20T12:00:00Z")
 UNSET = -631152000  # 2000-01-01: what an ESP32 shows after a power cut

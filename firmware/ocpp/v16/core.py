@@ -11,7 +11,8 @@ from firmware.clock import format_iso, fraction_ms, parse_iso
 from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
 from firmware.ocpp.v16.smart_charging import Refused, limit_by, limit_next
-from firmware.station import journal, metering, states
+from firmware.station import metering, states
+from firmware.storage import journal
 
 _VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
@@ -502,9 +503,7 @@ class Core:
         if not self._station.running(number):
             self._log("transaction %d too for the start of %d: ended" % (number, others[2]))
             others.append(number)
-            restore = lazy.load("station.restore")
-
-            restore.other(self._station.journal, others[1], number)
+            _messages().end_twin(self._station.journal, others[1], number)
             self._wake.set()
 
     def _over(self, conf):

@@ -5,7 +5,8 @@ from micropython import const
 
 from firmware import lazy
 from firmware.clock import format_iso
-from firmware.station import metering
+from firmware.station import metering, states
+from firmware.storage.transactions import Transaction
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -80,3 +81,11 @@ def _value(sample):
                 value["phase"] = "L%d" % (i - 4) + "-N"
             values.append(value)
     return {"timestamp": format_iso(sample[0]), "sampledValue": values}
+
+
+def end_twin(journal, tx, transaction_id):
+    """The start of `tx` has that id too: queue the end of a transaction without energy."""
+    twin = Transaction(journal.next_number(), tx.connector, tx.id_tag, tx.start_s, tx.start_Wh)
+    twin.id = transaction_id
+    twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
+    journal.stop(twin)

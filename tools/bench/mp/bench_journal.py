@@ -9,8 +9,8 @@ from bench_flash import T, a_flash, counted, live, rounds
 from flash import mount
 
 from firmware.station import metering
-from firmware.station.journal import SAMPLE, START, STOP, Journal
-from firmware.station.transaction import Folder, Transaction
+from firmware.storage.journal import SAMPLE, START, STOP, Journal
+from firmware.storage.transactions import Folder, Transaction
 
 TRANSACTIONS = 1 + rounds(99)
 SAMPLES = 60  # of each transaction: an hour, one a minute

@@ -1,5 +1,5 @@
-# What was measured in transactions, on flash until the Central System has answered it. Knows rows
-# of whole numbers, texts and None, numbered in rising order; must not know what they mean.
+# A queue on flash of rows: whole numbers, texts and None, numbered in rising order. Must not know
+# what they mean.
 #
 # A row goes to the end of a small file, which LittleFS keeps inline in the directory: 0.03 erases.
 # Eight small files are joined to a block of the flash, 1.5 erases for some 55 rows. Files have the
@@ -84,14 +84,14 @@ def read(f, before):
     return unpack(data[:-1], () if head[0] & _ALONE else before)
 
 
-class Samples:
+class Queue:
     """A queue of rows, (number, ...). Durable when a method returns; OSError: the flash is full.
 
     | attribute | meaning |
     |---|---|
     | last | the highest number that was ever there, as far as it is known |
 
-    The others are for restore.py.
+    The others are for queue_files.py.
     """
 
     def __init__(self, path, mark, spare, log):
@@ -119,7 +119,7 @@ class Samples:
                 raise OSError(errno.EINVAL)  # it is too long
             self.size = 0
             if self.small >= _FILES:
-                lazy.load("station.restore").join(self)
+                lazy.load("storage.queue_files").join(self)
             name = row[0]
             head = _ALONE | len(data)
         else:

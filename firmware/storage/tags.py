@@ -1,6 +1,6 @@
 # Who may charge, as far as the station itself knows: the local list of the Central System, and
 # a cache of what it has said of tags. On flash, one line a tag, looked up line by line: nothing of
-# it stays in RAM, not even this module (station.local). Tags are compared without case. Knows no
+# it stays in RAM, not even this module (Station.local). Tags are compared without case. Knows no
 # messages.
 
 import os
@@ -11,7 +11,7 @@ MAX_LIST = const(200)  # tags in the local list
 _ACCEPTED = "Accepted"
 
 
-class Authorisation:
+class Tags:
     """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` tells it.
 
     A line: tag, status, expiry in s since 2020 or nothing, parentIdTag or nothing; between tabs.

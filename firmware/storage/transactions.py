@@ -8,7 +8,7 @@ import os
 from binascii import crc32
 from micropython import const
 
-from .samples import SMALL, pack, unpack
+from .queue import SMALL, pack, unpack
 
 _LAYOUT = const(4)  # the first byte of a file
 _SEED = const(2)  # of the check byte of samples
@@ -161,6 +161,20 @@ class Folder:
             out.append(unpack(data[at + 1 : end], out[-1] if out else ()))
             at = end
         return out
+
+    def clock(self, jumps):
+        """Keep those numbers, of how the clock was set (journal.py)."""
+        with open(self.path + "/clock", "wb") as f:
+            f.write(pack(jumps))
+
+    def jumps(self):
+        """What clock() kept."""
+        try:
+            with open(self.path + "/clock", "rb") as f:
+                jumps = unpack(f.read())
+                return list(jumps[: len(jumps) // 3 * 3])
+        except (OSError, IndexError, ValueError):
+            return []  # the clock never had to be corrected
 
     def remove(self, tx):
         path = "%s/%d" % (self.path, tx.number)

@@ -1,19 +1,20 @@
 # What the Central System must still be told about transactions, in the order in which it
 # happened: starts, samples, stops. Knows transactions and samples, not OCPP. All of it is on flash
-# before it is told, a transaction in a file (transaction.py), its samples in another queue
-# (samples.py), until it was answered; RAM holds little more than the order.
+# before it is told, a transaction in a file (transactions.py), its samples in a queue of
+# their own (queue.py), until it was answered; RAM holds little more than the order.
 
 from micropython import const
 
 from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
-from .metering import PERIODIC
-from .samples import ENOSPC, Samples
+from .queue import ENOSPC, Queue
 
 START = const(0)
 SAMPLE = const(1)
 STOP = const(2)
+
+PERIODIC = const(0)  # context of the samples (station/metering.py) that are the least missed
 
 _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 
@@ -26,11 +27,11 @@ class Journal:
     """
 
     def __init__(self, folder, samples):
-        """`folder`: transaction.Folder; `samples`: the path of a folder."""
+        """`folder`: transactions.Folder; `samples`: the path of a folder."""
         self._folder = folder
         self._samples = (
-            Samples(samples, "p", 2 * _SPARE, folder.log),
-            Samples(samples, "v", _SPARE, folder.log),
+            Queue(samples, "p", 2 * _SPARE, folder.log),
+            Queue(samples, "v", _SPARE, folder.log),
         )
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
         self._open = {}  # the transactions that are not (durably) stopped, by number
@@ -45,8 +46,15 @@ class Journal:
 
     def load(self):
         """Queue what the flash holds; -> the transactions that still run as far as it knows."""
-        lazy.load("station.restore").journal(self, self._folder, self._samples)
-        return list(self._open.values())
+        found = lazy.load("storage.resume").journal(self._folder, self._samples)
+        self._number, self._place, self._marks, self._jumps, self.last, going, moved = found
+        self._booted = self._place
+        self._open = {tx.number: tx for tx in going}
+        for tx in moved:
+            if tx.data:
+                self.keep(tx)
+            self._save(tx)
+        return going
 
     def next_number(self):
         self._number += 1
@@ -100,7 +108,11 @@ class Journal:
                 self.keep(tx)
         if self.head() is None:
             return
-        lazy.load("station.restore").corrections(self, self._folder, jump_s)
+        resume = lazy.load("storage.resume")
+        # (that it is earlier than it was known to be: then all that was noted since moves by it)
+        since = self._booted if jump_s >= UNSET_s else 0
+        resume.corrections(self._jumps, self._head_place, (since, self._place, jump_s))
+        self._write(self._folder.clock, self._jumps)
         self._head = self._tx = None
         self.head()  # (done() must find it)
 

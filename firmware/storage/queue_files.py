@@ -1,0 +1,97 @@
+# The seldom part of queue.py, forgotten after each use: what a queue finds on flash when the power
+# comes, and small files that become a big one.
+
+import os
+from micropython import const
+
+from .queue import ENOSPC, SMALL, read, unpack
+
+_BLOCK = const(4096)
+
+
+def load(queue, each):
+    """Fill `queue` from its folder; each(row) is called with rows that are there, those that were
+    added last among them."""
+    prefix = queue.prefix
+    path, mark = prefix.rsplit("/", 1)
+    files = queue.files
+    sizes = {}
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass  # it is there
+    try:
+        entries = os.listdir(path)
+    except OSError as e:
+        queue.log("%s: %s" % (path, e))
+        return
+    for name in entries:
+        size = os.stat(path + "/" + name)[6]
+        if not size:  # it was being made when the power failed
+            os.remove(path + "/" + name)
+        elif name == mark:
+            try:
+                with open(prefix, "rb") as f:
+                    queue.answered = unpack(f.read(8))[0]
+            except (IndexError, ValueError) as e:
+                queue.log("%s damaged: samples may be told again: %r" % (prefix, e))
+        elif name[:1] == mark and name[1:].isdigit():
+            files.append(int(name[1:]))
+            sizes[files[-1]] = size
+    files.sort()
+    small = 0
+    while small < len(files) and sizes[files[-1 - small]] <= SMALL:
+        small += 1
+    last = queue.answered
+    if small < len(files):
+        big = files[-1 - small]
+        queue.big = sizes[big]
+        last = _end(prefix, big, each)
+        # Small files that the power cut left after they had been joined.
+        while small and files[-small] <= last:
+            os.remove(prefix + str(files.pop(-small)))
+            small -= 1
+    if small:
+        last = _end(prefix, files[-1], each)
+    queue.small = small
+    queue.last = max(last, queue.answered)
+
+
+def _end(prefix, name, each):
+    # The number of a file's last row.
+    last = name
+    try:
+        with open(prefix + str(name), "rb") as f:
+            row = read(f, ())
+            while row:
+                last = row[0]
+                each(row)
+                row = read(f, row)
+    except (IndexError, ValueError):
+        pass  # (peek() will tell)
+    return last
+
+
+def join(queue):
+    """The small files to the end of the big one before them, or into the first of them: either way
+    the reader's place in the first file stays what it was."""
+    prefix = queue.prefix
+    if os.statvfs(prefix[:-2])[3] < queue.spare:
+        raise OSError(ENOSPC)
+    names = queue.files[-queue.small :]
+    data = bytearray()
+    for name in names:
+        with open(prefix + str(name), "rb") as f:
+            data.extend(f.read())
+    if queue.big and queue.big + len(data) <= _BLOCK:
+        into = queue.files[-queue.small - 1]
+    else:
+        into = names.pop(0)
+        queue.big = 0
+    with open(prefix + str(into), "ab" if queue.big else "wb") as f:
+        f.write(data)
+    queue.big += len(data)
+    queue.small = 0
+    del queue.files[-len(names) :]
+    for name in names:
+        queue.remove(name)

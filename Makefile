@@ -67,15 +67,16 @@ backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to bu
 run: setup      ## The main job as a demonstration of about a minute
 	@$(HOST) host.demo
 
-# Two processes: many tests wait most of the time. A file's tests stay together, in order.
+# Twice as many processes as cores (two): much of it is waiting. What stays together: conftest.py.
+SHARED := -n 4 --dist loadfile
 test: lint      ## Lint and every test layer
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest $(SHARED)
 
 unit: setup     ## The unit tests only: on MicroPython, 64-bit and 32-bit
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest $(SHARED) tests/unit
 
 system: setup   ## The system tests only: the whole firmware against a Central System
-	@$(BIN)/pytest tests/system
+	@$(BIN)/pytest $(SHARED) tests/system
 
 bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench

@@ -7,6 +7,8 @@ In such a file
     HEAP = "64K"     sets the heap of the 32-bit port (160K without it); the 64-bit port gets twice
                      as much, for its objects are twice as large
     ONLY = "mp32"    restricts it to one interpreter
+    SWEEPS = ("test_x", ...)
+                     names those that take seconds: they run on the 32-bit port only
     sys.exit(42)     skips a test; the last line printed is the reason
 
 and os.getenv("PILOTWIRE_SEED") is the seed of this run. A coroutine has two minutes and a process
@@ -14,6 +16,7 @@ ten, which is for what hangs: a busy machine must not come near it.
 """
 
 import ast
+import functools
 import os
 import random
 import re
@@ -100,6 +103,38 @@ def require(name):
     pytest.fail(message, pytrace=False)
 
 
+# What may run at the same time (pytest -n 4)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return together(nodeid)
+
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def together(nodeid):
+    """What runs in one worker, in order: a file's tests, except those that share nothing with
+    the others. A unit test has a process of its own, and who takes `bench` a station."""
+    path, _, test = nodeid.partition("::")
+    alone = Path(path).match("unit/mp_*.py") or test.partition("[")[0] in takes_bench(path)
+    return nodeid if alone else path
+
+
+@functools.cache
+def takes_bench(path):
+    return {
+        node.name
+        for node in ast.parse((ROOT / path).read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if any(argument.arg == "bench" for argument in node.args.args)
+    }
+
+
 # Tests that run on MicroPython
 
 
@@ -113,7 +148,7 @@ class DeviceFile(pytest.File):
     """A tests/unit/mp_*.py. It is read, not imported: it need not run on CPython."""
 
     def collect(self):
-        tests, settings = [], {"HEAP": HEAP, "ONLY": None}
+        tests, settings = [], {"HEAP": HEAP, "ONLY": None, "SWEEPS": ()}
         for node in ast.parse(self.path.read_text(), str(self.path)).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 if node.name.startswith("test_"):
@@ -124,8 +159,12 @@ class DeviceFile(pytest.File):
         only = settings["ONLY"]
         if only not in (None, *INTERPRETERS):
             raise self.CollectError(f"{self.path}: ONLY = {only!r} names no interpreter")
+        sweeps = set(settings["SWEEPS"])
+        if sweeps - {node.name for node in tests}:
+            raise self.CollectError(f"{self.path}: SWEEPS names what is no test of it")
         for node in tests:
-            for port in [only] if only else INTERPRETERS:
+            ports = ["mp32"] if node.name in sweeps else INTERPRETERS
+            for port in [only] if only else ports:
                 yield DeviceTest.from_parent(
                     self,
                     name=f"{node.name}[{port}]",

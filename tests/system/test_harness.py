@@ -56,6 +56,27 @@ def test_only_restricts_and_heap_is_for_the_32_bit_port(run):
     assert code == 0, said
 
 
+def test_sweeps_run_on_the_32_bit_port_only(run):
+    source = "SWEEPS = ('test_passes',)\n\n\n" + PASSES
+    code, said = run(source)
+    assert code == 0 and "test_passes[mp32] PASSED" in said, said
+    assert "test_passes[mp64]" not in said and "test_async[mp64] PASSED" in said
+    code, said = run(source.replace("'test_passes'", "'test_gone'"))
+    assert code != 0 and "SWEEPS names what is no test" in said, said
+
+
+def test_a_files_tests_stay_together_and_unit_tests_need_not(run):
+    source = "import time\n\n\n" + "".join(
+        f"def test_{i}():\n    time.sleep(0.2)\n\n\n" for i in range(6)
+    )
+    run(source, name="test_demo.py")
+    code, said = run(source, "-n", "2", "--dist", "loadfile")
+    assert code == 0, said
+    for name, workers in (("mp_demo", 2), ("test_demo", 1)):
+        found = set(re.findall(rf"\[(gw\d)\] .*PASSED tests/unit/{name}", said))
+        assert len(found) == workers, said
+
+
 def test_a_failure_shows_the_traceback_of_micropython(run):
     code, said = run("def test_it():\n    x = 3\n    assert x == 4, 'x is %d' % x\n", "-m", "mp64")
     assert code == 1

@@ -9,6 +9,11 @@ import vfs
 import flash
 
 HEAP = "1600K"
+SWEEPS = (
+    "test_cuts_nothing_of_the_operation_happens",
+    "test_cuts_all_of_it_happens",
+    "test_cuts_part_of_it_happens",
+)
 
 PWRON, HARD, WDT, SOFT = 1, 2, 3, 5
 WATCHDOG_ms = []  # what the firmware has set it to

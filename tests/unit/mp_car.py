@@ -7,6 +7,8 @@ from rig import HIGH_mV, SHORTED_mV, a_wall, seeded
 from sim.car import FAULTS, Car, Dice, offered_mA
 from sim.wall import WALL_FAULTS, Wall
 
+SWEEPS = ("test_every_car_obeys_in_time",)
+
 X1 = 65535
 D16 = 17476
 D6 = 6553

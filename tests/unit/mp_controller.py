@@ -9,6 +9,11 @@ from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from sim.car import FAULTS, offered_mA
 
+SWEEPS = (
+    "test_a_random_run_with_cars_that_obey",
+    "test_a_random_run_with_every_fault",
+)
+
 X1 = pilot.STEADY
 F = pilot.FAULT
 WRAP = 2**30

@@ -14,6 +14,16 @@ from firmware.electrical.controller import Controller
 from firmware.ocpp.v16 import words
 
 HEAP = "200K"
+SWEEPS = (
+    "test_every_state_and_every_input",
+    "test_anything_at_any_time",
+    "test_residual",
+    "test_welded",
+    "test_cable",
+    "test_meter",
+    "test_undervoltage",
+    "test_overvoltage",
+)
 X1, F = pilot.STEADY, pilot.FAULT
 WRAP = 2**30
 

@@ -16,6 +16,18 @@ from firmware.storage.queue import Queue, pack, unpack
 from firmware.storage.transactions import Folder, Transaction
 
 HEAP = "1600K"
+SWEEPS = (
+    "test_power_cuts_while_many_samples_are_joined_and_told",
+    "test_a_hundred_transactions_with_their_samples_in_256_KB",
+    "test_when_it_is_full_the_least_valuable_goes_first",
+    "test_fifty_with_all_that_can_be_measured",
+    "test_random_order_with_reboots",
+    "test_wear_while_charging",
+    "test_power_cuts_through_a_session_offline",
+    "test_power_cuts_through_a_session_online",
+    "test_torn_writes_through_a_session_online",
+    "test_on_a_full_flash_starts_and_stops_push_samples_out",
+)
 
 T = 217_000_000  # a time, in 2026
 UNSET = T - 3600 - UNSET_s  # a clock that is not set, an hour after the last time known

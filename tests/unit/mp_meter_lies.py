@@ -15,6 +15,7 @@ from sim.devices.meters import Meters
 from sim.wall import WALL_FAULTS, Wall
 
 HEAP = "512K"
+SWEEPS = ("test_an_honest_meter_is_believed",)
 KINDS = ("sdm630", "sdm120", "pzem")
 
 

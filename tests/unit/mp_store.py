@@ -13,6 +13,16 @@ from firmware.charging.schedule import NONE, Evaluator
 from firmware.charging.store import MAX_PROFILES, Full, Store
 
 HEAP = "2M"
+SWEEPS = (
+    "test_power_cut_at_every_operation_with_32_installed",
+    "test_power_cut_at_every_operation_of_a_busy_day",
+    "test_power_cuts_at_random_on_one_ageing_flash",
+    "test_power_cut_at_every_operation_put_new",
+    "test_power_cut_at_every_operation_replace_same_place",
+    "test_power_cut_at_every_operation_replace_by_id_elsewhere",
+    "test_power_cut_at_every_operation_replace_both",
+    "test_power_cut_at_every_operation_remove",
+)
 
 TORN = (0, 1, 4, 7, 8)  # eighths of the operation that the power cut hits
 UNKNOWN = -631152000 + 500

@@ -326,8 +326,8 @@ def stored(data):
     """(id, connector, level, purpose, what it says) of a record on flash: the layout is in
     docs/architecture.md and firmware/charging/profile.py."""
     n = data[3]
-    number, transaction = struct.unpack_from("<iq", data, 12)
-    connector, level, bits, flags = data[24:28]
+    number, transaction = struct.unpack_from("<2i", data, 12)
+    connector, level, bits = data[24:27]
     valid_from, valid_to, start, duration, rate = struct.unpack_from("<5i", data, 28)
     periods = []
     for at in range(48, 48 + 8 * n, 8):
@@ -336,7 +336,8 @@ def stored(data):
     said = {
         "kind": KINDS[bits >> 2 & 3],
         "unit": UNITS[bits >> 6 & 1],
-        "transaction": transaction if flags & 1 else None,
+        # The number that the station has given to it, -1 if it does not run: not its id.
+        "bound": transaction != 0,
         "validFrom": valid_from or None,
         "validTo": None if valid_to == -1 else valid_to,
         "duration": None if duration == -1 else duration,
@@ -362,9 +363,7 @@ def meant(connector, p):
         "kind": p["chargingProfileKind"],
         "unit": schedule["chargingRateUnit"],
         # (on another purpose it is ignored)
-        "transaction": p.get("transactionId")
-        if p["chargingProfilePurpose"] == PURPOSES[0]
-        else None,
+        "bound": p["chargingProfilePurpose"] == PURPOSES[0] and p.get("transactionId") is not None,
         "validFrom": seconds(p.get("validFrom")),
         "validTo": seconds(p.get("validTo")),
         "duration": schedule.get("duration"),
@@ -391,7 +390,7 @@ def says(record, profile, connector):
     if record[:4] != wanted[:4]:
         return False
     got, want = record[4], wanted[4]
-    if any(got[k] != want[k] for k in ("kind", "unit", "transaction")):
+    if any(got[k] != want[k] for k in ("kind", "unit", "bound")):
         return False
     for name in ("validFrom", "validTo"):
         if want[name] is not None and 0 < want[name] < 1 << 30 and got[name] != want[name]:

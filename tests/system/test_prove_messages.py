@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from tests.prove_link import messages  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"])
-COUNT = 40000
+COUNT = 16000
 FOUND = {
     "unchecked": ("answer", "raised"),
     "twice": ("unwanted",),

@@ -8,7 +8,7 @@ from rig import raises
 from firmware.charging import profile
 from firmware.charging.profile import HEADER
 from firmware.ocpp.rpc import CallError
-from firmware.ocpp.v16.smart_charging import SmartCharging
+from firmware.ocpp.v16.smart_charging import Refused, SmartCharging
 from firmware.storage.transactions import Transaction
 
 HEAP = "256K"
@@ -44,6 +44,19 @@ def test_a_limit_with_more_than_one_decimal_is_rounded_down():
         ("3680.06", 36800),
     ):
         assert tenths(text) == wanted, (text, tenths(text))
+
+
+def test_periods_begin_at_0_and_increase():
+    def starting(*starts):
+        p = json.loads(PAYLOAD % ("TxDefaultProfile", "", "16"))
+        periods = [{"startPeriod": start, "limit": 16} for start in starts]
+        p["chargingSchedule"]["chargingSchedulePeriod"] = periods
+        return SmartCharging(None, print).record(p, 0)
+
+    for starts in ((1,), (-1,), (0, 0), (0, 60, 60), (0, 60, 59), (5, 60)):
+        raises(Refused, starting, *starts)
+    w = starting(0, 60, 61)
+    assert [w[HEADER + i] for i in (0, 2, 4)] == [0, 60, 61]
 
 
 def test_a_tenth_is_a_tenth():

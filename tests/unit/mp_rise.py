@@ -77,7 +77,7 @@ def test_a_profile_that_is_renewed_in_two_steps_or_that_begins_late():
     for late_s in (0, 1, 2):
         w = world()
         tx = w.charge()
-        more = {"kind": profile.ABSOLUTE, "transaction": tx.id}
+        more = {"kind": profile.ABSOLUTE, "transaction": tx.number}
         assert w.station.install(record(8, start=w.clock.now(), **more)) is None
         w.poll(100)
         assert w.c.allow_mA == 8000

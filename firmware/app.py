@@ -288,7 +288,7 @@ class App:
                     "status": words.status(c.state),
                     "fault": words.fault(c.controller.fault) if c.controller.fault else None,
                     "transactionId": tx.id if tx else None,
-                    "idTag": tx.id_tag if tx else c.tag,
+                    "idTag": tx.token if tx else c.tag,
                     "limit_mA": self.station.limit_mA(c),
                     "limit_by": smart_charging.limit_by(self.station, c),
                     "limit_next": smart_charging.limit_next(self.station, c),

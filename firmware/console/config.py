@@ -104,7 +104,7 @@ def journal(unit):
             yield "transaction %d: connector %d, tag %s, %s, since %s%s" % (
                 number,
                 tx.connector,
-                tx.id_tag,
+                tx.token,
                 "not told yet" if tx.id is None else "its id is %d" % tx.id,
                 format_iso(tx.start_s),
                 "" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s),

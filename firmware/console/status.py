@@ -106,8 +106,8 @@ def session(unit, connectors):
             c.number,
             "without an id yet" if tx.id is None else tx.id,
             tx.number,
-            tx.id_tag,
-            ", of group " + tx.parent if tx.parent else "",
+            tx.token,
+            ", of group " + tx.group if tx.group else "",
         )
         yield "  since %s, %d s; %d Wh" % (
             format_iso(tx.origin_s),

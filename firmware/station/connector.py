@@ -285,7 +285,7 @@ class Connector:
         tx = Transaction(
             self._journal.next_number(), self.number, self.tag, now_s, self.energy_Wh()
         )
-        tx.parent = self._waits[0]
+        tx.group = self._waits[0]
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
         if self.on_begin(self, tx) and self._journal.start(tx):
@@ -319,13 +319,13 @@ class Connector:
         tx = self.tx
         tx.stop_s = now_s
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
-        tx.cause, tx.stop_tag = self._stop
-        if tx.stop_tag:
-            self.last, self._last_ms = tx.stop_tag.lower(), now_ms
+        tx.cause, tx.stop_token = self._stop
+        if tx.stop_token:
+            self.last, self._last_ms = tx.stop_token.lower(), now_ms
         self.on_stop(self, tx)
         self._journal.stop(tx)
         if self.lock and left:
-            self.kept = tx.id_tag
+            self.kept = tx.token
         self.tx = self._stop = None
         # (a car that has come since then is another one's)
         self._finished = self.controller.visit - (left and self.plugged())

@@ -346,9 +346,9 @@ class Station:
             c.lock.release = True
         elif c.tx is None:
             self.ask(id_tag, c)
-        elif c.tx.id_tag.lower() == id_tag.lower():
+        elif c.tx.token.lower() == id_tag.lower():
             c.stop(states.LOCAL, id_tag)
-        elif c.tx.parent:
+        elif c.tx.group:
             self.ask(id_tag, c)
         else:
             self._log("connector %d: in use with another tag" % number)
@@ -363,7 +363,7 @@ class Station:
                 ask.ticks_ms = time.ticks_ms()
                 return False
         for c in self.connectors:
-            tag = c.tx.id_tag if c.tx else c.tag or c.kept
+            tag = c.tx.token if c.tx else c.tag or c.kept
             if c.last == same or tag and tag.lower() == same:
                 return self.tag(uid, c.number)
         best = self.choose()
@@ -372,7 +372,7 @@ class Station:
             return True
         entry = self.local().known(uid)  # it may be of the group that charges
         for c in self.connectors:
-            if c.tx and c.tx.parent and (not best or entry and entry[1] == c.tx.parent):
+            if c.tx and c.tx.group and (not best or entry and entry[1] == c.tx.group):
                 best = c
         if best:
             return self.tag(uid, best.number)
@@ -443,8 +443,8 @@ class Station:
             c.roams = roams or c.roams and c.tag and c.tag.lower() == id_tag.lower()
             for_s = self._settings("wait_s")
             c.authorised(id_tag, time.ticks_ms(), for_s, w, parent)
-        elif c.tx.id_tag.lower() != id_tag.lower():
-            if parent and c.tx.parent and parent.lower() == c.tx.parent.lower():
+        elif c.tx.token.lower() != id_tag.lower():
+            if parent and c.tx.group and parent.lower() == c.tx.group.lower():
                 c.stop(states.LOCAL, id_tag)
             else:
                 self._log("connector %d: in use with another tag" % c.number)

@@ -13,9 +13,7 @@ def journal(folder, queues):
     them whose times have been put right since they were written."""
     queue_files = lazy.load("storage.queue_files")
     last = -UNSET_s
-    going = []
-    moved = []
-    marks = []
+    going, moved, marks = [], [], []
 
     def past(t):
         nonlocal last

@@ -1,36 +1,23 @@
 # One charging transaction and the file that remembers it. Knows seconds, Wh and a folder; must
 # not know OCPP messages or hardware. A transaction is a file from its start until the Central
 # System has answered its stop, so a power cut loses neither it nor what was measured. The file
-# stays below 128 bytes: LittleFS keeps it inline in the directory, where a hundred have room.
+# stays below 128 bytes with tokens of 20 characters: LittleFS keeps it inline in the directory,
+# where a hundred have room.
 
 import errno
 import os
-from binascii import crc32
+from binascii import crc32, hexlify
 from micropython import const
 
 from .queue import SMALL, pack, unpack
 
-_LAYOUT = const(4)  # the first byte of a file
+_LAYOUT = const(5)  # the first byte of a file
+_BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row lie before that
 _SEED = const(2)  # of the check byte of samples
-_FIELDS = (  # in the order of the file
-    "connector",
-    "id_tag",
-    "id",
-    "start_s",
-    "start_Wh",
-    "origin_s",
-    "denied",
-    "seen_Wh",
-    "stop_s",
-    "stop_Wh",
-    "cause",
-    "stop_tag",
-    "began",
-    "ended",
-    "parent",
-    "offset_Wh",
-    "fault",
-)
+_FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began"
+# Each as the difference from another, which is most often small, or the same.
+_SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
+_OTHERS = "start_s start_s start_Wh start_Wh began token"
 
 
 class Transaction:
@@ -38,43 +25,77 @@ class Transaction:
     | attribute   | meaning |
     |---|---|
     | number      | our own number, rising; names the file |
+    | uuid        | its name for all others: 36 characters, from the start |
     | connector   | 1..N |
-    | id_tag      | who started it |
-    | id          | transactionId, None until StartTransaction is answered |
-    | start_s, start_Wh | timestamp and meterStart of StartTransaction.req |
+    | token, kind | who started it: a text of 1 to 36 characters, and what kind of token it is |
+    | group       | of the token, as far as it was ever told, or None |
+    | id          | what the Central System calls it, None until that is known |
+    | start_s, start_Wh | when it began, and the meter then |
     | origin_s    | the same instant on the clock as it is now: where Relative schedules begin |
-    | denied      | the Central System does not accept its tag: MaxEnergyOnInvalidId, no more |
-    | parent      | parentIdTag of id_tag, as far as it was ever told, or None |
+    | denied      | the Central System does not accept its token: refused_Wh, no more |
     | seen_Wh     | what the meter showed at the latest sample |
     | offset_Wh   | to be added to its register: another one than at the start |
-    | data        | samples (metering.py) for StopTransaction.req, in a file of their own |
-    | stop_s, stop_Wh, cause, stop_tag | of its end (states.py has the causes); stop_s None while
+    | data        | samples (metering.py) that its end tells, in a file of their own |
+    | stop_s, stop_Wh, cause, stop_token | of its end (states.py has the causes); stop_s None while
       it runs |
     | fault       | what ended it (electrical/faults.py), where that was one |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
                      None once the start was given up |
     """
 
-    def __init__(self, number, connector, id_tag, start_s, start_Wh):
+    def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
         self.number = number
+        self._uuid = os.urandom(16)
         self.connector = connector
-        self.id_tag = id_tag
-        self.id = None
-        self.start_s = start_s
-        self.start_Wh = start_Wh
-        self.origin_s = start_s
+        self.token = token
+        self.kind = kind
+        self.start_s = self.origin_s = start_s
+        self.start_Wh = self.seen_Wh = start_Wh
         self.denied = False
-        self.seen_Wh = start_Wh
         self.data = []
-        self.stop_s = None
-        self.stop_Wh = None
-        self.cause = None
-        self.stop_tag = None
-        self.began = None
-        self.ended = None
-        self.parent = None
-        self.offset_Wh = 0
-        self.fault = 0
+        self.group = self.id = None
+        self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
+        self.began = self.ended = None
+        self.offset_Wh = self.fault = 0
+
+    @property
+    def uuid(self):
+        """A random UUID (RFC 4122, version 4) as text."""
+        b = bytearray(self._uuid)
+        b[6] = b[6] & 0x0F | 0x40
+        b[8] = b[8] & 0x3F | 0x80
+        text = hexlify(b).decode()
+        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+    def pack(self):
+        """All of it but `number` and `data`, as bytes."""
+        first = pack(self._get(_FIRST))
+        data = bytes((_LAYOUT,)) + self._uuid + bytes((len(first),)) + first
+        return data + pack(self._get(_SECOND), self._get(_OTHERS))
+
+    def unpack(self, data):
+        """Take what pack() gave. Raises ValueError or IndexError where it did not."""
+        if data[0] != _LAYOUT:
+            raise ValueError("layout")
+        at = _BEHIND + data[_BEHIND - 1]
+        self._uuid = bytes(data[1 : _BEHIND - 1])
+        self._set(_FIRST, unpack(data[_BEHIND:at]))
+        self._set(_SECOND, unpack(data[at:], self._get(_OTHERS)))
+
+    def _get(self, names):
+        return [getattr(self, name) for name in names.split()]
+
+    def _set(self, names, values):
+        names = names.split()
+        if len(values) != len(names):
+            raise ValueError("fields")
+        for name, value in zip(names, values):
+            like = getattr(self, name)
+            if like is False:
+                value = bool(value)
+            elif like is not None and type(value) is not type(like):
+                raise ValueError(name)
+            setattr(self, name, value)
 
 
 class Folder:
@@ -99,16 +120,7 @@ class Folder:
         try:
             with open(path, "rb") as f:
                 data = f.read()
-            values = unpack(data[1:])
-            if data[0] != _LAYOUT or len(values) != len(_FIELDS):
-                raise ValueError("fields")
-            for key, value in zip(_FIELDS, values):
-                like = getattr(tx, key)
-                if like is False:
-                    value = bool(value)
-                elif like is not None and type(value) is not type(like):
-                    raise ValueError(key)
-                setattr(tx, key, value)
+            tx.unpack(data)
             tx.data = self._data(path)
         except (ValueError, KeyError, TypeError, IndexError) as e:
             # An empty file was never finished; any other is told and set out of the way.
@@ -123,8 +135,7 @@ class Folder:
 
     def write(self, tx):
         """OSError where the flash is full: then what is there of it stays as it was."""
-        # One write: a failed one commits nothing.
-        data = bytes((_LAYOUT,)) + pack([getattr(tx, key) for key in _FIELDS])
+        data = tx.pack()  # (one write: a failed one commits nothing)
         with open("%s/%d" % (self.path, tx.number), "wb") as f:
             f.write(data)
 
@@ -171,8 +182,7 @@ class Folder:
         """What clock() kept."""
         try:
             with open(self.path + "/clock", "rb") as f:
-                jumps = unpack(f.read())
-                return list(jumps[: len(jumps) // 3 * 3])
+                return list(unpack(f.read()))
         except (OSError, IndexError, ValueError):
             return []  # the clock never had to be corrected
 

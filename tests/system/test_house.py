@@ -114,9 +114,7 @@ EXCEPTIONS = """
     word firmware/station/connector.py UnlockConnector
     word firmware/station/connector.py UnlockConnectorOnEVSideDisconnect
     word firmware/station/connector.py idTag
-    word firmware/station/connector.py id_tag
     word firmware/station/connector.py parentIdTag
-    word firmware/station/connector.py stop_tag
     word firmware/station/metering.py StopTransaction
     word firmware/station/policy.py Accepted
     word firmware/station/policy.py DataTransfer
@@ -132,14 +130,6 @@ EXCEPTIONS = """
     word firmware/storage/tags.py ConcurrentTx
     word firmware/storage/tags.py LocalPreAuthorize
     word firmware/storage/tags.py parentIdTag
-    word firmware/storage/transactions.py MaxEnergyOnInvalidId
-    word firmware/storage/transactions.py StartTransaction
-    word firmware/storage/transactions.py StopTransaction
-    word firmware/storage/transactions.py id_tag
-    word firmware/storage/transactions.py meterStart
-    word firmware/storage/transactions.py parentIdTag
-    word firmware/storage/transactions.py stop_tag
-    word firmware/storage/transactions.py transactionId
 """
 
 

@@ -276,25 +276,53 @@ def test_every_field_comes_back():
     tx.seen_Wh = 1400
     j.answered(tx, 2000000001)
     tx.denied = True
+    tx.kind = 2
+    tx.group = "of \u00e9"
     j.moved(tx)
     (got,) = again().kept
     assert got.__dict__ == tx.__dict__, got.__dict__
     end(j, tx, 2**31)
-    tx.stop_tag = "\u00e9 tag"
+    tx.stop_token = "\u00e9 tag"
     j.stop(tx)
     assert again().kept == []
     (head,) = waiting(chip)
     assert head[0] == STOP and head[1].__dict__ == tx.__dict__, head[1].__dict__
 
 
+def test_its_uuid_is_there_from_the_start_and_stays():
+    j = a_journal()
+    tx = begin(j)
+    uuid = tx.uuid
+    assert len(uuid) == 36 and uuid[14] == "4" and uuid[19] in "89ab", uuid
+    assert [len(part) for part in uuid.split("-")] == [8, 4, 4, 4, 12]
+    assert all([c in "0123456789abcdef-" for c in uuid])
+    (tx,) = again().kept
+    assert tx.uuid == uuid
+    end(j, tx)
+    assert waiting(chip)[-1][1].uuid == uuid
+    assert len({Transaction(1, 1, "TAG", T, 0).uuid for _ in range(50)}) == 50
+
+
+def test_tokens_of_36_characters():
+    j = a_journal()
+    tx = begin(j, tag="X" * 36)
+    tx.group = "Y" * 36
+    end(j, tx)
+    tx.stop_token = "Z" * 36
+    j.stop(tx)
+    got = waiting(chip)[1][1]
+    assert (got.token, got.group, got.stop_token) == ("X" * 36, "Y" * 36, "Z" * 36)
+
+
 def test_a_transaction_is_below_128_bytes():
     j = a_journal()
     tx = begin(j, 9, T, "X" * 20)
-    tx.id, tx.origin_s, tx.seen_Wh, tx.start_Wh = 2**31 - 1, T + 99, 99999999, 99999999
-    tx.stop_s, tx.stop_Wh, tx.cause, tx.stop_tag = T, 99999999, states.UNLOCK, "X" * 20
+    tx.id, tx.origin_s, tx.start_Wh = 2**31 - 1, T + 99, 99000000
+    tx.seen_Wh, tx.offset_Wh, tx.denied, tx.kind, tx.fault = 99500000, -99000000, True, 3, 99
+    tx.stop_s, tx.stop_Wh, tx.cause, tx.stop_token = T + 10**6, 99999999, states.UNLOCK, "Y" * 20
     j._place = 9999999
-    tx.began = 9999999
-    tx.parent = "X" * 20
+    tx.began = 9990000
+    tx.group = "Z" * 20
     j.stop(tx)
     size = os.stat("/flash/tx/1")[6]
     print("%d bytes" % size)
@@ -373,11 +401,14 @@ def test_empty_and_garbage_files_are_dropped():
     begin(j)
     with open("/flash/tx/1", "rb") as f:
         good = f.read()
-    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x04" + "0" * 60]
-    texts += [good[:-1], good[:9], good + b"\x03", bytes((3,)) + good[1:], bytes((5,)) + good[1:]]
-    values = list(unpack(good[1:]))
-    for at, value in ((0, "1"), (0, None), (1, 5), (3, "x"), (4, None)):
-        texts.append(good[:1] + pack(values[:at] + [value] + values[at + 1 :]))
+    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x05" + "0" * 60]
+    texts += [good[:-1], good[:9], good + b"\x03", bytes((4,)) + good[1:], bytes((6,)) + good[1:]]
+    n = 18 + good[17]  # the first row lies before that
+    values = list(unpack(good[18:n]))
+    for at, value in ((0, "1"), (0, None), (1, "x"), (2, 5), (9, "x"), (10, None)):
+        row = pack(values[:at] + [value] + values[at + 1 :])
+        texts.append(good[:17] + bytes((len(row),)) + row + good[n:])
+    texts += [good[:18] + good[n:], good[:n] + pack((T, None, "x", None, None, None))]
     for text in texts:
         tx_file("9", text)
         j = again()
@@ -688,7 +719,7 @@ def test_a_hundred_transactions_with_their_samples_in_256_KB():
         tx = begin(j, 1 + n % 2, T + n, "04A2B3C4D5%06d" % n)
         for i in range(60):
             j.sample(tx, a_sample(i, T + 4000 * n))
-        tx.stop_tag = tx.id_tag
+        tx.stop_token = tx.token
         end(j, tx, T + n + 1)
     assert not said, said
     print("free: %d of 64 blocks" % os.statvfs("/flash")[3])

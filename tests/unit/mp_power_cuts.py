@@ -101,7 +101,7 @@ class Day:
 
     def noting(self, kind, keep):
         def noted(tx, *sample):
-            event = [kind, self.true_ms // 1000, tx.id_tag, False]
+            event = [kind, self.true_ms // 1000, tx.token, False]
             self.events.append(event)
             result = keep(tx, *sample)
             event[3] = not self.chip.dead

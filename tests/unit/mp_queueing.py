@@ -544,7 +544,7 @@ async def test_damaged_answers_to_all_else():
     await b.passes(1)
     await b.answer({"idTagInfo": {"status": "Accepted", "expiryDate": 5, "parentIdTag": []}})
     await b.passes(2)
-    assert w.cs[1].tx and not w.cs[1].tx.parent
+    assert w.cs[1].tx and not w.cs[1].tx.group
     now = w.clock.now()
     for conf in ({}, {"currentTime": 5}, {"currentTime": "now"}, [], None):
         await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})

@@ -27,7 +27,7 @@ def test_plugged_first_then_a_tag():
     w.poll(100)
     w.station.accept("TAG", w.c)
     w.poll(200)
-    assert w.c.tx and w.c.tx.id_tag == "TAG" and w.c.tx.start_Wh == 1000
+    assert w.c.tx and w.c.tx.token == "TAG" and w.c.tx.start_Wh == 1000
     assert w.c.tx.start_s == w.c.tx.origin_s == w.clock.now() and w.c.tag is None
     w.c.controller.state = C
     w.poll(200)
@@ -152,7 +152,7 @@ def test_a_second_transaction_while_the_car_stays():
     w.c.controller.state = B
     w.station.accept("TAG2", w.c)
     w.poll(2000)
-    assert w.c.tx.id_tag == "TAG2" and w.c.tx.number == 2
+    assert w.c.tx.token == "TAG2" and w.c.tx.number == 2
     assert w.states() == [states.PLUGGED]  # not Finishing: it has begun
     w.c.controller.state = C
     w.poll(200)
@@ -241,7 +241,7 @@ def test_a_stop_waits_for_the_contactor_and_then_for_a_reading():
     m.readings += 1
     w.station.poll()
     assert w.c.tx is None and w.queue() == ["stop 1"]
-    got = tx.stop_Wh, tx.cause, tx.stop_tag, tx.stop_s
+    got = tx.stop_Wh, tx.cause, tx.stop_token, tx.stop_s
     assert got == (1502, states.REMOTE, "CARD", w.clock.now()), got
 
 
@@ -262,7 +262,7 @@ def test_the_first_reason_counts():
     w.c.stop(states.LOCAL, "TAG")
     w.c.controller.state = A
     w.poll(3000)
-    assert (tx.cause, tx.stop_tag) == (states.REMOTE, None)
+    assert (tx.cause, tx.stop_token) == (states.REMOTE, None)
 
 
 def test_unplugged():
@@ -271,7 +271,7 @@ def test_unplugged():
     w.states()
     w.c.controller.state = A
     w.poll(3000)
-    assert w.c.tx is None and tx.cause == states.UNPLUGGED and tx.stop_tag is None
+    assert w.c.tx is None and tx.cause == states.UNPLUGGED and tx.stop_token is None
     assert w.states() == [states.FREE] and w.queue() == ["stop 1"]
     w.c.controller.state = C
     assert w.poll(3000) == states.PLUGGED and not w.c.tx and not w.c.allow_mA
@@ -574,7 +574,7 @@ def test_tags_at_the_reader():
     w.station.tag("TAG1", 1)  # compared without case
     w.poll(3000)
     assert w.c.tx is None and w.queue() == ["stop 1"]
-    assert w.journal.head()[1].cause == states.LOCAL and w.journal.head()[1].stop_tag == "TAG1"
+    assert w.journal.head()[1].cause == states.LOCAL and w.journal.head()[1].stop_token == "TAG1"
     for i in range(20):
         w.station.ask("x%d" % i, w.c)
     assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
@@ -610,7 +610,7 @@ def test_plug_and_charge():
     assert next_asked(w) == ("Plug", w.cs[1], None)
     w.station.accept("Plug", w.cs[1])
     w.poll(200)
-    assert w.cs[1].tx.id_tag == "Plug" and not w.c.tx
+    assert w.cs[1].tx.token == "Plug" and not w.c.tx
     w.cs[1].stop(states.REMOTE)
     w.poll(300000)  # it stays stopped while the car stays
     assert not w.cs[1].tx and w.cs[1].state == states.ENDING and not asked(w)
@@ -675,7 +675,7 @@ def test_plug_and_charge_does_not_follow_another_tag():
     w.station.accept("Other", w.c)
     w.c.controller.state = C
     w.poll(1000)
-    assert w.c.tx.id_tag == "Other"
+    assert w.c.tx.token == "Other"
     w.c.stop(states.LOCAL)
     w.poll(5000)
     assert not w.c.tx and not asked(w)
@@ -1765,7 +1765,7 @@ def test_offline_only_those_who_are_known():
         assert not w.c.tx and w.station.next_ask().token == tag
     w.station.tag("good", 1)
     w.poll(1000)
-    assert w.c.tx.id_tag == "good" and not w.station.asks
+    assert w.c.tx.token == "good" and not w.station.asks
 
 
 def test_offline_unknown_tags():
@@ -1778,7 +1778,7 @@ def test_offline_unknown_tags():
     assert not w.c.tx
     w.station.tag("NEW", 1)
     w.poll(1000)
-    assert w.c.tx.id_tag == "NEW"
+    assert w.c.tx.token == "NEW"
 
 
 def test_online_the_central_system_is_asked_unless_local_pre_authorize():
@@ -1797,7 +1797,7 @@ def test_online_the_central_system_is_asked_unless_local_pre_authorize():
     assert not w.c.tx
     w.station.tag("GOOD", 1)
     w.poll(1000)
-    assert w.c.tx.id_tag == "GOOD"
+    assert w.c.tx.token == "GOOD"
 
 
 def test_tags_that_wait_when_the_connection_is_lost():
@@ -1812,7 +1812,7 @@ def test_tags_that_wait_when_the_connection_is_lost():
     assert not w.c.tx and not w.cs[1].tx
     w.station.offline()
     w.poll(1000)
-    assert not w.c.tx and w.cs[1].tx.id_tag == "GOOD"
+    assert not w.c.tx and w.cs[1].tx.token == "GOOD"
     assert w.station.next_ask().token == "NEW" and w.station.next_ask() is None
 
 
@@ -1822,7 +1822,7 @@ def test_a_tag_of_the_same_group_stops():
         w.station.accept("A", w.c, None, "Group")
         w.c.controller.state = C
         w.poll(1000)
-        assert w.c.tx.parent == "Group"
+        assert w.c.tx.group == "Group"
         for tag, parent in (("B", "other"), ("C", None), ("a", "Group")):
             w.station.accept(tag, w.c, None, parent)  # "a": an answer that was on its way
             w.poll(1000)
@@ -1839,7 +1839,7 @@ def test_a_tag_of_the_same_group_stops():
         w.poll(3000)
         assert not w.c.tx
         tx = waiting(w.flash)[-1][1]
-        assert (tx.cause, tx.stop_tag, tx.id_tag) == (states.LOCAL, "D", "A")
+        assert (tx.cause, tx.stop_token, tx.token) == (states.LOCAL, "D", "A")
 
 
 def test_a_card_of_the_same_group_at_the_only_reader():
@@ -1868,7 +1868,7 @@ def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
     w.cs[1].controller.state = C
     w.poll(1000)
     assert not w.c.tag and w.c.state == states.FREE and not w.c.tx
-    assert w.cs[1].tx.id_tag == "Card" and w.cs[1].tx.parent == "G"
+    assert w.cs[1].tx.token == "Card" and w.cs[1].tx.group == "G"
 
 
 def test_a_tag_at_a_connector_stays_there():
@@ -1912,7 +1912,7 @@ def test_an_authorisation_is_for_the_car_that_was_there():
             w.poll(300)
         granted(w, ask)
         if starts:
-            assert w.c.tx.id_tag == "TAG", cars
+            assert w.c.tx.token == "TAG", cars
             w.c.stop(states.LOCAL)
         else:
             assert not w.c.tx and not w.c.tag and w.c.free(), cars
@@ -1970,7 +1970,7 @@ def test_a_card_that_came_to_begin_ends_nothing():
     w.station.accept("A", w.c, None, "G")
     w.poll(1000)
     granted(w, ask, "G")
-    assert w.c.tx.id_tag == "A"
+    assert w.c.tx.token == "A"
 
 
 def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
@@ -1989,7 +1989,7 @@ def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
     w.station.local().heard("TAG", "Accepted")
     w.station.offline()
     w.poll(1000)
-    assert w.c.tx.id_tag == "TAG"
+    assert w.c.tx.token == "TAG"
 
 
 def test_who_has_left_does_not_charge_when_the_connection_is_lost():
@@ -2024,7 +2024,7 @@ def test_a_card_at_the_only_reader_is_for_the_next_car_wherever_that_comes():
         granted(w, ask)
         tx = w.cs[1].tx
         assert not w.c.tx and not w.c.tag
-        assert tx is None if gone else tx.id_tag == "Card"
+        assert tx is None if gone else tx.token == "Card"
 
 
 def test_a_card_shown_while_the_plug_is_pulled():
@@ -2062,7 +2062,7 @@ def pulled(shown_ms, poll_ms):
         if ms > 3500 and shown_ms < 100:
             assert not w.c.tx, (shown_ms, poll_ms)
     if shown_ms >= 100:  # a card that is shown first
-        assert w.c.tx.id_tag == "FIRST"
+        assert w.c.tx.token == "FIRST"
 
 
 def test_starts_that_name_no_connector_go_to_the_cars_in_turn():
@@ -2075,11 +2075,11 @@ def test_starts_that_name_no_connector_go_to_the_cars_in_turn():
     assert [c.tag for c in w.cs] == ["First", "Second"] and w.station.choose() is None
     w.cs[1].controller.state = C
     w.poll(1000)
-    assert w.cs[1].tx.id_tag == "First" and w.cs[1].allow_mA == 10000
+    assert w.cs[1].tx.token == "First" and w.cs[1].allow_mA == 10000
     assert not w.c.tx and w.c.tag == "Second"
     w.c.controller.state = C
     w.poll(1000)
-    assert w.c.tx.id_tag == "Second" and w.c.allow_mA == 13000
+    assert w.c.tx.token == "Second" and w.c.allow_mA == 13000
 
 
 def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
@@ -2089,7 +2089,7 @@ def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
     w.poll(1000)
     w.cs[1].controller.state = C
     w.poll(1000)
-    assert w.cs[1].tx.id_tag == "Named" and w.c.tag == "Roams"
+    assert w.cs[1].tx.token == "Named" and w.c.tag == "Roams"
 
 
 def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
@@ -2117,7 +2117,7 @@ def test_a_start_for_the_car_that_is_there_is_not_overtaken():
     w.station.accept("Two", None)  # (by a list of the station's own)
     w.station.accept("One", w.c)
     w.poll(200)
-    assert w.c.tx.id_tag == "One" and w.cs[1].tag == "Two"
+    assert w.c.tx.token == "One" and w.cs[1].tag == "Two"
 
 
 def test_a_card_that_waits_is_one_card_however_often_it_is_shown():

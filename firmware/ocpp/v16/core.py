@@ -515,7 +515,7 @@ class Core:
         if kind == journal.SAMPLE:
             self._deaf = False
         elif kind == journal.STOP and conf.get("idTagInfo"):
-            self._heard(tx.stop_tag or tx.id_tag, conf)
+            self._heard(tx.stop_token or tx.token, conf)
         self._done()
         return True
 
@@ -542,16 +542,16 @@ class Core:
     def _started(self, tx, conf):
         # What StartTransaction.conf says; True if that is an id too.
         station = self._station
-        status, parent = self._heard(tx.id_tag, conf)
+        status, parent = self._heard(tx.token, conf)
         number = conf.get("transactionId")
         if number is None and not status:
             return False
-        tx.parent = parent or tx.parent
+        tx.group = parent or tx.group
         tx.denied = status != "Accepted"
         station.journal.answered(tx, number)
         c = station.connectors[tx.connector - 1]
         if tx.denied and c.tx is tx:
-            self._log("connector %d: tag %s is %s" % (c.number, tx.id_tag, status))
+            self._log("connector %d: tag %s is %s" % (c.number, tx.token, status))
             if self._settings.value("stop_refused"):
                 c.stop(states.REFUSED)
         return number is not None

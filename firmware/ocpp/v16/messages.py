@@ -18,7 +18,7 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 def start_transaction(tx):
     return {
         "connectorId": tx.connector,
-        "idTag": tx.id_tag,
+        "idTag": tx.token,
         "meterStart": tx.start_Wh,
         "timestamp": format_iso(tx.start_s),
     }
@@ -32,8 +32,8 @@ def stop_transaction(tx):
         "timestamp": format_iso(tx.stop_s),
         "reason": lazy.load("ocpp.v16.words").reason(tx.cause),
     }
-    if tx.stop_tag:
-        payload["idTag"] = tx.stop_tag
+    if tx.stop_token:
+        payload["idTag"] = tx.stop_token
     if not tx.data:
         return payload
 
@@ -85,7 +85,7 @@ def _value(sample):
 
 def end_twin(journal, tx, transaction_id):
     """The start of `tx` has that id too: queue the end of a transaction without energy."""
-    twin = Transaction(journal.next_number(), tx.connector, tx.id_tag, tx.start_s, tx.start_Wh)
+    twin = Transaction(journal.next_number(), tx.connector, tx.token, tx.start_s, tx.start_Wh)
     twin.id = transaction_id
     twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
     journal.stop(twin)

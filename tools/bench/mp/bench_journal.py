@@ -83,7 +83,7 @@ def happen(j, first, last, costs):
             sample = a_sample(n, i)
             tx.seen_Wh = sample[1]
             costs[SAMPLE].of(j.sample, tx, sample)
-        tx.stop_s, tx.stop_Wh, tx.cause, tx.stop_tag = T, tx.seen_Wh, 0, tx.id_tag
+        tx.stop_s, tx.stop_Wh, tx.cause, tx.stop_token = T, tx.seen_Wh, 0, tx.token
         costs[STOP].of(j.stop, tx)
 
 

@@ -177,8 +177,8 @@ class _Check:
             self._straight(where, "2460 ohm", part, 2460)
         elif key == "ntc":
             self._number(where + ": r25_ohm", part["r25_ohm"], 1000, 100000)
-            if not part["r25_ohm"] <= part["pullup_ohm"] * 10 <= part["r25_ohm"] * 30:
-                self._refuse(where + ": pullup_ohm: a tenth to three times r25_ohm is expected")
+            if not part["r25_ohm"] <= part["pullup_ohm"] <= part["r25_ohm"] * 3:
+                self._refuse(where + ": pullup_ohm: one to three times r25_ohm is expected")
         elif key == "lock":
             self._number(where + ": pulse_ms", part.get("pulse_ms", 300), 100, 1000)
         elif key == "phases":

@@ -24,12 +24,15 @@ _TABLE = (
     529,
     407,
 )
+# The ADC shows no more than about this: a wire that is open looks like it, or like the cold (with
+# a pull-up of r25_ohm like -24 degC).
+_END_mV = const(3100)
 _FIRST_dC = const(-400)
 _STEP_dC = const(100)
 
 
 class Ntc:
-    """Feeds derating.Derating. Open, or colder than -40 degC: None, the sensor is lost. A
+    """Feeds derating.Derating. Open, or as cold as what looks open: None, the sensor is lost. A
     short circuit reads as 120 degC, the safe side."""
 
     def __init__(self, part, pin, r25_ohm, pullup_ohm, supply_mV):
@@ -47,7 +50,7 @@ class Ntc:
             return None
         mV = uV // 1000
         left_mV = self._supply_mV - mV
-        if left_mV * 32 < self._supply_mV:  # (keeps the products below small)
+        if mV >= _END_mV or left_mV * 32 < self._supply_mV:  # (which keeps the products small)
             return None
         ratio = mV * 10000 // left_mV * self._scale // 1000
         if ratio > _TABLE[0]:

@@ -253,9 +253,9 @@ def test_parts_that_are_not_as_they_should_be():
     )
     ntc = {"pin": 39, "r25_ohm": 10000, "pullup_ohm": 10000, "supply_mV": 3300}
     check(Good(CONNECTORS=(bare(ntc=ntc),)))
-    for pullup in (900, 31000):
+    for pullup in (9900, 31000):
         refused_part(
-            "ntc: pullup_ohm: a tenth to three times r25_ohm is expected",
+            "ntc: pullup_ohm: one to three times r25_ohm is expected",
             ntc=dict(ntc, pullup_ohm=pullup),
         )
     refused_part("ntc: r25_ohm: 1000 to 100000 is expected", ntc=dict(ntc, r25_ohm=100))

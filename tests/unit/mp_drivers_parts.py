@@ -321,7 +321,7 @@ def test_proximity_with_a_broken_adc_is_no_cable():
 
 
 def test_ntc_over_its_range():
-    for r25, pullup in ((10000, 10000), (10000, 4700), (47000, 10000), (100000, 100000)):
+    for r25, pullup in ((10000, 10000), (10000, 30000), (47000, 47000), (100000, 100000)):
         data = {"pin": 39, "r25_ohm": r25, "pullup_ohm": pullup, "supply_mV": 3300}
         line, ntc = fitted(Ntc, "ntc", **data)
         for dC in list(range(0, 1000, 37)) + [620, 650, 680, 710]:
@@ -345,8 +345,7 @@ def test_ntc_open_shorted_and_broken():
     line, ntc = fitted(Ntc, "ntc", **data)
     line.outlet.sensor_lost = True
     line.advance(25, ntc)
-    # (the simulated ADC ends below the supply: 21 times the pull-up, which is -30 degC)
-    assert ntc._part.temperature_dC is None or ntc._part.temperature_dC < -250
+    assert ntc._part.temperature_dC is None  # (the ADC ends below the supply)
     line.outlet.sensor_lost = False
     line.device("ntc").shorted = True
     line.advance(25, ntc)

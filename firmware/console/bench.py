@@ -1,86 +1,17 @@
 # Bench mode, by the console: the pilot and the contactor of a connector without a car, for a
 # voltmeter and an oscilloscope. What is wrong with the hardware is watched as ever.
 
-from micropython import const
-
-from firmware import log
+from firmware import lazy, log
 from firmware.electrical import faults
-from firmware.electrical.pilot import STEADY, A, advertisable_mA, duty_u16
-
-_STAY_ms = const(300000)
-_TICKS = const(0x3FFFFFFF)
-
-
-class Bench:
-    """Stands in for the Controller of connector `c`, at `outlet` (outlet.Outlet), five minutes:
-    it has that one's tick and attributes but for the outputs. At the first sign of a car, a
-    transaction, a fault or of somebody who puts the connector into service the Controller has its
-    place again, in the same tick."""
-
-    def __init__(self, c, outlet, station):
-        self._c = c
-        self._outlet = outlet
-        self._station = station
-        self.real = c.controller
-        self._last_ms = None
-        self.left_ms = _STAY_ms
-        self.duty_u16 = self.real.duty_u16  # (what is on the line: the self-test may be at it)
-        self.pilot_mA = 0
-        self.closed = False
-        self.allow_mA = 0  # what is to be advertised
-        self.close = False  # the contactor is wanted
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-    def tick(self, now_ms, high_mV, low_mV, allow_mA):
-        real = self.real
-        if self._last_ms is not None:
-            self.left_ms -= (now_ms - self._last_ms) & _TICKS
-        self._last_ms = now_ms
-        real.closed = self.closed  # (its parts are to know)
-        real.tick(now_ms, high_mV, low_mV, 0)
-        why = self._failed()
-        if why:
-            real.closed = self.closed = False
-            self.duty_u16, self.pilot_mA = real.duty_u16, 0
-            self._c.controller = self._outlet.controller = real
-            self._station.put_in_service()
-            log.warning("connector %d: bench mode has ended: %s" % (self._c.number, why))
-            return
-        self.pilot_mA = advertisable_mA(self.allow_mA)
-        self.duty_u16 = real.duty_u16
-        if real.duty_u16 == STEADY:
-            self.duty_u16 = duty_u16(self.allow_mA)
-        self.closed = real.closed = self.close and self._enough()
-
-    def _failed(self):
-        real, c = self.real, self._c
-        if faults.REACTION[real.fault]:
-            return "there is a fault"
-        if real.state != A:
-            return "a car is there"
-        if c.tx or c.tag or c.operative or c.ending:
-            return "the connector is wanted"
-        return "it was ended, or its time is over" if self.left_ms <= 0 else None
-
-    def _enough(self):
-        # (the lock and the cable's coding wait for a plug, which must not be there)
-        for part in self.real.parts:
-            if (
-                not part.ready
-                and part is not self._outlet.lock
-                and part is not self._outlet.proximity
-            ):
-                return False
-        return True
+from firmware.electrical.pilot import advertisable_mA
 
 
 def bench(unit, word, connectors):
     c = _connector(connectors)
     on = _wanted(word)
-    if hasattr(c.controller, "left_ms"):
-        c.controller.left_ms = _STAY_ms if on else 0
+    made = lazy.load("electrical.bench")
+    if c.controller.bench:
+        c.controller.bench.left_ms = made.STAY_ms if on else 0
         yield "connector %d: %s" % (c.number, "bench mode goes on" if on else "bench mode ends")
         return
     if not on:
@@ -93,10 +24,20 @@ def bench(unit, word, connectors):
     if c.ending or faults.REACTION[c.controller.fault]:
         raise ValueError("connector %d: there is a fault, or a reset is under way" % c.number)
     c.operative = False
-    outlet = unit.outlets[c.number - 1]
-    c.controller = outlet.controller = Bench(c, outlet, unit.station)
+
+    def wanted():
+        return c.tx or c.tag or c.operative or c.ending
+
+    def ended(why):
+        unit.station.put_in_service()
+        log.warning("connector %d: bench mode has ended: %s" % (c.number, why))
+
+    # (the lock and the cable's coding wait for a plug, which must not be there)
+    waits = c.lock, c.proximity
+    parts = [part for part in c.controller.parts if part not in waits]
+    c.controller.bench = made.Bench(parts, wanted, ended)
     log.warning("connector %d: bench mode" % c.number)
-    yield "for %d s: connector %d is out of service" % (_STAY_ms // 1000, c.number)
+    yield "for %d s: connector %d is out of service" % (made.STAY_ms // 1000, c.number)
     yield "pilot 6 ... 80 and contactor on work until a car is connected; bench off ends it"
 
 
@@ -104,7 +45,7 @@ def pilot(unit, text, connectors):
     c = _check(connectors)
     if text != "off" and (not text.isdigit() or not 6 <= int(text) <= 80):
         raise ValueError("say 6 to 80 amperes, or off")
-    c.controller.allow_mA = 0 if text == "off" else int(text) * 1000
+    c.controller.bench.allow_mA = 0 if text == "off" else int(text) * 1000
     yield "connector %d: from the next tick on the pilot is at %s" % (
         c.number,
         "a steady +12 V"
@@ -115,11 +56,11 @@ def pilot(unit, text, connectors):
 
 def contactor(unit, word, connectors):
     c = _check(connectors)
-    c.controller.close = _wanted(word)
+    c.controller.bench.close = _wanted(word)
     yield "connector %d: the contactor %s" % (
         c.number,
         "closes at the next tick, if all parts of the hardware are ready"
-        if c.controller.close
+        if c.controller.bench.close
         else "opens at the next tick",
     )
 
@@ -132,7 +73,7 @@ def _connector(connectors):
 
 def _check(connectors):
     c = _connector(connectors)
-    if not hasattr(c.controller, "left_ms"):
+    if not c.controller.bench:
         raise ValueError("connector %d: in bench mode only; see bench on" % c.number)
     return c
 

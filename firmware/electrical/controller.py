@@ -64,6 +64,7 @@ class Controller:
     | delay_ms    | input: offer nothing so long; counts down |
     | ventilation | input: state D may be served |
     | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
+    | bench       | input: bench.Bench, which has the outputs while it lasts, or None |
     """
 
     def __init__(self, parts=(), power_cut=False, self_test=False):
@@ -81,6 +82,7 @@ class Controller:
         self.delay_ms = 0
         self.ventilation = False
         self.wake = True
+        self.bench = None
         self._last_ms = None
         self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
@@ -138,7 +140,7 @@ class Controller:
         else:
             could = self.closed or ready and self._off_ms <= _CLOSE_ms
             could = could and self._serves(self.state)
-        if reaction == faults.REPORT and not busy and could:
+        if reaction == faults.REPORT and not busy and could and not self.bench:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
         self._drive_contactor(reaction, ready)
@@ -148,6 +150,8 @@ class Controller:
                 if self._drew_ms[i] and self._drew_mA[i] > draw:
                     draw = self._drew_mA[i]
         self.may_draw_mA = draw if self.pilot_mA or self.closed else 0
+        if self.bench:
+            self.bench.drive(self, dt)
 
     def reset(self):
         """A person clears the latched faults; True if that was possible: no car, contactor open,
@@ -294,6 +298,8 @@ class Controller:
         if self.closed:
             obey_ms = _OBEY_5_ms if reaction == faults.STOP_5 else _OBEY_X1_ms
             ignores = not self.pilot_mA and self._duty_ms >= obey_ms
+            # (in bench mode it closes again, as long as that lasts)
+            ignores = ignores or self.bench
             if not self._serves(self.state) or self._left or reaction >= faults.OPEN or ignores:
                 self.closed = False
                 self._off_ms = _MIN_OFF_ms

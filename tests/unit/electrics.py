@@ -17,6 +17,7 @@ class Electrics:
         self.closed = False
         self.may_draw_mA = 0
         self.clears = False  # what reset() answers
+        self.bench = None
 
     @property
     def state(self):

@@ -403,50 +403,47 @@ async def test_the_level_of_the_log():
     log.level = log.INFO
 
 
-def bench(**state):
+def bench(*parts, **options):
     """A connector with a real Controller, in bench mode, and the module."""
     from firmware.console import bench as module
 
     w = World().ready()
-    w.c.controller = c = Controller()
+    w.c.controller = c = Controller(parts, **options)
+    high_mV = 12000
     for i in range(200):
-        c.tick(25 * i, 12000, 12000, 0)
-    unit = Unit(w)
-    said = list(module.bench(unit, "on", [w.c]))
+        c.tick(25 * i, high_mV, high_mV, 0)
+        high_mV = -12000 if c.duty_u16 == pilot.FAULT else 12000
+        if c.duty_u16 == pilot.FAULT and options:
+            break
+    said = list(module.bench(Unit(w), "on", [w.c]))
     assert said[0] == "for 300 s: connector 1 is out of service"
-    assert not w.c.operative and w.c.controller is not c
-    return w, unit, module, c
+    assert not w.c.operative and c.bench
+    return w, module, c
 
 
-def tick(w, at, high_mV=12000):
-    w.c.controller.tick(5000 + 25 * at, high_mV, -12000, 32000)
-    return w.c.controller
+def tick(c, at, high_mV=12000):
+    c.tick(5000 + 25 * at, high_mV, -12000, 32000)
+    return c
 
 
 async def test_bench_mode():
-    w, unit, module, real = bench()
-    assert tick(w, 0).duty_u16 == pilot.STEADY
-    list(module.pilot(unit, "16", [w.c]))
-    assert tick(w, 1).duty_u16 == pilot.duty_u16(16000) and not w.c.controller.closed
-    list(module.contactor(unit, "on", [w.c]))
-    assert tick(w, 2).closed and real.closed and w.c.controller.pilot_mA == 16000
-    list(module.contactor(unit, "off", [w.c]))
-    assert not tick(w, 3).closed and not real.closed
-    assert w.c.controller.state == pilot.A
+    w, module, c = bench()
+    assert tick(c, 0).duty_u16 == pilot.STEADY
+    list(module.pilot(None, "16", [w.c]))
+    assert tick(c, 1).duty_u16 == pilot.duty_u16(16000) and not c.closed
+    list(module.contactor(None, "on", [w.c]))
+    assert tick(c, 2).closed and c.pilot_mA == 16000
+    assert tick(c, 3).closed and c.duty_u16 == pilot.duty_u16(16000)
+    list(module.contactor(None, "off", [w.c]))
+    assert not tick(c, 4).closed and c.state == pilot.A
+    list(module.pilot(None, "off", [w.c]))
+    assert tick(c, 5).duty_u16 == pilot.STEADY and not c.pilot_mA
 
 
 async def test_bench_mode_takes_the_pilot_over_as_it_is():
     """The self-test is at it, with state F on the line: the change to +12 V has to be seen."""
-    from firmware.console import bench as module
-
-    w = World().ready()
-    w.c.controller = c = Controller(self_test=True)
-    at_ms = 0
-    while c.duty_u16 != pilot.FAULT:
-        at_ms += 25
-        c.tick(at_ms, 12000, 12000, 0)
-    list(module.bench(Unit(w), "on", [w.c]))
-    c = w.c.controller
+    w, module, c = bench(self_test=True)
+    at_ms = 5000
     duties = [c.duty_u16]
     for _ in range(40):
         at_ms += 25
@@ -454,48 +451,47 @@ async def test_bench_mode_takes_the_pilot_over_as_it_is():
         c.tick(at_ms, high_mV, high_mV, 0)
         duties.append(c.duty_u16)
     assert duties[0] == pilot.FAULT and duties[-1] == pilot.STEADY
-    assert w.c.controller is c and c.state == pilot.A and not c.fault
+    assert c.bench and c.state == pilot.A and not c.fault
 
 
 async def test_bench_mode_ends_at_the_first_tick_that_knows():
-    def car(w, real):
+    def car(w, c):
         for at in range(3, 6):
-            tick(w, at, 9000)
+            tick(c, at, 9000)
 
-    def fault(w, real):
-        real._diode = True
-        real.state = pilot.A
-        real._check = lambda low_mV: faults.DIODE
-        tick(w, 3)
+    def charging_car(w, c):
+        for at in range(3, 6):
+            tick(c, at, 6000)
 
-    def time(w, real):
-        w.c.controller.left_ms = 24
-        tick(w, 3)
+    def fault(w, c):
+        c._check = lambda low_mV: faults.DIODE
+        tick(c, 3)
 
-    def tag(w, real):
+    def time(w, c):
+        c.bench.left_ms = 24
+        tick(c, 3)
+
+    def tag(w, c):
         w.c.tag = "T"
-        tick(w, 3)
+        tick(c, 3)
 
-    def service(w, real):
+    def service(w, c):
         w.station.put_in_service()
-        tick(w, 3)
+        tick(c, 3)
 
-    def reset(w, real):
+    def reset(w, c):
         w.c.ending = True
-        tick(w, 3)
+        tick(c, 3)
 
-    for happens in (car, fault, time, tag, service, reset):
-        w, unit, module, real = bench()
-        list(module.pilot(unit, "16", [w.c]))
-        list(module.contactor(unit, "on", [w.c]))
-        stand_in = tick(w, 1)
-        assert stand_in.closed and stand_in.duty_u16 != pilot.STEADY
-        happens(w, real)
-        assert w.c.controller is real, happens
-        # What app.py takes over in this tick:
-        assert not stand_in.closed and not real.closed, happens
-        assert stand_in.duty_u16 == real.duty_u16 == pilot.STEADY and not stand_in.pilot_mA
-        assert w.c.operative
+    for happens in (car, charging_car, fault, time, tag, service, reset):
+        w, module, c = bench()
+        list(module.pilot(None, "16", [w.c]))
+        list(module.contactor(None, "on", [w.c]))
+        tick(c, 1)
+        assert tick(c, 2).closed and c.duty_u16 != pilot.STEADY
+        happens(w, c)
+        assert not c.bench and not c.closed, happens
+        assert c.duty_u16 == pilot.STEADY and not c.pilot_mA and w.c.operative
 
 
 async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
@@ -506,19 +502,20 @@ async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
         def tick(self, dt_ms, c):
             pass
 
-    w, unit, module, real = bench()
     part, lock = Part(), Part()
-    real.parts = part, lock
-    unit.outlets[0].lock = lock
-    w.c.controller._outlet.lock = lock
-    list(module.contactor(unit, "on", [w.c]))
-    assert not tick(w, 1).closed
+    w, module, c = bench(part)
+    c.parts = part, lock
+    w.c.controller.bench.left_ms = 0
+    tick(c, 0)
+    w.c.lock = lock
+    list(module.bench(Unit(w), "on", [w.c]))
+    list(module.contactor(None, "on", [w.c]))
+    assert not tick(c, 1).closed
     part.ready = True
-    assert tick(w, 2).closed
+    assert tick(c, 2).closed
     part.fault = faults.RESIDUAL
-    stand_in = w.c.controller
-    tick(w, 3)
-    assert not stand_in.closed and w.c.controller is real
+    tick(c, 3)
+    assert not c.closed and not c.bench
 
 
 async def test_bench_mode_is_refused():
@@ -563,11 +560,10 @@ async def test_bench_mode_is_refused():
 async def test_a_bench_tick_allocates_nothing():
     import micropython
 
-    w, unit, module, real = bench()
-    list(module.pilot(unit, "16", [w.c]))
-    list(module.contactor(unit, "on", [w.c]))
-    tick(w, 1)
-    controller = w.c.controller
+    w, module, controller = bench()
+    list(module.pilot(None, "16", [w.c]))
+    list(module.contactor(None, "on", [w.c]))
+    tick(controller, 1)
 
     def ticks():
         micropython.heap_lock()

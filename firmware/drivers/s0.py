@@ -23,7 +23,7 @@ class Meter:
         self._level = level
         self._pulses = 0
         self._edge_ms = ticks_ms()
-        self.offset_Wh = self.energy_Wh = 0
+        self.offset_Wh = 0
         self.readings = 0
         self.moved = lambda before_Wh, now_Wh: None
         self._path = path
@@ -32,7 +32,7 @@ class Meter:
                 self.offset_Wh = int(f.read())
         except (OSError, TypeError, ValueError):
             pass  # nothing was ever counted, or nobody keeps it
-        self._kept_Wh = self.offset_Wh
+        self._kept_Wh = self.energy_Wh = self.offset_Wh  # (known before the first look)
         self._quiet = 0
         self._pin = Pin(pin, Pin.IN, pull)
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)

@@ -15,7 +15,6 @@ SYSTEM = {
     "firmware/crash.py": "crash",
     "firmware/safe.py": "crash",
     "firmware/slots.py": "crash",
-    "firmware/unit.py": "console electrical",
     "firmware/console": "console",
     "firmware/network": "network clock",
     "firmware/ocpp": "contract registration offline",

@@ -12,7 +12,7 @@ from world import files, tx_file, waiting
 from firmware.clock import UNSET_s
 from firmware.station import metering, states
 from firmware.storage.journal import SAMPLE, START, STOP, Journal
-from firmware.storage.queue import Queue, pack, unpack
+from firmware.storage.queue import SMALL, Queue, pack, unpack
 from firmware.storage.transactions import Folder, Transaction
 
 HEAP = "1600K"
@@ -905,3 +905,15 @@ def test_a_folder_that_is_there_already():
     assert j.load() == [] and j.head() is None and said[-1].startswith("/flash/none/such")
     j.sample(begin(j), a_sample(1))
     assert "sample lost" in said[-1] and j.head()[0] == START
+
+
+def test_a_small_file_of_a_queue_stays_inline():
+    """The file system keeps 128 bytes in the directory; one more costs a block."""
+    a_journal()
+    os.mkdir("/flash/q")
+    q = Queue("/flash/q", "p", 3, said.append)
+    sizes = set()
+    for n in range(1, 60):
+        q.add((n, "x" * (n * 7 % 13)))
+        sizes.add(q.size)
+    assert SMALL - 3 < max(sizes) <= SMALL, max(sizes)

@@ -8,7 +8,7 @@ import sys
 from world import World, record
 
 import firmware
-from firmware import log
+from firmware import lazy, log
 from firmware.charging import profile
 from firmware.console import line as console
 from firmware.electrical import faults, pilot
@@ -598,3 +598,27 @@ async def test_random_lines():
         await say(bytes(typed) + b"\r\r", unit)
     assert [bytes(r)[:48] for r in w.store.records] == [r[:48] for r in before]
     assert w.c.tx and w.c.state == states.CHARGING and not unit.kind
+
+
+async def test_what_each_task_waits_for():
+    status = lazy.load("console.status")
+
+    async def ends():
+        pass
+
+    async def sleeps():
+        await asyncio.sleep(3600)
+
+    class Unit:
+        tasks = ["_ended", asyncio.create_task(ends())]
+
+    Unit.tasks += ["waits", asyncio.create_task(asyncio.Event().wait())]
+    Unit.tasks += ["sleeps", asyncio.create_task(sleeps())]
+    Unit.tasks += ["asks", asyncio.current_task()]
+    await asyncio.sleep_ms(10)
+    said = [line.split(None, 1) for line in status.tasks(Unit)]
+    assert said[:2] == [["ended", "it has ended"], ["waits", "waits for something"]], said
+    assert said[2][1].startswith("due in 35"), said
+    assert said[3] == ["asks", "the one that says this"], said
+    for task in Unit.tasks[3:6:2]:
+        task.cancel()

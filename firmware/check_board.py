@@ -174,7 +174,9 @@ class _Check:
             if part.get(name, 0) not in (0, 1):
                 self._refuse("%s: %s: 0 or 1 is expected" % (where, name))
         if key == "proximity":  # the largest resistor that means a cable
-            self._straight(where, "2460 ohm", part, 2460)
+            mV = part["supply_mV"] * 2460 // (2460 + part["pullup_ohm"])
+            if mV > 2450:
+                self._refuse(where + ": 2460 ohm show as %d mV, the ADC ends at 2450" % mV)
         elif key == "ntc":
             self._number(where + ": r25_ohm", part["r25_ohm"], 1000, 100000)
             if not part["r25_ohm"] <= part["pullup_ohm"] <= part["r25_ohm"] * 3:
@@ -185,11 +187,6 @@ class _Check:
             self._number(where + ": min_s", part.get("min_s", 300), 10, 3600)
         elif key == "s0":
             self._number(where + ": per_kWh", part.get("per_kWh", 1000), 1, 10000)
-
-    def _straight(self, where, what, part, ohm):
-        mV = part["supply_mV"] * ohm // (ohm + part["pullup_ohm"])
-        if mV > 2450:
-            self._refuse("%s: %s show as %d mV, the ADC ends at 2450" % (where, what, mV))
 
     def _sense(self):
         curve = getattr(self._board, "SENSE_CURVE", None)

@@ -4,8 +4,8 @@
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet
 
-# The board's name for a part, which is its module in electrical/; its class; module and class of
-# its driver in drivers/.
+# The board's key for a part; its module in electrical/, in small letters, and class; module and
+# class of its driver in drivers/.
 _PARTS = (
     ("proximity", "Proximity", "proximity", "ProximityLine"),
     ("residual", "Residual", "residual", "ResidualSensor"),
@@ -13,13 +13,19 @@ _PARTS = (
     ("earth", "Earth", "contact", "Contact"),
     ("lock", "Lock", "lock", "LockMotor"),
     ("phases", "Phases", "phases", "PhaseRelay"),
+    ("ntc", "Derating", "ntc", "Ntc"),
+    ("mcp9700", "Derating", "mcp9700", "Mcp9700"),
+    ("ds18b20", "Derating", "ds18b20", "Ds18b20"),
 )
-_SENSORS = (("ntc", "Ntc"), ("mcp9700", "Mcp9700"), ("ds18b20", "Ds18b20"))
 
 
 def driver(module, name):
     """The class `name` of firmware/drivers."""
     return _class("drivers." + module, name)
+
+
+def _part(name):
+    return _class("electrical." + name.lower(), name)
 
 
 def _class(module, name):
@@ -98,21 +104,13 @@ class Fitting:
         parts = []
         for key, name, module, driver in _PARTS:
             if key in pins:
-                part = _class("electrical." + key, name)
+                part = _part(name)
                 part = part("test" in pins[key]) if key == "residual" else part()
                 parts.append(part)
                 outlet.devices.append(self._driver(module, driver)(part, **pins[key]))
-                setattr(outlet, key, part)
-        for key, driver in _SENSORS:
-            if key in pins:
-                outlet.derating = _class("electrical.derating", "Derating")()
-                parts.append(outlet.derating)
-                outlet.devices.append(self._driver(key, driver)(outlet.derating, **pins[key]))
+                setattr(outlet, name.lower(), part)
         if "meter" in pins:
-            config = self._config
-            outlet.overcurrent = _class("electrical.overcurrent", "Overcurrent")(
-                config.meter_lost_mA
-            )
-            outlet.supply = _class("electrical.supply", "Supply")(config.voltage_V)
+            outlet.overcurrent = _part("Overcurrent")(self._config.meter_lost_mA)
+            outlet.supply = _part("Supply")(self._config.voltage_V)
             parts += outlet.overcurrent, outlet.supply
         return tuple(parts)

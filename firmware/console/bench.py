@@ -1,5 +1,4 @@
-# Bench mode, by the console: the pilot and the contactor of a connector without a car, for a
-# voltmeter and an oscilloscope. What is wrong with the hardware is watched as ever.
+# Bench mode (electrical/bench.py), by the console.
 
 from firmware import lazy, log
 from firmware.electrical import faults
@@ -33,8 +32,7 @@ def bench(unit, word, connectors):
         log.warning("connector %d: bench mode has ended: %s" % (c.number, why))
 
     # (the lock and the cable's coding wait for a plug, which must not be there)
-    waits = c.lock, c.proximity
-    parts = [part for part in c.controller.parts if part not in waits]
+    parts = [part for part in c.controller.parts if part not in (c.lock, c.proximity)]
     c.controller.bench = made.Bench(parts, wanted, ended)
     log.warning("connector %d: bench mode" % c.number)
     yield "for %d s: connector %d is out of service" % (made.STAY_ms // 1000, c.number)
@@ -45,24 +43,16 @@ def pilot(unit, text, connectors):
     c = _check(connectors)
     if text != "off" and (not text.isdigit() or not 6 <= int(text) <= 80):
         raise ValueError("say 6 to 80 amperes, or off")
-    c.controller.bench.allow_mA = 0 if text == "off" else int(text) * 1000
-    yield "connector %d: from the next tick on the pilot is at %s" % (
-        c.number,
-        "a steady +12 V"
-        if text == "off"
-        else "the duty of %d A" % (advertisable_mA(int(text) * 1000) // 1000),
-    )
+    mA = c.controller.bench.allow_mA = 0 if text == "off" else int(text) * 1000
+    level = "the duty of %d A" % (advertisable_mA(mA) // 1000) if mA else "a steady +12 V"
+    yield "connector %d: from the next tick on the pilot is at %s" % (c.number, level)
 
 
 def contactor(unit, word, connectors):
     c = _check(connectors)
-    c.controller.bench.close = _wanted(word)
-    yield "connector %d: the contactor %s" % (
-        c.number,
-        "closes at the next tick, if all parts of the hardware are ready"
-        if c.controller.bench.close
-        else "opens at the next tick",
-    )
+    close = c.controller.bench.close = _wanted(word)
+    how = "closes at the next tick, if all parts of the hardware are ready"
+    yield "connector %d: the contactor %s" % (c.number, how if close else "opens at the next tick")
 
 
 def _connector(connectors):

@@ -96,9 +96,7 @@ class Meter:
         self._gap_ms = 0  # since the latest reading
         self._last = None  # the latest answer, and for how long it has been the same
         self._same_ms = 0
-        self._odd_ms = (
-            -1
-        )  # voltage or current and contactor contradict each other; -1: they do not
+        self._odd_ms = -1  # voltage or current contradict the contactor so long; -1: they do not
         self._still_mWh = 0  # shown since the energy rose
         self._other_Wh = 0  # the first energy of another register, and how many have followed it
         self._others = -1

@@ -12,6 +12,7 @@
 from micropython import const
 
 from . import faults, pilot
+from .draw import Draw
 
 _TICKS = const(0x3FFFFFFF)
 _LONG_ms = const(600000)  # timers stop counting here
@@ -32,9 +33,7 @@ _TESTING = const(2)
 _CLOSE_ms = const(2000)  # what is offered in C must close within 3 s (seq. 4)
 _OBEY_X1_ms = const(6000)  # a car that ignores X1 is cut off under load, not before (seq. 10.2)
 _OBEY_5_ms = const(5000)  # (faults.STOP_5)
-_DUTY_ms = const(
-    5000
-)  # more comes so long after a change; a car has as long to follow less (seq. 6)
+_DUTY_ms = const(5000)  # more comes so long after a change (seq. 6)
 _DIODE_READINGS = const(3)  # consecutive readings that prove or disprove the diode
 _RANGE_ms = const(1000)  # between the windows of the states, or back in one
 _CHATTER_ms = const(30000)  # nothing is offered so long after D or E
@@ -92,8 +91,7 @@ class Controller:
         self._left = False  # they were enough to leave `state`
         self._simple = False  # the car came with S2 closed
         self._duty_ms = _LONG_ms  # since the duty changed
-        self._drew_mA = [0] * 4  # what was offered in the last 5 s,
-        self._drew_ms = [0] * 4  # and how much longer a car may draw that
+        self._draw = Draw()
         self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
         self._diode = False  # it was disproved: that stays until the car has gone
@@ -144,12 +142,8 @@ class Controller:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
         self._drive_contactor(reaction, ready)
-        draw = self.pilot_mA
-        if self._duty_ms < _DUTY_ms:
-            for i in range(4):
-                if self._drew_ms[i] and self._drew_mA[i] > draw:
-                    draw = self._drew_mA[i]
-        self.may_draw_mA = draw if self.pilot_mA or self.closed else 0
+        draws = self.pilot_mA or self.closed
+        self.may_draw_mA = self._draw.most_mA(self.pilot_mA) if draws else 0
         if self.bench:
             self.bench.drive(self, dt)
 
@@ -167,8 +161,7 @@ class Controller:
 
     def _count(self, dt):
         self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
-        for i in range(4):
-            self._drew_ms[i] = max(self._drew_ms[i] - dt, 0)
+        self._draw.count(dt)
         if self._off_ms:
             self._off_ms = max(self._off_ms - dt, 0)
         if self.delay_ms:
@@ -221,8 +214,7 @@ class Controller:
             self.known = True
             if s == pilot.A or self.state == pilot.A:
                 self.visit += 1
-                for i in range(4):
-                    self._drew_ms[i] = 0  # (a car that comes was told nothing before)
+                self._draw.count(_DUTY_ms)  # (a car that comes was told nothing before)
             self.state = s
             self._other = self._other_ms = 0
 
@@ -279,17 +271,7 @@ class Controller:
         if offered and 0 < self.pilot_mA < offer_mA and self._duty_ms < _DUTY_ms:
             return  # (more has to wait; less, or nothing, never does)
         if self.pilot_mA:
-            # A car may draw that for 5 s. It takes the place of less, or a free one; where there
-            # is none, of the next higher: too much rather than too little.
-            place = 0
-            for i in range(4):
-                if not self._drew_ms[i] or self._drew_mA[i] <= self.pilot_mA:
-                    self._drew_mA[i] = self.pilot_mA
-                    place = i
-                    break
-                if self._drew_mA[i] < self._drew_mA[place]:
-                    place = i
-            self._drew_ms[place] = _DUTY_ms
+            self._draw.was(self.pilot_mA)
         self.duty_u16 = duty
         self.pilot_mA = pilot.advertisable_mA(offer_mA) if offered else 0
         self._duty_ms = 0

@@ -99,6 +99,6 @@ class Lock:
             self._ms = 0
 
     def reset(self):
-        """A person, or UnlockConnector: try again."""
+        """A person, or the Central System, wants it: try again."""
         self._tries = 0
         self.fault = faults.NONE

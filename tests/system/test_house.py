@@ -79,7 +79,6 @@ EXCEPTIONS = """
     class tools/sim/monitor.py Monitor
     module firmware/app.py
     module firmware/charging/store.py
-    module firmware/electrical/controller.py
     module firmware/ocpp/v16/core.py
     module firmware/station/connector.py
     module firmware/station/station.py
@@ -106,7 +105,6 @@ EXCEPTIONS = """
     word firmware/charging/schedule.py TxProfile
     word firmware/charging/store.py MaxChargingProfilesInstalled
     word firmware/charging/store.py chargingProfileId
-    word firmware/electrical/lock.py UnlockConnector
     word firmware/station/connector.py PilotwireIncreaseDelay
     word firmware/station/connector.py PilotwireMinimumPause
     word firmware/station/connector.py RemoteStart

@@ -1,5 +1,5 @@
 # UTC as integer seconds since 2020-01-01 (EPOCH), ISO 8601 in and out, and "is the clock set?".
-# Knows calendar arithmetic and the RTC object that app.py hands in; must not know OCPP or tasks.
+# Knows calendar arithmetic and an RTC object that is handed in; must not know OCPP or tasks.
 # Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here.
 
 import time

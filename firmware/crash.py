@@ -75,17 +75,17 @@ def after(end):
         machine.RTC().memory(b"run %d" % (crashes - 1))
 
 
-def stopped(app, *args):
-    """The run was ended by Ctrl-C, or (`args`) by who switches the unit off. The watchdog cannot
-    be stopped, only be made slower."""
+def stopped(unit, *args):
+    """The run of `unit` (or None) was ended by Ctrl-C, or (`args`) by who switches the unit
+    off. The watchdog cannot be stopped, only be made slower."""
     machine.RTC().memory(b"stop")
-    if app and app.unit:
+    if unit:
         machine.WDT(timeout=_REPL_ms)
         print(
             "Stopped, contactors are open."
             + ("" if args else " In ten minutes the unit starts by itself.")
         )
-        app.unit.link.exit()
+        unit.link.exit()
 
 
 def _in_a_row():

@@ -1,5 +1,5 @@
 # The one place where a connector is made of what its board's file says: by the unit at boot
-# (wiring.py; forgotten then), by the proofs and by the unit tests.
+# (app/build.py; forgotten then), by the proofs and by the unit tests.
 
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet

@@ -1,38 +1,38 @@
-# What main.py runs: the firmware, with outputs that are safe on every way out. Knows how a run can
-# end; crash.py decides whether there is one, and keeps the record.
+# What main.py runs: builds the unit and runs it, with safe outputs on every way out. Knows how a
+# run can end; crash.py decides whether there is one, and keeps the record.
 
+import asyncio
 import gc
 import machine
 import os
 import sys
 
-from firmware import safe
+from firmware import lazy, safe
 
+unit = None  # the running App, for tools
 last = None  # a line about the crash that this run came after; "" if there was none
 
 
 def crash(name, *args):
     """Call a function of crash.py, which is in RAM only for as long as that takes."""
-    path = "firmware.crash"
-    module = __import__(path, None, None, ("_",))
-    del sys.modules[path], sys.modules["firmware"].crash
-    return getattr(module, name)(*args)
+    return getattr(lazy.load("crash"), name)(*args)
 
 
 def run():
     """Run the firmware, if this boot is not for maintenance or safe mode. Resets the chip where
     the run wants it; returns, or raises KeyboardInterrupt, where a person is to have the REPL."""
-    global last
+    global last, unit
     last = crash("before")
     if last is None:
         return
-    app = end = None
+    end = None
     again = True
     try:
         try:
-            from firmware import app
-
-            end = app.main()
+            unit, end = lazy.load("app.build").start(last)
+            gc.collect()
+            if unit:
+                asyncio.run(unit.run())
             # config.json has to be mended; or the code that reads it, on trial
             again = len(crash("read")) > 2 and "config.json" in os.listdir("/")
         finally:
@@ -43,15 +43,14 @@ def run():
                 except KeyboardInterrupt:
                     pass  # again and again, it does not keep this from its end
     except KeyboardInterrupt as e:
-        crash("stopped", app, *e.args)
+        crash("stopped", unit, *e.args)
         raise
     except SystemExit as e:
         end = e.args[0] if e.args else "no memory even to say why"
     except Exception as e:
         end = e
-    if app:
-        app.unit = None  # there may be no memory left: that may be why
-        app.asyncio.new_event_loop()
+    unit = None  # there may be no memory left: that may be why
+    asyncio.new_event_loop()
     gc.collect()
     try:
         if again:

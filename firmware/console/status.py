@@ -9,7 +9,7 @@ import network
 import os
 from micropython import const
 
-from firmware import lazy, start
+from firmware import lazy
 from firmware.clock import format_iso
 from firmware.electrical import pilot
 from firmware.electrical.faults import ENDING, REACTION
@@ -47,8 +47,8 @@ def status(unit, connectors):
             why,
             ", %d times in a row" % times if times > 1 else "",
         )
-    if start.last:
-        yield "the last run: " + start.last
+    if unit.last:
+        yield "the last run: " + unit.last
     if station.policy:
         yield "%s" % (station.policy.fault or "policy.py is in force")
     yield "%d profiles, %s" % (

@@ -5,7 +5,7 @@ import network
 
 from firmware import lazy
 
-config = None  # the unit's config.Config; set by app.py
+config = None  # the unit's config.Config; set by app/tasks.py
 
 
 def up():

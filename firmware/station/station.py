@@ -1,5 +1,5 @@
 # The charge point as every protocol version sees it: connectors, profiles, transactions, limits.
-# Handlers call it; it calls down only. Time comes from the clock that app.py hands in.
+# Handlers call it; it calls down only. Time comes from the clock that is handed in.
 
 import os
 import time

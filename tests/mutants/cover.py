@@ -9,8 +9,8 @@ MOST = 4  # unit test files a fault
 SWEEPS = ("mp_power_cuts", "mp_times")  # minutes long: they come last
 # What no unit test sees as a whole is seen by these; every fault that is left comes to LAST.
 SYSTEM = {
-    "firmware/app.py": "main_job crash console power",
-    "firmware/wiring.py": "own_board main_job electrical",
+    "firmware/app": "main_job crash console power",
+    "firmware/app/build.py": "own_board main_job electrical",
     "firmware/start.py": "crash main_job",
     "firmware/crash.py": "crash",
     "firmware/safe.py": "crash",

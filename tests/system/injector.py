@@ -19,7 +19,7 @@ import sys
 import board
 import bus
 
-import firmware.app
+from firmware.app import supervisor
 
 FOLDER = ""
 plan = None
@@ -123,13 +123,13 @@ class Supervised:
         return Task(self.task(), self.__name__)
 
 
-def supervise(self, task, critical):
-    return real_supervise(self, Supervised(task), critical)
+def supervise(task, critical):
+    return real_supervise(Supervised(task), critical)
 
 
 def create_task(coro):
     name = repr(coro).split("'")[1] if "'" in repr(coro) else ""
-    if name not in ("", "_supervise", "run"):
+    if name not in ("", "supervise", "run"):
         coro = Task(coro, name)
     return real_create_task(coro)
 
@@ -145,8 +145,7 @@ async def read_plan():
             print("inject: planned")
 
 
-real_supervise = firmware.app.App._supervise
-firmware.app.App._supervise = supervise
+real_supervise, supervisor.supervise = supervisor.supervise, supervise
 real_sleep_ms, asyncio.sleep_ms = asyncio.sleep_ms, sleep_ms
 real_acquire, asyncio.Lock.acquire = asyncio.Lock.acquire, acquire
 real_create_task = asyncio.create_task

@@ -108,11 +108,11 @@ async def test_the_station_runs_from_it_and_from_files(tmp_path, port, code):
 OLD_FILES = """
 import os
 try:
-    os.stat("/firmware/app.py")
+    os.stat("/firmware/start.py")
     print("old files are there")
 except OSError:
     os.mkdir("/firmware")
-    with open("/firmware/app.py", "w") as f:
+    with open("/firmware/start.py", "w") as f:
         f.write("1 / 0")
 """
 

@@ -88,14 +88,14 @@ async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32)
 # Whether it runs
 
 CRASHES = """
-import firmware.app
+import firmware.app.tasks
 def run(self):
     raise ValueError("crash")
-firmware.app.App.run = run
+firmware.app.tasks.App.run = run
 """
 # A critical task that takes all memory and keeps it: nothing is left to note anything with.
 HUNGRY = """
-import asyncio, firmware.app
+import asyncio, firmware.app.tasks, firmware.start
 kept = []
 async def hungry(self):
     while not self.core.boot or not self.station.connectors[0].controller.closed:
@@ -108,8 +108,8 @@ async def hungry(self):
             if size < 32:
                 raise
             size //= 2
-if not firmware.app.start.last:
-    firmware.app.App._limit = hungry
+if not firmware.start.last:
+    firmware.app.tasks.App._limit = hungry
 """
 MAINTAIN = """
 import machine

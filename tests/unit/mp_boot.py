@@ -596,22 +596,24 @@ def test_a_block_that_does_not_hold_is_noticed():
 
 
 class App:
-    """Stands in for firmware/app.py."""
+    """The unit, and what makes it: stands in for firmware/app/build.py."""
 
-    def __init__(self, does):
-        self.unit = None
-        self.asyncio = self.link = self
+    def __init__(self, does, mend=None):
+        self.mend = mend  # what is wrong with config.json
+        self.link = self
         self.does = does
         self.runs = self.farewells = 0
 
-    def main(self):
+    def start(self, last):
+        assert last == start.last
         self.runs += 1
-        self.kept, self.last = RTC.kept, start.last
-        self.unit = self
-        return self.does()
+        self.kept, self.last = RTC.kept, last
+        return (None, self.mend) if self.mend else (self, None)
 
-    def new_event_loop(self):
-        pass
+    async def run(self):
+        assert start.unit is self
+        assert "firmware.app.build" not in sys.modules, "it costs heap"
+        self.does()
 
     def exit(self):  # (of link)
         assert outputs.calls  # (they are safe)
@@ -623,16 +625,22 @@ def call(name, *args):
     return getattr(crash, name)(*args)
 
 
-def run(does, cause=PWRON):
+def stand_in(app):
+    root = sys.modules["firmware"]
+    sys.modules["firmware.app"] = root.app = root
+    sys.modules["firmware.app.build"] = root.build = app
+    start.crash = call
+
+
+def run(does, cause=PWRON, mend=None):
     """Run main.py; -> (App, "reset", "repl" or "interrupted")."""
-    app = App(does)
+    app = App(does, mend)
     chip.cause = cause
     outputs.calls = 0
     outputs.interrupts = 0
     WATCHDOG_ms.clear()
     sys.modules.update(REAL)
-    sys.modules["firmware.app"] = sys.modules["firmware"].app = app
-    start.crash = call
+    stand_in(app)
     try:
         exec(MAIN, {})
         end = "repl"
@@ -662,7 +670,7 @@ def test_an_exception_is_noted_and_resets():
     for e in (ValueError("bad"), MemoryError("no room"), OSError(5), SystemExit(KeyError("k"))):
         fresh()
         app, end = run(fails(e))
-        assert end == "reset" and app.runs == 1 and app.unit is None
+        assert end == "reset" and app.runs == 1 and start.unit is None
         assert RTC.kept == b"1"
         text = read("/crash")
         e = e.args[0] if isinstance(e, SystemExit) else e
@@ -692,15 +700,15 @@ def test_a_reset_that_was_asked_for_is_none():
 def test_config_json_that_has_to_be_mended_is_left_to_a_person():
     fresh()
     write("/config.json", "{}")
-    assert run(lambda: "config.json: id: is missing")[1] == "repl"
+    assert run(None, mend="config.json: id: is missing")[1] == "repl"
     assert RTC.kept == b"stop" and read("/crash") is None
     assert WATCHDOG_ms == []
     record("b a 2")  # but new code that does not read the old file is given up
-    assert run(lambda: "config.json: id: is missing")[1] == "reset"
+    assert run(None, mend="config.json: id: is missing")[1] == "reset"
     assert RTC.kept == b"1"
     assert read("/crash").startswith("config.json: id: is missing; 20")
     os.remove("/config.json")  # no code could read it
-    assert run(lambda: "config.json: there is none")[1] == "repl"
+    assert run(None, mend="config.json: there is none")[1] == "repl"
     assert RTC.kept == b"stop"
 
 
@@ -727,8 +735,7 @@ def test_outputs_that_fail_are_noted():
     now, outputs.now = outputs.now, fails(OSError("pin 33 is broken"))
     try:
         app = App(fails(ValueError()))
-        sys.modules["firmware.app"] = sys.modules["firmware"].app = app
-        start.crash = call
+        stand_in(app)
         try:
             exec(MAIN, {})
         except Reset:

@@ -7,7 +7,6 @@ import sys
 
 from world import World, record
 
-import firmware
 from firmware import lazy, log
 from firmware.charging import profile
 from firmware.console import line as console
@@ -17,10 +16,8 @@ from firmware.station import states
 from firmware.version import VERSION
 
 
-class Start:
-    """firmware.start, and esp32, which need a chip."""
-
-    last = "it was cut"
+class Chip:
+    """esp32, which needs a chip."""
 
 
 class Wlan:
@@ -46,7 +43,7 @@ class Wlan:
 
 
 Wlan.WLAN = Wlan
-sys.modules["esp32"] = firmware.start = Start
+sys.modules["esp32"] = Chip
 sys.modules["network"] = Wlan
 
 HEAP = "480K"
@@ -118,6 +115,7 @@ class Unit:
         self.kind = None
         self.after = None
         self.rpc = self.settings = self
+        self.last = "it was cut"
         self.tasks = []
         if world:
             self.world = world
@@ -156,7 +154,7 @@ async def say(typed, unit=None, names=None):
     ticks = asyncio.create_task(line.tick())
     data = bytearray(1)
     while await line.readinto(data):
-        if data[0] >= 27:  # (as in app.py)
+        if data[0] >= 27:  # (as in app/tasks.py)
             await console.line(unit or Unit(), line, data, {} if names is None else names)
     ticks.cancel()
     assert line.longest <= PIECE, (line.longest, typed)

@@ -52,7 +52,7 @@ def a_wall(connectors=1):
 
 
 def drive(wall, outlet, controller):
-    """Bring a controller's outputs to the wall, as app.py does after a tick."""
+    """Bring a controller's outputs to the wall, as app/tasks.py does after a tick."""
     wall.pwm(outlet.pins["pilot"], 1000, controller.duty_u16)
     wall.pwm(outlet.pins["contactor"], 5000, 65535 if controller.closed else 0)
 

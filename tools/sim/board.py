@@ -107,6 +107,12 @@ class Flash:
         return 0
 
 
+def running():
+    """The unit that runs, or None."""
+    start = sys.modules.get("firmware.start")
+    return start.unit if start else None
+
+
 async def commands():
     """One JSON command a line; answers go over the bus."""
     reader = asyncio.StreamReader(words)
@@ -115,7 +121,7 @@ async def commands():
         if not line:
             raise SystemExit
         command = json.loads(line)
-        unit = sys.modules["firmware.app"].unit if "firmware.app" in sys.modules else None
+        unit = running()
         answer = {"error": "the station is starting"}
         if unit and command["do"] == "state":
             answer = unit.status()
@@ -166,9 +172,9 @@ def watch_limits(unit):
 
 async def hook():
     """Wait until the firmware is up, then watch it."""
-    while "firmware.app" not in sys.modules or sys.modules["firmware.app"].unit is None:
+    while not running():
         await real_sleep_ms(1)
-    watch_limits(sys.modules["firmware.app"].unit)
+    watch_limits(running())
 
 
 def put(path, data):

@@ -118,27 +118,26 @@ chip.ticks_diff = ticks_diff
 for name in ("machine", "esp32", "network", "onewire", "time"):
     sys.modules[name] = chip
 
-from firmware import app, config, wiring  # noqa: E402
+from firmware import config  # noqa: E402
+from firmware.app import build, tasks  # noqa: E402
 from firmware.boards import reference, reference_full  # noqa: E402
 
-app.asyncio = chip
+tasks.asyncio = chip
 out = OrderedDict()
 
 
 class Unit:
-    """What App._tick and wiring._connectors ask of the App, with one connector that charges."""
+    """What App._tick and build._connectors ask of the App, with one connector that charges."""
 
     due_s = 2**30 - 1
 
     def __init__(self, board):
         self.config = config.check({"url": "ws://c", "id": "B"})
         self.clock = self._watchdog = self.station = self
-        self.outlets = []
-        self.connectors = 1
-        self.connectors = wiring._connectors(self, board, None)
+        self.outlets, self.connectors = build._connectors(self.config, board, None)
         self.connector, self.unit = self.connectors[0], self.outlets[0]
         self.controller, self.overcurrent = self.connector.controller, self.unit.overcurrent
-        self.ticks = app.App._tick(self)
+        self.ticks = tasks.App._tick(self)
         self.connector.allow_mA = 16000
         for _ in range(4000):
             self.tick()

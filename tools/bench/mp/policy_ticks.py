@@ -21,9 +21,9 @@ def sample():
 def local_limit(now_s, station):
     global sampled, before, count, late, worst
     if sampled is None:
-        from firmware import app
+        from firmware import start
 
-        line = app.unit.outlets[0].line
+        line = start.unit.outlets[0].line
         sampled, line.sample = line.sample, sample
         before = utime.ticks_us()
     print(f"ticks {count} late {late} gap_us {worst}")

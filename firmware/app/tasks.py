@@ -1,5 +1,5 @@
-# The running unit: its tasks, and what it says of itself. With wiring.py the composition root:
-# these two are the only modules that know all the others.
+# The running unit: its parts and its tasks. With build.py, which makes them, the only modules that
+# know all the others.
 
 import asyncio
 import esp32
@@ -9,11 +9,8 @@ import sys
 import time
 from micropython import const
 
-from firmware import lazy, log, start
-from firmware.clock import format_iso
-from firmware.electrical import pilot
-from firmware.ocpp.v16 import smart_charging
-from firmware.station import states
+from firmware import lazy, log
+from firmware.app import supervisor
 from firmware.version import VERSION
 
 _TICK_ms = const(25)
@@ -25,27 +22,27 @@ _AWAY = const(4)  # polls without a card
 _WATCH_s = const(5)  # between looks at the Wi-Fi
 _NTP_s = const(120)  # for a Central System to tell the time, then an NTP server is asked
 _NTP_AGAIN_s = const(600)
-_RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
-_RESTART_MAX_ms = const(64000)
 _NOTE_s = const(300)  # between writes of the time to the flash
 _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
-_END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
-    Made by wiring.build(), which also sets `settings` (Configuration), `station`, `rpc`, `core`,
-    `link` and `reader` (of cards, or None). outlets: the drivers and parts, by connector.
+    outlets: the drivers and parts, by connector; reader: of cards, or None; last: a line about the
+    crash that this run came after, or ""; connect: makes the Rpc, Core and Link that call the App.
     """
 
-    def __init__(self, config, clock):
+    def __init__(self, config, clock, outlets, settings, station, reader, last, connect):
         self.config = config
         self.clock = clock
-        self.outlets = []
-        self.settings = self.station = self.core = self.link = self.reader = None
-        self.rpc = None
-        self.tasks = []  # name, Task, name, Task, ...
+        self.outlets = outlets
+        self.settings = settings
+        self.station = station
+        self.reader = reader
+        self.last = last
+        self.rpc, self.core, self.link = connect(self)
+        self.tasks = supervisor.tasks
         self._reset_kind = None
         self._watchdog = None
         self._young_ms = _YOUNG_ms
@@ -97,14 +94,22 @@ class App:
                 if outlet.limit(c.limits):
                     self.station.due_s = 0
                 if outlet.button:
-                    self._pressed(outlet.button.take(), c)
+                    press = outlet.button.take()
+                    if press == 1:  # a short one
+                        cleared = self.station.clear_faults(c)
+                        log.info(
+                            "connector %d: faults %scleared"
+                            % (c.number, "" if cleared else "not ")
+                        )
+                    elif press:
+                        self.reset("Soft")
             self.station.poll()
             for i, outlet in enumerate(self.outlets):
                 if outlet.phases:  # (no number given means three, 12.2)
                     wanted = self.station.connectors[i].phases
                     outlet.phases.wanted = 1 if 0 < wanted < 3 else 3
             if self._reset_kind:
-                return await self._end()
+                return await lazy.load("app.farewell").end(self, self._reset_kind == "Hard")
             await asyncio.sleep_ms(_POLL_ms)
 
     async def _meter(self):
@@ -127,7 +132,7 @@ class App:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.core.boot == "Accepted":
                     self._young_ms = 0
-                    start.crash("clear")
+                    lazy.load("crash").clear()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 
@@ -155,15 +160,6 @@ class App:
             if byte[0] >= 27:  # (Escape, or what can be seen)
                 await lazy.load("console.line").line(self, stdin, byte, names)
         await asyncio.Event().wait()  # (the line has ended, which only a PC's can)
-
-    def _pressed(self, press, c):
-        # A person at the station: a short press clears faults that wait for one, a long one
-        # restarts the unit.
-        if press == 1:
-            cleared = self.station.clear_faults(c)
-            log.info("connector %d: faults %scleared" % (c.number, "" if cleared else "not "))
-        elif press:
-            self.reset("Soft")
 
     async def _network(self):
         # Notices that the Wi-Fi is gone, and that no Central System tells the time.
@@ -194,57 +190,12 @@ class App:
             await asyncio.sleep_ms(_POLL_ms)
         await self.link.run()
 
-    async def _end(self):
-        # A reset that was asked for: transactions end first and are told (OCPP 1.6 ed. 2, 5.14).
-        for c in self.station.connectors:
-            c.stop(states.HARD_RESET if self._reset_kind == "Hard" else states.SOFT_RESET)
-        began = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
-            self.station.poll()
-            talking = self.link.online and self.core.boot == "Accepted"
-            told = not self.station.journal.head() or not talking
-            if not any(c.tx for c in self.station.connectors) and (
-                told or self._reset_kind == "Hard"
-            ):
-                break
-            await asyncio.sleep_ms(_POLL_ms)
-        await self.link.stop()
-        raise SystemExit(0)
-
-    async def _supervise(self, task, critical):
-        # The one place where tasks end. A critical one ends the run: start.py takes the outputs
-        # to safe, before anything else, notes why, and resets.
-        pause_ms = _RESTART_ms
-        self.tasks += (task.__name__, asyncio.current_task())
-        while True:
-            why = "it ended"
-            began = time.ticks_ms()
-            try:
-                await task()
-            except Exception as e:
-                why = e
-            if critical:
-                raise SystemExit(why)
-            if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
-                pause_ms = _RESTART_ms
-            self._failed(task.__name__, why)
-            await asyncio.sleep_ms(pause_ms)
-            pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
-
-    def _failed(self, name, why):
-        try:
-            log.error("%s failed: %r" % (name, why))
-            if isinstance(why, Exception):
-                sys.print_exception(why)
-        except MemoryError:
-            pass  # (it is started again all the same)
-
     def _lost(self, _, context):
         # A task has failed that nobody waits for. All of them belong to the connection: its next
         # one starts them again.
         why = context["exception"]
         if not isinstance(why, OSError):  # (which only says that the connection has ended)
-            self._failed("a task", why)
+            supervisor.failed("a task", why)
         self.link.close("a task failed")
 
     async def run(self):
@@ -255,85 +206,22 @@ class App:
             idf_free += region[1]
         log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
-        if start.last:
-            log.warning("the last run: %s" % start.last)
+        if self.last:
+            log.warning("the last run: %s" % self.last)
         asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
-            asyncio.create_task(self._supervise(task, True))
+            asyncio.create_task(supervisor.supervise(task, True))
         for task in (self._meter, self._console):
-            asyncio.create_task(self._supervise(task, False))
+            asyncio.create_task(supervisor.supervise(task, False))
         if self.reader:
-            asyncio.create_task(self._supervise(self._cards, False))
-        asyncio.create_task(self._supervise(self._network, False))
+            asyncio.create_task(supervisor.supervise(self._cards, False))
+        asyncio.create_task(supervisor.supervise(self._network, False))
         # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
         await asyncio.sleep_ms(0)
-        await self._supervise(self._connect, False)
-
-    # --- what the unit says of itself
+        await supervisor.supervise(self._connect, False)
 
     def status(self):
-        """All there is to know, as the dict that tools/station answers to `state`."""
-        gc.collect()
-        heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
-        out = []
-        words = lazy.load("ocpp.v16.words")
-        for c in self.station.connectors:
-            tx = c.tx
-            out.append(
-                {
-                    "id": c.number,
-                    "cp": pilot.STATES[c.controller.state],
-                    "status": words.status(c.state),
-                    "fault": words.fault(c.controller.fault) if c.controller.fault else None,
-                    "transactionId": tx.id if tx else None,
-                    "idTag": tx.token if tx else c.tag,
-                    "limit_mA": self.station.limit_mA(c),
-                    "limit_by": smart_charging.limit_by(self.station, c),
-                    "limit_next": smart_charging.limit_next(self.station, c),
-                    "pilot_mA": c.controller.pilot_mA,
-                    "duty_u16": c.controller.duty_u16,
-                    "contactor": c.controller.closed,
-                    "ev_mA": list(c.meter.current_mA),
-                    "energy_Wh": c.meter.energy_Wh,
-                }
-            )
-        return {
-            "t": format_iso(self.clock.now()),
-            "online": self.link.online,
-            "boot": self.core.boot,
-            "link": {
-                "lost": self.link.lost,
-                "ends": [(format_iso(t), n, why) for t, n, why in self.link.ends],
-            },
-            "connectors": out,
-            "heap": heap,
-            "policy": self.station.policy and self.station.policy.fault,
-            "crash": start.last or None,
-        }
-
-
-unit = None  # the running App, for the console and for tools
-
-
-def main():
-    """Build the unit from its config.json and run it.
-
-    Returns the line that it has printed if config.json has to be mended by a person. SystemExit
-    asks for a reset.
-    """
-    global unit
-    from firmware import config, wiring
-
-    try:
-        unit = wiring.build(config.load())
-    except config.ConfigError as e:
-        print(e)
-        return str(e)
-    # What only a start needs is worth more as heap: 4 KB on the 32-bit port.
-    config = wiring = None
-    for name in ("config", "wiring", "fitting"):
-        lazy.forget("firmware." + name)
-    gc.collect()
-    asyncio.run(unit.run())
+        """All there is to know (report.py), as the dict that tools/station answers to `state`."""
+        return lazy.load("app.report").status(self)

@@ -1,15 +1,15 @@
-# Builds the unit from its configuration and wires it up. Runs once at boot and is then forgotten
-# (app.main), so that it costs no heap.
+# Builds the unit from its configuration. Runs once at boot and is then forgotten (start.py), so
+# that it costs no heap: 4 KB on the 32-bit port.
 
 import machine
 from binascii import hexlify
 
-from firmware import fitting, lazy, log, start
-from firmware.app import App
+from firmware import fitting, lazy, log
+from firmware.app.tasks import App
 from firmware.charging import limits, store
 from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
-from firmware.config import Config, ConfigError
+from firmware.config import Config, ConfigError, load
 from firmware.electrical import faults
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
@@ -25,7 +25,20 @@ from firmware.storage.transactions import Folder
 from firmware.version import VERSION
 
 
-def build(config):
+def start(last):
+    """(the App of config.json, None), or (None, the line that was printed of what a person has to
+    mend there). `last`: a line about the crash before, or ""."""
+    try:
+        return build(load(), last), None
+    except ConfigError as e:
+        print(e)
+        return None, str(e)
+    finally:
+        for name in ("config", "fitting"):  # (what only a start needs)
+            lazy.forget("firmware." + name)
+
+
+def build(config, last):
     """The App of a checked Config. Raises ConfigError where board and configuration disagree."""
     try:
         board = __import__("firmware.boards." + config.board, None, None, ("CONNECTORS",))
@@ -43,34 +56,47 @@ def build(config):
         "SecurityProfile": config.security_profile,
         "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
     }
-    app = App(config, Clock(machine.RTC(), "/last_time"))
+    clock = Clock(machine.RTC(), "/last_time")
     journal = Journal(Folder("/tx", log.error), "/samples")
-    connectors = _connectors(app, board, journal)
+    outlets, connectors = _connectors(config, board, journal)
     latches = Kept("/latched.json", log.warning)
     for number in latches.numbers:
-        _latch(app.outlets, number >> 8, number & 0xFF)
+        _latch(outlets, number >> 8, number & 0xFF)
     if not any([c.lock for c in connectors]):  # (errata 3.84)
         fixed["UnlockConnectorOnEVSideDisconnect"] = False
     measurands = 0
     for c in connectors:
         measurands |= metering.gives(c)
-    app.settings = Configuration(fixed, log.warning, measurands)
-    _check_url(config, app.settings.value("security"))
+    settings = Configuration(fixed, log.warning, measurands)
+    _check_url(config, settings.value("security"))
     profiles = store.Store("/profiles", log.error)
-    app.station = Station(
-        app.clock,
+    station = Station(
+        clock,
         connectors,
         profiles,
         Evaluator(profiles, config.voltage_V),
         journal,
-        app.settings.value,
+        settings.value,
         log.info,
         _policy(config, connectors),
         _held(config),
         Kept("/availability.json", log.warning),
         latches,
     )
-    app.rpc = rpc = Rpc(app.handle, log.info)
+    station.plug_tag = config.plug_and_charge
+    station.start_delay_s = config.start_delay_s
+    if machine.reset_cause() == machine.PWRON_RESET:
+        for c in connectors:
+            station.delay(c)
+    kept = settings.config = _kept(config)
+
+    def connect(app):
+        return _connect(app, _identity(config, board))
+
+    return App(kept, clock, outlets, settings, station, _reader(board), last, connect)
+
+
+def _identity(config, board):
     identity = {
         "chargePointVendor": config.vendor,
         "chargePointModel": config.model,
@@ -79,21 +105,20 @@ def build(config):
     identity["chargePointSerialNumber"] = config.serial or hexlify(machine.unique_id()).decode()
     if any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]]):
         identity["meterType"] = getattr(board, "METER", "sdm630").upper()
+    return identity
+
+
+def _connect(app, identity):
+    # What talks with the Central System, for the App, which it calls.
+    rpc = Rpc(app.handle, log.info)
     smart = SmartCharging(app.station, log.info)
-    app.core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    app.config = app.settings.config = _kept(config)
-    app.link = Link(app.config, rpc, app.settings, app.clock, log.info)
-    app.link.talk = app.core.talk
-    app.link.ready = app.core.ready  # (a lambda of here would keep all of this module)
-    app.core.close = app.link.close
-    app.core.info = start.last
-    app.station.plug_tag = config.plug_and_charge
-    app.station.start_delay_s = config.start_delay_s
-    if machine.reset_cause() == machine.PWRON_RESET:
-        for c in connectors:
-            app.station.delay(c)
-    app.reader = _reader(board)
-    return app
+    core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
+    link = Link(app.config, rpc, app.settings, app.clock, log.info)
+    link.talk = core.talk
+    link.ready = core.ready  # (a lambda of here would keep all of this module)
+    core.close = link.close
+    core.info = app.last
+    return rpc, core, link
 
 
 def _kept(config):
@@ -147,10 +172,9 @@ def _held(config):
     return Held("/held.json", config.connectors, log.warning)
 
 
-def _connectors(app, board, journal):
-    config = app.config
+def _connectors(config, board, journal):
     fit = fitting.Fitting(board, config, machine.reset_cause() == machine.PWRON_RESET)
-    out = []
+    outlets, out = [], []
     for number, pins in enumerate(board.CONNECTORS[: config.connectors], 1):
         outlet = fit.outlet(pins)
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
@@ -163,9 +187,9 @@ def _connectors(app, board, journal):
         c.heat = outlet.derating
         c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
         fit.lamp(outlet, pins, c)
-        app.outlets.append(outlet)
+        outlets.append(outlet)
         out.append(c)
-    return out
+    return outlets, out
 
 
 def _reader(board):

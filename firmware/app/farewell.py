@@ -1,0 +1,27 @@
+# How a reset that was asked for comes about. Loaded for that.
+
+import asyncio
+import time
+from micropython import const
+
+from firmware.station import states
+
+_POLL_ms = const(100)
+_END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
+
+
+async def end(unit, hard):
+    """End transactions and tell them first (OCPP 1.6 ed. 2, 5.14); then raises SystemExit. A hard
+    reset does not wait until they are told."""
+    for c in unit.station.connectors:
+        c.stop(states.HARD_RESET if hard else states.SOFT_RESET)
+    began = time.ticks_ms()
+    while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
+        unit.station.poll()
+        talking = unit.link.online and unit.core.boot == "Accepted"
+        told = hard or not talking or not unit.station.journal.head()
+        if told and not any([c.tx for c in unit.station.connectors]):
+            break
+        await asyncio.sleep_ms(_POLL_ms)
+    await unit.link.stop()
+    raise SystemExit(0)

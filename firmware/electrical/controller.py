@@ -12,7 +12,6 @@
 from micropython import const
 
 from . import faults, pilot
-from .draw import Draw
 
 _TICKS = const(0x3FFFFFFF)
 _LONG_ms = const(600000)  # timers stop counting here
@@ -91,7 +90,7 @@ class Controller:
         self._left = False  # they were enough to leave `state`
         self._simple = False  # the car came with S2 closed
         self._duty_ms = _LONG_ms  # since the duty changed
-        self._draw = Draw()
+        self._draw = pilot.Draw()
         self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
         self._diode = False  # it was disproved: that stays until the car has gone

@@ -62,7 +62,7 @@ class App:
         for c in self.station.connectors:
             c.ending = True
 
-    # --- tasks (architecture.md 3)
+    # --- tasks (docs/architecture.md, Tasks)
 
     async def _tick(self):
         # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.

@@ -1,7 +1,7 @@
 # The ESP32-S2-DA board of the project esp32-evse (dzurikmiroslav). Never run on hardware by us.
 #
 # fact                                     from
-# pins                                     its cfg/esp32s2da/board.yaml (evse.md 4.4)
+# pins                                     its cfg/esp32s2da/board.yaml
 # 1330 mV at 0 V, 102.5 mV per volt        calculated from the wiki's levels, as in ee_devkitc.py
 # 1 kohm to 3.3 V at the proximity pin     calculated from its levels; measure yours
 # GPIO 26 is free for the sensor's test    only on a module without PSRAM

@@ -1,5 +1,5 @@
-# Reference map for a plain ESP32-WROOM module, one outlet: pilot, contactor, meter. A proposal
-# (evse.md 4.4): never run on hardware by its authors. reference_full.py has every part.
+# Reference map for a plain ESP32-WROOM module, one outlet: pilot, contactor, meter. A proposal,
+# never run on hardware by its authors. reference_full.py has every part.
 #
 # GPIO  use                               why there
 # 27    pilot PWM, to the +-12 V driver   free, not a strapping pin

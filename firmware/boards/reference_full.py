@@ -1,5 +1,5 @@
-# The reference map with every part: a socket with lock, for a plain ESP32-WROOM module. A proposal
-# (evse.md 4.4): never run on hardware by its authors.
+# The reference map with every part: a socket with lock, for a plain ESP32-WROOM. A proposal,
+# never run on hardware by its authors.
 #
 # GPIO       use                                why there
 # 27 33 36   pilot, contactor, pilot sense      as in reference.py, as are 16 17 26 (RS485)

@@ -1,7 +1,7 @@
 # SmartEVSE v3.0 (not 3.1: its lock and RS485 are elsewhere). Never run on hardware by us.
 #
 # fact                                     from
-# pins                                     SmartEVSE-3/src/esp32.h (evse.md 4.4)
+# pins                                     SmartEVSE-3/src/esp32.h
 # the curve of the sense pin               its decision levels 1600 2000 2400 2735 3055 mV, taken
 #                                          for -1.5 1.5 4.5 7.5 10.5 V, and 200 mV (its 100 to
 #                                          300 mV) for -12 V; calibrate yours

@@ -120,7 +120,7 @@ class Evaluator:
 
     def _convert(self, limit, w, unit, phases, given):
         # From the unit of record w, rounding down. Watts become amps with the phases of their own
-        # period, amps become watts with those of the combination; missing means 3 (12.2, A18).
+        # period, amps become watts with those of the combination; missing means 3 (A18).
         if w[KEY] >> 22 & 1 == unit:
             return limit
         if unit == WATTS:

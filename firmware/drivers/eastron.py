@@ -1,5 +1,5 @@
 # Eastron SDM630 and SDM72 (three phases), SDM120 and SDM230 (one): float32 input registers, from
-# the maker's published table (evse.md 3.9).
+# the maker's published table.
 
 import struct
 from micropython import const

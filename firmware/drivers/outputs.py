@@ -13,7 +13,7 @@ _X1 = const(65535)
 
 class Contactor:
     """Driven through LEDC, because the ESP32 stops LEDC at a soft reset while a plain Pin keeps
-    its level: a contactor on a plain Pin would stay closed (evse.md 3.2)."""
+    its level: a contactor on a plain Pin would stay closed (docs/electrical.md 7)."""
 
     def __init__(self, pin):
         self._pwm = PWM(Pin(pin), freq=_CONTACTOR_Hz, duty_u16=_OPEN)

@@ -23,7 +23,7 @@ class ResidualSensor:
             self._seen = True
 
     def update(self):
-        # The level too: an interrupt can be lost (evse.md 3.3).
+        # The level too: an interrupt can be lost (docs/electrical.md 7).
         self._part.tripped = self._seen or self._fault() == self._level
         self._seen = False
         test = self._part.test

@@ -1,5 +1,6 @@
 # The electrical side of one connector as a pure state machine: readings and a permission in,
-# pilot and contactor out. Every timing rule of IEC 61851-1 lives here (evse.md 1.4).
+# pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3:
+# seq.).
 # Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
 #
 # A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has

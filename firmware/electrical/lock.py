@@ -1,4 +1,5 @@
-# The motor that locks a plug in its socket. evse.md 1.9, hazard 14.
+# The motor that locks a plug in its socket.
+# docs/electrical.md 5, hazard 14, and 6.
 
 from micropython import const
 

@@ -1,5 +1,5 @@
-# A car that draws more than it was told, and a meter that says nothing. evse.md 1.8, hazards 10,
-# 12 and 16.
+# A car that draws more than it was told, and a meter that says nothing.
+# docs/electrical.md 5, hazards 10, 12 and 16.
 
 from micropython import const
 

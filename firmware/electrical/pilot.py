@@ -1,5 +1,5 @@
 # The control pilot in numbers: amps <-> duty, millivolts -> state. IEC 61851-1 Annex A; the
-# numbers and where they come from: evse.md 1.2 and 1.3. Pure integers, nothing allocates.
+# numbers: docs/electrical.md 1 and 2. Pure integers, nothing allocates.
 
 from micropython import const
 
@@ -49,7 +49,7 @@ def advertisable_mA(limit_mA):
 
 
 def advertised_mA(duty):
-    """What a car may draw at `duty` (evse.md 1.3, EV side); 0 where it must not draw.
+    """What a car may draw at `duty` (docs/electrical.md 2); 0 where it must not draw.
 
     Digital communication (3..7 %) is not offered by this station and counts as 0.
     """

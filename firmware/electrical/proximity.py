@@ -1,5 +1,5 @@
-# The coding resistor of a cable in a socket: what it may carry, and whether it is there. evse.md
-# 1.6, hazard 13. (A cable that is fixed to the station has no such part.)
+# The coding resistor of a cable in a socket: what it may carry, and whether it is there.
+# docs/electrical.md 4 and 5, hazard 13. (A cable that is fixed to the station has no such part.)
 
 from micropython import const
 
@@ -9,7 +9,8 @@ _GONE = const(3)  # readings in a row; and of `plugged`
 _CHANGED_ms = const(500)
 _STEP_ms = const(100)
 _FIRST_ms = const(1000)  # a car may be seen this long before its cable
-# Ohm from which on a cable carries so much; between the windows of evse.md 1.6 the lower value.
+# Ohm from which on a cable carries so much; between the windows of docs/electrical.md 4 the
+# lower value.
 _FROM_ohm = (80, 141, 309, 937)
 _RATING_mA = (63000, 32000, 20000, 13000)
 _MOST_ohm = const(4500)

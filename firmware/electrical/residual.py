@@ -1,4 +1,5 @@
-# A sensor of DC residual current (RDC-DD) with a test input. evse.md 1.8, hazards 3 and 4.
+# A sensor of DC residual current (RDC-DD) with a test input.
+# docs/electrical.md 5, hazards 3 and 4.
 
 from micropython import const
 

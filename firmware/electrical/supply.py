@@ -1,4 +1,5 @@
-# The mains: is the voltage in its range? evse.md 1.8, hazard 9.
+# The mains: is the voltage in its range?
+# docs/electrical.md 5, hazard 9.
 
 from micropython import const
 

@@ -310,7 +310,7 @@ class Checker:
             limit, phases = oracle.composite(number, now + s, now, unit)
             note = f"connector {number}, {unit}, second {s} of {length} from {iso(now)}"
             equal("composite.limit", limit, said[i][0], note)
-            # 14.6: it may be left out when it is 3
+            # It may be left out when it is 3
             equal("composite.phases", phases or 3, said[i][1] or 3, note)
             self.counts["composite"] += 1
 

@@ -1,7 +1,8 @@
 """What smart charging must compute, by brute force; nothing is shared with firmware/.
 
-Written from the design notes on smart charging alone (chapters and choices A1..A29 in brackets)
-before their implementation was read. Works on OCPP 1.6 payloads as they stand on the wire; a limit
+Written from the design notes on smart charging before their implementation was read; the rules
+stand in docs/smart-charging.md now (its sections and choices A1.. in brackets). Works on OCPP 1.6
+payloads as they stand on the wire; a limit
 is an integer of tenths, an instant an integer of seconds since 2020.
 
 Ambiguous in the notes, and decided here:
@@ -38,7 +39,7 @@ _ISO = re.compile(
 
 
 def instant(text):
-    """11.1: any offset, fractions dropped, UTC where there is no zone."""
+    """Any offset, fractions dropped, UTC where there is no zone."""
     *fields, _, sign, hours, minutes = _ISO.match(text).groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     zone = timezone(-offset if sign == "-" else offset)
@@ -92,7 +93,7 @@ class Profile:
         self.until = None  # of what is replaced: when its successor begins
 
     def place(self):
-        """What a new profile must share with an old one to replace it (7, rule 2)."""
+        """What a new profile must share with an old one to replace it (section 3)."""
         return self.purpose, self.level, self.connector
 
     def begins(self):
@@ -111,8 +112,8 @@ class Profile:
         return self.received if self.purpose == CEILING else begun  # A6, A7
 
     def at(self, t, begun, elapsed=None):
-        """(limit, unit, phases or None) if active at t (2.2 to 2.4), else None. `begun`: start of
-        the transaction; `elapsed`: the seconds into the schedule if t does not tell."""
+        """(limit, unit, phases or None) if active at t (sections 1, 2), else None. `begun`: start
+        of the transaction; `elapsed`: the seconds into the schedule if t does not tell."""
         if self.valid_from is not None and t < self.valid_from and not self.begun:
             return None
         if any(end is not None and t >= end for end in (self.valid_to, self.until)):  # A3, A30
@@ -346,7 +347,7 @@ class Oracle:
             self.clear({"connectorId": connector, "chargingProfilePurpose": TX})
 
     def clock(self, t):
-        """11.4: the clock is corrected; what is elapsed stays elapsed."""
+        """The clock is corrected; what is elapsed stays elapsed."""
         jump = t - self.now
         self.now = t
         for connector, tx in self.tx.items():
@@ -358,7 +359,7 @@ class Oracle:
                 tx[1] = self.at_least(tx[1]) or tx[1] + jump
 
     def reboot(self):
-        self.held.clear()  # 9: if the transaction never starts, drop it
+        self.held.clear()  # (if the transaction never starts, drop it)
         for p in self.profiles + self.staying:
             p.begun = p.kept
             if p.purpose == CEILING and p.start is None and p.received < 0:
@@ -428,7 +429,7 @@ class Oracle:
         return sorted(profiles, key=lambda p: (-p.level, -p.connector))
 
     def top(self, stack, t, begun, doubted=()):
-        """3: of the active profiles the one with the highest level (A1), as [(id, limit, unit,
+        """Of the active profiles the one with the highest level (A1), as [(id, limit, unit,
         phases)]; none where none is. While the clock is not set, beside it what may be active."""
         out = []
         for p in stack:
@@ -491,7 +492,7 @@ def per_phase(said):
 
 
 def given(said):
-    """12.3: the fewest phases of those given, None where nobody gave any."""
+    """The fewest phases of those given, None where nobody gave any."""
     return min((s[3] for s in said if s[3]), default=None)
 
 

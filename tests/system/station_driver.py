@@ -28,7 +28,7 @@ CONNECTOR = {
 
 
 def duty(mA):
-    """The duty that advertises `mA`: the formula of evse.md 1.3, written down once more."""
+    """The duty that advertises `mA`: docs/electrical.md 2, written down once more."""
     if mA < 6000:
         return X1
     if mA <= 51000:

@@ -34,6 +34,77 @@ def test_every_link_leads_somewhere():
             assert (path.parent / to).exists(), f"{path.name}: {to}"
 
 
+SOURCES = [
+    path
+    for folder in ("firmware", "lib", "tools", "tests", "docs", "examples")
+    for pattern in ("*.py", "*.md")
+    for path in sorted((ROOT / folder).rglob(pattern))
+    if path.name != "test_docs.py"
+] + sorted(ROOT.glob("*.md"))
+
+
+def sections_of(name):
+    """The numbers of a document's sections."""
+    return set(re.findall(r"^#+ (\d+)\b", (ROOT / "docs" / name).read_text(), re.MULTILINE))
+
+
+def rows_of(name, heading):
+    """The first cells of the table below a heading that begins so."""
+    text = (ROOT / "docs" / name).read_text().split(f"\n## {heading}")[1].split("\n## ")[0]
+    return {
+        number
+        for cell in re.findall(r"^\| ([A-Z]?\d[\d., ]*)", text, re.MULTILINE)
+        for number in cell.replace(",", " ").split()
+    }
+
+
+def cited(pattern):
+    """What the sources have of a pattern, with a comment's line breaks taken out."""
+    for path in SOURCES:
+        text = re.sub(r"\n\s*(?:# )?", " ", path.read_text())
+        for found in re.finditer(pattern, text):
+            yield path.relative_to(ROOT).as_posix(), found
+
+
+def test_every_document_and_section_that_is_named_exists():
+    count = 0
+    for where, found in cited(r"(?:(\w+)/)?\b([\w-]+\.md)((?: \d+(?:\.\d+)?(?:,| and)?)*)"):
+        folder, name, numbers = found.groups()
+        beside = (ROOT / where).parent / (folder or "") / name
+        places = (ROOT / "docs" / name, ROOT / name, ROOT / (folder or "") / name, beside)
+        assert any(place.exists() for place in places), f"{where}: {found[0]}"
+        for number in re.findall(r"[\d.]+", numbers):
+            assert number in sections_of(name), f"{where}: {found[0]}"
+            count += 1
+    assert count > 25
+
+
+def test_every_anchor_is_a_heading():
+    count = 0
+    for where, found in cited(r"\]\(([\w./-]*)#([\w-]+)\)"):
+        path = (ROOT / where).parent / found[1] if found[1] else ROOT / where
+        heads = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+        assert found[2] in anchors, f"{where}: {found[0]}"
+        count += 1
+    assert count > 5
+
+
+def test_every_choice_sequence_and_hazard_that_is_named_has_its_row():
+    for document, heading, pattern in (
+        ("smart-charging.md", "5 Choices", r"(?<![\w.-])(A[1-9]\d?)(?=[,):\].]| and )"),
+        ("electrical.md", "3 Sequences", r"\bseq\. (\d+(?:\.\d)?)"),
+        ("electrical.md", "5 Hazards", r"\bhazards? (\d+(?:(?:, | and )\d+)*)"),
+    ):
+        rows = rows_of(document, heading)
+        count = 0
+        for where, found in cited(pattern):
+            for number in re.findall(r"A?\d[\d.]*", found[1]):
+                assert number in rows, f"{where}: {found[0]}"
+                count += 1
+        assert count > 4, document
+
+
 def fields_of(value):
     if isinstance(value, dict):
         return set(value).union(*map(fields_of, value.values()))

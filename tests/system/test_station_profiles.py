@@ -1,4 +1,4 @@
-"""SetChargingProfile, ClearChargingProfile, GetCompositeSchedule: smart-charging.md, by row.
+"""SetChargingProfile, ClearChargingProfile, GetCompositeSchedule: docs/smart-charging.md, by row.
 
 One station of two connectors serves all rows: a transaction runs on connector 1, none on 2.
 """
@@ -586,7 +586,7 @@ def test_a_day_of_quarter_hours(station):
 
 
 async def test_several_hundred_changes(bench):
-    """A week of a daily schedule: the answer says how far it reaches (14.3)."""
+    """A week of a daily schedule: the answer says how far it goes (docs/smart-charging.md 6)."""
     async with bench() as b:
         periods = {i * 3600: 10 + i % 2 for i in range(24)}
         await b.set_profile(

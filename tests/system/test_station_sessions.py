@@ -415,7 +415,7 @@ async def test_remote_start_profile_is_not_for_another(bench):
 
 
 async def test_home_assistant(bench):
-    """The sequence of lbbrhzn/ocpp: field.md."""
+    """The sequence of lbbrhzn/ocpp, as its users meet it."""
     async with bench(boot=False) as b:
         cs = b.cs
         cs.heartbeat_interval = 3600

@@ -1,4 +1,5 @@
-"""tools/sim/car.py and wall.py: what the simulated world does, against the numbers of evse.md."""
+"""tools/sim/car.py and wall.py: what the simulated world does, against the numbers of
+docs/electrical.md."""
 
 import random
 

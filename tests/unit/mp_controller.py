@@ -1,4 +1,4 @@
-"""electrical/controller.py: states, timing to a tick, and a random run against evse.md 4.5."""
+"""electrical/controller.py: states, timing to a tick, a random run (docs/electrical.md 8)."""
 
 import micropython
 import random
@@ -993,7 +993,7 @@ def test_nothing_is_allocated():
     assert seen == 0x300001 | own, hex(seen)  # every fault, closed, offered
 
 
-# A random run, watched by somebody who knows only evse.md 4.5
+# A random run, watched by somebody who knows only docs/electrical.md 8
 
 
 class Monitor:

@@ -563,7 +563,7 @@ def test_a_part_that_is_not_ready_holds_the_contactor_open():
         part.tick = hold
         w.car = "C"
         w.tick(3)
-        for _ in range(200):  # nor is offered what cannot come (evse.md 1.4, seq. 4)
+        for _ in range(200):  # nor is offered what cannot come (docs/electrical.md 3, seq. 4)
             assert not w.tick().closed and w.c.duty_u16 == X1, i
         part.tick = tick
         # (the mirror, the lock and the rest are ready by now: PWM, and three readings of it)

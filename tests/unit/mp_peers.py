@@ -1,5 +1,5 @@
-"""Failures that users of other stacks live with, here as tests: those of peers.md (by its
-numbers) that concern charging/. The rest lies with sessions, evse and the link."""
+"""Failures that users of other stacks live with, here as tests, as far as they concern charging/.
+The rest lies with sessions, electrical and the link."""
 
 from flash import FOLDER, Flash, mount, read, write
 from oracle import DAY, PURPOSES, WEEK, P, T, composite, record, shows

@@ -1,4 +1,4 @@
-"""electrical/pilot.py against the numbers of evse.md 1.2 and 1.3, over their whole range."""
+"""electrical/pilot.py against docs/electrical.md 1 and 2, over their whole range."""
 
 from firmware.electrical import pilot
 
@@ -6,7 +6,7 @@ HIGH_RANGE = 52500
 
 
 def says(duty):
-    """A car's table, evse.md 1.3, in integers: mA for a duty of 65536."""
+    """A car's table, docs/electrical.md 2, in integers: mA for a duty of 65536."""
     percent = duty * 100
     if percent < 8 * 65536:
         return 0
@@ -132,6 +132,6 @@ def test_windows():
 
 
 def test_a_diode_is_told_from_its_short():
-    # evse.md 1.1: healthy -12 V +- 0.6 V; shorted -8.8 V at its lowest (B), 5 % of tolerance
+    # docs/electrical.md 1: healthy -12 V +- 0.6 V; shorted -8.8 V at its lowest (B), 5 % off
     assert -11400 < pilot.DIODE_mV
     assert -8800 * 105 // 100 > pilot.DIODE_mV

@@ -1,4 +1,4 @@
-"""charging.schedule: what the profiles allow at an instant, after smart-charging.md.
+"""charging.schedule: what the profiles allow at an instant, after docs/smart-charging.md.
 
 `shows` (oracle.py) holds the composite against the expectation, and at(), at every second, against
 the composite and against a second evaluator that was written from the text.
@@ -920,7 +920,7 @@ def test_composite_is_cut_where_the_room_ends():
 
 
 def test_neighbours_that_say_three_phases_in_two_ways_are_one_period():
-    """No numberPhases means 3 (12.2): no room is spent on the difference."""
+    """No numberPhases means 3 (A18): no room is spent on the difference."""
     p = P(DEFAULT, 0, (0, 60), (10, 60, 3), (20, 70, 3), (30, 70), (40, 70, 1))
     ev = evaluator([p])
     out = composite(ev, (1,), T, 50, [T, T], [False, False], [0, 320], 0, 3)

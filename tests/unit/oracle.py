@@ -1,6 +1,6 @@
 """Smart charging a second time, from the text alone: slow, plain, of dicts and lists.
 
-Written from smart-charging.md sections 1 to 5, 12 and 14, not from firmware/charging. Times are
+Written from docs/smart-charging.md, not from firmware/charging. Times are
 seconds since 2020 (2025-06-11T10:00:00Z is T), limits are in 0.1 A or 0.1 W, None is "no limit".
 """
 
@@ -148,7 +148,7 @@ def total(profiles, connectors, t, tx_starts, running, hardware, unit):
 
 
 def same_period(a, b):
-    """True if two (limit, numberPhases) mean the same: no numberPhases means 3 (12.2)."""
+    """True if two (limit, numberPhases) mean the same: no numberPhases means 3 (A18)."""
     return a[0] == b[0] and (a[1] or 3) == (b[1] or 3)
 
 

@@ -21,7 +21,7 @@ def script(name):
 @measurement
 def evaluator():
     """Evaluator.at and Composite by profiles x periods, horizon and anchor. Times are this
-    machine's, about 100 to 160 times shorter than an ESP32's (micropython.md 8)."""
+    machine's, about 100 to 160 times shorter than an ESP32's."""
     return script("bench_evaluator")
 
 

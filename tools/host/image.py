@@ -20,7 +20,7 @@ from host.unit_config import ConfigError, changed, check, load, said
 
 OUT = ROOT / "build" / "pilotwire.img"
 BLOCK = 4096
-# As the ESP32 port makes its own (micropython.md 1.3).
+# As the ESP32 port makes its own.
 GEOMETRY = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
 DISK_VERSION = 0x00020000
 

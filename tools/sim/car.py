@@ -1,7 +1,8 @@
 """The electric car at the end of the cable, and what it does to the control pilot.
 
-First principles: resistances, a diode and the source's 1 kOhm give the voltages (evse.md 1.1);
-the car's reactions lie inside the deadlines of IEC 61851-1 (evse.md 1.4) unless a fault says
+First principles: resistances, a diode and the source's 1 kOhm give the voltages
+(docs/electrical.md 1); the car's reactions lie inside the deadlines of IEC 61851-1
+(docs/electrical.md 3) unless a fault says
 otherwise. `Car()` is a car of nominal values; `vary(dice)` makes it one of many.
 Plain integers; runs on CPython and on MicroPython.
 """
@@ -59,7 +60,7 @@ class Dice:
 
 
 def offered_mA(duty):
-    """What a duty (of 65536) tells a car: the table of evse.md 1.3, the car's side."""
+    """What a duty (of 65536) tells a car: the table of docs/electrical.md 2, the car's side."""
     if duty < 5243 or duty > 63569:
         return 0
     if duty < 6554:

@@ -1,4 +1,4 @@
-"""The safety monitor: somebody who knows evse.md 4.5 and 5.1, and nothing of the firmware.
+"""The safety monitor: somebody who knows docs/electrical.md 5 and 8, and nothing of the firmware.
 
 It sees what is true of an outlet (car, contactor, currents, faults), what the station drives
 (pilot, coil), what it was granted, and the time. look() after every step of the station raises
@@ -6,7 +6,8 @@ Violation at the first thing that must not be. Runs on CPython and on MicroPytho
 
 Deadlines for reactions are counted in the station's own time: a step that comes late, because
 flash, TLS or a collection held the program up, counts as one tick. In such a stall the hardware
-(5.2) protects, not the program. The contactor's travel is not part of a deadline either.
+(docs/hardware.md) protects, not the program. The contactor's travel is not part of a deadline
+either.
 """
 
 from sim.car import offered_mA
@@ -16,8 +17,8 @@ X1 = 65535
 F = 0
 LONG_ms = 3600000
 
-LEAVE_C_ms = 100  # rows 1, 2, 6: any state but C
-TRIP_ms = 50  # row 3, to the software
+LEAVE_C_ms = 100  # hazards 1, 2, 6: any state but C
+TRIP_ms = 50  # hazard 3, to the software
 DIODE_ms = 3000
 WELD_ms = 1200  # 1 s after opening, and the contactor's travel
 NOT_CLOSED_ms = 1200
@@ -76,7 +77,7 @@ class Violation(Exception):
 
 
 def rating_mA(ohm):
-    """What a cable with this proximity resistor carries (evse.md 1.6); 0: none, or broken."""
+    """What a cable with this resistor carries (docs/electrical.md 4); 0: none, or broken."""
     if ohm is None or ohm < 60 or ohm > 4500:
         return 0
     return 63000 if ohm <= 140 else 32000 if ohm <= 308 else 20000 if ohm <= 936 else 13000
@@ -522,8 +523,8 @@ class Monitor:
             and not self.dead_closings
             and self.calm_ms > (2000 if not self.since else 66000)
         )
-        # A car in C that was offered energy has it within 3 s (evse.md 1.4, seq. 4): who has to
-        # rest the contactor, to lock or to test must not offer it so early.
+        # A car in C that was offered energy has it within 3 s (docs/electrical.md 3, seq. 4): who
+        # has to rest the contactor, to lock or to test must not offer it so early.
         if fine and state == "C" and offered_mA(duty) and not coil:
             self.want_ms += min(dt_ms, TICK_ms)
             if self.want_ms > CLOSE_ms:

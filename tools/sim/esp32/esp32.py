@@ -1,4 +1,4 @@
-# What the ESP-IDF keeps for itself; the figures are those of an idle ESP32 (micropython.md 1.2).
+# What the ESP-IDF keeps for itself; the figures are those of an idle ESP32.
 
 HEAP_DATA, HEAP_EXEC = 4, 1
 

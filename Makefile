@@ -26,6 +26,7 @@ export $(SAID)
 .DELETE_ON_ERROR:
 
 help:           ## This list
+	@sed -n 's/^VERSION = "\(.*\)"$$/Pilotwire \1, charge-point firmware; what make can do:/p' firmware/version.py
 	@sed -n 's/^\([a-z]*\):.*## */\1	/p' Makefile | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
 
 setup: $(VENV) $(FETCH32)  ## The virtual environment (.venv) and the 32-bit MicroPython (build/)

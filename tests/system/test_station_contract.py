@@ -262,6 +262,13 @@ def test_help():
         assert word in text
 
 
+def test_the_version_is_said_everywhere():
+    version = re.search('"(.+)"', (ROOT / "firmware/version.py").read_text())[1]
+    assert run_tool("--version") == (0, [f"Pilotwire {version}"])
+    help = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert help.stdout.splitlines()[0].startswith(f"Pilotwire {version}, ")
+
+
 async def test_one_flash_is_for_one_station(bench, tmp_path):
     async with bench() as b:
         code, lines = await asyncio.to_thread(

@@ -32,6 +32,12 @@ _MPY = b"M\x06\x00\x1f"
 _NONE = b"\1"
 
 
+def version():
+    """The firmware's, as firmware/version.py has it."""
+    text = (ROOT / "firmware/version.py").read_text()
+    return re.search(r'^VERSION = "(.+)"', text, re.MULTILINE)[1]
+
+
 class BuildError(Exception):
     """What mpy-cross said, a line for each file it refused."""
 

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host.build import ROOT, SIMULATOR, BuildError, build
+from host.build import ROOT, SIMULATOR, BuildError, build, version
 from host.romfs import build_image, build_simulator_image, in_place
 from sim.car import FAULTS
 from sim.devices import Panel
@@ -868,6 +868,7 @@ def arguments(argv=None):
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
+    add("--version", action="version", version=f"Pilotwire {version()}")
     args = parser.parse_args(argv)
     if args.policy:
         try:

@@ -22,7 +22,6 @@ from firmware.station.kept import Kept
 from firmware.station.station import Station
 from firmware.storage.journal import Journal
 from firmware.storage.transactions import Folder
-from firmware.version import VERSION
 
 
 def start(last):
@@ -100,7 +99,7 @@ def _identity(config, board):
     identity = {
         "chargePointVendor": config.vendor,
         "chargePointModel": config.model,
-        "firmwareVersion": VERSION,
+        "firmwareVersion": lazy.load("version").VERSION,
     }
     identity["chargePointSerialNumber"] = config.serial or hexlify(machine.unique_id()).decode()
     if any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]]):

@@ -10,8 +10,6 @@ import time
 from micropython import const
 
 from firmware import lazy, log
-from firmware.app import supervisor
-from firmware.version import VERSION
 
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
@@ -24,6 +22,42 @@ _NTP_s = const(120)  # for a Central System to tell the time, then an NTP server
 _NTP_AGAIN_s = const(600)
 _NOTE_s = const(300)  # between writes of the time to the flash
 _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
+_RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
+_RESTART_MAX_ms = const(64000)
+
+tasks = []  # name, Task, name, Task, ...
+
+
+async def supervise(task, critical):
+    """Run a coroutine function for ever: the one place where tasks end. A critical one that ends,
+    ends the run with SystemExit: start.py takes the outputs to safe, before anything else, notes
+    why, and resets. Any other is started again, later each time."""
+    pause_ms = _RESTART_ms
+    tasks.extend((task.__name__, asyncio.current_task()))
+    while True:
+        why = "it ended"
+        began = time.ticks_ms()
+        try:
+            await task()
+        except Exception as e:
+            why = e
+        if critical:
+            raise SystemExit(why)
+        if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
+            pause_ms = _RESTART_ms
+        failed(task.__name__, why)
+        await asyncio.sleep_ms(pause_ms)
+        pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
+
+
+def failed(name, why):
+    """Say in the log that task `name` has failed, and why: an exception or a text."""
+    try:
+        log.error("%s failed: %r" % (name, why))
+        if isinstance(why, Exception):
+            sys.print_exception(why)
+    except MemoryError:
+        pass  # (it is started again all the same)
 
 
 class App:
@@ -42,7 +76,7 @@ class App:
         self.reader = reader
         self.last = last
         self.rpc, self.core, self.link = connect(self)
-        self.tasks = supervisor.tasks
+        self.tasks = tasks
         self._reset_kind = None
         self._watchdog = None
         self._young_ms = _YOUNG_ms
@@ -195,7 +229,7 @@ class App:
         # one starts them again.
         why = context["exception"]
         if not isinstance(why, OSError):  # (which only says that the connection has ended)
-            supervisor.failed("a task", why)
+            failed("a task", why)
         self.link.close("a task failed")
 
     async def run(self):
@@ -204,7 +238,7 @@ class App:
         idf_free = 0
         for region in esp32.idf_heap_info(esp32.HEAP_DATA):
             idf_free += region[1]
-        log.info("Pilotwire %s on board %s" % (VERSION, self.config.board))
+        log.info("Pilotwire %s on board %s" % (lazy.load("version").VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         if self.last:
             log.warning("the last run: %s" % self.last)
@@ -212,15 +246,15 @@ class App:
         # From here on the tick must come: started last, so that a failed start is not a reset.
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
-            asyncio.create_task(supervisor.supervise(task, True))
+            asyncio.create_task(supervise(task, True))
         for task in (self._meter, self._console):
-            asyncio.create_task(supervisor.supervise(task, False))
+            asyncio.create_task(supervise(task, False))
         if self.reader:
-            asyncio.create_task(supervisor.supervise(self._cards, False))
-        asyncio.create_task(supervisor.supervise(self._network, False))
+            asyncio.create_task(supervise(self._cards, False))
+        asyncio.create_task(supervise(self._network, False))
         # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
         await asyncio.sleep_ms(0)
-        await supervisor.supervise(self._connect, False)
+        await supervise(self._connect, False)
 
     def status(self):
         """All there is to know (report.py), as the dict that tools/station answers to `state`."""

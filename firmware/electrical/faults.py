@@ -25,7 +25,7 @@ POLICY = const(18)  # of the charge point itself: the owner's rules are broken (
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
-STOP = const(1)  # X1; the contactor opens when the car has left C, or after 6 s
+_STOP = const(1)  # X1; the contactor opens when the car has left C, or after 6 s
 STOP_5 = const(2)  # the same, after 5 s
 OPEN = const(3)  # the contactor opens in the same tick; X1
 OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
@@ -64,7 +64,3 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # Those that end a transaction: it could only go on by itself where a person has to come.
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
 REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"
-
-# For those who are told: 0 danger, 1 hardware failure, 2 system failure, 3 critical, 4 error,
-# 5 alert, 9 debug (nothing is wrong).
-SEVERITY = b"\x09\x00\x00\x01\x00\x03\x04\x04\x04\x01\x04\x04\x04\x03\x04\x04\x04\x01\x05"

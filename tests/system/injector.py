@@ -19,7 +19,7 @@ import sys
 import board
 import bus
 
-from firmware.app import supervisor
+from firmware.app import tasks
 
 FOLDER = ""
 plan = None
@@ -145,7 +145,7 @@ async def read_plan():
             print("inject: planned")
 
 
-real_supervise, supervisor.supervise = supervisor.supervise, supervise
+real_supervise, tasks.supervise = tasks.supervise, supervise
 real_sleep_ms, asyncio.sleep_ms = asyncio.sleep_ms, sleep_ms
 real_acquire, asyncio.Lock.acquire = asyncio.Lock.acquire, acquire
 real_create_task = asyncio.create_task

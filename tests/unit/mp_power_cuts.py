@@ -64,7 +64,7 @@ class VirtualTime:
 class Core(core.Core):
     async def _transaction_message(self, kind, tx, sample):
         await core.Core._transaction_message(self, kind, tx, sample)
-        day = self._rpc
+        day = self.rpc
         day.told[-1][2] = not day.chip.dead  # what its answer meant is on flash
 
 

@@ -1,4 +1,4 @@
-"""session/: statuses, tags, transactions, profiles and the shared ceiling, without OCPP."""
+"""station/: statuses, tags, transactions, profiles and the shared ceiling, without OCPP."""
 
 import gc
 import os

@@ -130,11 +130,8 @@ class App:
                 if outlet.button:
                     press = outlet.button.take()
                     if press == 1:  # a short one
-                        cleared = self.station.clear_faults(c)
-                        log.info(
-                            "connector %d: faults %scleared"
-                            % (c.number, "" if cleared else "not ")
-                        )
+                        how = "" if self.station.clear_faults(c) else "not "
+                        log.info("connector %d: faults %scleared" % (c.number, how))
                     elif press:
                         self.reset("Soft")
             self.station.poll()
@@ -186,13 +183,14 @@ class App:
             await asyncio.sleep_ms(_CARD_ms)
 
     async def _console(self):
-        # What a person types (console.py): loaded for as long as a line takes.
+        # What a person types (console/): loaded for as long as a line takes.
         stdin = asyncio.StreamReader(sys.stdin.buffer)
         byte = bytearray(1)
         names = {}  # what was assigned to in Python
         while await stdin.readinto(byte):
             if byte[0] >= 27:  # (Escape, or what can be seen)
                 await lazy.load("console.line").line(self, stdin, byte, names)
+                lazy.forget("firmware.console")  # (the package, which its commands brought back)
         await asyncio.Event().wait()  # (the line has ended, which only a PC's can)
 
     async def _network(self):

@@ -152,20 +152,29 @@ async def test_peer_that_vanishes_fails_the_send():
 
 
 async def test_ping_is_answered_after_the_frame_that_is_leaving():
-    # And is not waited for: a peer that writes before it reads must not hang us both.
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
-        sender = await stuck(ws)
-        await peer.put(frame(PING, b"old") + frame(PING, b"new") + frame(TEXT, b"more"))
-        assert bytes(await ws.recv()) == b"more"
-        op = BINARY
-        while op == BINARY:
-            op, data = await read_frame(peer.reader)
-        assert (op, data) == (PONG, b"new")
-        ws._end(1006, "test")
-        await sender
-        peer.over.set()
+    # And is not waited for: a peer that writes before it reads must not hang us both. The newest
+    # is answered; an older one too where the kernel found room for the frame before it came (it
+    # probes a full window after 200 ms).
+    for _ in range(5):
+        peer = Peer()
+        async with Server(peer) as url:
+            ws = await peer.connect(url)
+            sender = await stuck(ws)
+            await peer.put(frame(PING, b"old") + frame(PING, b"new") + frame(TEXT, b"more"))
+            assert bytes(await ws.recv()) == b"more"
+            pongs = []
+            while b"new" not in pongs:
+                op, data = await read_frame(peer.reader)
+                if op != BINARY:
+                    assert op == PONG, op
+                    pongs.append(data)
+            ws._end(1006, "test")
+            await sender
+            peer.over.set()
+        if pongs == [b"new"]:
+            return
+        assert pongs == [b"old", b"new"], pongs
+    raise AssertionError("the older ping was answered five times")
 
 
 async def test_ping_and_pong():

@@ -96,7 +96,7 @@ class App:
         for c in self.station.connectors:
             c.ending = True
 
-    # --- tasks (docs/architecture.md, Tasks)
+    # --- tasks (docs/architecture.md)
 
     async def _tick(self):
         # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.

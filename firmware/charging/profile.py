@@ -1,6 +1,6 @@
 # The fixed-size charging profile record: the C structures of ../shared/spec/004, packed.
 # One array('i') is both what lies in flash and what the evaluator reads: 48 bytes of header and
-# 8 bytes a period. Knows nothing of OCPP messages, files or clocks. See docs/architecture.md.
+# 8 bytes a period. Knows nothing of OCPP messages, files or clocks. See docs/storage.md.
 #
 #   word  bytes  meaning (little endian)
 #   0     0-1    magic "PW"

@@ -17,7 +17,7 @@ _CLEAR = const(0x15)  # Ctrl-U
 _ESCAPE = const(0x1B)
 _DELETE = const(0x7F)
 
-# (Names are dear, short texts among them: architecture.md, Memory. So those of other modules are
+# (Names are dear, short texts among them: docs/memory.md. So those of other modules are
 # used again.)
 
 # Module, then what help says of its commands: usage, a colon, what it does. [connector] is all of

@@ -324,7 +324,7 @@ _BEGIN = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 def stored(data):
     """(id, connector, level, purpose, what it says) of a record on flash: the layout is in
-    docs/architecture.md and firmware/charging/profile.py."""
+    docs/storage.md and firmware/charging/profile.py."""
     n = data[3]
     number, transaction = struct.unpack_from("<2i", data, 12)
     connector, level, bits = data[24:27]

@@ -91,7 +91,7 @@ def test_code_in_the_image_is_executed_in_place(micropython32):
 
 
 def test_the_heap_that_is_live(micropython32):
-    """architecture.md, Memory: connected, idle, with 16 profiles of 24 periods."""
+    """docs/memory.md: connected, idle, with 16 profiles of 24 periods."""
     heap = heap_connected()
     print(heap)
     assert heap["with_16_profiles_of_24_periods_bytes"] <= heap["budget_bytes"]

@@ -224,7 +224,7 @@ def _number(data, at):
 
 def _module(source):
     """What tracebacks call a source: the name that it is imported by. MicroPython has to keep that
-    name anyway; a path besides would be one more for each module (architecture.md, Memory)."""
+    name anyway; a path besides would be one more for each module (docs/memory.md)."""
     name = source.removesuffix(".py").removesuffix("/__init__")
     return name.removeprefix("lib/").replace("/", ".")
 

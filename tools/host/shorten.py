@@ -1,6 +1,6 @@
 """On the board private names are _a, _b, ... in each module, and arguments a, b, ...
 
-MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (architecture.md, Memory).
+MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (docs/memory.md).
 `self._seen_ms`, `self._read_state()` and a function `_quoted` are nobody's business outside their
 module, so modules can share the names of theirs. Arguments with a default keep their names, and
 those that are given by name somewhere. The source is as it was, and lines stay where they are: a

@@ -73,7 +73,7 @@ SHARED := -n 4 --dist loadfile
 test: lint      ## Lint and every test layer
 	@$(BIN)/pytest $(SHARED)
 
-unit: setup     ## The unit tests only: on MicroPython, 64-bit and 32-bit
+unit: setup     ## The unit tests only: on 32-bit MicroPython, some on 64-bit too
 	@$(BIN)/pytest $(SHARED) tests/unit
 
 system: setup   ## The system tests only: the whole firmware against a Central System

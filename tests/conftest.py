@@ -1,12 +1,12 @@
 """Runs tests/unit/mp_*.py on MicroPython, and holds what all tests share.
 
-Every `def test_*` and `async def test_*` of a tests/unit/mp_*.py becomes one item per interpreter,
-[mp64] and [mp32] (4-byte words, as on the ESP32), each in a process of its own with a small heap.
-In such a file
+Every `def test_*` and `async def test_*` of a tests/unit/mp_*.py becomes an item, [mp32] (4-byte
+words, as on the ESP32), in a process of its own with a small heap. On the 64-bit port the whole
+firmware runs in the system tests. In such a file
 
     HEAP = "64K"     sets the heap of the 32-bit port (160K without it); the 64-bit port gets twice
                      as much, for its objects are twice as large
-    ONLY = "mp32"    restricts it to one interpreter
+    BOTH = True      as [mp64] too: for large numbers, layouts of bytes, text, sockets
     SWEEPS = ("test_x", ...)
                      names those that take seconds: they run on the 32-bit port only
     sys.exit(42)     skips a test; the last line printed is the reason
@@ -148,7 +148,7 @@ class DeviceFile(pytest.File):
     """A tests/unit/mp_*.py. It is read, not imported: it need not run on CPython."""
 
     def collect(self):
-        tests, settings = [], {"HEAP": HEAP, "ONLY": None, "SWEEPS": ()}
+        tests, settings = [], {"HEAP": HEAP, "BOTH": False, "SWEEPS": ()}
         for node in ast.parse(self.path.read_text(), str(self.path)).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 if node.name.startswith("test_"):
@@ -156,15 +156,12 @@ class DeviceFile(pytest.File):
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 if node.targets[0].id in settings:
                     settings[node.targets[0].id] = ast.literal_eval(node.value)
-        only = settings["ONLY"]
-        if only not in (None, *INTERPRETERS):
-            raise self.CollectError(f"{self.path}: ONLY = {only!r} names no interpreter")
         sweeps = set(settings["SWEEPS"])
         if sweeps - {node.name for node in tests}:
             raise self.CollectError(f"{self.path}: SWEEPS names what is no test of it")
         for node in tests:
-            ports = ["mp32"] if node.name in sweeps else INTERPRETERS
-            for port in [only] if only else ports:
+            both = settings["BOTH"] and node.name not in sweeps
+            for port in INTERPRETERS if both else ["mp32"]:
                 yield DeviceTest.from_parent(
                     self,
                     name=f"{node.name}[{port}]",

@@ -14,7 +14,10 @@ import bench
 from bench.size import code_lines
 from host.build import ROOT, BuildError, build, sizes
 
-PASSES = "def test_passes():\n    print('hello')\n\n\nasync def test_async():\n    pass\n"
+PASSES = (
+    "BOTH = True\n\n\ndef test_passes():\n    print('hello')\n\n\n"
+    "async def test_async():\n    pass\n"
+)
 SKIPS = "import sys\n\n\ndef test_skips():\n    print('no such hardware')\n    sys.exit(42)\n"
 
 
@@ -39,25 +42,24 @@ def run(tmp_path, micropython):
     return run
 
 
-def test_each_function_runs_on_each_interpreter(run):
-    code, said = run(PASSES, CI="true")
-    assert code == 0, said
-    for name in ("test_passes", "test_async"):
-        for port in ("mp64", "mp32"):
-            assert f"{name}[{port}] PASSED" in said
+def test_each_function_runs_on_the_32_bit_port_and_on_both_where_its_file_says_so(run):
+    for source in (PASSES, PASSES.replace("BOTH = True", "")):
+        code, said = run(source, CI="true")
+        assert code == 0, said
+        for name in ("test_passes", "test_async"):
+            assert f"{name}[mp32] PASSED" in said
+            assert (f"{name}[mp64] PASSED" in said) == (source is PASSES)
 
 
-def test_only_restricts_and_heap_is_for_the_32_bit_port(run):
-    source = "HEAP = '64K'\nONLY = 'mp32'\n\n\ndef test_it():\n    bytearray(80_000)\n"
+def test_heap_is_for_the_32_bit_port(run):
+    source = "HEAP = '64K'\nBOTH = True\n\n\ndef test_it():\n    bytearray(80_000)\n"
     code, said = run(source)
     assert code == 1
-    assert "MemoryError" in said and "heap 64K, mp32" in said and "[mp64]" not in said
-    code, said = run(source.replace("mp32", "mp64"))
-    assert code == 0, said
+    assert "MemoryError" in said and "heap 64K, mp32" in said and "test_it[mp64] PASSED" in said
 
 
 def test_sweeps_run_on_the_32_bit_port_only(run):
-    source = "SWEEPS = ('test_passes',)\n\n\n" + PASSES
+    source = "SWEEPS = ('test_passes',)\n" + PASSES
     code, said = run(source)
     assert code == 0 and "test_passes[mp32] PASSED" in said, said
     assert "test_passes[mp64]" not in said and "test_async[mp64] PASSED" in said
@@ -78,9 +80,11 @@ def test_a_files_tests_stay_together_and_unit_tests_need_not(run):
 
 
 def test_a_failure_shows_the_traceback_of_micropython(run):
-    code, said = run("def test_it():\n    x = 3\n    assert x == 4, 'x is %d' % x\n", "-m", "mp64")
-    assert code == 1
-    assert "AssertionError: x is 3" in said and "mp_demo.py" in said and "line 3" in said
+    source = "BOTH = True\ndef test_it():\n    x = 3\n    assert x == 4, 'x is %d' % x\n"
+    for port in ("mp64", "mp32"):
+        code, said = run(source, "-m", port)
+        assert code == 1
+        assert "AssertionError: x is 3" in said and "mp_demo.py" in said and "line 4" in said
 
 
 def test_a_skip_is_reported_and_fails_in_ci(run):

@@ -9,6 +9,7 @@ import vfs
 import flash
 
 HEAP = "1600K"
+BOTH = True
 SWEEPS = (
     "test_cuts_nothing_of_the_operation_happens",
     "test_cuts_all_of_it_happens",

@@ -7,6 +7,8 @@ import random
 from firmware import clock
 from firmware.clock import FAR, Clock, UNSET_s, format_iso, fraction_ms, parse_iso
 
+BOTH = True
+
 # Seconds from 1970 to 2020: what CPython says of these, minus this.
 UNIX_2020 = 1577836800
 

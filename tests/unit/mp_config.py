@@ -7,6 +7,8 @@ from rig import raises
 from firmware import config
 from firmware.config import ConfigError, check, load
 
+BOTH = True
+
 LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
 
 # field: (default; None where it is required), what is good, what is out of range

@@ -13,6 +13,7 @@ from firmware.ocpp.configuration import Configuration
 keys = configuration._keys()
 
 HEAP = "800K"
+BOTH = True
 SWEEPS = ("test_a_power_cut_in_every_write",)
 FIXED = {
     "NumberOfConnectors": 2,

@@ -14,6 +14,8 @@ import network
 from firmware import config
 from firmware.network import dns, wifi
 
+BOTH = True
+
 SEED = int(os.getenv("PILOTWIRE_SEED") or 1)
 
 

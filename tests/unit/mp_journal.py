@@ -16,6 +16,7 @@ from firmware.storage.queue import SMALL, Queue, pack, unpack
 from firmware.storage.transactions import Folder, Transaction
 
 HEAP = "1600K"
+BOTH = True
 SWEEPS = (
     "test_power_cuts_while_many_samples_are_joined_and_told",
     "test_a_hundred_transactions_with_their_samples_in_256_KB",

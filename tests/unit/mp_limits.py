@@ -17,6 +17,8 @@ from firmware.charging.limits import (
     share,
 )
 
+BOTH = True
+
 LEAST = 6000
 
 

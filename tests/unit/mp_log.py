@@ -2,6 +2,8 @@
 
 from firmware import log
 
+BOTH = True
+
 printed = []
 
 

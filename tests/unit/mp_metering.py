@@ -11,6 +11,7 @@ from firmware.ocpp.v16 import messages
 from firmware.station import metering, states
 
 HEAP = "800K"
+BOTH = True
 
 ENERGY, POWER, CURRENT, VOLTAGE, OFFERED_A, OFFERED_W, HEAT = 1, 2, 0x1C, 0xE0, 0x100, 0x200, 0x400
 FREQUENCY = 0x800

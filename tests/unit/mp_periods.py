@@ -10,6 +10,7 @@ from firmware.ocpp import schema
 from firmware.ocpp.periods import Periods, loads
 
 HEAP = "512K"
+BOTH = True
 
 
 def frame(n, action="SetChargingProfile", field="csChargingProfiles", space="", **more):

@@ -2,6 +2,8 @@
 
 from firmware.electrical import pilot
 
+BOTH = True
+
 HIGH_RANGE = 52500
 
 

@@ -16,7 +16,6 @@ from firmware.ocpp.v16 import core
 from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
-ONLY = "mp32"  # (a sweep of minutes)
 
 STEP_ms = 500
 TURNS = 3  # of the sender in a step

@@ -22,6 +22,7 @@ from firmware.charging.store import Store
 from firmware.clock import parse_iso
 
 HEAP = "1M"
+BOTH = True
 NEVER = -1
 
 

@@ -7,6 +7,8 @@ import json
 from firmware.ocpp import rpc
 from firmware.ocpp.rpc import CallError, Rpc
 
+BOTH = True
+
 BEAT = {"currentTime": "2026-11-20T12:00:00Z"}
 
 

@@ -35,6 +35,7 @@ from firmware.charging.schedule import NONE
 from firmware.clock import parse_iso
 
 HEAP = "640K"
+BOTH = True
 
 TX, DEFAULT, MAX = PURPOSES
 FAR = 0x3FFFFFFF

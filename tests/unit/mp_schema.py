@@ -6,6 +6,8 @@ import json
 from firmware.ocpp import schema
 from firmware.ocpp.schema import add, check, error_for, known
 
+BOTH = True
+
 TYPE = "TypeConstraintViolation"
 PROPERTY = "PropertyConstraintViolation"
 OCCURENCE = "OccurenceConstraintViolation"

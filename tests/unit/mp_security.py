@@ -14,6 +14,7 @@ from firmware.ocpp import security
 from firmware.ocpp.configuration import Configuration
 
 HEAP = "400K"
+BOTH = True
 
 
 class Time:

@@ -7,6 +7,8 @@ import sys
 import time
 from micropython import const
 
+BOTH = True
+
 _PERIOD_32 = const(1 << 30)
 
 

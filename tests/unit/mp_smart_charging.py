@@ -12,6 +12,7 @@ from firmware.ocpp.v16.smart_charging import Refused, SmartCharging
 from firmware.storage.transactions import Transaction
 
 HEAP = "256K"
+BOTH = True
 
 PAYLOAD = (
     '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"%s",'

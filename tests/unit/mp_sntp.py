@@ -8,6 +8,8 @@ from udp import Server, impatient
 from firmware.clock import FAR, PLAUSIBLE, parse_iso
 from firmware.network import sntp
 
+BOTH = True
+
 NOW = parse_iso("2026-11-20T10:00:00Z")
 SINCE_1900 = 3786825600  # 1900-01-01 to 2020-01-01 (RFC 868: 2208988800 to 1970)
 

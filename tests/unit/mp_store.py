@@ -13,6 +13,7 @@ from firmware.charging.schedule import NONE, Evaluator
 from firmware.charging.store import MAX_PROFILES, Full, Store
 
 HEAP = "2M"
+BOTH = True
 SWEEPS = (
     "test_power_cut_at_every_operation_with_32_installed",
     "test_power_cut_at_every_operation_of_a_busy_day",

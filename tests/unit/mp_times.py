@@ -14,6 +14,7 @@ from firmware.station import states
 from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
+BOTH = True
 
 NOTE_s = 300  # a power cut may take so much of the time that is known
 

@@ -24,6 +24,7 @@ from mp_uwebsockets_peer import (
 from uwebsockets import connect
 
 HEAP = "2M"  # messages of 64 KB are looked at in one piece
+BOTH = True
 
 RX = 300  # the largest message, but for the rows that say otherwise
 BYE = close(1000)

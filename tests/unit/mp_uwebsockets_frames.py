@@ -26,6 +26,7 @@ from uwebsockets import ConnectionClosed, WebSocket, connect, wire
 from uwebsockets.wire import is_close_code, mask, utf8
 
 HEAP = "512K"  # a message of 64 KB is looked at in one piece
+BOTH = True
 
 RX = 300
 BYE = close(1000)

@@ -10,6 +10,8 @@ from mp_uwebsockets_peer import Server, accept, answer, cancel, field, raises, r
 from uwebsockets import HandshakeError, connect
 from uwebsockets.client import _parse
 
+BOTH = True
+
 URLS = (
     ("ws://h", (False, "h", 80, "h", "/")),
     ("ws://h/", (False, "h", 80, "h", "/")),

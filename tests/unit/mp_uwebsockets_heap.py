@@ -4,8 +4,6 @@ import gc
 
 from mp_uwebsockets_peer import TEXT, Peer, Server, frame
 
-ONLY = "mp32"
-
 
 async def spent(make):
     """Bytes that awaiting make() allocates, when everything is warm."""

@@ -7,6 +7,8 @@ from hashlib import sha1
 
 from uwebsockets import ConnectionClosed, WebSocket, connect
 
+BOTH = True
+
 TEXT = 1
 BINARY = 2
 CLOSE = 8

@@ -22,6 +22,8 @@ from mp_uwebsockets_peer import (
 
 from uwebsockets import ConnectionClosed, connect
 
+BOTH = True
+
 BIG = bytes(1000)
 
 

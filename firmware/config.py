@@ -113,6 +113,12 @@ class Config:
     """The checked fields as attributes; meanings and units are in docs/configuration.md."""
 
 
+def find(name):
+    """(default, what is wanted in words) of a field, or None."""
+    kind, default, _, wants = _FIELDS.get(name, (None,) * 4)
+    return kind and (default, wants or _KINDS.get(kind))
+
+
 def load(path=_PATH):
     """Read and check the configuration. Raises ConfigError."""
     try:

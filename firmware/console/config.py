@@ -58,20 +58,19 @@ def _read():
 
 def _find(name, value):
     # Of config.json, which is the unit's owner's, and not changed here.
-    config = lazy.load("config")
+    field = lazy.load("config").find(name)
     yield None
-    if name not in config._FIELDS:
+    if not field:
         yield "%s: no such key, of OCPP or of config.json; config shows all that there are" % name
         return
-    kind, default, _, wants = config._FIELDS[name]
     if value is not None:
         yield "Rejected: a field of config.json, which make config changes; here it is read-only"
     fields = _read()
     yield "config.json %s = %s%s  (%s; read-only)" % (
         name,
-        _printable(name, fields.get(name, default)),
+        _printable(name, fields.get(name, field[0])),
         "" if name in fields else ", the default",
-        wants or config._KINDS.get(kind),
+        field[1],
     )
 
 

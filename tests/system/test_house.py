@@ -81,8 +81,6 @@ EXCEPTIONS = """
     module tools/host/station.py
     module tools/sim/monitor.py
     module tools/sim/wall.py
-    private firmware/console/config.py _FIELDS
-    private firmware/console/config.py _KINDS
     private lib/uwebsockets/client.py _nodelay
     private lib/uwebsockets/client.py _rx
     private lib/uwebsockets/client.py _stream

@@ -9,8 +9,9 @@ the same life on every interpreter. Runs on CPython and on MicroPython.
 
 from firmware.fitting import Fitting
 from sim.car import FAULTS, Dice
+from sim.faults import WALL_FAULTS
 from sim.monitor import PARTS, X1, Monitor, TICK_ms
-from sim.wall import WALL_FAULTS, Wall
+from sim.wall import Wall
 
 WRAP = 1 << 30
 PINS = {"pilot": 27, "contactor": 33, "sense": 36}

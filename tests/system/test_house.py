@@ -66,7 +66,6 @@ EXCEPTIONS = """
     class tools/host/csms_cli.py Shell
     class tools/host/doctor.py Doctor
     class tools/host/station.py Station
-    class tools/sim/car.py Car
     class tools/sim/monitor.py Monitor
     module firmware/charging/store.py
     module firmware/ocpp/v16/core.py
@@ -80,7 +79,6 @@ EXCEPTIONS = """
     module tools/host/serial_line.py
     module tools/host/station.py
     module tools/sim/monitor.py
-    module tools/sim/wall.py
     private lib/uwebsockets/client.py _nodelay
     private lib/uwebsockets/client.py _rx
     private lib/uwebsockets/client.py _stream

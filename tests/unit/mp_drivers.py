@@ -6,44 +6,36 @@ import struct
 import sys
 import utime
 
-from rig import PINS, HIGH_mV, a_wall, seeded
+from rig import PINS, HIGH_mV, seeded
 from turns import calls_in_a_row
 
-sys.path.insert(0, "tools/sim/esp32")
+sys.path[:0] = ["tools", "tools/sim/esp32"]
 import bus  # the simulated chip's line to the wall: here it ends in this process
-
-
-class Line:
-    """Serves what the chip asks from a Wall in this process; notes the order of outputs."""
-
-    def __init__(self):
-        self.wall = a_wall(4)
-        self.log = []
-        self.levels = None  # instead of those of the wall
-
-    def ask(self, op, pin=0, value=0, payload=b""):
-        if len(self.log) == 9:  # only a few are of interest, and many would fragment the heap
-            self.log.pop(0)
-        if op == bus.PWM:
-            self.log.append((pin, value))
-            self.wall.pwm(pin, int.from_bytes(payload, "little"), value)
-        elif op == bus.ADC:
-            return self.wall.adc(pin) + (b"",)
-        elif op == bus.UART:
-            return 0, 0, 0, self.wall.modbus(payload)
-        elif op == bus.PIN_OUT:
-            self.log.append((pin, value))
-        return 0, 0, 0, b""
-
-
-line = Line()
-bus.ask = line.ask
 
 from firmware.boards import wall
 from firmware.drivers.eastron import Meter, thousandths
 from firmware.drivers.modbus import Bus, crc16
 from firmware.drivers.outputs import Contactor
 from firmware.drivers.pilot_line import PilotLine
+from sim.devices import line as devices
+
+
+class Line(devices.Line):
+    """Notes the order of outputs, those by PWM too."""
+
+    def __init__(self):
+        super().__init__(wall)
+        self.log = []
+
+    def ask(self, op, pin=0, value=0, payload=b""):
+        if len(self.log) == 9:  # only a few are of interest, and many would fragment the heap
+            self.log.pop(0)
+        if op in (bus.PWM, bus.PIN_OUT):
+            self.log.append((pin, value))
+        return super().ask(op, pin, value, payload)
+
+
+line = Line()
 
 
 def a_pilot(pins=PINS[0]):
@@ -265,7 +257,8 @@ async def test_a_reading():
     assert meter.known() and meter.readings == 1
     assert meter.current_mA == (15875, 15875, 15875) and meter.energy_Wh == 1000
     assert meter.power_W == 15875 * 3 * 230 // 1000
-    assert meter.voltage_mV == (230000, 230000, 230000)
+    # (no two readings of real mains are the same)
+    assert all([abs(mV - 230000) <= 32 for mV in meter.voltage_mV])
     meter = Meter(Bus(2, 17, 16, 26), 1)
     meter.closed = True
     outlet.energy_uWh = 123456 * 1000000 + 999999

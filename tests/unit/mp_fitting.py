@@ -20,7 +20,7 @@ from firmware.electrical import faults, pilot
 from firmware.station import states
 from sim.car import FAULTS
 from sim.devices.line import Line
-from sim.wall import WALL_FAULTS
+from sim.faults import WALL_FAULTS
 
 HEAP = "512K"
 TICK_ms = 25

@@ -12,7 +12,8 @@ import time
 
 from firmware.drivers import eastron, modbus, pzem
 from sim.devices.meters import Meters
-from sim.wall import WALL_FAULTS, Wall
+from sim.faults import WALL_FAULTS
+from sim.wall import Wall
 
 HEAP = "512K"
 SWEEPS = ("test_an_honest_meter_is_believed",)

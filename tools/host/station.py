@@ -32,7 +32,8 @@ from host.build import ROOT, SIMULATOR, BuildError, build, version
 from host.romfs import build_image, build_simulator_image, in_place
 from sim.car import FAULTS
 from sim.devices import Panel
-from sim.wall import WALL_FAULTS, Wall
+from sim.faults import WALL_FAULTS
+from sim.wall import Wall
 
 FLASH_BYTES = 512 * 4096  # the vfs partition of a 4 MB ESP32
 FLASH_LEAST = 16 * 4096

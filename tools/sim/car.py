@@ -7,6 +7,8 @@ otherwise. `Car()` is a car of nominal values; `vary(dice)` makes it one of many
 Plain integers; runs on CPython and on MicroPython.
 """
 
+from sim.inlet import Inlet
+
 S2_DELAY_ms = 800  # from the offer of energy to S2 closed
 FOLLOW_ms = 500  # from a new duty to the current following it
 STOP_ms = 1500  # from X1 to no current; S2 opens then (the standard allows 3 s)
@@ -70,22 +72,20 @@ def offered_mA(duty):
     return min(80000, duty * 15625 // 4096 - 160000)
 
 
-class Car:
+class Car(Inlet):
     """`plug`, `unplug`, `ready`, `pause` are the driver's; `step` is physics."""
 
     def __init__(self, outlet=None):
+        super().__init__()
         self.outlet = outlet  # whose socket the cable goes into
         self.in_car = False  # its plug is in the car; the other one: Outlet.plugged
-        self.plugged = False  # both are
         self.wants = False  # S2 may close when energy is offered
-        self.s2 = False
         self.max_mA = 16000
         self.phases = 3
         self.supplied = 3  # phases that arrive at it
         self.current_mA = 0  # per phase in use
         self.left_Wh = None  # what the battery still takes; None: never full
         self.taper_Wh = 2000  # below this it takes less and less
-        self.faults = set()
         self.s2_delay_ms = S2_DELAY_ms
         self.follow_ms = FOLLOW_ms
         self.stop_ms = STOP_ms
@@ -93,19 +93,13 @@ class Car:
         self.down_mA_s = DOWN_mA_s
         self.precharge_ms = 0  # no current so long after the mains came
         self.cable_ohm = 220  # its plug's proximity resistor: 32 A
-        self.ohm = {"B": 2740, "C": 882, "D": 246}
-        self.drop_mV = 700  # of its diode
-        self.shows = None  # a loose contact: the state that the pilot shows instead
         self._offer = 0  # what it follows
         self._seen = 0  # the latest offer on the wire, and for how long
         self._seen_ms = 0
-        self._duty = 0
-        self._duty_ms = 10000  # since the duty changed
         self._f_ms = 0  # of state F seen
         self._woken = self._latched = False
         self._mains_ms = 0
         self._age_ms = 0  # since it was plugged in
-        self._blip = False  # the pilot shows C although S2 does not mean it
         self._took_uWh = 0
 
     def vary(self, dice):
@@ -255,46 +249,3 @@ class Car:
         """Current of L1, L2, L3."""
         n = min(self.phases, self.supplied)
         return [self.current_mA if i < n else 0 for i in range(3)]
-
-    def disturbs(self):
-        """True while the level is not what the state would make it; never at two moments that
-        are 25 ms apart."""
-        return "disturb" in self.faults and self._duty_ms < 550 and self._duty_ms % 60 < 20
-
-    def state(self):
-        """The pilot state that this car makes: A, B, C, D or E."""
-        faults = self.faults
-        if self.shows:
-            return self.shows
-        if faults:
-            if "pilot-short" in faults:
-                return "E"
-            if "pilot-open" in faults:
-                return "A"
-        if not self.plugged:
-            return "A"
-        if not self.s2:
-            return "C" if self._blip and faults else "B"
-        return "D" if "ventilation" in faults else "C"
-
-    def pilot_mV(self, duty, plus_mV=12000, minus_mV=-12000, source_ohm=1000):
-        """The levels of the pilot's high and low part, for a source like this."""
-        state = self.state()
-        ohm = self.ohm.get(state)
-        low = minus_mV
-        if state == "E":
-            high = low = 0
-        elif ohm is None:
-            high = plus_mV
-        else:
-            high = plus_mV - (plus_mV - self.drop_mV) * source_ohm // (source_ohm + ohm)
-            if self.faults:
-                if "diode-short" in self.faults:
-                    low = minus_mV * ohm // (source_ohm + ohm)
-                if self.disturbs():
-                    high += 2000
-        if duty == 0:
-            high = low
-        elif duty >= 65535:
-            low = high
-        return high, low

@@ -2,8 +2,6 @@
 
 import struct
 
-from sim.wall import crc16
-
 
 class Meters:
     """All meters of the board, of one kind, at the addresses that the board says. `late_ms`: until
@@ -121,3 +119,12 @@ def _pzem(o):
     Wh = o.register_uWh() // 1000000
     words = (o.shown_mV()[0] // 100, mA & 0xFFFF, mA >> 16, dW & 0xFFFF, dW >> 16)
     return dict(enumerate(words + (Wh & 0xFFFF, Wh >> 16, 499, 100, 0)))
+
+
+def crc16(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc

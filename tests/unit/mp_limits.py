@@ -1,8 +1,6 @@
 """charging.limits: the lowest source wins and says why; a ceiling is shared fairly."""
 
-import os
-
-from oracle import Chance
+from rig import seeded
 
 from firmware.charging.limits import (
     CABLE,
@@ -127,7 +125,7 @@ def test_what_a_composite_schedule_may_know():
 
 
 def test_slots_at_random():
-    rng = Chance(int(os.getenv("PILOTWIRE_SEED")))
+    rng = seeded("slots")
     values = (None, 0, 1, 5999, 6000, 16000, 31999, 32000, 32001, 80000)
     limits = Limits(32000)
     slots = {}
@@ -174,9 +172,7 @@ def test_share_by_hand():
 
 
 def test_share_at_random():
-    seed = int(os.getenv("PILOTWIRE_SEED"))
-    print("seed", seed)
-    rng = Chance(seed)
+    rng = seeded("share")
     for _ in range(4000):
         n = rng.randint(1, 6)
         wants = [

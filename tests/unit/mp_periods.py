@@ -2,9 +2,8 @@
 
 import gc
 import json
-import os
 
-from oracle import Chance
+from rig import seeded
 
 from firmware.ocpp import schema
 from firmware.ocpp.periods import Periods, loads
@@ -139,9 +138,7 @@ def test_every_cut_is_refused_as_json_loads_does():
 
 
 def test_bytes_at_random():
-    seed = int(os.getenv("PILOTWIRE_SEED"))
-    print("seed", seed)
-    rng = Chance(seed)
+    rng = seeded("bytes")
     kept = 0
     for _ in range(1500):
         text = bytearray(frame(rng.choice((22, 25, 30))))

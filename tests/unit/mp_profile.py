@@ -1,11 +1,11 @@
 """charging.profile: the record, word for word; and what it costs."""
 
 import gc
-import os
 import sys
 
 from flash import FOLDER, Flash, mount, read
-from oracle import DAY, WEEK, Chance, P, T, check_at, evaluator, record
+from profiles import DAY, WEEK, P, T, evaluator, record
+from rig import seeded
 
 from firmware.charging import profile
 from firmware.charging.profile import (
@@ -18,6 +18,7 @@ from firmware.charging.profile import (
     pack,
     seal,
 )
+from firmware.charging.schedule import NONE
 from firmware.charging.store import Store
 from firmware.clock import parse_iso
 
@@ -166,7 +167,7 @@ def test_check_finds_every_flipped_bit_of_a_record():
 
 
 def test_check_never_fails_otherwise():
-    rng = Chance(int(os.getenv("PILOTWIRE_SEED")))
+    rng = seeded("records")
     w = one()
     for _ in range(2000):
         words = type(w)("i", bytes([rng.getrandbits(8) for _ in range(4 * rng.randint(0, 20))]))
@@ -188,12 +189,15 @@ def test_a_schedule_that_began_long_ago():
             ps = [P("TxDefaultProfile", 1, *periods, start=begin, duration=duration)]
             ev = evaluator(ps)
             for t in range(T - 15, T + 90):
-                check_at(ev, ps, 1, t, T - 100, True, "A")
+                said = [limit for s, limit in periods if begin + s <= t]
+                ends = duration is not None and t >= begin + duration
+                ev.at(1, t, T - 100, True)
+                assert ev.limit == (NONE if ends or not said else said[-1]), (back_s, duration, t)
     # over before 2020
     p = P("TxDefaultProfile", 1, (0, 60), start=-100, duration=50)
     ev = evaluator([p])
-    check_at(ev, [p], 1, T, T, True, "A")
-    assert ev.winner is None
+    ev.at(1, T, T, True)
+    assert ev.limit == NONE and ev.winner is None
 
 
 def test_the_same_but_for_its_number():
@@ -271,7 +275,7 @@ def test_churn_of_whole_and_trim_leaks_nothing():
     store.trim()
     rest = live()
     ops, spent, rounds = flash.ops, 0, 300
-    rng = Chance(int(os.getenv("PILOTWIRE_SEED")))
+    rng = seeded("churn")
     gc.disable()
     for i in range(rounds):
         if i % 20 == 0:

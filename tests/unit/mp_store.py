@@ -4,8 +4,8 @@ import gc
 import os
 
 from flash import FOLDER, Flash, mount, names, read, write
-from oracle import Chance, T
-from rig import raises
+from profiles import T
+from rig import raises, seeded
 
 from firmware.charging import profile
 from firmware.charging.profile import FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, pack, seal
@@ -135,7 +135,7 @@ def test_what_was_put_is_there_after_a_reboot():
 
 def test_highest_level_first_and_own_before_common():
     flash, store = fresh()
-    rng = Chance(7)
+    rng = seeded("levels")
     for i in range(60):
         w = default(i, rng.randint(0, 2), rng.randint(0, 15))
         try:
@@ -436,9 +436,7 @@ def test_power_cut_at_every_operation_of_a_busy_day():
 
 
 def test_power_cuts_at_random_on_one_ageing_flash():
-    seed = int(os.getenv("PILOTWIRE_SEED"))
-    print("seed", seed)
-    rng = Chance(seed)
+    rng = seeded("cuts")
     flash, store = fresh(20)
     state = {}
     cut = 0

@@ -20,10 +20,11 @@ SHORTED_mV = {"B": -8791, "C": -5624, "D": -2369}  # the low part behind a short
 
 
 def seeded(name):
-    """Seed the random module from PILOTWIRE_SEED and print it."""
+    """The random module, with PILOTWIRE_SEED, which it prints."""
     seed = int(os.getenv("PILOTWIRE_SEED"))
     print(f"{name}: seed {seed}")
     random.seed(seed)
+    return random
 
 
 def share(total):

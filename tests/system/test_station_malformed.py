@@ -357,12 +357,11 @@ async def situation(b):
     return {name: c[name] for name in names}, await b.composite(), await b.composite(connector=0)
 
 
-@pytest.fixture(scope="module", params=["micropython", "micropython32"])
-def charging(tmp_path_factory, request):
-    options = {"interpreter": request.getfixturevalue(request.param)}
-    # Objects of the 64-bit port are twice as large.
-    options["heap"] = ESP32_HEAP if request.param == "micropython32" else "256K"
-    with Shared(tmp_path_factory.mktemp("charging"), **options) as shared:
+@pytest.fixture(scope="module")
+def charging(tmp_path_factory, micropython32):
+    """`charging(test)` runs test(b) on one station: 32-bit, with the ESP32's heap."""
+    folder = tmp_path_factory.mktemp("charging")
+    with Shared(folder, interpreter=micropython32, heap=ESP32_HEAP) as shared:
 
         async def begin(b):
             b.hostile = True
@@ -407,11 +406,7 @@ def test_malformed(charging, text, outcome):
         if outcome != SILENCE:
             id = json.loads(text)[1]
             answer = await b.cs.until(lambda: find(st, mark, id), WAIT_s)
-            if (
-                len(text) > 1000
-                and b.options["heap"] == ESP32_HEAP
-                and answer[2] == "InternalError"
-            ):
+            if len(text) > 1000 and answer[2] == "InternalError":
                 assert "no memory" in answer[3]
                 b.no_memory.append(len(text))
                 return await check_same(b, st)

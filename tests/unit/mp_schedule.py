@@ -184,6 +184,7 @@ def test_equal_neighbours_are_merged():
         P(MAX, 0, (0, 60), (400, 90)),
     ]
     shows(three, 1000, [[0, 60]])
+    shows([P(DEFAULT, 1, (0, 60, 1), duration=9), P(DEFAULT, 0, (0, 60, 1))], 60, [[0, 60, 1]])
 
 
 def test_ninety_six_periods():
@@ -402,6 +403,8 @@ def test_A27_connector_0_is_the_sum_under_the_ceiling():
         three, 90, [[0, 260 * 690], [30, 220 * 690], [60, 200 * 690]], connectors=(1, 2), unit="W"
     )
     shows([], 90, [[0, 640]], connectors=(1, 2))
+    two = [P(DEFAULT, 0, (0, 100, 1)), P(DEFAULT, 0, (0, 60), (9, 70, 3), connector=2)]
+    shows(two, 90, [[0, 160, 1], [9, 170, 1]], connectors=(1, 2))
     # a transaction on the first, none on the second
     tx = P(TX, 0, (0, 60), duration=40)
     shows([tx] + three, 90, [[0, 160], [30, 120], [40, 220], [60, 200]], tx=T, connectors=(1, 2))

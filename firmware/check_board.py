@@ -1,4 +1,4 @@
-# Is a board's data file sound? Asked once at boot; forgotten then.
+"""Is a board's data file sound? Asked once at boot; forgotten then."""
 
 # chip: (pins, what cannot drive, ADC1, strapping, flash, console and USB)
 _CHIPS = {

@@ -1,6 +1,6 @@
-# UTC as integer seconds since 2020-01-01 (EPOCH), ISO 8601 in and out, and "is the clock set?".
-# Knows calendar arithmetic and an RTC object that is handed in; must not know OCPP or tasks.
-# Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here.
+"""UTC as integer seconds since 2020-01-01 (EPOCH), ISO 8601 in and out, and "is the clock set?".
+Knows calendar arithmetic and an RTC object that is handed in; must not know OCPP or tasks.
+Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here."""
 
 import time
 from micropython import const
@@ -24,8 +24,7 @@ def parse_iso(text):
     """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time, without its fraction.
 
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
-    3.15). Raises ValueError for anything else.
-    """
+    3.15). Raises ValueError for anything else."""
     # (ASCII only: MicroPython interns each character that is looked at, for ever)
     if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):
         raise ValueError("not a date-time")
@@ -121,8 +120,7 @@ class Clock:
     also after a reset, known() is False and now() is what the RTC shows less `UNSET_s`.
 
     So times from before the clock was set tell the order in which things happened over power
-    cuts too, and `UNSET_s` more is the earliest that it can have been.
-    """
+    cuts too, and `UNSET_s` more is the earliest that it can have been."""
 
     def __init__(self, rtc, path=None):
         """`path`: of the file, or None; `note()` says when it is written."""
@@ -203,8 +201,7 @@ class Clock:
 
         It is taken for what lies in the middle of the way, a second after `t` at most, and to be
         wrong by a fifth of the way, or all of it from a second on. Where that and what the clock
-        was set to before can both be true, the middle of what they leave is.
-        """
+        was set to before can both be true, the middle of what they leave is."""
         before, before_ms = self.now(), self.now_ms()
         doubt_ms = _NEAR_ms + (trip_ms // 5 if trip_ms < 1000 else trip_ms)
         if not ms:

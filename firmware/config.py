@@ -1,4 +1,4 @@
-# This unit's config.json: fields, defaults, checks. Not the OCPP keys (ocpp/configuration.py).
+"""This unit's config.json: fields, defaults, checks. Not the OCPP keys (ocpp/configuration.py)."""
 
 import json
 from micropython import const

@@ -1,10 +1,10 @@
-# Decides at boot whether the firmware runs, and notes how runs end. Loaded while it is needed.
-# RTC memory, which every reset but a power cut leaves alone, holds one of
-#   maintain   the next boot is for maintenance (docs/updates.md)
-#   run N      the firmware runs; the N runs before have crashed
-#   N          it does not run; the last N runs have crashed
-#   stop       a person or a tool has ended the run: for boot.py the next start is no try
-#   back       boot.py has given a slot up, the record says why
+"""Decides at boot whether the firmware runs, and notes how runs end. Loaded while it is needed.
+RTC memory, which every reset but a power cut leaves alone, holds one of
+  maintain   the next boot is for maintenance (docs/updates.md)
+  run N      the firmware runs; the N runs before have crashed
+  N          it does not run; the last N runs have crashed
+  stop       a person or a tool has ended the run: for boot.py the next start is no try
+  back       boot.py has given a slot up, the record says why"""
 
 import io
 import machine

@@ -1,5 +1,5 @@
-# The one place where a connector is made of what its board's file says: by the unit at boot
-# (app/build.py; forgotten then), by the proofs and by the unit tests.
+"""The one place where a connector is made of what its board's file says: by the unit at boot
+(app/build.py; forgotten then), by the proofs and by the unit tests."""
 
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet
@@ -37,8 +37,7 @@ class Fitting:
 
     `config`: a config.Config, or what has its `voltage_V`, `meter_lost_mA`, `wake` and
     `ventilation`. `power_cut`: the reset was one, or nobody knows. `driver`: finds the classes of
-    the drivers, for who plays them.
-    """
+    the drivers, for who plays them."""
 
     def __init__(self, board, config, power_cut=True, driver=driver):
         self._board = board

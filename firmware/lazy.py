@@ -1,4 +1,4 @@
-# Modules that are in RAM only while somebody uses them: seldom code is worth more as heap.
+"""Modules that are in RAM only while somebody uses them: seldom code is worth more as heap."""
 
 import sys
 

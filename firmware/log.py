@@ -1,5 +1,5 @@
-# The log: one line a message on the console and in a ring buffer in RAM.
-# Levels: ERROR, WARNING, INFO, DEBUG. Test `level` before building an expensive message.
+"""The log: one line a message on the console and in a ring buffer in RAM.
+Levels: ERROR, WARNING, INFO, DEBUG. Test `level` before building an expensive message."""
 
 import time
 from micropython import const

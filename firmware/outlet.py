@@ -1,5 +1,5 @@
-# What one connector has below its state: controller, drivers and parts, as the board's file names
-# them. fitting.py makes it.
+"""What one connector has below its state: controller, drivers and parts, as the board's file names
+them. fitting.py makes it."""
 
 from firmware.charging import limits
 
@@ -13,8 +13,7 @@ class Outlet:
     | devices  | the other drivers: update() once a tick, before the controller's |
     | button   | drivers.button.Button, or None |
     | proximity, residual, mirror, earth, lock, phases, derating, overcurrent, supply |
-      parts of electrical/, None where the board has none |
-    """
+      parts of electrical/, None where the board has none |"""
 
     def __init__(self, line, contactor, meter):
         self.line = line

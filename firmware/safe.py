@@ -1,4 +1,4 @@
-# Makes this unit's outputs safe, whatever else is wrong with it. Used by boot.py and main.py.
+"""Makes this unit's outputs safe, whatever else is wrong with it. Used by boot.py and main.py."""
 
 import json
 

@@ -1,5 +1,5 @@
-# New code for the unit: docs/updates.md. It goes into the slot that does not run, then the record
-# names that one. Used from the REPL and by updates; knows files and partitions only.
+"""New code for the unit: docs/updates.md. It goes into the slot that does not run, then the record
+names that one. Used from the REPL and by updates; knows files and partitions only."""
 
 import os
 import sys

@@ -1,5 +1,5 @@
-# What main.py runs: builds the unit and runs it, with safe outputs on every way out. Knows how a
-# run can end; crash.py decides whether there is one, and keeps the record.
+"""What main.py runs: builds the unit and runs it, with safe outputs on every way out. Knows how a
+run can end; crash.py decides whether there is one, and keeps the record."""
 
 import asyncio
 import gc

@@ -1,5 +1,5 @@
-# Builds the unit from its configuration. Runs once at boot and is then forgotten (start.py), so
-# that it costs no heap: 4 KB on the 32-bit port.
+"""Builds the unit from its configuration. Runs once at boot and is then forgotten (start.py), so
+that it costs no heap: 4 KB on the 32-bit port."""
 
 import machine
 from binascii import hexlify

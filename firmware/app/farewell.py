@@ -1,4 +1,4 @@
-# How a reset that was asked for comes about. Loaded for that.
+"""How a reset that was asked for comes about. Loaded for that."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-# What the unit says of itself to a tool. Loaded for as long as that takes.
+"""What the unit says of itself to a tool. Loaded for as long as that takes."""
 
 import gc
 

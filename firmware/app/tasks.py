@@ -1,5 +1,5 @@
-# The running unit: its parts and its tasks. With build.py, which makes them, the only modules that
-# know all the others.
+"""The running unit: its parts and its tasks. With build.py, which makes them, the only modules
+that know all the others."""
 
 import asyncio
 import esp32

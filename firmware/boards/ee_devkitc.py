@@ -1,15 +1,15 @@
-# The ESP32-DevKitC board of the project esp32-evse (dzurikmiroslav). Never run on hardware by us.
-#
-# fact                                     from
-# pins, and that there is one relay        its cfg/esp32devkitc/board.yaml
-# 1330 mV at 0 V, 102.5 mV per volt        calculated from its wiki: 2560 2251 1948 1636 mV at
-#                                          12, 9, 6, 3 V; calibrate yours
-# 1 kohm to 3.3 V at the proximity pin     calculated from its levels 1650 820 430 mV; verify
-# one phase, 32 A, SDM120 at address 1     chosen here: the board has one channel of current and
-#                                          voltage, which only C code could sample
-#
-# Its relay is on GPIO 26, of which some report a twitch at power-on. It has neither a residual
-# current sensor nor a lock: for a fixed cable, behind a type B residual current device.
+"""The ESP32-DevKitC board of the project esp32-evse (dzurikmiroslav). Never run on hardware by us.
+
+fact                                     from
+pins, and that there is one relay        its cfg/esp32devkitc/board.yaml
+1330 mV at 0 V, 102.5 mV per volt        calculated from its wiki: 2560 2251 1948 1636 mV at
+                                         12, 9, 6, 3 V; calibrate yours
+1 kohm to 3.3 V at the proximity pin     calculated from its levels 1650 820 430 mV; verify
+one phase, 32 A, SDM120 at address 1     chosen here: the board has one channel of current and
+                                         voltage, which only C code could sample
+
+Its relay is on GPIO 26, of which some report a twitch at power-on. It has neither a residual
+current sensor nor a lock: for a fixed cable, behind a type B residual current device."""
 
 CHIP = "ESP32"
 CONNECTORS = (

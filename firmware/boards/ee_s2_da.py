@@ -1,16 +1,16 @@
-# The ESP32-S2-DA board of the project esp32-evse (dzurikmiroslav). Never run on hardware by us.
-#
-# fact                                     from
-# pins                                     its cfg/esp32s2da/board.yaml
-# 1330 mV at 0 V, 102.5 mV per volt        calculated from the wiki's levels, as in ee_devkitc.py
-# 1 kohm to 3.3 V at the proximity pin     calculated from its levels; measure yours
-# GPIO 26 is free for the sensor's test    only on a module without PSRAM
-# fault output high when tripped           chosen here, as in its documented sensor; verify
-# three phases, 32 A, SDM630 at address 1  chosen here (its own six ADC channels need C code)
-#
-# Left out: the lock on GPIO 20 and 19. These are the S2's USB lines, and MicroPython's firmware
-# has its console there, which pulls one of them up: the motor would run. A socket needs a firmware
-# without USB first, then {"lock": {"a": 20, "b": 19, "sense": 34}} and a change of check.py.
+"""The ESP32-S2-DA board of the project esp32-evse (dzurikmiroslav). Never run on hardware by us.
+
+fact                                     from
+pins                                     its cfg/esp32s2da/board.yaml
+1330 mV at 0 V, 102.5 mV per volt        calculated from the wiki's levels, as in ee_devkitc.py
+1 kohm to 3.3 V at the proximity pin     calculated from its levels; measure yours
+GPIO 26 is free for the sensor's test    only on a module without PSRAM
+fault output high when tripped           chosen here, as in its documented sensor; verify
+three phases, 32 A, SDM630 at address 1  chosen here (its own six ADC channels need C code)
+
+Left out: the lock on GPIO 20 and 19. These are the S2's USB lines, and MicroPython's firmware
+has its console there, which pulls one of them up: the motor would run. A socket needs a firmware
+without USB first, then {"lock": {"a": 20, "b": 19, "sense": 34}} and a change of check.py."""
 
 CHIP = "ESP32S2"
 CONNECTORS = (

@@ -1,23 +1,23 @@
-# The reference map with every part: a socket with lock, for a plain ESP32-WROOM. A proposal,
-# never run on hardware by its authors.
-#
-# GPIO       use                                why there
-# 27 33 36   pilot, contactor, pilot sense      as in reference.py, as are 16 17 26 (RS485)
-# 25         contactor of L2 and L3             external pull-down, as on 33
-# 39         proximity                          ADC1; 1 kohm to 3.3 V
-# 34 / 32    residual current: fault / test     34 is input only and has no pulls: an external
-#                                               pull-up, so that a broken wire is a fault
-# 35         load side of the contactor         an opto-coupler that pulls low when it is live;
-#                                               external pull-up
-# 21 / 22    lock motor, to lock / to unlock    external pull-downs on the H-bridge
-# 13         switch of the bolt                 closed (low) when locked
-# 4          DS18B20                            external 4.7 kohm to 3.3 V
-# 18 19 23 5 RC522: SCK MISO MOSI CS            VSPI's own pins; CS rests high, as GPIO 5 wants it
-# 14         protective earth                   the contact of its monitor, or an opto-coupler
-#                                               with a capacitor: low while it is there
-# 2 12 15    lamp: red, green, blue             they blink at reset, which a lamp may; to ground,
-#                                               so that 12 is low then, as the flash wants it
-# 0          button                             the module's BOOT button
+"""The reference map with every part: a socket with lock, for a plain ESP32-WROOM. A proposal,
+never run on hardware by its authors.
+
+GPIO       use                                why there
+27 33 36   pilot, contactor, pilot sense      as in reference.py, as are 16 17 26 (RS485)
+25         contactor of L2 and L3             external pull-down, as on 33
+39         proximity                          ADC1; 1 kohm to 3.3 V
+34 / 32    residual current: fault / test     34 is input only and has no pulls: an external
+                                              pull-up, so that a broken wire is a fault
+35         load side of the contactor         an opto-coupler that pulls low when it is live;
+                                              external pull-up
+21 / 22    lock motor, to lock / to unlock    external pull-downs on the H-bridge
+13         switch of the bolt                 closed (low) when locked
+4          DS18B20                            external 4.7 kohm to 3.3 V
+18 19 23 5 RC522: SCK MISO MOSI CS            VSPI's own pins; CS rests high, as GPIO 5 wants it
+14         protective earth                   the contact of its monitor, or an opto-coupler
+                                              with a capacitor: low while it is there
+2 12 15    lamp: red, green, blue             they blink at reset, which a lamp may; to ground,
+                                              so that 12 is low then, as the flash wants it
+0          button                             the module's BOOT button"""
 
 from .reference import (  # noqa: F401
     CHIP,

@@ -1,5 +1,5 @@
-# The composite schedule: what Evaluator.at() says of one instant after the other. Loaded when the
-# Central System asks for it.
+"""The composite schedule: what Evaluator.at() says of one instant after the other. Loaded when the
+Central System asks for it."""
 
 import array
 from micropython import const
@@ -23,8 +23,7 @@ class Composite:
     | attribute | meaning |
     |---|---|
     | out, n    | array('i') of n entries start_s, limit, phases: 3 words each |
-    | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |
-    """
+    | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |"""
 
     def __init__(
         self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, unit, room

@@ -1,4 +1,4 @@
-# Every source of a limit is a slot; the lowest wins and says why. Pure: time is an argument.
+"""Every source of a limit is a slot; the lowest wins and says why. Pure: time is an argument."""
 
 from micropython import const
 
@@ -50,8 +50,7 @@ class Limits:
     | next_mA, next_source | what would hold without that source |
     | until_s   | when a slot expires next; NEVER |
     | local_mA  | the lowest but for OCPP, and for a pause, which is soon over |
-    | fixed_mA  | the lowest of hardware and installation |
-    """
+    | fixed_mA  | the lowest of hardware and installation |"""
 
     def __init__(self, hardware_mA):
         n = len(SOURCES)
@@ -111,8 +110,7 @@ def share(ceiling_mA, wants_mA, out_mA):
     """Split `ceiling_mA` over connectors that want `wants_mA` each (0: wants nothing).
 
     Fills `out_mA` in place. Equal shares; what one does not want goes to the others. Who cannot
-    get 6 A gets nothing, the last connectors first. The sum never exceeds the ceiling.
-    """
+    get 6 A gets nothing, the last connectors first. The sum never exceeds the ceiling."""
     n = len(wants_mA)
     left = 0
     for i in range(n):

@@ -1,31 +1,31 @@
-# The fixed-size charging profile record: the C structures of ../shared/spec/004, packed.
-# One array('i') is both what lies in flash and what the evaluator reads: 48 bytes of header and
-# 8 bytes a period. Knows nothing of OCPP messages, files or clocks. See docs/storage.md.
-#
-#   word  bytes  meaning (little endian)
-#   0     0-1    magic "PW"
-#         2      layout version (3)
-#         3      number of periods, 1..96
-#   1     4-7    CRC-32 of all the other words
-#   2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
-#   3     12-15  chargingProfileId, i32
-#   4     16-19  number of the transaction that it is for (ours); 0: any on its connector
-#   5     20-23  0
-#   6     24     connectorId   25 stackLevel   26 purpose | kind << 2 | recurrencyKind << 4
-#                | chargingRateUnit << 6       27 flags
-#   7     28-31  validFrom, seconds since 2020; 0: absent
-#   8     32-35  validTo; all ones: never
-#   9     36-39  startSchedule, 2020 or later (what lies before is left out), see FLAG_ORIGIN;
-#                negative: when it was received, by a clock that was not set
-#   10    40-43  duration in s; all ones: absent
-#   11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent. In RAM, with FLAG_REPLACED:
-#                when its successor begins
-#   then for every period
-#   +0    0-3    startPeriod in s
-#   +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
-#
-# Every word that the evaluator reads lies in the 31-bit small-int range of the ESP32, so that
-# reading it does not allocate (all ones reads as -1).
+"""The fixed-size charging profile record: the C structures of ../shared/spec/004, packed.
+One array('i') is both what lies in flash and what the evaluator reads: 48 bytes of header and
+8 bytes a period. Knows nothing of OCPP messages, files or clocks. See docs/storage.md.
+
+  word  bytes  meaning (little endian)
+  0     0-1    magic "PW"
+        2      layout version (3)
+        3      number of periods, 1..96
+  1     4-7    CRC-32 of all the other words
+  2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
+  3     12-15  chargingProfileId, i32
+  4     16-19  number of the transaction that it is for (ours); 0: any on its connector
+  5     20-23  0
+  6     24     connectorId   25 stackLevel   26 purpose | kind << 2 | recurrencyKind << 4
+               | chargingRateUnit << 6       27 flags
+  7     28-31  validFrom, seconds since 2020; 0: absent
+  8     32-35  validTo; all ones: never
+  9     36-39  startSchedule, 2020 or later (what lies before is left out), see FLAG_ORIGIN;
+               negative: when it was received, by a clock that was not set
+  10    40-43  duration in s; all ones: absent
+  11    44-47  minChargingRate in 0.1 A or 0.1 W; all ones: absent. In RAM, with FLAG_REPLACED:
+               when its successor begins
+  then for every period
+  +0    0-3    startPeriod in s
+  +1    4-6    limit in 0.1 A or 0.1 W      7 numberPhases; 0: absent
+
+Every word that the evaluator reads lies in the 31-bit small-int range of the ESP32, so that
+reading it does not allocate (all ones reads as -1)."""
 
 import array
 from binascii import crc32
@@ -85,8 +85,7 @@ def pack(
     `transaction`: its number (Transaction.number). Times are seconds since 2020 (clock.py); those
     beyond 2054 mean "never" until then. `start` None leaves the origin to the transaction. The
     values are taken as already checked (docs/smart-charging.md); what does not fit its field
-    raises ValueError.
-    """
+    raises ValueError."""
     n = len(periods) if n is None else n
     if not 1 <= n <= MAX_PERIODS:
         raise ValueError("periods")

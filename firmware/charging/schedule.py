@@ -1,7 +1,7 @@
-# The one evaluator: what the installed profiles allow at an instant, and when that next changes.
-# Pure integers over profile records (profile.py); time and transactions are arguments. What the
-# pilot gets and what GetCompositeSchedule answers (composite.py) both come from Evaluator.at().
-# Rules and choices (A1..A33): docs/smart-charging.md.
+"""The one evaluator: what the installed profiles allow at an instant, and when that next changes.
+Pure integers over profile records (profile.py); time and transactions are arguments. What the
+pilot gets and what GetCompositeSchedule answers (composite.py) both come from Evaluator.at().
+Rules and choices (A1..A33): docs/smart-charging.md."""
 
 from micropython import const
 
@@ -47,8 +47,7 @@ class Evaluator:
     periods. Asking allocates nothing when the periods are in RAM.
 
     `known` False says that the clock is not set: it is `ahead_s` later than `t`, or later still.
-    What is certain even so is placed; whatever is not caps at its lowest (A17).
-    """
+    What is certain even so is placed; whatever is not caps at its lowest (A17)."""
 
     def __init__(self, store, voltage_V=230):
         self._store = store
@@ -74,8 +73,7 @@ class Evaluator:
         """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
 
         tx_start: start of the transaction; with in_transaction False there is none, TxProfiles
-        are left out and Relative schedules count from tx_start as if one began then (A25).
-        """
+        are left out and Relative schedules count from tx_start as if one began then (A25)."""
         self.until = _FAR
         self._least = w = None
         if self.known and self._lows:

@@ -1,7 +1,7 @@
-# Charging profiles on flash: one small file each, replaced atomically, believed only with its CRC.
-# Knows records (profile.py) and a directory; must not know OCPP, time or transactions.
-# Relies on LittleFS: rewriting a file is old-or-new under power cut, and only a file that is
-# being created may come back empty (an empty file is no file).
+"""Charging profiles on flash: one small file each, replaced atomically, believed only with its
+CRC. Knows records (profile.py) and a directory; must not know OCPP, time or transactions. Relies
+on LittleFS: rewriting a file is old-or-new under power cut, and only a file that is being created
+may come back empty (an empty file is no file)."""
 
 import array
 import os
@@ -34,8 +34,7 @@ class Store:
     not installed: it takes no room. When that is, is worked out after each change.
 
     A record that cannot be believed (damaged, or of another layout) must not leave the
-    station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared.
-    """
+    station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared."""
 
     def __init__(self, folder, log):
         self._folder = folder
@@ -168,8 +167,7 @@ class Store:
 
         One that is installed already, as it is, is not written again. It is not before `least_s`
         and not after `until_s`: what `w` replaces stays in force if it may have begun and `w` may
-        not.
-        """
+        not."""
         if not self.room(w):
             raise Full("%d profiles are installed" % self.count())
         gone = self.replaced_by(w)

@@ -1,4 +1,4 @@
-# Bench mode (electrical/bench.py), by the console.
+"""Bench mode (electrical/bench.py), by the console."""
 
 from firmware import lazy, log
 from firmware.electrical import faults

@@ -1,5 +1,5 @@
-# Console commands about settings and records: keys, the journal, the log, the restart. Each is a
-# generator of lines (console.py).
+"""Console commands about settings and records: keys, the journal, the log, the restart. Each is a
+generator of lines (console.py)."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-# Console commands about charging limits: why they are what they are, the profiles, the composite
-# schedule. Each is a generator of lines (console.py).
+"""Console commands about charging limits: why they are what they are, the profiles, the composite
+schedule. Each is a generator of lines (console.py)."""
 
 from micropython import const
 

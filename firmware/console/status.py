@@ -1,5 +1,5 @@
-# Console commands about what is: the station, sessions, faults, tasks, memory. Each is a generator
-# of lines (console.py).
+"""Console commands about what is: the station, sessions, faults, tasks, memory. Each is a
+generator of lines (console.py)."""
 
 import asyncio
 import esp32

@@ -1,4 +1,4 @@
-# Slow voltages on ADC1: temperature, proximity, peak detectors.
+"""Slow voltages on ADC1: temperature, proximity, peak detectors."""
 
 from machine import ADC, Pin
 

@@ -1,4 +1,4 @@
-# A push-button.
+"""A push-button."""
 
 from machine import Pin
 from micropython import const

@@ -1,5 +1,5 @@
-# A contact, or an opto-coupler on the mains: is the load side of the contactor live, is the
-# protective earth there?
+"""A contact, or an opto-coupler on the mains: is the load side of the contactor live, is the
+protective earth there?"""
 
 from machine import Pin
 from micropython import const

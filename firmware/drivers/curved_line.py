@@ -1,4 +1,4 @@
-# A pilot whose sense voltage leaves the ADC's straight part: calibrated point by point.
+"""A pilot whose sense voltage leaves the ADC's straight part: calibrated point by point."""
 
 from .pilot_line import PilotLine
 

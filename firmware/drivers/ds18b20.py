@@ -1,4 +1,4 @@
-# Temperature by a DS18B20, alone on its 1-wire bus; over the module onewire of the stock firmware.
+"""Temperature by a DS18B20, alone on its 1-wire bus; over the stock firmware's module onewire."""
 
 from machine import Pin
 from micropython import const

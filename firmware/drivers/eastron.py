@@ -1,5 +1,5 @@
-# Eastron SDM630 and SDM72 (three phases), SDM120 and SDM230 (one): float32 input registers, from
-# the maker's published table.
+"""Eastron SDM630 and SDM72 (three phases), SDM120 and SDM230 (one): float32 input registers, from
+the maker's published table."""
 
 import struct
 from micropython import const
@@ -47,8 +47,7 @@ def thousandths(word):
     """An IEEE 754 single, given as its 32 bits, times 1000, as an int rounded towards zero.
 
     In integers, because the ESP32's own float would round the product once more. ValueError: it is
-    not a number, infinite, or more than any meter shows.
-    """
+    not a number, infinite, or more than any meter shows."""
     exponent = (word >> 23 & 0xFF) - 150
     if exponent >= 30:
         raise ValueError("it is not a number")

@@ -1,4 +1,4 @@
-# The motor that locks the plug in the socket: an H-bridge, and a switch that sees the bolt.
+"""The motor that locks the plug in the socket: an H-bridge, and a switch that sees the bolt."""
 
 from machine import Pin
 

@@ -1,4 +1,4 @@
-# Temperature by an MCP9700: 500 mV at 0 degC, 10 mV per degC.
+"""Temperature by an MCP9700: 500 mV at 0 degC, 10 mV per degC."""
 
 from .analog import mean_uV, reader
 

@@ -1,4 +1,4 @@
-# Modbus RTU master on one UART: RS485 or, without `de`, TTL. One bus for all meters of the unit.
+"""Modbus RTU master on one UART: RS485 or, without `de`, TTL. One bus for all meters."""
 
 import asyncio
 import struct
@@ -74,8 +74,7 @@ class Meter:
 
     An answer that cannot be true is no reading: `why` says so, or is None. Inputs: `closed`: the
     contactor is; `moved(before_Wh, now_Wh)` is called when the register is another one, and with
-    None for the first reading; `step_Wh`: by how much it rises at least, 0 until that was seen.
-    """
+    None for the first reading; `step_Wh`: by how much it rises at least, 0 until that was seen."""
 
     gives = 0x8FF
 

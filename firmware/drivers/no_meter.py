@@ -1,4 +1,4 @@
-# For a connector without a meter: nothing is billed, and nothing is watched.
+"""For a connector without a meter: nothing is billed, and nothing is watched."""
 
 
 class Meter:

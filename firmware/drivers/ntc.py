@@ -1,4 +1,4 @@
-# Temperature by an NTC of B = 3950 to earth, against a pull-up.
+"""Temperature by an NTC of B = 3950 to earth, against a pull-up."""
 
 from micropython import const
 

@@ -1,4 +1,4 @@
-# The control pilot behind peak detectors: an op-amp holds the level, one slow reading is enough.
+"""The control pilot behind peak detectors: an op-amp holds the level, one slow reading will do."""
 
 from .analog import mean_uV, reader
 from .outputs import pilot_pwm

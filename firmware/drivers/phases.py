@@ -1,4 +1,4 @@
-# The contactor of L2 and L3, beside the main one.
+"""The contactor of L2 and L3, beside the main one."""
 
 from machine import Pin
 

@@ -1,4 +1,4 @@
-# The control pilot of one connector on real pins: PWM out, ADC in.
+"""The control pilot of one connector on real pins: PWM out, ADC in."""
 
 from machine import ADC, Pin
 from micropython import const

@@ -1,5 +1,5 @@
-# PN532 reader of ISO 14443 A cards, on a UART (HSU): no clock to stretch, no bits to turn round,
-# and nothing that blocks. Frames as in NXP's user manual UM0701-02.
+"""PN532 reader of ISO 14443 A cards, on a UART (HSU): no clock to stretch, no bits to turn round,
+and nothing that blocks. Frames as in NXP's user manual UM0701-02."""
 
 import asyncio
 from machine import UART

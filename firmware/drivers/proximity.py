@@ -1,4 +1,4 @@
-# The proximity contact of a socket: the cable's resistor against a pull-up.
+"""The proximity contact of a socket: the cable's resistor against a pull-up."""
 
 from micropython import const
 

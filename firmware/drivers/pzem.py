@@ -1,4 +1,4 @@
-# PZEM-004T v3: one phase, Modbus RTU on a TTL UART, scaled integers, low word first.
+"""PZEM-004T v3: one phase, Modbus RTU on a TTL UART, scaled integers, low word first."""
 
 import struct
 

@@ -1,4 +1,4 @@
-# RC522 reader of ISO 14443 A cards, on SPI. Registers as in NXP's data sheet of the MFRC522.
+"""RC522 reader of ISO 14443 A cards, on SPI. Registers as in NXP's data sheet of the MFRC522."""
 
 import asyncio
 from machine import SPI, Pin

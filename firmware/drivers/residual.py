@@ -1,4 +1,4 @@
-# The residual direct current sensor: a fault output and, mostly, a test input.
+"""The residual direct current sensor: a fault output and, mostly, a test input."""
 
 from machine import Pin
 

@@ -1,4 +1,4 @@
-# S0 pulse meter: energy only. One contact that closes for 30 to 100 ms a pulse.
+"""S0 pulse meter: energy only. One contact that closes for 30 to 100 ms a pulse."""
 
 from machine import Pin
 from micropython import const

@@ -1,4 +1,4 @@
-# What a person sees: the connector's state, on one lamp or on red, green, blue.
+"""What a person sees: the connector's state, on one lamp or on red, green, blue."""
 
 from machine import Pin
 from micropython import const

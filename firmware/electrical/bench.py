@@ -1,5 +1,5 @@
-# Bench mode, a mode of the controller: pilot and contactor without a car, for a voltmeter and an
-# oscilloscope. Loaded while it lasts.
+"""Bench mode, a mode of the controller: pilot and contactor without a car, for a voltmeter and an
+oscilloscope. Loaded while it lasts."""
 
 from micropython import const
 
@@ -14,8 +14,7 @@ class Bench:
 
     Inputs `allow_mA`: what is to be advertised; `close`: the contactor is wanted; `left_ms`.
     `parts`: those that must be ready for that (what waits for a plug is none of them).
-    `wanted()`: somebody wants the connector; `ended(why)` is called at the end.
-    """
+    `wanted()`: somebody wants the connector; `ended(why)` is called at the end."""
 
     def __init__(self, parts, wanted, ended):
         self.left_ms = STAY_ms

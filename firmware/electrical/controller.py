@@ -1,14 +1,13 @@
-# The electrical side of one connector as a pure state machine: readings and a permission in,
-# pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3:
-# seq.).
-# Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
-#
-# A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has
-#   tick(dt_ms, c)  called in every tick of the controller, before it decides
-#   fault           of faults.py
-#   busy            no energy may be offered now
-#   ready           the contactor may close as far as the part is concerned
-# Its inputs are attributes that a driver sets before the tick, its outputs are read after it.
+"""The electrical side of one connector as a pure state machine: readings and a permission in,
+pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3, seq.).
+Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
+
+A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has
+  tick(dt_ms, c)  called in every tick of the controller, before it decides
+  fault           of faults.py
+  busy            no energy may be offered now
+  ready           the contactor may close as far as the part is concerned
+Its inputs are attributes that a driver sets before the tick, its outputs are read after it."""
 
 from micropython import const
 
@@ -63,8 +62,7 @@ class Controller:
     | delay_ms    | input: offer nothing so long; counts down |
     | ventilation | input: state D may be served |
     | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
-    | bench       | input: bench.Bench, which has the outputs while it lasts, or None |
-    """
+    | bench       | input: bench.Bench, which has the outputs while it lasts, or None |"""
 
     def __init__(self, parts=(), power_cut=False, self_test=False):
         """power_cut: the reset was one, or nobody knows; self_test: drive F for 100 ms at boot

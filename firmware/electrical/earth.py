@@ -1,5 +1,5 @@
-# The protective earth, as its monitor or an opto-coupler between phase and earth sees it.
-# docs/electrical.md 5, hazard 9.
+"""The protective earth, as its monitor or an opto-coupler between phase and earth sees it.
+docs/electrical.md 5, hazard 9."""
 
 from micropython import const
 

@@ -1,5 +1,4 @@
-# The motor that locks a plug in its socket.
-# docs/electrical.md 5, hazard 14, and 6.
+"""The motor that locks a plug in its socket. docs/electrical.md 5, hazard 14, and 6."""
 
 from micropython import const
 
@@ -19,8 +18,7 @@ class Lock:
     Input `release`: it is to be open: until the car's side is unplugged, or it is taken back.
     Input `keep`: it stays as it is when the car is unplugged, until `release`.
     Outputs `drive`: +1 lock, -1 unlock, 0 rest; `holds`: locked, or nobody knows.
-    `pulse_ms`: of the motor, 100..1000; its driver sets it.
-    """
+    `pulse_ms`: of the motor, 100..1000; its driver sets it."""
 
     def __init__(self):
         self.fault = faults.NONE

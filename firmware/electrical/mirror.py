@@ -1,5 +1,5 @@
-# What the load side of the contactor says: welded, or not closing.
-# docs/electrical.md 5, hazards 7 and 8.
+"""What the load side of the contactor says: welded, or not closing.
+docs/electrical.md 5, hazards 7 and 8."""
 
 from micropython import const
 

@@ -1,5 +1,5 @@
-# A car that draws more than it was told, and a meter that says nothing.
-# docs/electrical.md 5, hazards 10, 12 and 16.
+"""A car that draws more than it was told, and a meter that says nothing.
+docs/electrical.md 5, hazards 10, 12 and 16."""
 
 from micropython import const
 
@@ -19,8 +19,7 @@ class Overcurrent:
 
     Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading; `lost`: the
     meter answers what cannot be believed.
-    `lost_mA`: the limit without a meter (limit_mA).
-    """
+    `lost_mA`: the limit without a meter (limit_mA)."""
 
     ready = True
     busy = False

@@ -1,5 +1,5 @@
-# The control pilot in numbers: amps <-> duty, millivolts -> state. IEC 61851-1 Annex A; the
-# numbers: docs/electrical.md 1 and 2. Pure integers, nothing allocates.
+"""The control pilot in numbers: amps <-> duty, millivolts -> state. IEC 61851-1 Annex A; the
+numbers: docs/electrical.md 1 and 2. Pure integers, nothing allocates."""
 
 from micropython import const
 
@@ -29,8 +29,7 @@ def duty_u16(limit_mA):
     """Duty (of 65536) that advertises `limit_mA` or just less; STEADY below 6 A.
 
     51 A < limit <= 52.5 A cannot be told apart on the wire and becomes 51 A. The
-    fractions are reduced so that no product leaves the ESP32's 31-bit small ints.
-    """
+    fractions are reduced so that no product leaves the ESP32's 31-bit small ints."""
     limit_mA = advertisable_mA(limit_mA)
     if not limit_mA:
         return STEADY
@@ -51,8 +50,7 @@ def advertisable_mA(limit_mA):
 def advertised_mA(duty):
     """What a car may draw at `duty` (docs/electrical.md 2); 0 where it must not draw.
 
-    Digital communication (3..7 %) is not offered by this station and counts as 0.
-    """
+    Digital communication (3..7 %) is not offered by this station and counts as 0."""
     if duty < 5243:  # 8 %
         return 0
     if duty < 6554:  # 10 %
@@ -67,8 +65,7 @@ def advertised_mA(duty):
 def state(high_mV, before):
     """The state (A..E) of the pilot's high level, coming from state `before`.
 
-    Half of the gap on either side of a decision level still belongs to `before`.
-    """
+    Half of the gap on either side of a decision level still belongs to `before`."""
     s = A
     for level in _LEVELS_mV:
         if s < before:

@@ -1,5 +1,5 @@
-# The coding resistor of a cable in a socket: what it may carry, and whether it is there.
-# docs/electrical.md 4 and 5, hazard 13. (A cable that is fixed to the station has no such part.)
+"""The coding resistor of a cable in a socket: what it may carry, and whether it is there.
+docs/electrical.md 4 and 5, hazard 13. (A cable that is fixed to the station has no such part.)"""
 
 from micropython import const
 
@@ -31,8 +31,7 @@ class Proximity:
     """Input `cable_ohm`; None: open. Output `rating_mA`: 13000, 20000, 32000, 63000; 0: no cable.
     Output `plugged`: a plug is in the socket, whatever it may carry, with a car or without.
 
-    While a car is connected the rating stays as it was found: another one is a fault.
-    """
+    While a car is connected the rating stays as it was found: another one is a fault."""
 
     def __init__(self):
         self.fault = faults.NONE

@@ -1,5 +1,5 @@
-# A sensor of DC residual current (RDC-DD) with a test input.
-# docs/electrical.md 5, hazards 3 and 4.
+"""A sensor of DC residual current (RDC-DD) with a test input.
+docs/electrical.md 5, hazards 3 and 4."""
 
 from micropython import const
 
@@ -19,8 +19,7 @@ class Residual:
     """Trips for good; tests the sensor, contactor open, at boot, once a plug-in and once a day.
 
     Input `tripped`: the fault output of the sensor. Output `test`: drive its test input.
-    `tests` False: it has none, and a person has to press its button now and then.
-    """
+    `tests` False: it has none, and a person has to press its button now and then."""
 
     def __init__(self, tests=True):
         self._settle_ms = _SETTLE_ms

@@ -1,5 +1,4 @@
-# The mains: is the voltage in its range?
-# docs/electrical.md 5, hazard 9.
+"""The mains: is the voltage in its range? docs/electrical.md 5, hazard 9."""
 
 from micropython import const
 
@@ -12,8 +11,7 @@ _FRESH_ms = const(3000)
 
 class Supply:
     """Inputs `low_mV`, `high_mV`: lowest and highest phase; `high_mV` 0: nothing is known.
-    `readings`: rises with each.
-    """
+    `readings`: rises with each."""
 
     busy = False
 

@@ -1,6 +1,6 @@
-# The address of a host, by DNS or, for names in .local, by multicast DNS (RFC 1035, RFC 6762 5.1),
-# while the event loop goes on: the ESP32's getaddrinfo() keeps everything waiting, for a minute or
-# more where the server is dead. Knows UDP and asyncio. To be loaded for a dial, and forgotten.
+"""The address of a host, by DNS or, for names in .local, by multicast DNS (RFC 1035, RFC 6762
+5.1), while the event loop goes on: the ESP32's getaddrinfo() holds up everything, for a minute or
+more where the server is dead. Knows UDP and asyncio. Loaded for a dial, then forgotten."""
 
 import asyncio
 import os
@@ -22,8 +22,7 @@ async def resolve(host, servers=None):
     servers: who to ask, addresses as text; those of the network are the default, and for names in
     .local everyone around, before these. "192.0.2.1:5300" is a server at a port of its own.
 
-    Raises OSError, whose text says what is wrong, after 6 s at most for each who is asked.
-    """
+    Raises OSError, whose text says what is wrong, after 6 s at most for each who is asked."""
     if _is_address(host) or ":" in host:
         return host
     host = host.lower().rstrip(".")
@@ -76,8 +75,7 @@ async def ask(server, port, packet, parse, anyone=False):
 
     parse: returns None for what is not the answer; may raise OSError for one that ends the matter.
         IndexError and ValueError count as None.
-    anyone: may answer, not `server` only.
-    """
+    anyone: may answer, not `server` only."""
     host, _, own_port = server.partition(":")
     address = socket.getaddrinfo(host, int(own_port or port))[0][-1]  # (nothing to look up)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

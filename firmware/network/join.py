@@ -1,5 +1,5 @@
-# Joins one of the unit's Wi-Fi networks, and says what to do where that does not work. Loaded for
-# that and forgotten: once it has joined, the chip rejoins the same network by itself.
+"""Joins one of the unit's Wi-Fi networks, and says what to do where that does not work. Loaded for
+that and forgotten: once it has joined, the chip rejoins the same network by itself."""
 
 import asyncio
 import network

@@ -1,5 +1,5 @@
-# The time from an NTP server (RFC 4330), where no Central System tells it. The event loop goes on:
-# ntptime of the stock firmware would keep everything waiting. To be loaded for it and forgotten.
+"""The time from an NTP server (RFC 4330), where no Central System tells it. The event loop goes
+on: the stock firmware's ntptime would hold it up. Loaded for that, then forgotten."""
 
 import os
 import time

@@ -1,5 +1,5 @@
-# Wi-Fi as a station, the part that stays: is the unit in a network, and who is its DNS server.
-# join.py, loaded when it is needed, does the rest.
+"""Wi-Fi as a station, the part that stays: is the unit in a network, and who is its DNS server.
+join.py, loaded when it is needed, does the rest."""
 
 import network
 

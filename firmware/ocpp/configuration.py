@@ -1,5 +1,5 @@
-# The OCPP configuration keys and their values; those that were changed are kept in one JSON file.
-# What keys there are says keys.py, which is in RAM only while it is needed.
+"""The OCPP configuration keys and their values; those that were changed are kept in one JSON file.
+What keys there are says keys.py, which is in RAM only while it is needed."""
 
 import json
 from binascii import unhexlify
@@ -22,8 +22,7 @@ class Configuration:
     | gives  | bits of the measurands that have a source (metering.gives) |
     | stored | the changed values by key, as in the file: bool, int, str; only read it |
     | config | this unit's Config |
-    | refused, failed | what the next dial goes by besides (security.py) |
-    """
+    | refused, failed | what the next dial goes by besides (security.py) |"""
 
     def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
         # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.

@@ -1,6 +1,6 @@
-# Makes the connection to the Central System: which address, and when; security.py knows with what
-# credentials, and what the answer means to a person. In RAM only while there is no connection;
-# what it has to remember is in the Link. Knows uwebsockets; must not know what is said over it.
+"""Makes the connection to the Central System: which address, and when; security.py knows with what
+credentials, and what the answer means to a person. In RAM only while there is no connection;
+what it has to remember is in the Link. Knows uwebsockets; must not know what is said over it."""
 
 import asyncio
 import os
@@ -23,8 +23,7 @@ async def connect(link):
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
     a round, the back-off comes and then the first again. After a connection that was no good the
     next address follows, after a good one a new round. Only addresses that the SecurityProfile
-    allows are dialled.
-    """
+    allows are dialled."""
     config, settings = link.config, link.settings
     urls = security.addresses(config, security.level(config, settings))
     while True:

@@ -1,6 +1,6 @@
-# The table of the OCPP configuration keys: name, feature profile, access, type, default, limits;
-# and what text means as a value. Needed at boot and when the Central System reads or changes keys:
-# configuration.py loads it then and forgets it, for it is 4 KB of heap.
+"""The table of the OCPP configuration keys: name, feature profile, access, type, default, limits;
+and what text means as a value. Needed at boot and when the Central System reads or changes keys:
+configuration.py loads it then and forgets it, for it is 4 KB of heap."""
 
 import json
 from micropython import const

@@ -1,6 +1,6 @@
-# Keeps one WebSocket to the Central System up: notices a dead peer, remembers why each one ended.
-# dial.py makes them, and is in RAM only while there is none. Knows uwebsockets and an Rpc; must
-# not know what is said over it.
+"""Keeps one WebSocket to the Central System up: notices a dead peer, remembers why each one ended.
+dial.py makes them, and is in RAM only while there is none. Knows uwebsockets and an Rpc; must
+not know what is said over it."""
 
 import asyncio
 import gc
@@ -30,8 +30,7 @@ class Link:
     | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
     | number    | how many of the addresses have been tried in this round (dial.py) |
     | steps     | of the back-off since the last connection that was of use (dial.py) |
-    | known     | host: the address where it was reached last (dial.py) |
-    """
+    | known     | host: the address where it was reached last (dial.py) |"""
 
     def __init__(self, config, rpc, settings, clock, log):
         self.config = config

@@ -1,5 +1,5 @@
-# A long charging profile without its objects: 96 periods as dicts are 7 KB of heap, as text they
-# are in the receive buffer anyway. Knows JSON and one field's name; must not know what it means.
+"""A long charging profile without its objects: 96 periods as dicts are 7 KB of heap, as text they
+are in the receive buffer anyway. Knows JSON and one field's name; must not know what it means."""
 
 import json
 from micropython import const
@@ -13,8 +13,7 @@ _SPACE = const(b" \t\r\n")
 class Periods:
     """A JSON array of flat objects as a sequence; an item is parsed when it is looked at.
 
-    Valid as long as the text is: until the next message is received.
-    """
+    Valid as long as the text is: until the next message is received."""
 
     def __init__(self, text, at):
         """`text` from `at`, the first item's brace. Raises ValueError unless all items are flat

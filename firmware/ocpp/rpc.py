@@ -1,5 +1,5 @@
-# OCPP-J 1.6: CALL, CALLRESULT, CALLERROR over a connection that carries text messages.
-# Knows frames, ids and schemas; must not know what the messages mean.
+"""OCPP-J 1.6: CALL, CALLRESULT, CALLERROR over a connection that carries text messages.
+Knows frames, ids and schemas; must not know what the messages mean."""
 
 import asyncio
 import json
@@ -42,8 +42,7 @@ class Rpc:
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest;
     `began`: when the latest was sent, in ticks.
-    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message.
-    """
+    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message."""
 
     def __init__(self, handle, log):
         self._handle = handle
@@ -83,8 +82,7 @@ class Rpc:
         answers are not waited for as long, as it stands when their turn comes.
 
         Raises CallError (the Central System refused), asyncio.TimeoutError or OSError (the
-        connection is gone).
-        """
+        connection is gone)."""
         async with self._lock:
             if self._ws is None:
                 raise OSError("offline")

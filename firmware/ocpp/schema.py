@@ -1,7 +1,7 @@
-# Checks the payloads that a Central System sends: are they OCPP 1.6, and if not, which CALLERROR
-# code do they earn? Knows the shape of the messages, as in the official JSON schemas (draft-04);
-# must not know what a value means: ranges, limits and order are the domain's.
-# The tables are text, because text costs one byte of heap a character and is searched in C.
+"""Checks the payloads that a Central System sends: are they OCPP 1.6, and if not, which CALLERROR
+code do they earn? Knows the shape of the messages, as in the official JSON schemas (draft-04);
+must not know what a value means: ranges, limits and order are the domain's.
+The tables are text, because text costs one byte of heap a character and is searched in C."""
 
 from micropython import const
 
@@ -103,8 +103,7 @@ def check(action, payload, conf=False):
     that is null is taken out. Elsewhere null is a wrong type. 16.0 is not an integer
     (draft-04: "a JSON number without a fraction or exponent part"; the validators of `ocpp`
     agree), true is not one either. Fields that the schema does not have go to `on_extra`. Nesting
-    is followed as deep as the table goes, no deeper.
-    """
+    is followed as deep as the table goes, no deeper."""
     global _extra, _answer
     fields = _fields(">" + action if conf else action)
     if fields is None:

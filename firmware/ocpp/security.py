@@ -1,6 +1,6 @@
-# The security profiles of the OCPP 1.6 security white paper: what a dial needs, what its failure
-# means to a person, and the two keys that change them. Loaded for a dial or such a change, and
-# forgotten. Nothing here dials, and there is no way round the check of a certificate.
+"""The security profiles of the OCPP 1.6 security white paper: what a dial needs, what its failure
+means to a person, and the two keys that change them. Loaded for a dial or such a change, and
+forgotten. Nothing here dials, and there is no way round the check of a certificate."""
 
 import os
 from micropython import const
@@ -71,8 +71,7 @@ def prepare(config, settings, url, profile=None):
     """-> (SSLContext or None, user or None, password or None) for a dial of `url`.
 
     profile: another than that in force. Raises ValueError: something is missing; its text says
-    what, and where it belongs.
-    """
+    what, and where it belongs."""
     if profile is None:
         profile = level(config, settings)
     if _is_tls(url) != (profile > 1):

@@ -1,6 +1,6 @@
-# The life of one connector: who may charge, the transaction, the state.
-# Knows the electrical controller, its meter and the journal; must not know OCPP messages.
-# Time is an argument: now_s in seconds since 2020, now_ms in ticks for intervals.
+"""The life of one connector: who may charge, the transaction, the state.
+Knows the electrical controller, its meter and the journal; must not know OCPP messages.
+Time is an argument: now_s in seconds since 2020, now_ms in ticks for intervals."""
 
 from micropython import const
 
@@ -51,8 +51,7 @@ class Connector:
     | other, other_mA | the profile that would limit without it, and to what |
     | on_begin  | called with connector and transaction before it begins; False: it must not |
     | on_stop   | called with connector and transaction before its stop is kept |
-    | on_end    | called with the connector when its transaction has ended, or could not begin |
-    """
+    | on_end    | called with the connector when its transaction has ended, or could not begin |"""
 
     def __init__(self, number, controller, limits, meter, journal):
         self.number = number

@@ -1,4 +1,4 @@
-# What the station has to tell or to ask, beside its transactions (journal.py): they wait in RAM.
+"""What the station has to tell or ask beside its transactions (journal.py): it waits in RAM."""
 
 from collections import namedtuple
 
@@ -19,8 +19,7 @@ class Ask:
     |---|---|
     | profile   | record of the transaction to come, or None |
     | ticks_ms  | when it was shown last |
-    | visit, tx | Controller.visit and the transaction of then |
-    """
+    | visit, tx | Controller.visit and the transaction of then |"""
 
     def __init__(self, token, connector, profile, ticks_ms):
         self.token = token

@@ -1,6 +1,6 @@
-# What the profiles allowed when the power failed: a cap until the time is known again, for those
-# who would rather charge too little than by a schedule that cannot be placed (config.json:
-# hold_limit). The file stays under 128 bytes: LittleFS keeps that inline, almost without wear.
+"""What the profiles allowed when the power failed: a cap until the time is known again, for those
+who would rather charge too little than by a schedule that cannot be placed (config.json:
+hold_limit). The file stays under 128 bytes: LittleFS keeps that inline, almost without wear."""
 
 import json
 from micropython import const

@@ -1,6 +1,6 @@
-# A few numbers that outlive every reboot: which connectors are out of service, where a car is that
-# has charged (negative: plug_tag of station.py), which faults wait for a person. A file under 128
-# bytes: LittleFS keeps it inline.
+"""A few numbers that outlive every reboot: which connectors are out of service, where a car is
+that has charged (negative: plug_tag of station.py), which faults wait for a person. A file under
+128 bytes: LittleFS keeps it inline."""
 
 import json
 

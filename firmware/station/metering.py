@@ -1,6 +1,6 @@
-# Samples: what a connector's meter, and the station's other sources, showed at an instant. When
-# they are taken and what of them goes where is what the configuration keys say (OCPP 1.6 ed. 2,
-# 9.1). Knows nothing of messages.
+"""Samples: what a connector's meter, and the station's other sources, showed at an instant. When
+they are taken and what of them goes where is what the configuration keys say (OCPP 1.6 ed. 2,
+9.1). Knows nothing of messages."""
 
 from micropython import const
 

@@ -1,6 +1,6 @@
-# The owner's own rules: policy.py on the unit's file system, absent by default. What it may
-# define: examples/policy.py. A mistake in it must not lift the limit that it was to set: while it
-# is broken nobody gets more than its safe value, and a profile that it fails to judge is taken.
+"""The owner's own rules: policy.py on the unit's file system, absent by default. What it may
+define: examples/policy.py. A mistake in it must not lift the limit that it was to set: while it
+is broken nobody gets more than its safe value, and a profile that it fails to judge is taken."""
 
 import sys
 import time
@@ -21,8 +21,7 @@ class Policy:
     |---|---|
     | module    | policy.py; None where there is none, or none that can be imported |
     | fault     | what is wrong with it, or None |
-    | limit_mA  | the safe value: what each connector may take at most while it is broken |
-    """
+    | limit_mA  | the safe value: what each connector may take at most while it is broken |"""
 
     def __init__(self, log, limit_mA=6000):
         self._log = log

@@ -1,5 +1,5 @@
-# What a connector, a transaction's end and a token can be, by number. Each protocol version has
-# its own words for them.
+"""What a connector, a transaction's end and a token can be, by number. Each protocol version has
+its own words for them."""
 
 from micropython import const
 

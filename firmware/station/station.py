@@ -1,5 +1,5 @@
-# The charge point as every protocol version sees it: connectors, profiles, transactions, limits.
-# Handlers call it; it calls down only. Time comes from the clock that is handed in.
+"""The charge point as every protocol version sees it: connectors, profiles, transactions, limits.
+Handlers call it; it calls down only. Time comes from the clock that is handed in."""
 
 import os
 import time
@@ -37,8 +37,7 @@ class Station:
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
     | start_delay_s | a transaction gets energy after a random part of that |
-    | wake       | called when there is something new for the Central System |
-    """
+    | wake       | called when there is something new for the Central System |"""
 
     def __init__(
         self,
@@ -284,8 +283,7 @@ class Station:
         """Who decided limit_mA(c), and who would without them: (source, profile, until_s,
         next limit in mA, next source, next profile). Sources index limits.SOURCES; a profile is
         a record, or None where the source is local. No local source knows its end: what expires
-        in limits.py is renewed before it does.
-        """
+        in limits.py is renewed before it does."""
         slots = c.limits
         own = slots.source, c.winner if slots.source == limits.OCPP else None
         if self._shared(c):

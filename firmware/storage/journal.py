@@ -1,7 +1,7 @@
-# What the Central System must still be told about transactions, in the order in which it
-# happened: starts, samples, stops. Knows transactions and samples, not OCPP. All of it is on flash
-# before it is told, a transaction in a file (transactions.py), its samples in a queue of
-# their own (queue.py), until it was answered; RAM holds little more than the order.
+"""What the Central System must still be told about transactions, in the order in which it
+happened: starts, samples, stops. Knows transactions and samples, not OCPP. All of it is on flash
+before it is told, a transaction in a file (transactions.py), its samples in a queue of
+their own (queue.py), until it was answered; RAM holds little more than the order."""
 
 from micropython import const
 
@@ -23,8 +23,7 @@ class Journal:
     """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
 
     Every message has a place, a number that rises. When the flash is full samples give way, the
-    oldest first: periodic ones, then the others. Starts and stops never do.
-    """
+    oldest first: periodic ones, then the others. Starts and stops never do."""
 
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""

@@ -1,10 +1,10 @@
-# A queue on flash of rows: whole numbers, texts and None, numbered in rising order. Must not know
-# what they mean.
-#
-# A row goes to the end of a small file, which LittleFS keeps inline in the directory: 0.03 erases.
-# Eight small files are joined to a block of the flash, 1.5 erases for some 55 rows. Files have the
-# number of their first row as a name. On flash a row is its length in a byte (bit 7: it stands
-# alone), its values, each as the difference from the row before: pack(), and a check byte.
+"""A queue on flash of rows: whole numbers, texts and None, numbered in rising order. Must not know
+what they mean.
+
+A row goes to the end of a small file, which LittleFS keeps inline in the directory: 0.03 erases.
+Eight small files are joined to a block of the flash, 1.5 erases for some 55 rows. Files have the
+number of their first row as a name. On flash a row is its length in a byte (bit 7: it stands
+alone), its values, each as the difference from the row before: pack(), and a check byte."""
 
 import errno
 import os
@@ -91,8 +91,7 @@ class Queue:
     |---|---|
     | last | the highest number that was ever there, as far as it is known |
 
-    The others are for queue_files.py.
-    """
+    The others are for queue_files.py."""
 
     def __init__(self, path, mark, spare, log):
         """In folder `path`; the names of the files begin with `mark`, a letter. `spare` blocks of

@@ -1,5 +1,5 @@
-# The seldom part of queue.py, forgotten after each use: what a queue finds on flash when the power
-# comes, and small files that become a big one.
+"""The seldom part of queue.py, forgotten after each use: what a queue finds on flash when the
+power comes, and small files that become a big one."""
 
 import os
 from micropython import const

@@ -1,5 +1,5 @@
-# The seldom part of journal.py, forgotten after each use: what it finds on flash when the power
-# comes, and the first setting of the clock.
+"""The seldom part of journal.py, forgotten after each use: what it finds on flash when the power
+comes, and the first setting of the clock."""
 
 import os
 

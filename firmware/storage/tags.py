@@ -1,7 +1,7 @@
-# Who may charge, as far as the station itself knows: the local list of the Central System, and
-# a cache of what it has said of tags. On flash, one line a tag, looked up line by line: nothing of
-# it stays in RAM, not even this module (Station.local). Tags are compared without case. Knows no
-# messages.
+"""Who may charge, as far as the station itself knows: the local list of the Central System, and
+a cache of what it has said of tags. On flash, one line a tag, looked up line by line: nothing of
+it stays in RAM, not even this module (Station.local). Tags are compared without case. Knows no
+messages."""
 
 import os
 from micropython import const
@@ -15,8 +15,7 @@ class Tags:
     """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` tells it.
 
     A line: tag, status, expiry in s since 2020 or nothing, parentIdTag or nothing; between tabs.
-    The first line of the list is its version.
-    """
+    The first line of the list is its version."""
 
     def __init__(self, folder, settings, clock, log):
         self._cache = folder + "/cache"

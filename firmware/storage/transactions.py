@@ -1,8 +1,8 @@
-# One charging transaction and the file that remembers it. Knows seconds, Wh and a folder; must
-# not know OCPP messages or hardware. A transaction is a file from its start until the Central
-# System has answered its stop, so a power cut loses neither it nor what was measured. The file
-# stays below 128 bytes with tokens of 20 characters: LittleFS keeps it inline in the directory,
-# where a hundred have room.
+"""One charging transaction and the file that remembers it. Knows seconds, Wh and a folder; must
+not know OCPP messages or hardware. A transaction is a file from its start until the Central
+System has answered its stop, so a power cut loses neither it nor what was measured. The file
+stays below 128 bytes with tokens of 20 characters: LittleFS keeps it inline in the directory,
+where a hundred have room."""
 
 import errno
 import os
@@ -40,8 +40,7 @@ class Transaction:
       it runs |
     | fault       | what ended it (electrical/faults.py), where that was one |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
-                     None once the start was given up |
-    """
+                     None once the start was given up |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
         self.number = number

@@ -1,6 +1,5 @@
-# A WebSocket client (RFC 6455) for MicroPython on asyncio streams.
-# client.py dials and shakes hands, ws.py speaks frames, wire.py knows
-# their bytes. Nothing here knows OCPP.
+"""A WebSocket client (RFC 6455) for MicroPython on asyncio streams. client.py dials and shakes
+hands, ws.py speaks frames, wire.py knows their bytes. Nothing here knows OCPP."""
 
 from .ws import ConnectionClosed, WebSocket  # noqa: F401
 

@@ -1,4 +1,4 @@
-# Dialling and the opening handshake (RFC 6455 section 4). connect() hands out a WebSocket.
+"""Dialling and the opening handshake (RFC 6455 section 4). connect() hands out a WebSocket."""
 
 import asyncio
 import errno
@@ -56,8 +56,7 @@ async def connect(
     resolve: or a coroutine function that looks it up: resolve(host) returns the IP as text.
 
     Raises HandshakeError, OSError, ValueError for arguments that cannot work. No time-out inside:
-    use asyncio.wait_for. Whatever goes wrong, the socket is closed.
-    """
+    use asyncio.wait_for. Whatever goes wrong, the socket is closed."""
     secure, host, port, netloc, path = _parse(url)
     if secure and ssl is None:
         raise ValueError("wss needs an SSLContext")

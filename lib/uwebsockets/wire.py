@@ -1,4 +1,4 @@
-# The bytes of RFC 6455: headers, masks, UTF-8, close codes. No streams, no tasks.
+"""The bytes of RFC 6455: headers, masks, UTF-8, close codes. No streams, no tasks."""
 
 from micropython import const
 
@@ -21,8 +21,7 @@ class ConnectionClosed(OSError):
     """The connection is over. code and reason: the peer's, or ours when we failed it.
 
     Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame. by_peer: a
-    close frame of the peer has brought this.
-    """
+    close frame of the peer has brought this."""
 
     def __init__(self, code, reason, by_peer=False):
         super().__init__("closed: %d %s" % (code, reason))
@@ -103,8 +102,7 @@ def utf8(buf, state=0):
     """Is `buf` (bytes-like) UTF-8: no overlong form, no surrogate, nothing > U+10FFFF?
 
     -1: no. 0: yes. More: so far, but its last character is cut; this is the `state` for the bytes
-    that follow. (MicroPython's own decoding lets all of those pass, and copies.)
-    """
+    that follow. (MicroPython's own decoding lets all of those pass, and copies.)"""
     if not state and (not buf or max(buf) < 0x80):  # ASCII, seen without running bytecode
         return 0
     # continuation bytes still due, and the range of the next one
@@ -151,8 +149,7 @@ def check(first, size, inside):
 def length(data):
     """The length of a frame, from the 2 or 8 bytes in which it stands (big-endian, section 5.2).
 
-    Raises ConnectionClosed if that is not the shortest form, or the top bit of 64 is set.
-    """
+    Raises ConnectionClosed if that is not the shortest form, or the top bit of 64 is set."""
     size = int.from_bytes(data, "big")
     if size < 126 or len(data) == 8 and (size < 65536 or data[0] & 0x80):
         raise ConnectionClosed(_PROTOCOL_ERROR, "length encoding")
@@ -165,8 +162,7 @@ def room(rx, n, size, most, fin):
 
     Of a message whose last frame this is (`fin`) the length is known: it gets that, in steps of
     512, so that the next of its kind may have the same place. Of another it is not: it gets the
-    most, so that it is not copied again, or else what it needs now.
-    """
+    most, so that it is not copied again, or else what it needs now."""
     if size <= len(rx):
         return rx
     if size > most:

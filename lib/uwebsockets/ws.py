@@ -1,6 +1,6 @@
-# An open WebSocket: frames in, frames out, and the end of the connection.
-# One task reads (recv), any task sends. No time-outs on reads, they would lose bytes: who doubts
-# the peer looks at last_rx_ms, pings, and calls close(). It must not know URLs, HTTP, messages.
+"""An open WebSocket: frames in, frames out, and the end of the connection.
+One task reads (recv), any task sends. No time-outs on reads, they would lose bytes: who doubts
+the peer looks at last_rx_ms, pings, and calls close(). It must not know URLs, HTTP, messages."""
 
 import asyncio
 from micropython import const
@@ -58,8 +58,7 @@ class WebSocket:
 
         Raises ConnectionClosed, after our close frame has been sent; RuntimeError if another task
         is in recv (MicroPython would never wake the earlier one). Cancelling it while nothing has
-        arrived costs nothing; inside a message, the connection.
-        """
+        arrived costs nothing; inside a message, the connection."""
         if self._reader:
             if not self._closing:
                 raise RuntimeError("recv: another task is reading")
@@ -86,8 +85,7 @@ class WebSocket:
         """Awaitable: send one message. str goes as text, bytes-like as binary unless text=True.
 
         Raises ConnectionClosed. One that is cancelled or fails in the middle of its frame ends
-        the connection. Surrogates in a str are not looked for: the peer will refuse them.
-        """
+        the connection. Surrogates in a str are not looked for: the peer will refuse them."""
         text = isinstance(data, str) if text is None else text
         return self._send(_TEXT if text else _BINARY, memoryview(data))
 
@@ -106,8 +104,7 @@ class WebSocket:
     async def close(self, code=1000, reason=""):
         """Close handshake, then the end of TCP; leave_ms at most. Any task, any number of times.
 
-        A recv in another task sees the answer and raises. `reason` is cut to 123 bytes.
-        """
+        A recv in another task sees the answer and raises. `reason` is cut to 123 bytes."""
         if not wire.is_close_code(code):
             raise ValueError("close code")
         if not self._closing and not self._gone.is_set():

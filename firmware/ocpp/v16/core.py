@@ -1,5 +1,5 @@
-# OCPP 1.6 Core: what the station tells by itself; requests.py: what it is asked.
-# Payload in, domain call, payload out; rules of charging and of sessions live further down.
+"""OCPP 1.6 Core: what the station tells by itself; requests.py: what it is asked.
+Payload in, domain call, payload out; rules of charging and of sessions live further down."""
 
 import asyncio
 import time
@@ -30,8 +30,7 @@ class Core:
     | triggers, unlocking | (action, connectorId or None) to be told; connectors being unlocked |
     | boot      | status of the last BootNotification.conf, or None |
     | info      | what the Central System is to know of this start, or None: `info` of the first
-      StatusNotification of connector 0 |
-    """
+      StatusNotification of connector 0 |"""
 
     def __init__(self, station, rpc, settings, identity, smart, reset, log):
         """`identity`: payload of BootNotification. `reset(kind)` restarts the unit."""

@@ -1,4 +1,4 @@
-# What the station says about its transactions, as payloads of OCPP 1.6. Pure: values in, dict out.
+"""Payloads of OCPP 1.6 that tell of transactions. Pure: values in, dict out."""
 
 import json
 from micropython import const

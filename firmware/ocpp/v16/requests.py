@@ -1,5 +1,5 @@
-# What the Central System may ask of OCPP 1.6 Core and RemoteTrigger: functions (of Core and the
-# payload) with the names of the actions. Seldom needed: loaded for one request.
+"""What the Central System may ask of OCPP 1.6 Core and RemoteTrigger: functions (of Core and the
+payload) with the names of the actions. Seldom needed: loaded for one request."""
 
 import asyncio
 import json

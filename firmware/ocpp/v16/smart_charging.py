@@ -1,5 +1,5 @@
-# OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
-# Payload in, domain call, payload out. The rules: docs/smart-charging.md.
+"""OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
+Payload in, domain call, payload out. The rules: docs/smart-charging.md."""
 
 import asyncio
 from micropython import const
@@ -146,8 +146,7 @@ def limit_by(station, c):
     """Why connector `c` may take what it may, for `state` and LimitReason; None: no limit.
 
     source: a purpose or a local source (limits.SOURCES), with profile and stackLevel of a
-    profile; until: when a profile ends or changes; None: never, or nobody knows.
-    """
+    profile; until: when a profile ends or changes; None: never, or nobody knows."""
     if station.limit_mA(c) is None:
         return None
     source, w, until_s = station.why(c)[:3]

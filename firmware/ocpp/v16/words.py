@@ -1,4 +1,4 @@
-# The words of OCPP 1.6 for what the station calls by numbers. Loaded while one is told.
+"""The words of OCPP 1.6 for what the station calls by numbers. Loaded while one is told."""
 
 from micropython import const
 

@@ -82,6 +82,8 @@ system: setup   ## The system tests only: the whole firmware against a Central S
 bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench
 
+# Sweeps of which make test runs the share that its seed picks (tests/unit/rig.py)
+ALL := power_cuts fitting evse_faults meter_lies journal car
 prove: setup    ## Millions of limits, events at the plug, frames and messages against oracles and a monitor
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove.power
@@ -89,7 +91,7 @@ prove: setup    ## Millions of limits, events at the plug, frames and messages a
 	@$(BIN)/python -m tests.prove_link
 	@$(BIN)/python -m tests.prove_link.messages
 	@$(BIN)/python -m tests.prove_link.soak
-	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 tests/unit/mp_power_cuts.py
+	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 $(ALL:%=tests/unit/mp_%.py) -m mp32
 
 mutants: setup  ## Are the tests sharp? 150 small faults, each of which a test must catch (N="3 7-20")
 	@nice -n 10 $(BIN)/python -m tests.mutants $(N)

@@ -3,7 +3,7 @@ docs/electrical.md."""
 
 import random
 
-from rig import HIGH_mV, SHORTED_mV, a_wall, seeded
+from rig import HIGH_mV, SHORTED_mV, a_wall, seeded, share
 
 from sim.car import FAULTS, Car, Dice, offered_mA
 from sim.devices.meters import Meters, crc16
@@ -105,7 +105,7 @@ def test_it_charges_and_obeys():
 
 def test_every_car_obeys_in_time():
     seeded("obey")
-    for _ in range(60):
+    for _ in share(60):
         s = Scene()
         s.car.vary(Dice(random.randrange(1 << 20)))
         s.car.left_Wh = None

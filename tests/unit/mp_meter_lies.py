@@ -10,6 +10,8 @@ sys.path[:0] = ["tools", "tools/sim/esp32"]
 
 import time
 
+from rig import due
+
 from firmware.drivers import eastron, modbus, pzem
 from sim.devices.meters import Meters
 from sim.faults import WALL_FAULTS
@@ -130,9 +132,13 @@ LIES = {
 
 
 async def test_what_cannot_be_true_is_no_reading():
+    n = 0
     for kind in KINDS:
         for name in sorted(LIES):
             for mA, most_s in zip((63000, 6000, 0), LIES[name]):
+                n += 1
+                if not due(n + n // 3):
+                    continue
                 if kind != "sdm630" and most_s in (9, 80):
                     most_s *= 3  # (one phase)
                 if name == "negative" and kind != "pzem" and not mA:

@@ -23,6 +23,9 @@ SWEEPS = (
     "test_power_cut_at_every_operation_replace_by_id_elsewhere",
     "test_power_cut_at_every_operation_replace_both",
     "test_power_cut_at_every_operation_remove",
+    "test_A30_power_cut_at_every_operation",
+    "test_A30_power_cut_at_every_operation_where_it_waits_for_another",
+    "test_power_cut_at_every_operation_while_a_receipt_moves",
 )
 
 TORN = (0, 1, 4, 7, 8)  # eighths of the operation that the power cut hits

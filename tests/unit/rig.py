@@ -27,12 +27,17 @@ def seeded(name):
     return random
 
 
-def share(total):
-    """Which of so many instants of a sweep this run looks at: every third, and those of the next
-    seed are others; with PILOTWIRE_ALL (make prove) every one."""
+def share(total, turn=0):
+    """Which of so many cases of a sweep this run looks at: every third, and those of the next
+    seed (or turn) are others; with PILOTWIRE_ALL (make prove) every one."""
     if os.getenv("PILOTWIRE_ALL"):
         return range(total)
-    return range(int(os.getenv("PILOTWIRE_SEED")) % 3, total, 3)
+    return range((int(os.getenv("PILOTWIRE_SEED")) + turn) % 3, total, 3)
+
+
+def due(case):
+    """Is it one of this run's share?"""
+    return bool(len(share(1, -case)))
 
 
 def levels(state, duty, diode=True):

@@ -190,7 +190,11 @@ async def test_what_was_counted_outlives_a_power_cut():
                     assert path_of(path) != str(total)
                     await meter.read()
                 assert path_of(path) == str(total)
-                exact_Wh = total
+                pulses(line, meter, 1)  # (and one more counts as well)
+                for _ in range(11):
+                    await meter.read()
+                total = exact_Wh = total + 1
+                assert path_of(path) == str(total)
         with open(path, "w") as f:
             f.write("no number")
         assert s0.Meter(4, path=path).offset_Wh == 0

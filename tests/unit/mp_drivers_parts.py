@@ -309,8 +309,12 @@ def test_the_ohms_of_a_cable():
         assert got is None or got > 4500, got  # (the ADC ends below the supply)
 
 
-def test_proximity_with_a_broken_adc_is_no_cable():
+def test_proximity_from_10_kohm_on_or_with_a_broken_adc_is_no_cable():
     _, pp = fitted(ProximityLine, "proximity", pin=39, pullup_ohm=1000, supply_mV=3300)
+    for mV, ohm in ((2999, 9963), (3000, None)):
+        pp._read = lambda mV=mV: 1000 * mV
+        pp.update()
+        assert pp._part.cable_ohm == ohm, mV
     pp._part.cable_ohm = 220
     pp._read = BrokenAdc().read_uv
     pp.update()
@@ -368,6 +372,10 @@ def test_mcp9700():
     line.outlet.sensor_lost = True
     line.advance(25, sensor)
     assert sensor._part.temperature_dC is None
+    for uV, dC in ((99999, None), (100000, -400), (1999000, 1499), (2000001, None)):
+        sensor._read = lambda uV=uV: uV
+        sensor.update()
+        assert sensor._part.temperature_dC == dC, uV
     sensor._read = BrokenAdc().read_uv
     sensor._part.temperature_dC = 200
     sensor.update()

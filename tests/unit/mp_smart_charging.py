@@ -47,6 +47,15 @@ def test_a_limit_with_more_than_one_decimal_is_rounded_down():
         assert tenths(text) == wanted, (text, tenths(text))
 
 
+def test_from_1_to_3_phases():
+    for phases in range(-1, 6):
+        p = json.loads(PAYLOAD % ("TxDefaultProfile", "", '16,"numberPhases":%d' % phases))
+        if 1 <= phases <= 3:
+            assert SmartCharging(None, print).record(p, 0)[HEADER + 1] == phases << 24 | 160
+        else:
+            raises(Refused, SmartCharging(None, print).record, p, 0)
+
+
 def test_periods_begin_at_0_and_increase():
     def starting(*starts):
         p = json.loads(PAYLOAD % ("TxDefaultProfile", "", "16"))

@@ -95,6 +95,7 @@ async def test_what_is_wrong():
     for state, text in (
         (OFF, "it is not there: name as in config.json? 2.4 GHz? near enough?"),
         (LOCKED, "its password is refused: see wifi_password or networks in config.json"),
+        (2, "its password is refused: see wifi_password or networks in config.json"),
         (15, "its password is refused: see wifi_password or networks in config.json"),
         (203, "it takes no more stations"),
         (211, "it wants another security than WPA2 or WPA3 with a password"),

@@ -29,30 +29,9 @@ DEADLINE_s = 60
 ESCORT_s = 10  # simulated, that the station may be ahead of its Central System
 # ct/kWh by the hour: cheap at night and at noon, dear in the evening.
 PRICES_ct = (
-    24,
-    22,
-    21,
-    20,
-    21,
-    25,
-    33,
-    38,
-    36,
-    30,
-    24,
-    18,
-    15,
-    14,
-    16,
-    22,
-    31,
-    42,
-    47,
-    44,
-    37,
-    32,
-)
-PRICES_ct += (28, 25)
+    24, 22, 21, 20, 21, 25, 33, 38, 36, 30, 24, 18,
+    15, 14, 16, 22, 31, 42, 47, 44, 37, 32, 28, 25,
+)  # fmt: skip
 
 
 def limit_for(price_ct):

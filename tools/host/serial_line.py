@@ -1,21 +1,21 @@
 """The serial line of the virtual board, on an asyncio loop.
 
-Plugs: where a person or mpremote plugs in, a pty and a TCP port. Console: the terminal that the
-interpreter has for stdin and stdout. SerialLine joins them as a UART does: with a Ctrl-C that
-interrupts, and a REPL that is still in raw mode after a soft reset.
+Console: the terminal that the interpreter has for stdin and stdout. SerialLine joins it with where
+a person or mpremote plugs in (plugs.py) as a UART does: with a Ctrl-C that interrupts, and a REPL
+that is still in raw mode after a soft reset.
 """
 
 import asyncio
 import os
 import pty
 import re
-import select
 import signal
 import termios
 import time
 import tty
 
-_KEPT = 1 << 16  # bytes for somebody who is there but does not read; then the oldest go
+from host.plugs import Plugs
+
 # The interpreter's REPL clears every local mode of its terminal while it reads, and sets them back
 # while code runs. This one means nothing to a raw terminal, so it tells the two apart. (But not
 # for code that came by raw paste: the unix port forgets to set them back.)
@@ -31,103 +31,6 @@ _MOUNT = b"\x18"  # begins what mpremote's mount says over the line, which is no
 _PASTE, _END, _PASTE_DONE = b"\x05A\x01", b"\x04", b"\x04>"
 _NEVER = float("inf")
 RUNNING, REPL = 0, 1  # phases of a start, as in sim/vboard.py
-
-
-class Plugs:
-    """A pty with a link to it, and a TCP port on 127.0.0.1. `typed(data)` gets what comes in.
-
-    What goes out goes to all that are plugged in; with nobody there it is lost, as on a wire.
-    """
-
-    def __init__(self, typed):
-        self.typed = typed
-        self.master, slave = pty.openpty()
-        tty.setraw(slave)
-        self.path = os.ttyname(slave)
-        os.close(slave)  # so that it can be seen whether anybody has it open
-        os.set_blocking(self.master, False)
-        self.link = self.server = self.port = None
-        self.writers = set()
-        self._out = b""
-        self._reading = False
-
-    async def open(self, link=None, port=None):
-        """Put a symbolic link `link` to the pty, listen on TCP port `port` (0: any)."""
-        if link:
-            if os.path.islink(link):
-                os.unlink(link)
-            os.symlink(self.path, link)
-            self.link = link
-        if port is not None:
-            self.server = await asyncio.start_server(self._connected, "127.0.0.1", port)
-            self.port = self.server.sockets[0].getsockname()[1]
-
-    def close(self):
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self.master)
-        loop.remove_writer(self.master)
-        os.close(self.master)
-        if self.link:
-            os.unlink(self.link)
-        if self.server:
-            self.server.close()
-        for writer in self.writers:
-            writer.transport.abort()
-
-    def look(self):
-        """To be called often: somebody may have opened the pty."""
-        if not self._reading and self._open():
-            self._reading = True
-            asyncio.get_running_loop().add_reader(self.master, self._readable)
-
-    def send(self, data):
-        for writer in self.writers:
-            writer.write(data)
-        if self._open():
-            self._out = (self._out + data)[-_KEPT:]
-            self._writable()
-        else:
-            self._out = b""
-
-    def _open(self):
-        poll = select.poll()
-        poll.register(self.master, 0)
-        return not poll.poll(0)  # (it hangs up when nobody has the other side open)
-
-    def _readable(self):
-        try:
-            self.typed(os.read(self.master, 4096))
-        except BlockingIOError:
-            pass
-        except OSError:  # closed
-            self._reading = False
-            asyncio.get_running_loop().remove_reader(self.master)
-
-    def _writable(self):
-        loop = asyncio.get_running_loop()
-        try:
-            self._out = self._out[os.write(self.master, self._out) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._out = b""
-        if self._out:
-            loop.add_writer(self.master, self._writable)
-        else:
-            loop.remove_writer(self.master)
-
-    async def _connected(self, reader, writer):
-        for other in self.writers:  # one wire: who comes last has it
-            other.transport.abort()
-        self.writers = {writer}
-        try:
-            while data := await reader.read(4096):
-                self.typed(data)
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self.writers.discard(writer)
-            writer.close()
 
 
 class Console:

@@ -5,7 +5,7 @@ or what it says.
 """
 
 from sim.car import offered_mA
-from sim.monitor import X1
+from sim.rules.deadlines import X1
 
 
 class Sound:

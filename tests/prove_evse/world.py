@@ -10,7 +10,8 @@ the same life on every interpreter. Runs on CPython and on MicroPython.
 from firmware.fitting import Fitting
 from sim.car import FAULTS, Dice
 from sim.faults import WALL_FAULTS
-from sim.monitor import PARTS, X1, Monitor, TICK_ms
+from sim.monitor import PARTS, Monitor
+from sim.rules.deadlines import X1, TICK_ms
 from sim.wall import Wall
 
 WRAP = 1 << 30

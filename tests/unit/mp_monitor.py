@@ -2,7 +2,8 @@
 
 from rig import a_wall
 
-from sim.monitor import PARTS, X1, F, Monitor, Violation
+from sim.monitor import PARTS, Monitor, Violation
+from sim.rules.deadlines import X1, F
 
 D16, D10, D6 = 17476, 10922, 6553
 

@@ -1,0 +1,46 @@
+"""The numbers of docs/electrical.md 4, 5 and 8, as the monitor holds a station to them."""
+
+TICK_ms = 25
+X1 = 65535
+F = 0
+LONG_ms = 3600000
+
+LEAVE_C_ms = 100  # hazards 1, 2, 6: any state but C
+TRIP_ms = 50  # hazard 3, to the software
+DIODE_ms = 3000
+WELD_ms = 1200  # 1 s after opening, and the contactor's travel
+NOT_CLOSED_ms = 1200
+NOT_CLOSED_OFF_ms = 10000
+RETRIES = 3
+PE_ms = 100
+VOLTAGE_ms = 5100  # 5 s and the tick that acts
+VOLTAGE_BACK_ms = 60000
+LOW_mV, HIGH_mV = 207000, 253000
+CABLE_ms = 100
+CHANGED_ms = 1000  # another cable
+LOCK_ms = 16000  # it tries to lock again, then lets the car stop
+METER_ms = 2200  # a reading old, and one more to be sure
+OVER_ms = 7000
+FAR_OVER_ms = 1000
+OBEY_ms = 6000
+HOT_ms = 2500  # a reading of the temperature, and a tick
+SETTLE_ms = 1100  # after power-up the sensor of residual current counts for nothing
+SENSOR_ms = 60000
+SENSOR_LONG_ms = 600000
+DUTY_ms = 5000
+MIN_OFF_ms = 5000
+CLOSE_ms = 3000
+STABLE_ms = 450  # of C before closing: pulses of 250 ms are not a wish to charge
+OFFER_ms = 15000  # nothing forbids it, and still nothing is offered
+LOAD_mA = 1000  # more than this is under load
+NOISE_mA = 1000
+TEST_F_ms = 100  # the station measures its own -12 V once a power-up, thrice if it sees none
+TESTS_F = 3
+CHATTER_ms = 30000  # after D or E
+
+
+def rating_mA(ohm):
+    """What a cable with this resistor carries (docs/electrical.md 4); 0: none, or broken."""
+    if ohm is None or ohm < 60 or ohm > 4500:
+        return 0
+    return 63000 if ohm <= 140 else 32000 if ohm <= 308 else 20000 if ohm <= 936 else 13000

@@ -64,9 +64,6 @@ EXCEPTIONS = """
     class tools/host/csms.py CentralSystem
     class tools/host/csms.py Station
     class tools/host/csms_cli.py Shell
-    class tools/host/doctor.py Doctor
-    class tools/host/station.py Station
-    class tools/sim/monitor.py Monitor
     module firmware/charging/store.py
     module firmware/ocpp/v16/core.py
     module firmware/station/connector.py
@@ -74,11 +71,6 @@ EXCEPTIONS = """
     module lib/uwebsockets/ws.py
     module tools/host/csms.py
     module tools/host/csms_cli.py
-    module tools/host/demo.py
-    module tools/host/doctor.py
-    module tools/host/serial_line.py
-    module tools/host/station.py
-    module tools/sim/monitor.py
     private lib/uwebsockets/client.py _nodelay
     private lib/uwebsockets/client.py _rx
     private lib/uwebsockets/client.py _stream

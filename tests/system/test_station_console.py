@@ -17,7 +17,7 @@ from station_driver import ESP32_HEAP, ID, TAG, X1, Shared, duty
 from bench.station import firmware_bytes
 from host.process import TOOL, WAIT_s, poll
 from host.profile import profile
-from host.station import open_terminal
+from host.station.terminal import open_terminal
 
 LOGGED = re.compile(r"\d+ [EWID] ")
 # The names that the commands add to the table, on first use (docs/console.md).

@@ -158,9 +158,9 @@ def test_bad_flash(tmp_path):
 GOOD = (ROOT / "firmware/boards/reference.py").read_text()
 START = """
 import pathlib, sys
-import host.station as station
-station.ROOT = pathlib.Path(sys.argv.pop(1))
-station.main()
+from host.station import __main__, arguments
+arguments.ROOT = pathlib.Path(sys.argv.pop(1))
+__main__.main()
 """
 
 

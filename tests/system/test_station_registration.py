@@ -210,7 +210,7 @@ async def test_current_time(bench, text, hour):
         await b.booted()
         now = await b.now()
         late = now - datetime(2031, 5, 6, hour, 8, 9, tzinfo=timezone.utc)
-        # (a second early where the real one changed on the way: tools/host/station.py set_rtc)
+        # (a second early where the real one changed on the way: tools/host/station/chip.py)
         assert timedelta(seconds=-1) <= late < timedelta(seconds=120)
         stamp = b.st.received("StatusNotification")[0]["timestamp"]
         assert now - timedelta(seconds=120) < parse_time(stamp) <= now

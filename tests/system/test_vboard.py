@@ -102,6 +102,14 @@ async def test_main_runs_stops_and_runs_again(tmp_path):
             await line.until("main runs")
 
 
+async def test_commands_that_the_firmware_would_have_to_help_with(tmp_path):
+    async with Board(tmp_path) as b:
+        for command in ("tag A", "speed 2", "gauge"):
+            answer = await b.process.command(command)
+            assert "not on the virtual board" in answer["error"], answer
+        assert "operations" in await b.process.command("flash")
+
+
 async def test_a_watchdog_cannot_be_stopped(tmp_path):
     """Neither a program that hangs nor Ctrl-D keeps it from biting."""
     async with Board(tmp_path) as b:

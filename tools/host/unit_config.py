@@ -17,7 +17,7 @@ from pathlib import Path
 
 from host.build import ROOT
 from host.port import Port, front
-from host.station import is_url
+from host.station.arguments import is_url
 
 PATH = "/config.json"
 # What is asked for: field, question, may it be left empty

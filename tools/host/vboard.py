@@ -8,24 +8,27 @@ new board.
 
 import argparse
 import asyncio
-import subprocess
 import time
 from pathlib import Path
 
-from host import station
 from host.build import BuildError
-from host.romfs import build_simulator_image, in_place
+from host.romfs import in_place
 from host.serial_line import SerialLine
-from host.station import CommandError, Station, log, number
+from host.station.arguments import Parser, find_interpreter
+from host.station.board import Board
+from host.station.chip import HARD_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET, Chip
+from host.station.control import CommandError, Control, number
+from host.station.station import Station
+from host.station.terminal import log
 
 FLASH, PHASE, INTERRUPT = 64, 65, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
 ROMFS_BYTES = 128 * 4096  # docs/flashing.md
 IDLE_s = 0.1
 RESTART_s = 0.5  # an interpreter that ends sooner than this waits for as long before the next
 ROM_SAYS = {
-    station.PWRON_RESET: "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
-    station.HARD_RESET: "rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
-    station.WDT_RESET: "rst:0x8 (TG1WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+    PWRON_RESET: "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+    HARD_RESET: "rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+    WDT_RESET: "rst:0x8 (TG1WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
 }
 HELP = """commands on the control port, one a line; each is answered by one JSON object:
   reset                              the EN button
@@ -35,89 +38,58 @@ HELP = """commands on the control port, one a line; each is answered by one JSON
   flash                              how many of them there were since the start
   line                               does the REPL read, or does code run?
   plug, unplug, ready, pause, card, press, ev, fault, clear, state, quit: as in tools/station"""
-NOT_HERE = ("tag", "speed")  # what the firmware would have to help with
 FEW = 2  # numbers that power-cut-at takes besides N
 
 
-class VirtualBoard(Station):
-    """The wall, and a board on it that has a serial line."""
+class SerialBoard(Board):
+    """The interpreter with its own REPL, on the serial line `line`."""
 
-    NAME = "vboard"
+    OPTIONS = ("-i",)
+    ENTRY = "import vboard; vboard.boot(globals())"
 
-    def __init__(self, args):
-        super().__init__(args)
-        self.line = SerialLine()
+    def __init__(self, args, flash, world, line):
+        super().__init__(args, flash, world)
+        self.line = line
+
+    def prepare(self):
+        super().prepare()
+        if self.args.romfs and in_place(self.args.interpreter):  # (it can be written: in the heap)
+            self.heap += self.args.romfs.stat().st_size
+
+    def code(self):
+        return self.args.romfs or ""
+
+    def start(self, fd, rtc_ms, cause):
+        tty = self.line.start()
+        words = [*self.words(fd, rtc_ms, cause), str(int(self.line.raw))]
+        self.spawn(words, (fd,), stdin=tty, stdout=tty, stderr=tty)
+        self.line.started(self.process.pid)
+
+
+class SerialChip(Chip):
+    """Its flash may lose its power in the middle of a write: fails(off_s) is called."""
+
+    def __init__(self, world, answered, reset, line, fails):
+        super().__init__(world, True, answered, reset)
+        self.line = line
+        self.fails = fails
         self.asked = 0, time.monotonic()  # when the board looked last: in the world, and here
-        self.since = 0.0  # when the interpreter was started
         self.flash_ops = 0
         self.cut = None  # (flash_ops when the power fails, bytes that are still written, off_s)
         self.cutting = False  # those bytes are being written
 
-    # --- the chip
-
-    def prepare(self):
-        self.simulator = build_simulator_image()
-        self.code = self.args.romfs or ""
-        self.more_heap = station.SIMULATOR_HEAP
-        if not in_place(self.args.interpreter):
-            self.more_heap += self.simulator.stat().st_size
-        if self.code:
-            self.more_heap += self.code.stat().st_size
-
-    def chip(self, fd):
-        words = super().chip(fd)
-        at = words.index("-c")
-        start = "import rom, sys; rom.simulator(sys.argv.pop(1)); import vboard; "
-        words[at : at + 2] = ["-i", "-c", start + "vboard.boot(globals())"]
-        return [*words, str(int(self.line.raw))]
-
-    def start_board(self):
+    def start(self, bus):
         watchdog = self.watchdog_s  # (that nothing stops, not a soft reset either)
-        if self.cause != station.SOFT_RESET:
+        if self.cause != SOFT_RESET:
             watchdog, self.line.raw = None, False
             self.line.say(f"ets Jul 29 2019 12:21:46\r\n\r\n{ROM_SAYS[self.cause]}\r\n")
-        super().start_board()
+        super().start(bus)
         self.watchdog_s, self.fed = watchdog, time.monotonic()
-
-    def spawn(self, words, fd):
-        tty = self.line.start()
-        self.process = subprocess.Popen(
-            words, stdin=tty, stdout=tty, stderr=tty, pass_fds=(fd,), cwd="/",
-            env=self.environment(), start_new_session=True,
-        )  # fmt: skip
-        self.line.started(self.process.pid)
-        self.since = time.monotonic()
-        self.asked = self.wall.now_ms, self.since
-
-    def stop_board(self):
-        super().stop_board()
-        self.line.stop(forget=self.cause != station.SOFT_RESET)
-
-    async def crashed(self, code):
-        """The interpreter has ended: with 0 by Ctrl-D, or sys.exit() in the REPL."""
-        self.cause = station.HARD_RESET if code < 0 else station.SOFT_RESET
-        if code < 0:
-            log(f"vboard: signal {-code} has ended the interpreter; it starts again")
-        self.stop_board()
-        if code and time.monotonic() - self.since < RESTART_s:
-            await asyncio.sleep(RESTART_s)
-        if self.powered and not self.bus:
-            self.restart()
-
-    def reset(self):
-        """machine.reset(), machine.soft_reset(), the watchdog or the button: see self.cause."""
-        if self.bus and not self.over.is_set():
-            self.stop_board()
-            self.restart()
-
-    def restart(self):
-        if self.cause == station.SOFT_RESET:
-            self.line.say("MPY: soft reboot\r\n")
-        self.start_board()
+        self.asked = self.world.wall.now_ms, self.fed
 
     def serve(self, op, pin, value, payload):
         self.line.looked()
-        self.asked = self.wall.now_ms, time.monotonic()
+        self.asked = self.world.wall.now_ms, time.monotonic()
         if op == FLASH:
             return self.flash_op(value), 0, 0, b""
         if op == PHASE:
@@ -133,7 +105,7 @@ class VirtualBoard(Station):
         """-> -1, or how many bytes of this write or erase are done before the power fails."""
         if self.cutting:
             self.cutting = False
-            self.power_cut(self.cut[2])
+            self.fails(self.cut[2])
             self.cut = None
             return -1
         if self.cut and self.flash_ops == self.cut[0]:
@@ -142,40 +114,91 @@ class VirtualBoard(Station):
         self.flash_ops += 1
         return -1
 
-    # --- the control port
 
-    async def command(self, words):
-        name, words = (words or [""])[0], words[1:]
-        if name in NOT_HERE:
-            raise CommandError(f"{name}: not on the virtual board; tools/station has it")
-        if name == "reset" and not words:
-            self.need_power()
-            kept, self.cause = self.memory, station.PWRON_RESET
-            self.reset()  # (the chip calls it power-on, but RTC memory has not lost its power)
-            self.memory = kept
-        elif name == "power-cut-at":
-            numbers = [number(word) for word in words]
-            if not 1 <= len(numbers) <= 1 + FEW or min(numbers) < 0 or not numbers[0]:
-                raise CommandError("power-cut-at N [BYTES] [off_s]: whole numbers, N from 1")
-            after, off_s = [*numbers[1:], *(0, 1)[len(numbers) - 1 :]]
-            self.cut = self.flash_ops + numbers[0] - 1, after, off_s
-        elif name == "line" and not words:
-            return {"repl": bool(self.bus) and not self.line.running()}
-        elif name == "flash" and not words:
-            return {"operations": self.flash_ops}
-        elif name == "help":
-            return {"help": HELP.splitlines()}
-        else:
-            return await super().command([name, *words] if name else [])
-        return {"ok": True}
+class SerialControl(Control):
+    HELP = HELP
+    WORDS = {**Control.WORDS, "reset": 0, "line": 0, "flash": 0}
+
+    def ask(self, command):
+        name = command["do"]  # what the firmware would have to help with
+        raise CommandError(f"{name}: not on the virtual board; tools/station has it")
+
+    def do_speed(self, words):
+        self.ask({"do": "speed"})
+
+    def do_reset(self, words):
+        self.need_power()
+        self.station.press_en()
+
+    def do_power_cut_at(self, words):
+        numbers = [number(word) for word in words]
+        if not 1 <= len(numbers) <= 1 + FEW or min(numbers) < 0 or not numbers[0]:
+            raise CommandError("power-cut-at N [BYTES] [off_s]: whole numbers, N from 1")
+        after, off_s = [*numbers[1:], *(0, 1)[len(numbers) - 1 :]]
+        chip = self.station.chip
+        chip.cut = chip.flash_ops + numbers[0] - 1, after, off_s
+
+    def do_line(self, words):
+        return {"repl": bool(self.station.chip.bus) and not self.station.line.running()}
+
+    def do_flash(self, words):
+        return {"operations": self.station.chip.flash_ops}
+
+
+class VirtualBoard(Station):
+    """The wall, and a board on it that has a serial line."""
+
+    NAME = "vboard"
+
+    def __init__(self, args):
+        self.line = SerialLine()
+        self.since = 0.0  # when the interpreter was started
+        super().__init__(args)
+
+    def parts(self, flash):
+        board = SerialBoard(self.args, flash, self.world, self.line)
+        chip = SerialChip(self.world, board.answered, self.reset, self.line, self.power_cut)
+        return board, chip, SerialControl(self)
+
+    def start_board(self):
+        if self.chip.cause == SOFT_RESET:
+            self.line.say("MPY: soft reboot\r\n")
+        super().start_board()
+        self.since = time.monotonic()
+
+    def stop_board(self):
+        super().stop_board()
+        self.line.stop(forget=self.chip.cause != SOFT_RESET)
+
+    async def crashed(self, code):
+        """The interpreter has ended: with 0 by Ctrl-D, or sys.exit() in the REPL."""
+        self.chip.cause = HARD_RESET if code < 0 else SOFT_RESET
+        if code < 0:
+            log(f"vboard: signal {-code} has ended the interpreter; it starts again")
+        self.stop_board()
+        if code and time.monotonic() - self.since < RESTART_s:
+            await asyncio.sleep(RESTART_s)
+        if self.powered and not self.chip.bus:
+            self.start_board()
+
+    def reset(self):
+        """machine.reset(), machine.soft_reset(), the watchdog or the button: see chip.cause."""
+        if self.chip.bus and not self.over.is_set():
+            self.stop_board()
+            self.start_board()
+
+    def press_en(self):
+        kept, self.chip.cause = self.chip.memory, PWRON_RESET
+        self.reset()  # (the chip calls it power-on, but RTC memory has not lost its power)
+        self.chip.memory = kept
 
     def power_cut(self, off_s):
-        self.cause = station.PWRON_RESET  # (nothing that was typed is kept)
+        self.chip.cause = PWRON_RESET  # (nothing that was typed is kept)
         super().power_cut(off_s)
 
     async def state(self):
         """What can be seen from outside."""
-        return self.seen()
+        return self.world.seen(self.powered)
 
     # --- from start to end
 
@@ -199,15 +222,15 @@ class VirtualBoard(Station):
         """The world goes on while the board does not look at it: in the REPL nobody does."""
         while True:
             await asyncio.sleep(IDLE_s)
-            if self.bus:
-                at_ms, at = self.asked
+            if self.chip.bus:
+                at_ms, at = self.chip.asked
                 idle_ms = int((time.monotonic() - at) * 1000)
                 if idle_ms > IDLE_s * 1000:
-                    self.wall.advance(at_ms + idle_ms)
+                    self.world.wall.advance(at_ms + idle_ms)
 
 
 def arguments(argv=None):
-    parser = station.Parser(
+    parser = Parser(
         prog="tools/vboard",
         description=__doc__,
         epilog=HELP,
@@ -226,7 +249,7 @@ def arguments(argv=None):
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv); "
         "mpremote needs 1.27 or newer, for its raw REPL")  # fmt: skip
     args = parser.parse_args(argv)
-    station.find_interpreter(parser, args)
+    find_interpreter(parser, args)
     for name in ("control", "tcp"):
         if not 0 <= (getattr(args, name) or 0) <= 65535:
             parser.error(f"--{name}: 0 to 65535")
@@ -236,7 +259,7 @@ def arguments(argv=None):
         args.romfs = args.romfs.absolute()
         if not args.romfs.exists():
             args.romfs.write_bytes(b"\xff" * ROMFS_BYTES)
-    args.unit = {"board": args.board}
+    args.unit, args.code = {"board": args.board}, None
     args.speed, args.true_clock, args.console = 1, True, False
     return args
 

@@ -4,7 +4,7 @@
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
 #     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS HOST_US RTC_MS CAUSE COMMANDS
-# started by tools/host/station.py. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
+# started by tools/host/station. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
 # files. WORLD_MS is the world time when the host's clock was at HOST_US (0: when the board is up),
 # RTC_MS what the RTC shows at world time 0. COMMANDS is a file descriptor: its first line has
 # files to put on the flash, as a JSON object; then it takes one JSON command a line. stdin is the

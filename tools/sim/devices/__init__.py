@@ -1,7 +1,7 @@
 """What hangs on the pins of a board, beside contactor and car: simulated at line or register
 level, so that the firmware's own drivers talk to it. They read and write the Outlet's attributes.
 
-Runs in the wall's process (tools/host/station.py), and on MicroPython in the unit tests.
+Runs in the wall's process (tools/host/station), and on MicroPython in the unit tests.
 """
 
 from sim.devices import parts

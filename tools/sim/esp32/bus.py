@@ -1,4 +1,4 @@
-# The line from the simulated chip to the wall that it hangs on (tools/host/station.py): every
+# The line from the simulated chip to the wall that it hangs on (tools/host/station): every
 # pin, pulse and reading goes over it. One request, one answer, both of fixed shape:
 #
 #   request  "<BBHiQ": operation, pin, length of the payload that follows, value, simulated ms

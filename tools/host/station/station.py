@@ -1,0 +1,177 @@
+"""The front door: power, resets, and the run of a station from start to end."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import termios
+import time
+from pathlib import Path
+
+from host.station.arguments import load_board
+from host.station.board import Board, open_flash
+from host.station.chip import HARD_RESET, PWRON_RESET, WDT_RESET, Chip
+from host.station.control import Control
+from host.station.terminal import log, open_terminal
+from host.station.world import World
+
+END_s = 10  # for the firmware to leave its outputs safe at the end
+ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
+CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
+
+
+class Station:
+    """The wall (`world`), the board on it and its chip's line. `await run()` until `quit`."""
+
+    NAME = "station"  # in what it prints
+
+    def __init__(self, args):
+        self.args = args
+        board = load_board(args)
+        self._flash, self._temporary = open_flash(args.flash)
+        meters = None if self._temporary else Path(f"{self._flash}.meters")
+        self.world = World(board, args.connectors, args.speed, meters, args.trace)
+        self.powered = True
+        self._returning = None  # the timer of _power_back
+        self.over = asyncio.Event()
+        self._status = 0
+        self.board, self.chip, self.control = self.parts(self._flash)
+
+    def parts(self, flash):
+        """What a station of another kind has others of."""
+        board = Board(self.args, flash, self.world)
+        chip = Chip(self.world, self.args.true_clock, board.answered, self.reset)
+        return board, chip, Control(self)
+
+    # The board's power and resets
+
+    def start_board(self):
+        """Give the board its power, or let it come out of reset."""
+        here, there = socket.socketpair()
+        if self.world.speed == 1:
+            self.world.wall.advance(self.world.host_ms())
+        self.chip.start(here)
+        self.board.start(there.fileno(), self.chip.rtc_ms, self.chip.cause)
+        there.close()
+
+    def stop_board(self):
+        """The chip stops wherever it is; its pins are let go."""
+        self.board.stop()
+        self.chip.stop()
+        self.world.no_power()
+
+    def reset(self):
+        if self.chip.bus and not self.over.is_set():
+            log(f"{self.NAME}: reset")
+            self.stop_board()
+            self.start_board()
+
+    def power_cut(self, off_s):
+        log(f"{self.NAME}: power fails for {off_s:g} s")
+        self.stop_board()
+        self.powered = False
+        self.world.moved()
+        if self._returning:
+            self._returning.cancel()
+        later = asyncio.get_running_loop().call_later
+        self._returning = later(off_s / self.world.speed, self._power_back)
+
+    def _power_back(self):
+        self._returning = None
+        if not self.over.is_set():
+            log(f"{self.NAME}: power returns")
+            self.powered = True
+            self.chip.cause = PWRON_RESET
+            self.start_board()
+
+    async def watch(self):
+        """Restart what crashed or hung, move the world while the board has no power."""
+        chip = self.chip
+        while True:
+            await asyncio.sleep(0.02)
+            now = time.monotonic()
+            if chip.waiting and now - chip.escorted > ESCORT_s:
+                chip.escort(None)
+            if not self.powered:
+                self.world.wall.advance(self.world.host_ms())
+            elif chip.bus and not self.board.runs():
+                await self.crashed(self.board.process.returncode)
+            elif chip.watchdog_s and not chip.waiting and now - chip.fed > chip.watchdog_s:
+                log(f"{self.NAME}: the watchdog bites")
+                chip.cause = WDT_RESET
+                self.reset()
+
+    async def crashed(self, code):
+        self.stop_board()
+        if code == 0:  # it said why on its console: a configuration that a person has to mend
+            log(f"{self.NAME}: the firmware has given up")
+            self._status = 1
+            self.over.set()
+            await asyncio.Event().wait()
+        log(f"{self.NAME}: the firmware ended with {code}; it starts again")
+        await asyncio.sleep(CRASH_s)
+        if self.powered and not self.chip.bus:
+            self.chip.cause = HARD_RESET
+            self.start_board()
+
+    async def state(self):
+        if self.powered:
+            state = await self.board.ask({"do": "state"})
+            if "error" not in state:
+                outlets = self.world.wall.outlets
+                for connector, outlet in zip(state["connectors"], outlets, strict=True):
+                    connector["ev_mA"] = outlet.car.phase_mA()  # measured at the plug
+                return state
+        return self.world.seen(self.powered)
+
+    # From start to end
+
+    async def run(self):
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(signum, self.over.set)
+        server = watch = terminal = None
+        try:
+            self.board.prepare()
+            if self.args.control is not None:
+                server, port = await self.control.listen(self.args.control)
+                log(f"{self.NAME}: control on 127.0.0.1:{port}")
+            self.world.begin()  # (building took a while)
+            self.start_board()
+            watch = asyncio.create_task(self.watch())
+            if self.args.console:
+                terminal = open_terminal(self.board.type)
+            over = asyncio.create_task(self.over.wait())
+            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            if not self.over.is_set():
+                await watch  # it has failed: say how
+        finally:
+            try:
+                if watch:
+                    watch.cancel()
+                self._end()
+                if server:
+                    server.close()
+            finally:  # (last, and now: it must not wait for who reads no more)
+                if terminal:
+                    termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
+        return self._status
+
+    def leave(self):
+        """Ctrl-C to the board: it leaves its outputs safe by itself."""
+        if self.board.runs():
+            # Not SIGINT: in the middle of a collection it would leave the unix port's heap locked.
+            self.board.tell({"do": "interrupt"})
+            deadline = time.monotonic() + END_s
+            while self.board.runs() and time.monotonic() < deadline:
+                if self.chip.bus:
+                    self.chip.read()
+                time.sleep(0.001)
+
+    def _end(self):
+        self.leave()
+        self.stop_board()
+        self.world.end()
+        if self._temporary:
+            os.unlink(self._flash)

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from host import csms_cli
+from host import csms_profiles, csms_show
 from host.csms import (
     CallError,
     CentralSystem,
@@ -225,12 +225,12 @@ def test_transactions_are_kept():
         assert kept is st.transactions[1]
         assert kept["connectorId"] == 1 and kept["idTag"] == "TAG" and kept["meterStart"] == 1000
         assert kept["start"] == T0 and kept["meterValues"] == [SAMPLE, SAMPLE]
-        assert kept["stop"] is None and csms_cli.energy_wh(kept) == 500
+        assert kept["stop"] is None and csms_show.energy_wh(kept) == 500
         stop = {"transactionId": 1, "meterStop": 3000, "timestamp": T0, "idTag": "TAG"}
         answer = {"idTagInfo": {"status": "Accepted"}}
         assert await fake.call("StopTransaction", stop) == answer
         assert await fake.call("StopTransaction", stop) == answer  # sent again: no fault
-        assert kept["stop"] == stop and csms_cli.energy_wh(kept) == 2000
+        assert kept["stop"] == stop and csms_show.energy_wh(kept) == 2000
         assert st.violations == []
         assert await fake.call("StopTransaction", {**stop, "meterStop": 1}) == answer
         assert await fake.call("StopTransaction", {**stop, "transactionId": 99}) == answer
@@ -616,13 +616,13 @@ RUNNING = {"transactionId": 42, "connectorId": 2}
 def _load(tmp_path, value, *args, **options):
     path = tmp_path / "p.json"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return csms_cli.load_profile(path, NOW, *args, **options)
+    return csms_profiles.load_profile(path, NOW, *args, **options)
 
 
 def test_the_examples_are_valid():
     purposes = {}
     for path in sorted((ROOT / "tools/examples").glob("*.json")):
-        request = csms_cli.load_profile(path, NOW, RUNNING)
+        request = csms_profiles.load_profile(path, NOW, RUNNING)
         assert schema_errors("SetChargingProfile", request) == []
         profile = request["csChargingProfiles"]
         purposes[profile["chargingProfilePurpose"]] = profile
@@ -646,7 +646,7 @@ def test_profile_files_are_completed(tmp_path):
     assert request["csChargingProfiles"]["validTo"] == "2026-05-06T08:08:09.000Z"
     request = _load(tmp_path, tx, None, 1, remote_start=True)
     assert "transactionId" not in request["csChargingProfiles"]
-    with pytest.raises(csms_cli.CommandError, match="no transaction is running"):
+    with pytest.raises(csms_profiles.CommandError, match="no transaction is running"):
         _load(tmp_path, tx)
 
 
@@ -690,7 +690,7 @@ def test_wrong_profile_files(tmp_path, change, connector, fault):
         if "chargingSchedulePeriod" in change:
             schedule["chargingSchedulePeriod"] = change.pop("chargingSchedulePeriod")
         value = {**PROFILE, "chargingSchedule": schedule, **change}
-    with pytest.raises(csms_cli.CommandError) as caught:
+    with pytest.raises(csms_profiles.CommandError) as caught:
         _load(tmp_path, value, None, connector)
     assert fault in str(caught.value) and "\n" not in str(caught.value)
 

@@ -61,16 +61,11 @@ EXCEPTIONS = """
     class firmware/station/connector.py Connector
     class firmware/station/station.py Station
     class lib/uwebsockets/ws.py WebSocket
-    class tools/host/csms.py CentralSystem
-    class tools/host/csms.py Station
-    class tools/host/csms_cli.py Shell
     module firmware/charging/store.py
     module firmware/ocpp/v16/core.py
     module firmware/station/connector.py
     module firmware/station/station.py
     module lib/uwebsockets/ws.py
-    module tools/host/csms.py
-    module tools/host/csms_cli.py
     private lib/uwebsockets/client.py _nodelay
     private lib/uwebsockets/client.py _rx
     private lib/uwebsockets/client.py _stream

@@ -1,0 +1,138 @@
+"""Frames and payloads of OCPP 1.6J: what is right, what is wrong with them."""
+
+import json
+import re
+from datetime import datetime, timezone
+from decimal import Decimal
+
+from jsonschema import FormatChecker
+from ocpp.messages import MessageType, get_validator
+from ocpp.v16.enums import Action
+
+# The usual deadline of what is waited for, in real seconds: it is there for what hangs. A machine
+# with many busy processes must not come near it, so that it says nothing of how fast anything is.
+WAIT_s = 120
+
+#: The error codes of OCPP-J 1.6 section 4.2.3, with its own spelling.
+ERROR_CODES = (
+    "NotImplemented NotSupported InternalError ProtocolError SecurityError FormationViolation "
+    "PropertyConstraintViolation OccurenceConstraintViolation TypeConstraintViolation GenericError"
+).split()
+
+ACTIONS = frozenset(action.value for action in Action)
+# The error code that a fault of the schema earns; every other keyword is a property constraint.
+_CODES = {
+    "type": "TypeConstraintViolation",
+    "required": "OccurenceConstraintViolation",
+    "additionalProperties": "FormationViolation",
+}
+_DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_FORMATS = FormatChecker(formats=())  # an instance of our own: jsonschema ships no date-time check
+
+
+class CallError(Exception):
+    """A CALLERROR: received by `Station.call`, or to be sent by a function of `cs.answer`."""
+
+    def __init__(self, code, description="", details=None):
+        super().__init__(f"{code}: {description}" if description else code)
+        self.code = code
+        self.description = description
+        self.details = {} if details is None else details
+
+
+class SchemaError(ValueError):
+    """A request of ours does not match the schema of its action; nothing was sent."""
+
+
+def parse_time(text):
+    """The date-time `text` (RFC 3339, with zone) as an aware datetime, or ValueError."""
+    match = _DATE_TIME.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a date-time with zone")
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    return datetime.fromisoformat(match[1] + (match[2] or ".0")[:7].ljust(7, "0") + zone)
+
+
+def format_time(when):
+    """The datetime `when` in UTC with milliseconds and Z, as Central Systems write it."""
+    when = when.astimezone(timezone.utc)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+
+
+@_FORMATS.checks("date-time", raises=ValueError)
+def _check_date_time(value):
+    return not isinstance(value, str) or bool(parse_time(value))
+
+
+def schema_errors(action, payload, answer=False):
+    """The faults of a payload as (error code, text) pairs, by the schema of the action.
+
+    `answer` chooses the schema of the .conf. An action that OCPP 1.6 does not have is one fault.
+    """
+    if action not in ACTIONS:
+        return [("NotImplemented", f"OCPP 1.6 has no action {action!r}")]
+    kind = MessageType.CallResult if answer else MessageType.Call
+    validator = get_validator(kind, action, "1.6", parse_float=Decimal)
+    # Decimal, as `ocpp` does it: 21.4 is no multiple of 0.1 in binary floating point.
+    exact = json.loads(json.dumps(payload), parse_float=Decimal)
+    faults = []
+    try:
+        for error in validator.evolve(format_checker=_FORMATS).iter_errors(exact):
+            path = error.absolute_path
+            place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
+            text = re.sub(r"Decimal\('([^']*)'\)", r"\1", error.message)[-200:]
+            code = _CODES.get(error.validator, "PropertyConstraintViolation")
+            faults.append((code, f"{place[1:]}: {text}" if place else text))
+    except (TypeError, ArithmeticError):  # multipleOf of 1e300 or of infinity
+        faults.append(("PropertyConstraintViolation", "a number is out of any range"))
+    return faults
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse(text):
+    """The JSON value of a frame, or None if it is not JSON."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def frame_fault(frame):
+    """What is wrong with the shape of a parsed frame (OCPP-J 4.2), or None."""
+    if not isinstance(frame, list):
+        return "frame is not a JSON array"
+    kind = frame[0] if frame and isinstance(frame[0], int) else None
+    shape = {2: (str, str, dict), 3: (str, dict), 4: (str, str, str, dict)}.get(kind)
+    if shape is None or isinstance(kind, bool):
+        return f"message type {kind!r} is not 2, 3 or 4"
+    if len(frame) != len(shape) + 1:
+        return f"message of type {kind} has {len(frame)} elements, not {len(shape) + 1}"
+    for place, (element, wanted) in enumerate(zip(frame[1:], shape, strict=True), 1):
+        if not isinstance(element, wanted):
+            return f"element {place} of a message of type {kind} is not of type {wanted.__name__}"
+    if len(frame[1]) > 36:
+        return "message id is longer than 36 characters"
+    return None
+
+
+def describe(way, frame, label, width):
+    """A line of the log for a frame; `width`: characters of its payload, None: all."""
+
+    def compact(value):
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=repr)
+        if width is None or len(text) <= width:
+            return text
+        return f"{text[:width]}... ({len(text)} characters)"
+
+    if frame[0] == 2 and len(frame) > 3:
+        text = f"{frame[2]} {compact(frame[3])}"
+    elif frame[0] == 3 and len(frame) > 2:
+        text = f"{label}.conf {compact(frame[2])}"
+    elif frame[0] == 4:
+        text = f"{label} error {compact(frame[2:])}"
+    else:
+        text = f"{label} {compact(frame[1] if frame[0] is None else frame)}"
+    return ("<- " if way == "in" else "-> ") + text

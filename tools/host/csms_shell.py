@@ -1,0 +1,161 @@
+"""The commands of tools/csms: a line, and what is done about it."""
+
+import asyncio
+import inspect
+import json
+import shlex
+
+from host.csms import CallError
+from host.csms_profiles import EXAMPLES, CommandError
+from host.csms_requests import Requests
+from host.csms_show import sessions_table
+
+HELP = """\
+profile FILE [connector]           send SetChargingProfile; examples: {examples}
+clear [id=N] [connector=N] [purpose=P] [level=N]   clear charging profiles, without filter all
+composite CONNECTOR SECONDS [A|W]  the schedule that results of all profiles
+remote-start TAG [connector] [profile FILE]
+remote-stop [transactionId]        without an id: the running transaction
+reset soft|hard
+get-config [key...]                without a key: all
+set-config KEY VALUE
+trigger ACTION [connector]         have the station send BootNotification, MeterValues, ...
+unlock CONNECTOR
+availability CONNECTOR Operative|Inoperative       connector 0: the whole station
+clear-cache
+call ACTION [JSON]                 any request, checked against its schema
+raw TEXT                           one frame exactly as it is
+boot Accepted|Pending|Rejected     our answer to BootNotification from now on
+tag ID STATUS                      our answer for an idTag: Accepted, Blocked, Expired, ...
+station [ID]                       list the stations, or choose one for the commands
+sessions                           the transactions with their energy
+wait ACTION [field=value...] [seconds]     wait for a request of the station (30 s), also one that
+                                   came since the last command; fields may be dotted
+sleep SECONDS
+help, quit
+
+Scripts: one command a line, # begins a comment line; the first error or refusal ends the script
+with exit code 1, unless the line begins with "- ". In profile files the word "now" (or "now+900",
+in seconds) stands for the time and "transactionId": "current" for the running transaction."""
+
+
+def seconds(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def one_of(word, words):
+    for one in words:
+        if one.lower() == word.lower():
+            return one
+    raise CommandError(f"{word!r} is none of {', '.join(words)}")
+
+
+def has(payload, path, wanted):
+    """Whether the field at a dotted path of a payload reads as `wanted`."""
+    for name in path.split("."):
+        try:
+            payload = payload[int(name) if isinstance(payload, list) else name]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return False
+    return (payload if isinstance(payload, str) else json.dumps(payload)) == wanted
+
+
+def _usage(name):
+    """The line of the help for a command, without the explanation."""
+    for line in HELP.splitlines():
+        if line.split(" ")[0] == name:
+            return line.partition("   ")[0]
+    return name
+
+
+class Shell(Requests):
+    """All the commands."""
+
+    async def run(self, line):
+        """Do one line. CommandError, or True if the station refused what was asked."""
+        name, _, rest = line.strip().partition(" ")
+        method = getattr(self, "do_" + name.replace("-", "_"), None) if name else None
+        if not name or name.startswith("#"):
+            return False
+        if method is None or "_" in name:
+            raise CommandError(f"there is no command {name!r}; try help")
+        rest = rest.strip()
+        try:
+            words = [rest][: len(rest)] if name in ("call", "raw") else shlex.split(rest)
+            try:
+                inspect.signature(method).bind(*words)
+            except TypeError:
+                raise CommandError(f"usage: {_usage(name)}") from None
+            return await method(*words)
+        except CallError as error:
+            details = f" {json.dumps(error.details)}" if error.details else ""
+            raise CommandError(f"the station answers CALLERROR {error}{details}") from None
+        except asyncio.TimeoutError as error:
+            raise CommandError(str(error) or "no answer in time") from None
+        except ConnectionError as error:
+            raise CommandError(str(error)) from None
+        except ValueError as error:  # of shlex, or a request that is not valid
+            raise CommandError(f"{name}: {error}") from None
+
+    async def do_boot(self, status):
+        self.central.boot_status = one_of(status, ("Accepted", "Pending", "Rejected"))
+
+    async def do_tag(self, tag, status):
+        statuses = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
+        self.central.tags[tag] = {"status": one_of(status, statuses)}
+
+    async def do_station(self, id=None):
+        if id:
+            self.chosen = id
+        for name, station in self.central.stations.items():
+            model = (station.boot or {}).get("chargePointModel", "")
+            status = ", ".join(f"{n} {s}" for n, s in sorted(station.status.items()))
+            chosen = "*" if name == self.chosen else " "
+            self.show(f"{chosen} {name}  {model}  {status}".rstrip())
+        if self.chosen not in self.central.stations:
+            self.show(f"{self.chosen or 'no station'} is {'not ' * bool(self.chosen)}connected")
+
+    async def do_sessions(self):
+        for line in sessions_table(self.central.transactions):
+            self.show(line)
+
+    async def do_wait(self, action, *words):
+        words = list(words)
+        timeout = seconds(words.pop()) if words and seconds(words[-1]) is not None else 30
+        if any("=" not in word for word in words):
+            raise CommandError("usage: wait ACTION [field=value...] [seconds]")
+        wanted = [word.partition("=")[::2] for word in words]
+        station = await self.station(timeout)
+        since, consumed = self.marks.setdefault(station.id, (0, set()))
+
+        def find():
+            for place, (way, frame, _) in enumerate(station.messages[since:], since):
+                if way == "in" and frame[0] == 2 and len(frame) == 4 and frame[2] == action:
+                    if place not in consumed and all(has(frame[3], *one) for one in wanted):
+                        return [place, frame[3]]
+            return None
+
+        try:
+            place, payload = await self.central.until(find, timeout)
+        except asyncio.TimeoutError:
+            what = " ".join([action, *words])
+            raise CommandError(f"{station.id} sent no {what} within {timeout:g} s") from None
+        consumed.add(place)
+        text = json.dumps(payload)
+        self.show(f"{action} {text if len(text) < 200 else text[:200] + '...'}")
+
+    async def do_sleep(self, text):
+        if seconds(text) is None:
+            raise CommandError("usage: sleep SECONDS")
+        await asyncio.sleep(seconds(text))
+
+    async def do_help(self):
+        examples = " ".join(sorted(path.name for path in EXAMPLES.glob("*.json")))
+        for line in HELP.format(examples=examples).splitlines():
+            self.show(line)
+
+    async def do_quit(self):
+        self.done = True

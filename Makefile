@@ -92,6 +92,7 @@ prove: setup    ## Millions of limits, events at the plug, frames and messages a
 	@$(BIN)/python -m tests.prove_link.messages
 	@$(BIN)/python -m tests.prove_link.soak
 	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 $(ALL:%=tests/unit/mp_%.py) -m mp32
+	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 tests/system/test_board_tools.py -k in_the_middle
 
 mutants: setup  ## Are the tests sharp? 150 small faults, each of which a test must catch (N="3 7-20")
 	@nice -n 10 $(BIN)/python -m tests.mutants $(N)

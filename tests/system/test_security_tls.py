@@ -76,9 +76,9 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(params=["micropython", "micropython32"])
-def device(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture
+def device(micropython32):
+    return micropython32
 
 
 async def dial(device, cases):

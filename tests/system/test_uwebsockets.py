@@ -35,9 +35,9 @@ async def failure(awaitable):
 """
 
 
-@pytest.fixture(params=["micropython", "micropython32"])
-def device(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture
+def device(micropython32):
+    return micropython32
 
 
 def run(device, handler, script, url="{scheme}://127.0.0.1:{port}/CP1", env=(), **options):

@@ -55,18 +55,6 @@ async def test_061_clear_authorization_cache(bench, how):
         assert b.st.received("Authorize", since) == [{"idTag": TAG}]
 
 
-async def test_069_stop_by_same_parent_id_tag(bench):
-    async with bench() as b:
-        group = {"status": "Accepted", "parentIdTag": "GROUP"}
-        b.cs.tags = {TAG: group, "OTHER": group}
-        id = await b.charge()
-        since = b.st.mark()
-        stop = await b.finish("OTHER")
-        assert b.st.received("Authorize", since) == [{"idTag": "OTHER"}]
-        assert (stop["transactionId"], stop["idTag"]) == (id, "OTHER")
-        assert stop["reason"] == "Local"
-
-
 @pytest.mark.parametrize("empty", ["", None])
 async def test_069_no_parent_id_tag_is_no_group(bench, empty):
     """Back ends that send an empty or null parentIdTag for every card."""
@@ -80,24 +68,3 @@ async def test_069_no_parent_id_tag_is_no_group(bench, empty):
         c = await b.process.connector()
         assert (c["status"], c["transactionId"]) == ("Charging", id)
         await b.finish()
-
-
-@pytest.mark.parametrize("known", ["cache", "unknown"])
-async def test_037_1_offline_start_by_policy(bench, known):
-    """By the cache (LocalAuthorizeOffline), or as nobody knows the tag (AllowOfflineTx...)."""
-    async with bench() as b:
-        if known == "cache":
-            await learn(b)
-        await configure(b, LocalAuthorizeOffline="true")
-        await configure(b, AllowOfflineTxForUnknownId=str(known == "unknown").lower())
-        before, mark = b.st, b.st.mark()
-        await b.cs.stop()
-        await before.wait_closed(WAIT_s)
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["status"] == "Charging")
-        await b.cs.start()
-        await b.again(before)
-        await b.st.expect("StartTransaction", lambda p: p["idTag"] == TAG, WAIT_s, mark)
-        await b.status("Charging", since=mark)
-        assert b.st.received("Authorize", mark) == []

@@ -67,20 +67,10 @@ async def test_004_1_identification_first(bench):
         assert story(b, since) == ["Authorize", "Preparing", "StartTransaction", "Charging"]
 
 
-async def test_004_2_identification_first_time_out(bench):
-    async with bench() as b:
-        await configure(b, "ConnectionTimeOut", 5)
-        since = b.st.mark()
-        await b.do(f"tag {TAG}")
-        await b.status("Preparing", since=since)
-        await b.status("Available", since=since)
-        assert story(b, since) == ["Authorize", "Preparing", "Available"]
-
-
 @pytest.mark.parametrize("status", ["Invalid", "Expired", "Blocked", "ConcurrentTx"])
 @pytest.mark.parametrize("first", ["plug", f"tag {TAG}"])
 async def test_023_authorize_invalid(bench, status, first):
-    """Preparing with the cable, and never a transaction."""
+    """Preparing with the cable, and never a transaction; the next card is not held up."""
     async with bench() as b:
         b.cs.tags = {TAG: status}
         since = b.st.mark()
@@ -93,6 +83,9 @@ async def test_023_authorize_invalid(bench, status, first):
         assert sorted(story(b, since)) == ["Authorize", "Preparing"]
         c = await b.process.connector()
         assert (c["status"], c["idTag"], c["contactor"]) == ("Preparing", None, False)
+        await b.do("tag GOOD")
+        await b.status("Charging", since=since)
+        assert [p["idTag"] for p in b.st.received("StartTransaction")] == ["GOOD"]
 
 
 async def test_041_fault(bench):

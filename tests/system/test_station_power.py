@@ -339,16 +339,6 @@ async def test_reset_in_a_transaction(bench, kind):
         await b.status("Available", since=mark)
 
 
-@pytest.mark.parametrize("kind", ["Soft", "Hard"])
-async def test_reset_idle(bench, kind):
-    async with bench() as b:
-        before, mark = b.st, b.st.mark()
-        assert await b.st.call("Reset", {"type": kind}) == {"status": "Accepted"}
-        await b.again(before)
-        assert len(b.st.received("BootNotification", mark)) == 1
-        assert b.st.received("StopTransaction") == []
-
-
 async def test_killed_board_keeps_profiles(bench):
     """As a watchdog's bite: no power is lost, so the clock goes on, and so does the session."""
     async with bench() as b:

@@ -43,19 +43,6 @@ async def test_statuses_of_a_session(bench):
         ]  # fmt: skip
 
 
-async def test_identification_first(bench):
-    """Tag, then cable (TC_004_1); the transaction begins when the car is there."""
-    async with bench() as b:
-        await b.do("tag A")
-        await b.st.expect("Authorize")
-        await b.status("Preparing")
-        assert b.st.received("StartTransaction") == []
-        await b.do("plug")
-        await b.status("Charging")
-        start = b.st.received("StartTransaction")
-        assert len(start) == 1 and start[0]["idTag"] == "A"
-
-
 async def test_connection_time_out(bench):
     """No cable in time (TC_004_2, TC_011_2): Available; a car that comes later gets nothing."""
     async with bench() as b:
@@ -81,19 +68,6 @@ async def test_connection_time_out(bench):
         assert b.st.received("StartTransaction") == []
         c = await b.process.connector()
         assert (c["status"], c["duty_u16"], c["contactor"]) == ("Preparing", 65535, False)
-
-
-@pytest.mark.parametrize("status", ["Invalid", "Blocked", "Expired", "ConcurrentTx"])
-async def test_tag_not_accepted(bench, status):
-    async with bench() as b:
-        b.cs.tags = {"BAD": status}
-        await b.do("plug")
-        await b.do("tag BAD")
-        await b.st.expect("Authorize")
-        await b.status("Preparing")
-        await b.do("tag GOOD")  # the next card is not held up
-        await b.status("Charging")
-        assert [p["idTag"] for p in b.st.received("StartTransaction")] == ["GOOD"]
 
 
 async def test_which_tag_stops(bench):

@@ -2,8 +2,8 @@
 
 from micropython import const
 
-# Slots, in the order in which equal limits are named. "OCPP" stands for the charging profiles:
-# the deciding profile's purpose is named instead.
+# Slots, in the order in which equal limits are named. "Profiles" are the charging profiles: where
+# one of them decides its purpose is named instead.
 #
 # source        | who sets it               | when it expires
 # Hardware      | the board, once           | never
@@ -13,19 +13,10 @@ from micropython import const
 # Meter         | the lost energy meter     | when it answers again
 # Policy        | the owner's policy.py     | a minute after it was last said: its safe value
 # LastLimit     | station/held.py           | when the clock is known
-# OCPP          | the evaluator             | the evaluator knows
+# Profiles      | the evaluator             | the evaluator knows
 # Pause         | station/connector.py      | when it has lasted long enough
-SOURCES = (
-    "Hardware",
-    "Installation",
-    "Cable",
-    "Temperature",
-    "Meter",
-    "Policy",
-    "LastLimit",
-    "OCPP",
-    "Pause",
-)
+SOURCES = "Hardware Installation Cable Temperature Meter Policy LastLimit Profiles Pause"
+_COUNT = const(9)
 HARDWARE = const(0)
 INSTALLATION = const(1)
 CABLE = const(2)
@@ -33,7 +24,7 @@ TEMPERATURE = const(3)
 METER = const(4)
 POLICY = const(5)
 LAST = const(6)
-OCPP = const(7)
+PROFILES = const(7)
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
@@ -46,18 +37,17 @@ class Limits:
     |---|---|
     | value_mA  | what may be offered |
     | limit_mA  | the same, or None when only the hardware maximum holds (a higher limit is none) |
-    | source    | whose it is: index into SOURCES |
+    | source    | whose it is: the place of a word in SOURCES |
     | next_mA, next_source | what would hold without that source |
     | until_s   | when a slot expires next; NEVER |
-    | local_mA  | the lowest but for OCPP, and for a pause, which is soon over |
+    | local_mA  | the lowest but for profiles, and for a pause, which is soon over |
     | fixed_mA  | the lowest of hardware and installation |"""
 
     def __init__(self, hardware_mA):
-        n = len(SOURCES)
         self.hardware_mA = hardware_mA
-        self._slots = [hardware_mA] + [None] * (n - 1)
-        self._until_s = [NEVER] * n
-        self._safe_mA = [None] * n
+        self._slots = [hardware_mA] + [None] * (_COUNT - 1)
+        self._until_s = [NEVER] * _COUNT
+        self._safe_mA = [None] * _COUNT
         self.resolve(0)
 
     def put(self, source, value_mA, until_s=NEVER, safe_mA=None):
@@ -86,7 +76,7 @@ class Limits:
         self.limit_mA = None
         self.next_source = HARDWARE
         self.until_s = NEVER
-        for i in range(1, len(SOURCES)):
+        for i in range(1, _COUNT):
             if now_s >= self._until_s[i]:
                 self.put(i, self._safe_mA[i])
             elif self._until_s[i] < self.until_s:
@@ -96,7 +86,7 @@ class Limits:
                 continue
             if i == INSTALLATION:
                 self.fixed_mA = value
-            if i < OCPP and value < self.local_mA:
+            if i < PROFILES and value < self.local_mA:
                 self.local_mA = value
             if self.limit_mA is None or value < self.limit_mA:
                 self.next_source, self.next_mA = self.source, self.value_mA

@@ -7,11 +7,11 @@ One array('i') is both what lies in flash and what the evaluator reads: 48 bytes
         2      layout version (3)
         3      number of periods, 1..96
   1     4-7    CRC-32 of all the other words
-  2     8-11   sequence number: of two records with one chargingProfileId the higher is newer
-  3     12-15  chargingProfileId, i32
+  2     8-11   sequence number: of two records with one id the higher is newer
+  3     12-15  the id that it was given, i32
   4     16-19  number of the transaction that it is for (ours); 0: any on its connector
   5     20-23  0
-  6     24     connectorId   25 stackLevel   26 purpose | kind << 2 | recurrencyKind << 4
+  6     24     connector     25 stackLevel   26 purpose | kind << 2 | recurrency << 4
                | chargingRateUnit << 6       27 flags
   7     28-31  validFrom, seconds since 2020; 0: absent
   8     32-35  validTo; all ones: never
@@ -156,10 +156,7 @@ def same(w, other):
 
 def _crc(w):
     view = memoryview(w)
-    return _signed(crc32(view[2:], crc32(view[:1])))
-
-
-def _signed(word):
+    word = crc32(view[2:], crc32(view[:1]))
     return word - 0x100000000 if word & 0x80000000 else word
 
 
@@ -203,14 +200,6 @@ def purpose(w):
     return w[KEY] >> 16 & 3
 
 
-def kind(w):
-    return w[KEY] >> 18 & 3
-
-
-def recurrency(w):
-    return w[KEY] >> 20 & 3
-
-
 def unit(w):
     return w[KEY] >> 22 & 1
 
@@ -218,3 +207,14 @@ def unit(w):
 def transaction(w):
     """The number of the transaction that it is for, or None: whichever runs on its connector."""
     return w[4] or None
+
+
+def kept(w):
+    """True if it was replaced, and stays in force until its successor begins (A30)."""
+    return w[KEY] >> 24 & FLAG_REPLACED
+
+
+def name(w):
+    """Of its file: connector, purpose, stackLevel, which may stand only once; ~: kept."""
+    text = "%d-%d-%d" % (connector(w), purpose(w), level(w))
+    return text + "~" if kept(w) else text

@@ -1,6 +1,6 @@
 """The one evaluator: what the installed profiles allow at an instant, and when that next changes.
 Pure integers over profile records (profile.py); time and transactions are arguments. What the
-pilot gets and what GetCompositeSchedule answers (composite.py) both come from Evaluator.at().
+pilot gets and what the composite schedule says (composite.py) both come from Evaluator.at().
 Rules and choices (A1..A33): docs/smart-charging.md."""
 
 from micropython import const
@@ -31,146 +31,8 @@ _FAR = const(0x3FFFFFFF)
 _UNTIL = const(11)  # of a replaced record (store.py)
 
 
-class Evaluator:
-    """The limit of one connector at one instant; the attributes are the last answer.
-
-    | attribute | meaning |
-    |---|---|
-    | limit     | 0.1 A per phase, or 0.1 W in all, rounded down; NONE: no profile limits |
-    | phases    | smallest numberPhases given by the profiles involved; 0: none given |
-    | winner    | the record that decided, or None |
-    | other, other_limit | what would limit without it: TX under a ceiling, or the reverse |
-    | until     | the next instant at which the answer may change; clock.FAR: never |
-
-    `store.records` is sorted by stackLevel, highest first, and within a level a connector's own
-    record stands before the one of connector 0. `store.whole(w)` returns the record with its
-    periods. Asking allocates nothing when the periods are in RAM.
-
-    `known` False says that the clock is not set: it is `ahead_s` later than `t`, or later still.
-    What is certain even so is placed; whatever is not caps at its lowest (A17)."""
-
-    def __init__(self, store, voltage_V=230):
-        self._store = store
-        self.voltage_V = voltage_V
-        self.known = True
-        self.ahead_s = 0
-        self.limit = NONE
-        self.phases = 0
-        self.winner = None
-        self.other = None
-        self.other_limit = NONE
-        self.until = _FAR
-        self._edge = 0
-        self._e = self._early = 0
-        self._phases = 0
-        self._limit = NONE
-        self._sure = True
-        self._least = None  # of the records that cannot be placed the one that allows least,
-        self._least_limit = 0  # and how much
-        self._lows = {}  # sequence number: lowest period of a record that cannot be placed
-
-    def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
-        """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
-
-        tx_start: start of the transaction; with in_transaction False there is none, TxProfiles
-        are left out and Relative schedules count from tx_start as if one began then (A25)."""
-        self.until = _FAR
-        self._least = w = None
-        if self.known and self._lows:
-            self._lows.clear()
-        if connector:
-            if in_transaction:
-                w = self._top(TX, connector, t, tx_start)
-            if w is None:  # an inactive TxProfile does not hide the default (A2)
-                w = self._top(TX_DEFAULT, connector, t, tx_start)
-        w = self._say(w, t)
-        limit = self._limit
-        phases = self._phases
-        cap = self._say(self._top(CEILING, 0, t, tx_start), t)
-        cap_limit = self._limit
-        cap_phases = self._phases
-        # numberPhases of the combination: the smallest of those given (A18)
-        given = 0 if w is None else phases
-        if cap is not None and cap_phases and (not given or cap_phases < given):
-            given = cap_phases
-        self.phases = given
-        if w is not None:
-            limit = self._convert(limit, w, unit, phases, given)
-        if cap is not None:
-            cap_limit = self._convert(cap_limit, cap, unit, cap_phases, given)
-            if w is None or cap_limit < limit:
-                w, cap = cap, w
-                limit, cap_limit = cap_limit, limit
-        self.winner, self.limit = w, limit
-        self.other, self.other_limit = cap, cap_limit
-
-    def _say(self, w, t):
-        # The record that says least of `w`, the active one, and those that cannot be placed; what
-        # it says in _limit and _phases.
-        limit = self._limit = NONE if w is None else self._period(w, t)
-        least, self._least = self._least, None
-        if least is not None:
-            if w is None or self._least_limit < self._convert(limit, w, AMPS, self._phases, 0):
-                w = least
-                word = self._lows[w[SEQUENCE]]
-                self._limit, self._phases = word & 0xFFFFFF, word >> 24
-        return w
-
-    def _convert(self, limit, w, unit, phases, given):
-        # From the unit of record w, rounding down. Watts become amps with the phases of their own
-        # period, amps become watts with those of the combination; missing means 3 (A18).
-        if w[KEY] >> 22 & 1 == unit:
-            return limit
-        if unit == WATTS:
-            return limit * self.voltage_V * (given or 3)
-        return limit // (self.voltage_V * (phases or 3))
-
-    def _top(self, purpose, connector, t, tx_start):
-        # The active record of the highest level, with its seconds elapsed in _e; a level that is
-        # not active is transparent (A1). What would take its place earlier lowers `until`.
-        own_level = own_end = -1
-        now = t if self.known else t + self.ahead_s
-        for w in self._store.records:
-            key = w[KEY]
-            if key >> 16 & 3 != purpose:
-                continue
-            level = key >> 8 & 0xFF
-            doubt = False
-            if key & 0xFF != connector:
-                if key & 0xFF:
-                    continue  # of another connector
-                if level == own_level:
-                    if self.known or own_end == _FAR:
-                        continue  # replaced by our own of its level (A11)
-                    doubt = True  # (that may begin, or end)
-            elif purpose == TX_DEFAULT:
-                # It has its level for itself from its begin on, also while it is not active (A11).
-                begins = begin(w)
-                end = w[_UNTIL] if key >> 24 & FLAG_REPLACED else _FAR
-                edge = begins if begins > now else end
-                if now < edge < _FAR and edge - now + t < self.until:
-                    self.until = edge - now + t
-                if begins <= now < end or level == own_level and begins == own_end:
-                    own_level, own_end = level, end
-                elif now < begins < end and not self.known and level != own_level:
-                    own_level, own_end = level, -1  # perhaps
-            e = self._elapsed(w, t, tx_start)
-            if self._edge < self.until:
-                self.until = self._edge
-            if e is None:
-                continue
-            if self._sure and not doubt:
-                self._e = e
-                return w
-            # It may be active, or what lies below it.
-            word = self._lows.get(w[SEQUENCE])
-            if word is None:
-                word = self._lows[w[SEQUENCE]] = lowest(self._store.whole(w))
-                self._store.trim()  # (the periods of all do not fit into RAM together)
-            current = self._convert(word & 0xFFFFFF, w, AMPS, word >> 24, 0)
-            if self._least is None or current < self._least_limit:
-                self._least, self._least_limit = w, current
-        return None
+class _Moment:
+    """Where an instant lies in one record: a part of Evaluator, which has the attributes."""
 
     def _elapsed(self, w, t, tx_start):
         # Seconds into the schedule, None when the record is not active at t, negative when it is
@@ -178,9 +40,7 @@ class Evaluator:
         # an inactive one, the earliest instant at which it may begin.
         key = w[KEY]
         valid_from = 0 if key >> 24 & FLAG_BEGUN else w[VALID_FROM]
-        valid_to = w[VALID_TO]
-        if valid_to < 0:
-            valid_to = _FAR
+        valid_to = _FAR if w[VALID_TO] < 0 else w[VALID_TO]
         if key >> 24 & FLAG_REPLACED and w[_UNTIL] < valid_to:
             valid_to = w[_UNTIL]
         self._edge = _FAR
@@ -269,8 +129,7 @@ class Evaluator:
             word = lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
             for low in range(HEADER, len(w), 2):
                 if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
-                    if t + w[low] - e < self.until:
-                        self.until = t + w[low] - e
+                    self.until = min(self.until, t + w[low] - e)
                     break
             self._phases = word >> 24
             return word & 0xFFFFFF
@@ -286,9 +145,148 @@ class Evaluator:
         while low < end:
             low += 2
             if w[low + 1] != word:
-                edge = t + w[low] - e + self._early
-                if edge < self.until:
-                    self.until = edge
+                self.until = min(self.until, t + w[low] - e + self._early)
                 break
         self._phases = word >> 24
         return word & 0xFFFFFF
+
+
+class Evaluator(_Moment):
+    """The limit of one connector at one instant; the attributes are the last answer.
+
+    | attribute | meaning |
+    |---|---|
+    | limit     | 0.1 A per phase, or 0.1 W in all, rounded down; NONE: no profile limits |
+    | phases    | smallest numberPhases given by the profiles involved; 0: none given |
+    | winner    | the record that decided, or None |
+    | other, other_limit | what would limit without it: TX under a ceiling, or the reverse |
+    | until     | the next instant at which the answer may change; clock.FAR: never |
+
+    `store.records` is sorted by stackLevel, highest first, and within a level a connector's own
+    record stands before the one of connector 0. `store.whole(w)` returns the record with its
+    periods. Asking allocates nothing when the periods are in RAM.
+
+    `known` False says that the clock is not set: it is `ahead_s` later than `t`, or later still.
+    What is certain even so is placed; whatever is not caps at its lowest (A17)."""
+
+    def __init__(self, store, voltage_V=230):
+        self._store = store
+        self.voltage_V = voltage_V
+        self.known = True
+        self.ahead_s = 0
+        self.until = _FAR
+        self._e = self._phases = 0  # seconds into the schedule, of the latest answer
+        # Of the record looked at last: when its answer ends, how long its first second lasts
+        # beyond that, whether it can be placed.
+        self._edge = self._early = 0
+        self._sure = True
+        self.limit = NONE
+        self.phases = 0
+        self.winner = None
+        self.other = None
+        self.other_limit = NONE
+        self._limit = NONE
+        self._least = None  # of the records that cannot be placed the one that allows least,
+        self._least_limit = 0  # and how much
+        self._lows = {}  # sequence number: lowest period of a record that cannot be placed
+
+    def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
+        """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
+
+        tx_start: start of the transaction; with in_transaction False there is none, profiles
+        of one are left out and Relative schedules count from tx_start as if one began then (A25).
+        """
+        self.until = _FAR
+        self._least = w = None
+        if self.known and self._lows:
+            self._lows.clear()
+        if connector:
+            if in_transaction:
+                w = self._top(TX, connector, t, tx_start)
+            if w is None:  # one that is not active does not hide the default (A2)
+                w = self._top(TX_DEFAULT, connector, t, tx_start)
+        w = self._say(w, t)
+        limit, phases = self._limit, self._phases
+        cap = self._say(self._top(CEILING, 0, t, tx_start), t)
+        cap_limit, cap_phases = self._limit, self._phases
+        # numberPhases of the combination: the smallest of those given (A18)
+        given = 0 if w is None else phases
+        if cap is not None and cap_phases and (not given or cap_phases < given):
+            given = cap_phases
+        self.phases = given
+        if w is not None:
+            limit = self._convert(limit, w, unit, phases, given)
+        if cap is not None:
+            cap_limit = self._convert(cap_limit, cap, unit, cap_phases, given)
+            if w is None or cap_limit < limit:
+                w, cap = cap, w
+                limit, cap_limit = cap_limit, limit
+        self.winner, self.limit = w, limit
+        self.other, self.other_limit = cap, cap_limit
+
+    def _say(self, w, t):
+        # The record that says least of `w`, the active one, and those that cannot be placed; what
+        # it says in _limit and _phases.
+        limit = self._limit = NONE if w is None else self._period(w, t)
+        least, self._least = self._least, None
+        if least is not None:
+            if w is None or self._least_limit < self._convert(limit, w, AMPS, self._phases, 0):
+                w = least
+                word = self._lows[w[SEQUENCE]]
+                self._limit, self._phases = word & 0xFFFFFF, word >> 24
+        return w
+
+    def _convert(self, limit, w, unit, phases, given):
+        # From the unit of record w, rounding down. Watts become amps with the phases of their own
+        # period, amps become watts with those of the combination; missing means 3 (A18).
+        if w[KEY] >> 22 & 1 == unit:
+            return limit
+        if unit == WATTS:
+            return limit * self.voltage_V * (given or 3)
+        return limit // (self.voltage_V * (phases or 3))
+
+    def _top(self, purpose, connector, t, tx_start):
+        # The active record of the highest level, with its seconds elapsed in _e; a level that is
+        # not active is transparent (A1). What would take its place earlier lowers `until`.
+        own_level = own_end = -1
+        now = t if self.known else t + self.ahead_s
+        for w in self._store.records:
+            key = w[KEY]
+            if key >> 16 & 3 != purpose:
+                continue
+            level = key >> 8 & 0xFF
+            doubt = False
+            if key & 0xFF != connector:
+                if key & 0xFF:
+                    continue  # of another connector
+                if level == own_level:
+                    if self.known or own_end == _FAR:
+                        continue  # replaced by our own of its level (A11)
+                    doubt = True  # (that may begin, or end)
+            elif purpose == TX_DEFAULT:
+                # It has its level for itself from its begin on, also while it is not active (A11).
+                begins = begin(w)
+                end = w[_UNTIL] if key >> 24 & FLAG_REPLACED else _FAR
+                edge = begins if begins > now else end
+                if now < edge < _FAR and edge - now + t < self.until:
+                    self.until = edge - now + t
+                if begins <= now < end or level == own_level and begins == own_end:
+                    own_level, own_end = level, end
+                elif now < begins < end and not self.known and level != own_level:
+                    own_level, own_end = level, -1  # perhaps
+            e = self._elapsed(w, t, tx_start)
+            self.until = min(self.until, self._edge)
+            if e is None:
+                continue
+            if self._sure and not doubt:
+                self._e = e
+                return w
+            # It may be active, or what lies below it.
+            word = self._lows.get(w[SEQUENCE])
+            if word is None:
+                word = self._lows[w[SEQUENCE]] = lowest(self._store.whole(w))
+                self._store.trim()  # (the periods of all do not fit into RAM together)
+            current = self._convert(word & 0xFFFFFF, w, AMPS, word >> 24, 0)
+            if self._least is None or current < self._least_limit:
+                self._least, self._least_limit = w, current
+        return None

@@ -1,26 +1,28 @@
-"""Charging profiles on flash: one small file each, replaced atomically, believed only with its
-CRC. Knows records (profile.py) and a directory; must not know OCPP, time or transactions. Relies
-on LittleFS: rewriting a file is old-or-new under power cut, and only a file that is being created
-may come back empty (an empty file is no file)."""
+"""The installed charging profiles: what replaces what, in which order, and what stays in force.
+Knows records (profile.py) and a folder; must not know messages, time or transactions.
+Relies on LittleFS: rewriting a file is old-or-new under power cut, and only a file that is
+being created may come back empty (an empty file is no file)."""
 
 import array
 import os
 from micropython import const
 
+from firmware import lazy
+
 from . import profile
-from .profile import FLAG_BEGUN, FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START
+from .profile import FLAG_BEGUN, FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, kept, name
 
 MAX_PROFILES = const(32)  # and as many that were replaced and are still in force
+_STAND_IN = const(0)  # the sequence number of a record that is not in flash
+_NO_ID = const(-0x20000000)  # its id: nobody is likely to use it
 _UNTIL = const(11)  # of a replaced record: when its successor begins
 _PLACE = const(0x3FFFF)  # of KEY: connector, stackLevel, purpose; what may stand only once
 _FAR = const(0x3FFFFFFF)
 _PAST_s = const(3600)  # a clock that goes back by less finds a replaced record again
-_STAND_IN = const(0)  # the sequence number of a record that is not in flash
-_NO_ID = const(-0x20000000)  # its chargingProfileId: nobody is likely to use it
 
 
 class Full(Exception):
-    """MaxChargingProfilesInstalled is reached, or the flash is full; nothing was changed."""
+    """MAX_PROFILES are installed, or the flash is full; nothing was changed."""
 
 
 class Store:
@@ -37,94 +39,38 @@ class Store:
     station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared."""
 
     def __init__(self, folder, log):
-        self._folder = folder
-        self._log = log
-        self._sequence = 0
+        self.path = folder
+        self.log = log
         self._used = []  # records with periods that were asked for since the last trim
         self.records = []
-        self.damaged = 0  # records that 6 A stand in for
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass  # it is there
-        names = sorted(os.listdir(folder))
-        for replaced in (False, True):
-            for name in names:
-                if name.endswith("~") == replaced:
-                    self._open(name)
+        self._sequence = 0
+        for w in lazy.load("charging.recover").records(self, _believe):
+            _insert(self.records, w)
+            self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        for old in self._alone():
+        for old in _alone(self.records):
             last = old
             for r in self.records:
-                if not _kept(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
+                if not kept(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
                     last = r
             self._wait_for(last, old)
         self._follow(_PAST_s)
 
-    def _open(self, name):
-        path = self._folder + "/" + name
-        if not os.stat(path)[6]:  # a cut while it was created: it never was
-            self._forget(name)
-            return
-        w = self._believe(name)
-        if w is None:
-            return
-        self._sequence = max(self._sequence, w[SEQUENCE])
-        if w[START] < 0:
-            self._lost(w)
-        for other in self.records:
-            # A cut between writing the new one and removing the old.
-            if _kept(w):
-                break
-            if other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]:
-                older = other if other[SEQUENCE] < w[SEQUENCE] else w
-                os.remove(self._folder + "/" + _name(older))
-                if older is w:
-                    return
-                self.records.remove(other)
-                break
-        self._insert(w if w[SEQUENCE] == _STAND_IN else w[:HEADER])
+    @property
+    def damaged(self):
+        """How many records 6 A stand in for."""
+        n = 0
+        for w in self.records:
+            n += w[SEQUENCE] == _STAND_IN
+        return n
 
-    def _believe(self, name):
+    def rewrite(self, w):
+        """What says the same as before, or less: it does no harm if that fails."""
+        profile.seal(w, w[SEQUENCE])
         try:
-            w = _read(self._folder + "/" + name)
-            profile.check(w)
-            if _name(w) == name:
-                return w
-            raise profile.BadRecord("the record of %s" % _name(w))
-        except (profile.BadRecord, OSError) as e:
-            self._log("profile file %s: %s" % (name, e))
-        try:
-            connector, purpose, level = [int(n) for n in name.rstrip("~").split("-")]
-            # (Relative: in force with and without a clock)
-            w = profile.pack(_NO_ID, connector, level, purpose, profile.RELATIVE, ((0, 60, 0),))
-            if name.endswith("~"):
-                w[KEY] |= FLAG_REPLACED << 24
-        except (ValueError, OverflowError):
-            return None
-        if _name(w) != name:
-            return None  # nothing that this store wrote
-        self.damaged += 1
-        return w
-
-    def _rewrite(self, w):
-        # It says the same, or less.
-        try:
-            self._write(w)
+            _write(self.path, w)
         except OSError as e:
-            self._log("profile file %s stays as it was: %s" % (_name(w), e))
-
-    def _lost(self, w):
-        # It counts from its receipt, by a clock that was not set, in an earlier run: nobody knows
-        # how long ago that was, so all of it is at its lowest.
-        low = profile.lowest(w)
-        changed = False
-        for i in range(HEADER + 1, len(w), 2):
-            changed = changed or w[i] != low
-            w[i] = low
-        if changed:
-            profile.seal(w, w[SEQUENCE])
-            self._rewrite(w)
+            self.log("profile file %s stays as it was: %s" % (name(w), e))
 
     def moved(self, jump_s):
         """The clock was set: receipts that were noted without it move with it. Durable."""
@@ -132,31 +78,16 @@ class Store:
             if w[START] < 0:
                 w = self.whole(w)
                 w[START] += jump_s
-                profile.seal(w, w[SEQUENCE])
-                self._rewrite(w)
+                self.rewrite(w)
         self._follow(0)
-
-    def _write(self, w):
-        with open(self._folder + "/" + _name(w), "wb") as f:
-            f.write(w)
-
-    def _insert(self, w):
-        # Highest stackLevel first, and within it connectors before connector 0, what was replaced
-        # before its successor.
-        key = _rank(w)
-        for i, other in enumerate(self.records):
-            if _rank(other) < key:
-                self.records.insert(i, w)
-                return
-        self.records.append(w)
 
     def replaced_by(self, w):
         """The records that putting `w` removes: the same id, and the same place (A15)."""
-        return [r for r in self.records if not _kept(r) and _fits(w, r)]
+        return [r for r in self.records if not kept(r) and _fits(w, r)]
 
     def count(self):
         """How many profiles are installed."""
-        return len([r for r in self.records if not _kept(r)])
+        return len([r for r in self.records if not kept(r)])
 
     def room(self, w):
         """True if `w` could be put as far as the number of profiles goes."""
@@ -178,7 +109,7 @@ class Store:
                 self._follow(least_s)
                 return
         number = self._sequence + 1
-        places = [_name(r) for r in gone]
+        places = [name(r) for r in gone]
         stay = []
         if profile.begin(w) > least_s:
             for i, r in enumerate(gone):
@@ -192,7 +123,7 @@ class Store:
             number += 1  # (higher than what may just have got one)
         for r in stay:
             for old in self.records:
-                if _kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
+                if kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
                     if old[_UNTIL] > least_s:
                         raise Full("nobody knows yet which of two is in force")
                     self.remove(old)  # (over: what replaced it has begun)
@@ -202,72 +133,52 @@ class Store:
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             raise Full("%d replaced profiles are in force until others begin" % MAX_PROFILES)
         waits = []
-        for old in self._alone(gone, w):
+        for old in _alone(self.records, gone, w):
             if old[_UNTIL] > least_s:
                 waits.append(old)
             else:  # (over, and first: a start would take it for one that waits)
-                self._drop(old)
-                self._forget(_name(old))
+                self.records.remove(old)
+                _forget(self.path, name(old))
         profile.seal(w, number)
         try:
-            for r in stay:
-                self._write(r)
-            self._write(w)
+            for r in stay + [w]:
+                _write(self.path, r)
         except OSError as e:
             # LittleFS commits nothing of a file whose write failed: an older record is untouched.
-            for r in stay:
-                self._forget(_name(r))
-            if _name(w) not in places:
-                self._forget(_name(w))
+            for r in stay + [w]:
+                if name(r) not in places:
+                    _forget(self.path, name(r))
             raise Full("flash: %s" % e)
         self._sequence = number
         for r in gone:
-            self._drop(r)
+            self.records.remove(r)
         for old in waits:
             self._wait_for(w, old)
         for r in stay:
-            self._insert(r[:HEADER])
-        self._insert(w)
+            _insert(self.records, r[:HEADER])
+        _insert(self.records, w)
         self._follow(least_s)
-        for name in places:  # (only now: if this fails, the new one is in force)
-            if name != _name(w):
-                os.remove(self._folder + "/" + name)
-
-    def _alone(self, gone=(), w=None):
-        # The replaced records that have nothing to wait for once `w` is there instead of `gone`.
-        alone = []
-        for old in self.records:
-            if not _kept(old) or w and _fits(w, old):
-                continue
-            for r in self.records:
-                if not _kept(r) and _fits(r, old) and r not in gone:
-                    break
-            else:
-                alone.append(old)
-        return alone
+        for place in places:  # (only now: if this fails, the new one is in force)
+            if place != name(w):
+                os.remove(self.path + "/" + place)
 
     def _wait_for(self, w, old):
         # The replaced record `old` waits for `w` from now on, which has not its place.
         i = self.records.index(old)
         self.records[i] = r = self.whole(old)
         r[ID] = w[ID]
-        if r[SEQUENCE] == _STAND_IN:
-            return
-        profile.seal(r, r[SEQUENCE])
-        try:
-            self._write(r)
-        except OSError as e:  # (until the next start at least)
-            self._log("profile file %s: %s" % (_name(r), e))
+        if r[SEQUENCE] != _STAND_IN:
+            self.rewrite(r)  # (if that fails, it waits until the next start at least)
 
     def _follow(self, least_s):
         # Each replaced record is in force until the first begins that has its place or its id. It
         # goes when none is left, and some time after that.
         for old in self.records[:]:
-            if not _kept(old):
+            if not kept(old):
                 continue
             until = -1
             for r in self.records:
-                if _kept(r) or not _fits(r, old):
+                if kept(r) or not _fits(r, old):
                     continue
                 if r[SEQUENCE] == old[SEQUENCE]:
                     until = -1  # the power failed before it was replaced
@@ -276,41 +187,29 @@ class Store:
                     until = profile.begin(r)
             old[_UNTIL] = until
             if until < 0 or until + _PAST_s <= least_s:
-                self._drop(old)
-                self._forget(_name(old))
-
-    def _forget(self, name):
-        try:
-            os.remove(self._folder + "/" + name)
-        except OSError:
-            pass  # not even the empty file was made
+                self.records.remove(old)
+                _forget(self.path, name(old))
 
     def remove(self, w):
         """Remove a record, with what stays in force for it. Durable when this returns."""
         if w not in self.records:
             return
-        self._drop(w)
+        self.records.remove(w)
         self._follow(0)
         try:
-            os.remove(self._folder + "/" + _name(w))
+            os.remove(self.path + "/" + name(w))
         except OSError:
-            self.damaged += w[SEQUENCE] == _STAND_IN
-            self._insert(w)
+            _insert(self.records, w)
             raise
-
-    def _drop(self, w):
-        self.records.remove(w)
-        if w[SEQUENCE] == _STAND_IN:
-            self.damaged -= 1
 
     def whole(self, w):
         """The record `w` of `records` with its periods in RAM."""
         if len(w) == HEADER:
             i = self.records.index(w)
-            head, w = w, self._believe(_name(w))
+            head, w = w, _believe(self, name(w))
             self.records[i] = w
             w[KEY] |= head[KEY] & FLAG_BEGUN << 24
-            if _kept(w):
+            if kept(w):
                 w[_UNTIL] = head[_UNTIL]
         if w not in self._used:
             self._used.append(w)
@@ -325,31 +224,71 @@ class Store:
 
 
 def _rank(w):
-    return w[KEY] & 0xFF00 | (2 if w[KEY] & 0xFF else 0) | (1 if _kept(w) else 0)
-
-
-def _kept(w):
-    return w[KEY] >> 24 & FLAG_REPLACED
+    return w[KEY] & 0xFF00 | (2 if w[KEY] & 0xFF else 0) | (1 if kept(w) else 0)
 
 
 def _fits(w, r):
-    # True if record `w` takes the place of `r`, or its chargingProfileId elsewhere (A15).
-    same = r[ID] == w[ID] and (r[SEQUENCE] or _kept(r))
+    # True if record `w` takes the place of `r`, or its id elsewhere (A15).
+    same = r[ID] == w[ID] and (r[SEQUENCE] or kept(r))
     return same or (r[KEY] ^ w[KEY]) & _PLACE == 0
 
 
-def _name(w):
-    # What may stand only once: connector, purpose, stackLevel, and beside it what that replaced.
-    name = "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
-    return name + "~" if _kept(w) else name
+def _insert(records, w):
+    # Highest stackLevel first, and within it connectors before connector 0, what was replaced
+    # before its successor.
+    i = 0
+    while i < len(records) and _rank(records[i]) >= _rank(w):
+        i += 1
+    records.insert(i, w)
 
 
-def _read(path):
-    with open(path, "rb") as f:
-        size = f.seek(0, 2)
-        if size > 4 * (HEADER + 2 * profile.MAX_PERIODS):
-            raise profile.BadRecord("%d bytes" % size)
-        f.seek(0)
-        w = array.array("i", bytes(size & ~3))
-        f.readinto(w)
-    return w
+def _alone(records, gone=(), w=None):
+    # The replaced records that have nothing to wait for once `w` is there instead of `gone`.
+    alone = []
+    for old in records:
+        if kept(old):
+            for r in records + [w] if w else records:
+                if not kept(r) and r not in gone and _fits(r, old):
+                    break
+            else:
+                alone.append(old)
+    return alone
+
+
+def _believe(store, file):
+    # The record in that file; 6 A where it cannot be believed, or None: it is nobody's.
+    try:
+        with open(store.path + "/" + file, "rb") as f:
+            size = f.seek(0, 2)
+            if size > 4 * (HEADER + 2 * profile.MAX_PERIODS):
+                raise profile.BadRecord("%d bytes" % size)
+            f.seek(0)
+            w = array.array("i", bytes(size & ~3))
+            f.readinto(w)
+        profile.check(w)
+        if name(w) == file:
+            return w
+        raise profile.BadRecord("the record of %s" % name(w))
+    except (profile.BadRecord, OSError) as e:
+        store.log("profile file %s: %s" % (file, e))
+    try:
+        connector, purpose, level = [int(n) for n in file.rstrip("~").split("-")]
+        # (Relative: in force with and without a clock)
+        w = profile.pack(_NO_ID, connector, level, purpose, profile.RELATIVE, ((0, 60, 0),))
+        if file.endswith("~"):
+            w[KEY] |= FLAG_REPLACED << 24
+    except (ValueError, OverflowError):
+        return None
+    return w if name(w) == file else None  # nothing that this store wrote
+
+
+def _write(path, w):
+    with open(path + "/" + name(w), "wb") as f:
+        f.write(w)
+
+
+def _forget(path, file):
+    try:
+        os.remove(path + "/" + file)
+    except OSError:
+        pass  # not even the empty file was made

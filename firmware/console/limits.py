@@ -39,11 +39,11 @@ def limit(unit, connectors):
             yield "connector %d: %s by %s" % (c.number, _text(station.limit_mA(c)), _source(by))
             after = smart_charging.limit_next(station, c)
             yield "  without that: %s by %s" % (_text(after["limit_mA"]), _source(after))
-        for i in range(len(limits.SOURCES)):
+        for i, name in enumerate(limits.SOURCES.split()):
             mA = slots.get(i)
-            if mA is not None or i == limits.OCPP:
+            if mA is not None or i == limits.PROFILES:
                 here = "*" if i == slots.source else " "
-                yield "  %s %-14s %s" % (here, limits.SOURCES[i], _text(mA))
+                yield "  %s %-14s %s" % (here, name, _text(mA))
         if slots.until_s < limits.NEVER:
             yield "  the first of these ends %s if it is not renewed" % format_iso(slots.until_s)
         yield "  profiles: " + _period(station, c)
@@ -76,9 +76,10 @@ def profiles(unit):
         return
     yield "  connector level purpose               id         kind       periods    valid"
     for w in list(records):
-        kind = _KINDS.split(" ")[profile.kind(w)]
-        if profile.kind(w) == profile.RECURRING:
-            kind = _KINDS.split(" ")[3 + profile.recurrency(w)]
+        kind = w[profile.KEY] >> 18 & 3
+        if kind == profile.RECURRING:
+            kind = 3 + (w[profile.KEY] >> 20 & 3)
+        kind = _KINDS.split(" ")[kind]
         yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % (
             "*" if w[profile.ID] in in_force else " ",
             profile.connector(w),

@@ -1,5 +1,6 @@
 """The electrical side of one connector as a pure state machine: readings and a permission in,
-pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3, seq.).
+pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3:
+seq.).
 Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
 
 A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has
@@ -45,142 +46,29 @@ _WAKE_X1_ms = const(750)
 _SIMPLE_mA = const(10000)  # for a car that was plugged in with S2 closed (seq. 1.2)
 
 
-class Controller:
-    """tick() sets the outputs; the attributes may be read at any time.
+class _Car:
+    """What the pilot's levels say of the car; the attributes are Controller's."""
 
-    | attribute   | meaning |
-    |---|---|
-    | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
-    | known       | `state` was read since boot, and more than once: not in state F |
-    | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |
-    | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
-    | pilot_mA    | output: what that advertises; 0: nothing is offered |
-    | closed      | output: contactor |
-    | fault       | the gravest of its own and its parts' (faults.py), or faults.NONE |
-    | may_draw_mA | the most that a compliant car may be drawing now, or in the next moment |
-    | parts       | tuple of what is beside the pilot |
-    | delay_ms    | input: offer nothing so long; counts down |
-    | ventilation | input: state D may be served |
-    | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
-    | bench       | input: bench.Bench, which has the outputs while it lasts, or None |"""
-
-    def __init__(self, parts=(), power_cut=False, self_test=False):
-        """power_cut: the reset was one, or nobody knows; self_test: drive F for 100 ms at boot
-        when no car is there, and measure it."""
-        self.parts = parts
+    def __init__(self):
         self.state = pilot.A
         self.known = False
         self.visit = 0
-        self.duty_u16 = pilot.STEADY
         self.pilot_mA = 0
-        self.closed = False
-        self.fault = faults.NONE
-        self.may_draw_mA = 0
-        self.delay_ms = 0
         self.ventilation = False
-        self.wake = True
-        self.bench = None
-        self._last_ms = None
+        self._draw = pilot.Draw()
         self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
-        self._other = 0  # readings in a row that were not `state`, and since when
-        self._other_ms = 0
+        self._other = self._other_ms = 0  # readings in a row that were not `state`, and since when
         self._next = pilot.A  # the latest of them
         self._left = False  # they were enough to leave `state`
         self._simple = False  # the car came with S2 closed
-        self._duty_ms = _LONG_ms  # since the duty changed
-        self._draw = pilot.Draw()
-        self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
         self._diode = False  # it was disproved: that stays until the car has gone
         self._range = False  # readings lie between the windows
         self._range_ms = 0  # since that is about to change
         self._chatter_ms = 0  # left
-        self._f_ms = 0  # of state F left
-        self._x1_ms = _BOOT_ms  # of X1 left, after that
-        self._test = _UNTESTED if self_test else _TESTED
-        self._failures = 0
         self._broken = False  # the pilot's driver cannot make F
-        self._b2_ms = 0  # since an offer that the car has not answered; -1: it has
-        self._woken = False
-
-    def tick(self, now_ms, high_mV, low_mV, allow_mA):
-        """One step: `high_mV`, `low_mV` are the pilot's levels as of now; `allow_mA` is what the
-        car may draw per phase (0: no energy)."""
-        dt = 0 if self._last_ms is None else (now_ms - self._last_ms) & _TICKS
-        self._last_ms = now_ms
-        self._count(dt)
-        if self.duty_u16 != pilot.FAULT:  # in state F nothing is known of the car
-            self._read_state(high_mV, dt)
-        if self._test:
-            self._self_test(high_mV)
-        fault = self._check(low_mV)
-        busy = self.delay_ms or self._chatter_ms
-        ready = True
-        for part in self.parts:
-            part.tick(dt, self)
-            if part.fault and (part.fault < fault or not fault):
-                fault = part.fault
-            busy = busy or part.busy
-            ready = ready and part.ready
-        reaction = faults.REACTION[fault]
-        if reaction == faults.OPEN_F and (fault < self.fault or not self.fault):
-            self._f_ms = _FAULT_F_ms
-            self._x1_ms = 0
-        self.fault = fault
-        offer = 0
-        # Energy is offered to a car in C only if it comes in time. A car in B may be offered it
-        # sooner: a lock waits for C, but a contactor that has long to rest would make it wait.
-        if self.state == pilot.B:
-            could = self.pilot_mA or self._off_ms <= _CLOSE_ms
-        else:
-            could = self.closed or ready and self._off_ms <= _CLOSE_ms
-            could = could and self._serves(self.state)
-        if reaction == faults.REPORT and not busy and could and not self.bench:
-            offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
-        self._drive_pilot(offer, dt)
-        self._drive_contactor(reaction, ready)
-        draws = self.pilot_mA or self.closed
-        self.may_draw_mA = self._draw.most_mA(self.pilot_mA) if draws else 0
-        if self.bench:
-            self.bench.drive(self, dt)
-
-    def reset(self):
-        """A person clears the latched faults; True if that was possible: no car, contactor open,
-        not welded still.
-        (With a welded contactor F stays, and nobody knows whether there is a car.)"""
-        if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
-            return False
-        cleared = True
-        for part in self.parts:
-            if hasattr(part, "reset") and part.reset() is False:
-                cleared = False
-        return cleared
-
-    def _count(self, dt):
-        self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
-        self._draw.count(dt)
-        if self._off_ms:
-            self._off_ms = max(self._off_ms - dt, 0)
-        if self.delay_ms:
-            self.delay_ms = max(self.delay_ms - dt, 0)
-        if self._chatter_ms:
-            self._chatter_ms = max(self._chatter_ms - dt, 0)
-        if self._f_ms:
-            self._f_ms = max(self._f_ms - dt, 0)
-        elif self._x1_ms:
-            self._x1_ms = max(self._x1_ms - dt, 0)
-
-    def _self_test(self, high_mV):
-        if self._test == _TESTING:
-            if not self._f_ms:
-                wrong = high_mV > pilot.DIODE_mV
-                self._failures += wrong
-                self._broken = self._failures == _TESTS
-                self._test = _UNTESTED if wrong and not self._broken else _TESTED
-        elif self.known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
-            self._test = _TESTING
-            self._f_ms = _TEST_F_ms
+        self._woken = False  # the car was, since it is plugged in
 
     def _serves(self, state):
         return state == pilot.C or state == pilot.D and self.ventilation
@@ -240,6 +128,122 @@ class Controller:
         if asks:
             return faults.VENTILATION
         return faults.PILOT_RANGE if self._range or self._broken else faults.NONE
+
+
+class Controller(_Car):
+    """tick() sets the outputs; the attributes may be read at any time.
+
+    | attribute   | meaning |
+    |---|---|
+    | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
+    | known       | `state` was read since boot, and more than once: not in state F |
+    | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |
+    | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
+    | pilot_mA    | output: what that advertises; 0: nothing is offered |
+    | closed      | output: contactor |
+    | fault       | the gravest of its own and its parts' (faults.py), or faults.NONE |
+    | may_draw_mA | the most that a compliant car may be drawing now, or in the next moment |
+    | parts       | tuple of what is beside the pilot |
+    | delay_ms    | input: offer nothing so long; counts down |
+    | ventilation | input: state D may be served |
+    | wake        | input: a car that sleeps in B2 is woken, once a plug-in |
+    | bench       | input: bench.Bench, which has the outputs while it lasts, or None |"""
+
+    def __init__(self, parts=(), power_cut=False, self_test=False):
+        """power_cut: the reset was one, or nobody knows; self_test: drive F for 100 ms at boot
+        when no car is there, and measure it."""
+        super().__init__()
+        self.parts = parts
+        self.duty_u16 = pilot.STEADY
+        self.closed = False
+        self.fault = faults.NONE
+        self.may_draw_mA = 0
+        self.delay_ms = 0
+        self.wake = True
+        self.bench = None
+        self._last_ms = None
+        self._duty_ms = _LONG_ms  # since the duty changed
+        self._off_ms = _POWER_CUT_ms if power_cut else _MIN_OFF_ms  # left to stay open
+        self._f_ms = 0  # of state F left
+        self._x1_ms = _BOOT_ms  # of X1 left, after that
+        self._test = _UNTESTED if self_test else _TESTED
+        self._failures = 0
+        self._b2_ms = 0  # since an offer that the car has not answered; -1: it has
+
+    def tick(self, now_ms, high_mV, low_mV, allow_mA):
+        """One step: `high_mV`, `low_mV` are the pilot's levels as of now; `allow_mA` is what the
+        car may draw per phase (0: no energy)."""
+        dt = 0 if self._last_ms is None else (now_ms - self._last_ms) & _TICKS
+        self._last_ms = now_ms
+        self._count(dt)
+        if self.duty_u16 != pilot.FAULT:  # in state F nothing is known of the car
+            self._read_state(high_mV, dt)
+        if self._test:
+            self._self_test(high_mV)
+        fault = self._check(low_mV)
+        busy = self.delay_ms or self._chatter_ms
+        ready = True
+        for part in self.parts:
+            part.tick(dt, self)
+            if part.fault and (part.fault < fault or not fault):
+                fault = part.fault
+            busy = busy or part.busy
+            ready = ready and part.ready
+        reaction = faults.REACTION[fault]
+        if reaction == faults.OPEN_F and (fault < self.fault or not self.fault):
+            self._f_ms = _FAULT_F_ms
+            self._x1_ms = 0
+        self.fault = fault
+        offer = 0
+        # Energy is offered to a car in C only if it comes in time. A car in B may be offered it
+        # sooner: a lock waits for C, but a contactor that has long to rest would make it wait.
+        if self.state == pilot.B:
+            could = self.pilot_mA or self._off_ms <= _CLOSE_ms
+        else:
+            could = self.closed or ready and self._off_ms <= _CLOSE_ms
+            could = could and self._serves(self.state)
+        if reaction == faults.REPORT and not busy and could and not self.bench:
+            offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
+        self._drive_pilot(offer, dt)
+        self._drive_contactor(reaction, ready)
+        draws = self.pilot_mA or self.closed
+        self.may_draw_mA = self._draw.most_mA(self.pilot_mA) if draws else 0
+        if self.bench:
+            self.bench.drive(self, dt)
+
+    def reset(self):
+        """A person clears the latched faults; True if that was possible: no car, contactor open,
+        not welded still.
+        (With a welded contactor F stays, and nobody knows whether there is a car.)"""
+        if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
+            return False
+        cleared = True
+        for part in self.parts:
+            if hasattr(part, "reset") and part.reset() is False:
+                cleared = False
+        return cleared
+
+    def _count(self, dt):
+        self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
+        self._draw.count(dt)
+        self._off_ms = max(self._off_ms - dt, 0)
+        self.delay_ms = max(self.delay_ms - dt, 0)
+        self._chatter_ms = max(self._chatter_ms - dt, 0)
+        if self._f_ms:
+            self._f_ms = max(self._f_ms - dt, 0)
+        elif self._x1_ms:
+            self._x1_ms = max(self._x1_ms - dt, 0)
+
+    def _self_test(self, high_mV):
+        if self._test == _TESTING:
+            if not self._f_ms:
+                wrong = high_mV > pilot.DIODE_mV
+                self._failures += wrong
+                self._broken = self._failures == _TESTS
+                self._test = _UNTESTED if wrong and not self._broken else _TESTED
+        elif self.known and self.state == pilot.A and not self._x1_ms and not self._f_ms:
+            self._test = _TESTING
+            self._f_ms = _TEST_F_ms
 
     def _sleeps(self, offer_mA, dt):
         # A car that has answered this offer with C, and went back to B, does not want more.

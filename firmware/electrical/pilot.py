@@ -47,21 +47,6 @@ def advertisable_mA(limit_mA):
     return min(limit_mA, _MAX_mA)
 
 
-def advertised_mA(duty):
-    """What a car may draw at `duty` (docs/electrical.md 2); 0 where it must not draw.
-
-    Digital communication (3..7 %) is not offered by this station and counts as 0."""
-    if duty < 5243:  # 8 %
-        return 0
-    if duty < 6554:  # 10 %
-        return 6000
-    if duty <= 55705:  # 85 %
-        return duty * 1875 // 2048
-    if duty <= 62914:  # 96 %
-        return duty * 15625 // 4096 - 160000
-    return 80000 if duty <= 63569 else 0  # 97 %
-
-
 def state(high_mV, before):
     """The state (A..E) of the pilot's high level, coming from state `before`.
 

@@ -130,7 +130,7 @@ class Connector:
                 return
             before_Wh = seen_Wh
         tx.offset_Wh += before_Wh - now_Wh
-        self._journal.moved(tx)
+        self._journal.save(tx)
 
     def authorised(self, tag, now_ms, for_s, profile=None, parent=None):
         """`tag`, with that parentIdTag, may charge here: the car that is there, or one that comes

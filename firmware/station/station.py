@@ -217,7 +217,7 @@ class Station:
             c.until_s = ev.until
             c.other, c.other_mA = ev.other, ev.other_limit * 100
             limit_mA = None if ev.limit == NONE else ev.limit * 100
-            c.limits.put(limits.OCPP, limit_mA)
+            c.limits.put(limits.PROFILES, limit_mA)
             if self._held:
                 if ev.known:
                     self._held.keep(c.number, limit_mA)
@@ -285,13 +285,13 @@ class Station:
         a record, or None where the source is local. No local source knows its end: what expires
         in limits.py is renewed before it does."""
         slots = c.limits
-        own = slots.source, c.winner if slots.source == limits.OCPP else None
+        own = slots.source, c.winner if slots.source == limits.PROFILES else None
         if self._shared(c):
-            return (limits.OCPP, self._ceiling, self._ceiling_s, slots.value_mA) + own
+            return (limits.PROFILES, self._ceiling, self._ceiling_s, slots.value_mA) + own
         until_s = c.until_s if own[1] else FAR
         if own[1] and c.other and c.other_mA <= slots.next_mA:
-            return own + (until_s, c.other_mA, limits.OCPP, c.other)
-        other = c.winner if slots.next_source == limits.OCPP else None
+            return own + (until_s, c.other_mA, limits.PROFILES, c.other)
+        other = c.winner if slots.next_source == limits.PROFILES else None
         return own + (until_s, slots.next_mA, slots.next_source, other)
 
     # --- availability
@@ -602,7 +602,7 @@ class Station:
             # (a transaction from before a power cut already lies on the right axis)
             if c.tx and (known or not self.clock.plausible(c.tx.origin_s)):
                 c.tx.origin_s += jump
-                self.journal.moved(c.tx)
+                self.journal.save(c.tx)
         if not known:
             self.store.moved(jump)
             self.journal.clock_set(jump)

@@ -8,7 +8,7 @@ from micropython import const
 from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
-from .queue import ENOSPC, Queue
+from .queue import Queue
 
 START = const(0)
 SAMPLE = const(1)
@@ -16,6 +16,7 @@ STOP = const(2)
 
 PERIODIC = const(0)  # context of the samples (station/metering.py) that are the least missed
 
+_ENOSPC = const(28)  # (MicroPython's errno has no name for it)
 _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 
 
@@ -52,7 +53,7 @@ class Journal:
         for tx in moved:
             if tx.data:
                 self.keep(tx)
-            self._save(tx)
+            self.save(tx)
         return going
 
     def next_number(self):
@@ -63,7 +64,7 @@ class Journal:
         """False where the flash has no room for it: then it must not begin."""
         self._place += 1
         tx.began = self._place
-        if not self._save(tx):
+        if not self.save(tx):
             return False
         self._open[tx.number] = tx
         self._marks.extend((self._place, 2 * tx.number))
@@ -71,7 +72,7 @@ class Journal:
 
     def sample(self, tx, sample):
         """A sample (metering.py) of a transaction; its `seen_Wh` is as of that too."""
-        self._save(tx, 0)
+        self.save(tx, 0)
         self._place += 1
         row = (self._place, tx.number) + sample
         rank = 0 if sample[-1] == PERIODIC else 1
@@ -81,7 +82,7 @@ class Journal:
     def stop(self, tx):
         self._place += 1
         tx.ended = self._place
-        if self._save(tx):
+        if self.save(tx):
             self._open.pop(tx.number, None)
             self._tx = tx
         self._marks.extend((self._place, 2 * tx.number + 1))
@@ -91,13 +92,9 @@ class Journal:
         self._write(self._folder.keep, tx, 1)
 
     def answered(self, tx, transaction_id):
-        """StartTransaction was answered: what follows carries the real id."""
+        """Its start was answered: what follows carries the real id."""
         tx.id = transaction_id
-        self._save(tx)
-
-    def moved(self, tx):
-        """The clock was set, and with it the transaction's times (transaction.origin_s)."""
-        self._save(tx)
+        self.save(tx)
 
     def clock_set(self, jump_s):
         """The clock was set for the first time: put right what was noted before."""
@@ -111,7 +108,7 @@ class Journal:
         # (that it is earlier than it was known to be: then all that was noted since moves by it)
         since = self._booted if jump_s >= UNSET_s else 0
         resume.corrections(self._jumps, self._head_place, (since, self._place, jump_s))
-        self._write(self._folder.clock, self._jumps)
+        self._write(resume.keep, (self._folder, self._jumps))
         self._head = self._tx = None
         self.head()  # (done() must find it)
 
@@ -159,7 +156,7 @@ class Journal:
             self._tx = None
         elif tx.id is None:  # given up, also for after a power cut
             tx.began = None
-            self._save(tx)
+            self.save(tx)
 
     def _find(self, number):
         tx = self._open.get(number) or self._tx
@@ -181,7 +178,8 @@ class Journal:
                 return t + jumps[i + 2]
         return least_s if place <= self._booted and least_s >= PLAUSIBLE else t
 
-    def _save(self, tx, ranks=2):
+    def save(self, tx, ranks=2):
+        """Write what has changed of it; False: the flash is full, or does not work."""
         return self._write(self._folder.write, tx, ranks)
 
     def _write(self, write, what, ranks=2):
@@ -193,7 +191,7 @@ class Journal:
                 return True
             except OSError as e:
                 gone = None
-                if e.errno == ENOSPC:
+                if e.errno == _ENOSPC:
                     for queue in self._samples[:ranks]:
                         gone = gone or queue.drop()
                 if not gone:

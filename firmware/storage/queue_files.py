@@ -4,8 +4,9 @@ power comes, and small files that become a big one."""
 import os
 from micropython import const
 
-from .queue import ENOSPC, SMALL, read, unpack
+from .rows import SMALL, read, unpack
 
+_ENOSPC = const(28)  # (MicroPython's errno has no name for it)
 _BLOCK = const(4096)
 
 
@@ -77,7 +78,7 @@ def join(queue):
     the reader's place in the first file stays what it was."""
     prefix = queue.prefix
     if os.statvfs(prefix[:-2])[3] < queue.spare:
-        raise OSError(ENOSPC)
+        raise OSError(_ENOSPC)
     names = queue.files[-queue.small :]
     data = bytearray()
     for name in names:

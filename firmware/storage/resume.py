@@ -6,6 +6,8 @@ import os
 from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
+from .rows import pack, unpack
+
 
 def journal(folder, queues):
     """Fill `queues`; -> of the transactions in `folder` the last number, the last place, the marks
@@ -23,7 +25,7 @@ def journal(folder, queues):
         queue_files.load(queue, lambda row: past(row[2]))
     place = max([queue.last for queue in queues])
     number = 0
-    for n in folder.numbers():
+    for n in _numbers(folder):
         tx = folder.read(n)
         if tx is None:
             continue
@@ -43,11 +45,11 @@ def journal(folder, queues):
     marks.sort()
     if marks:
         place = max(place, marks[-1][0])
-    numbers = [str(n) for n in folder.numbers()]
+    numbers = [str(n) for n in _numbers(folder)]
     for name in os.listdir(folder.path):  # data of what was never begun, or was answered
         if name.endswith(".data") and name[:-5] not in numbers:
             os.remove(folder.path + "/" + name)
-    jumps = folder.jumps()
+    jumps = _jumps(folder)
     if jumps:
         place = max(place, jumps[-2])
     marks = [value for mark in marks for value in mark]
@@ -80,3 +82,23 @@ def corrections(jumps, first, jump):
     while jumps and jumps[1] < first:
         del jumps[:3]
     jumps.extend(jump)
+
+
+def keep(what):
+    """Write (folder, jumps)."""
+    folder, jumps = what
+    with open(folder.path + "/clock", "wb") as f:
+        f.write(pack(jumps))
+
+
+def _jumps(folder):
+    try:
+        with open(folder.path + "/clock", "rb") as f:
+            return list(unpack(f.read()))
+    except (OSError, IndexError, ValueError):
+        return []  # the clock never had to be corrected
+
+
+def _numbers(folder):
+    # Of all that the Central System may not know to their end, rising.
+    return sorted([int(name) for name in os.listdir(folder.path) if name.isdigit()])

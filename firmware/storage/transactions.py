@@ -9,7 +9,7 @@ import os
 from binascii import crc32, hexlify
 from micropython import const
 
-from .queue import SMALL, pack, unpack
+from .rows import SMALL, pack, unpack
 
 _LAYOUT = const(5)  # the first byte of a file
 _BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row lie before that
@@ -108,10 +108,6 @@ class Folder:
         except OSError:
             pass  # it is there
 
-    def numbers(self):
-        """The numbers of all that the Central System may not know to their end, rising."""
-        return sorted([int(name) for name in os.listdir(self.path) if name.isdigit()])
-
     def read(self, number):
         """A Transaction. None: its file cannot be believed and has been removed."""
         path = "%s/%d" % (self.path, number)
@@ -171,19 +167,6 @@ class Folder:
             out.append(unpack(data[at + 1 : end], out[-1] if out else ()))
             at = end
         return out
-
-    def clock(self, jumps):
-        """Keep those numbers, of how the clock was set (journal.py)."""
-        with open(self.path + "/clock", "wb") as f:
-            f.write(pack(jumps))
-
-    def jumps(self):
-        """What clock() kept."""
-        try:
-            with open(self.path + "/clock", "rb") as f:
-                return list(unpack(f.read()))
-        except (OSError, IndexError, ValueError):
-            return []  # the clock never had to be corrected
 
     def remove(self, tx):
         path = "%s/%d" % (self.path, tx.number)

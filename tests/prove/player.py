@@ -300,7 +300,7 @@ class World:
             else:
                 self.station.evaluate(self.station.clock.now())
             for k, c in enumerate(self.connectors):
-                mA = c.limits.get(limits.OCPP)
+                mA = c.limits.get(limits.PROFILES)
                 winner = c.winner[profile.ID] if c.winner else None
                 until_s, runs = c.until_s, out[k]
                 if runs and runs[-1][1:] == [mA, winner, until_s, c.allow_mA]:

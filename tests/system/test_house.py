@@ -51,17 +51,11 @@ EXCEPTIONS = """
     imports console.status ocpp.v16.words
     imports ocpp.dial network.dns
     imports ocpp.link network.dns
-    circle storage.queue
-    circle storage.queue_files
-    class firmware/charging/schedule.py Evaluator
-    class firmware/charging/store.py Store
-    class firmware/electrical/controller.py Controller
     class firmware/ocpp/rpc.py Rpc
     class firmware/ocpp/v16/core.py Core
     class firmware/station/connector.py Connector
     class firmware/station/station.py Station
     class lib/uwebsockets/ws.py WebSocket
-    module firmware/charging/store.py
     module firmware/ocpp/v16/core.py
     module firmware/station/connector.py
     module firmware/station/station.py
@@ -70,14 +64,6 @@ EXCEPTIONS = """
     private lib/uwebsockets/client.py _rx
     private lib/uwebsockets/client.py _stream
     private lib/uwebsockets/client.py _tcp
-    word firmware/charging/limits.py OCPP
-    word firmware/charging/profile.py chargingProfileId
-    word firmware/charging/profile.py connectorId
-    word firmware/charging/profile.py recurrencyKind
-    word firmware/charging/schedule.py GetCompositeSchedule
-    word firmware/charging/schedule.py TxProfile
-    word firmware/charging/store.py MaxChargingProfilesInstalled
-    word firmware/charging/store.py chargingProfileId
     word firmware/station/connector.py PilotwireIncreaseDelay
     word firmware/station/connector.py PilotwireMinimumPause
     word firmware/station/connector.py RemoteStart
@@ -96,7 +82,6 @@ EXCEPTIONS = """
     word firmware/station/station.py TxProfile
     word firmware/station/station.py id_tag
     word firmware/station/station.py parentIdTag
-    word firmware/storage/journal.py StartTransaction
     word firmware/storage/tags.py Accepted
     word firmware/storage/tags.py ConcurrentTx
     word firmware/storage/tags.py LocalPreAuthorize

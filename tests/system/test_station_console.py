@@ -150,7 +150,7 @@ async def test_limit_profiles_and_composite_schedule(console):
             "connector 1: 16 A by TxDefaultProfile, id 5, stackLevel 3",
             "  without that: 20 A by ChargePointMaxProfile, id 6, stackLevel 1",
             "    Hardware       32 A",
-            "  * OCPP           16 A",
+            "  * Profiles       16 A",
             f"  profiles: 8.5 A from {change} on",
             "  offered now: 16 A, pilot 16 A; a transaction runs",
         ]

@@ -339,7 +339,7 @@ async def test_what_commands_say():
     said = await answer("limit 1", unit)
     assert said[0] == "connector 1: 10 A by TxProfile, id 5, stackLevel 2", said
     assert said[1] == "  without that: 25 A by ChargePointMaxProfile, id 6, stackLevel 0", said
-    assert "  * OCPP           10 A" in said, said
+    assert "  * Profiles       10 A" in said, said
     assert [plain(text) for text in said if "profiles:" in text] == [
         "  profiles: 15 A from # on"
     ], said

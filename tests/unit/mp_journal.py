@@ -12,7 +12,8 @@ from world import files, tx_file, waiting
 from firmware.clock import UNSET_s
 from firmware.station import metering, states
 from firmware.storage.journal import SAMPLE, START, STOP, Journal
-from firmware.storage.queue import SMALL, Queue, pack, unpack
+from firmware.storage.queue import Queue
+from firmware.storage.rows import SMALL, pack, unpack
 from firmware.storage.transactions import Folder, Transaction
 
 HEAP = "1600K"
@@ -279,7 +280,7 @@ def test_every_field_comes_back():
     tx.denied = True
     tx.kind = 2
     tx.group = "of \u00e9"
-    j.moved(tx)
+    j.save(tx)
     (got,) = again().kept
     assert got.__dict__ == tx.__dict__, got.__dict__
     end(j, tx, 2**31)

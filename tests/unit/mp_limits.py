@@ -7,16 +7,19 @@ from firmware.charging.limits import (
     HARDWARE,
     INSTALLATION,
     NEVER,
-    OCPP,
     POLICY,
-    SOURCES,
+    PROFILES,
     TEMPERATURE,
     Limits,
     share,
 )
+from firmware.charging.limits import (
+    SOURCES as NAMES,
+)
 
 BOTH = True
 
+SOURCES = NAMES.split()
 LEAST = 6000
 
 
@@ -32,20 +35,20 @@ def test_hardware_alone():
 
 def test_the_lowest_source_wins_and_is_named():
     limits = Limits(32000)
-    limits.put(OCPP, 16000)
-    assert said(limits) == (16000, 16000, "OCPP")
+    limits.put(PROFILES, 16000)
+    assert said(limits) == (16000, 16000, "Profiles")
     limits.put(INSTALLATION, 10000)
     assert said(limits) == (10000, 10000, "Installation")
-    limits.put(OCPP, 8000)
-    assert said(limits) == (8000, 8000, "OCPP")
-    limits.put(OCPP, None)
+    limits.put(PROFILES, 8000)
+    assert said(limits) == (8000, 8000, "Profiles")
+    limits.put(PROFILES, None)
     assert said(limits) == (10000, 10000, "Installation")
     limits.put(INSTALLATION, None)
     assert said(limits) == (32000, None, "Hardware")
 
 
 def test_zero_is_a_limit():
-    for slot in (INSTALLATION, OCPP):
+    for slot in (INSTALLATION, PROFILES):
         limits = Limits(32000)
         limits.put(slot, 0)
         assert said(limits) == (0, 0, SOURCES[slot])
@@ -65,19 +68,19 @@ def test_a_slot_expires_after_its_time_whatever_the_clock_does():
 
 def test_equal_limits_name_the_first_source():
     limits = Limits(32000)
-    limits.put(OCPP, 10000)
+    limits.put(PROFILES, 10000)
     limits.put(INSTALLATION, 10000)
     assert said(limits) == (10000, 10000, "Installation")
 
 
 def test_what_is_above_the_hardware_does_not_limit():
     limits = Limits(32000)
-    limits.put(OCPP, 40000)
+    limits.put(PROFILES, 40000)
     assert said(limits) == (32000, None, "Hardware")
-    limits.put(OCPP, 32000)
-    assert said(limits) == (32000, 32000, "OCPP")
+    limits.put(PROFILES, 32000)
+    assert said(limits) == (32000, 32000, "Profiles")
     limits.put(INSTALLATION, 63000)
-    assert said(limits) == (32000, 32000, "OCPP")
+    assert said(limits) == (32000, 32000, "Profiles")
 
 
 def test_a_slot_expires_to_its_safe_value():
@@ -99,7 +102,7 @@ def test_a_slot_expires_to_its_safe_value():
 def test_the_runner_up():
     limits = Limits(32000)
     assert said(limits)[2] == "Hardware"
-    limits.put(OCPP, 16000)
+    limits.put(PROFILES, 16000)
     said(limits)
     assert (limits.next_mA, SOURCES[limits.next_source]) == (32000, "Hardware")
     limits.put(CABLE, 20000)
@@ -107,15 +110,15 @@ def test_the_runner_up():
     assert (limits.next_mA, SOURCES[limits.next_source]) == (20000, "Cable")
     limits.put(POLICY, 6000)
     said(limits)
-    assert (limits.next_mA, SOURCES[limits.next_source]) == (16000, "OCPP")
-    limits.put(OCPP, 40000)  # above the hardware: it would not limit either
+    assert (limits.next_mA, SOURCES[limits.next_source]) == (16000, "Profiles")
+    limits.put(PROFILES, 40000)  # above the hardware: it would not limit either
     said(limits)
     assert (limits.next_mA, SOURCES[limits.next_source]) == (20000, "Cable")
 
 
 def test_what_a_composite_schedule_may_know():
     limits = Limits(32000)
-    limits.put(OCPP, 8000)
+    limits.put(PROFILES, 8000)
     said(limits)
     assert (limits.fixed_mA, limits.local_mA) == (32000, 32000)
     limits.put(INSTALLATION, 25000)

@@ -188,7 +188,7 @@ def test_local_limit():
     assert station.due_s == 0
     for c in station.connectors:
         c.limits.resolve(1000)
-        assert (c.limits.limit_mA, limits.SOURCES[c.limits.source]) == (10000, "Policy")
+        assert (c.limits.limit_mA, limits.SOURCES.split()[c.limits.source]) == (10000, "Policy")
     station.due_s = 99
     p.local_limit(1001, station)
     assert station.due_s == 99  # nothing new

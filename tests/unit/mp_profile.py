@@ -71,7 +71,10 @@ def test_every_field_lies_where_the_header_says():
     assert little[12:] == [0, 161, 900, 0xABCDE | 3 << 24]
     assert profile.transaction(w) == 2**31 - 2
     assert (profile.connector(w), profile.level(w), profile.purpose(w)) == (2, 15, profile.TX)
-    assert profile.kind(w) == profile.RECURRING and profile.recurrency(w) == profile.WEEKLY
+    assert (
+        w[profile.KEY] >> 18 & 3 == profile.RECURRING
+        and w[profile.KEY] >> 20 & 3 == profile.WEEKLY
+    )
     assert profile.unit(w) == profile.WATTS and profile.count(w) == 2
     profile.check(w)
 

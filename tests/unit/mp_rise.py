@@ -186,19 +186,21 @@ def test_a_pause_says_so_and_ends():
     w.poll(5000)
     # while the limit is what forbids it, it says that
     assert w.station.limit_mA(w.c) == 5000
-    assert limits.SOURCES[w.station.why(w.c)[0]] == "OCPP"
+    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Profiles"
     limit(w, 16)
     w.poll(200)
     source, w_, _, next_mA, next_source, _ = w.station.why(w.c)
-    assert limits.SOURCES[source] == "Pause" and w_ is None and w.station.limit_mA(w.c) == 0
-    assert limits.SOURCES[next_source] == "OCPP" and next_mA == 16000
+    assert (
+        limits.SOURCES.split()[source] == "Pause" and w_ is None and w.station.limit_mA(w.c) == 0
+    )
+    assert limits.SOURCES.split()[next_source] == "Profiles" and next_mA == 16000
     assert w.c.limits.local_mA == 32000
     for _ in range(53 * S):
         w.poll(100)
         assert w.c.allow_mA < 6000 and w.c.state == states.PAUSED_BY_STATION
     w.poll(4000)
     assert w.c.allow_mA == 16000 and w.c.state == states.CHARGING
-    assert limits.SOURCES[w.station.why(w.c)[0]] == "OCPP"
+    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Profiles"
 
 
 def test_where_there_is_no_pause():
@@ -215,7 +217,7 @@ def test_where_there_is_no_pause():
     w.poll(200)
     limit(w, 16)
     w.poll(200)
-    assert limits.SOURCES[w.station.why(w.c)[0]] == "Pause"
+    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Pause"
     w.c.stop(states.LOCAL)
     w.poll(2000)
     assert w.c.tx is None

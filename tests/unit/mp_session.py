@@ -1184,7 +1184,7 @@ def test_the_limit_held_over_a_power_cut():
         w.station.clear()
         w.poll(200)
         assert [c.allow_mA for c in w.cs] == ([12000, 14000] if hold else [32000] * 2)
-        assert limits.SOURCES[w.c.limits.source] == ("LastLimit" if hold else "Hardware")
+        assert limits.SOURCES.split()[w.c.limits.source] == ("LastLimit" if hold else "Hardware")
         # less is less
         w.station.install(record(10, id=9))
         w.poll(200)
@@ -1227,9 +1227,9 @@ def test_a_renewal_that_begins_now_by_another_clock_lifts_nothing():
                 for step in (0, -2, 3, -1, 2):  # the clock is corrected
                     w.station.set_clock(w.clock.now() + step, 0, 0)
                     w.poll(200)
-                    assert w.c.limits.get(limits.OCPP) == 8000, (ahead, id, step)
+                    assert w.c.limits.get(limits.PROFILES) == 8000, (ahead, id, step)
                 w.poll(2000)
-                assert w.c.limits.get(limits.OCPP) == 8000
+                assert w.c.limits.get(limits.PROFILES) == 8000
             assert w.store.count() == 1
             assert len(w.store.records) == (1 if ahead <= 3 else 2), ahead
 
@@ -1247,13 +1247,13 @@ def test_a_start_in_the_next_seconds_counts_as_begun():
         got = []
         for t in range(now, now + 9):
             w.station.evaluate(t)
-            got.append(w.c.limits.get(limits.OCPP))
+            got.append(w.c.limits.get(limits.PROFILES))
         assert got == [10000] * 7 + [12000] * 2, got
         w.station.clear()
         begins = w.clock.now() + 4
         w.station.install(record(10, profile.TX_DEFAULT, kind=0, start=begins))
         w.station.poll()
-        assert w.c.limits.get(limits.OCPP) is None
+        assert w.c.limits.get(limits.PROFILES) is None
 
 
 def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
@@ -1264,17 +1264,17 @@ def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
     for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
         w.station.set_clock(t, 0, 0)
         w.station.poll()
-        assert w.c.limits.get(limits.OCPP) == (8000 if t < T0 + 600 else 20000), t - T0
+        assert w.c.limits.get(limits.PROFILES) == (8000 if t < T0 + 600 else 20000), t - T0
     w.station.set_clock(T0 + 10, 0, 0)
     w.boot(UNSET)
     w.poll(2000)
-    assert w.c.limits.get(limits.OCPP) == 8000
+    assert w.c.limits.get(limits.PROFILES) == 8000
     w.station.set_clock(T0 + 30, 0, 0)
     w.station.poll()
-    assert w.c.limits.get(limits.OCPP) == 8000
+    assert w.c.limits.get(limits.PROFILES) == 8000
     w.station.clear(7)
     w.station.poll()
-    assert w.c.limits.get(limits.OCPP) is None and not w.store.records
+    assert w.c.limits.get(limits.PROFILES) is None and not w.store.records
 
 
 def test_a_replaced_profile_goes_with_its_transaction():
@@ -1560,13 +1560,13 @@ def test_why_under_a_ceiling_with_two_connectors():
     w.poll(1000)
     assert w.station.limit_mA(w.c) == 5000 and w.c.allow_mA == 0
     source, by, until_s, next_mA, _, after = w.station.why(w.c)
-    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.OCPP, 5, 30000, 9)
+    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.PROFILES, 5, 30000, 9)
     w.station.install(record([(0, 16), (600, 8)], id=4, connector=2))
     w.station.install(record(20, id=5))
     w.poll(1000)
     assert [w.station.limit_mA(c) for c in w.cs] == [15000, 15000]
     source, by, until_s, next_mA, _, after = w.station.why(w.cs[1])
-    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.OCPP, 9, 16000, 4)
+    assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.PROFILES, 9, 16000, 4)
     assert until_s == by[profile.START] + 86400  # the ceiling's end, not that of its own profile
 
 
@@ -1594,7 +1594,7 @@ def test_who_is_told_of_limits_is_told_of_shares():
 def test_a_local_limit_has_no_end():
     """What is renewed before it expires does not end then."""
     w = World().ready()
-    for source in range(limits.INSTALLATION, limits.OCPP):
+    for source in range(limits.INSTALLATION, limits.PROFILES):
         w.c.limits.put(source, 9000, w.clock.now() + 60, 6000)
         w.station.evaluate(w.clock.now())
         assert w.station.why(w.c)[0] == source and w.station.why(w.c)[2] == limits.NEVER

@@ -167,7 +167,7 @@ def limit_next(station, c):
 
 def _source(source, w):
     if w is None:
-        return {"source": SOURCES[source]}
+        return {"source": SOURCES.split()[source]}
     return {
         "source": PURPOSES[profile.purpose(w)],
         "profile": w[profile.ID],

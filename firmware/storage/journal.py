@@ -17,6 +17,7 @@ STOP = const(2)
 PERIODIC = const(0)  # context of the samples (station/metering.py) that are the least missed
 
 _ENOSPC = const(28)  # (MicroPython's errno has no name for it)
+_NO_NAME = const(36)  # LittleFS says that where a new file finds no room
 _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 
 
@@ -191,9 +192,9 @@ class Journal:
                 return True
             except OSError as e:
                 gone = None
-                if e.errno == _ENOSPC:
+                if e.errno == _ENOSPC or e.errno == _NO_NAME:
                     for queue in self._samples[:ranks]:
-                        gone = gone or queue.drop()
+                        gone = gone or queue.drop(e.errno == _NO_NAME)
                 if not gone:
                     self._folder.log("not written: %r" % e)
                     return False

@@ -87,7 +87,7 @@ class Queue:
             except (IndexError, ValueError) as e:
                 self.log("samples from %d on damaged: %r" % (name, e))
             if self.next is None:
-                self.drop()
+                self.drop(False)
         return self.next
 
     def pop(self, number):
@@ -103,12 +103,19 @@ class Queue:
             except OSError as e:
                 self.log("sample %d: %s" % (number, e))
 
-    def drop(self):
+    def drop(self, anew):
         """Remove the oldest file; -> the numbers of its first row and of the next file's, or None
-        where there is nothing."""
+        where there is nothing. `anew`: write to it before, which has LittleFS look for room again:
+        it does not before it creates a file."""
         if not self.files:
             return None
         name = self.files.pop(0)
+        if anew:
+            try:
+                with open(self.prefix + str(name), "ab") as f:
+                    f.write(b"x")
+            except OSError:
+                pass  # (there is no room for it: that is enough)
         self.remove(name)
         if self.small > len(self.files):
             self.small -= 1

@@ -114,14 +114,14 @@ def names():
     return sorted(os.listdir(FOLDER))
 
 
-def crowd(folder):
-    """Leave no room on the flash, nor for another small file in this folder."""
+def crowd(folder, size=100):
+    """Leave no room on the flash, nor for another file of that size in this folder."""
     fill()
     i = 0
     try:
         while True:
-            with open(f"{folder}/x{i}", "wb") as f:
-                f.write(b"x" * 100)
+            with open(f"{folder}/x{size}.{i}", "wb") as f:
+                f.write(b"x" * size)
             i += 1
     except OSError:
         pass

@@ -818,6 +818,28 @@ def test_on_a_full_flash_starts_and_stops_push_samples_out():
     assert any("given up" in text for text in said), said
 
 
+def test_a_start_pushes_samples_out_where_the_folder_has_no_room_for_its_name():
+    """LittleFS calls that 36, not 28."""
+    j = a_journal(24)
+    tx = begin(j)
+    for i in range(1000):
+        j.sample(tx, a_sample(i))
+    flash.crowd("/flash/tx")
+    flash.crowd("/flash/tx", 1)
+    codes = []
+    try:
+        open("/flash/tx/99", "wb").close()
+    except OSError as e:
+        codes.append(e.errno)
+    assert codes == [36]
+    for _ in range(10):
+        end(j, begin(j, 2))
+    assert any("given up" in text for text in said), said
+    end(j, tx)
+    kinds = [kind for kind, _, _ in waiting(chip)]
+    assert kinds.count(START) == kinds.count(STOP) == 11
+
+
 def test_a_full_flash_refuses_a_start_and_keeps_what_it_has():
     j = a_journal(8)
     running = begin(j)
@@ -907,7 +929,7 @@ def test_a_correction_does_not_take_the_message_from_under_the_sender():
 def test_a_folder_that_is_there_already():
     a_journal()
     Folder("/flash/tx", said.append)
-    raises(OSError, Folder("/flash/none/such", said.append).numbers)
+    raises(OSError, Journal(Folder("/flash/none/such", said.append), "/flash/samples").load)
     raises(OSError, Queue("/flash/none/such", "p", 3, said.append).add, (1, 2, 3))
     j = Journal(Folder("/flash/tx", said.append), "/flash/none/such")
     assert j.load() == [] and j.head() is None and said[-1].startswith("/flash/none/such")

@@ -433,3 +433,14 @@ async def test_why_there_is_no_tls(tmp_path):
         said = await b.make("doctor", code=1)
         assert f"BAD   Central System 127.0.0.1:{number}: no CA: SecurityProfile 2" in said
     server.close()
+
+
+def test_whatever_a_restart_breaks_off_is_told_as_one():
+    for text in (
+        "the board restarted in the middle",
+        "unexpected read during raw paste: b'e'",  # the first byte of the boot loader
+        "could not complete raw paste: b'ets'",
+        "timeout waiting for first EOF reception",
+        "could not exec command (response: b'et')",
+    ):
+        assert port.explain(f"mpremote: {text}\n") == port.RESTARTED

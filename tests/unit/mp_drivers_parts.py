@@ -506,6 +506,13 @@ def test_short_and_long_presses():
         assert button.take() == 0 and device.down
         line.advance(200, button)
         assert button.take() == SHORT and not device.down
+        device.press(500)
+        line.advance(2000)  # the chip starves
+        line.advance(200, button)
+        assert button.take() == SHORT and not device.down
+        device.press(500)
+        line.advance(6000)  # ... or runs nothing
+        assert not device.down
 
 
 def test_a_bounce_and_a_button_held_from_the_beginning():

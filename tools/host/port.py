@@ -209,8 +209,8 @@ def explain(error, output=""):
         return NOBODY
     if "failed to access" in text:
         return BUSY
-    if "restarted in the middle" in text:
-        return RESTARTED
+    if re.search("restarted in the middle|raw paste|EOF reception|could not exec", text):
+        return RESTARTED  # (its first byte may be where mpremote waits for one of its own)
     if "stopped answering" in text:
         return GONE
     if re.search(r"No space left|ENOSPC|Errno 28|OSError: 28", text):

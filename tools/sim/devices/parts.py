@@ -201,19 +201,29 @@ class Led(Device):
 
 
 class Button(Device):
+    """A chip that the host lets starve misses no press: it has to look LOOKS times before the
+    finger goes, which waits LATE_ms for that at most."""
+
+    LOOKS, LATE_ms = 3, 5000
     down = False
-    _left_ms = 0
+    _left_ms = None  # until it may go up; negative while it waits to be seen
+    _looks = 0
 
     def press(self, ms):
         """It is down for so long, by the wall's clock."""
-        self.down, self._left_ms = True, ms
+        self.down, self._left_ms, self._looks = True, ms, self.LOOKS
 
     def step(self, dt):
-        if self._left_ms:
-            self._left_ms = max(self._left_ms - dt, 0)
-            self.down = self._left_ms > 0
+        if self.down and self._left_ms is not None:
+            self._left_ms -= dt
+            if self._left_ms <= (0 if self._looks <= 0 else -self.LATE_ms):
+                self.down, self._left_ms = False, None
+
+    def off(self):
+        self._looks = 0
 
     def level(self, key):
+        self._looks -= self.down
         pressed = self.data.get("pressed", 0)
         return pressed if self.down else 1 - pressed
 

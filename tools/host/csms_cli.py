@@ -133,33 +133,21 @@ def main():
         description="A Central System (OCPP 1.6J) for development: shows all traffic, takes "
         "commands. Type help at its prompt.",
     )
-    parser.add_argument("--port", type=_port, default=9000, help="default 9000; 0: a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: reachable from the network")
-    parser.add_argument(
-        "--password",
-        nargs="+",
-        default=[],
-        metavar="ID=KEY",
-        help="demand Basic authentication; stations that are not listed are refused",
-    )
-    parser.add_argument(
-        "--make-certs",
-        metavar="DIR",
-        help="speak TLS with a certificate for this computer; it, its CA and a station's "
-        "certificate are made in DIR unless they are there (docs/security.md)",
-    )
-    parser.add_argument("--cert", metavar="FILE", help="speak TLS with this certificate (PEM)")
-    parser.add_argument("--key", metavar="FILE", help="its key, if it is not in the same file")
-    parser.add_argument(
-        "--client-ca",
-        metavar="FILE",
-        help="demand of stations a certificate of this CA (PEM): security profile 3",
-    )
-    parser.add_argument("--script", metavar="FILE", help="run these commands first")
-    parser.add_argument(
-        "--no-prompt", action="store_true", help="read no commands; end with the script"
-    )
-    parser.add_argument("--quiet", action="store_true", help="show no traffic, only violations")
+    add = parser.add_argument
+    add("--port", type=_port, default=9000, help="default 9000; 0: a free one")
+    add("--host", default="127.0.0.1", help="0.0.0.0: reachable from the network")
+    add("--password", nargs="+", default=[], metavar="ID=KEY", help="demand Basic "
+        "authentication; stations that are not listed are refused")  # fmt: skip
+    add("--make-certs", metavar="DIR", help="speak TLS with a certificate for this computer; it, "
+        "its CA and a station's certificate are made in DIR unless they are there "
+        "(docs/security.md)")  # fmt: skip
+    add("--cert", metavar="FILE", help="speak TLS with this certificate (PEM)")
+    add("--key", metavar="FILE", help="its key, if it is not in the same file")
+    add("--client-ca", metavar="FILE", help="demand of stations a certificate of this CA (PEM): "
+        "security profile 3")  # fmt: skip
+    add("--script", metavar="FILE", help="run these commands first")
+    add("--no-prompt", action="store_true", help="read no commands; end with the script")
+    add("--quiet", action="store_true", help="show no traffic, only violations")
     options = parser.parse_args()
     if any("=" not in word for word in options.password):
         parser.error("--password wants ID=KEY")

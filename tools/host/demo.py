@@ -223,16 +223,9 @@ def picture(trace, day, path):
     title = f"Pilotwire: a day of prices from {day.start:%Y-%m-%d %H:%M %Z}"
     zone = f"local time ({day.start:%Z})"
     svg = step_plot(
-        title,
-        zone,
-        labels,
-        "current per phase (A)",
-        35,
-        lines,
-        "price (ct/kWh)",
-        70,
+        title, zone, labels, "current per phase (A)", 35, lines, "price (ct/kWh)", 70,
         day.prices_ct,
-    )
+    )  # fmt: skip
     path.parent.mkdir(exist_ok=True)
     path.write_text(svg)
 

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zlib
 
 from host.build import PLAIN, BuildError, build, build_simulator
@@ -42,6 +41,8 @@ def _pack(tree, left_out=()):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not image.exists() or image.stat().st_mtime_ns < record.stat().st_mtime_ns:
             made = image.with_name(f".{image.name}.tmp")
+            import tempfile  # (2 ms, which tools/station need not wait for)
+
             with tempfile.TemporaryDirectory() as folder:
                 shutil.copytree(tree, f"{folder}/rom", ignore=shutil.ignore_patterns(*left_out))
                 _mpremote(f"{folder}/rom", made)

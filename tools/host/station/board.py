@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 
 from host.build import SIMULATOR, build
@@ -148,6 +147,8 @@ def open_flash(path):
     """-> (path of the flash image, True if it goes when the station ends)"""
     temporary = path is None
     if temporary:
+        import tempfile  # (as in host/romfs.py)
+
         handle, path = tempfile.mkstemp(prefix="pilotwire-flash-")
         os.close(handle)
     path = Path(path).absolute()

@@ -263,7 +263,7 @@ def test_help():
 
 
 def test_the_version_is_said_everywhere():
-    version = re.search('"(.+)"', (ROOT / "firmware/version.py").read_text())[1]
+    version = re.search('VERSION = "(.+)"', (ROOT / "firmware/version.py").read_text())[1]
     assert run_tool("--version") == (0, [f"Pilotwire {version}"])
     # (make test runs this, and a make below another one says first where it is)
     make = "make", "--no-print-directory", "help"

@@ -12,6 +12,7 @@ import shutil
 import time
 
 import pytest
+from station_driver import share
 from vboard_driver import ID, Board, Listener, Terminal, run
 
 from host import port, unit_config
@@ -241,13 +242,10 @@ HAPPENS = {
 }
 
 
-# Each to each target in three runs; in one (make prove) with PILOTWIRE_ALL.
-TURN = None if os.environ.get("PILOTWIRE_ALL") else int(os.environ["PILOTWIRE_SEED"])
 MIDDLE = [
     (target, what)
-    for i, target in enumerate(("deploy", "backup", "doctor", "config"))
-    for k, what in enumerate(HAPPENS)
-    if TURN is None or (TURN + i + k) % 3 == 0
+    for turn, target in enumerate(("deploy", "backup", "doctor", "config"))
+    for what in share(HAPPENS, turn)
 ]
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from station_driver import TAG
+from station_driver import TAG, share
 
 from host.csms import CallError, parse_time
 from host.process import WAIT_s
@@ -320,7 +320,7 @@ async def distrusted(b, mark, most_s, since):
     await b.process.until(lambda c: c["limit_mA"] == 6000 and c["limit_by"]["source"] == "Meter")
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", share(LIES))
 async def test_a_meter_that_lies_is_not_believed(bench, name):
     async with bench() as b:
         await change(b, "MeterValueSampleInterval", "10")
@@ -381,7 +381,7 @@ async def test_a_stop_while_the_meter_lies(bench):
         assert stop["transactionId"] == id
 
 
-@pytest.mark.parametrize("name", ["reset", "back", "ahead"])
+@pytest.mark.parametrize("name", share(["reset", "back", "ahead"]))
 async def test_another_register_in_a_transaction(bench, name):
     """The meter begins anew, or is another one, also with a power cut around it: the energy of the
     transaction goes on, and the next one begins with what the register shows."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from station_driver import share
 
 from host.build import ROOT
 from host.process import WAIT_s
@@ -145,7 +146,7 @@ def forgive(b):
     return said, tracebacks
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", share(BROKEN))
 async def test_a_broken_policy_caps_every_connector_and_is_told(bench, tmp_path, name):
     text, fault = BROKEN[name]
     path = tmp_path / "policy.py"

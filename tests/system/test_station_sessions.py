@@ -216,26 +216,35 @@ async def test_start_transaction_invalid_goes_on_without_energy(bench):
         assert (await b.st.expect("StopTransaction"))["transactionId"] == 7
 
 
-@pytest.mark.parametrize(
-    "id", [1, 1800000000, 2**30, 2**31 - 1, 2**31, 2**31 + 7, 2**32 + 1, 2**53, 0, -1, -(2**31)]
-)
-async def test_transaction_id(bench, id):
+IDS = 1, 1800000000, 2**30, 2**31 - 1, 2**31, 2**31 + 7, 2**32 + 1, 2**53, 0, -1, -(2**31)
+
+
+async def test_transaction_id(bench):
     """Any integer is an id (errata 3.54)."""
     async with bench(speed=50) as b:
-        b.cs.next_transaction_id = id
-        assert await b.charge() == id
-        await b.set_profile(tx_profile(transactionId=id), 1)
-        await b.pilot(13000)
-        for other in (id + 1, id ^ 2**31, ~id, id + 2**32):
-            await b.set_profile(tx_profile(transactionId=other), 1, "Rejected")
-            answer = await b.st.call("RemoteStopTransaction", {"transactionId": other})
-            assert answer == {"status": "Rejected"}
-        await b.st.call("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 1})
-        assert (await b.st.expect("MeterValues"))["transactionId"] == id
-        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
-        assert answer == {"status": "Accepted"}
-        stop = await b.st.expect("StopTransaction")
-        assert stop["transactionId"] == id and stop["reason"] == "Remote"
+        for id in IDS:
+            await one_of_any_id(b, id)
+
+
+async def one_of_any_id(b, id):
+    b.cs.next_transaction_id = id
+    since = b.st.mark()
+    assert await b.charge() == id
+    await b.set_profile(tx_profile(transactionId=id), 1)
+    await b.pilot(13000)
+    for other in (id + 1, id ^ 2**31, ~id, id + 2**32):
+        await b.set_profile(tx_profile(transactionId=other), 1, "Rejected")
+        answer = await b.st.call("RemoteStopTransaction", {"transactionId": other})
+        assert answer == {"status": "Rejected"}
+    await b.st.call("TriggerMessage", {"requestedMessage": "MeterValues", "connectorId": 1})
+    values = await b.st.expect("MeterValues", None, WAIT_s, since)
+    assert values["transactionId"] == id
+    answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
+    assert answer == {"status": "Accepted"}
+    stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
+    assert stop["transactionId"] == id and stop["reason"] == "Remote"
+    await b.do("unplug")
+    await b.status("Available", since=since)
 
 
 # Remote start and stop

@@ -51,11 +51,7 @@ _OPTIONAL = ("low", "sense", "test")  # pins that a part may lack
 
 _BUSES = {
     "METER_UART": ({"tx": _OUT, "rx": _IN, "de": _OUT}, ("id",), ("baud",)),
-    "RC522": (
-        {"sck": _OUT, "mosi": _OUT, "miso": _IN, "cs": _OUT, "rst": _OUT},
-        ("id",),
-        (),
-    ),
+    "RC522": ({"sck": _OUT, "mosi": _OUT, "miso": _IN, "cs": _OUT, "rst": _OUT}, ("id",), ()),
     "PN532": ({"tx": _OUT, "rx": _IN}, ("id",), ()),
 }
 _OPTIONAL_OF_BUS = ("de", "baud", "rst")

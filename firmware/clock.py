@@ -8,9 +8,7 @@ from micropython import const
 EPOCH = "2020-01-01T00:00:00Z"
 FAR = const(0x3FFFFFFF)  # later than any instant that is ever compared: "never"
 
-_DAYS_2020 = const(
-    737730
-)  # days from 0000-03-01 to 2020-01-01 in the proleptic Gregorian calendar
+_DAYS_2020 = const(737730)  # days from 0000-03-01 to 2020-01-01, proleptic Gregorian
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
 UNSET_s = const(FAR)  # a clock that is not set lags by that, and is before 2020 so (class Clock)
@@ -209,9 +207,8 @@ class Clock:
             doubt_ms += _SECOND_ms
         error_ms = t * 1000 + ms + min(trip_ms // 2, 1000) - before_ms
         if self._doubt_ms is not None:
-            own_ms = (
-                max(self._doubt_ms, 2 * _NEAR_ms) + (before - self._checked_s) // 10
-            )  # 100 ppm
+            own_ms = max(self._doubt_ms, 2 * _NEAR_ms)
+            own_ms += (before - self._checked_s) // 10  # 100 ppm
             low_ms = max(error_ms - doubt_ms, -own_ms)
             high_ms = min(error_ms + doubt_ms, own_ms)
             if low_ms <= high_ms:
@@ -240,6 +237,7 @@ class Clock:
         return moved_s
 
     def now_ms(self):
+        """As now(), in ms."""
         # (the two are not read at the same time)
         t, us = time.time(), self._rtc.datetime()[7]
         if t != time.time():

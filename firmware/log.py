@@ -26,20 +26,24 @@ def _write(mark, text):
 
 
 def error(text):
+    """Log what is wrong; at every level."""
     _write("E", text)
 
 
 def warning(text):
+    """Log what somebody should look at."""
     if level >= WARNING:
         _write("W", text)
 
 
 def info(text):
+    """Log what happens."""
     if level >= INFO:
         _write("I", text)
 
 
 def debug(text):
+    """Log what only a developer wants to know."""
     if level >= DEBUG:
         _write("D", text)
 

@@ -5,9 +5,8 @@ from firmware.charging import limits
 
 
 class Outlet:
-    """
-    | attribute | meaning |
-    |---|---|
+    """Its tick, and what its parts allow.
+
     | controller | electrical.controller.Controller |
     | line, contactor, meter | drivers |
     | devices  | the other drivers: update() once a tick, before the controller's |

@@ -9,8 +9,8 @@ fault output high when tripped           chosen here, as in its documented senso
 three phases, 32 A, SDM630 at address 1  chosen here (its own six ADC channels need C code)
 
 Left out: the lock on GPIO 20 and 19. These are the S2's USB lines, and MicroPython's firmware
-has its console there, which pulls one of them up: the motor would run. A socket needs a firmware
-without USB first, then {"lock": {"a": 20, "b": 19, "sense": 34}} and a change of check.py."""
+has its console there, which pulls one of them up: the motor would run. A socket needs one without
+USB first, then {"lock": {"a": 20, "b": 19, "sense": 34}} and a change of check_board.py."""
 
 CHIP = "ESP32S2"
 CONNECTORS = (

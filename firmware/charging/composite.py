@@ -20,8 +20,6 @@ class Composite:
     whether one does. hardware: by connector, what it can give in 0.1 A per phase: reported where
     nothing limits (A24). Equal neighbours are merged.
 
-    | attribute | meaning |
-    |---|---|
     | out, n    | array('i') of n entries start_s, limit, phases: 3 words each |
     | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |"""
 

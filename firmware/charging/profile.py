@@ -189,18 +189,22 @@ def count(w):
 
 
 def connector(w):
+    """Its connector, 1..N; 0: the charge point."""
     return w[KEY] & 0xFF
 
 
 def level(w):
+    """Its stackLevel, 0..MAX_LEVEL."""
     return w[KEY] >> 8 & 0xFF
 
 
 def purpose(w):
+    """TX, TX_DEFAULT or CEILING."""
     return w[KEY] >> 16 & 3
 
 
 def unit(w):
+    """AMPS or WATTS, of its limits."""
     return w[KEY] >> 22 & 1
 
 

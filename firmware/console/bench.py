@@ -6,6 +6,7 @@ from firmware.electrical.pilot import advertisable_mA
 
 
 def bench(unit, word, connectors):
+    """Begin, prolong or end bench mode (electrical/bench.py); not while a car is there."""
     c = _connector(connectors)
     on = _wanted(word)
     made = lazy.load("electrical.bench")
@@ -40,6 +41,7 @@ def bench(unit, word, connectors):
 
 
 def pilot(unit, text, connectors):
+    """In bench mode: the duty that offers 6 to 80 A, or a steady +12 V (`off`)."""
     c = _check(connectors)
     if text != "off" and (not text.isdigit() or not 6 <= int(text) <= 80):
         raise ValueError("say 6 to 80 amperes, or off")
@@ -49,6 +51,7 @@ def pilot(unit, text, connectors):
 
 
 def contactor(unit, word, connectors):
+    """In bench mode: close or open the contactor."""
     c = _check(connectors)
     close = c.controller.bench.close = _wanted(word)
     how = "closes at the next tick, if all parts of the hardware are ready"

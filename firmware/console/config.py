@@ -1,5 +1,5 @@
 """Console commands about settings and records: keys, the journal, the log, the restart. Each is a
-generator of lines (console.py)."""
+generator of lines (line.py)."""
 
 import json
 import os
@@ -26,6 +26,7 @@ _WANTED = const(
 
 
 def config(unit, name=None, value=None):
+    """Show keys and fields, or one of them, or give it a value."""
     keys = lazy.load("ocpp.keys")
     yield None
     settings = unit.settings
@@ -94,7 +95,7 @@ def _printable(key, value):
 
 
 def journal(unit):
-    # From flash, so that it is what would be told after a power cut too.
+    """What is still to be told of transactions: from flash, as it would be after a power cut."""
     folder = Folder("/tx", messages.error)
     numbers = folder.numbers()
     for number in numbers:
@@ -130,6 +131,7 @@ def journal(unit):
 
 
 def log(unit, level="", follow=""):
+    """Show the log, set its level, or follow it until a key is pressed."""
     if level == "follow" and not follow:
         level, follow = follow, level
     levels = _LEVELS.split(" ")
@@ -153,6 +155,7 @@ def log(unit, level="", follow=""):
 
 
 def reset(unit, kind="Soft"):
+    """End transactions, then restart."""
     kind = kind[:1].upper() + kind[1:].lower()
     if kind not in ("Soft", "Hard"):
         raise ValueError("it is used as: reset [hard]")

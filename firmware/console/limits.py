@@ -1,5 +1,5 @@
 """Console commands about charging limits: why they are what they are, the profiles, the composite
-schedule. Each is a generator of lines (console.py)."""
+schedule. Each is a generator of lines (line.py)."""
 
 from micropython import const
 
@@ -26,6 +26,7 @@ def _source(source):
 
 
 def limit(unit, connectors):
+    """What each connector may take, and by whose word."""
     station = unit.station
     for c in connectors:
         slots = c.limits
@@ -69,6 +70,7 @@ def _period(station, c):
 
 
 def profiles(unit):
+    """The charging profiles that are installed."""
     records = unit.station.store.records
     in_force = [c.winner[profile.ID] for c in unit.station.connectors if c.winner]
     if not records:
@@ -108,6 +110,7 @@ def _time(w):
 
 
 def composite(unit, number="1", duration_s=None, kind="A"):
+    """The composite schedule from now on; duration in s, a day if none is said."""
     duration_s = duration_s or str(_DAY_s)
     if not number.isdigit() or int(number) > len(unit.station.connectors):
         raise ValueError(

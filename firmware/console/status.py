@@ -1,5 +1,5 @@
 """Console commands about what is: the station, sessions, faults, tasks, memory. Each is a
-generator of lines (console.py)."""
+generator of lines (line.py)."""
 
 import asyncio
 import esp32
@@ -24,6 +24,7 @@ _REACTIONS = const(
 
 
 def status(unit, connectors):
+    """The unit and its connectors."""
     station, clock = unit.station, unit.clock
     yield "Pilotwire %s on board %s, id %s" % (VERSION, unit.config.board, unit.config.id)
     up_s = unit.up_s
@@ -93,6 +94,7 @@ def _address(networks):
 
 
 def session(unit, connectors):
+    """The transaction of each connector."""
     now_s = unit.clock.now()
     for c in connectors:
         tx = c.tx
@@ -125,6 +127,7 @@ def _words():
 
 
 def faults(unit, connectors):
+    """What is wrong with each connector."""
     for c in connectors:
         e = c.controller
         if e.fault:
@@ -151,6 +154,7 @@ def faults(unit, connectors):
 
 
 def clear(unit, connectors):
+    """Clear the faults that wait for a person."""
     for c in connectors:
         if unit.station.clear_faults(c):
             yield "connector %d: faults that waited for a person are cleared" % c.number
@@ -159,6 +163,7 @@ def clear(unit, connectors):
 
 
 def tasks(unit):
+    """What each task waits for, or where it is."""
     core = asyncio.core
     for i in range(0, len(unit.tasks), 2):
         name, task = unit.tasks[i : i + 2]
@@ -174,6 +179,7 @@ def tasks(unit):
 
 
 def heap(unit):
+    """What is left of heaps and flash."""
     gc.collect()
     yield "Python heap: %d bytes live, %d free" % (gc.mem_alloc(), gc.mem_free())
     for total, free, largest, _ in esp32.idf_heap_info(esp32.HEAP_DATA):

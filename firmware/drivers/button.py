@@ -20,10 +20,12 @@ class Button:
         self._event = 0
 
     def take(self):
+        """What was pressed since the last call; 0: nothing."""
         event, self._event = self._event, 0
         return event
 
     def update(self):
+        """Look at the button; once a tick."""
         down = self._pin() == self._pressed
         if down == self._before:  # twice the same: it does not bounce
             if down:

@@ -30,6 +30,7 @@ class Contact:
         self._edges += 1
 
     def update(self):
+        """Say whether it is live; once a tick."""
         if not self._ac:
             self._part.live = self._pin() == self._live
             return

@@ -26,6 +26,7 @@ class Ds18b20:
         part.temperature_dC = None
 
     def update(self):
+        """A byte or a step of the exchange; once a tick."""
         wire = self._wire
         if self._at >= 0:
             self._data[self._at] = wire.readbyte()

@@ -14,6 +14,8 @@ _FREQUENCY = const(70)  # and right behind it the energy imported
 
 
 class Meter(modbus.Meter):
+    """`phases`: 3, or 1 for SDM120 and SDM230."""
+
     def __init__(self, bus, address, phases=3):
         super().__init__(bus, address)
         self._phases = phases

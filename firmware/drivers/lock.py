@@ -17,6 +17,7 @@ class LockMotor:
         self._locked = locked
 
     def update(self):
+        """The bolt's place in, the motor's drive out; once a tick."""
         if self._sense:
             self._part.locked = self._sense() == self._locked
         drive = self._part.drive

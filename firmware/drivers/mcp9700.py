@@ -11,6 +11,7 @@ class Mcp9700:
         self._read = reader(pin)
 
     def update(self):
+        """Read the temperature; once a tick."""
         uV = mean_uV(self._read)
         good = uV is not None and 100000 <= uV <= 2000000
         self._part.temperature_dC = (uV - 500000) // 1000 if good else None

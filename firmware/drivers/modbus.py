@@ -105,6 +105,7 @@ class Meter:
         return self._failed < self._STALE
 
     async def read(self):
+        """Ask for new values; once a second. Raises nothing: known(), and `why` if it lies."""
         now = ticks_ms()
         dt = min(ticks_diff(now, self._asked_ms), _LONG_ms)
         self._asked_ms = now

@@ -42,6 +42,7 @@ class Ntc:
         self._supply_mV = supply_mV
 
     def update(self):
+        """Read the temperature; once a tick."""
         self._part.temperature_dC = self._dC()
 
     def _dC(self):

@@ -19,6 +19,7 @@ class Contactor:
         self._pwm = PWM(Pin(pin), freq=_CONTACTOR_Hz, duty_u16=_OPEN)
 
     def set(self, closed):
+        """Close or open it, at once."""
         self._pwm.duty_u16(_CLOSED if closed else _OPEN)
 
 

@@ -25,10 +25,12 @@ class PeakLine:
         self.low_mV = 0
 
     def set(self, duty_u16):
+        """Drive the pilot, of 65536; 65535 is +12 V, 0 is -12 V."""
         self._duty = duty_u16
         self._pwm.duty_u16(duty_u16)
 
     def sample(self):
+        """Read both levels, in mV of the pilot."""
         self.high_mV = _pilot_mV(self._high, self._high_at)
         if self._low:
             self.low_mV = _pilot_mV(self._low, self._low_at)

@@ -16,6 +16,7 @@ class PhaseRelay:
         self._pin = Pin(pin, Pin.OUT, value=1 - level)
 
     def update(self):
+        """Move it where Phases.three wants it; once a tick."""
         three = self._part.three
         if three != self._three:
             self._three = three

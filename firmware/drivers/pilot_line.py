@@ -21,6 +21,7 @@ class PilotLine:
         self.low_mV = 0
 
     def set(self, duty_u16):
+        """Drive the pilot, of 65536; 65535 is +12 V, 0 is -12 V."""
         self._pwm.duty_u16(duty_u16)
 
     def sample(self):

@@ -24,6 +24,7 @@ class Reader:
         self._ready = False
 
     async def poll(self):
+        """The UID of a card that is there, as hexadecimal text, or None."""
         if not self._ready:  # just powered, or did not answer
             self._uart.write(_WAKE)
             self._ready = await self._ask(_SAM) == b"" and await self._ask(_RETRIES) == b""

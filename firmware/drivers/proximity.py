@@ -18,6 +18,7 @@ class ProximityLine:
         self._supply_mV = supply_mV
 
     def update(self):
+        """Measure the resistor; once a tick."""
         self._part.cable_ohm = self._ohm()
 
     def _ohm(self):

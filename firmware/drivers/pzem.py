@@ -6,6 +6,8 @@ from . import modbus
 
 
 class Meter(modbus.Meter):
+    """modbus.Meter of one phase."""
+
     gives = 0x827
 
     async def _read(self):

@@ -39,6 +39,7 @@ class Reader:
         self._in = bytearray(2)
 
     async def poll(self):
+        """The UID of a card that is there, as hexadecimal text, or None."""
         if self._get(_TX_CONTROL) != _ON:  # just powered, was gone, or has lost its settings
             await self._begin()
             if self._get(_TX_CONTROL) != _ON:

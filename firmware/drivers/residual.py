@@ -23,6 +23,7 @@ class ResidualSensor:
             self._seen = True
 
     def update(self):
+        """The fault output in, the test out; once a tick."""
         # The level too: an interrupt can be lost (docs/electrical.md 7).
         self._part.tripped = self._seen or self._fault() == self._level
         self._seen = False

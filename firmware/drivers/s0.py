@@ -38,9 +38,11 @@ class Meter:
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
 
     def known(self):
+        """True: a pulse meter does not answer."""
         return True
 
     async def read(self):
+        """Take over what was counted; once a second."""
         before_Wh = self.energy_Wh
         self.energy_Wh = self.offset_Wh + self._pulses * 1000 // self._per_kWh
         self._quiet = self._quiet + 1 if self.energy_Wh == before_Wh else 0

@@ -35,6 +35,7 @@ class StatusLed:
         self._updates = 0
 
     def update(self):
+        """The next step of the pattern; once a tick."""
         self._updates = (self._updates + 1) % (_STEP * 16)
         pattern = _PATTERNS[self._connector.state]
         lit = pattern >> self._updates // _STEP & 1

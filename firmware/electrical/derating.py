@@ -28,6 +28,7 @@ class Derating:
         self._lost_ms = 0
 
     def tick(self, dt_ms, c):
+        """Judge the latest temperature (see controller.py)."""
         t = self.temperature_dC
         if t is None:
             self._lost_ms = min(self._lost_ms + dt_ms, _LOST_LONG_ms)

@@ -20,6 +20,7 @@ class Earth:
         self._back_ms = _BACK_ms  # since it came back
 
     def tick(self, dt_ms, c):
+        """Judge the latest reading (see controller.py)."""
         if self.live is None:
             return
         self._back_ms = min(self._back_ms + dt_ms, _BACK_ms) if self.live else 0

@@ -39,6 +39,7 @@ class Lock:
         self._open_ms = _WELD_ms  # since the contactor opened
 
     def tick(self, dt_ms, c):
+        """Decide where the bolt has to go (see controller.py)."""
         if self.locked is None or self.locked == self._is:
             self._other = 0
         else:

@@ -29,6 +29,7 @@ class Mirror:
         self._failures = 0  # in a row, to close
 
     def tick(self, dt_ms, c):
+        """Compare contact and command (see controller.py)."""
         dt_ms = min(dt_ms, _STEP_ms)  # a stall is no evidence
         self._ms = min(self._ms + dt_ms, _RETRY_ms)
         if c.closed != self._closed:

@@ -37,6 +37,7 @@ class Overcurrent:
         self._again = False  # a second one is above 150 %
 
     def tick(self, dt_ms, c):
+        """Compare current and offer (see controller.py)."""
         new = self.readings != self._seen
         self._seen = self.readings
         self._age_ms = 0 if new else min(self._age_ms + dt_ms, _LONG_ms)

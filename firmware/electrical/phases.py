@@ -30,6 +30,7 @@ class Phases:
         self._pause_ms = 0
 
     def tick(self, dt_ms, c):
+        """Move L2 and L3 when that is safe (see controller.py)."""
         if c.closed != self._closed:
             self._closed = c.closed
             self._open_ms = 0

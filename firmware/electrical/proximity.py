@@ -47,6 +47,7 @@ class Proximity:
         self._without_ms = 0  # a car without a cable
 
     def tick(self, dt_ms, c):
+        """Judge the latest resistance (see controller.py)."""
         ohm = self.cable_ohm
         rating = rating_mA(ohm)
         plugged = ohm is not None and ohm <= _MOST_ohm

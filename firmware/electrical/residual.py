@@ -35,6 +35,7 @@ class Residual:
         self._plugged = False
 
     def tick(self, dt_ms, c):
+        """Trip, or test the sensor (see controller.py)."""
         if self._settle_ms > 0:
             self._settle_ms -= dt_ms
             return

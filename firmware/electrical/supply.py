@@ -29,6 +29,7 @@ class Supply:
         self._inside_ms = 0
 
     def tick(self, dt_ms, c):
+        """Judge the latest voltages (see controller.py)."""
         self._age_ms = 0 if self.readings != self._seen else min(self._age_ms + dt_ms, _FRESH_ms)
         self._seen = self.readings
         outside = faults.NONE

@@ -16,8 +16,6 @@ _TYPE = const(4)
 class Configuration:
     """`value(setting)` is what the station goes by; keys.py maps the names.
 
-    | attribute | meaning |
-    |---|---|
     | fixed  | what this unit says itself, by key |
     | gives  | bits of the measurands that have a source (metering.gives) |
     | stored | the changed values by key, as in the file: bool, int, str; only read it |

@@ -51,8 +51,8 @@ async def connect(link):
 
 
 async def delay(link):
-    # Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
-    # chance, so that a fleet does not come back all at once.
+    """Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
+    chance, so that a fleet does not come back all at once."""
     value = link.settings.value
     doubled = min(link.steps, value("backoff_doublings"))
     link.steps += 1

@@ -19,9 +19,8 @@ _ALL = const(9)  # (more addresses than there can be)
 
 
 class Link:
-    """
-    | attribute | meaning |
-    |---|---|
+    """The connection, and what is known of those before it.
+
     | online    | a WebSocket is up |
     | talk      | coroutine function run while online; when it ends the link is closed |
     | network   | function: is the unit in its network? None: it always is |
@@ -185,7 +184,7 @@ class Link:
         await self._end(ws, why)
 
     async def ping(self, ws):
-        # (not by _watch: a ping waits until what is being sent has left)
+        """Send a ping: not by _watch, for it waits until what is being sent has left."""
         try:
             await ws.ping()
         except OSError:

@@ -26,10 +26,7 @@ _CERTIFICATE = (
         "wrong host: the certificate does not name %s: mend url in config.json, or the"
         " certificate",
     ),
-    (
-        "has expired",
-        "certificate expired: %s needs a new one",
-    ),
+    ("has expired", "certificate expired: %s needs a new one"),
     (
         "in the future",
         "certificate not yet valid: is the clock of %s right, and that of this unit?",

@@ -101,6 +101,7 @@ class Connector:
         return self._boot_ms is None
 
     def plugged(self):
+        """A car is there, as far as the pilot says."""
         return self.controller.state != pilot.A
 
     def same_car(self, visit):
@@ -222,6 +223,7 @@ class Connector:
         return True
 
     def stopping(self):
+        """Its transaction is to end, and waits for the current to."""
         return self._stop is not None
 
     def poll(self, now_s, now_ms):

@@ -15,8 +15,6 @@ Transfer = namedtuple("Transfer", ("vendor", "message", "data"))
 class Ask:
     """May `token` charge at `connector` (None: where its car comes), or end what goes on there?
 
-    | attribute | meaning |
-    |---|---|
     | profile   | record of the transaction to come, or None |
     | ticks_ms  | when it was shown last |
     | visit, tx | Controller.visit and the transaction of then |"""

@@ -34,6 +34,7 @@ class Held:
             self._changed = True
 
     def write(self):
+        """What keep() was told is on flash, if the flash lets it."""
         if self._changed:
             self._changed = False
             try:

@@ -65,6 +65,7 @@ class Metering:
                 self.sample(c, now_s, "sampled", PERIODIC)
 
     def sample(self, c, t, kind, context):
+        """Take a sample now, for all who want one of that kind."""
         sample = self.take(c, t, kind, context)
         if sample:
             self._handle(c, sample)

@@ -16,9 +16,8 @@ _TEXT = const(100)  # characters of a fault
 
 
 class Policy:
-    """
-    | attribute | meaning |
-    |---|---|
+    """What policy.py says, asked so that a mistake in it harms nobody.
+
     | module    | policy.py; None where there is none, or none that can be imported |
     | fault     | what is wrong with it, or None |
     | limit_mA  | the safe value: what each connector may take at most while it is broken |"""

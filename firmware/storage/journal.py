@@ -58,6 +58,7 @@ class Journal:
         return going
 
     def next_number(self):
+        """For a transaction that is about to begin."""
         self._number += 1
         return self._number
 
@@ -81,6 +82,7 @@ class Journal:
             self._folder.log("transaction %d: sample lost" % tx.number)
 
     def stop(self, tx):
+        """The transaction has its stop_s, stop_Wh, cause. Durable if the flash lets it."""
         self._place += 1
         tx.ended = self._place
         if self.save(tx):
@@ -114,6 +116,7 @@ class Journal:
         self.head()  # (done() must find it)
 
     def head(self):
+        """(START, SAMPLE or STOP, transaction, sample or None) of the next message, or None."""
         while self._head is None:
             first = None
             for queue in self._samples:
@@ -146,6 +149,7 @@ class Journal:
         return self._head
 
     def done(self):
+        """The head was answered, or is given up. Durable."""
         kind, tx, _ = self._head
         self._head = None
         if kind == SAMPLE:

@@ -20,12 +20,7 @@ _ALONE = const(0x80)  # of rows.py
 
 class Queue:
     """A queue of rows, (number, ...). Durable when a method returns; OSError: the flash is full.
-
-    | attribute | meaning |
-    |---|---|
-    | last | the highest number that was ever there, as far as it is known |
-
-    The others are for queue_files.py."""
+    `last`: the highest number that was ever there, if that is known. Else for queue_files.py."""
 
     def __init__(self, path, mark, spare, log):
         """In folder `path`; the names of the files begin with `mark`, a letter. `spare` blocks of
@@ -45,6 +40,7 @@ class Queue:
         self.last = 0
 
     def add(self, row):
+        """Put `row` at the end; its number is higher than all before. OSError: no room."""
         data = pack(row, self.row) if self.size else b""
         if not data or self.size + 2 + len(data) > SMALL:
             data = pack(row)
@@ -129,6 +125,7 @@ class Queue:
         return name, self.files[0] if self.files else self.last + 1
 
     def remove(self, name):
+        """Remove the file `name`; for queue_files.py."""
         try:
             os.remove(self.prefix + str(name))
         except OSError:

@@ -21,9 +21,8 @@ _OTHERS = "start_s start_s start_Wh start_Wh began token"
 
 
 class Transaction:
-    """
-    | attribute   | meaning |
-    |---|---|
+    """One charging transaction: durable with Folder.write().
+
     | number      | our own number, rising; names the file |
     | uuid        | its name for all others: 36 characters, from the start |
     | connector   | 1..N |
@@ -169,6 +168,7 @@ class Folder:
         return out
 
     def remove(self, tx):
+        """All was answered: its files go."""
         path = "%s/%d" % (self.path, tx.number)
         os.remove(path)
         if tx.data:

@@ -1,5 +1,6 @@
 """Where things may live: who may import whom, how long a class may be, which words the domain does
-not know. docs/architecture.md is the map; what is not true yet stands in EXCEPTIONS, no more."""
+not know, and that what is public says what it is. docs/architecture.md is the map; what is not
+true yet stands in EXCEPTIONS, no more."""
 
 import ast
 import functools
@@ -223,6 +224,23 @@ def reaches():
                     yield f"private {name(path)} {n}"
 
 
+def documented(node, name=""):
+    """(name, has it a docstring?) of a module, class or function and all that is public in it."""
+    yield name or "module", ast.get_docstring(node) is not None
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        for inner in node.body:
+            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                if not inner.name.startswith("_"):
+                    yield from documented(inner, (name + "." if name else "") + inner.name)
+
+
+def undocumented():
+    for path in files("firmware", "lib"):
+        for what, told in documented(parsed(path)):
+            if not told:
+                yield f"docstring {name(path)} {what}"
+
+
 def keys():
     """The names of OCPP 1.6's configuration keys that firmware/ocpp/keys.py has."""
     text = (ROOT / "firmware/ocpp/keys.py").read_text()
@@ -260,6 +278,7 @@ RULES = {
     "module": lengths,
     "private": reaches,
     "word": words,
+    "docstring": undocumented,
 }
 
 
@@ -294,13 +313,14 @@ def test_the_rules_see_what_they_forbid(monkeypatch, tmp_path):
     """A small tree that breaks each rule once."""
     monkeypatch.setattr("test_house.ROOT", tmp_path)
     tree = {
-        "firmware/lazy.py": "",
+        "firmware/lazy.py": "'It is public.'\nclass A:\n    def b(self):\n        'It does.'\n"
+        "    async def c(self):\n        pass\n    def _d(self):\n        pass",
         "firmware/ocpp/keys.py": "'''\nSomeLongKey 1\n'''",
-        "firmware/ocpp/link.py": "def f():\n    from firmware.station import station",
-        "firmware/station/station.py": "from firmware import lazy\n\n\ndef f():\n"
+        "firmware/ocpp/link.py": "'x'\ndef _f():\n    from firmware.station import station",
+        "firmware/station/station.py": "'x'\nfrom firmware import lazy\n\n\ndef _f():\n"
         "    lazy.load('ocpp.link')",
-        "firmware/charging/long.py": "class Long:\n" + "    x = 1\n" * 300,
-        "firmware/storage/a.py": "from .b import _c\nx.b._d = self._e\ngetattr(x, '_f')",
+        "firmware/charging/long.py": "'x'\nclass Long:\n    'x'\n" + "    x = 1\n" * 300,
+        "firmware/storage/a.py": "'x'\nfrom .b import _c\nx.b._d = self._e\ngetattr(x, '_f')",
         "firmware/storage/b.py": "'OCPP 1.6' # OCPP 1.6 says\nidTag = f('SomeLongKey')",
         "firmware/storage/d.py": "x = 'OCPP 1.6'",
     }
@@ -320,6 +340,11 @@ def test_the_rules_see_what_they_forbid(monkeypatch, tmp_path):
                 "word firmware/storage/b.py SomeLongKey",
                 "word firmware/storage/b.py idTag",
                 "word firmware/storage/d.py OCPP",
+            ],
+            "docstring": [
+                "docstring firmware/lazy.py A",
+                "docstring firmware/lazy.py A.c",
+                "docstring firmware/storage/d.py module",
             ],
         }
     finally:

@@ -16,6 +16,7 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 
 
 def start_transaction(tx):
+    """Of StartTransaction (4.8)."""
     return {
         "connectorId": tx.connector,
         "idTag": tx.token,

@@ -18,6 +18,7 @@ _STEP_ms = const(100)
 
 
 def RemoteStartTransaction(core, payload):
+    """5.11, also with a TxProfile for it."""
     station = core.station
     tag = payload["idTag"]
     number = payload.get("connectorId")
@@ -50,6 +51,7 @@ def RemoteStartTransaction(core, payload):
 
 
 def RemoteStopTransaction(core, payload):
+    """5.12: by its transactionId."""
     c = core.station.running(payload["transactionId"])
     if c is None:
         return {"status": "Rejected"}
@@ -58,6 +60,7 @@ def RemoteStopTransaction(core, payload):
 
 
 def ClearCache(core, payload):
+    """5.4: of tags that it has spoken of."""
     if not core.settings.value("cache"):
         return {"status": "Rejected"}
     core.station.local().clear()
@@ -65,6 +68,7 @@ def ClearCache(core, payload):
 
 
 def ChangeAvailability(core, payload):
+    """5.2: Scheduled where a transaction has to end first."""
     station, number = core.station, payload["connectorId"]
     if not 0 <= number <= len(station.connectors):
         return {"status": "Rejected"}
@@ -76,6 +80,7 @@ def ChangeAvailability(core, payload):
 
 
 def UnlockConnector(core, payload):
+    """5.18: what runs there ends first; answered when the lock has moved, or has not."""
     number = payload["connectorId"]
     if not 0 < number <= len(core.station.connectors):
         return {"status": "NotSupported"}
@@ -107,6 +112,7 @@ async def _unlock(core, c):
 
 
 def GetConfiguration(core, payload):
+    """5.8, in pieces: all of it may be long."""
     names = payload.get("key", ())
     if len(names) > MAX_KEYS:
         raise CallError("PropertyConstraintViolation", "key: at most %d" % MAX_KEYS)
@@ -114,6 +120,7 @@ def GetConfiguration(core, payload):
 
 
 def ChangeConfiguration(core, payload):
+    """5.3: a key that is dialled with ends the connection after the answer."""
     status = core.settings.set(payload["key"], payload["value"])
     if status == "Accepted" and payload["key"] in ("AuthorizationKey", "SecurityProfile"):
         # (dialled with it: A01, A05.FR.06)
@@ -122,6 +129,7 @@ def ChangeConfiguration(core, payload):
 
 
 def DataTransfer(core, payload):
+    """5.6: LimitReason of Pilotwire, with the connector as data, tells who decides its limit."""
     if payload["vendorId"] != _VENDOR:
         return {"status": "UnknownVendorId"}
     if payload.get("messageId") != "LimitReason":
@@ -136,11 +144,13 @@ def DataTransfer(core, payload):
 
 
 def Reset(core, payload):
+    """5.14: it begins when the answer is on its way."""
     core.rpc.after = lambda: core.reset(payload["type"])
     return {"status": "Accepted"}
 
 
 def TriggerMessage(core, payload):
+    """5.17: the message comes after the answer."""
     action, number = payload["requestedMessage"], payload.get("connectorId")
     if number is not None and not 0 <= number <= len(core.station.connectors):
         return {"status": "Rejected"}

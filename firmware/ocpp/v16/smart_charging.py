@@ -21,11 +21,14 @@ class Refused(Exception):
 
 
 class SmartCharging:
+    """The requests, by name: payload in, payload of the confirmation out."""
+
     def __init__(self, station, log):
         self._station = station
         self._log = log
 
     def SetChargingProfile(self, payload):
+        """5.16: the owner's rules, then the store."""
         station = self._station
         number = payload["connectorId"]
         if not 0 <= number <= len(station.connectors):
@@ -105,6 +108,7 @@ class SmartCharging:
         return _NOBODY
 
     def ClearChargingProfile(self, payload):
+        """5.5: by id alone, or by all else that is given."""
         purpose = payload.get("chargingProfilePurpose")
         gone = self._station.clear(
             payload.get("id"),
@@ -115,6 +119,7 @@ class SmartCharging:
         return {"status": "Accepted" if gone else "Unknown"}
 
     async def GetCompositeSchedule(self, payload):
+        """5.7: a few instants at a time, the tick goes on."""
         number, duration_s = payload["connectorId"], payload["duration"]
         unit = payload.get("chargingRateUnit", "A")
         if not 0 <= number <= len(self._station.connectors) or duration_s < 0:

@@ -81,7 +81,7 @@ def tick_gap():
                         break
                     await at.drop()
                     lost += 1
-                    at = await peer._central.wait_station("B", WAIT_s, after=at)
+                    at = await peer.central.wait_station("B", WAIT_s, after=at)
                 return {"profiles": len(took["SetChargingProfile"]), "reconnects": lost}
 
             async def typed(over):

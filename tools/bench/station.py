@@ -197,7 +197,7 @@ def boot():
                     peer.messages.clear()  # (they outlive connections)
                     began = time.monotonic()
                     await process.do("power-cut 0")
-                    peer = await peer._central.wait_station("B", WAIT_s, after=peer)
+                    peer = await peer.central.wait_station("B", WAIT_s, after=peer)
                     await peer.expect("BootNotification", timeout=WAIT_s)
                     ran.append(cpu_s(process.board_pid())[0] * 1000)
                     took.append((peer.messages[0][2] - began) * 1000)

@@ -77,7 +77,7 @@ class Station(Wire):
             return None
 
         try:
-            return (await self._central.until(find, timeout))[0]
+            return (await self.central.until(find, timeout))[0]
         except asyncio.TimeoutError:
             came = [
                 f"  {frame[2]} {json.dumps(frame[3])[:200]}"
@@ -124,4 +124,4 @@ class Station(Wire):
 
     async def wait_closed(self, timeout=WAIT_s):
         """Wait until this connection has ended; asyncio.TimeoutError."""
-        await self._central.until(lambda: not self.connected, timeout)
+        await self.central.until(lambda: not self.connected, timeout)

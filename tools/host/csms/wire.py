@@ -44,7 +44,7 @@ class Wire:
         self.status = history.status
         self.transactions = history.transactions
         self.connected = True
-        self._central = central
+        self.central = central
         self._ws = ws
         self._lock = asyncio.Lock()  # one outstanding CALL of ours (OCPP-J 4.1.1)
         self._sent = {}  # our message ids -> action, None once answered
@@ -88,10 +88,10 @@ class Wire:
 
     def _record(self, way, frame, label):
         self.messages.append((way, frame, time.monotonic()))
-        self._log(describe(way, frame, label, self._central.log_width))
+        self._log(describe(way, frame, label, self.central.log_width))
 
     def _log(self, text):
-        self._central.log_line(self.id, text)
+        self.central.log_line(self.id, text)
 
     def violation(self, text):
         self.violations.append(text)
@@ -101,7 +101,7 @@ class Wire:
         try:
             async for text in self._ws:
                 await self._receive(text)
-                self._central.wake()
+                self.central.wake()
         except (ConnectionClosed, ConnectionError):
             pass
         finally:
@@ -116,7 +116,7 @@ class Wire:
                 )
         for task in self._tasks:
             task.cancel()
-        self._central.wake()
+        self.central.wake()
 
     async def _receive(self, text):
         if isinstance(text, bytes):
@@ -175,7 +175,7 @@ class Wire:
         ):
             self.violation(f"{action} sent while registration is {registration}")
         faults = schema_errors(action, payload)
-        handler = self._central.handler(self, action)
+        handler = self.central.handler(self, action)
         if not faults and handler is None:
             faults = [("NotSupported", f"a Central System takes no {action}")]
         if faults:
@@ -184,7 +184,7 @@ class Wire:
             await self._answer(unique_id, action, CallError(*faults[0]))
             return
         self._open[unique_id] = action
-        self._central.note_request(self, action, payload)
+        self.central.note_request(self, action, payload)
         try:
             answer = handler(payload)
         except Exception as error:
@@ -202,7 +202,7 @@ class Wire:
         except Exception as error:
             answer = error
         await self._conclude(unique_id, action, payload, answer)
-        self._central.wake()
+        self.central.wake()
 
     async def _conclude(self, unique_id, action, payload, answer):
         if answer is None:
@@ -221,7 +221,7 @@ class Wire:
         else:
             for _, text in schema_errors(action, answer, answer=True):
                 self._log(f"-- our own {action}.conf is wrong, sent as it is: {text}")
-            self._central.note_answer(self, action, payload, answer)
+            self.central.note_answer(self, action, payload, answer)
             message = CallResult(unique_id, answer, action)
         self._open.pop(unique_id, None)
         text = message.to_json()

@@ -125,29 +125,19 @@ class NeverCloses(Sound):
         self.closed = False
 
 
-class _Blind(Sound):
-    """Bends the input `what` of the part `needs`."""
+def blind(part, what, value, prefer, *rules):
+    """Bends the input `what` of the part."""
 
-    what = None
-    value = None
+    class Blind(Sound):
+        needs = part
 
-    def told(self, high_mV, low_mV, allow_mA):
-        part = self.parts.get(self.needs)
-        if part:
-            setattr(part, self.what, self.value)
-        return high_mV, low_mV, allow_mA
+        def told(self, high_mV, low_mV, allow_mA):
+            if part in self.parts:
+                setattr(self.parts[part], what, value)
+            return high_mV, low_mV, allow_mA
 
-
-class BlindToWeld(_Blind):
-    rules = ("latched", "close", "not-closed")
-    prefer = "weld"
-    needs, what, value = "mirror", "live", None
-
-
-class BlindToLock(_Blind):
-    rules = ("close", "lock")
-    prefer = "lock-jam"
-    needs, what, value = "lock", "locked", True
+    Blind.prefer, Blind.rules = prefer, rules
+    return Blind
 
 
 class UnlocksEarly(Sound):
@@ -161,42 +151,6 @@ class UnlocksEarly(Sound):
             self.parts[self.needs].drive = -1
 
 
-class BlindToCurrent(_Blind):
-    rules = ("overcurrent",)
-    prefer = "overdraw-200"
-    needs, what, value = "overcurrent", "current_mA", 0
-
-
-class BlindToHeat(_Blind):
-    rules = ("hot", "warm", "sensor")
-    prefer = "overheat"
-    needs, what, value = "derating", "temperature_dC", 250
-
-
-class BlindToEarth(_Blind):
-    rules = ("pe", "offer", "close")
-    prefer = "pe-loss"
-    needs, what, value = "earth", "live", True
-
-
-class BlindToVoltage(_Blind):
-    rules = ("voltage", "offer", "close")
-    prefer = "over-voltage"
-    needs, what, value = "supply", "low_mV", 230000
-
-
-class BlindToCable(_Blind):
-    rules = ("cable", "offer", "close")
-    prefer = "cable-loss"
-    needs, what, value = "proximity", "cable_ohm", 100
-
-
-class BlindToLeakage(_Blind):
-    rules = ("residual", "close", "latched", "idle")
-    prefer = "residual"
-    needs, what, value = "residual", "tripped", False
-
-
 ALL = {
     "opens-late": OpensLate,
     "ignores-diode": IgnoresDiode,
@@ -208,13 +162,19 @@ ALL = {
     "waits-forever": WaitsForever,
     "opens-hastily": OpensHastily,
     "never-closes": NeverCloses,
-    "blind-to-weld": BlindToWeld,
-    "blind-to-lock": BlindToLock,
+    "blind-to-weld": blind("mirror", "live", None, "weld", "latched", "close", "not-closed"),
+    "blind-to-lock": blind("lock", "locked", True, "lock-jam", "close", "lock"),
     "unlocks-early": UnlocksEarly,
-    "blind-to-current": BlindToCurrent,
-    "blind-to-heat": BlindToHeat,
-    "blind-to-earth": BlindToEarth,
-    "blind-to-voltage": BlindToVoltage,
-    "blind-to-cable": BlindToCable,
-    "blind-to-leakage": BlindToLeakage,
+    "blind-to-current": blind("overcurrent", "current_mA", 0, "overdraw-200", "overcurrent"),
+    "blind-to-heat": blind("derating", "temperature_dC", 250, "overheat", "hot", "warm", "sensor"),
+    "blind-to-earth": blind("earth", "live", True, "pe-loss", "pe", "offer", "close"),
+    "blind-to-voltage": blind(
+        "supply", "low_mV", 230000, "over-voltage", "voltage", "offer", "close"
+    ),
+    "blind-to-cable": blind(
+        "proximity", "cable_ohm", 100, "cable-loss", "cable", "offer", "close"
+    ),
+    "blind-to-leakage": blind(
+        "residual", "tripped", False, "residual", "residual", "close", "latched", "idle"
+    ),
 }

@@ -13,6 +13,7 @@ from sim.faults import WALL_FAULTS
 from sim.monitor import PARTS, Monitor
 from sim.rules.deadlines import X1, TICK_ms
 from sim.wall import Wall
+from tests.unit import electrics
 
 WRAP = 1 << 30
 PINS = {"pilot": 27, "contactor": 33, "sense": 36}
@@ -29,16 +30,7 @@ WALL_FAULT_NAMES = sorted(n for n in WALL_FAULTS if n[:6] != "meter-" or n in NO
 
 
 # What the board's dict has beside PINS, and the parts that come of it.
-FITTINGS = {
-    "residual": {"test": 32},
-    "mirror": {},
-    "earth": {},
-    "meter": 1,
-    "ntc": {},
-    "proximity": {},
-    "lock": {},
-    "phases": {"min_s": 20},
-}
+FITTINGS = dict(electrics.FITTINGS, phases={"min_s": 20})
 _NAMES = sorted(FITTINGS)
 
 

@@ -60,6 +60,19 @@ class Plain:
     ventilation = False
 
 
+# What a board's dict has for every part of electrical/.
+FITTINGS = {
+    "residual": {"test": 32},
+    "mirror": {},
+    "earth": {},
+    "meter": 1,
+    "ntc": {},
+    "proximity": {},
+    "lock": {},
+    "phases": {},
+}
+
+
 def outlet(pins, power_cut=False, **config):
     """The unit's outlet of the parts in `pins` (firmware/fitting.py), without drivers."""
     settings = Plain()

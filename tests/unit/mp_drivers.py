@@ -6,7 +6,7 @@ import struct
 import sys
 import utime
 
-from rig import PINS, HIGH_mV, seeded
+from rig import PINS, HIGH_mV, in_state, seeded
 from turns import calls_in_a_row
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
@@ -51,18 +51,6 @@ def check(pilot, high_mV, low_mV, what):
         pilot.sample()
         got = pilot.high_mV, pilot.low_mV
         assert abs(got[0] - high_mV) <= 150 and abs(got[1] - low_mV) <= 150, (what, got)
-
-
-def in_state(car, state):
-    car.faults.clear()
-    car.unplug()
-    if state == "E":
-        car.faults.add("pilot-short")
-    elif state != "A":
-        car.plug()
-        car.s2 = state in "CD"
-        if state == "D":
-            car.faults.add("ventilation")
 
 
 def test_levels_of_every_state_at_every_duty():

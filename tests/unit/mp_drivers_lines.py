@@ -5,7 +5,7 @@ import sys
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
 
-from rig import HIGH_mV, SHORTED_mV
+from rig import HIGH_mV, SHORTED_mV, in_state
 
 from firmware.boards import smartevse_v3
 from firmware.drivers.curved_line import CurvedLine
@@ -24,18 +24,6 @@ class Board:
 
     def __init__(self, **peak):
         self.CONNECTORS = ({"pilot": 27, "sense": 36, "contactor": 33, "peak": peak},)
-
-
-def in_state(car, state):
-    car.faults.clear()
-    car.unplug()
-    if state == "E":
-        car.faults.add("pilot-short")
-    elif state != "A":
-        car.plug()
-        car.s2 = state in "CD"
-        if state == "D":
-            car.faults.add("ventilation")
 
 
 def read(line, pilot):

@@ -6,7 +6,7 @@ Each tick of the controller runs with the heap locked, and the ticks wrap on the
 import micropython
 import random
 
-from electrics import outlet
+from electrics import FITTINGS, outlet
 from rig import HIGH_mV, SHORTED_mV, TICK_ms, due, raises, seeded
 
 from firmware.electrical import faults, pilot
@@ -26,18 +26,6 @@ SWEEPS = (
 )
 X1, F = pilot.STEADY, pilot.FAULT
 WRAP = 2**30
-
-
-PARTS = {
-    "residual": {"test": 32},
-    "mirror": {},
-    "earth": {},
-    "meter": 1,
-    "ntc": {},
-    "proximity": {},
-    "lock": {},
-    "phases": {},
-}
 
 
 class World:
@@ -65,7 +53,7 @@ class World:
 
     def fit(self, power_cut=False, ventilation=False):
         """The station starts."""
-        o = self.made = outlet(PARTS, power_cut, ventilation=ventilation)
+        o = self.made = outlet(FITTINGS, power_cut, ventilation=ventilation)
         for name in (
             "residual",
             "mirror",

@@ -57,6 +57,19 @@ def a_wall(connectors=1):
     return wall
 
 
+def in_state(car, state):
+    """Make the car show `state`."""
+    car.faults.clear()
+    car.unplug()
+    if state == "E":
+        car.faults.add("pilot-short")
+    elif state != "A":
+        car.plug()
+        car.s2 = state in "CD"
+        if state == "D":
+            car.faults.add("ventilation")
+
+
 def drive(wall, outlet, controller):
     """Bring a controller's outputs to the wall, as app/tasks.py does after a tick."""
     wall.pwm(outlet.pins["pilot"], 1000, controller.duty_u16)

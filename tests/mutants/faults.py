@@ -33,6 +33,8 @@ OTHERS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SAID = {"print", "debug", "info", "warning", "error", "log", "_log", "say", "collect", "forget"}
 # Turned, these do the same.
 EQUIVALENT = {
+    # (any number below 0)
+    "firmware/charging/limits.py: smallest = -1: 1 -> 2",
     # A tick is 25 ms.
     "firmware/electrical/earth.py: _BACK_ms = const(60000): 60000 -> 59999",
     # Beyond _LONG it counts no further.

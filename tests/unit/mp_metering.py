@@ -357,6 +357,21 @@ def test_transaction_data_survives_a_power_cut():
     assert [tuple(s) for s in kept.data] == [tuple(s) for s in tx.data] and len(kept.data) == 2
 
 
+def test_an_end_that_a_power_cut_undid_is_not_told():
+    """The last sample was on flash, the stop was not."""
+    w = a_world(stop_sampled=ENERGY, sampled=0)
+    w.charge()
+    tx = w.c.tx
+    tx.stop_s = w.clock.now()
+    w.station.metering.keep(w.c, tx, tx.stop_s)
+    tx.stop_s = None
+    w.boot()
+    w.poll(3000)
+    tx = end(w)
+    assert [c for _, c in data(w, tx)] == ["Transaction.Begin", "Transaction.End"]
+    assert data(w, tx)[-1][0] == tx.stop_s
+
+
 def test_a_clock_that_is_set_late():
     w = World(t=UNSET).ready()
     w.settings.update({"stop_sampled": ENERGY, "sample_s": 10})

@@ -11,11 +11,12 @@ from firmware.charging.schedule import Evaluator
 from firmware.clock import Clock
 from firmware.config import Config, ConfigError, load
 from firmware.electrical import faults
+from firmware.network import wifi
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.link import Link
+from firmware.ocpp.outbox import Outbox
+from firmware.ocpp.requests import Requests
 from firmware.ocpp.rpc import Rpc
-from firmware.ocpp.v16.core import Core
-from firmware.ocpp.v16.smart_charging import SmartCharging
 from firmware.station import metering
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
@@ -109,15 +110,10 @@ def _identity(config, board):
 
 def _connect(app, identity):
     # What talks with the Central System, for the App, which it calls.
-    rpc = Rpc(app.handle, log.info)
-    smart = SmartCharging(app.station, log.info)
-    core = Core(app.station, rpc, app.settings, identity, smart, app.reset, log.info)
-    link = Link(app.config, rpc, app.settings, app.clock, log.info)
-    link.talk = core.talk
-    link.ready = core.ready  # (a lambda of here would keep all of this module)
-    core.close = link.close
-    core.info = app.last
-    return rpc, core, link
+    rpc, settings = Rpc(app.handle, log.info), app.settings
+    outbox = Outbox(app.station, rpc, settings, identity, app.last, log.info)
+    link = Link(app.config, rpc, outbox, settings, app.clock, wifi.resolve, log.info)
+    return rpc, outbox, Requests(outbox, app.reset, link.close), link
 
 
 def _kept(config):

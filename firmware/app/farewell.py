@@ -18,7 +18,7 @@ async def end(unit, hard):
     began = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
         unit.station.poll()
-        talking = unit.link.online and unit.core.boot == "Accepted"
+        talking = unit.link.online and unit.outbox.ready()
         told = hard or not talking or not unit.station.journal.head()
         if told and not any([c.tx for c in unit.station.connectors]):
             break

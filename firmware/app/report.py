@@ -5,7 +5,6 @@ import gc
 from firmware import lazy
 from firmware.clock import format_iso
 from firmware.electrical import pilot
-from firmware.ocpp.v16 import smart_charging
 
 
 def status(unit):
@@ -13,31 +12,29 @@ def status(unit):
     gc.collect()
     heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
     out = []
-    words = lazy.load("ocpp.v16.words")
+    words = unit.outbox.module("words")
+    reason = lazy.load("ocpp.reason").reason
     for c in unit.station.connectors:
         tx = c.tx
-        out.append(
-            {
-                "id": c.number,
-                "cp": pilot.STATES[c.controller.state],
-                "status": words.status(c.state),
-                "fault": words.fault(c.controller.fault) if c.controller.fault else None,
-                "transactionId": tx.id if tx else None,
-                "idTag": tx.token if tx else c.tag,
-                "limit_mA": unit.station.limit_mA(c),
-                "limit_by": smart_charging.limit_by(unit.station, c),
-                "limit_next": smart_charging.limit_next(unit.station, c),
-                "pilot_mA": c.controller.pilot_mA,
-                "duty_u16": c.controller.duty_u16,
-                "contactor": c.controller.closed,
-                "ev_mA": list(c.meter.current_mA),
-                "energy_Wh": c.meter.energy_Wh,
-            }
-        )
+        row = {
+            "id": c.number,
+            "cp": pilot.STATES[c.controller.state],
+            "status": words.status(c.state),
+            "fault": words.fault(c.controller.fault) if c.controller.fault else None,
+            "transactionId": tx.id if tx else None,
+            "idTag": tx.token if tx else c.tag,
+            "pilot_mA": c.controller.pilot_mA,
+            "duty_u16": c.controller.duty_u16,
+            "contactor": c.controller.closed,
+            "ev_mA": list(c.meter.current_mA),
+            "energy_Wh": c.meter.energy_Wh,
+        }
+        row.update(reason(unit.station, c, words.PURPOSES))
+        out.append(row)
     return {
         "t": format_iso(unit.clock.now()),
         "online": unit.link.online,
-        "boot": unit.core.boot,
+        "boot": unit.outbox.boot,
         "link": {
             "lost": unit.link.lost,
             "ends": [(format_iso(t), n, why) for t, n, why in unit.link.ends],

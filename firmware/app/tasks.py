@@ -10,6 +10,7 @@ import time
 from micropython import const
 
 from firmware import lazy, log
+from firmware.network import wifi
 
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
@@ -64,7 +65,8 @@ class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
     outlets: the drivers and parts, by connector; reader: of cards, or None; last: a line about the
-    crash that this run came after, or ""; connect: makes the Rpc, Core and Link that call the App.
+    crash that this run came after, or ""; connect: makes the Rpc, Outbox, Requests and Link
+    that call the App.
     """
 
     def __init__(self, config, clock, outlets, settings, station, reader, last, connect):
@@ -75,7 +77,7 @@ class App:
         self.station = station
         self.reader = reader
         self.last = last
-        self.rpc, self.core, self.link = connect(self)
+        self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
         self._reset_kind = None
         self._watchdog = None
@@ -85,7 +87,7 @@ class App:
 
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
-        answer = self.core.handle(action, payload)
+        answer = self.requests.handle(action, payload)
         if not self.station.due_s:  # what was changed is in force before the answer leaves
             self.station.evaluate(self.clock.now())
         return answer
@@ -161,7 +163,7 @@ class App:
             up_ms %= 1000
             if self._young_ms > 0:
                 self._young_ms -= passed
-                if self._young_ms <= 0 or self.core.boot == "Accepted":
+                if self._young_ms <= 0 or self.outbox.ready():
                     self._young_ms = 0
                     lazy.load("crash").clear()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
@@ -195,8 +197,6 @@ class App:
 
     async def _network(self):
         # Notices that the Wi-Fi is gone, and that no Central System tells the time.
-        from firmware.network import wifi
-
         wifi.config = self.config
         ask_s = _NTP_s  # until an NTP server is asked
         while True:
@@ -209,12 +209,11 @@ class App:
             elif ask_s <= 0:
                 ask_s = _NTP_AGAIN_s
                 try:
-                    t = await lazy.load("network.sntp").now(self.config.ntp)
+                    t = await lazy.load("network.sntp").now(self.config.ntp, wifi.resolve)
                     if not self.clock.known():  # (the Central System may have come first)
                         self.station.set_clock(*t)
                 except OSError as e:
                     log.warning(str(e))
-                lazy.forget("firmware.network.dns")  # (what sntp has loaded)
             await asyncio.sleep(_WATCH_s)
 
     async def _connect(self):

@@ -3,10 +3,10 @@ schedule. Each is a generator of lines (line.py)."""
 
 from micropython import const
 
+from firmware import lazy
 from firmware.charging import limits, profile
 from firmware.charging.schedule import NONE
 from firmware.clock import FAR, format_iso
-from firmware.ocpp.v16 import smart_charging
 
 _KINDS = const("Absolute Recurring Relative Daily Weekly")
 _BAR = const(40)  # characters of the highest limit
@@ -18,7 +18,7 @@ def _text(mA):
 
 
 def _source(source):
-    # limit_by() or limit_next() in words.
+    # limit_by or limit_next (ocpp/reason.py) in words.
     if "profile" in source:
         words = source["source"], source["profile"], source["stackLevel"]
         return "%s, id %d, stackLevel %d" % words
@@ -28,17 +28,19 @@ def _source(source):
 def limit(unit, connectors):
     """What each connector may take, and by whose word."""
     station = unit.station
+    purposes = unit.outbox.module("words").PURPOSES
     for c in connectors:
         slots = c.limits
-        by = smart_charging.limit_by(station, c)
+        reason = lazy.load("ocpp.reason").reason(station, c, purposes)
+        by = reason["limit_by"]
         if by is None:
             yield "connector %d: no limit but the hardware's %s" % (
                 c.number,
                 _text(slots.value_mA),
             )
         else:
-            yield "connector %d: %s by %s" % (c.number, _text(station.limit_mA(c)), _source(by))
-            after = smart_charging.limit_next(station, c)
+            yield "connector %d: %s by %s" % (c.number, _text(reason["limit_mA"]), _source(by))
+            after = reason["limit_next"]
             yield "  without that: %s by %s" % (_text(after["limit_mA"]), _source(after))
         for i, name in enumerate(limits.SOURCES.split()):
             mA = slots.get(i)
@@ -72,6 +74,7 @@ def _period(station, c):
 def profiles(unit):
     """The charging profiles that are installed."""
     records = unit.station.store.records
+    purposes = unit.outbox.module("words").PURPOSES
     in_force = [c.winner[profile.ID] for c in unit.station.connectors if c.winner]
     if not records:
         yield "no charging profile is installed"
@@ -86,7 +89,7 @@ def profiles(unit):
             "*" if w[profile.ID] in in_force else " ",
             profile.connector(w),
             profile.level(w),
-            smart_charging.PURPOSES[profile.purpose(w)],
+            purposes[profile.purpose(w)],
             w[profile.ID],
             kind,
             profile.count(w),

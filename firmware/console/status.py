@@ -9,7 +9,6 @@ import network
 import os
 from micropython import const
 
-from firmware import lazy
 from firmware.clock import format_iso
 from firmware.electrical import pilot
 from firmware.electrical.faults import ENDING, REACTION
@@ -39,7 +38,7 @@ def status(unit, connectors):
     yield _address(unit.config.networks)
     link = unit.link
     if link.online:
-        yield "Central System: connected, boot %s" % (unit.core.boot or "not answered yet")
+        yield "Central System: connected, boot %s" % (unit.outbox.boot or "not answered yet")
     else:
         yield "Central System: not connected"
     for t, times, why in link.ends:
@@ -56,15 +55,16 @@ def status(unit, connectors):
         station.store.count(),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
     )
+    words = unit.outbox.module("words")
     for c in connectors:
         e, meter = c.controller, c.meter
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (
             c.number,
-            _words().status(c.state),
+            words.status(c.state),
             pilot.STATES[e.state],
             e.pilot_mA / 1000,
             "closed" if e.closed else "open",
-            ", its fault: " + _words().fault(e.fault) if e.fault else "",
+            ", its fault: " + words.fault(e.fault) if e.fault else "",
         )
         yield "  meter %d Wh, %d W, %g %g %g A%s" % (
             (meter.energy_Wh, meter.power_W)
@@ -122,19 +122,16 @@ def session(unit, connectors):
             yield "  it is ending: the contactor, then a reading of the meter"
 
 
-def _words():
-    return lazy.load("ocpp.v16.words")
-
-
 def faults(unit, connectors):
     """What is wrong with each connector."""
+    words = unit.outbox.module("words")
     for c in connectors:
         e = c.controller
         if e.fault:
             yield "connector %d: %s, errorCode %s" % (
                 c.number,
-                _words().fault(e.fault),
-                _words().error(e.fault)[0],
+                words.fault(e.fault),
+                words.error(e.fault)[0],
             )
             yield "  %s; it is over %s" % (
                 _REACTIONS.split("|")[REACTION[e.fault]],
@@ -147,7 +144,7 @@ def faults(unit, connectors):
         for part in e.parts:
             yield "  %-12s %s%s%s" % (
                 type(part).__name__,
-                _words().fault(part.fault) if part.fault else "nothing is wrong",
+                words.fault(part.fault) if part.fault else "nothing is wrong",
                 ", offers nothing" if part.busy else "",
                 "" if part.ready else ", does not let the contactor close",
             )

@@ -13,14 +13,14 @@ _WAIT_s = const(2)  # for an answer, then the question is sent again
 _POLL_ms = const(15)
 _SIZE = const(512)  # of an answer without EDNS (RFC 1035, 4.2.1); what is longer is cut off
 _LABELS = const(10)  # of a name in an answer, pointers counted: a chain of these ends here
-_GROUP = "224.0.0.251:5353"
+EVERYONE = "224.0.0.251:5353"
 
 
-async def resolve(host, servers=None):
+async def resolve(host, servers):
     """The IPv4 address of `host` as text, "192.0.2.1"; an address is returned as it is.
 
-    servers: who to ask, addresses as text; those of the network are the default, and for names in
-    .local everyone around, before these. "192.0.2.1:5300" is a server at a port of its own.
+    servers: who to ask, addresses as text; "192.0.2.1:5300" is a server at a port of its own, and
+    EVERYONE are all around, for names in .local.
 
     Raises OSError, whose text says what is wrong, after 6 s at most for each who is asked."""
     if _is_address(host) or ":" in host:
@@ -37,12 +37,6 @@ async def resolve(host, servers=None):
     if len(name) > 254:
         raise OSError("not a host name: " + host)
     name += b"\0"
-    if servers is None:
-        from firmware.network import wifi
-
-        servers = wifi.dns()
-        if host.endswith(".local"):  # (a server may know it too: that of a company, say)
-            servers = [_GROUP] + servers
     error = OSError("DNS: the network has named no server: give one as dns in config.json")
     for server in servers:
         try:
@@ -53,7 +47,7 @@ async def resolve(host, servers=None):
 
 
 async def _asked(server, host, name):
-    here = server == _GROUP
+    here = server == EVERYONE
     # id, flags (recursion desired), 1 question, no records; A, IN (answer to me alone, please)
     packet = os.urandom(2) + (b"\0" if here else b"\1") + b"\0\0\1\0\0\0\0\0\0"
     packet += name + (b"\0\1\x80\1" if here else b"\0\1\0\1")

@@ -6,14 +6,15 @@ import time
 
 from firmware.clock import FAR, PLAUSIBLE
 
-from .dns import ask, resolve
+from .dns import ask
 
 _1900_2020_s = 3786825600
 
 
-async def now(host):
+async def now(host, resolve):
     """The time as `host` has it ("name" or "name:port"): seconds since 2020, ms (never 0), how
-    many ms ago it was asked (Clock.set). OSError, whose text says why, if it does not tell."""
+    many ms ago it was asked (Clock.set). OSError, whose text says why, if it does not tell. An
+    address is resolve(name)."""
     # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
     # nobody can answer who has not seen it.
     packet = b"\x23" + bytes(39) + os.urandom(8)

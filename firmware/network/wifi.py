@@ -1,5 +1,5 @@
-"""Wi-Fi as a station, the part that stays: is the unit in a network, and who is its DNS server.
-join.py, loaded when it is needed, does the rest."""
+"""Wi-Fi as a station, the part that stays: is the unit in a network, and where is a host. join.py
+and dns.py, loaded when they are needed, do the rest."""
 
 import network
 
@@ -19,8 +19,11 @@ async def join(log):
     await lazy.load("network.join").join(config, log)
 
 
-def dns():
-    """The DNS servers to ask, as text: that of config.json, or the network's; [] if nobody has
-    named one."""
+async def resolve(host):
+    """The address of a host (dns.py): by the DNS server of config.json, or the network's."""
     server = config.dns or network.WLAN(network.WLAN.IF_STA).ifconfig()[3]
-    return [] if server == "0.0.0.0" else [server]
+    servers = [] if server == "0.0.0.0" else [server]
+    dns = lazy.load("network.dns")
+    if host.lower().rstrip(".").endswith(".local"):  # (a company's server may know it too)
+        servers.insert(0, dns.EVERYONE)
+    return await dns.resolve(host, servers)

@@ -14,13 +14,10 @@ _TYPE = const(4)
 
 
 class Configuration:
-    """`value(setting)` is what the station goes by; keys.py maps the names.
-
-    | fixed  | what this unit says itself, by key |
-    | gives  | bits of the measurands that have a source (metering.gives) |
-    | stored | the changed values by key, as in the file: bool, int, str; only read it |
-    | config | this unit's Config |
-    | refused, failed | what the next dial goes by besides (security.py) |"""
+    """`value(setting)` is what the station goes by; keys.py maps the names. fixed: what this unit
+    says itself, by key; gives: bits of the measurands that have a source (metering.gives); stored:
+    the changed values by key, as in the file: bool, int, str; only read it; config: this unit's
+    Config; refused, failed: what the next dial goes by besides (security.py)."""
 
     def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
         # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.

@@ -8,13 +8,16 @@ import time
 from micropython import const
 
 import uwebsockets
-from firmware.ocpp import security
+from firmware import lazy
+from firmware.ocpp.versions import PACKAGES
 
 _DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
 _LOOKUP_s = const(15)
 _KNOWN_s = const(5)  # for the look-up, where an address is known from before
 _LONGEST_s = const(3600)
 _STEP_ms = const(500)
+
+security = lazy.load("ocpp.security")
 
 
 async def connect(link):
@@ -84,7 +87,7 @@ async def _open(link, url):
 
     ws = await uwebsockets.connect(
         url,
-        protocols=("ocpp1.6",),
+        protocols=[protocol for protocol, _ in PACKAGES],
         user=user,
         password=password,
         ssl=ssl,
@@ -99,12 +102,10 @@ async def _open(link, url):
 
 async def _address(link, host):
     # By DNS; where that is dead, as it was when it was last reached.
-    from firmware.network import dns
-
     known = link.known.get(host)
     why = "nobody answers"
     try:
-        return await asyncio.wait_for(dns.resolve(host), _KNOWN_s if known else _LOOKUP_s)
+        return await asyncio.wait_for(link.resolve(host), _KNOWN_s if known else _LOOKUP_s)
     except asyncio.TimeoutError:
         pass
     except OSError as e:

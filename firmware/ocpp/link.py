@@ -19,24 +19,19 @@ _ALL = const(9)  # (more addresses than there can be)
 
 
 class Link:
-    """The connection, and what is known of those before it.
+    """online: a WebSocket is up; lost: how many have ended; ends: why the latest four ended or
+    could not be made: (s, how often in a row, text); network(): is the unit in its network? None:
+    it always is; resolve(host), awaitable: its address. Of dial.py: number (of addresses tried in
+    this round), steps (of the back-off), known (host: the address where it was reached last)."""
 
-    | online    | a WebSocket is up |
-    | talk      | coroutine function run while online; when it ends the link is closed |
-    | network   | function: is the unit in its network? None: it always is |
-    | ready     | function: has the Central System accepted the unit? |
-    | lost      | how many connections have ended |
-    | ends      | why the latest four ended or could not be made: (s, how often in a row, text) |
-    | number    | how many of the addresses have been tried in this round (dial.py) |
-    | steps     | of the back-off since the last connection that was of use (dial.py) |
-    | known     | host: the address where it was reached last (dial.py) |"""
-
-    def __init__(self, config, rpc, settings, clock, log):
+    def __init__(self, config, rpc, outbox, settings, clock, resolve, log):
         self.config = config
         self.settings = settings
         self.clock = clock
         self.log = log
+        self.resolve = resolve
         self._rpc = rpc
+        self._outbox = outbox  # its talk() runs while online; when it ends the link is closed
         self._ws = None
         self._why = None  # why we end the connection
         self._good = False
@@ -46,7 +41,7 @@ class Link:
         # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
         self.rx, self.tx = bytearray(4096), bytearray(512)
         self.online = False
-        self.talk = self.network = self.ready = None
+        self.network = None
         self.lost = self.number = self.steps = 0
         self.ends = []
         self.known = {}
@@ -54,18 +49,9 @@ class Link:
     async def run(self):
         """Connect, for ever."""
         while True:
-            from . import dial
-
-            self._ws = await dial.connect(self)
             # 10 KB of code: forgotten until it is needed again.
-            dial = None
-            for name in (
-                "uwebsockets.client",
-                "firmware.network.dns",
-                "firmware.ocpp.security",
-                "firmware.ocpp.dial",
-            ):
-                lazy.forget(name)
+            self._ws = await lazy.load("ocpp.dial").connect(self)
+            lazy.forget("uwebsockets.client")
             gc.collect()  # what comes now stays for long: not behind what has just been forgotten
             await self._serve(self._ws)
 
@@ -102,6 +88,7 @@ class Link:
         self._why = None
         self._good = self._again = self._pinging = False
         self.online = True
+        self._outbox.speak(ws.protocol)
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
@@ -119,7 +106,7 @@ class Link:
         self.record(reason)
         # Accepted, it was of use however soon it ended: what comes next is no further failure. But
         # the next address has its turn unless it was a good one.
-        if self._good or self._rpc.answered and self.ready():
+        if self._good or self._rpc.answered and self._outbox.ready():
             self.steps = 0
         if self._good:
             self.number = _ALL
@@ -144,7 +131,7 @@ class Link:
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.
         why = self._why
         try:
-            await self.talk()
+            await self._outbox.talk()
         except Exception as e:
             self.log("sending ended: %r" % e)
             if not isinstance(e, OSError):  # (else the connection itself knows better)

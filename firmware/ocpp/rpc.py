@@ -54,8 +54,7 @@ class Rpc:
         self._ws = None
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
-        self._tries = self._action = None  # of the message that is repeated: see call()
-        self._past = self._was = None  # of the latest one before that whose tries were left
+        self._repeated = []  # (tries, action): see call(); and of one before whose tries were left
         self._wait_s = _ANSWER_s  # for its answer
         self.late = None
         self.after = None
@@ -93,14 +92,13 @@ class Rpc:
             if tries is not None:
                 del tries[: 2 - 2 * _TRIES]
                 tries += self._waiting, self.began
-                if self._tries and tries is not self._tries:
-                    self._past, self._was = self._tries, self._action
-                self._tries, self._action = tries, action
+                left = [one for one in self._repeated if one[0] and one[0] is not tries]
+                self._repeated = [(tries, action)] + left[:1]
                 wait_s = self._wait_s
             else:
                 wait_s = _BRIEF_s if action in brief else _ANSWER_s
             try:
-                await self._send([_CALL, self._waiting, action, payload])
+                await _send(self._ws, [_CALL, self._waiting, action, payload])
                 await asyncio.wait_for(self._answered.wait(), wait_s)
                 answer = self._answer
                 if isinstance(answer, OSError):
@@ -117,34 +115,6 @@ class Rpc:
         if isinstance(answer, Exception):
             raise answer
         return schema.usable(action, answer, self._log)
-
-    async def _send(self, frame):
-        # Whoever does not read must not keep us waiting: neither the caller of a CALL, whose time
-        # begins when it has left, nor the one reader, who sends the answers.
-        try:
-            await asyncio.wait_for(self._write(frame), _ANSWER_s)
-        except asyncio.TimeoutError:
-            raise OSError("the Central System does not read")
-
-    async def _write(self, frame):
-        if not callable(frame[-1]):
-            return await self._ws.send(json.dumps(frame, separators=(",", ":")))
-        # A long payload is made once for its length and again while it leaves, and never held.
-        size = 0
-        for piece in _text(frame):
-            size += len(piece)
-            await asyncio.sleep_ms(0)  # (50 keys are a tenth of a second on an ESP32)
-        pieces = _text(frame)
-        rest = b""
-
-        def read(n):
-            nonlocal rest
-            while len(rest) < n:
-                rest += next(pieces)
-            out, rest = rest[:n], rest[n:]
-            return out
-
-        await self._ws.send_from(size, read)
 
     def _finish(self, answer):
         self._answer = answer
@@ -190,11 +160,10 @@ class Rpc:
             await asyncio.sleep_ms(0)
 
     def _too_late(self, message_id, payload):
-        tries, action = self._tries, self._action
-        if not tries or message_id not in tries:
-            tries, action = self._past, self._was
-        if not tries or message_id not in tries:
+        found = [one for one in self._repeated if message_id in one[0]]
+        if not found:
             return self._log("answer ignored: nothing was asked with that id")
+        tries, action = found[0]
         i = tries.index(message_id)
         took_ms = (time.ticks_ms() - tries[i + 1]) & 0x3FFFFFFF
         del tries[i : i + 2]
@@ -209,11 +178,13 @@ class Rpc:
         if len(head) == 3 and head[0].replace(b" ", b"") == b"[2," and b"\\" not in head[1]:
             message_id = head[1].decode()
             if _is_id(message_id) and not self.mute:
-                await self._send([_ERROR, message_id, "InternalError", "no memory for it", {}])
+                await _send(
+                    self._ws, [_ERROR, message_id, "InternalError", "no memory for it", {}]
+                )
 
     async def _answer_call(self, message_id, frame):
         try:
-            answer = [_RESULT, message_id, await self._dispatch(message_id, frame)]
+            answer = [_RESULT, message_id, await _dispatch(self._handle, message_id, frame)]
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
@@ -222,7 +193,7 @@ class Rpc:
             asyncio.create_task(self._answer_later(answer, self._ws))
             return
         after, self.after = self.after, None
-        await self._send(answer)
+        await _send(self._ws, answer)
         if after:
             after()
 
@@ -231,31 +202,62 @@ class Rpc:
         answer[2] = await answer[2]
         if ws is self._ws:
             try:
-                await self._send(answer)
+                await _send(self._ws, answer)
             except OSError as e:
                 self._log("answer not sent: %s" % e)
 
-    async def _dispatch(self, message_id, frame):
-        if len(message_id) > _MAX_ID:
-            raise CallError("FormationViolation", "the message id is longer than 36")
-        if len(frame) != 4:
-            raise CallError("FormationViolation", "a CALL has 4 elements")
-        action, payload = frame[2], frame[3]
-        if not isinstance(action, str):
-            raise CallError("FormationViolation", "the action is not a string")
-        if not schema.known(action):
-            raise CallError(schema.error_for(action), action[:40])
-        fault = schema.check(action, payload)
-        if fault:
-            raise CallError(fault[0], fault[1])
-        try:
-            answer = self._handle(action, payload)
-            return await answer if hasattr(answer, "send") else answer
-        except CallError:
-            raise
-        except Exception as e:  # the supervisor of handlers: one bad request must not end the link
-            sys.print_exception(e)
-            raise CallError("InternalError", repr(e))
+
+async def _dispatch(handle, message_id, frame):
+    if len(message_id) > _MAX_ID:
+        raise CallError("FormationViolation", "the message id is longer than 36")
+    if len(frame) != 4:
+        raise CallError("FormationViolation", "a CALL has 4 elements")
+    action, payload = frame[2], frame[3]
+    if not isinstance(action, str):
+        raise CallError("FormationViolation", "the action is not a string")
+    if not schema.known(action):
+        raise CallError(schema.error_for(action), action[:40])
+    fault = schema.check(action, payload)
+    if fault:
+        raise CallError(*fault)
+    try:
+        answer = handle(action, payload)
+        return await answer if hasattr(answer, "send") else answer
+    except CallError:
+        raise
+    except Exception as e:  # the supervisor of handlers: one bad request must not end the link
+        sys.print_exception(e)
+        raise CallError("InternalError", repr(e))
+
+
+async def _send(ws, frame):
+    # Whoever does not read must not keep us waiting: neither the caller of a CALL, whose time
+    # begins when it has left, nor the one reader, who sends the answers.
+    try:
+        await asyncio.wait_for(_write(ws, frame), _ANSWER_s)
+    except asyncio.TimeoutError:
+        raise OSError("the Central System does not read")
+
+
+async def _write(ws, frame):
+    if not callable(frame[-1]):
+        return await ws.send(json.dumps(frame, separators=(",", ":")))
+    # A long payload is made once for its length and again while it leaves, and never held.
+    size = 0
+    for piece in _text(frame):
+        size += len(piece)
+        await asyncio.sleep_ms(0)  # (50 keys are a tenth of a second on an ESP32)
+    pieces = _text(frame)
+    rest = b""
+
+    def read(n):
+        nonlocal rest
+        while len(rest) < n:
+            rest += next(pieces)
+        out, rest = rest[:n], rest[n:]
+        return out
+
+    await ws.send_from(size, read)
 
 
 def _text(frame):

@@ -15,22 +15,13 @@ _CLIENT_KEY = const("client.key.der")
 _ROUNDS = const(3)
 
 # What mbedTLS says of a certificate, and what that means. Of several the first one counts most.
-_CERTIFICATE = (
-    (
-        "correctly signed",
-        "unknown CA: put the CA that has signed the certificate of %s on this unit as"
-        " /certs/ca.der",
-    ),
-    (
-        "match with the",
-        "wrong host: the certificate does not name %s: mend url in config.json, or the"
-        " certificate",
-    ),
-    ("has expired", "certificate expired: %s needs a new one"),
-    (
-        "in the future",
-        "certificate not yet valid: is the clock of %s right, and that of this unit?",
-    ),
+_CERTIFICATE = const(
+    "correctly signed|unknown CA: put the CA that has signed the certificate of %s on this unit as"
+    " /certs/ca.der\n"
+    "match with the|wrong host: the certificate does not name %s: mend url in config.json, or the"
+    " certificate\n"
+    "has expired|certificate expired: %s needs a new one\n"
+    "in the future|certificate not yet valid: is the clock of %s right, and that of this unit?"
 )
 # Of TLS, by mbedTLS's number (the texts differ from build to build).
 _TLS = {
@@ -41,6 +32,14 @@ _TLS = {
 _ALERT = const(-30592)
 _ENDED = (32, -32, 103, 104, -104, -29312, _ALERT)
 _REFUSED = const(111)
+# Of HTTP; 101: switched, but not to our subprotocol.
+_ANSWERS = {
+    101: "is this url for OCPP 1.6J?",
+    401: "is the password right (AuthorizationKey, or password in config.json)?",
+    403: "may station %s connect here?",
+    404: "does the Central System know station %s? Is the path of url right?",
+    429: "the server has a problem of its own",
+}
 
 
 def level(config, settings):
@@ -131,9 +130,16 @@ def explain(error, config, settings, url):
     host = url.partition("://")[2].partition("/")[0]
     profile = level(config, settings)
     if status:
-        return "%s; %s" % (text, _answer(status, profile, config.id))
+        hint = "is the url that of the Central System?"
+        hint = _ANSWERS.get(429 if status >= 500 else status, hint)
+        if 300 <= status < 400:
+            hint = "put the new address into url in config.json"
+        elif status == 401 and profile == 3:
+            hint = "a password is wanted, and SecurityProfile 3 sends none"
+        return "%s; %s" % (text, hint.replace("%s", config.id))
     if text[:4] == "TLS:":
-        for what, hint in _CERTIFICATE:
+        for line in _CERTIFICATE.split("\n"):
+            what, _, hint = line.partition("|")
             if what in text:
                 hint %= host
                 break
@@ -173,25 +179,6 @@ def explain(error, config, settings, url):
     if len(error.args) > 1:
         text = "TLS: %s" % error.args[1]
     return text
-
-
-def _answer(status, profile, id):
-    # Of HTTP; 101: switched, but not to ocpp1.6.
-    if status == 401:
-        if profile == 3:
-            return "a password is wanted, and SecurityProfile 3 sends none"
-        return "is the password right (AuthorizationKey, or password in config.json)?"
-    if status == 403:
-        return "may station %s connect here?" % id
-    if status == 404:
-        return "does the Central System know station %s? Is the path of url right?" % id
-    if 300 <= status < 400:
-        return "put the new address into url in config.json"
-    if status == 101:
-        return "is this url for OCPP 1.6J?"
-    if status == 429 or status >= 500:
-        return "the server has a problem of its own"
-    return "is the url that of the Central System?"
 
 
 # --- what changes them

@@ -6,19 +6,13 @@ import socket
 from binascii import b2a_base64
 from hashlib import sha1
 from micropython import const
+from os import urandom
 
-from .wire import urandom
 from .ws import WebSocket
 
 _MAX_LINES = const(64)  # of the answer's head; each fits the receive buffer
-_NAMES = (
-    b"upgrade",
-    b"connection",
-    b"location",
-    b"sec-websocket-accept",
-    b"sec-websocket-protocol",
-    b"sec-websocket-extensions",
-)
+_NAMES = b"""upgrade connection location sec-websocket-accept sec-websocket-protocol
+ sec-websocket-extensions""".split()
 
 
 class HandshakeError(OSError):
@@ -35,7 +29,6 @@ async def connect(
     user=None,
     password=None,
     ssl=None,
-    headers=(),
     rx_size=4096,
     rx_max=16384,
     tx_size=512,
@@ -47,7 +40,6 @@ async def connect(
     protocols: subprotocols to offer; the server has to choose one of them. () offers none.
     user, password: str or bytes, sent as HTTP Basic authentication.
     ssl: the SSLContext for wss, with the trust the caller wants; none is made here.
-    headers: more request headers, (name, value) pairs of str.
     rx_size, tx_size: bytes of the buffer for messages that come in, and of a chunk going out (at
         least 32); or a bytearray to use, so that who redials need not allocate.
     rx_max: bytes of the largest message taken in. One of more than rx_size gets a buffer of its
@@ -61,7 +53,7 @@ async def connect(
     if secure and ssl is None:
         raise ValueError("wss needs an SSLContext")
     key = _base64(urandom(16))
-    request = _request(netloc, path, key, protocols, user, password, headers)
+    request = _request(netloc, path, key, protocols, user, password)
     ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size), rx_max)
     if resolve:
         addr = await resolve(host), port
@@ -106,11 +98,8 @@ def _base64(data):
 def _parse(url):
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
-    i = 0
-    while i < len(rest) and rest[i] not in "/?":
-        i += 1
-    netloc = rest[:i]
-    path = rest[i:]
+    netloc = rest.split("/")[0].split("?")[0]
+    path = rest[len(netloc) :]
     if not path.startswith("/"):
         path = "/" + path
     if netloc.startswith("["):
@@ -130,7 +119,7 @@ def _parse(url):
     return scheme == "wss", host, int(port), netloc, path
 
 
-def _request(netloc, path, key, protocols, user, password, headers):
+def _request(netloc, path, key, protocols, user, password):
     lines = [
         "GET %s HTTP/1.1" % path,
         "Host: " + netloc,
@@ -148,8 +137,6 @@ def _request(netloc, path, key, protocols, user, password, headers):
         if b":" in user:
             raise ValueError("':' in user")
         lines.append("Authorization: Basic " + _base64(user + b":" + password).decode())
-    for name, value in headers:
-        lines.append("%s: %s" % (name, value))
     for line in lines:
         if "\r" in line or "\n" in line:
             raise ValueError("line break in a header")

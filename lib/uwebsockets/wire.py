@@ -1,15 +1,9 @@
 """The bytes of RFC 6455: headers, masks, UTF-8, close codes. No streams, no tasks."""
 
+from io import IOBase
 from micropython import const
 
-try:
-    from os import urandom
-except ImportError:  # a port without a random source
-    from random import getrandbits
-
-    def urandom(n):
-        return bytes([getrandbits(8) for _ in range(n)])
-
+from websocket import websocket
 
 _PROTOCOL_ERROR = const(1002)
 _NO_CODE = const(1005)  # never on the wire: a close frame without a code
@@ -33,26 +27,18 @@ class ConnectionClosed(OSError):
 _size_key = bytearray(6)
 _xor = None
 
-try:
-    from io import IOBase
 
-    from websocket import websocket
-
-    class _InPlace(IOBase):
-        # The interpreter's own `websocket`, made for WebREPL, unmasks what it reads from a socket,
-        # in C. This is a socket with a frame for it whose payload is "read" into a buffer where it
-        # already stands: ten times as fast as bytecode.
-        def readinto(self, buf):
-            n = len(buf)
-            if n == 2:
-                buf[:] = b"\x82\xfe"  # binary, final, masked, its length in 2 bytes
-            elif n == 6:
-                buf[:] = _size_key
-            return n
-
-    _in_place = _InPlace()
-except ImportError:  # a port without it
-    websocket = None
+class _InPlace(IOBase):
+    # The interpreter's own `websocket`, made for WebREPL, unmasks what it reads from a socket, in
+    # C. This is a socket with a frame for it whose payload is "read" into a buffer where it
+    # already stands: ten times as fast as bytecode.
+    def readinto(self, buf):
+        n = len(buf)
+        if n == 2:
+            buf[:] = b"\x82\xfe"  # binary, final, masked, its length in 2 bytes
+        elif n == 6:
+            buf[:] = _size_key
+        return n
 
 
 def header(buf, op, size, key):
@@ -78,8 +64,8 @@ def mask(buf, start, end, key):
     """XOR buf[start:end] with the 4 bytes of `key`, in place."""
     global _xor
     n = end - start
-    if websocket and 6 < n < 65536:
-        xor = _xor or websocket(_in_place)
+    if 6 < n < 65536:
+        xor = _xor or websocket(_InPlace())
         _xor = None  # one that is interrupted (Ctrl-C) is left in the middle of a frame
         _size_key[0] = n >> 8
         _size_key[1] = n & 255

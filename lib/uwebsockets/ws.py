@@ -4,6 +4,7 @@ the peer looks at last_rx_ms, pings, and calls close(). It must not know URLs, H
 
 import asyncio
 from micropython import const
+from os import urandom
 from time import ticks_ms
 
 from . import wire
@@ -124,7 +125,7 @@ class WebSocket:
         """End it at once: with a close frame if that can leave as it is, and without waiting. For
         who has no event loop any more."""
         if not (self._close_sent or self._lock.locked() or self._gone.is_set()):
-            tx, data, key = self._tx, wire.close_payload(code, ""), wire.urandom(4)
+            tx, data, key = self._tx, wire.close_payload(code, ""), urandom(4)
             p = wire.header(tx, _CLOSE, len(data), key)
             n = p + len(data)
             tx[p:n] = data
@@ -269,7 +270,7 @@ class WebSocket:
     async def _frame(self, op, data, read=None):
         tx = self._tx
         size = data if read else len(data)
-        key = wire.urandom(4)
+        key = urandom(4)
         p = wire.header(tx, op, size, key)
         pos = 0
         try:

@@ -26,8 +26,8 @@ from firmware.charging import limits, profile
 from firmware.charging.schedule import Evaluator
 from firmware.charging.store import Store
 from firmware.electrical import pilot
-from firmware.ocpp import rpc
-from firmware.ocpp.v16 import core, smart_charging
+from firmware.ocpp import registration, requests, rpc
+from firmware.ocpp.outbox import Outbox
 from firmware.station import states, station
 from firmware.station.connector import Connector
 from firmware.station.policy import Policy
@@ -154,7 +154,8 @@ class World:
         for name in ("profiles", "tx"):
             empty(folder + "/" + name)
         self._noted("")
-        self.time = station.time = clock.time = core.time = rpc.time = Time()
+        self.time = station.time = clock.time = Time()
+        registration.time = rpc.time = self.time
         n = scenario["connectors"]
         self.electrics = [Electrics() for _ in range(n)]
         self.meters = [Meter() for _ in range(n)]
@@ -189,7 +190,7 @@ class World:
 
     async def _boot(self, now):
         self.central.now = now
-        await self.core._boot_notification()
+        await self.outbox.registration.boot()
 
     async def _settle(self):
         self.station.poll()
@@ -216,11 +217,9 @@ class World:
             Policy(said.append),
             auth=self.folder + "/auth",
         )
-        smart = smart_charging.SmartCharging(self.station, said.append)
-        link = rpc.Rpc(lambda action, payload: self.core.handle(action, payload), said.append)
-        self.core = core.Core(
-            self.station, link, settings, {}, smart, lambda kind: None, said.append
-        )
+        link = rpc.Rpc(lambda action, payload: self.requests.handle(action, payload), said.append)
+        self.outbox = Outbox(self.station, link, settings, {}, None, said.append)
+        self.requests = requests.Requests(self.outbox, None, None)
         self.central.rpc = link
         link.attach(self.central)
 
@@ -228,7 +227,7 @@ class World:
         # The station sees what has happened and tells the Central System.
         self.station.poll()
         self.time.ms %= 1 << 30
-        while not self.silent and not self.offline and await self.core._say_one():
+        while not self.silent and not self.offline and await self.outbox.say_one():
             pass
 
     async def frame(self, text):
@@ -238,7 +237,7 @@ class World:
 
     async def heartbeat(self, now):
         self.central.now = now
-        await self.core._heartbeat()
+        await self.outbox.registration.heartbeat()
         await self._follow()
 
     async def advance(self, seconds):

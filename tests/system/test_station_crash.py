@@ -98,7 +98,7 @@ HUNGRY = """
 import asyncio, firmware.app.tasks, firmware.start
 kept = []
 async def hungry(self):
-    while not self.core.boot or not self.station.connectors[0].controller.closed:
+    while not self.outbox.boot or not self.station.connectors[0].controller.closed:
         await asyncio.sleep_ms(100)
     size = 4096
     while True:

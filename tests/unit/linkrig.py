@@ -67,6 +67,7 @@ class Bench:
     """
 
     accepted = False  # by the Central System
+    protocol = None  # that was picked
 
     def __init__(self, *urls, rpc=None, **values):
         config = Config()
@@ -75,14 +76,24 @@ class Bench:
         self.said = asyncio.Event()
         self.settings = Settings(values)
         self.rpc = rpc or Rpc()
-        self.link = Link(config, self.rpc, self.settings, Clock(), self.log)
-        self.link.talk = self.talk
-        self.link.ready = lambda: self.accepted
+        clock = Clock()
+        self.link = Link(config, self.rpc, self, self.settings, clock, self.resolve, self.log)
 
     def log(self, text):
         print(f"{simtime.seconds():.3f} {text}")
         self.lines.append((simtime.seconds(), text))
         self.said.set()
+
+    async def resolve(self, host):
+        return host
+
+    # What a Link sees of outbox.Outbox.
+
+    def speak(self, protocol):
+        self.protocol = protocol
+
+    def ready(self):
+        return self.accepted
 
     async def talk(self):
         await asyncio.Event().wait()

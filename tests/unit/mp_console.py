@@ -121,7 +121,7 @@ class Unit:
             self.world = world
             self.station, self.clock = world.station, world.clock
             self.settings = Settings()
-            self.config = self.link = self.core = self
+            self.config = self.link = self.outbox = self
             self.board, self.id = "reference", "CP1"
             self.networks, self.up_s = [("Home", "secret"), ("Yard", "")], 93784
             self.online, self.boot, self.ends = (
@@ -140,6 +140,9 @@ class Unit:
 
     def reset(self, kind):
         self.kind = kind
+
+    def module(self, name):
+        return lazy.load("ocpp.v16." + name)
 
 
 class Parts:

@@ -4,12 +4,10 @@ import simtime  # noqa: I001 (first: the others are to find its time)
 
 import asyncio
 import os
-import sys
 
 from linkrig import Bench, Central, Full, gaps, http, silent
 from mp_uwebsockets_peer import Server
 
-import firmware.network
 from firmware.ocpp import dial
 
 HEAP = "240K"
@@ -18,12 +16,12 @@ FAILED = "Central System: "
 
 
 class Dns:
-    """firmware.network.dns; `table`: host -> address, or an exception; None: it never answers."""
+    """For the Link of `b`; `table`: host -> address, or an exception; None: it never answers."""
 
-    def __init__(self, **table):
+    def __init__(self, b, **table):
         self.table = table
         self.asked = []
-        sys.modules["firmware.network.dns"] = firmware.network.dns = self
+        b.link.resolve = self.resolve
 
     async def resolve(self, host):
         self.asked.append(host)
@@ -134,7 +132,6 @@ def test_addresses_in_order():
     """Each once and without a pause; then the back-off, then from the first again."""
 
     async def check():
-        Dns()
         central = Central()
         async with Server(http(b"HTTP/1.1 500 One\r\n\r\n")) as one:
             async with Server(http(b"HTTP/1.1 500 Two\r\n\r\n")) as two:
@@ -186,7 +183,7 @@ def test_a_host_is_looked_up_and_remembered():
         async with Server(central) as url:
             named = url.replace("127.0.0.1", "csms.invalid")
             b = Bench(named)
-            dns = Dns(csms="127.0.0.1")
+            dns = Dns(b, csms="127.0.0.1")
             await connected(b)
             assert dns.asked == ["csms.invalid"]
             assert b.link.known == {"csms.invalid": "127.0.0.1"}
@@ -214,7 +211,7 @@ def test_a_host_is_looked_up_and_remembered():
 def test_a_host_that_nobody_knows():
     async def check():
         b = Bench("ws://csms.invalid/CP1")
-        dns = Dns(csms=OSError("DNS: there is no host csms.invalid"))
+        dns = Dns(b, csms=OSError("DNS: there is no host csms.invalid"))
         dialling = asyncio.create_task(connected(b))
         await b.until("csms.invalid is not found: DNS: there is no host")
         dns.table["csms"] = None

@@ -39,9 +39,9 @@ HERE = b"\xc0\x0c"  # the name of the question
 ADDRESS = bytes((192, 0, 2, 7))
 
 
-async def refusal(host, server=None, servers=None):
+async def refusal(host, server=None):
     try:
-        got = await dns.resolve(host, [server.name] if server else servers)
+        got = await (dns.resolve(host, [server]) if server else wifi.resolve(host))
     except OSError as e:
         return str(e)
     raise AssertionError("%s is %s" % (host, got))
@@ -74,7 +74,7 @@ async def test_the_network_names_the_server():
     wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
         network.dns = server.name
-        assert await dns.resolve("csms") == "192.0.2.7"
+        assert await wifi.resolve("csms") == "192.0.2.7"
     network.dns = "0.0.0.0"
     assert await refusal("csms") == (
         "DNS: the network has named no server: give one as dns in config.json"
@@ -111,7 +111,7 @@ async def test_a_question_is_sent_again():
 async def test_nobody_answers():
     impatient()
     async with Server(lambda p: []) as server:
-        text = await refusal("csms.example.com", server)
+        text = await refusal("csms.example.com", server.name)
         assert text == "DNS: no answer from %s about csms.example.com" % server.name
         await server.heard(3)
 
@@ -141,12 +141,12 @@ async def test_what_a_server_says_instead():
         ),
     ):
         async with Server(reply, 1) as server:
-            assert await refusal("a.example", server) == text
+            assert await refusal("a.example", server.name) == text
 
 
 async def test_names_that_cannot_be():
     for host in ("", ".", "a..b", "." + "a", "a" * 64, ".".join(["abcdefg"] * 33)):
-        assert (await refusal(host, None, ["127.0.0.1:1"])).startswith("not a host name"), host
+        assert (await refusal(host, "127.0.0.1:1")).startswith("not a host name"), host
 
 
 async def test_the_address_of_another_question():
@@ -176,7 +176,7 @@ async def test_the_address_of_another_question():
                 return []
 
             server.answer = spoofed
-            text = await refusal("csms.example", server)
+            text = await refusal("csms.example", server.name)
             assert text == "DNS: no answer from %s about csms.example" % server.name
             await server.heard(3)
 
@@ -200,7 +200,7 @@ async def test_names_in_local():
         ),
     ):
         async with Server(reply, 1) as everyone:
-            dns._GROUP = everyone.name
+            dns.EVERYONE = everyone.name
             assert await dns.resolve("HomeAssistant.local", [everyone.name]) == "192.0.2.7"
             assert everyone.asked[0][2:12] == b"\0\0\0\1\0\0\0\0\0\0"
             assert everyone.asked[0][12:] == wanted + b"\0\1\x80\1"  # (unicast answer, please)
@@ -212,8 +212,8 @@ async def test_names_in_local():
         lambda p: b"\1" + answer(p, record(HERE, A, ADDRESS))[1:] if p[0] != 1 else b"",
     ):
         async with Server(reply, 1) as everyone:
-            dns._GROUP = everyone.name
-            text = await refusal("homeassistant.local", everyone)
+            dns.EVERYONE = everyone.name
+            text = await refusal("homeassistant.local", everyone.name)
             assert text == "mDNS: nobody here is homeassistant.local"
 
 
@@ -222,8 +222,8 @@ async def test_a_server_may_know_names_in_local_too():
     wifi.config = config.check({"url": "ws://x", "id": "x"})
     async with Server(lambda p: []) as everyone:
         async with Server(lambda p: [answer(p, record(HERE, A, ADDRESS))]) as server:
-            dns._GROUP, network.dns = everyone.name, server.name
-            assert await dns.resolve("csms.corp.local") == "192.0.2.7"
+            dns.EVERYONE, network.dns = everyone.name, server.name
+            assert await wifi.resolve("csms.corp.local") == "192.0.2.7"
             await everyone.heard(3)
 
 
@@ -329,7 +329,7 @@ async def test_a_server_that_cannot_be_asked():
     dns.socket = type("Sockets", (), {"socket": Unreachable})
     for key in ("AF_INET", "SOCK_DGRAM", "getaddrinfo"):
         setattr(dns.socket, key, getattr(s, key))
-    text = await refusal("csms.example", None, ["192.0.2.53"])
+    text = await refusal("csms.example", "192.0.2.53")
     assert text == "192.0.2.53 cannot be asked: 118", text
     assert closed == [1]
 

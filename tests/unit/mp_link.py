@@ -9,7 +9,9 @@ import sys
 from linkrig import Bench, Central, gaps
 from mp_uwebsockets_peer import BINARY, PING, TEXT, Server, close, frame
 
+from firmware.ocpp import schema
 from firmware.ocpp.rpc import Rpc
+from firmware.ocpp.v16 import shapes
 
 HEAP = "320K"  # (Central Systems are in it)
 SPEAKS = "Central System: "
@@ -138,7 +140,7 @@ def test_a_peer_that_never_reads():
                         await b.rpc.ws.send(bytes(3000))
                     await asyncio.Event().wait()
 
-                b.link.talk = talk
+                b.talk = talk
                 await b.until(UP)
                 await b.until("Central System")
                 assert b.reason() == "it does not read"
@@ -166,6 +168,7 @@ def test_no_answers():
         for do in (None, reply):
             central = Central(do)
             said = []
+            schema.use(shapes)
             async with Server(central) as url:
                 async with Bench(url, rpc=Rpc(None, said.append)) as b:
 
@@ -177,7 +180,7 @@ def test_no_answers():
                             except asyncio.TimeoutError:
                                 pass
 
-                    b.link.talk = talk
+                    b.talk = talk
                     await asyncio.sleep(100)
                     assert b.link.lost == (0 if do else 1), b.lines
                     if not do:
@@ -237,7 +240,7 @@ def test_whatever_ends_the_talk_ends_the_connection():
                         if failure:
                             raise failure
 
-                    b.link.talk = talk
+                    b.talk = talk
                     await b.until(SPEAKS)
                     assert b.reason() == expected, b.link.ends
                     assert bool(failure) == bool(b.at("sending ended: %r" % failure))
@@ -443,7 +446,7 @@ def test_what_only_a_dial_needs_is_forgotten():
             async with Bench(url) as b:
                 await b.until(UP)
                 await asyncio.sleep(1)
-                for name in ("firmware.ocpp.dial", "firmware.network.dns", "uwebsockets.client"):
+                for name in ("firmware.ocpp.dial", "firmware.ocpp.security", "uwebsockets.client"):
                     assert name not in sys.modules, name
                     package, _, name = name.rpartition(".")
                     assert not hasattr(sys.modules[package], name), name

@@ -7,6 +7,9 @@ from rig import seeded
 
 from firmware.ocpp import schema
 from firmware.ocpp.periods import Periods, loads
+from firmware.ocpp.v16 import shapes
+
+schema.use(shapes)
 
 HEAP = "512K"
 BOTH = True

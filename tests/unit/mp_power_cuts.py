@@ -1,6 +1,6 @@
 """A power cut at every flash operation of a whole session (make test: at a third of them, which
 the seed picks): plug, authorise, start, 20 samples, stop, unplug. The real Station, Journal and
-Core on a flash in RAM, with a Central System behind them that notes what it is told."""
+Outbox on a flash in RAM, with a Central System behind them that notes what it is told."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from world import T0, UNSET, World, files
 
 from firmware.clock import format_iso, parse_iso
 from firmware.electrical import pilot
-from firmware.ocpp.v16 import core
+from firmware.ocpp import delivery, outbox, registration
 from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
@@ -32,7 +32,7 @@ def meter_Wh(t):
 
 
 class Settings(dict):
-    """Configuration, as far as Core asks for it."""
+    """Configuration, as far as the Outbox asks for it."""
 
     def value(self, name):
         return self[name]
@@ -42,7 +42,7 @@ class Settings(dict):
 
 
 class VirtualTime:
-    """asyncio for Core, whose sleeps take the time of the world."""
+    """asyncio for the Outbox, whose sleeps take the time of the world."""
 
     Event = asyncio.Event
     TimeoutError = asyncio.TimeoutError
@@ -60,15 +60,15 @@ class VirtualTime:
         return self.sleep_ms(s * 1000)
 
 
-class Core(core.Core):
-    async def _transaction_message(self, kind, tx, sample):
-        await core.Core._transaction_message(self, kind, tx, sample)
-        day = self.rpc
+class Delivery(delivery.Delivery):
+    async def deliver(self, kind, tx, sample):
+        await delivery.Delivery.deliver(self, kind, tx, sample)
+        day = self._outbox.rpc
         day.told[-1][2] = not day.chip.dead  # what its answer meant is on flash
 
 
 class Day:
-    """One run of the session, with a power cut if the flash has one; for Core also the Rpc.
+    """One run of the session, with a power cut if the flash has one; for the Outbox also the Rpc.
 
     events: what the station wanted to tell: [kind, true second, idTag or None, it was promised]
     told: what the Central System has received: [action, payload, answer dealt with, boot, id]
@@ -84,8 +84,9 @@ class Day:
         self.boots = self.ids = self.asked = self.began = 0
         self.mute = False
         self.talking = None
-        core.asyncio = VirtualTime(self)
-        core.time = world.time
+        delivery.asyncio = outbox.asyncio = registration.asyncio = VirtualTime(self)
+        registration.time = world.time
+        outbox.Delivery = Delivery
         world.electrics[0].state = pilot.A
         self.boot(T0)
 
@@ -94,7 +95,7 @@ class Day:
         w.said.clear()
         w.boot(t)
         self.boots += 1
-        self.core = Core(w.station, self, w.settings, {}, None, None, w.said.append)
+        self.outbox = outbox.Outbox(w.station, self, w.settings, {}, None, w.said.append)
         for kind, name in ((START, "start"), (SAMPLE, "sample"), (STOP, "stop")):
             setattr(w.journal, name, self.noting(kind, getattr(w.journal, name)))
 
@@ -114,7 +115,7 @@ class Day:
         if self.chip.dead:
             await asyncio.Event().wait()  # (nothing leaves any more)
         self.asked += 1
-        self.began = core.time.ticks_ms()
+        self.began = registration.time.ticks_ms()
         if callable(payload):
             payload = json.loads("".join(payload()))
         conf = {"idTagInfo": {"status": "Accepted"}}
@@ -129,7 +130,7 @@ class Day:
             conf["transactionId"] = self.told[-1][4] = 100 + self.ids
         slow = self.asked % 2
         if slow:
-            await core.asyncio.sleep_ms(SLOW_s * 1000)
+            await outbox.asyncio.sleep_ms(SLOW_s * 1000)
             if self.chip.dead:
                 await asyncio.Event().wait()
         if action == "BootNotification":
@@ -149,7 +150,7 @@ class Day:
 
     async def talk(self):
         try:
-            await self.core.talk()
+            await self.outbox.talk()
         except OSError:
             assert self.chip.dead
 

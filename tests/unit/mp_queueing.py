@@ -52,7 +52,7 @@ class Central:
     async def up(self):
         """Connected and registered; the statuses that follow are told."""
         await self.unit.connect()
-        if self.unit.core.boot is None:
+        if self.unit.outbox.boot is None:
             assert self.actions() == ["BootNotification"]
             await self.answer(ACCEPTED)
         for number in (0, 1, 2):
@@ -207,7 +207,7 @@ async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
         ("TransactionMessageAttempts", "1000"),
     ):
         await b.ask("ChangeConfiguration", {"key": key, "value": value})
-    b.unit.core._attempts = 900
+    b.unit.outbox.delivery._attempts = 900
     b.sample(1)
     await b.passes(1)
     await b.refuse()

@@ -4,11 +4,13 @@ import asyncio
 import gc
 import json
 
-from firmware.ocpp import rpc
+from firmware.ocpp import rpc, schema
 from firmware.ocpp.rpc import CallError, Rpc
+from firmware.ocpp.v16 import shapes
 
 BOTH = True
 
+schema.use(shapes)
 BEAT = {"currentTime": "2026-11-20T12:00:00Z"}
 
 

@@ -8,7 +8,7 @@ from rig import raises
 from firmware.charging import profile
 from firmware.charging.profile import HEADER
 from firmware.ocpp.rpc import CallError
-from firmware.ocpp.v16.smart_charging import Refused, SmartCharging
+from firmware.ocpp.v16 import smart_charging
 from firmware.storage.transactions import Transaction
 
 HEAP = "256K"
@@ -21,11 +21,19 @@ PAYLOAD = (
 )
 
 
+class Unit:
+    """requests.Requests, as far as a record asks it."""
+
+    def __init__(self, log, station=None):
+        self.log = log
+        self.station = station
+
+
 def record(fields="", limit="16", purpose="TxDefaultProfile"):
     """(record, what was logged) of a ChargingProfile; `limit` as JSON text."""
     said = []
     p = json.loads(PAYLOAD % (purpose, fields, limit))
-    return SmartCharging(None, said.append).record(p, 0), said
+    return smart_charging.record(p, 0, Unit(said.append)), said
 
 
 def tenths(limit):
@@ -51,9 +59,9 @@ def test_from_1_to_3_phases():
     for phases in range(-1, 6):
         p = json.loads(PAYLOAD % ("TxDefaultProfile", "", '16,"numberPhases":%d' % phases))
         if 1 <= phases <= 3:
-            assert SmartCharging(None, print).record(p, 0)[HEADER + 1] == phases << 24 | 160
+            assert smart_charging.record(p, 0, Unit(print))[HEADER + 1] == phases << 24 | 160
         else:
-            raises(Refused, SmartCharging(None, print).record, p, 0)
+            raises(smart_charging.Refused, smart_charging.record, p, 0, Unit(print))
 
 
 def test_periods_begin_at_0_and_increase():
@@ -61,10 +69,10 @@ def test_periods_begin_at_0_and_increase():
         p = json.loads(PAYLOAD % ("TxDefaultProfile", "", "16"))
         periods = [{"startPeriod": start, "limit": 16} for start in starts]
         p["chargingSchedule"]["chargingSchedulePeriod"] = periods
-        return SmartCharging(None, print).record(p, 0)
+        return smart_charging.record(p, 0, Unit(print))
 
     for starts in ((1,), (-1,), (0, 0), (0, 60, 60), (0, 60, 59), (5, 60)):
-        raises(Refused, starting, *starts)
+        raises(smart_charging.Refused, starting, *starts)
     w = starting(0, 60, 61)
     assert [w[HEADER + i] for i in (0, 2, 4)] == [0, 60, 61]
 
@@ -115,7 +123,7 @@ def test_a_transaction_id_becomes_the_number_of_what_runs_there():
 
     def number(transaction_id, connector):
         p = json.loads(PAYLOAD % ("TxProfile", '"transactionId":%d,' % transaction_id, "16"))
-        return profile.transaction(SmartCharging(Station, print).record(p, connector))
+        return profile.transaction(smart_charging.record(p, connector, Unit(print, Station)))
 
     assert number(2**62, 1) == 7 and number(0, 2) == 8
     for id, connector in ((2**62, 2), (0, 1), (1, 3), (7, 1), (9, 4), (-1, 4), (2**62, 0)):

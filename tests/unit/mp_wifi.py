@@ -30,6 +30,7 @@ time.ticks_ms = lambda: ms
 
 import network
 
+import firmware.network
 from firmware.network import wifi
 
 OFF, LOCKED, MUTE, GOOD = 201, 202, 1, 0
@@ -49,6 +50,21 @@ def a_unit(*networks, **more):
     values["networks"] = [{"ssid": name, "password": "pppppppp"} for name in networks]
     values.update(more)
     wifi.config = config.check(values)
+
+
+class Dns:
+    """dns.py: who is asked."""
+
+    EVERYONE = "everyone"
+
+    async def resolve(self, host, servers):
+        return servers
+
+
+async def asked(host="csms"):
+    """Who is asked for a host."""
+    sys.modules["firmware.network.dns"] = firmware.network.dns = Dns()
+    return await wifi.resolve(host)
 
 
 async def joined(at=None, **changes):
@@ -80,7 +96,7 @@ async def test_joining():
     # What has to be there before the radio is switched on.
     assert network.said == ["DE", "wallbox"]
     assert network.WLAN()._reconnects == -1  # the chip goes on by itself from here
-    assert wifi.dns() == ["127.0.0.1"]
+    assert await asked() == ["127.0.0.1"]
 
 
 async def test_the_chips_own_country():
@@ -148,7 +164,7 @@ async def test_a_static_address():
     a_unit("home", ip="10.0.0.9", gateway="10.0.0.1", dns="10.0.0.53:5300")
     assert await joined() == ["Wi-Fi home: address 10.0.0.9, -60 dBm"]
     assert network.WLAN().ifconfig() == ("10.0.0.9", "255.255.255.0", "10.0.0.1", "10.0.0.53")
-    assert wifi.dns() == ["10.0.0.53:5300"]
+    assert await asked() == ["10.0.0.53:5300"]
 
 
 async def test_the_second_network():
@@ -218,4 +234,5 @@ async def test_a_radio_that_hangs_is_switched_off_and_on():
 async def test_no_name_server():
     a_unit()
     network.dns = "0.0.0.0"
-    assert wifi.dns() == []
+    assert await asked() == []
+    assert await asked("Csms.LOCAL.") == ["everyone"]

@@ -9,9 +9,8 @@ import vfs
 import flash
 import world
 
-from firmware.ocpp import rpc
+from firmware.ocpp import delivery, outbox, registration, requests, rpc
 from firmware.ocpp.configuration import Configuration
-from firmware.ocpp.v16 import core, smart_charging
 
 FIXED = {
     "ConnectorSwitch3to1PhaseSupported": "false",
@@ -25,7 +24,9 @@ MAX_TURNS = 2000  # of all tasks, until there is nothing more to do
 
 def play_time():
     """The firmware's asyncio from now on: a Time."""
-    time = rpc.asyncio = core.asyncio = smart_charging.asyncio = Time()
+    time = Time()
+    for module in (rpc, delivery, outbox, registration, requests):
+        module.asyncio = time
     return time
 
 
@@ -173,13 +174,11 @@ class Unit:
         settings.config = Config
         w.settings = Values(settings)
         w.boot().ready().charge()
-        core.time = rpc.time = w.time
-        self.rpc = rpc.Rpc(lambda action, payload: self.core.handle(action, payload), log)
-        smart = smart_charging.SmartCharging(w.station, log)
-        self.core = core.Core(
-            w.station, self.rpc, settings, IDENTITY, smart, lambda kind: None, log
-        )
-        self.core.close = lambda reason: None
+        registration.time = rpc.time = w.time
+        self.rpc = rpc.Rpc(lambda action, payload: self.requests.handle(action, payload), log)
+        self.outbox = outbox.Outbox(w.station, self.rpc, settings, IDENTITY, None, log)
+        nothing = lambda why: None  # noqa: E731
+        self.requests = requests.Requests(self.outbox, nothing, nothing)
         self._talking = self.ws = None
 
     async def lose(self):
@@ -201,13 +200,12 @@ class Unit:
     async def end(self):
         """Nothing of it is left in the event loop."""
         await self.lose()
-        if self.core._held:
-            self.core._held.cancel()
+        self.outbox.delivery.cancel()
         await idle()
 
     async def _talk(self):
         try:
-            await self.core.talk()
+            await self.outbox.talk()
             self.failed("talk ended")
         except OSError:
             pass  # the connection is lost

@@ -156,16 +156,19 @@ def say(what):
 
 def watch_limits(unit):
     """Tell the wall of every change of a limit, for the trace."""
-    from firmware.ocpp.v16.smart_charging import limit_by
+    from firmware import lazy
 
     before = {}
 
     def look():
+        reason = lazy.load("ocpp.reason").reason  # (not kept: it is not the chip's)
+        purposes = unit.outbox.module("words").PURPOSES
         for c in unit.station.connectors:
-            limit = unit.station.limit_mA(c), limit_by(unit.station, c)
-            if before.get(c.number, ()) != limit:
+            limit = reason(unit.station, c, purposes)
+            del limit["limit_next"]
+            if before.get(c.number) != limit:
                 before[c.number] = limit
-                say({"limit_mA": limit[0], "limit_by": limit[1], "connector": c.number})
+                say(dict(limit, connector=c.number))
 
     unit.station.on_limit = look
 

@@ -1,12 +1,23 @@
-"""Payloads of OCPP 1.6 that tell of transactions. Pure: values in, dict out."""
+"""What the charge point tells by itself, as messages of OCPP 1.6, and what their confirmations
+mean. Loaded while one is made, as (action, payload), or taken (outbox.py, delivery.py)."""
 
 import json
 from micropython import const
 
 from firmware import lazy
-from firmware.clock import format_iso
+from firmware.clock import format_iso, parse_iso
+from firmware.ocpp.rpc import printable
 from firmware.station import metering, states
+from firmware.storage import journal
 from firmware.storage.transactions import Transaction
+
+BOOT = "BootNotification"
+BEAT = "Heartbeat"
+NOTICE = "StatusNotification"
+SAMPLE = "MeterValues"
+NEEDED = (BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
+IDLE = {"status": "Idle"}  # of diagnostics and firmware, which can be asked for
+_NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -15,18 +26,85 @@ _UNITS = const("Wh W A V A W Celsius")
 _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 
 
-def start_transaction(tx):
-    """Of StartTransaction (4.8)."""
-    return {
-        "connectorId": tx.connector,
-        "idTag": tx.token,
-        "meterStart": tx.start_Wh,
-        "timestamp": format_iso(tx.start_s),
+def authorize(token):
+    """Of Authorize (4.1)."""
+    return "Authorize", {"idTag": token}
+
+
+def transfer(transfer):
+    """Of DataTransfer (4.3)."""
+    names = "vendorId", "messageId", "data"
+    return "DataTransfer", {name: str(text) for name, text in zip(names, transfer)}
+
+
+def notice(notice, identity, info):
+    """Of StatusNotification (4.9)."""
+    words = lazy.load("ocpp.v16.words")
+    error, vendor_error = words.error(notice.fault)
+    payload = {
+        "connectorId": notice.number,
+        "status": words.status(notice.state),
+        "errorCode": error,
+        "timestamp": format_iso(notice.time_s),
     }
+    if info:
+        payload["info"] = printable(info)[:50]
+    if vendor_error:
+        payload["vendorId"] = identity["chargePointVendor"]
+        payload["vendorErrorCode"] = vendor_error
+    return NOTICE, payload
 
 
-def stop_transaction(tx):
-    """A dict, or with transactionData, which may be long, a function that gives it in pieces."""
+def samples(number, tx, sample):
+    """Of connector `number` and its transaction, or None; `sample`: see metering.py."""
+    payload = {"connectorId": number, "meterValue": [_value(sample)]}
+    if tx and tx.id is not None:
+        payload["transactionId"] = tx.id
+    return SAMPLE, payload
+
+
+def event(kind, tx, sample):
+    """The journal's head. What follows a start that was given up says so with its id."""
+    if kind == journal.START:
+        return "StartTransaction", {
+            "connectorId": tx.connector,
+            "idTag": tx.token,
+            "meterStart": tx.start_Wh,
+            "timestamp": format_iso(tx.start_s),
+        }
+    if tx.id is None:
+        tx.id = _NO_ID
+    if kind == journal.SAMPLE:
+        return samples(tx.connector, tx, sample)
+    return "StopTransaction", _stop(tx)
+
+
+def heard(station, token, conf):
+    """(status, parentIdTag or None) of a confirmation; what it says of `token` is remembered. A
+    status that cannot be read is None; who is accepted until nobody knows when, only now."""
+    info = conf.get("idTagInfo") or {}
+    status, parent = info.get("status"), info.get("parentIdTag")
+    until = info.get("expiryDate", "")
+    if status and (until is not None or status != "Accepted"):
+        station.local().heard(token, status, parse_iso(until) if until else None, parent)
+    return status, parent
+
+
+def opened(conf):
+    """The id that the Central System has given to a transaction, or None."""
+    return conf.get("transactionId")
+
+
+def end_twin(journal, tx, transaction_id):
+    """The start of `tx` has that id too: queue the end of a transaction without energy."""
+    twin = Transaction(journal.next_number(), tx.connector, tx.token, tx.start_s, tx.start_Wh)
+    twin.id = transaction_id
+    twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
+    journal.stop(twin)
+
+
+def _stop(tx):
+    # A dict, or with transactionData, which may be long, a function that gives it in pieces.
     payload = {
         "transactionId": tx.id,
         "meterStop": tx.stop_Wh,
@@ -46,14 +124,6 @@ def stop_transaction(tx):
         yield "]}"
 
     return pieces
-
-
-def meter_values(number, tx, sample):
-    """Of connector `number` and its transaction, or None; `sample`: see metering.py."""
-    payload = {"connectorId": number, "meterValue": [_value(sample)]}
-    if tx and tx.id is not None:
-        payload["transactionId"] = tx.id
-    return payload
 
 
 def _value(sample):
@@ -82,11 +152,3 @@ def _value(sample):
                 value["phase"] = "L%d" % (i - 4) + "-N"
             values.append(value)
     return {"timestamp": format_iso(sample[0]), "sampledValue": values}
-
-
-def end_twin(journal, tx, transaction_id):
-    """The start of `tx` has that id too: queue the end of a transaction without energy."""
-    twin = Transaction(journal.next_number(), tx.connector, tx.token, tx.start_s, tx.start_Wh)
-    twin.id = transaction_id
-    twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
-    journal.stop(twin)

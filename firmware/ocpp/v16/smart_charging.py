@@ -1,15 +1,15 @@
-"""OCPP 1.6 SmartCharging: SetChargingProfile, ClearChargingProfile, GetCompositeSchedule.
-Payload in, domain call, payload out. The rules: docs/smart-charging.md."""
+"""OCPP 1.6 SmartCharging. Payload in, domain call, payload out; each handler gets
+requests.Requests. The rules: docs/smart-charging.md."""
 
 import asyncio
 from micropython import const
 
+from firmware import lazy
 from firmware.charging import profile
-from firmware.charging.limits import SOURCES
-from firmware.clock import FAR, format_iso, parse_iso
+from firmware.clock import format_iso, parse_iso
 from firmware.ocpp.rpc import CallError
 
-PURPOSES = ("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile")  # profile.TX ..
+PURPOSES = lazy.load("ocpp.v16.words").PURPOSES  # profile.TX ..
 _KINDS = const(("Absolute", "Recurring", "Relative"))
 _RECURRENCIES = const(("Daily", "Weekly"))
 _UNITS = const(("A", "W"))
@@ -20,116 +20,113 @@ class Refused(Exception):
     """The request is understood and declined; the text says why."""
 
 
-class SmartCharging:
-    """The requests, by name: payload in, payload of the confirmation out."""
+def SetChargingProfile(unit, payload):
+    """5.16: the owner's rules, then the store."""
+    station = unit.station
+    number = payload["connectorId"]
+    if not 0 <= number <= len(station.connectors):
+        raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
+    try:
+        w = record(payload["csChargingProfiles"], number, unit)
+        if station.policy:
+            status = station.policy.on_charging_profile(payload, station)
+            if status != "Accepted":
+                unit.log("charging profile: policy.py says %s" % status)
+                return {"status": status}
+        refusal = station.install(w)
+        if refusal:
+            raise Refused(refusal)
+    except Refused as e:
+        unit.log("charging profile refused: %s" % e)
+        return {"status": "Rejected"}
+    return {"status": "Accepted"}
 
-    def __init__(self, station, log):
-        self._station = station
-        self._log = log
 
-    def SetChargingProfile(self, payload):
-        """5.16: the owner's rules, then the store."""
-        station = self._station
-        number = payload["connectorId"]
-        if not 0 <= number <= len(station.connectors):
-            raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
-        try:
-            w = self.record(payload["csChargingProfiles"], number)
-            if station.policy:
-                status = station.policy.on_charging_profile(payload, station)
-                if status != "Accepted":
-                    self._log("charging profile: policy.py says %s" % status)
-                    return {"status": status}
-            refusal = station.install(w)
-            if refusal:
-                raise Refused(refusal)
-        except Refused as e:
-            self._log("charging profile refused: %s" % e)
-            return {"status": "Rejected"}
-        return {"status": "Accepted"}
+def record(p, number, unit):
+    """The record of a ChargingProfile payload for connector `number`. Raises Refused."""
+    schedule = p["chargingSchedule"]
+    periods = schedule["chargingSchedulePeriod"]
+    if not 1 <= len(periods) <= profile.MAX_PERIODS:
+        raise Refused("%d periods, 1 to %d can be kept" % (len(periods), profile.MAX_PERIODS))
+    if not 0 <= p["stackLevel"] <= profile.MAX_LEVEL:
+        raise Refused("stackLevel is not 0 to %d" % profile.MAX_LEVEL)
+    kind = _KINDS.index(p["chargingProfileKind"])
+    purpose = PURPOSES.index(p["chargingProfilePurpose"])
+    start = _time(schedule, "startSchedule")
+    duration = schedule.get("duration")
+    if duration is not None and duration < 0:
+        raise Refused("duration is negative")
+    rate = schedule.get("minChargingRate")
+    if rate is not None and rate < 0:
+        raise Refused("minChargingRate is negative")
+    recurrency = 0
+    if kind == profile.RECURRING:
+        if "recurrencyKind" not in p:
+            raise Refused("Recurring without recurrencyKind")
+        if start is None:
+            raise Refused("Recurring without startSchedule")  # A8
+        recurrency = _RECURRENCIES.index(p["recurrencyKind"])
+    elif kind == profile.RELATIVE:
+        start = None
+    profile_id, transaction = p["chargingProfileId"], p.get("transactionId")
+    _fits(profile_id, 31, "chargingProfileId")
+    _fits(transaction or 0, 63, "transactionId")
+    if transaction is not None and purpose != profile.TX:
+        unit.log("charging profile %d: its transactionId is ignored" % profile_id)  # A13
+        transaction = None
+    elif transaction is not None:
+        transaction = _number(unit.station, transaction, number)
+    return profile.pack(
+        profile_id,
+        number,
+        p["stackLevel"],
+        purpose,
+        kind,
+        _periods(periods),
+        len(periods),
+        unit=_UNITS.index(schedule["chargingRateUnit"]),
+        recurrency=recurrency,
+        transaction=transaction,
+        valid_from=_time(p, "validFrom"),
+        valid_to=_time(p, "validTo"),
+        start=start,
+        duration=duration,
+        min_rate=None if rate is None else _tenths(rate),
+    )
 
-    def record(self, p, number):
-        """The record of a ChargingProfile payload for connector `number`. Raises Refused."""
-        schedule = p["chargingSchedule"]
-        periods = schedule["chargingSchedulePeriod"]
-        if not 1 <= len(periods) <= profile.MAX_PERIODS:
-            raise Refused("%d periods, 1 to %d can be kept" % (len(periods), profile.MAX_PERIODS))
-        if not 0 <= p["stackLevel"] <= profile.MAX_LEVEL:
-            raise Refused("stackLevel is not 0 to %d" % profile.MAX_LEVEL)
-        kind = _KINDS.index(p["chargingProfileKind"])
-        purpose = PURPOSES.index(p["chargingProfilePurpose"])
-        start = _time(schedule, "startSchedule")
-        duration = schedule.get("duration")
-        if duration is not None and duration < 0:
-            raise Refused("duration is negative")
-        if schedule.get("minChargingRate", 0) < 0:
-            raise Refused("minChargingRate is negative")
-        recurrency = 0
-        if kind == profile.RECURRING:
-            if "recurrencyKind" not in p:
-                raise Refused("Recurring without recurrencyKind")
-            if start is None:
-                raise Refused("Recurring without startSchedule")  # A8
-            recurrency = _RECURRENCIES.index(p["recurrencyKind"])
-        elif kind == profile.RELATIVE:
-            start = None
-        profile_id, transaction = p["chargingProfileId"], p.get("transactionId")
-        _fits(profile_id, 31, "chargingProfileId")
-        _fits(transaction or 0, 63, "transactionId")
-        if transaction is not None and purpose != profile.TX:
-            self._log("charging profile %d: its transactionId is ignored" % profile_id)  # A13
-            transaction = None
-        elif transaction is not None:
-            transaction = self._number(transaction, number)
-        rate = schedule.get("minChargingRate")
-        return profile.pack(
-            profile_id,
-            number,
-            p["stackLevel"],
-            purpose,
-            kind,
-            _periods(periods),
-            len(periods),
-            unit=_UNITS.index(schedule["chargingRateUnit"]),
-            recurrency=recurrency,
-            transaction=transaction,
-            valid_from=_time(p, "validFrom"),
-            valid_to=_time(p, "validTo"),
-            start=start,
-            duration=duration,
-            min_rate=None if rate is None else _tenths(rate),
-        )
 
-    def _number(self, transaction_id, number):
-        # Our number of the transaction, if it runs on connector `number`.
-        for c in self._station.connectors:
-            if c.number == number and c.tx and c.tx.id == transaction_id:
-                return c.tx.number
-        return _NOBODY
+def _number(station, transaction_id, number):
+    # Our number of the transaction, if it runs on connector `number`.
+    for c in station.connectors:
+        if c.number == number and c.tx and c.tx.id == transaction_id:
+            return c.tx.number
+    return _NOBODY
 
-    def ClearChargingProfile(self, payload):
-        """5.5: by id alone, or by all else that is given."""
-        purpose = payload.get("chargingProfilePurpose")
-        gone = self._station.clear(
-            payload.get("id"),
-            payload.get("connectorId"),
-            None if purpose is None else PURPOSES.index(purpose),
-            payload.get("stackLevel"),
-        )
-        return {"status": "Accepted" if gone else "Unknown"}
 
-    async def GetCompositeSchedule(self, payload):
-        """5.7: a few instants at a time, the tick goes on."""
-        number, duration_s = payload["connectorId"], payload["duration"]
-        unit = payload.get("chargingRateUnit", "A")
-        if not 0 <= number <= len(self._station.connectors) or duration_s < 0:
-            return {"status": "Rejected"}
-        now, schedule = self._station.schedule(
-            number, duration_s, _UNITS.index(unit), profile.MAX_PERIODS
-        )
-        while self._station.compose(schedule):
-            await asyncio.sleep_ms(0)
-        return lambda: _composite(number, now, unit, schedule)
+def ClearChargingProfile(unit, payload):
+    """5.5: by id alone, or by all else that is given."""
+    purpose = payload.get("chargingProfilePurpose")
+    gone = unit.station.clear(
+        payload.get("id"),
+        payload.get("connectorId"),
+        None if purpose is None else PURPOSES.index(purpose),
+        payload.get("stackLevel"),
+    )
+    return {"status": "Accepted" if gone else "Unknown"}
+
+
+async def GetCompositeSchedule(unit, payload):
+    """5.7: a few instants at a time, the tick goes on."""
+    number, duration_s = payload["connectorId"], payload["duration"]
+    rate_unit = payload.get("chargingRateUnit", "A")
+    if not 0 <= number <= len(unit.station.connectors) or duration_s < 0:
+        return {"status": "Rejected"}
+    now, schedule = unit.station.schedule(
+        number, duration_s, _UNITS.index(rate_unit), profile.MAX_PERIODS
+    )
+    while unit.station.compose(schedule):
+        await asyncio.sleep_ms(0)
+    return lambda: _composite(number, now, rate_unit, schedule)
 
 
 def _composite(number, now, unit, schedule):
@@ -145,39 +142,6 @@ def _composite(number, now, unit, schedule):
             yield ".%d" % tenth
         yield ',"numberPhases":%d}' % out[i + 2] if out[i + 2] else "}"
     yield "]}}"
-
-
-def limit_by(station, c):
-    """Why connector `c` may take what it may, for `state` and LimitReason; None: no limit.
-
-    source: a purpose or a local source (limits.SOURCES), with profile and stackLevel of a
-    profile; until: when a profile ends or changes; None: never, or nobody knows."""
-    if station.limit_mA(c) is None:
-        return None
-    source, w, until_s = station.why(c)[:3]
-    out = _source(source, w)
-    out["until"] = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
-    return out
-
-
-def limit_next(station, c):
-    """What would hold without limit_by(): source and limit_mA; None: nothing limits."""
-    if station.limit_mA(c) is None:
-        return None
-    limit_mA, source, w = station.why(c)[3:]
-    out = _source(source, w)
-    out["limit_mA"] = limit_mA
-    return out
-
-
-def _source(source, w):
-    if w is None:
-        return {"source": SOURCES.split()[source]}
-    return {
-        "source": PURPOSES[profile.purpose(w)],
-        "profile": w[profile.ID],
-        "stackLevel": profile.level(w),
-    }
 
 
 def _time(fields, name):

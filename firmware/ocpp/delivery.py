@@ -1,0 +1,129 @@
+"""What is told about transactions, in order and until it is answered, once for every version of
+OCPP: retries, what was refused, silence, answers that come late. Knows the journal; messages.py
+of the version's package knows how it is said and what an answer means."""
+
+import asyncio
+from micropython import const
+
+from firmware.station import states
+from firmware.storage.journal import SAMPLE, START
+
+_LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
+_SILENT = const(3)  # tries of a sample, at least, while other messages are answered
+
+
+class Delivery:
+    """`deliver` tells the journal's head; when it comes again is decided here."""
+
+    def __init__(self, outbox):
+        self._outbox = outbox
+        self._attempts = 0
+        self._tries = []  # of the message at hand (Rpc.call)
+        self._others = ()  # of a start that has its id: the other tries, it, its ids
+        self._held = None  # the task that waits for its next attempt
+        self._deaf = False  # samples are not answered: each is told once
+        outbox.rpc.late = self._late
+
+    def waits(self):
+        """The journal's head waits for its next attempt."""
+        return bool(self._held)
+
+    def again(self):
+        """There is a new connection: silence may have been the fault of the one before."""
+        if not self._attempts:
+            self.cancel()
+
+    def cancel(self):
+        """Wait no longer."""
+        if self._held:
+            self._held.cancel()
+            self._held = None
+
+    async def deliver(self, kind, tx, sample):
+        """Tell the journal's head once. It is repeated until it is answered; one that is refused
+        with a CALLERROR is tried `attempts` times and then given up (OCPP 1.6 ed. 2, 4.7, 9.1).
+        Silence never gives one up, but for a sample where all else is answered."""
+        outbox = self._outbox
+        action, payload = outbox.module("messages").event(kind, tx, sample)
+        tries = self._tries
+        once = kind == SAMPLE and self._deaf
+        conf = await outbox.ask(action, payload, None if once else tries)
+        if tries is not self._tries:  # an earlier try was answered meanwhile
+            return self._late(conf, tries)
+        if conf is None or not self._over(conf):
+            most = outbox.settings.value("attempts")
+            silences = len(tries) // 2
+            if conf is not None or outbox.refused:
+                self._attempts += 1
+            elif kind == SAMPLE and outbox.rpc.answered and outbox.rpc.unanswered < 2:
+                # (something was answered since the try before)
+                if once or silences >= max(most, _SILENT):
+                    self._deaf = True
+                    self._attempts = most
+            if self._attempts < most:
+                retry_s = max(self._attempts, 1) * outbox.settings.value("retry_s")
+                self._held = asyncio.create_task(self._release(min(retry_s, _LONGEST_s)))
+                return
+            outbox.log("%s given up after %d attempts" % (action, silences or most))
+            self._done()
+
+    async def _release(self, pause_s):
+        await asyncio.sleep(pause_s)
+        self._held = None
+        self._outbox.wake()
+
+    def _late(self, conf, tries):
+        # The answer to an earlier try. Another one to a start that has its id already: where that
+        # opened a transaction of its own, it ends where it began, or it would be open for ever.
+        if tries is self._tries:
+            return self._over(conf)
+        outbox, others = self._outbox, self._others
+        if conf and others and tries is others[0]:
+            number = outbox.module("messages").opened(conf) or 0
+            if number > 0 and number not in others[2:] and not outbox.station.running(number):
+                outbox.log("transaction %d too for the start of %d: ended" % (number, others[2]))
+                others.append(number)
+                outbox.module("messages").end_twin(outbox.station.journal, others[1], number)
+                outbox.wake()
+
+    def _over(self, conf):
+        # The journal's head, or an earlier try of it, was answered; True if that is its end: a
+        # start wants an id.
+        outbox, station = self._outbox, self._outbox.station
+        messages = outbox.module("messages")
+        kind, tx, _ = station.journal.head()
+        if kind == SAMPLE:
+            self._deaf = False
+        else:
+            token = tx.token if kind == START else tx.stop_token or tx.token
+            status, group = messages.heard(station, token, conf)
+        if kind == START:
+            number = messages.opened(conf)
+            if number is None and not status:
+                return False
+            tx.group = group or tx.group
+            tx.denied = status != "Accepted"
+            station.journal.answered(tx, number)
+            c = station.connectors[tx.connector - 1]
+            if tx.denied and c.tx is tx:
+                outbox.log("connector %d: tag %s is %s" % (c.number, tx.token, status))
+                if outbox.settings.value("stop_refused"):
+                    c.stop(states.REFUSED)
+            if number is None:
+                return False
+        self._done()
+        return True
+
+    def _done(self):
+        # With the journal's head.
+        self.cancel()
+        self._attempts = 0
+        journal = self._outbox.station.journal
+        kind, tx, _ = journal.head()
+        if kind == START and tx.id is not None and self._tries:
+            self._others = [self._tries, tx, tx.id]
+        else:
+            self._tries.clear()
+        self._tries = []
+        journal.done()
+        self._outbox.wake()

@@ -1,0 +1,231 @@
+"""What the charge point tells by itself, once for every version of OCPP: boot, then what is most
+urgent. messages.py of the version's package knows how it is said."""
+
+import asyncio
+from micropython import const
+
+from firmware import lazy
+from firmware.ocpp import schema
+from firmware.ocpp.delivery import Delivery
+from firmware.ocpp.registration import Registration
+from firmware.ocpp.rpc import CallError
+from firmware.station import metering
+
+_MAX_TRIGGERS = const(8)
+_STEP_ms = const(100)
+
+
+class Outbox:
+    """boot: status of the latest answer to a boot message, or None; refused: why the latest
+    message has no answer; wake(): there may be something to tell; log(line). `identity` is what a
+    boot message says; `info`, to be known of this start, or "", goes with the first own notice."""
+
+    def __init__(self, station, rpc, settings, identity, info, log):
+        self.station = station
+        self.rpc = rpc
+        self.settings = settings
+        self.identity = identity
+        self.log = log
+        self._info = info
+        self._wake = asyncio.Event()
+        self.wake = station.wake = self._wake.set
+        self._triggers = []
+        self._silent = []  # actions of which the latest message was not answered
+        self.refused = False
+        self.boot = None
+        self.delivery = Delivery(self)
+        self.registration = Registration(self)
+        self.speak(None)
+
+    def speak(self, protocol):
+        """From now on as `protocol`, which was picked, says; None: nothing was picked yet."""
+        packages = lazy.load("ocpp.versions").PACKAGES
+        self._package = dict(packages)[protocol or packages[0][0]]
+        schema.use(self.module("shapes"))
+        say = self.module("messages")
+        self.boots, self.beat = say.BOOT, say.BEAT
+        self._notice, self._sample, self._needed = say.NOTICE, say.SAMPLE, say.NEEDED
+
+    def module(self, name):
+        """That of the version spoken. Not to be kept: seldom code is worth more as heap."""
+        return lazy.load("%s.%s" % (self._package, name))
+
+    def ready(self):
+        """True if the Central System has accepted this unit."""
+        return self.boot == "Accepted"
+
+    def trigger(self, action, number):
+        """Say that, of connector `number` (None: all), once the answer has left; False: full."""
+        if len(self._triggers) >= _MAX_TRIGGERS:
+            return False
+        self._triggers.append((action, number))
+        self.rpc.after = self.wake
+        return True
+
+    async def talk(self):
+        """While a connection is up: boot until that is accepted, then what is due."""
+        station = self.station
+        told = False
+        self.delivery.again()
+        if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
+            await self.registration.boot()
+        beat = asyncio.create_task(self.registration.heartbeats())
+        try:
+            while True:
+                self._wake.clear()
+                station.online = self.ready()
+                if not station.online:
+                    told = False
+                    await self._wait_triggered()
+                elif not told:
+                    while not all([c.settled() for c in station.connectors]):
+                        await asyncio.sleep_ms(_STEP_ms)
+                    told = True
+                    station.news.clear()  # while offline only the present counts
+                    await self._say_notice(station.notice(None, station.clock.now()))
+                    for c in station.connectors:
+                        station.tell(c, station.clock.now())
+                elif not await self.say_one():
+                    await self._wake.wait()
+        finally:
+            station.offline()
+            beat.cancel()
+
+    async def ask(self, action, payload, tries=None):
+        """The confirmation, or None where the Central System refused or did not answer."""
+        self.refused = False
+        try:
+            brief = () if action in self._needed else self._silent
+            conf = await self.rpc.call(action, payload, brief, tries)
+        except CallError as e:
+            self.refused = True
+            self.log("%s failed: %s %s" % (action, e.code, e.description))
+            conf = None
+        except asyncio.TimeoutError:
+            if action not in self._silent:
+                self._silent.append(action)
+            self.log("%s was not answered" % action)
+            # (link.py ends the connection after the third: is it the action, or everything?)
+            if self.rpc.unanswered == 2 and self.ready() and action != self.beat:
+                await self.registration.heartbeat()
+                self.refused = False
+            return None
+        if action in self._silent:
+            self._silent.remove(action)
+        return conf
+
+    async def _wait_triggered(self):
+        # The next boot message comes in its time, whatever became of the connection, or when it is
+        # asked for; while Pending the Central System may ask for other messages too (4.2).
+        while self.registration.waits():
+            if self._triggers and self.boot != "Rejected":
+                if self._triggers[0][0] == self.boots:
+                    self._triggers.pop(0)
+                    break
+                if self.boot:
+                    await self._say_triggered()
+            await asyncio.sleep_ms(200)
+        await self.registration.boot()
+
+    async def say_one(self):
+        """Send the most urgent message; False if there is none. What was not answered the last
+        time comes after the transactions: it may take its time again."""
+        station = self.station
+        ask = station.next_ask()
+        if ask:
+            await self._authorize(ask)
+        elif self._triggers:
+            await self._say_triggered()
+        elif await self._say_other(False):
+            pass
+        elif station.journal.head() and not self.delivery.waits():
+            await self.delivery.deliver(*station.journal.head())
+        elif await self._say_other(True):
+            pass
+        elif station.transfers:
+            await self._transfer(station.transfers.pop(0))
+        else:
+            return False
+        return True
+
+    async def _say_other(self, silent):
+        # Notices, and samples of no transaction, if that action is `silent` or not.
+        station, slow = self.station, self._notice in self._silent
+        least_s = self.settings.value("status_s")
+        if slow is silent and (notice := _stable(station, least_s, slow)):
+            await self._say_notice(notice)
+        elif (self._sample in self._silent) is silent and station.readings:
+            reading = station.readings.pop(0)
+            await self.ask(*self.module("messages").samples(reading.number, None, reading.sample))
+        else:
+            return False
+        return True
+
+    async def _say_triggered(self):
+        action, number = self._triggers.pop(0)
+        station, now_s = self.station, self.station.clock.now()
+        if action == self.beat:
+            return await self.registration.heartbeat()
+        if action == self.boots:
+            return await self.registration.boot()
+        if action not in (self._notice, self._sample):  # there is nothing to tell of it
+            return await self.ask(action, self.module("messages").IDLE)
+        if action == self._notice and not number:
+            await self._say_notice(station.notice(None, now_s))
+        for c in station.connectors:
+            if number in (None, c.number) or number == 0 and action == self._sample:
+                if action == self._sample:
+                    s = station.metering.take(c, now_s, "sampled", metering.TRIGGER)
+                    await self.ask(*self.module("messages").samples(c.number, c.tx, s))
+                else:
+                    await self._say_notice(station.notice(c, now_s))
+
+    async def _say_notice(self, notice):
+        info = None
+        if not notice.number:  # of the charge point itself
+            info = self._info or self.station.policy and self.station.policy.fault
+        await self.ask(*self.module("messages").notice(notice, self.identity, info))
+        if not notice.number:
+            self._info = None
+
+    async def _transfer(self, transfer):
+        action, request = self.module("messages").transfer(transfer)
+        answer = await self.ask(action, request)
+        if answer is not None and not answer.get("status"):
+            answer = None
+        if self.station.policy:
+            self.station.policy.on_data_transfer(request, answer, self.station)
+
+    async def _authorize(self, ask):
+        conf = None
+        try:
+            conf = await self.ask(*self.module("messages").authorize(ask.token))
+        finally:  # (also of a connection that is lost)
+            if conf is not None:
+                status, group = self.module("messages").heard(self.station, ask.token, conf)
+            else:
+                status, group = "no answer", None
+                if not self.refused and self.station.local().offline(ask.token):
+                    status = "Accepted"
+            if status == "Accepted":
+                self.station.authorised(ask, group)
+            else:
+                self.log("tag %s not accepted: %s" % (ask.token, status))
+
+
+def _stable(station, least_s, slow):
+    # The next notice to tell, or None. One that was left again within `least_s` is not told (9.1);
+    # a fault is told at once. Who takes their time (`slow`) hears of the present.
+    news, now_s = station.news, station.clock.now()
+    at = 0
+    while at < len(news):
+        notice = news[at]
+        t = notice.time_s
+        after = [later.time_s for later in news[at + 1 :] if later.number == notice.number]
+        if after and (slow or after[0] - t < least_s):
+            news.pop(at)
+        elif after or notice.fault or not 0 <= now_s - t < least_s:
+            return news.pop(at)
+        else:
+            at += 1
+    return None

@@ -1,0 +1,4 @@
+"""The one table of the versions of OCPP: what a Central System may pick (Sec-WebSocket-Protocol),
+and the package of firmware/ that speaks it. The first is spoken until one was picked."""
+
+PACKAGES = (("ocpp1.6", "ocpp.v16"),)

@@ -19,6 +19,8 @@ from firmware.drivers.outputs import Contactor
 from firmware.drivers.pilot_line import PilotLine
 from sim.devices import line as devices
 
+BOTH = True
+
 
 class Line(devices.Line):
     """Notes the order of outputs, those by PWM too."""

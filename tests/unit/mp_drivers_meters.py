@@ -14,7 +14,6 @@ from firmware.drivers.modbus import Bus
 from sim.devices.line import Line
 
 HEAP = "256K"
-BOTH = True
 UART = {"id": 2, "tx": 17, "rx": 16, "de": 26}
 
 

@@ -7,6 +7,8 @@ from .faults import ROOT, modules
 
 MOST = 4  # unit test files a fault
 SWEEPS = ("mp_power_cuts", "mp_times")  # minutes long: they come last
+# Which tests are those of a folder, where none has a module's name.
+SUBJECT = {"station": "session", "charging": "schedule", "electrical": "controller"}
 # What no unit test sees as a whole is seen by these; every fault that is left comes to LAST.
 SYSTEM = {
     "firmware/app": "main_job crash console power",
@@ -89,7 +91,8 @@ def covering(root=ROOT):
 
         def likely(test, module=module):
             named = module.stem in test.stem
-            return (test.stem in SWEEPS, not named, far[module, test], size[test])
+            subject = SUBJECT.get(module.parent.name, "?") in test.stem
+            return (test.stem in SWEEPS, not named, not subject, far[module, test], size[test])
 
         files = [str(test) for test in sorted(mine, key=likely)[:MOST]]
         for key in (str(module), *map(str, module.parents)):

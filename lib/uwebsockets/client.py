@@ -8,7 +8,7 @@ from hashlib import sha1
 from micropython import const
 from os import urandom
 
-from .ws import WebSocket
+from .ws import WebSocket, nodelay
 
 _MAX_LINES = const(64)  # of the answer's head; each fits the receive buffer
 _NAMES = b"""upgrade connection location sec-websocket-accept sec-websocket-protocol
@@ -54,15 +54,15 @@ async def connect(
         raise ValueError("wss needs an SSLContext")
     key = _base64(urandom(16))
     request = _request(netloc, path, key, protocols, user, password)
-    ws = WebSocket(None, _buffer(rx_size), _buffer(tx_size), rx_max)
+    rx, tx = _buffer(rx_size), _buffer(tx_size)
     if resolve:
         addr = await resolve(host), port
     ai = socket.getaddrinfo(*(addr or (host, port)), 0, socket.SOCK_STREAM)[0]
-    s = socket.socket(ai[0], ai[1], ai[2])  # not open_connection: cancelled, it leaks the socket
+    # (not open_connection: cancelled, it leaks the socket)
+    s = tcp = socket.socket(ai[0], ai[1], ai[2])
     try:
         s.setblocking(False)
-        ws._tcp = s
-        ws._nodelay(1)
+        nodelay(tcp, 1)
         try:
             s.connect(ai[-1])
         except OSError as e:
@@ -71,12 +71,13 @@ async def connect(
         if secure:
             s = ssl.wrap_socket(s, server_hostname=host, do_handshake_on_connect=False)
             s.setblocking(False)
-        ws._stream = asyncio.StreamWriter(s)
+        stream = asyncio.StreamWriter(s)
         # drain() waits for the connection before it writes. write() would try at once, which not
         # every port and TLS version takes.
-        ws._stream.out_buf = request
-        await ws._stream.drain()
-        ws.protocol = await _answer(ws._stream, ws._rx, key, protocols)
+        stream.out_buf = request
+        await stream.drain()
+        protocol = await _answer(stream, rx, key, protocols)
+        ws = WebSocket(stream, rx, tx, rx_max, tcp, protocol)
         s = None
         return ws
     except ValueError as e:  # what mbedTLS raises for a certificate that it refuses

@@ -29,13 +29,13 @@ class WebSocket:
 
     leave_ms = 2000  # for our close frame to leave and the peer's answer or FIN to arrive
 
-    def __init__(self, stream, rx, tx, rx_max=0):
-        self.protocol = None  # the subprotocol agreed on
+    def __init__(self, stream, rx, tx, rx_max=0, tcp=None, protocol=None):
+        self.protocol = protocol  # the subprotocol agreed on
         self.text = False  # is the last message text?
         self.last_rx_ms = ticks_ms()  # when the last bytes arrived
         self.last_pong_ms = None  # when the last pong arrived
         self._stream = stream
-        self._tcp = None  # the socket below TLS
+        self._tcp = tcp  # the socket below TLS
         self._rx = self._base = rx  # the message under assembly; a larger one has its own buffer
         self._max = max(rx_max, len(rx))
         self._tx = tx  # one masked chunk
@@ -254,13 +254,6 @@ class WebSocket:
         finally:
             self._lock.release()
 
-    # Nagle's algorithm joins chunks to packets; the last would wait 40 ms for an acknowledgement.
-    def _nodelay(self, on):
-        try:
-            self._tcp.setsockopt(6, 1, on)  # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP
-        except (OSError, ValueError, AttributeError):
-            pass  # a port without it, or no socket
-
     # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
     # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
     #
@@ -283,10 +276,10 @@ class WebSocket:
                 tx[p : p + k] = read(k) if read else data[pos : pos + k]
                 wire.mask(tx, p, p + k, key)
                 if pos == 0 and k < size:
-                    self._nodelay(0)
+                    nodelay(self._tcp, 0)
                 pos += k
                 if pos == size > k:
-                    self._nodelay(1)
+                    nodelay(self._tcp, 1)
                 p += k
                 sent = 0
                 while sent < p:
@@ -306,3 +299,12 @@ class WebSocket:
         finally:
             if tx:
                 self._end(_LOST, "a send was cut short")
+
+
+def nodelay(tcp, on):
+    """Nagle's algorithm joins chunks to packets; the last would wait 40 ms for an acknowledgement:
+    it goes with `on`. None: no socket."""
+    try:
+        tcp.setsockopt(6, 1, on)  # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP
+    except (OSError, ValueError, AttributeError):
+        pass  # a port without it

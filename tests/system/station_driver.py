@@ -6,6 +6,7 @@ sleeps and hopes. Ends only the process that it started.
 
 import asyncio
 import os
+import shutil
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -33,6 +34,17 @@ def share(cases, turn=0):
     if os.environ.get("PILOTWIRE_ALL"):
         return list(cases)
     return list(cases)[(int(os.environ["PILOTWIRE_SEED"]) + turn) % 3 :: 3]
+
+
+def own_tree(tree):
+    """A copy of the project in `tree`, for a change of the test's own; -> its tools/station."""
+    skip = shutil.ignore_patterns("__pycache__")
+    for name in ("firmware", "lib", "tools"):
+        shutil.copytree(ROOT / name, tree / name, ignore=skip)
+    for name in ("boot.py", "main.py", "manifest.py"):
+        shutil.copy(ROOT / name, tree)
+    (tree / ".venv").symlink_to(ROOT / ".venv")
+    return tree / "tools/station"
 
 
 def duty(mA):

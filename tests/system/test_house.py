@@ -54,10 +54,6 @@ EXCEPTIONS = """
     module firmware/station/connector.py
     module firmware/station/station.py
     module lib/uwebsockets/ws.py
-    private lib/uwebsockets/client.py _nodelay
-    private lib/uwebsockets/client.py _rx
-    private lib/uwebsockets/client.py _stream
-    private lib/uwebsockets/client.py _tcp
     word firmware/station/connector.py PilotwireIncreaseDelay
     word firmware/station/connector.py PilotwireMinimumPause
     word firmware/station/connector.py RemoteStart

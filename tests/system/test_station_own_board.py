@@ -2,12 +2,10 @@
 meter whose register has large steps."""
 
 import json
-import shutil
 
 import pytest
-from station_driver import TAG, WAIT_s, duty
+from station_driver import TAG, WAIT_s, duty, own_tree
 
-from host.build import ROOT
 from host.process import poll
 
 KEEP_Wh = 50  # a power cut costs that at most (docs/boards.md)
@@ -28,17 +26,12 @@ METER_STEP_Wh = 1000
 def station(bench, tmp_path, request):
     """A station in a tree of its own, with a board that the project does not have."""
     tree = tmp_path / "tree"
-    skip = shutil.ignore_patterns("__pycache__")
-    for name in ("firmware", "lib", "tools"):
-        shutil.copytree(ROOT / name, tree / name, ignore=skip)
-    for name in ("boot.py", "main.py", "manifest.py"):
-        shutil.copy(ROOT / name, tree)
-    (tree / ".venv").symlink_to(ROOT / ".venv")
+    tool = own_tree(tree)
     (tree / "firmware/boards/mine.py").write_text(getattr(request, "param", PULSES))
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"board": "mine"}))
     b = bench(config=config)
-    b.tool = tree / "tools/station"
+    b.tool = tool
     return b
 
 

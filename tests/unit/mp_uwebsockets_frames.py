@@ -376,13 +376,13 @@ async def test_chunks_are_joined_to_packets_and_the_last_one_is_not_late():
 
     for size, chunks in ((0, 1), (30, 1), (58, 1), (59, 2), (64, 2), (500, 8)):
         stream = Stream([])
-        ws = WebSocket(stream, memoryview(bytearray(8)), memoryview(bytearray(64)))
-        ws._tcp = Tcp()
+        tcp = Tcp()
+        ws = WebSocket(stream, memoryview(bytearray(8)), memoryview(bytearray(64)), 0, tcp)
         await ws.send(bytes(size))
         sent = len(stream.s.sent)
         if chunks == 1:
-            assert not ws._tcp.said, size
+            assert not tcp.said, size
         else:
-            before = ws._tcp.said[1][1]  # (the first chunk may be shorter: a multiple of 4)
-            assert ws._tcp.said == [(0, 0), (1, before)], size
+            before = tcp.said[1][1]  # (the first chunk may be shorter: a multiple of 4)
+            assert tcp.said == [(0, 0), (1, before)], size
             assert sent - 64 <= before < sent and before > 64 * (chunks - 1) - 4, size

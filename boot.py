@@ -18,19 +18,19 @@ def put(path, text):  # in place of the file, in one step
 
 def read():
     """The words of the record. A slot on trial has one start less from now on, or is given up."""
-    kept = []
+    words = []
     try:
         with open(path) as f:
-            kept = f.read().split()
-        if kept[2:]:
-            count(kept, machine.RTC().memory(), machine.reset_cause())
+            words = f.read().split()
+        if words[2:]:
+            count(words, machine.RTC().memory(), machine.reset_cause())
     except Exception as e:
-        if kept:  # (there is a record)
+        if words:  # (there is a record)
             sys.print_exception(e)
-    return kept
+    return words
 
 
-def count(kept, memory, cause):
+def count(words, memory, cause):
     """Was this start a try? Not after one that a person or a tool has ended: a soft reset, Ctrl-C,
     maintenance (firmware/crash.py), the reset button, which the ESP32 calls power-on as well, but
     RTC memory outlives it (and a supply that dips)."""
@@ -42,7 +42,7 @@ def count(kept, memory, cause):
         and memory != b"maintain"
         and not (run and cause == machine.PWRON_RESET)
     ):
-        size = int(kept[2]) - 1
+        size = int(words[2]) - 1
         if size < 0:
             end = "it ended before it ran"
             if run and cause == machine.WDT_RESET:
@@ -55,14 +55,14 @@ def count(kept, memory, cause):
                 end = ""  # (the record says it)
             elif cause == machine.PWRON_RESET:
                 end = "the power went off"
-            back(kept, end)
+            back(words, end)
             return
-        kept[2] = str(size)
-        put(path, " ".join(kept))
-    print("slot %s is on trial, after it %s: %s more starts may fail" % tuple(kept[:3]))
+        words[2] = str(size)
+        put(path, " ".join(words))
+    print("slot %s is on trial, after it %s: %s more starts may fail" % tuple(words[:3]))
 
 
-def back(kept, end):
+def back(words, end):
     """To the slot from before. /crash says why, and the next run tells it."""
     text = ""
     try:
@@ -71,10 +71,10 @@ def back(kept, end):
     except OSError:
         pass
     end = end or text.split(";")[0] or "it crashed"
-    end = "slot %s was given up, it is %s again: %s\n" % (kept[0], kept[1], end)
+    end = "slot %s was given up, it is %s again: %s\n" % (words[0], words[1], end)
     print(end, end="")
-    kept[:] = kept[1:2]
-    put(path, kept[0])
+    words[:] = words[1:2]
+    put(path, words[0])
     machine.RTC().memory(b"back")  # (its crashes were not those of the other)
     try:
         put("/crash", (end + text)[:1000])
@@ -121,16 +121,16 @@ def check(rom):
         raise OSError("the ROMFS image is damaged: deploy it again")
 
 
-kept = read()
+words = read()
 try:
-    find(kept[0] if kept else "rom", kept)
+    find(words[0] if words else "rom", words)
     from firmware import safe, start  # noqa: F401  (main.py needs start)
 except Exception as e:
     sys.print_exception(e)
     sys.path[:] = [".frozen"]  # nothing of it runs
-    if kept[1:]:
+    if words[1:]:
         try:
-            back(kept, "%s: %s" % (type(e).__name__, e))
+            back(words, "%s: %s" % (type(e).__name__, e))
             machine.reset()
         except OSError as e:
             sys.print_exception(e)
@@ -139,4 +139,4 @@ else:
         safe.now()
     except Exception as e:
         sys.print_exception(e)
-del kept, read, count, back, find, check, put, path
+del words, read, count, back, find, check, put, path

@@ -61,11 +61,11 @@ def fraction_ms(text):
     """The fraction of such a date-time; 0 where it has none."""
     ms = 0
     if text[19:20] == ".":
-        unit = 100
+        weight = 100
         for digit in text[20:23].encode():
             if 48 <= digit < 58:
-                ms += (digit - 48) * unit
-                unit //= 10
+                ms += (digit - 48) * weight
+                weight //= 10
     return ms
 
 

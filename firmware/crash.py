@@ -49,7 +49,7 @@ def before():
             crashes += 1
         add(last)
     why = None
-    if _held():
+    if _button_down():
         why = "the button is held"
     elif crashes >= _CRASHES and len(read()) < 3:  # (on trial it is the slot from before soon)
         why = "%d crashes in a row" % crashes
@@ -123,7 +123,7 @@ def _replace(path, text):
     os.rename(path + ".new", path)
 
 
-def _held():
+def _button_down():
     board = safe.board()
     try:
         for pins in board.CONNECTORS if board else ():

@@ -88,12 +88,12 @@ def build(config, last):
     if machine.reset_cause() == machine.PWRON_RESET:
         for c in connectors:
             station.delay(c)
-    kept = settings.config = _kept(config)
+    rest = settings.config = _rest(config)
 
     def connect(app):
         return _connect(app, _identity(config, board))
 
-    return App(kept, clock, outlets, settings, station, _reader(board), last, connect)
+    return App(rest, clock, outlets, settings, station, _reader(board), last, connect)
 
 
 def _identity(config, board):
@@ -116,13 +116,13 @@ def _connect(app, identity):
     return rpc, outbox, Requests(outbox, app.reset, link.close), link
 
 
-def _kept(config):
+def _rest(config):
     # What is needed after the start: 120 bytes less than all of it.
-    kept = Config()
+    rest = Config()
     names = "board country dns hostname id ip networks ntp password url watchdog_s"
     for name in names.split(" "):
-        setattr(kept, name, getattr(config, name))
-    return kept
+        setattr(rest, name, getattr(config, name))
+    return rest
 
 
 def _check(board):

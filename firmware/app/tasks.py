@@ -66,8 +66,7 @@ class App:
 
     outlets: the drivers and parts, by connector; reader: of cards, or None; last: a line about the
     crash that this run came after, or ""; connect: makes the Rpc, Outbox, Requests and Link
-    that call the App.
-    """
+    that call the App."""
 
     def __init__(self, config, clock, outlets, settings, station, reader, last, connect):
         self.config = config

@@ -33,8 +33,6 @@ _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
 class Limits:
     """The limit of one connector, mA per phase: the lowest of its slots, and why.
 
-    | attribute | meaning |
-    |---|---|
     | value_mA  | what may be offered |
     | limit_mA  | the same, or None when only the hardware maximum holds (a higher limit is none) |
     | source    | whose it is: the place of a word in SOURCES |

@@ -154,8 +154,6 @@ class _Moment:
 class Evaluator(_Moment):
     """The limit of one connector at one instant; the attributes are the last answer.
 
-    | attribute | meaning |
-    |---|---|
     | limit     | 0.1 A per phase, or 0.1 W in all, rounded down; NONE: no profile limits |
     | phases    | smallest numberPhases given by the profiles involved; 0: none given |
     | winner    | the record that decided, or None |

@@ -6,24 +6,9 @@ from .analog import mean_uV, reader
 
 # Resistance in ten-thousandths of that at 25 degC, from -40 to 120 degC in steps of 10.
 _TABLE = (
-    401860,
-    200204,
-    105385,
-    58246,
-    33621,
-    20175,
-    12535,
-    8037,
-    5301,
-    3588,
-    2486,
-    1760,
-    1270,
-    934,
-    698,
-    529,
-    407,
+    "401860 200204 105385 58246 33621 20175 12535 8037 5301 3588 2486 1760 1270 934 698 529 407"
 )
+_TABLE = tuple(map(int, _TABLE.split()))
 # The ADC shows no more than about this: a wire that is open looks like it, or like the cold (with
 # a pull-up of r25_ohm like -24 degC).
 _END_mV = const(3100)

@@ -1,6 +1,5 @@
 """The electrical side of one connector as a pure state machine: readings and a permission in,
-pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3:
-seq.).
+pilot and contactor out. Every timing rule of IEC 61851-1 lives here (docs/electrical.md 3: seq.).
 Time is an argument in ticks (2**30 ms period); a tick allocates nothing.
 
 A part watches or drives one thing beside the pilot (residual.py, lock.py, ...). It has
@@ -133,8 +132,6 @@ class _Car:
 class Controller(_Car):
     """tick() sets the outputs; the attributes may be read at any time.
 
-    | attribute   | meaning |
-    |---|---|
     | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
     | known       | `state` was read since boot, and more than once: not in state F |
     | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |

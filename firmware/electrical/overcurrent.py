@@ -14,12 +14,11 @@ _FRESH_ms = const(5000)
 
 
 class Overcurrent:
-    """Compares with the most that a car may be drawing, which for 5 s after a lower limit is
-    still the higher one (Controller.may_draw_mA).
+    """Compares with the most that a car may be drawing, which for 5 s after a lower limit is still
+    the higher one (Controller.may_draw_mA).
 
     Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading; `lost`: the
-    meter answers what cannot be believed.
-    `lost_mA`: the limit without a meter (limit_mA)."""
+    meter answers what cannot be believed. `lost_mA`: the limit without a meter (limit_mA)."""
 
     ready = True
     busy = False

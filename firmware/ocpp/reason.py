@@ -10,8 +10,7 @@ def reason(station, c, purposes):
 
     limit_by: source is one of `purposes` (words.py) or of limits.SOURCES, profile and stackLevel
     are of a profile; until: when that ends or changes; None: never, or nobody knows. limit_next:
-    what would hold without it, source and limit_mA.
-    """
+    what would hold without it, source and limit_mA."""
     limit_mA, by, after = station.limit_mA(c), None, None
     if limit_mA is not None:
         source, w, until_s, next_mA, next_source, next_w = station.why(c)

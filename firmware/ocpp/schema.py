@@ -47,12 +47,10 @@ def check(action, payload, conf=False):
     """None if `payload` conforms, else (OCPP-J error code, description of at most 120 characters).
 
     `conf`: the payload is the confirmation to our own request `action`; there an optional field
-    that is null is taken out. Elsewhere null is a wrong type. 16.0 is not an integer
-    (draft-04: "a JSON number without a fraction or exponent part"; the validators of `ocpp`
-    agree), true is not one either. Fields that the schema does not have are tolerated: back ends
-    add their own, and refusing helps nobody. Nesting is followed as deep as the table goes, no
-    deeper.
-    """
+    that is null is taken out. Elsewhere null is a wrong type. 16.0 is not an integer (draft-04: "a
+    JSON number without a fraction or exponent part"; the validators of `ocpp` agree), true is not
+    one either. Fields that the schema does not have are tolerated: back ends add their own, and
+    refusing helps nobody. Nesting is followed as deep as the table goes, no deeper."""
     global _answer
     fields = _fields(">" + action if conf else action)
     if fields is None:

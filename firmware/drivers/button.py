@@ -16,7 +16,7 @@ class Button:
         self._pin = Pin(pin, Pin.IN, pull)
         self._pressed = pressed
         self._before = True
-        self._held = _LONG + 1  # updates; beyond _LONG it says nothing more
+        self._down = _LONG + 1  # updates; beyond _LONG it says nothing more
         self._event = 0
 
     def take(self):
@@ -29,12 +29,12 @@ class Button:
         down = self._pin() == self._pressed
         if down == self._before:  # twice the same: it does not bounce
             if down:
-                if self._held <= _LONG:
-                    self._held += 1
-                    if self._held == _LONG:
+                if self._down <= _LONG:
+                    self._down += 1
+                    if self._down == _LONG:
                         self._event = LONG
             else:
-                if 0 < self._held < _LONG:
+                if 0 < self._down < _LONG:
                     self._event = SHORT
-                self._held = 0
+                self._down = 0
         self._before = down

@@ -20,13 +20,13 @@ class Delivery:
         self._attempts = 0
         self._tries = []  # of the message at hand (Rpc.call)
         self._others = ()  # of a start that has its id: the other tries, it, its ids
-        self._held = None  # the task that waits for its next attempt
+        self._pause = None  # the task that waits for its next attempt
         self._deaf = False  # samples are not answered: each is told once
         outbox.rpc.late = self._late
 
     def waits(self):
         """The journal's head waits for its next attempt."""
-        return bool(self._held)
+        return bool(self._pause)
 
     def again(self):
         """There is a new connection: silence may have been the fault of the one before."""
@@ -35,9 +35,9 @@ class Delivery:
 
     def cancel(self):
         """Wait no longer."""
-        if self._held:
-            self._held.cancel()
-            self._held = None
+        if self._pause:
+            self._pause.cancel()
+            self._pause = None
 
     async def deliver(self, kind, tx, sample):
         """Tell the journal's head once. It is repeated until it is answered; one that is refused
@@ -62,14 +62,14 @@ class Delivery:
                     self._attempts = most
             if self._attempts < most:
                 retry_s = max(self._attempts, 1) * outbox.settings.value("retry_s")
-                self._held = asyncio.create_task(self._release(min(retry_s, _LONGEST_s)))
+                self._pause = asyncio.create_task(self._release(min(retry_s, _LONGEST_s)))
                 return
             outbox.log("%s given up after %d attempts" % (action, silences or most))
             self._done()
 
     async def _release(self, pause_s):
         await asyncio.sleep(pause_s)
-        self._held = None
+        self._pause = None
         self._outbox.wake()
 
     def _late(self, conf, tries):

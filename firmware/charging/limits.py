@@ -99,26 +99,11 @@ def share(ceiling_mA, wants_mA, out_mA):
 
     Fills `out_mA` in place. Equal shares; what one does not want goes to the others. Who cannot
     get 6 A gets nothing, the last connectors first. The sum never exceeds the ceiling."""
-    n = len(wants_mA)
-    left = 0
-    for i in range(n):
+    for i in range(len(wants_mA)):
         out_mA[i] = 0
-        if wants_mA[i] >= _LEAST_mA:
-            left += 1
-    if left * _LEAST_mA > ceiling_mA:
-        left = ceiling_mA // _LEAST_mA
-    # The chosen ones: the first `left` that want anything. Smallest wishes are served first, so
-    # that what they leave is shared by the rest.
-    chosen = left
-    rest = ceiling_mA
-    while left:
-        smallest = -1
-        seen = 0
-        for i in range(n):
-            if wants_mA[i] >= _LEAST_mA and seen < chosen:
-                seen += 1
-                if not out_mA[i] and (smallest < 0 or wants_mA[i] < wants_mA[smallest]):
-                    smallest = i
-        out_mA[smallest] = min(wants_mA[smallest], rest // left)
-        rest -= out_mA[smallest]
-        left -= 1
+    chosen = [i for i, mA in enumerate(wants_mA) if mA >= _LEAST_mA][: ceiling_mA // _LEAST_mA]
+    # Smallest wishes are served first, so that what they leave is shared by the rest.
+    chosen.sort(key=lambda i: (wants_mA[i], i))
+    for n, i in enumerate(chosen):
+        out_mA[i] = min(wants_mA[i], ceiling_mA // (len(chosen) - n))
+        ceiling_mA -= out_mA[i]

@@ -5,26 +5,8 @@ Rules and choices (A1..A33): docs/smart-charging.md."""
 
 from micropython import const
 
-from .profile import (
-    AMPS,
-    CEILING,
-    DURATION,
-    FLAG_BEGUN,
-    FLAG_ORIGIN,
-    FLAG_REPLACED,
-    HEADER,
-    KEY,
-    RECURRING,
-    SEQUENCE,
-    START,
-    TX,
-    TX_DEFAULT,
-    VALID_FROM,
-    VALID_TO,
-    WATTS,
-    begin,
-    lowest,
-)
+from . import profile
+from .profile import AMPS, FLAG_BEGUN, FLAG_ORIGIN, FLAG_REPLACED, HEADER, KEY, RECURRING, START
 
 NONE = const(-1)  # no limit
 _FAR = const(0x3FFFFFFF)
@@ -39,8 +21,8 @@ class _Moment:
         # but nobody knows how far: -1 less the least that it can be. _edge: when that ends or, for
         # an inactive one, the earliest instant at which it may begin.
         key = w[KEY]
-        valid_from = 0 if key >> 24 & FLAG_BEGUN else w[VALID_FROM]
-        valid_to = _FAR if w[VALID_TO] < 0 else w[VALID_TO]
+        valid_from = 0 if key >> 24 & FLAG_BEGUN else w[profile.VALID_FROM]
+        valid_to = _FAR if w[profile.VALID_TO] < 0 else w[profile.VALID_TO]
         if key >> 24 & FLAG_REPLACED and w[_UNTIL] < valid_to:
             valid_to = w[_UNTIL]
         self._edge = _FAR
@@ -58,7 +40,7 @@ class _Moment:
         if key >> 24 & FLAG_BEGUN and e < 0:
             early = self._early = -e  # so long its first second lasts
             e = 0
-        duration = w[DURATION]
+        duration = w[profile.DURATION]
         again = _FAR
         if e < 0:
             edge = t - e
@@ -90,10 +72,10 @@ class _Moment:
         # negative: `origin` was noted without a clock too, or it is the transaction's.
         if now >= valid_to:
             return None
-        begins = begin(w)
+        begins = profile.begin(w)
         self._sure = valid_to == _FAR and begins <= now
         edge = min(valid_to, begins) if begins > now else valid_to
-        duration = w[DURATION]
+        duration = w[profile.DURATION]
         if w[KEY] >> 18 & 3 == RECURRING:
             step = 604800 if w[KEY] >> 20 & 3 else 86400
             if duration == 0:
@@ -126,7 +108,7 @@ class _Moment:
         w = self._store.whole(w)
         if e < 0:
             e = -1 - e
-            word = lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
+            word = profile.lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
             for low in range(HEADER, len(w), 2):
                 if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
                     self.until = min(self.until, t + w[low] - e)
@@ -200,12 +182,12 @@ class Evaluator(_Moment):
             self._lows.clear()
         if connector:
             if in_transaction:
-                w = self._top(TX, connector, t, tx_start)
+                w = self._top(profile.TX, connector, t, tx_start)
             if w is None:  # one that is not active does not hide the default (A2)
-                w = self._top(TX_DEFAULT, connector, t, tx_start)
+                w = self._top(profile.TX_DEFAULT, connector, t, tx_start)
         w = self._say(w, t)
         limit, phases = self._limit, self._phases
-        cap = self._say(self._top(CEILING, 0, t, tx_start), t)
+        cap = self._say(self._top(profile.CEILING, 0, t, tx_start), t)
         cap_limit, cap_phases = self._limit, self._phases
         # numberPhases of the combination: the smallest of those given (A18)
         given = 0 if w is None else phases
@@ -230,7 +212,7 @@ class Evaluator(_Moment):
         if least is not None:
             if w is None or self._least_limit < self._convert(limit, w, AMPS, self._phases, 0):
                 w = least
-                word = self._lows[w[SEQUENCE]]
+                word = self._lows[w[profile.SEQUENCE]]
                 self._limit, self._phases = word & 0xFFFFFF, word >> 24
         return w
 
@@ -239,7 +221,7 @@ class Evaluator(_Moment):
         # period, amps become watts with those of the combination; missing means 3 (A18).
         if w[KEY] >> 22 & 1 == unit:
             return limit
-        if unit == WATTS:
+        if unit == profile.WATTS:
             return limit * self.voltage_V * (given or 3)
         return limit // (self.voltage_V * (phases or 3))
 
@@ -261,9 +243,9 @@ class Evaluator(_Moment):
                     if self.known or own_end == _FAR:
                         continue  # replaced by our own of its level (A11)
                     doubt = True  # (that may begin, or end)
-            elif purpose == TX_DEFAULT:
+            elif purpose == profile.TX_DEFAULT:
                 # It has its level for itself from its begin on, also while it is not active (A11).
-                begins = begin(w)
+                begins = profile.begin(w)
                 end = w[_UNTIL] if key >> 24 & FLAG_REPLACED else _FAR
                 edge = begins if begins > now else end
                 if now < edge < _FAR and edge - now + t < self.until:
@@ -280,9 +262,9 @@ class Evaluator(_Moment):
                 self._e = e
                 return w
             # It may be active, or what lies below it.
-            word = self._lows.get(w[SEQUENCE])
+            word = self._lows.get(w[profile.SEQUENCE])
             if word is None:
-                word = self._lows[w[SEQUENCE]] = lowest(self._store.whole(w))
+                word = self._lows[w[profile.SEQUENCE]] = profile.lowest(self._store.whole(w))
                 self._store.trim()  # (the periods of all do not fit into RAM together)
             current = self._convert(word & 0xFFFFFF, w, AMPS, word >> 24, 0)
             if self._least is None or current < self._least_limit:

@@ -24,8 +24,10 @@ _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 class Journal:
     """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
 
-    Every message has a place, a number that rises. When the flash is full samples give way, the
-    oldest first: periodic ones, then the others. Starts and stops never do."""
+    Every message has a place, a number that rises, and one within its transaction, from 0 on,
+    which it keeps over reboots: `seq` is that of head(). When the flash is full samples give way,
+    the oldest first: periodic ones, then the others; their numbers are missing then. Starts and
+    stops never do."""
 
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""
@@ -34,6 +36,7 @@ class Journal:
             Queue(samples, "p", 2 * _SPARE, folder.log),
             Queue(samples, "v", _SPARE, folder.log),
         )
+        self.seq = 0
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
         self._open = {}  # the transactions that are not (durably) stopped, by number
         self._tx = None  # the one that was told of last
@@ -66,6 +69,7 @@ class Journal:
         """False where the flash has no room for it: then it must not begin."""
         self._place += 1
         tx.began = self._place
+        tx.seq = 1
         if not self.save(tx):
             return False
         self._open[tx.number] = tx
@@ -74,17 +78,22 @@ class Journal:
 
     def sample(self, tx, sample):
         """A sample (metering.py) of a transaction; its `seen_Wh` is as of that too."""
-        self.save(tx, 0)
         self._place += 1
-        row = (self._place, tx.number) + sample
-        rank = 0 if sample[-1] == PERIODIC else 1
-        if not self._write(self._samples[rank].add, row, rank + 1):
+        bits, context = sample[-2:]
+        row = (self._place, tx.number, tx.seq) + sample[:-2] + (bits | context << 12,)
+        rank = 0 if context == PERIODIC else 1
+        # The row first, then the transaction: a power cut between them is seen by the row.
+        if self._write(self._samples[rank].add, row, rank + 1):
+            tx.seq += 1
+        else:
             self._folder.log("transaction %d: sample lost" % tx.number)
+        self.save(tx, 0)
 
     def stop(self, tx):
         """The transaction has its stop_s, stop_Wh, cause. Durable if the flash lets it."""
         self._place += 1
         tx.ended = self._place
+        tx.seq += 1
         if self.save(tx):
             self._open.pop(tx.number, None)
             self._tx = tx
@@ -134,16 +143,20 @@ class Journal:
                     tx.stop_s = self._corrected(tx.stop_s)
                     tx.data = [(self._corrected(s[0]),) + s[1:] for s in tx.data]
                     self._head = STOP, tx, None
+                    self.seq = tx.seq - 1
                 else:
                     tx.start_s = self._corrected(tx.start_s)
                     self._head = START, tx, None
+                    self.seq = 0
             elif first is None:
                 return None
             else:
                 self._head_place = first[0]
-                tx = self._find(first[1])
+                tx, last = self._find(first[1]), first[-1]
                 if tx:
-                    self._head = SAMPLE, tx, (self._corrected(first[2]),) + first[3:]
+                    self.seq = first[2]
+                    sample = (self._corrected(first[3]),) + first[4:-1]
+                    self._head = SAMPLE, tx, sample + (last & 0xFFF, last >> 12)
                 else:
                     self._queue.pop(first[0])
         return self._head

@@ -68,7 +68,7 @@ def _end(prefix, name, each):
                 last = row[0]
                 each(row)
                 row = read(f, row)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, TypeError):
         pass  # (peek() will tell)
     return last
 

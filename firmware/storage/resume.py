@@ -12,7 +12,7 @@ from .rows import pack, unpack
 def journal(folder, queues):
     """Fill `queues`; -> of the transactions in `folder` the last number, the last place, the marks
     (journal.py), how the clock was set, the latest time, the transactions that go on, and those of
-    them whose times have been put right since they were written."""
+    them that are to be written: their times were put right, or a row came after."""
     queue_files = lazy.load("storage.queue_files")
     last = -UNSET_s
     going, moved, marks = [], [], []
@@ -21,8 +21,17 @@ def journal(folder, queues):
         nonlocal last
         last = max(last, t if t < PLAUSIBLE else t - UNSET_s)
 
+    latest = {}  # by number of a transaction: its next `seq`, and the most that its meter showed
+
+    def each(row):
+        past(row[3])
+        seq, Wh = latest.get(row[1], (0, 0))
+        if row[-1] & 1:
+            Wh = max(Wh, row[4])
+        latest[row[1]] = max(seq, row[2] + 1), Wh
+
     for queue in queues:
-        queue_files.load(queue, lambda row: past(row[2]))
+        queue_files.load(queue, each)
     place = max([queue.last for queue in queues])
     number = 0
     for n in _numbers(folder):
@@ -40,7 +49,7 @@ def journal(folder, queues):
             if tx.data:  # (a clock that was ahead may have been set back since: not that late)
                 past(tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
             going.append(tx)
-            if _settle(tx):
+            if _settle(tx) | _count(tx, *latest.get(n, (0, 0))):
                 moved.append(tx)
     marks.sort()
     if marks:
@@ -54,6 +63,15 @@ def journal(folder, queues):
         place = max(place, jumps[-2])
     marks = [value for mark in marks for value in mark]
     return number, place, marks, jumps, last, going, moved
+
+
+def _count(tx, seq, Wh):
+    # The power failed between a row and the transaction's file. True: something changed.
+    if seq <= tx.seq:
+        return False
+    tx.seq = seq
+    tx.seen_Wh = max(tx.seen_Wh, Wh)
+    return True
 
 
 def _settle(tx):

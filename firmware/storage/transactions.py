@@ -11,10 +11,10 @@ from micropython import const
 
 from .rows import SMALL, pack, unpack
 
-_LAYOUT = const(5)  # the first byte of a file
+_LAYOUT = const(6)  # the first byte of a file
 _BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row lie before that
 _SEED = const(2)  # of the check byte of samples
-_FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began"
+_FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began seq"
 # Each as the difference from another, which is most often small, or the same.
 _SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
 _OTHERS = "start_s start_s start_Wh start_Wh began token"
@@ -38,6 +38,7 @@ class Transaction:
     | stop_s, stop_Wh, cause, stop_token | of its end (states.py has the causes); stop_s None while
       it runs |
     | fault       | what ended it (electrical/faults.py), where that was one |
+    | seq         | how many messages there were of it so far: the number of the next one |
     | began, ended | the places of its start and stop among all messages (journal.py); began is
                      None once the start was given up |"""
 
@@ -54,7 +55,7 @@ class Transaction:
         self.group = self.id = None
         self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
         self.began = self.ended = None
-        self.offset_Wh = self.fault = 0
+        self.offset_Wh = self.fault = self.seq = 0
 
     @property
     def uuid(self):
@@ -113,19 +114,17 @@ class Folder:
         tx = Transaction(number, 0, "", 0, 0)
         try:
             with open(path, "rb") as f:
-                data = f.read()
-            tx.unpack(data)
+                tx.unpack(f.read())
             tx.data = self._data(path)
+            return tx
         except (ValueError, KeyError, TypeError, IndexError) as e:
             # An empty file was never finished; any other is told and set out of the way.
             self.log("transaction file %d dropped: %r" % (number, e))
             os.remove(path)
-            return None
         except OSError as e:
             if e.errno != errno.ENOENT:
                 self.log("transaction file %d: %s" % (number, e))
-            return None
-        return tx
+        return None
 
     def write(self, tx):
         """OSError where the flash is full: then what is there of it stays as it was."""

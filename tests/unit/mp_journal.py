@@ -59,7 +59,7 @@ def begin(j, connector=1, t=T, tag=None, data=None):
     if data:
         tx.data = data
         j.keep(tx)
-    assert j.start(tx)
+    assert j.start(tx), said
     return tx
 
 
@@ -395,6 +395,95 @@ def test_the_running_transaction_is_one_object():
     assert j.head()[1] is tx and j.head()[0] == SAMPLE
 
 
+# The numbers of what happened to one transaction
+
+
+def told(j):
+    """[(number of the transaction, kind, seq), ...] of everything, which is taken away."""
+    out = []
+    while j.head():
+        kind, tx, _ = j.head()
+        out.append((tx.number, kind, j.seq))
+        j.done()
+    return out
+
+
+def test_each_transaction_counts_its_own_messages():
+    j = a_journal()
+    one = begin(j)
+    j.sample(one, a_sample(1))
+    two = begin(j, 2)
+    j.sample(two, a_sample(2, context=CLOCK))
+    j.sample(one, a_sample(3, context=CLOCK))
+    j.sample(one, a_sample(4))
+    end(j, one)
+    j = again()
+    (two,) = j.kept
+    end(j, two)
+    wanted = [(1, START, 0), (1, SAMPLE, 1), (2, START, 0), (2, SAMPLE, 1)]
+    wanted += [(1, SAMPLE, 2), (1, SAMPLE, 3), (1, STOP, 4), (2, STOP, 2)]
+    for i, (number, kind, seq) in enumerate(wanted):
+        j = again()
+        for _ in range(2):  # (told again: the same number)
+            assert (j.head()[1].number, j.head()[0], j.seq) == (number, kind, seq), i
+        j.done()
+    assert not files()
+
+
+def test_the_numbers_have_no_gap_and_no_repeat_over_power_cuts():
+    """A cut at every operation of six samples; then it goes on."""
+    j = a_journal(12)
+    begin(j)
+    image = bytes(chip.data)
+    done = 0
+    for tear in (0, 3, 5, 8):
+        cut = 0
+        while True:
+            gc.collect()
+            chip.restore(image)
+            flash.mount(chip)
+            j = again()
+            chip.on()
+            chip.tear, chip.dies_at = tear, cut
+            heard = []
+            n = 0
+            try:
+                for i in range(3):
+                    j.sample(j.kept[0], a_sample(i))
+                    n += not chip.dead
+                    j.sample(j.kept[0], a_sample(i, context=CLOCK))
+                    n += not chip.dead
+                    if i == 1:  # some are answered, and their files go
+                        while not chip.dead and j.head():
+                            heard.append((j.seq, j.head()[0], j.head()[2]))
+                            j.done()
+            except OSError:
+                assert chip.dead
+            if not chip.dead:
+                break
+            done += 1
+            cut += 1
+            for _ in range(2):
+                chip.on()
+                flash.mount(chip)
+                j = again()
+            (tx,) = j.kept
+            j.sample(tx, a_sample(9))
+            end(j, tx)
+            while j.head():
+                message = j.seq, j.head()[0], j.head()[2]
+                # (told twice if the answer was lost: with the same number and content)
+                if message not in heard:
+                    heard.append(message)
+                j.done()
+            numbers = [seq for seq, _, _ in heard]
+            assert numbers == list(range(len(heard))), (tear, cut, heard)
+            assert heard[-1][1] == STOP and heard[-2][2] == a_sample(9)
+            assert n + 3 <= len(heard) <= n + 4, (tear, cut, n, heard)
+    print("%d cuts" % done)
+    assert done > 40
+
+
 # What cannot be believed
 
 
@@ -403,8 +492,8 @@ def test_empty_and_garbage_files_are_dropped():
     begin(j)
     with open("/flash/tx/1", "rb") as f:
         good = f.read()
-    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x05" + "0" * 60]
-    texts += [good[:-1], good[:9], good + b"\x03", bytes((4,)) + good[1:], bytes((6,)) + good[1:]]
+    texts = ["", "{", "garbage", "null", "{}", "\x02", "\x06" + "0" * 60]
+    texts += [good[:-1], good[:9], good + b"\x03", bytes((5,)) + good[1:], bytes((7,)) + good[1:]]
     n = 18 + good[17]  # the first row lies before that
     values = list(unpack(good[18:n]))
     for at, value in ((0, "1"), (0, None), (1, "x"), (2, 5), (9, "x"), (10, None)):
@@ -775,7 +864,7 @@ def test_when_it_is_full_the_least_valuable_goes_first():
         j.sample(tx, a_sample(0, T + 9000 * n, CLOCK))
         for i in range(1, 100):
             j.sample(tx, a_sample(i, T + 9000 * n))
-        j.sample(tx, a_sample(100, T + 9000 * n, "Transaction.End"))
+        j.sample(tx, a_sample(100, T + 9000 * n, END))
         end(j, tx, T + n)
         n += 1
     gone = [text for text in said if text.startswith("flash full: samples from ")]

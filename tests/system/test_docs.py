@@ -79,6 +79,22 @@ def test_every_document_and_section_that_is_named_exists():
     assert count > 25
 
 
+def test_every_module_that_is_named_exists():
+    """In documents, and in what is written beside the code; CONTRIBUTING shows how to add one."""
+    there = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("", "firmware", "lib", "tools", "tests", "examples")
+        for path in ((ROOT / folder).rglob("*.py") if folder else ROOT.glob("*.py"))
+    ]
+    count = 0
+    for where, found in cited(r"(?<![\w.{*/<-])(?:[\w-]+/)*[a-z_]\w*\.py\b"):
+        if where.startswith(("firmware/", "lib/", "docs/", "README")):
+            named = found[0]
+            assert any(("/" + path).endswith("/" + named) for path in there), f"{where}: {named}"
+            count += 1
+    assert count > 100
+
+
 def test_every_anchor_is_a_heading():
     count = 0
     for where, found in cited(r"\]\(([\w./-]*)#([\w-]+)\)"):

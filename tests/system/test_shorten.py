@@ -66,11 +66,16 @@ def test_a_letter_that_is_taken_is_not_used():
         "_x = const(1)",
         "class A:\n    _x = 1\n    def f(self):\n        return self._x",
         "class _X:\n    pass",
-        "class A:\n    async def _x(self):\n        await self._x()",
+        "class A:\n    async def _x(self):\n        await self._x()\nlog(f.__name__)",
     ],
 )
 def test_names_that_cannot_be_followed_are_kept(text):
     assert shorten(text.encode(), set()).decode() == text
+
+
+def test_a_coroutine_has_a_letter_where_no_task_is_called_by_its_name():
+    text = b"class A:\n    async def _x(self):\n        log(type(self).__name__)\n        await self._x()"
+    assert shorten(text, set()) == text.replace(b"_x", b"_a")
 
 
 def test_more_attributes_than_letters():

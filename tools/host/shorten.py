@@ -168,15 +168,26 @@ def _is_private(name):
 
 
 def _functions(tree):
-    """Private functions of the module and methods of its classes; no coroutines, for logs call a
-    task by the name of its own."""
+    """Private functions of the module and methods of its classes; no coroutines where the module
+    calls tasks by the name of their function."""
+    kinds = ast.FunctionDef if _names_tasks(tree) else ast.FunctionDef | ast.AsyncFunctionDef
     return {
         node.name
         for scope in ast.walk(tree)
         if isinstance(scope, ast.Module | ast.ClassDef)
         for node in scope.body
-        if isinstance(node, ast.FunctionDef) and _is_private(node.name)
+        if isinstance(node, kinds) and _is_private(node.name)
     }
+
+
+def _names_tasks(tree):
+    # task.__name__, but not type(x).__name__
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "__name__"
+        and not isinstance(node.value, ast.Call)
+        for node in ast.walk(tree)
+    )
 
 
 def _variables(tree):
@@ -212,9 +223,9 @@ def _elsewhere(tree):
             names.add(node.arg)
         elif isinstance(node, ast.Global | ast.Nonlocal):
             names.update(node.names)
-        elif isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
+        elif isinstance(node, ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.FunctionDef) and id(node) not in ours:
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in ours:
             names.add(node.name)
         elif (
             isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in ours
@@ -232,6 +243,8 @@ def _places(tree):
             yield node.lineno, node.col_offset, node.id
         elif isinstance(node, ast.FunctionDef):
             yield node.lineno, node.col_offset + len("def "), node.name
+        elif isinstance(node, ast.AsyncFunctionDef):
+            yield node.lineno, node.col_offset + len("async def "), node.name
 
 
 def _named(tree):

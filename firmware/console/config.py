@@ -97,7 +97,7 @@ def _printable(key, value):
 def journal(unit):
     """What is still to be told of transactions: from flash, as it would be after a power cut."""
     folder = Folder("/tx", messages.error)
-    numbers = folder.numbers()
+    numbers = lazy.load("storage.resume").numbers(folder)
     for number in numbers:
         tx = folder.read(number)
         if tx:

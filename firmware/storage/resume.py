@@ -34,7 +34,7 @@ def journal(folder, queues):
         queue_files.load(queue, each)
     place = max([queue.last for queue in queues])
     number = 0
-    for n in _numbers(folder):
+    for n in numbers(folder):
         tx = folder.read(n)
         if tx is None:
             continue
@@ -54,9 +54,9 @@ def journal(folder, queues):
     marks.sort()
     if marks:
         place = max(place, marks[-1][0])
-    numbers = [str(n) for n in _numbers(folder)]
+    there = [str(n) for n in numbers(folder)]
     for name in os.listdir(folder.path):  # data of what was never begun, or was answered
-        if name.endswith(".data") and name[:-5] not in numbers:
+        if name.endswith(".data") and name[:-5] not in there:
             os.remove(folder.path + "/" + name)
     jumps = _jumps(folder)
     if jumps:
@@ -117,6 +117,6 @@ def _jumps(folder):
         return []  # the clock never had to be corrected
 
 
-def _numbers(folder):
-    # Of all that the Central System may not know to their end, rising.
+def numbers(folder):
+    """Of all that the Central System may not know to their end, rising."""
     return sorted([int(name) for name in os.listdir(folder.path) if name.isdigit()])

@@ -74,7 +74,7 @@ def test_names_that_cannot_be_followed_are_kept(text):
 
 
 def test_a_coroutine_has_a_letter_where_no_task_is_called_by_its_name():
-    text = b"class A:\n    async def _x(self):\n        log(type(self).__name__)\n        await self._x()"
+    text = b"class A:\n    async def _x(self):\n        f(type(x).__name__)\n        self._x()"
     assert shorten(text, set()) == text.replace(b"_x", b"_a")
 
 

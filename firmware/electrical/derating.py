@@ -51,9 +51,6 @@ class Derating:
         """What the heat leaves of `hardware_mA`, or None: all of it."""
         if self.fault or self._lost_ms >= _LOST_LONG_ms:
             return 0
-        limit = None
-        if self._part > 1:
-            limit = max(hardware_mA // self._part, _MIN_mA)
         if self._lost_ms >= _LOST_ms:
-            limit = _MIN_mA
-        return limit
+            return _MIN_mA
+        return max(hardware_mA // self._part, _MIN_mA) if self._part > 1 else None

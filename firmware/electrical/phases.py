@@ -47,9 +47,8 @@ class Phases:
             self.three = not self.three
             self._moved_ms = 0
             if c.state != pilot.A:
-                self._pause_ms = _PAUSE_ms
-                if self._load:
-                    self._pause_ms = max(_LOAD_PAUSE_ms - self._open_ms, _PAUSE_ms)
+                least_ms = _LOAD_PAUSE_ms - self._open_ms if self._load else 0
+                self._pause_ms = max(least_ms, _PAUSE_ms)
             due = False
         self.busy = bool(due or self._pause_ms)
         self.ready = not self.busy

@@ -53,10 +53,7 @@ def state(high_mV, before):
     Half of the gap on either side of a decision level still belongs to `before`."""
     s = A
     for level in _LEVELS_mV:
-        if s < before:
-            level += _HYSTERESIS_mV
-        else:
-            level -= _HYSTERESIS_mV
+        level += _HYSTERESIS_mV if s < before else -_HYSTERESIS_mV
         if high_mV >= level:
             break
         s += 1

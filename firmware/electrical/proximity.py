@@ -19,10 +19,8 @@ _MOST_ohm = const(4500)
 def rating_mA(ohm):
     """What a cable with this resistor carries; 0: none, or a fault. `ohm` None: open."""
     rating = 0
-    if ohm is None or ohm > _MOST_ohm:
-        return rating
     for i in range(4):
-        if ohm >= _FROM_ohm[i]:
+        if ohm is not None and _FROM_ohm[i] <= ohm <= _MOST_ohm:
             rating = _RATING_mA[i]
     return rating
 

@@ -8,13 +8,19 @@ from micropython import const
 
 _MAX_CACHE = const(50)  # tags; the one of which something new was heard longest ago goes first
 MAX_LIST = const(200)  # tags in the local list
-_ACCEPTED = "Accepted"
+_MAX_TEXT = const(36)  # characters of a tag, and of its group
+
+# What is known of a tag; 1: it is blocked, 3: it is nobody's.
+ACCEPTED = const(0)
+EXPIRED = const(2)
+IN_USE = const(4)  # it charges elsewhere: that says nothing of the tag itself
 
 
 class Tags:
-    """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` tells it.
+    """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` tells it. Tags of two kinds
+    (station/states.py) are two, whatever their text.
 
-    A line: tag, status, expiry in s since 2020 or nothing, parentIdTag or nothing; between tabs.
+    A line: tag, kind, status, expiry in s since 2020 or nothing, group or nothing; between tabs.
     The first line of the list is its version."""
 
     def __init__(self, folder, settings, clock, log):
@@ -28,46 +34,41 @@ class Tags:
         except OSError:
             pass  # it is there
 
-    def known(self, tag):
-        """(status, parentIdTag or None) of `tag`: the list's word, else the cache's; None: neither
-        has it. An entry whose time is over has the status Expired."""
+    def known(self, tag, kind=0):
+        """(status, group or None) of `tag`: the list's word, else the cache's; None: neither has
+        it. An entry whose time is over has the status EXPIRED."""
         for path, key in ((self._list, "list"), (self._cache, "cache")):
             if self._settings(key):
-                entry = self._find(path, tag)
+                entry = self._find(path, tag, kind)
                 if entry:
-                    return self._judged(entry)
-        return None
-
-    def _judged(self, entry):
-        status, expiry, parent = entry[1:]
+                    break
+        else:
+            return None
+        status, expiry, group = int(entry[2]), entry[3], entry[4]
         over = expiry and self._clock.known() and self._clock.now() >= int(expiry)
-        return "Expired" if status == _ACCEPTED and over else status, parent or None
+        return EXPIRED if status == ACCEPTED and over else status, group or None
 
-    def offline(self, tag):
+    def offline(self, tag, kind=0):
         """May `tag` charge while the Central System cannot be asked?"""
-        entry = self.known(tag)
+        entry = self.known(tag, kind)
         if entry:
-            return entry[0] == _ACCEPTED and self._settings("offline_known")
+            return entry[0] == ACCEPTED and self._settings("offline_known")
         return self._settings("offline_unknown")
 
-    def at_once(self, tag):
-        """May `tag` charge before the Central System has answered (LocalPreAuthorize)?"""
-        if not self._settings("preauthorise"):
-            return False
-        entry = self.known(tag)
-        return entry is not None and entry[0] == _ACCEPTED
+    def at_once(self, tag, kind=0):
+        """May `tag` charge before the Central System has answered (the setting preauthorise)?"""
+        entry = self._settings("preauthorise") and self.known(tag, kind)
+        return bool(entry) and entry[0] == ACCEPTED
 
-    def heard(self, tag, status, expiry_s=None, parent=None):
+    def heard(self, tag, status, expiry_s=None, group=None, kind=0):
         """The Central System has said this of `tag`. What the list has is not cached (3.5.3)."""
-        if not self._settings("cache") or not _plain(tag) or self._find(self._list, tag):
+        if not self._settings("cache") or not _plain(tag) or self._find(self._list, tag, kind):
             return
-        if status == "ConcurrentTx":  # says nothing of the tag itself
+        if status == IN_USE:
             return
-        parent = parent if parent and _plain(parent) else ""
-        expiry = "" if expiry_s is None else str(expiry_s)
-        line = "\t".join((tag, status, expiry, parent)) + "\n"
-        if self._line(self._cache, tag) != line:
-            self._rewrite(self._cache, line, tag, _MAX_CACHE)
+        line = _entry(tag, status, expiry_s, group if group and _plain(group) else "", kind)
+        if self._line(self._cache, tag, kind) != line:
+            self._rewrite(self._cache, line, _key(tag, kind), _MAX_CACHE)
 
     def clear(self):
         """Empty the cache."""
@@ -85,31 +86,30 @@ class Tags:
             return 0
 
     def set_list(self, version, entries):
-        """Replace the local list by `entries`: (tag, status, expiry_s or None, parent or None).
-        False: too long, or the flash is full; the old one is in force then."""
+        """Replace the local list by `entries`: (tag, status, expiry_s or None, group or None,
+        kind). False: too long, or the flash is full; the old one is in force then."""
         if len(entries) > MAX_LIST:
             return False
         try:
             with open(self._list + ".new", "w") as f:
                 f.write("%d\n" % version)
-                for tag, status, expiry, parent in entries:
-                    expiry = "" if expiry is None else str(expiry)
-                    f.write("\t".join((tag, status, expiry, parent or "")) + "\n")
+                for entry in entries:
+                    f.write(_entry(*entry))
             os.rename(self._list + ".new", self._list)
         except OSError as e:
             self._log("local list: %s" % e)
             return False
         return True
 
-    def _find(self, path, tag):
-        line = self._line(path, tag)
+    def _find(self, path, tag, kind):
+        line = self._line(path, tag, kind)
         entry = line.rstrip("\n").split("\t") if line else ()
-        if len(entry) != 4 or entry[2] and not entry[2].isdigit():
+        if len(entry) != 5 or not (entry[2] + entry[3]).isdigit() or not entry[2]:
             return None
         return entry
 
-    def _line(self, path, tag):
-        tag = tag.lower() + "\t"
+    def _line(self, path, tag, kind):
+        tag = _key(tag, kind)
         try:
             with open(path) as f:
                 for line in f:
@@ -121,7 +121,6 @@ class Tags:
 
     def _rewrite(self, path, first, tag, most):
         # `first` at the top, the others behind it, without the one that it replaces.
-        tag = tag.lower() + "\t"
         try:
             with open(path + ".new", "w") as new:
                 new.write(first)
@@ -145,7 +144,16 @@ class Tags:
                 pass  # what follows is damaged (not UTF-8)
 
 
+def _key(tag, kind):
+    return "%s\t%d\t" % (tag.lower(), kind)
+
+
+def _entry(tag, status, expiry_s, group, kind=0):
+    expiry = "" if expiry_s is None else expiry_s
+    return "%s\t%d\t%d\t%s\t%s\n" % (tag, kind, status, expiry, group or "")
+
+
 def _plain(text):
     # What fits into a line, and comes back from it as it was. By bytes: MicroPython interns each
     # character that is taken out of a text, for ever.
-    return 0 < len(text) <= 20 and all([32 <= b < 127 for b in text.encode()])
+    return 0 < len(text) <= _MAX_TEXT and all([32 <= b < 127 for b in text.encode()])

@@ -72,10 +72,6 @@ EXCEPTIONS = """
     word firmware/station/station.py TxProfile
     word firmware/station/station.py id_tag
     word firmware/station/station.py parentIdTag
-    word firmware/storage/tags.py Accepted
-    word firmware/storage/tags.py ConcurrentTx
-    word firmware/storage/tags.py LocalPreAuthorize
-    word firmware/storage/tags.py parentIdTag
 """
 
 

@@ -6,10 +6,11 @@ import flash
 from world import T0, UNSET, Time
 
 from firmware import clock
-from firmware.storage.tags import MAX_LIST, Tags
+from firmware.storage.tags import ACCEPTED, EXPIRED, IN_USE, MAX_LIST, Tags
 
 HEAP = "512K"
 
+BLOCKED, INVALID = 1, 3
 TORN = (0, 1, 4, 7, 8)
 
 
@@ -39,34 +40,34 @@ def test_what_was_heard_is_known_without_case_and_after_a_reboot():
     p = Place()
     a = p.auth
     assert a.known("TAG") is None
-    a.heard("Tag", "Accepted", T0 + 100, "GROUP")
-    a.heard("other", "Blocked")
+    a.heard("Tag", ACCEPTED, T0 + 100, "GROUP")
+    a.heard("other", BLOCKED)
     for _ in range(2):
-        assert a.known("TAG") == a.known("tag") == ("Accepted", "GROUP")
-        assert a.known("OTHER") == ("Blocked", None)
+        assert a.known("TAG") == a.known("tag") == (ACCEPTED, "GROUP")
+        assert a.known("OTHER") == (BLOCKED, None)
         assert a.known("TA") is None and a.known("TAGG") is None and a.known("") is None
         a = p.boot()
-    a.heard("tAG", "Expired")
-    assert a.known("Tag") == ("Expired", None)
+    a.heard("tAG", EXPIRED)
+    assert a.known("Tag") == (EXPIRED, None)
 
 
 def test_an_entry_expires():
     p = Place()
-    p.auth.heard("TAG", "Accepted", T0 + 100)
+    p.auth.heard("TAG", ACCEPTED, T0 + 100)
     p.time.pass_ms(99999)
-    assert p.auth.known("TAG") == ("Accepted", None) and p.auth.offline("TAG")
+    assert p.auth.known("TAG") == (ACCEPTED, None) and p.auth.offline("TAG")
     p.time.pass_ms(1)
-    assert p.auth.known("TAG") == ("Expired", None) and not p.auth.offline("TAG")
-    p.auth.heard("OLD", "Blocked", T0 - 5)
-    assert p.auth.known("OLD") == ("Blocked", None)
+    assert p.auth.known("TAG") == (EXPIRED, None) and not p.auth.offline("TAG")
+    p.auth.heard("OLD", BLOCKED, T0 - 5)
+    assert p.auth.known("OLD") == (BLOCKED, None)
     p.time.t_ms = UNSET * 1000  # nobody knows what time it is: the doubt is the driver's favour
-    assert p.auth.known("TAG") == ("Accepted", None)
+    assert p.auth.known("TAG") == (ACCEPTED, None)
 
 
 def test_offline():
     p = Place()
-    p.auth.heard("GOOD", "Accepted")
-    p.auth.heard("BAD", "Invalid")
+    p.auth.heard("GOOD", ACCEPTED)
+    p.auth.heard("BAD", INVALID)
     for local in (True, False):
         for unknown in (True, False):
             p.settings["offline_known"] = local
@@ -77,8 +78,8 @@ def test_offline():
 
 def test_at_once():
     p = Place()
-    p.auth.heard("GOOD", "Accepted")
-    p.auth.heard("BAD", "Invalid")
+    p.auth.heard("GOOD", ACCEPTED)
+    p.auth.heard("BAD", INVALID)
     for pre in (True, False):
         p.settings["preauthorise"] = pre
         assert [p.auth.at_once(tag) for tag in ("GOOD", "BAD", "NEW")] == [pre, False, False]
@@ -86,17 +87,17 @@ def test_at_once():
 
 def test_the_list_comes_before_the_cache():
     p = Place()
-    p.auth.heard("A", "Accepted")
+    p.auth.heard("A", ACCEPTED)
     assert p.auth.version() == 0
-    assert p.auth.set_list(7, [("a", "Blocked", None, None), ("B", "Accepted", T0 + 10, "P")])
+    assert p.auth.set_list(7, [("a", BLOCKED, None, None), ("B", ACCEPTED, T0 + 10, "P")])
     assert p.auth.version() == 7
-    assert p.auth.known("A") == ("Blocked", None) and p.auth.known("b") == ("Accepted", "P")
-    p.auth.heard("B", "Invalid")  # is not cached
+    assert p.auth.known("A") == (BLOCKED, None) and p.auth.known("b") == (ACCEPTED, "P")
+    p.auth.heard("B", INVALID)  # is not cached
     p.settings["list"] = False
-    assert p.auth.known("A") == ("Accepted", None) and p.auth.known("B") is None
+    assert p.auth.known("A") == (ACCEPTED, None) and p.auth.known("B") is None
     p.settings["cache"] = False
     assert p.auth.known("A") is None
-    p.auth.heard("C", "Accepted")
+    p.auth.heard("C", ACCEPTED)
     p.settings["cache"] = True
     assert p.auth.known("C") is None
     p.settings["list"] = True
@@ -106,8 +107,8 @@ def test_the_list_comes_before_the_cache():
 def test_clear_leaves_the_list():
     p = Place()
     p.auth.clear()
-    p.auth.heard("A", "Accepted")
-    p.auth.set_list(1, [("B", "Accepted", None, None)])
+    p.auth.heard("A", ACCEPTED)
+    p.auth.set_list(1, [("B", ACCEPTED, None, None)])
     p.auth.clear()
     assert p.auth.known("A") is None and p.auth.known("B")
 
@@ -115,16 +116,16 @@ def test_clear_leaves_the_list():
 def test_the_cache_is_bounded_and_the_oldest_goes():
     p = Place()
     for i in range(80):
-        p.auth.heard("TAG%d" % i, "Accepted")
+        p.auth.heard("TAG%d" % i, ACCEPTED)
     assert [bool(p.auth.known("TAG%d" % i)) for i in range(80)] == [False] * 30 + [True] * 50
-    p.auth.heard("TAG30", "Blocked")  # heard of again
-    p.auth.heard("NEW", "Accepted")
+    p.auth.heard("TAG30", BLOCKED)  # heard of again
+    p.auth.heard("NEW", ACCEPTED)
     assert p.auth.known("TAG30") and not p.auth.known("TAG31")
 
 
 def test_the_list_is_bounded():
     p = Place(32)
-    entries = [("TAG%d" % i, "Accepted", None, None) for i in range(MAX_LIST)]
+    entries = [("TAG%d" % i, ACCEPTED, None, None) for i in range(MAX_LIST)]
     assert p.auth.set_list(1, entries)
     assert not p.auth.set_list(2, entries + entries[:1])
     assert p.auth.version() == 1 and p.auth.known("TAG199") and not p.auth.known("TAG200")
@@ -132,37 +133,45 @@ def test_the_list_is_bounded():
 
 def test_what_cannot_be_kept_is_not():
     p = Place()
-    for tag in ("", "x" * 21, "a\tb", "a\nb", "caf\u00e9", "\x00"):
-        p.auth.heard(tag, "Accepted")
+    for tag in ("", "x" * 37, "a\tb", "a\nb", "caf\u00e9", "\x00"):
+        p.auth.heard(tag, ACCEPTED)
         assert p.auth.known(tag) is None, tag
-    p.auth.heard("TAG", "Accepted", None, "gr\u00fcn")
-    assert p.auth.known("TAG") == ("Accepted", None)
-    p.auth.heard("TAG", "ConcurrentTx")
-    assert p.auth.known("TAG") == ("Accepted", None)
+    p.auth.heard("TAG", ACCEPTED, None, "gr\u00fcn")
+    assert p.auth.known("TAG") == (ACCEPTED, None)
+    p.auth.heard("TAG", IN_USE)
+    assert p.auth.known("TAG") == (ACCEPTED, None)
 
 
 def test_damaged_files_are_no_entries():
     p = Place()
-    for text in (b"", b"\xff\xfe", b"TAG", b"TAG\tAccepted", b"TAG\tAccepted\tx\t\n", b"\0" * 50):
+    for text in (
+        b"",
+        b"\xff\xfe",
+        b"TAG",
+        b"TAG\t0\t0",
+        b"TAG\t0\t0\tx\t\n",
+        b"TAG\t0\t\t5\t\n",
+        b"\0" * 50,
+    ):
         for name in ("cache", "list"):
             with open("/flash/auth/" + name, "wb") as f:
                 f.write(text)
         assert p.boot().known("TAG") is None and p.auth.version() == 0, text
-        p.auth.heard("TAG", "Accepted")
-        assert p.auth.known("TAG") == ("Accepted", None)
+        p.auth.heard("TAG", ACCEPTED)
+        assert p.auth.known("TAG") == (ACCEPTED, None)
 
 
 def test_the_same_again_costs_no_write():
     p = Place()
     for i in range(10):
-        p.auth.heard("TAG%d" % i, "Accepted", T0 + 100, "P")
+        p.auth.heard("TAG%d" % i, ACCEPTED, T0 + 100, "P")
     p.flash.on()
     for i in range(10):
-        p.auth.heard("TAG%d" % i, "Accepted", T0 + 100, "P")
+        p.auth.heard("TAG%d" % i, ACCEPTED, T0 + 100, "P")
         p.auth.known("TAG%d" % i)
     assert p.flash.ops == 0
     for i in range(100):
-        p.auth.heard("TAG%d" % (i % 10), "Accepted", T0 + i, "P")
+        p.auth.heard("TAG%d" % (i % 10), ACCEPTED, T0 + i, "P")
     print("%d erases, %d operations in 100 changes" % (p.flash.erases, p.flash.ops))
     assert p.flash.erases <= 210
 
@@ -170,13 +179,13 @@ def test_the_same_again_costs_no_write():
 def test_power_cut_at_every_operation():
     p = Place(12)
     for i in range(5):
-        p.auth.heard("TAG%d" % i, "Accepted")
-    p.auth.set_list(1, [("L", "Accepted", None, None)])
+        p.auth.heard("TAG%d" % i, ACCEPTED)
+    p.auth.set_list(1, [("L", ACCEPTED, None, None)])
     image = bytes(p.flash.data)
 
     def change():
-        p.auth.heard("TAG2", "Blocked")
-        p.auth.set_list(2, [("L", "Blocked", None, None)])
+        p.auth.heard("TAG2", BLOCKED)
+        p.auth.set_list(2, [("L", BLOCKED, None, None)])
         p.auth.clear()
 
     p.flash.on()
@@ -195,12 +204,12 @@ def test_power_cut_at_every_operation():
             a = p.boot()
             cuts += 1
             tags = [a.known("TAG%d" % i) for i in range(5)]
-            good = ("Accepted", None)
+            good = (ACCEPTED, None)
             assert tags in (
-                [good] * 5, [good, good, ("Blocked", None), good, good], [None] * 5
+                [good] * 5, [good, good, (BLOCKED, None), good, good], [None] * 5
             ), tags  # fmt: skip
-            assert (a.version(), a.known("L")) in ((1, good), (2, ("Blocked", None)))
-            a.heard("NEW", "Accepted")
+            assert (a.version(), a.known("L")) in ((1, good), (2, (BLOCKED, None)))
+            a.heard("NEW", ACCEPTED)
             assert a.known("NEW") == good and p.said == []
     print("%d operations, %d cuts" % (total, cuts))
     assert p.flash.misused == 0
@@ -209,12 +218,12 @@ def test_power_cut_at_every_operation():
 def test_a_flash_operation_that_fails_changes_nothing_or_all():
     p = Place(12)
     for i in range(20):
-        p.auth.heard("TAG%d" % i, "Accepted")
+        p.auth.heard("TAG%d" % i, ACCEPTED)
     image = bytes(p.flash.data)
-    good, new = ("Accepted", None), ("Blocked", "P")
-    entries = [("L%d" % i, "Accepted", None, None) for i in range(40)]
+    good, new = (ACCEPTED, None), (BLOCKED, "P")
+    entries = [("L%d" % i, ACCEPTED, None, None) for i in range(40)]
     p.flash.on()
-    p.auth.heard("TAG1", "Blocked", T0 + 9, "P")
+    p.auth.heard("TAG1", BLOCKED, T0 + 9, "P")
     p.auth.set_list(3, entries)
     for n in range(p.flash.ops):
         gc.collect()
@@ -222,7 +231,7 @@ def test_a_flash_operation_that_fails_changes_nothing_or_all():
         p.boot()
         p.said.clear()
         p.flash.fails_at = n
-        p.auth.heard("TAG1", "Blocked", T0 + 9, "P")
+        p.auth.heard("TAG1", BLOCKED, T0 + 9, "P")
         kept = p.auth.set_list(3, entries)
         p.flash.on()
         for a in (p.auth, p.boot()):
@@ -236,9 +245,25 @@ def test_nothing_of_it_stays_in_ram():
     p = Place(32)
     gc.collect()
     before = gc.mem_alloc()
-    p.auth.set_list(1, [("TAG%d" % i, "Accepted", None, None) for i in range(100)])
+    p.auth.set_list(1, [("TAG%d" % i, ACCEPTED, None, None) for i in range(100)])
     for i in range(50):
-        p.auth.heard("X%d" % i, "Accepted")
+        p.auth.heard("X%d" % i, ACCEPTED)
         p.auth.known("TAG%d" % i)
     gc.collect()
     assert gc.mem_alloc() - before < 1500
+
+
+def test_tags_of_36_characters_and_their_kinds():
+    p = Place()
+    tag, group = "0123456789abcdefghij" + "K" * 16, "g" * 36
+    p.auth.heard(tag, ACCEPTED, None, group, 1)
+    p.auth.heard(tag, BLOCKED)
+    for _ in range(2):
+        assert p.auth.known(tag.upper(), 1) == (ACCEPTED, group) and p.auth.offline(tag, 1)
+        assert p.auth.known(tag) == (BLOCKED, None) and not p.auth.offline(tag)
+        assert p.auth.known(tag, 2) is None and p.auth.known(tag[:-1], 1) is None
+        p.boot()
+    p.auth.heard(tag, INVALID, None, None, 1)
+    assert p.auth.known(tag, 1) == (INVALID, None) and p.auth.known(tag) == (BLOCKED, None)
+    assert p.auth.set_list(1, [(tag, ACCEPTED, None, None, 2)])
+    assert p.auth.known(tag, 2) == (ACCEPTED, None) and p.auth.known(tag) == (BLOCKED, None)

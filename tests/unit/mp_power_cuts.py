@@ -13,6 +13,7 @@ from world import T0, UNSET, World, files
 from firmware.clock import format_iso, parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp import delivery, outbox, registration
+from firmware.storage import tags
 from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
@@ -288,7 +289,7 @@ async def cuts(online, tear):
         w.settings[key] = value
     w.boot()
     if not online:
-        w.station.local().heard("TAG", "Accepted")
+        w.station.local().heard("TAG", tags.ACCEPTED)
     blank = bytes(w.flash.data)
     day = Day(w, online)
     await day.run()

@@ -8,7 +8,7 @@ import talking
 from firmware.electrical import pilot
 from firmware.station import metering, states
 from firmware.station.events import Reading
-from firmware.storage import journal
+from firmware.storage import journal, tags
 
 HEAP = "400K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}
@@ -493,11 +493,11 @@ async def test_damaged_answers_to_a_start():
         assert c.stopping() is denied, conf
         known = b.unit.world.station.local().known("TAG2")
         if denied:
-            assert not known or known[0] != "Accepted", conf
+            assert not known or known[0] != tags.ACCEPTED, conf
         elif "expiryDate" in conf["idTagInfo"]:
             assert known is None, conf  # nobody knows until when
         else:
-            assert known == ("Accepted", None), conf
+            assert known == (tags.ACCEPTED, None), conf
         await b.passes(60)
         assert (b.actions().count("StartTransaction") == 1) is bool(id), conf
         await b.unit.end()

@@ -12,6 +12,7 @@ from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from firmware.station import states
+from firmware.storage import tags
 
 HEAP = "800K"
 
@@ -1756,8 +1757,8 @@ def test_other_faults_do_not_end_it():
 
 def test_offline_only_those_who_are_known():
     w = World().ready()
-    w.station.local().heard("GOOD", "Accepted")
-    w.station.local().heard("BAD", "Blocked")
+    w.station.local().heard("GOOD", tags.ACCEPTED)
+    w.station.local().heard("BAD", 1)
     w.c.controller.state = C
     for tag in ("BAD", "NEW"):
         w.station.tag(tag, 1)
@@ -1771,7 +1772,7 @@ def test_offline_only_those_who_are_known():
 def test_offline_unknown_tags():
     w = World().ready()
     w.settings["offline_unknown"] = True
-    w.station.local().heard("BAD", "Blocked")
+    w.station.local().heard("BAD", 1)
     w.c.controller.state = C
     w.station.tag("BAD", 1)
     w.poll(1000)
@@ -1785,7 +1786,7 @@ def test_online_the_central_system_is_asked_unless_local_pre_authorize():
     w = World().ready()
     w.station.online = True
     w.settings["offline_unknown"] = True
-    w.station.local().heard("GOOD", "Accepted")
+    w.station.local().heard("GOOD", tags.ACCEPTED)
     w.c.controller.state = C
     for tag in ("GOOD", "NEW"):
         w.station.tag(tag, 1)
@@ -1803,7 +1804,7 @@ def test_online_the_central_system_is_asked_unless_local_pre_authorize():
 def test_tags_that_wait_when_the_connection_is_lost():
     w = World(2).ready()
     w.station.online = True
-    w.station.local().heard("GOOD", "Accepted")
+    w.station.local().heard("GOOD", tags.ACCEPTED)
     for c in w.cs:
         c.controller.state = C
     w.station.tag("NEW", 1)
@@ -1829,7 +1830,7 @@ def test_a_tag_of_the_same_group_stops():
             assert w.c.tx, tag
         w.boot().ready()  # also after a power cut
         if known:
-            w.station.local().heard("D", "Accepted", None, "GROUP")
+            w.station.local().heard("D", tags.ACCEPTED, None, "GROUP")
             w.station.tag("D", 1)
         else:
             w.station.online = True
@@ -1849,7 +1850,7 @@ def test_a_card_of_the_same_group_at_the_only_reader():
         w.station.accept(tag, c, None, parent)
     w.poll(1000)
     assert w.c.tx and w.cs[1].tx
-    w.station.local().heard("X", "Accepted", None, "G2")
+    w.station.local().heard("X", tags.ACCEPTED, None, "G2")
     w.station.card("X")
     w.poll(3000)
     assert w.c.tx and not w.cs[1].tx
@@ -1986,7 +1987,7 @@ def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
     w.electrics[0].state = C
     w.poll(300)
     w.station.tag("TAG", 1)
-    w.station.local().heard("TAG", "Accepted")
+    w.station.local().heard("TAG", tags.ACCEPTED)
     w.station.offline()
     w.poll(1000)
     assert w.c.tx.token == "TAG"
@@ -1994,7 +1995,7 @@ def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
 
 def test_who_has_left_does_not_charge_when_the_connection_is_lost():
     w = World().ready()
-    w.station.local().heard("GOOD", "Accepted")
+    w.station.local().heard("GOOD", tags.ACCEPTED)
     w.station.online = True
     w.electrics[0].state = C
     w.poll(300)
@@ -2152,7 +2153,7 @@ def test_a_card_shown_twice_does_one_thing():
     for by_card in (True, False):
         for gap_ms in (1800, 2200, 2600):
             w = World(2).ready()
-            w.station.local().heard("Card", "Accepted")
+            w.station.local().heard("Card", tags.ACCEPTED)
             for c in w.cs:
                 c.controller.state = C
             w.poll(200)
@@ -2175,7 +2176,7 @@ def test_a_card_that_is_seen_again_and_again_does_one_thing():
     """Its time begins anew with each look, whether it comes or lies."""
     for lies in (True, False):
         w = World().ready()
-        w.station.local().heard("Card", "Accepted")
+        w.station.local().heard("Card", tags.ACCEPTED)
         w.c.controller.state = C
         w.poll(200)
         assert presented(w, True)
@@ -2233,7 +2234,7 @@ def test_a_card_shown_twice_is_not_in_the_way_of_others():
     w.c.controller.state = A  # nor of the next car, which comes soon
     w.poll(1200)
     w.c.controller.state = C
-    w.station.local().heard("Card", "Accepted")
+    w.station.local().heard("Card", tags.ACCEPTED)
     assert w.poll(200) == states.PLUGGED and w.station.tag("Card", 1)
     w.poll(200)
     assert w.c.tx

@@ -86,7 +86,8 @@ def heard(station, token, conf):
     status, parent = info.get("status"), info.get("parentIdTag")
     until = info.get("expiryDate", "")
     if status and (until is not None or status != "Accepted"):
-        station.local().heard(token, status, parse_iso(until) if until else None, parent)
+        said = lazy.load("ocpp.v16.words").token(status)
+        station.local().heard(token, said, parse_iso(until) if until else None, parent)
     return status, parent
 
 

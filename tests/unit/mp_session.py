@@ -1607,8 +1607,8 @@ def test_samples_belong_to_a_transaction():
     w.station.sample(w.c, ("x",))
     assert not w.queue() and w.station.readings == [(1, ("x",))]
     w.charge()
-    w.station.sample(w.c, (T0, 7))
-    assert w.journal.head()[2] == (T0, 7) and len(w.station.readings) == 1
+    w.station.sample(w.c, (T0, 7, 1, 0))
+    assert w.journal.head()[2] == (T0, 7, 1, 0) and len(w.station.readings) == 1
 
 
 def test_clearing():

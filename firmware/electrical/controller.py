@@ -199,6 +199,10 @@ class Controller(_Car):
         else:
             could = self.closed or ready and self._off_ms <= _CLOSE_ms
             could = could and self._serves(self.state)
+        # What an open contactor's car was told is nobody's share: an offer that begins anew waits
+        # until that is forgotten where it was more.
+        told_mA = 0 if self.pilot_mA or self.closed else self._draw.most_mA(0)
+        could = could and told_mA <= allow_mA
         if reaction == faults.REPORT and not busy and could and not self.bench:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)

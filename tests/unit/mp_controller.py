@@ -563,6 +563,22 @@ def test_what_a_car_may_draw_when_x1_came_between():
     assert b.tick().may_draw_mA == 6000
 
 
+def test_less_is_offered_to_an_open_contactors_car_when_more_is_forgotten():
+    """Its share went to others when the offer ended; a car that is slow to read the duty would
+    begin with more than what it gets back."""
+    for again_mA in (16000, 12000):
+        b = charging(16000)
+        b.state = "B"
+        b.until(opened)
+        b.allow_mA = 0
+        b.run(2500)
+        assert b.c.pilot_mA == b.c.may_draw_mA == 0
+        b.allow_mA = again_mA
+        ms = b.until(lambda c: c.pilot_mA, 5000)
+        assert b.c.may_draw_mA == again_mA
+        assert (ms > 2000) == (again_mA < 16000)
+
+
 def test_what_the_car_before_may_draw_is_not_what_the_next_one_may():
     b = charging(16000)
     b.state = "A"

@@ -9,6 +9,7 @@ from firmware.clock import parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp.v16 import messages
 from firmware.station import metering, states
+from firmware.storage.journal import STOP
 
 HEAP = "800K"
 BOTH = True
@@ -298,10 +299,10 @@ def test_transaction_data():
     assert data(w, tx)[0][0] == tx.start_s and data(w, tx)[-1][0] == tx.stop_s
     assert tx.data[0][1] == tx.start_Wh and tx.data[-1][1] == tx.stop_Wh
     tx.id = 5
-    payload = json.loads("".join(messages.stop_transaction(tx)()))
+    payload = json.loads("".join(messages.event(STOP, tx, None)[1]()))
     told = payload.pop("transactionData")
     kept, tx.data = tx.data, []
-    assert payload == messages.stop_transaction(tx)
+    assert payload == messages.event(STOP, tx, None)[1]
     assert told == [messages._value(s) for s in kept]
 
 
@@ -310,7 +311,7 @@ def test_no_transaction_data_unless_asked_for():
     w.charge()
     poll(w, 200)
     tx = end(w)
-    assert tx.data == [] and isinstance(messages.stop_transaction(tx), dict)
+    assert tx.data == [] and isinstance(messages.event(STOP, tx, None)[1], dict)
 
 
 def test_transaction_data_has_a_bound():

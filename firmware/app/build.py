@@ -20,6 +20,7 @@ from firmware.ocpp.rpc import Rpc
 from firmware.station import metering
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
+from firmware.station.sharing import Sharing
 from firmware.station.station import Station
 from firmware.storage.journal import Journal
 from firmware.storage.transactions import Folder
@@ -58,36 +59,40 @@ def build(config, last):
     }
     clock = Clock(machine.RTC(), "/last_time")
     journal = Journal(Folder("/tx", log.error), "/samples")
-    outlets, connectors = _connectors(config, board, journal)
-    latches = Kept("/latched.json", log.warning)
-    for number in latches.numbers:
-        _latch(outlets, number >> 8, number & 0xFF)
-    if not any([c.lock for c in connectors]):  # (errata 3.84)
+    power_cut = machine.reset_cause() == machine.PWRON_RESET
+    fit = fitting.Fitting(board, config, power_cut)
+    outlets = [fit.outlet(pins) for pins in board.CONNECTORS[: config.connectors]]
+    if not any([outlet.lock for outlet in outlets]):  # (errata 3.84)
         fixed["UnlockConnectorOnEVSideDisconnect"] = False
     measurands = 0
-    for c in connectors:
-        measurands |= metering.gives(c)
+    for outlet in outlets:
+        measurands |= metering.gives(outlet.meter, outlet.derating)
     settings = Configuration(fixed, log.warning, measurands)
     _check_url(config, settings.value("security"))
+    connectors = []
+    for number, outlet in enumerate(outlets, 1):
+        slots = limits.Limits(min(board.MAX_mA, config.max_mA))
+        if config.installation_mA:
+            slots.put(limits.INSTALLATION, config.installation_mA)
+        resumes = config.resume or not power_cut
+        c = Connector(number, outlet, slots, journal, settings.value, resumes)
+        outlet.meter.moved = c.moved
+        fit.lamp(outlet, board.CONNECTORS[number - 1], c)
+        connectors.append(c)
+    availability = Kept("/kept.json", connectors, log.warning)
+    for number, fault in availability.latched:
+        _latch(outlets, number, fault)
     profiles = store.Store("/profiles", log.error)
-    station = Station(
-        clock,
-        connectors,
-        profiles,
-        Evaluator(profiles, config.voltage_V),
-        journal,
-        settings.value,
-        log.info,
-        _policy(config, connectors),
-        _held(config),
-        Kept("/availability.json", log.warning),
-        latches,
+    evaluator = Evaluator(profiles, config.voltage_V)
+    held = availability if config.hold_limit else None
+    sharing = Sharing(
+        connectors, evaluator, profiles, clock, settings.value, held, config.start_delay_s
     )
-    station.plug_tag = config.plug_and_charge
-    station.start_delay_s = config.start_delay_s
-    if machine.reset_cause() == machine.PWRON_RESET:
+    rules = _policy(config, connectors)
+    station = Station(sharing, journal, availability, log.info, rules, config.plug_and_charge)
+    if power_cut:
         for c in connectors:
-            station.delay(c)
+            sharing.delay(c)
     rest = settings.config = _rest(config)
 
     def connect(app):
@@ -157,34 +162,6 @@ def _policy(config, connectors):
         for c in connectors:  # until its first word
             c.limits.put(limits.POLICY, rules.limit_mA)
     return rules if rules.fault or rules.module else None
-
-
-def _held(config):
-    if not config.hold_limit:
-        return None
-    from firmware.station.held import Held
-
-    return Held("/held.json", config.connectors, log.warning)
-
-
-def _connectors(config, board, journal):
-    fit = fitting.Fitting(board, config, machine.reset_cause() == machine.PWRON_RESET)
-    outlets, out = [], []
-    for number, pins in enumerate(board.CONNECTORS[: config.connectors], 1):
-        outlet = fit.outlet(pins)
-        slots = limits.Limits(min(board.MAX_mA, config.max_mA))
-        if config.installation_mA:
-            slots.put(limits.INSTALLATION, config.installation_mA)
-        c = Connector(number, outlet.controller, slots, outlet.meter, journal)
-        c.lock, c.proximity = outlet.lock, outlet.proximity
-        c.parts = [part for part in (outlet.proximity, outlet.residual, outlet.lock) if part]
-        outlet.meter.moved = c.moved
-        c.heat = outlet.derating
-        c.resumes = config.resume or machine.reset_cause() != machine.PWRON_RESET
-        fit.lamp(outlet, pins, c)
-        outlets.append(outlet)
-        out.append(c)
-    return outlets, out
 
 
 def _reader(board):

@@ -22,7 +22,7 @@ def status(unit):
             "status": words.status(c.state),
             "fault": words.fault(c.controller.fault) if c.controller.fault else None,
             "transactionId": tx.id if tx else None,
-            "idTag": tx.token if tx else c.tag,
+            "idTag": tx.token if tx else c.waits and c.waits.token,
             "pilot_mA": c.controller.pilot_mA,
             "duty_u16": c.controller.duty_u16,
             "contactor": c.controller.closed,

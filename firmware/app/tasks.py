@@ -87,8 +87,8 @@ class App:
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
         answer = self.requests.handle(action, payload)
-        if not self.station.due_s:  # what was changed is in force before the answer leaves
-            self.station.evaluate(self.clock.now())
+        if not self.station.sharing.due_s:  # what was changed is in force before the answer leaves
+            self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
         return answer
 
     def reset(self, kind):
@@ -104,7 +104,7 @@ class App:
         connectors = self.station.connectors
         while True:
             began = time.ticks_ms()
-            due_s = self.station.due_s  # (0 means at once, also before the clock is set)
+            due_s = self.station.sharing.due_s  # (0 means at once, also before the clock is set)
             if not due_s or self.clock.now() >= due_s:
                 self._due.set()
                 await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
@@ -120,18 +120,18 @@ class App:
         while True:
             await self._due.wait()
             self._due.clear()
-            self.station.evaluate(self.clock.now())
+            self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
 
     async def _sessions(self):
         while True:
             for i, outlet in enumerate(self.outlets):
                 c = self.station.connectors[i]
                 if outlet.limit(c.limits):
-                    self.station.due_s = 0
+                    self.station.sharing.due_s = 0
                 if outlet.button:
                     press = outlet.button.take()
                     if press == 1:  # a short one
-                        how = "" if self.station.clear_faults(c) else "not "
+                        how = "" if self.station.availability.clear_faults(c) else "not "
                         log.info("connector %d: faults %scleared" % (c.number, how))
                     elif press:
                         self.reset("Soft")
@@ -175,7 +175,7 @@ class App:
             uid = await self.reader.poll()
             away = 0 if uid else away + 1
             if uid and uid != last:
-                self.station.card(uid)
+                self.station.access().card(uid)
             elif uid:
                 for c in self.station.connectors:
                     c.again(uid, time.ticks_ms())

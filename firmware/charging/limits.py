@@ -12,7 +12,7 @@ from micropython import const
 # Temperature   | derating                  | when it has cooled down
 # Meter         | the lost energy meter     | when it answers again
 # Policy        | the owner's policy.py     | a minute after it was last said: its safe value
-# LastLimit     | station/held.py           | when the clock is known
+# LastLimit     | station/kept.py           | when the clock is known
 # Profiles      | the evaluator             | the evaluator knows
 # Pause         | station/connector.py      | when it has lasted long enough
 SOURCES = "Hardware Installation Cable Temperature Meter Policy LastLimit Profiles Pause"

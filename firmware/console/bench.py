@@ -19,17 +19,17 @@ def bench(unit, word, connectors):
         return
     if not c.settled():
         raise ValueError("connector %d: nobody knows yet whether a car is there" % c.number)
-    if c.tx or c.tag or c.plugged():
+    if c.tx or c.waits or c.plugged():
         raise ValueError("connector %d: a car is connected, or a transaction runs" % c.number)
     if c.ending or faults.REACTION[c.controller.fault]:
         raise ValueError("connector %d: there is a fault, or a reset is under way" % c.number)
     c.operative = False
 
     def wanted():
-        return c.tx or c.tag or c.operative or c.ending
+        return c.tx or c.waits or c.operative or c.ending
 
     def ended(why):
-        unit.station.put_in_service()
+        unit.station.availability.put_in_service()
         log.warning("connector %d: bench mode has ended: %s" % (c.number, why))
 
     # (the lock and the cable's coding wait for a plug, which must not be there)

@@ -64,9 +64,9 @@ def _period(station, c):
     at = c.until_s
     if not 0 < at < FAR:
         return "no change to come"
-    ev = station.evaluator
+    ev = station.sharing.evaluator
     ev.at(c.number, at, c.tx.origin_s if c.tx else at, c.tx is not None)
-    station.due_s = 0  # (the periods in force may just have been let go)
+    station.sharing.due_s = 0  # (the periods in force may just have been let go)
     mA = None if ev.limit == NONE else ev.limit * 100
     return "%s from %s on" % (_text(mA), format_iso(at))
 
@@ -125,10 +125,12 @@ def composite(unit, number="1", duration_s=None, kind="A"):
     if not watts and kind.upper() != "A":
         raise ValueError("it is in A or in W")
     station = unit.station
-    now, schedule = station.schedule(
-        int(number), int(duration_s), profile.WATTS if watts else profile.AMPS, profile.MAX_PERIODS
+    profiles = lazy.load("station.profiles")
+    rate = profile.WATTS if watts else profile.AMPS
+    now, schedule = profiles.schedule(
+        station, int(number), int(duration_s), rate, profile.MAX_PERIODS
     )
-    while station.compose(schedule):
+    while profiles.compose(station, schedule):
         yield None
     yield "connector %s from %s for %d s, %s" % (
         number,

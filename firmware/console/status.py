@@ -101,7 +101,7 @@ def session(unit, connectors):
         if not tx:
             yield "connector %d: no transaction%s" % (
                 c.number,
-                "; tag %s waits for the car" % c.tag if c.tag else "",
+                "; tag %s waits for the car" % c.waits.token if c.waits else "",
             )
             continue
         yield "connector %d: transaction %s (number %d here), tag %s%s" % (
@@ -153,7 +153,7 @@ def faults(unit, connectors):
 def clear(unit, connectors):
     """Clear the faults that wait for a person."""
     for c in connectors:
-        if unit.station.clear_faults(c):
+        if unit.station.availability.clear_faults(c):
             yield "connector %d: faults that waited for a person are cleared" % c.number
         else:
             yield "connector %d: not while a car is there, or the contactor is welded" % c.number

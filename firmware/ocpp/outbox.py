@@ -208,7 +208,7 @@ class Outbox:
                 if not self.refused and self.station.local().offline(ask.token):
                     status = "Accepted"
             if status == "Accepted":
-                self.station.authorised(ask, group)
+                self.station.access().authorised(ask, group)
             else:
                 self.log("tag %s not accepted: %s" % (ask.token, status))
 

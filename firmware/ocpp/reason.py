@@ -11,9 +11,9 @@ def reason(station, c, purposes):
     limit_by: source is one of `purposes` (words.py) or of limits.SOURCES, profile and stackLevel
     are of a profile; until: when that ends or changes; None: never, or nobody knows. limit_next:
     what would hold without it, source and limit_mA."""
-    limit_mA, by, after = station.limit_mA(c), None, None
+    limit_mA, by, after = station.sharing.limit_mA(c), None, None
     if limit_mA is not None:
-        source, w, until_s, next_mA, next_source, next_w = station.why(c)
+        source, w, until_s, next_mA, next_source, next_w = station.sharing.why(c)
         by = _source(source, w, purposes)
         by["until"] = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
         after = _source(next_source, next_w, purposes)

@@ -1,37 +1,86 @@
-"""A few numbers that outlive every reboot: which connectors are out of service, where a car is
-that has charged (negative: plug_tag of station.py), which faults wait for a person. A file under
-128 bytes: LittleFS keeps it inline."""
+"""What of the station outlives every reboot beside its transactions: what is out of service, where
+a car is that has charged, which faults wait for a person. The file stays under 128 bytes:
+LittleFS keeps it inline."""
 
 import json
+from micropython import const
+
+_VERSION = const(1)
+_LEAST_mA = const(6000)
 
 
 class Kept:
-    """`numbers`: those that are set."""
+    """
+    | attribute | meaning |
+    |---|---|
+    | out       | numbers of the connectors that are out of service; 0: the charge point itself |
+    | charged   | numbers of the connectors with a car that has charged: the plug-and-charge token
+      has had its turn |
+    | latched   | [connector, fault] of faults that a person has to clear |
+    | held      | by connector what the profiles allowed last, in mA; None: they did not; with
+      hold_limit a cap until the time is known again |"""
 
-    def __init__(self, path, log):
+    def __init__(self, path, connectors, log):
         self._path = path
+        self._connectors = connectors
         self._log = log
-        self.numbers = []
+        self.out, self.charged, self.latched = [], [], []
+        self.held = [None] * len(connectors)
         try:
             with open(path) as f:
-                self.numbers = list(map(int, json.load(f)))
+                kept = json.load(f)
+            if kept["version"] != _VERSION:
+                raise ValueError("version %r" % kept["version"])
+            out, charged = list(map(int, kept["out"])), list(map(int, kept["charged"]))
+            latched = [[int(number), int(fault)] for number, fault in kept["latched"]]
+            held = [x if x is None else int(x) for x in kept["held"]]
+            self.out, self.charged, self.latched = out, charged, latched
+            self.held = held + self.held[len(held) :]  # (as many as there were connectors then)
         except OSError:
             pass  # none was ever set
-        except (ValueError, TypeError) as e:
-            log("%s: %r: nothing is set" % (path, e))
+        except (KeyError, TypeError, ValueError) as e:
+            log("%s: %r: nothing is set, and 6 A are held" % (path, e))
+            self.held = [_LEAST_mA] * len(connectors)
 
-    def set(self, numbers, on):
-        """Set `numbers`, or clear them; False: the flash refused, nothing changed."""
-        kept = [n for n in self.numbers if n not in numbers]
-        if on:
-            kept += numbers
-        if sorted(kept) == sorted(self.numbers):
+    def set(self, key, values, on):
+        """Add `values` to the list that is attribute `key`, or take them out of it. As put()."""
+        before = getattr(self, key)
+        if all([(x in before) is on for x in values]):
             return True
+        return self.put(key, [x for x in before if x not in values] + (values if on else []))
+
+    def put(self, key, values):
+        """Attribute `key` is the list `values`. False: the flash refused, nothing changed."""
+        before = getattr(self, key)
+        if values == before:
+            return True
+        setattr(self, key, values)
+        kept = {"version": _VERSION}
+        for name in ("out", "charged", "latched", "held"):
+            kept[name] = getattr(self, name)
         try:
             with open(self._path, "w") as f:
                 f.write(json.dumps(kept))
         except OSError as e:
             self._log("%s: %s" % (self._path, e))
+            setattr(self, key, before)
             return False
-        self.numbers = kept
         return True
+
+    def put_in_service(self):
+        """Every connector is in service or not, as it was set to be."""
+        for c in self._connectors:
+            c.operative = c.number not in self.out
+
+    def in_service(self):
+        """False: the charge point as a whole is out of service, and no transaction goes on that
+        has yet to end for that."""
+        return 0 not in self.out or any([c.tx and not c.operative for c in self._connectors])
+
+    def clear_faults(self, c):
+        """A person clears the faults of connector `c` that wait for one; True if that was
+        possible (Controller.reset)."""
+        done = c.controller.reset()
+        if done:
+            self.set("latched", [x for x in self.latched if x[0] == c.number], False)
+        return done

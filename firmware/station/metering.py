@@ -28,14 +28,14 @@ _FREQUENCY = const(0x800)
 _LATE_s = const(10)  # the meters are read in turn; later than that the clock has jumped
 
 
-def gives(c):
-    """Bits of what connector `c` has a source for."""
-    return c.meter.gives | _OFFERED | (_HEAT if c.heat else 0)
+def gives(meter, heat):
+    """Bits of what there is a source for: `meter`, and what has a temperature, or None."""
+    return meter.gives | _OFFERED | (_HEAT if heat else 0)
 
 
 class Metering:
     """Takes the samples of all connectors. `handle(c, sample)` gets what the Central System is
-    told at once; what StopTransaction tells goes to the transaction's `data`, and `keep(tx)` makes
+    told at once; what its end tells goes to the transaction's `data`, and `keep(tx)` makes
     that durable."""
 
     def __init__(self, connectors, settings, voltage_V, handle, keep):
@@ -73,7 +73,7 @@ class Metering:
             self.keep(c, c.tx, t, "stop_" + kind, context)
 
     def keep(self, c, tx, t, key="stop_sampled", context=None):
-        """Note what StopTransaction is to say, of its begin and end where no context is given."""
+        """Note what the end is to say, of its begin and end where no context is given."""
         if context is None:
             context = _BEGIN if tx.stop_s is None else _END
         sample = self.take(c, t, key, context)
@@ -88,7 +88,7 @@ class Metering:
         meter = c.meter
         volts = meter.voltage_mV
         heat_dC = c.heat.temperature_dC if c.heat else None
-        bits = gives(c)
+        bits = gives(meter, c.heat)
         if not meter.known():  # what it showed last is not what it shows
             bits &= _OFFERED | _HEAT
         for i in range(3):

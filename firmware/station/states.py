@@ -3,6 +3,14 @@ its own words for them."""
 
 from micropython import const
 
+from firmware.electrical import faults, pilot
+
+_TICKS = const(0x3FFFFFFF)
+_GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as pausing
+_MOMENT_ms = const(10000)
+_UNKNOWN_ms = const(-1)
+_NEVER = const(-1)
+
 # The state of a connector.
 FREE = const(0)
 PLUGGED = const(1)  # a car, a cable, or who waits for one; or nothing is decided yet
@@ -24,3 +32,68 @@ SOFT_RESET = const(5)
 HARD_RESET = const(6)
 UNLOCK = const(7)
 REFUSED = const(8)  # the Central System does not accept its token
+
+
+class Shown:
+    """Which of these a connector shows: what is there, what is offered, what is drawn."""
+
+    def __init__(self):
+        self._fault = faults.NONE  # what was told last
+        self._finished = _NEVER  # Controller.visit when a transaction ended
+        self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
+        self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
+
+    def ended(self, visit):
+        """A transaction has ended, with the car of that Controller.visit."""
+        self._finished = visit
+
+    def changed(self, connector, now_ms):
+        """Bring the state of `connector` up to date; True when it, or its fault, has changed."""
+        if not connector.settled():
+            return False
+        before = connector.state, self._fault
+        connector.state = self._state(connector, now_ms)
+        self._fault = connector.controller.fault
+        return (connector.state, self._fault) != before
+
+    def _state(self, connector, now_ms):
+        c = connector.controller
+        if faults.REACTION[c.fault]:
+            self._offered_ms = _UNKNOWN_ms
+            return FAULTED
+        if not connector.tx:
+            self._withheld_ms = _UNKNOWN_ms
+            if not connector.operative:
+                return OUT_OF_SERVICE
+            cable = connector.proximity and connector.proximity.plugged  # in the socket
+            if not connector.plugged() and not cable and not connector.kept:
+                self._finished = _NEVER
+                return PLUGGED if connector.waits else FREE
+            # It ended with the car that is there or was the last; or after that had left.
+            now, then = c.visit, self._finished
+            ended = then != _NEVER and now - then <= then & 1
+            return ENDING if ended and not connector.waits else PLUGGED
+        # What stays while nothing is decided; a transaction is past FREE and ENDING.
+        going = PLUGGED <= connector.state <= PAUSED_BY_STATION
+        same = connector.state if going else PLUGGED
+        if connector.stopping():
+            return same
+        if not connector.plugged():
+            return PAUSED_BY_CAR
+        if not c.pilot_mA:
+            self._offered_ms = _UNKNOWN_ms
+            if self._withheld_ms == _UNKNOWN_ms:
+                self._withheld_ms = now_ms
+            # What a lock, a self-test or the next tick withholds for a moment is no suspension.
+            short = (now_ms - self._withheld_ms) & _TICKS < _MOMENT_ms
+            may = pilot.advertisable_mA(connector.allow_mA)
+            return same if short and may else PAUSED_BY_STATION
+        self._withheld_ms = _UNKNOWN_ms
+        if c.closed:
+            self._offered_ms = now_ms
+            return CHARGING
+        if self._offered_ms == _UNKNOWN_ms:
+            self._offered_ms = now_ms
+        if connector.state == CHARGING or (now_ms - self._offered_ms) & _TICKS >= _GRACE_ms:
+            return PAUSED_BY_CAR
+        return same

@@ -14,6 +14,7 @@ from .rows import SMALL, pack, unpack
 _LAYOUT = const(6)  # the first byte of a file
 _BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row lie before that
 _SEED = const(2)  # of the check byte of samples
+_RISE_Wh_s = const(20)  # at most, of a meter
 _FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began seq"
 # Each as the difference from another, which is most often small, or the same.
 _SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
@@ -65,6 +66,20 @@ class Transaction:
         b[8] = b[8] & 0x3F | 0x80
         text = hexlify(b).decode()
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+    def moved(self, before_Wh, now_Wh, now_s):
+        """The meter shows another register: `now_Wh`, where `before_Wh` were (None: since boot
+        nothing). What goes on from there is the transaction's energy, what lies between is not.
+        True: `offset_Wh` has changed."""
+        if before_Wh is None:
+            passed_s = now_s - self.origin_s
+            if passed_s <= 0:  # the clock is not set
+                passed_s = 86400
+            before_Wh = self.seen_Wh - self.offset_Wh
+            if 0 <= now_Wh - before_Wh <= _RISE_Wh_s * passed_s:
+                return False
+        self.offset_Wh += before_Wh - now_Wh
+        return True
 
     def pack(self):
         """All of it but `number` and `data`, as bytes."""

@@ -28,9 +28,12 @@ from firmware.charging.store import Store
 from firmware.electrical import pilot
 from firmware.ocpp import registration, requests, rpc
 from firmware.ocpp.outbox import Outbox
+from firmware.outlet import Outlet
 from firmware.station import states, station
 from firmware.station.connector import Connector
+from firmware.station.kept import Kept
 from firmware.station.policy import Policy
+from firmware.station.sharing import Sharing
 from firmware.storage.journal import Journal
 from firmware.storage.transactions import Folder
 
@@ -201,18 +204,25 @@ class World:
         said = []
         journal = Journal(Folder(self.folder + "/tx", said.append), self.folder + "/samples")
         store = Store(self.folder + "/profiles", said.append)
+        settings = Settings()
         self.connectors = []
         for i, e in enumerate(self.electrics):
+            outlet = Outlet(None, None, self.meters[i])
+            outlet.controller = e
             slots = limits.Limits(self.scenario["hardware_mA"])
-            self.connectors.append(Connector(i + 1, e, slots, self.meters[i], journal))
-        settings = Settings()
-        self.station = station.Station(
-            clock.Clock(self.time, self.folder + "/last_time"),
+            self.connectors.append(Connector(i + 1, outlet, slots, journal, settings.value))
+        sharing = Sharing(
             self.connectors,
-            store,
             Evaluator(store, self.scenario["volts"]),
-            journal,
+            store,
+            clock.Clock(self.time, self.folder + "/last_time"),
             settings.value,
+        )
+        availability = Kept(self.folder + "/kept.json", self.connectors, said.append)
+        self.station = station.Station(
+            sharing,
+            journal,
+            availability,
             said.append,
             Policy(said.append),
             auth=self.folder + "/auth",
@@ -262,7 +272,7 @@ class World:
         c = self.connectors[number - 1]
         if c.tx:
             return False
-        self.station.accept("LOCAL", c)
+        self.station.access().accept("LOCAL", c)
         return await self._come(c, transaction)
 
     async def expire(self):
@@ -297,7 +307,7 @@ class World:
             if poll:
                 self.station.poll()
             else:
-                self.station.evaluate(self.station.clock.now())
+                self.station.sharing.evaluate(self.station.clock.now(), self.time.ms)
             for k, c in enumerate(self.connectors):
                 mA = c.limits.get(limits.PROFILES)
                 winner = c.winner[profile.ID] if c.winner else None

@@ -12,7 +12,8 @@ from firmware.charging import profile
 from firmware.console import line as console
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
-from firmware.station import states
+from firmware.station import profiles, states
+from firmware.station.events import Ask
 from firmware.version import VERSION
 
 
@@ -309,13 +310,16 @@ def filled():
     w.settings["composite_local"] = False
     tx = w.charge()
     for number in range(6):
-        w.station.install(
+        profiles.install(
+            w.station,
             record(
                 [(3600 * k, 6 + k) for k in range(10)], profile.TX_DEFAULT, 0, number, number + 20
-            )
+            ),
         )
-    w.station.install(record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.number))
-    w.station.install(record(25, profile.CEILING, id=6))
+    profiles.install(
+        w.station, record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.number)
+    )
+    profiles.install(w.station, record(25, profile.CEILING, id=6))
     w.poll(120000)
     for e in w.electrics:
         e.duty_u16, e.parts = pilot.STEADY, ()
@@ -473,11 +477,11 @@ async def test_bench_mode_ends_at_the_first_tick_that_knows():
         tick(c, 3)
 
     def tag(w, c):
-        w.c.tag = "T"
+        w.c.waits = Ask("T", w.c, None, 0)
         tick(c, 3)
 
     def service(w, c):
-        w.station.put_in_service()
+        w.station.availability.put_in_service()
         tick(c, 3)
 
     def reset(w, c):
@@ -537,7 +541,7 @@ async def test_bench_mode_is_refused():
         w.c.controller.state = pilot.B
 
     def tag(w):
-        w.c.tag = "T"
+        w.c.waits = Ask("T", w.c, None, 0)
 
     def transaction(w):
         w.c.tx = object()

@@ -22,10 +22,14 @@ class Clock:
         return 0
 
 
+class Sharing:
+    due_s = 99
+
+
 class Station:
     def __init__(self):
         self.connectors = [Connector(), Connector()]
-        self.due_s = 99
+        self.sharing = Sharing()
         self.clock = Clock()
         self.told = []  # the fault, each time it told of itself
         self.policy = None
@@ -80,7 +84,7 @@ def test_absent():
     station = Station()
     assert p.on_charging_profile({}, station) == "Accepted"
     p.local_limit(0, station)
-    assert not said and station.due_s == 99
+    assert not said and station.sharing.due_s == 99
 
 
 def test_without_functions():
@@ -165,9 +169,9 @@ def test_a_broken_on_charging_profile_refuses_nothing_and_is_capped():
         p, station, said = broken(on_charging_profile=hook)
         p.local_limit(0, station)
         assert station.caps() is None and not station.told
-        station.due_s = 99
+        station.sharing.due_s = 99
         assert p.on_charging_profile({}, station) == "Accepted"
-        assert station.caps(10**9) == 7000 and station.due_s == 0
+        assert station.caps(10**9) == 7000 and station.sharing.due_s == 0
         assert station.told == [p.fault] and p.fault.startswith("policy.py: on_charging_profile")
         for t in range(100):  # local_limit has nothing to do with it
             p.local_limit(t, station)
@@ -185,13 +189,13 @@ def test_local_limit():
     station = Station()
     limit = 10000
     p.local_limit(1000, station)
-    assert station.due_s == 0
+    assert station.sharing.due_s == 0
     for c in station.connectors:
         c.limits.resolve(1000)
         assert (c.limits.limit_mA, limits.SOURCES.split()[c.limits.source]) == (10000, "Policy")
-    station.due_s = 99
+    station.sharing.due_s = 99
     p.local_limit(1001, station)
-    assert station.due_s == 99  # nothing new
+    assert station.sharing.due_s == 99  # nothing new
     assert station.caps(1060) == 10000
     assert station.caps(1061) == 6000  # not repeated for a minute: the safe value
     assert station.caps(10**9) == 6000
@@ -223,12 +227,12 @@ def test_a_policy_that_worked_and_breaks_and_is_well_again():
         p.local_limit(0, station)
         assert station.caps() == word
         p.module.local_limit = fails
-        station.due_s = 99
+        station.sharing.due_s = 99
         for t in range(1, 200):
             p.local_limit(t, station)
             # (the lower of its last word and the safe value, for a minute)
             assert station.caps(t) == (cap if t < 60 else 7000), (word, t)
-        assert station.due_s == (99 if cap == word == 7000 else 0)
+        assert station.sharing.due_s == (99 if cap == word == 7000 else 0)
         p.module.local_limit = lambda *_: 12000
         for t in range(200, 259):
             p.local_limit(t, station)

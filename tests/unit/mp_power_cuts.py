@@ -162,12 +162,12 @@ class Day:
         c, e = self.w.c, self.w.electrics[0]
         if PLUG_s <= s < STOP_s:
             e.state = pilot.C
-            if s >= TAG_s and not (c.tx or c.tag or self.w.station.asks):
+            if s >= TAG_s and not (c.tx or c.waits or self.w.station.asks):
                 if c.settled() and s % 5 == TAG_s % 5:
-                    self.w.station.tag("TAG", 1)
+                    self.w.station.access().tag("TAG", 1)
         elif s >= STOP_s and e.state == pilot.C:
             if c.tx and not c.stopping():
-                self.w.station.tag("TAG", 1)
+                self.w.station.access().tag("TAG", 1)
             elif not c.tx and c.settled():
                 e.state = pilot.A
                 return True

@@ -224,7 +224,7 @@ async def plugged(b, tag="TAG2"):
     w = b.unit.world
     c = w.cs[1]
     w.electrics[1].state = pilot.C
-    w.station.accept(tag, c)
+    w.station.access().accept(tag, c)
     await b.passes(1)
     await statuses(b)
     assert c.tx and b.actions() == ["StartTransaction"]
@@ -533,14 +533,14 @@ async def test_damaged_answers_to_all_else():
         "Accepted",
         {"statu": "Accepted"},
     ):
-        station.tag("TAG2", 2)
+        station.access().tag("TAG2", 2)
         await b.passes(1)
         assert b.actions()[-1] == "Authorize"
         await b.answer({"idTagInfo": info} if info != {} else {})
         await b.passes(2)
-        assert not w.cs[1].tx and not w.cs[1].tag, info
+        assert not w.cs[1].tx and not w.cs[1].waits, info
         await b.passes(5)  # (a card shown at once again is the same)
-    station.tag("TAG2", 2)
+    station.access().tag("TAG2", 2)
     await b.passes(1)
     await b.answer({"idTagInfo": {"status": "Accepted", "expiryDate": 5, "parentIdTag": []}})
     await b.passes(2)
@@ -608,7 +608,7 @@ async def test_statuses_that_are_never_answered_hold_nothing_up():
         plug_s = seconds
         w.electrics[1].state = pilot.C
         await passes(2)
-        w.station.tag("TAG2", 2)
+        w.station.access().tag("TAG2", 2)
         await passes(18)
         assert w.cs[1].tx.id == 77 and plug_s < at["StartTransaction"] <= plug_s + 8, (n, at)
         await passes(15)
@@ -651,7 +651,7 @@ async def test_what_overtakes_transaction_messages():
     station.readings.append(Reading(2, (talking.world.T0, 7, 1, CLOCK)))
     station.tell(station.connectors[1], station.clock.now())
     await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
-    station.ask("TAG9", station.connectors[1])
+    station.access().ask("TAG9", station.connectors[1])
     order = []
     while b.calls:
         call = b.calls[-1]

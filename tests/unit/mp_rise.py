@@ -8,7 +8,7 @@ from world import World, record
 
 from firmware.charging import limits, profile
 from firmware.electrical import pilot
-from firmware.station import states
+from firmware.station import profiles, states
 
 HEAP = "600K"
 S = 10  # polls of World.poll in a second
@@ -22,7 +22,7 @@ def world(delay_s=5, pause_s=60, **options):
 
 
 def limit(w, amps, **more):
-    assert w.station.install(record(amps, profile.TX_DEFAULT, 0, 1, **more)) is None
+    assert profiles.install(w.station, record(amps, profile.TX_DEFAULT, 0, 1, **more)) is None
 
 
 def seen(w, ms):
@@ -47,10 +47,10 @@ def test_more_waits_and_less_does_not():
         limit(w, 10)
         w.poll(100)
         assert w.c.allow_mA == 10000
-        assert w.station.limit_mA(w.c) == 10000
+        assert w.station.sharing.limit_mA(w.c) == 10000
         limit(w, 16)  # what is true at once: only the pilot waits
         w.poll(100)
-        assert w.station.limit_mA(w.c) == 16000 and w.c.allow_mA == 10000
+        assert w.station.sharing.limit_mA(w.c) == 16000 and w.c.allow_mA == 10000
 
 
 def test_of_what_stood_in_that_time_the_least_counts():
@@ -78,15 +78,15 @@ def test_a_profile_that_is_renewed_in_two_steps_or_that_begins_late():
         w = world()
         tx = w.charge()
         more = {"kind": profile.ABSOLUTE, "transaction": tx.number}
-        assert w.station.install(record(8, start=w.clock.now(), **more)) is None
+        assert profiles.install(w.station, record(8, start=w.clock.now(), **more)) is None
         w.poll(100)
         assert w.c.allow_mA == 8000
         for i in range(20):
             if i & 1:
-                assert w.station.clear(7) == 1
+                assert profiles.clear(w.station, 7) == 1
                 w.poll(200)
             start = w.clock.now() + late_s
-            assert w.station.install(record(8, start=start, **more)) is None
+            assert profiles.install(w.station, record(8, start=start, **more)) is None
             assert seen(w, 3000) == [8000], (late_s, i)
 
 
@@ -138,10 +138,12 @@ def test_nobody_ever_has_more_than_one_after_another_allows():
         kind = random.randrange(4)
         if kind == 3:
             ceiling = random.choice((0, 5, 6, 11, 12, 16, 20, 32, 64))
-            w.station.install(record(ceiling, profile.CEILING, 0, 0, 9))
+            profiles.install(w.station, record(ceiling, profile.CEILING, 0, 0, 9))
         elif kind < 2:
             own[kind] = random.choice((0, 5, 6, 10, 16, 32))
-            w.station.install(record(own[kind], profile.TX_DEFAULT, kind + 1, 1, 10 + kind))
+            profiles.install(
+                w.station, record(own[kind], profile.TX_DEFAULT, kind + 1, 1, 10 + kind)
+            )
         for _ in range(random.choice((1, 2, 10, 50, 80))):
             before = [c.allow_mA for c in w.cs]
             w.poll(100)
@@ -185,13 +187,15 @@ def test_a_pause_says_so_and_ends():
     limit(w, 5)
     w.poll(5000)
     # while the limit is what forbids it, it says that
-    assert w.station.limit_mA(w.c) == 5000
-    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Profiles"
+    assert w.station.sharing.limit_mA(w.c) == 5000
+    assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Profiles"
     limit(w, 16)
     w.poll(200)
-    source, w_, _, next_mA, next_source, _ = w.station.why(w.c)
+    source, w_, _, next_mA, next_source, _ = w.station.sharing.why(w.c)
     assert (
-        limits.SOURCES.split()[source] == "Pause" and w_ is None and w.station.limit_mA(w.c) == 0
+        limits.SOURCES.split()[source] == "Pause"
+        and w_ is None
+        and w.station.sharing.limit_mA(w.c) == 0
     )
     assert limits.SOURCES.split()[next_source] == "Profiles" and next_mA == 16000
     assert w.c.limits.local_mA == 32000
@@ -200,7 +204,7 @@ def test_a_pause_says_so_and_ends():
         assert w.c.allow_mA < 6000 and w.c.state == states.PAUSED_BY_STATION
     w.poll(4000)
     assert w.c.allow_mA == 16000 and w.c.state == states.CHARGING
-    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Profiles"
+    assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Profiles"
 
 
 def test_where_there_is_no_pause():
@@ -217,7 +221,7 @@ def test_where_there_is_no_pause():
     w.poll(200)
     limit(w, 16)
     w.poll(200)
-    assert limits.SOURCES.split()[w.station.why(w.c)[0]] == "Pause"
+    assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Pause"
     w.c.stop(states.LOCAL)
     w.poll(2000)
     assert w.c.tx is None
@@ -235,14 +239,14 @@ def test_where_there_is_no_pause():
 
 def test_who_has_to_pause_leaves_its_share_to_others():
     w = world(connectors=2)
-    w.station.install(record(6, profile.CEILING, 0, 0, 9))
+    profiles.install(w.station, record(6, profile.CEILING, 0, 0, 9))
     for c in w.cs:
         w.charge(c=c, tag="TAG%d" % c.number)
     assert [c.allow_mA for c in w.cs] == [6000, 0]
-    w.station.install(record(5, profile.TX_DEFAULT, 1, 1, 10))
+    profiles.install(w.station, record(5, profile.TX_DEFAULT, 1, 1, 10))
     w.poll(7000)
     assert [c.allow_mA for c in w.cs] == [0, 6000]
-    w.station.install(record(6, profile.TX_DEFAULT, 1, 1, 10))
+    profiles.install(w.station, record(6, profile.TX_DEFAULT, 1, 1, 10))
     for _ in range(45 * S):
         w.poll(100)
         assert [c.allow_mA for c in w.cs] == [0, 6000]

@@ -59,7 +59,7 @@ class Life:
     def idle(self, s):
         w = self.w
         while s > 0:
-            step = min(s, 1 if w.c.tx or w.c.tag else 50)
+            step = min(s, 1 if w.c.tx or w.c.waits else 50)
             if step > 1:
                 w.time.pass_ms((step - 1) * 1000)
                 self.true_ms += (step - 1) * 1000
@@ -72,7 +72,7 @@ class Life:
 
     def begin(self):
         self.w.c.controller.state = pilot.C
-        self.w.station.accept("TAG", self.w.c)
+        self.w.station.access().accept("TAG", self.w.c)
         self.idle(2)
         assert self.w.c.tx or self.w.flash.dead
 

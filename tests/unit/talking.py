@@ -220,8 +220,8 @@ class Unit:
         except Exception as e:
             self.failed("receive: %r" % e)
             sys.print_exception(e)
-        if not self.world.station.due_s:  # (app.handle)
-            self.world.station.evaluate(self.world.station.clock.now())
+        if not self.world.station.sharing.due_s:  # (app.handle)
+            self.world.station.sharing.evaluate(self.world.clock.now(), self.world.time.ms)
         await idle()
 
     async def passes(self, seconds):

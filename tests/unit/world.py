@@ -11,10 +11,11 @@ from firmware import clock
 from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
 from firmware.electrical import pilot
+from firmware.outlet import Outlet
 from firmware.station import station
 from firmware.station.connector import Connector
-from firmware.station.held import Held
 from firmware.station.kept import Kept
+from firmware.station.sharing import Sharing
 from firmware.storage.journal import SAMPLE, START, STOP, Journal
 from firmware.storage.transactions import Folder
 
@@ -106,21 +107,17 @@ class World:
         self.woken = 0
         cs = []
         for i in range(self.n):
+            outlet = Outlet(None, None, self.meters[i])
+            outlet.controller = self.electrics[i]
             slots = limits.Limits(self.hardware_mA)
-            cs.append(Connector(i + 1, self.electrics[i], slots, self.meters[i], self.journal))
+            cs.append(Connector(i + 1, outlet, slots, self.journal, self.settings.__getitem__))
         self.clock = clock.Clock(self.time, "/flash/last_time")
+        availability = Kept("/flash/kept.json", cs, self.said.append)
+        held = availability if self.hold else None
+        settings, evaluator = self.settings.__getitem__, Evaluator(self.store, 230)
+        sharing = Sharing(cs, evaluator, self.store, self.clock, settings, held)
         self.station = station.Station(
-            self.clock,
-            cs,
-            self.store,
-            Evaluator(self.store, 230),
-            self.journal,
-            self.settings.__getitem__,
-            self.said.append,
-            held=Held("/flash/held.json", self.n, self.said.append) if self.hold else None,
-            availability=Kept("/flash/availability.json", self.said.append),
-            latches=Kept("/flash/latched.json", self.said.append),
-            auth="/flash/auth",
+            sharing, self.journal, availability, self.said.append, None, auth="/flash/auth"
         )
         self.station.wake = self.wake
         self.c = cs[0]
@@ -157,7 +154,7 @@ class World:
         c = c or self.c
         c.controller.state = pilot.C
         self.poll(200)
-        self.station.accept(tag, c)
+        self.station.access().accept(tag, c)
         self.poll(1000)
         assert c.tx, "no transaction"
         self.journal.answered(c.tx, 1000 + c.tx.number)
@@ -212,3 +209,8 @@ def tx_file(name, text):
     """`text`: str or bytes"""
     with open("/flash/tx/" + name, "wb") as f:
         f.write(text)
+
+
+def token(c):
+    """Whose token waits at connector `c`, or None."""
+    return c.waits and c.waits.token

@@ -146,8 +146,8 @@ async def commands():
 def present(station, tag, number):
     """A tag at connector `number`; None: at the station."""
     if number is None and len(station.connectors) > 1:
-        return station.card(tag)
-    return station.tag(tag, number or 1)
+        return station.access().card(tag)
+    return station.access().tag(tag, number or 1)
 
 
 def say(what):
@@ -170,7 +170,7 @@ def watch_limits(unit):
                 before[c.number] = limit
                 say(dict(limit, connector=c.number))
 
-    unit.station.on_limit = look
+    unit.station.sharing.on_limit = look
 
 
 async def hook():

@@ -15,14 +15,14 @@ _VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 
 def RemoteStartTransaction(unit, payload):
     """5.11, also with a TxProfile for it."""
-    station = unit.station
+    station, access = unit.station, unit.station.access()
     tag = payload["idTag"]
     number = payload.get("connectorId")
     c = None
     if not unit.outbox.ready() or not _is_tag(tag):
         pass  # (4.2: not while Pending)
     elif number is None:
-        c = station.choose()
+        c = access.choose()
     elif 1 <= number <= len(station.connectors):
         c = station.connectors[number - 1]
     if c is None or not c.free():
@@ -40,7 +40,7 @@ def RemoteStartTransaction(unit, payload):
         except smart.Refused as e:
             unit.log("remote start refused: %s" % e)
             return {"status": "Rejected"}
-    start = station.ask if unit.settings.value("remote_authorise") else station.accept
+    start = access.ask if unit.settings.value("remote_authorise") else access.accept
     start(tag, c if number or c.plugged() else None, w)
     return {"status": "Accepted"}
 

@@ -33,7 +33,7 @@ def SetChargingProfile(unit, payload):
             if status != "Accepted":
                 unit.log("charging profile: policy.py says %s" % status)
                 return {"status": status}
-        refusal = station.install(w)
+        refusal = lazy.load("station.profiles").install(station, w)
         if refusal:
             raise Refused(refusal)
     except Refused as e:
@@ -106,7 +106,8 @@ def _number(station, transaction_id, number):
 def ClearChargingProfile(unit, payload):
     """5.5: by id alone, or by all else that is given."""
     purpose = payload.get("chargingProfilePurpose")
-    gone = unit.station.clear(
+    gone = lazy.load("station.profiles").clear(
+        unit.station,
         payload.get("id"),
         payload.get("connectorId"),
         None if purpose is None else PURPOSES.index(purpose),
@@ -121,10 +122,11 @@ async def GetCompositeSchedule(unit, payload):
     rate_unit = payload.get("chargingRateUnit", "A")
     if not 0 <= number <= len(unit.station.connectors) or duration_s < 0:
         return {"status": "Rejected"}
-    now, schedule = unit.station.schedule(
-        number, duration_s, _UNITS.index(rate_unit), profile.MAX_PERIODS
+    profiles = lazy.load("station.profiles")
+    now, schedule = profiles.schedule(
+        unit.station, number, duration_s, _UNITS.index(rate_unit), profile.MAX_PERIODS
     )
-    while unit.station.compose(schedule):
+    while profiles.compose(unit.station, schedule):
         await asyncio.sleep_ms(0)
     return lambda: _composite(number, now, rate_unit, schedule)
 

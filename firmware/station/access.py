@@ -1,0 +1,187 @@
+"""Who may charge: tokens that are shown at the station, or named by the Central System. Loaded for
+as long as one of them takes; those that wait for an answer are Station.asks."""
+
+from micropython import const
+
+from . import states
+from .events import Ask
+
+_TICKS = const(0x3FFFFFFF)
+
+
+class Access:
+    """Of `station`, at `now_ms`."""
+
+    def __init__(self, station, now_ms):
+        self._station = station
+        self._now_ms = now_ms
+
+    def tag(self, token, number):
+        """A person presents `token` at connector `number`: stops their transaction or asks to
+        start one. Tokens are compared without case; another one of the same group stops it too.
+        False: it began or ended one there just now, and counts once."""
+        c, log = self._station.connectors[number - 1], self._station.log
+        if c.again(token, self._now_ms):
+            log("connector %d: tag %s was here a moment ago" % (number, token))
+            return False
+        if c.tx is None and (c.ending or not c.operative):
+            log("connector %d: out of service" % number)
+        elif c.kept and c.kept.lower() == token.lower():
+            c.lock.release = True
+        elif c.tx and c.tx.token.lower() == token.lower():
+            c.stop(states.LOCAL, token)
+        elif not c.tx or c.tx.group:
+            self.ask(token, c)
+        else:
+            log("connector %d: in use with another tag" % number)
+        return True
+
+    def card(self, uid):
+        """A card lies on the station's one reader: at the connector where it is in use or waits,
+        or the one that it fits best, or the one that is plugged next. False as of tag()."""
+        same, station = uid.lower(), self._station
+        for ask in self._asking():
+            if ask.token.lower() == same and self._counts(ask):
+                ask.ticks_ms = self._now_ms
+                return False
+        for c in station.connectors:
+            tag = c.tx.token if c.tx else c.waits and c.waits.token or c.kept
+            if c.last == same or tag and tag.lower() == same:
+                return self.tag(uid, c.number)
+        best = self.choose()
+        if best:
+            self.ask(uid, best if best.plugged() else None)
+            return True
+        entry = station.local().known(uid)  # it may be of the group that charges
+        for c in station.connectors:
+            if c.tx and c.tx.group and (not best or entry and entry[1] == c.tx.group):
+                best = c
+        if best:
+            return self.tag(uid, best.number)
+        station.log("card %s: no connector is free" % uid)
+        return True
+
+    def ask(self, token, c, w=None):
+        """Have the Central System say whether `token` may charge at connector `c` (None: where
+        its car comes), or say it without it, as the settings want (3.4, 3.5)."""
+        station = self._station
+        known = station.local()
+        if known.at_once(token) if station.online else known.offline(token):
+            return self.accept(token, c, w)
+        station.asks[:] = [ask for ask in station.asks if self._counts(ask)]
+        if len(station.asks) < 2 * len(station.connectors):
+            station.asks.append(Ask(token, c, w, self._now_ms))
+            station.wake()
+
+    def offline(self):
+        """The Central System cannot be asked any more: those who need it not go on."""
+        asks = self._station.asks
+        for ask in asks[:]:
+            if self._station.local().offline(ask.token):
+                asks.remove(ask)
+                self.authorised(ask)
+
+    def next_ask(self):
+        """The oldest of Station.asks, taken out, or None. A card that was shown longer ago than
+        wait_s, while offline, must not start charging now."""
+        station = self._station
+        while station.asks:
+            ask = station.asks.pop(0)
+            age_ms = (self._now_ms - ask.ticks_ms) & _TICKS
+            if age_ms > 1000 * station.settings("wait_s"):
+                station.log("tag %s was not asked for in time" % ask.token)
+            elif self._counts(ask):
+                return ask
+        return None
+
+    def _counts(self, ask):
+        # What it was to start, or to end, is there still; not with another car.
+        c = ask.connector
+        if not c or c.tx is ask.tx and (ask.tx or c.same_car(ask.visit)):
+            return True
+        self._station.log("connector %d: tag %s came for what is over" % (c.number, ask.token))
+        return False
+
+    def authorised(self, ask, group=None):
+        """The token of `ask`, whose group may be known, is accepted."""
+        if self._counts(ask):
+            self.accept(ask.token, ask.connector, ask.profile, group)
+
+    def accept(self, token, c, w=None, group=None):
+        """`token`, whose group may be known, may charge at connector `c` (None: where its car
+        comes), or end what goes on there if it is another one of its group; `w`: the profile of
+        the transaction to come."""
+        station = self._station
+        if group is None:
+            entry = station.local().known(token)
+            group = entry[1] if entry else None
+        roams = not c
+        c = c or self._find()
+        if not c:
+            station.log("tag %s: no connector is free" % token)
+        elif not c.tx:
+            # (one that waits is shown again: it roams as before)
+            if c.waits and c.waits.token.lower() == token.lower():
+                roams = roams or c.waits.roams
+            wait_s = station.settings("wait_s")
+            _let(c, Ask(token, c, w, self._now_ms, group, wait_s, roams))
+        elif c.tx.token.lower() != token.lower():
+            if group and c.tx.group and group.lower() == c.tx.group.lower():
+                c.stop(states.LOCAL, token)
+            else:
+                station.log("connector %d: in use with another tag" % c.number)
+
+    def _asking(self):
+        # Those that have no answer yet.
+        return [ask for ask in [self._station.asked] + self._station.asks if ask]
+
+    def _find(self):
+        # The free connector that no token is being asked for, with a car if there is one; None.
+        best = None
+        spoken_for = [ask.connector for ask in self._asking()]
+        for c in self._station.connectors:
+            if c.free() and c not in spoken_for:
+                if best is None or c.plugged() and not best.plugged():
+                    best = c
+        return best
+
+    def choose(self):
+        """The connector on which a start that names none should happen, or None."""
+        free = len([c for c in self._station.connectors if c.free()])
+        for ask in self._asking():
+            if not ask.connector or ask.connector.free():
+                free -= 1
+        return self._find() if free > 0 else None
+
+    def take(self, cars):
+        """To the connectors `cars`, where one is: what named no connector and waits elsewhere goes
+        there, who was first first; or what is being asked for."""
+        for c in cars:
+            for other in self._station.connectors:
+                if other.waits and other.waits.roams and not other.plugged():
+                    self._take(c, other)
+            for ask in self._asking():
+                if not ask.connector and self._find() is c:
+                    ask.connector, ask.visit = c, c.controller.visit
+
+    def _take(self, here, there):
+        # The token that waits there: its car came here. What waits here goes there for it, unless
+        # it has waited longer.
+        for c in (here, there):
+            if c.waits and not c.same_car(c.waits.visit):
+                c.waits = None
+        mine, theirs = here.waits, there.waits
+        if not theirs or mine and (mine.ticks_ms - theirs.ticks_ms) & _TICKS > _TICKS >> 1:
+            return
+        there.waits = mine
+        _let(here, theirs)
+        for c in (here, there):
+            if c.waits:
+                c.waits.visit = c.controller.visit
+
+
+def _let(c, ask):
+    # The token of `ask` may charge there: the car that is there now, or one that comes in time.
+    c.waits = ask
+    if c.lock:
+        c.lock.release = False

@@ -1,0 +1,83 @@
+"""The charging profiles of the station: put in, cleared, and what all of them come to together.
+Loaded for as long as it is asked; what is kept are records (charging/store.py)."""
+
+from micropython import const
+
+from firmware import lazy
+from firmware.charging import profile
+from firmware.charging.store import Full
+from firmware.clock import FAR
+
+_NEAR_s = const(3)  # by how much a clock may be wrong, ours or the Central System's
+_STEPS = const(8)  # of a composite schedule at a time: tens of milliseconds on an ESP32
+
+
+def install(station, w):
+    """Check and store profile record `w`; returns None, or why it is refused. Durable."""
+    purpose = profile.purpose(w)
+    if purpose == profile.CEILING and profile.connector(w):
+        return "a ceiling is for connector 0"
+    if purpose == profile.TX and not station.sharing.of_running(w):
+        return "no such transaction is running"
+    return put(station, w)
+
+
+def put(station, w):
+    """Store profile record `w`, as of now; None, or why it cannot be kept. Durable."""
+    station.sharing.due_s = 0  # (also if the flash fails in the middle)
+    now_s = station.clock.now()
+    known = station.clock.known()
+    least_s, until_s = (now_s, now_s) if known else (station.clock.least_s(), FAR)
+    flags = 0
+    if profile.purpose(w) == profile.CEILING and not w[profile.KEY] >> 24 & profile.FLAG_ORIGIN:
+        w[profile.START] = now_s  # it counts from its receipt (A6, A7)
+        flags = profile.FLAG_ORIGIN | profile.FLAG_BEGUN
+    elif known and -_NEAR_s < profile.begin(w) - now_s <= _NEAR_s:
+        flags = profile.FLAG_BEGUN  # (A32)
+    w[profile.KEY] |= flags << 24
+    try:
+        station.store.put(w, least_s, until_s)
+    except Full as e:
+        return str(e)
+    return None
+
+
+def clear(station, profile_id=None, connector=None, purpose=None, level=None):
+    """Remove the profiles that match all that is given (`profile_id` alone decides if given);
+    returns how many went."""
+    store, wanted = station.store, (connector, purpose, level)
+    station.sharing.due_s = 0
+    installed = store.count()
+    for w in store.records[:]:
+        if profile_id is None:
+            given, has = wanted, (profile.connector(w), profile.purpose(w), profile.level(w))
+        else:
+            given, has = (profile_id,), (w[profile.ID],)
+        if all([x in (None, y) for x, y in zip(given, has)]):
+            store.remove(w)
+    return installed - store.count()
+
+
+def schedule(station, number, duration_s, unit, room):
+    """(now, the Composite of a connector, 0: of all, from now): see compose()."""
+    now, sharing, connectors = station.clock.now(), station.sharing, station.connectors
+    sharing.evaluator.known = station.clock.known()
+    sharing.evaluator.ahead_s = station.clock.least_s() - now
+    local = station.settings("composite_local")
+    starts = [now] + [sharing.origin_s(c, now) for c in connectors]
+    running = [False] + [c.tx is not None for c in connectors]
+    own_mA = [c.limits.local_mA if local else c.limits.fixed_mA for c in connectors]
+    hardware = [0] + [mA // 100 for mA in own_mA]
+    numbers = (number,) if number else tuple([c.number for c in connectors])
+    module = lazy.load("charging.composite")  # (seldom asked for: not kept)
+    return now, module.Composite(
+        sharing.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
+    )
+
+
+def compose(station, composite):
+    """Work on a composite schedule for a moment; False: it is complete."""
+    more = composite.steps(_STEPS)
+    station.store.trim()  # (of many profiles the periods do not fit into RAM together)
+    station.sharing.due_s = 0  # the periods in force may just have been let go
+    return more

@@ -4,12 +4,11 @@ requests.Requests. The rules: docs/smart-charging.md."""
 import asyncio
 from micropython import const
 
-from firmware import lazy
 from firmware.charging import profile
 from firmware.clock import format_iso, parse_iso
 from firmware.ocpp.rpc import CallError
 
-PURPOSES = lazy.load("ocpp.v16.words").PURPOSES  # profile.TX ..
+_PURPOSES = const(("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"))  # as in words.py
 _KINDS = const(("Absolute", "Recurring", "Relative"))
 _RECURRENCIES = const(("Daily", "Weekly"))
 _UNITS = const(("A", "W"))
@@ -51,7 +50,7 @@ def record(p, number, unit):
     if not 0 <= p["stackLevel"] <= profile.MAX_LEVEL:
         raise Refused("stackLevel is not 0 to %d" % profile.MAX_LEVEL)
     kind = _KINDS.index(p["chargingProfileKind"])
-    purpose = PURPOSES.index(p["chargingProfilePurpose"])
+    purpose = _PURPOSES.index(p["chargingProfilePurpose"])
     start = _time(schedule, "startSchedule")
     duration = schedule.get("duration")
     if duration is not None and duration < 0:
@@ -110,7 +109,7 @@ def ClearChargingProfile(unit, payload):
         unit.station,
         payload.get("id"),
         payload.get("connectorId"),
-        None if purpose is None else PURPOSES.index(purpose),
+        None if purpose is None else _PURPOSES.index(purpose),
         payload.get("stackLevel"),
     )
     return {"status": "Accepted" if gone else "Unknown"}

@@ -4,6 +4,7 @@ requests.Requests. The rules: docs/smart-charging.md."""
 import asyncio
 from micropython import const
 
+from firmware import lazy
 from firmware.charging import profile
 from firmware.clock import format_iso, parse_iso
 from firmware.ocpp.rpc import CallError

@@ -230,7 +230,7 @@ def test_aligned_to_midnight_at_every_interval():
 def test_a_whole_day():
     for step_s in (900, 7000):
         w = a_world(aligned_s=step_s)
-        w.station._log = lambda text: None
+        w.station.log = lambda text: None
         w.time.t_ms = parse_iso("2026-11-20T23:59:50Z") * 1000
         got = []
         for _ in range(86400 // 10 + 2):
@@ -377,7 +377,7 @@ def test_a_clock_that_is_set_late():
     w = World(t=UNSET).ready()
     w.settings.update({"stop_sampled": ENERGY, "sample_s": 10})
     w.c.controller.state = pilot.C
-    w.station.accept("TAG", w.c)
+    w.station.access().accept("TAG", w.c)
     w.poll(3000)
     poll(w, 15)
     now = w.clock.now()

@@ -5,6 +5,7 @@ import json
 from micropython import const
 
 _LONG = const(1024)  # frames below are parsed whole; the profile's other fields fit into it
+_PIECE = const(256)  # looked at at once: so much is free in one piece also beside a long profile
 _ITEM = const(160)  # a longer item is no period
 _FIELD = const(b'"chargingSchedulePeriod"')
 _SPACE = const(b" \t\r\n")
@@ -72,8 +73,8 @@ def _skip(text, at):
 def loads(text):
     """json.loads(text), but an escaped pair is the one character that it stands for, and of a long
     charging profile the periods are Periods."""
-    for at in range(0, len(text), _LONG):
-        piece = bytes(text[at : at + _LONG + 2])
+    for at in range(0, len(text), _PIECE):
+        piece = bytes(text[at : at + _PIECE + 2])
         if b"\\ud" in piece or b"\\uD" in piece:
             text = _join(bytes(text))
             break

@@ -8,7 +8,6 @@ from firmware.electrical import faults, pilot
 from firmware.storage.transactions import Transaction
 
 from . import states
-from .sharing import Pacing
 
 _TICKS = const(0x3FFFFFFF)
 _SETTLE_ms = const(1000)  # after boot, at least; and until the pilot's state has been read
@@ -39,7 +38,7 @@ class Connector:
       again since, or None |
     | allow_mA   | what the pilot may offer now; 0 unless a transaction runs |
     | limits     | charging.limits.Limits |
-    | pacing, shown | sharing.Pacing, states.Shown |
+    | shown      | states.Shown |
     | winner, until_s | the profile that decided, and when that may change (Evaluator) |
     | phases     | as many as the profiles in force say; 0: they do not |
     | other, other_mA | the profile that would limit without it, and to what |"""
@@ -64,7 +63,6 @@ class Connector:
         self.winner = self.other = None
         self.until_s = self.phases = self.other_mA = 0
         self._journal = journal
-        self.pacing = Pacing()
         self.shown = states.Shown()
         self._last_ms = 0
         self._stop = None  # (cause, token) of a stop that waits for the current to end

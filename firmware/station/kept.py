@@ -30,7 +30,7 @@ class Kept:
             with open(path) as f:
                 kept = json.load(f)
             if kept["version"] != _VERSION:
-                raise ValueError("version %r" % kept["version"])
+                raise ValueError(kept["version"])
             out, charged = list(map(int, kept["out"])), list(map(int, kept["charged"]))
             latched = [[int(number), int(fault)] for number, fault in kept["latched"]]
             held = [x if x is None else int(x) for x in kept["held"]]

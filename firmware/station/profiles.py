@@ -17,7 +17,7 @@ def install(station, w):
     purpose = profile.purpose(w)
     if purpose == profile.CEILING and profile.connector(w):
         return "a ceiling is for connector 0"
-    if purpose == profile.TX and not station.sharing.of_running(w):
+    if purpose == profile.TX and not station.sharing.running(w):
         return "no such transaction is running"
     return put(station, w)
 

@@ -14,7 +14,7 @@ _PAUSE = const(8)  # of limits.SOURCES
 _STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
 
 
-class Pacing:
+class _Pacing:
     """Of one connector."""
 
     def __init__(self):
@@ -27,7 +27,7 @@ class Pacing:
 
     def _waits(self, c, mA, now_s, now_ms):
         # Of `mA` that connector `c` may have it takes nothing yet: what a limit took away does not
-        # come back before pause_s. True: that begins or ends in the slots. Before _allot().
+        # come back before pause_s. True: that begins or ends in the slots. Before _take().
         self._dt_ms = (now_ms - self._offer_ms) & _TICKS
         self._offer_ms = now_ms
         self._pause_ms = max(self._pause_ms - self._dt_ms, 0)
@@ -42,7 +42,7 @@ class Pacing:
         c.limits.put(_PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)
         return True
 
-    def _allot(self, c, mA):
+    def _take(self, c, mA):
         # Have `mA` allowed: less at once; more when it has stood for rise_s, and then the least of
         # that time. The first offer of a transaction does not wait.
         if not self._offered or mA <= c.allow_mA:
@@ -82,6 +82,7 @@ class Sharing:
         self.on_limit = lambda: None
         self._held = held
         self._delay_s = start_delay_s
+        self._pacing = [_Pacing() for _ in connectors]
         self._wants_mA = [0] * len(connectors)
         self._share_mA = [0] * len(connectors)
         self._may_mA = [0] * len(connectors)  # the less of both: what they may have, soon or now
@@ -121,7 +122,7 @@ class Sharing:
         for i, c in enumerate(self.connectors):
             going = c.tx and not c.stopping() and not (c.tx.denied and self._enough(c))
             mA = c.limits.value_mA if going else 0
-            if c.pacing._waits(c, mA, now_s, now_ms):
+            if self._pacing[i]._waits(c, mA, now_s, now_ms):
                 mA = self.due_s = 0
             self._wants_mA[i] = mA
         shared = self._ceiling_mA != NONE and len(self.connectors) > 1
@@ -139,7 +140,7 @@ class Sharing:
                 mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
                 changed = changed or mA != self._may_mA[i]
             self._may_mA[i] = mA
-            c.pacing._allot(c, mA)
+            self._pacing[i]._take(c, mA)
         if changed:
             self.on_limit()
 
@@ -188,7 +189,7 @@ class Sharing:
         random = int.from_bytes(os.urandom(2), "big")
         c.controller.delay_ms = random * self._delay_s * 1000 >> 16
 
-    def of_running(self, w):
+    def running(self, w):
         """The transaction of profile record `w` goes on."""
         txs = [c.tx for c in self.connectors if c.tx and c.number == profile.connector(w)]
         return bool(txs) and profile.transaction(w) in (None, txs[0].number)
@@ -197,5 +198,5 @@ class Sharing:
         """A transaction's profile outlives the power exactly if that does."""
         self.due_s = 0
         for w in self.store.records[:]:
-            if profile.purpose(w) == profile.TX and not self.of_running(w):
+            if profile.purpose(w) == profile.TX and not self.running(w):
                 self.store.remove(w)

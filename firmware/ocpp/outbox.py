@@ -50,6 +50,10 @@ class Outbox:
         """That of the version spoken. Not to be kept: seldom code is worth more as heap."""
         return lazy.load("%s.%s" % (self._package, name))
 
+    def made(self, name, *args):
+        """Of that function in messages.py: who waits would keep the module on their stack."""
+        return getattr(self.module("messages"), name)(*args)
+
     def ready(self):
         """True if the Central System has accepted this unit."""
         return self.boot == "Accepted"
@@ -128,8 +132,7 @@ class Outbox:
         await self.registration.boot()
 
     async def say_one(self):
-        """Send the most urgent message; False if there is none. What was not answered the last
-        time comes after the transactions: it may take its time again."""
+        """Send the most urgent message; False: there is none. Slow ones wait for transactions."""
         station = self.station
         ask = station.next_ask()
         if ask:
@@ -156,7 +159,7 @@ class Outbox:
             await self._say_notice(notice)
         elif (self._sample in self._silent) is silent and station.readings:
             reading = station.readings.pop(0)
-            await self.ask(*self.module("messages").samples(reading.number, None, reading.sample))
+            await self.ask(*self.made("samples", reading.number, None, reading.sample))
         else:
             return False
         return True
@@ -176,7 +179,7 @@ class Outbox:
             if number in (None, c.number) or number == 0 and action == self._sample:
                 if action == self._sample:
                     s = station.metering.take(c, now_s, "sampled", metering.TRIGGER)
-                    await self.ask(*self.module("messages").samples(c.number, c.tx, s))
+                    await self.ask(*self.made("samples", c.number, c.tx, s))
                 else:
                     await self._say_notice(station.notice(c, now_s))
 
@@ -184,12 +187,12 @@ class Outbox:
         info = None
         if not notice.number:  # of the charge point itself
             info = self._info or self.station.policy and self.station.policy.fault
-        await self.ask(*self.module("messages").notice(notice, self.identity, info))
+        await self.ask(*self.made("notice", notice, self.identity, info))
         if not notice.number:
             self._info = None
 
     async def _transfer(self, transfer):
-        action, request = self.module("messages").transfer(transfer)
+        action, request = self.made("transfer", transfer)
         answer = await self.ask(action, request)
         if answer is not None and not answer.get("status"):
             answer = None
@@ -199,10 +202,10 @@ class Outbox:
     async def _authorize(self, ask):
         conf = None
         try:
-            conf = await self.ask(*self.module("messages").authorize(ask.token))
+            conf = await self.ask(*self.made("authorize", ask.token))
         finally:  # (also of a connection that is lost)
             if conf is not None:
-                status, group = self.module("messages").heard(self.station, ask.token, conf)
+                status, group = self.made("heard", self.station, ask.token, conf)
             else:
                 status, group = "no answer", None
                 if not self.refused and self.station.local().offline(ask.token):

@@ -1,18 +1,19 @@
-# An owner's rules. Copy to the unit as /policy.py (tools/station: --policy FILE). Both functions
+# An owner's rules. Copy to the unit as /policy.py (tools/station: --policy FILE). All functions
 # may be left out. They run on the unit, between two ticks: be quick, and wait for nothing.
+# They are the same whichever version of OCPP is spoken.
 
 
-def on_charging_profile(request, station):
-    """A SetChargingProfile.req that the station could keep: "Accepted", "Rejected" or
-    "NotSupported". Where it fails the profile is taken, and the cap of config.json
-    (policy_broken_mA) holds beside it."""
-    profile = request["csChargingProfiles"]
-    if profile["chargingProfilePurpose"] == "ChargePointMaxProfile":
-        return "Accepted"
+def on_profile(profile, station):
+    """True: the charging profile, which the station could keep, may be kept; False: it is refused.
+    Where this fails the profile is taken, and the cap of config.json (policy_broken_mA) holds
+    beside it. `profile` has id, connector (0: the charge point), level, purpose ("transaction",
+    "default", "ceiling"), unit ("A" per phase, "W" in all), duration_s or None, and periods():
+    tuples (start_s, thousandths of the unit, phases or 0)."""
+    if profile.purpose == "ceiling":
+        return True
     # nobody but the owner may stop a car for good
-    schedule = profile["chargingSchedule"]
-    last = schedule["chargingSchedulePeriod"][-1]
-    return "Rejected" if last["limit"] == 0 and "duration" not in schedule else "Accepted"
+    last = list(profile.periods())[-1]
+    return last[1] > 0 or profile.duration_s is not None
 
 
 def local_limit(now, station):

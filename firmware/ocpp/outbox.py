@@ -192,12 +192,11 @@ class Outbox:
             self._info = None
 
     async def _transfer(self, transfer):
-        action, request = self.made("transfer", transfer)
-        answer = await self.ask(action, request)
-        if answer is not None and not answer.get("status"):
-            answer = None
+        answer = await self.ask(*self.made("transfer", transfer)) or {}
         if self.station.policy:
-            self.station.policy.on_data_transfer(request, answer, self.station)
+            status = answer.get("status")
+            accepted, data = (status == "Accepted", answer.get("data")) if status else (None, None)
+            self.station.policy.told(transfer, accepted, data, self.station)
 
     async def _authorize(self, ask):
         conf = None

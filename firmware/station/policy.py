@@ -6,13 +6,37 @@ import sys
 import time
 from micropython import const
 
-from firmware.charging import limits
+from firmware.charging import limits, profile
 
 _HOLD_s = const(60)  # a limit that is not said again gives way to the safe value after this
 _WELL = const(60)  # polls without a fault, until it is believed again; between two logs of others
 _SLOW_ms = const(250)  # so long for a function, three times in a row
 _SLOW = const(3)
 _TEXT = const(100)  # characters of a fault
+
+
+class Profile:
+    """A profile that is to be kept, as policy.py sees it.
+
+    | id, connector, level | connector 0: the charge point |
+    | purpose    | "transaction", "default" or "ceiling" |
+    | unit       | "A", per phase, or "W", in all |
+    | duration_s | None: without an end |
+    | periods()  | tuples (start_s, thousandths of the unit, phases or 0) |"""
+
+    def __init__(self, w):
+        self.id = w[profile.ID]
+        self.connector, self.level = profile.connector(w), profile.level(w)
+        self.purpose = ("transaction", "default", "ceiling")[profile.purpose(w)]
+        self.unit = "AW"[profile.unit(w)]
+        self.duration_s = None if w[profile.DURATION] < 0 else w[profile.DURATION]
+        self._w = w
+
+    def periods(self):
+        """In order, the first begins at 0."""
+        w = self._w
+        for i in range(profile.HEADER, len(w), 2):
+            yield w[i], (w[i + 1] & 0xFFFFFF) * 100, w[i + 1] >> 24
 
 
 class Policy:
@@ -82,16 +106,16 @@ class Policy:
             self._failed(name, e)
         return None
 
-    def on_charging_profile(self, request, station):
-        """Accepted, Rejected or NotSupported, for a SetChargingProfile.req that is right. Where it
-        fails to say: Accepted, for a limit that is refused is none, and it is capped itself."""
-        status = self._ask("on_charging_profile", _is_status, request, station)
+    def takes(self, w, station):
+        """False: the profile of record `w` must not be kept. Where it fails to say it may, for a
+        limit that is refused is none, and it is capped itself."""
+        answer = self._ask("on_profile", lambda a: type(a) is bool, Profile(w), station)
         self._tell(station)
-        return status or "Accepted"
+        return answer is not False
 
-    def on_data_transfer(self, request, answer, station):
-        """The answer to a DataTransfer.req of Station.transfer; None: there was none."""
-        self._ask("on_data_transfer", _is_any, request, answer, station)
+    def told(self, transfer, accepted, data, station):
+        """Was `transfer` accepted (None: no answer), and the text that came with it, or None."""
+        self._ask("on_transfer", lambda _: True, transfer, accepted, data, station)
         self._tell(station)
 
     def local_limit(self, now_s, station):
@@ -132,13 +156,5 @@ class Policy:
             c.limits.put(limits.POLICY, limit_mA, ends_s, self.limit_mA)
 
 
-def _is_status(answer):
-    return type(answer) is str and answer in ("Accepted", "Rejected", "NotSupported")
-
-
 def _is_limit(answer):
     return answer is None or type(answer) is int and answer >= 0
-
-
-def _is_any(answer):
-    return True

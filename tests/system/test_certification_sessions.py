@@ -300,10 +300,10 @@ def local_limit(now, station):
         asked = station.transfer("Owner", "Limit", "connector 1")
     return limit_mA
 
-def on_data_transfer(request, answer, station):
+def on_transfer(transfer, accepted, data, station):
     global limit_mA
-    assert request["messageId"] == "Limit"
-    limit_mA = int(answer["data"])
+    assert transfer.message == "Limit"
+    limit_mA = int(data)
 """
 
 
@@ -324,7 +324,7 @@ async def test_064_data_transfer_to_the_central_system(bench, tmp_path):
 async def test_064_data_transfer_that_is_not_understood(bench, tmp_path):
     """A Central System that refuses (CitrineOS answers NotSupported): nothing else is held up."""
     path = tmp_path / "policy.py"
-    path.write_text(POLICY.replace('int(answer["data"])', "12000 if answer is None else 0"))
+    path.write_text(POLICY.replace("int(data)", "12000 if accepted is None else 0"))
     b = bench(policy=path)
     b.cs.answer("DataTransfer", lambda p: CallError("NotSupported", "no"))
     async with b:

@@ -50,10 +50,6 @@ SLACK = 250
 EXCEPTIONS = """
     class lib/uwebsockets/ws.py WebSocket
     module lib/uwebsockets/ws.py
-    word firmware/station/policy.py Accepted
-    word firmware/station/policy.py DataTransfer
-    word firmware/station/policy.py Rejected
-    word firmware/station/policy.py SetChargingProfile
 """
 
 

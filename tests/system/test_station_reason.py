@@ -10,9 +10,8 @@ from host.process import WAIT_s
 from host.profile import profile
 
 POLICY = """
-def on_charging_profile(request, station):
-    limit = request["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
-    return {7: "Rejected", 8: "NotSupported", 16: "Accepted"}.get(limit)
+def on_profile(profile, station):
+    return {7000: False, 16000: True}.get(next(profile.periods())[1])
 
 def local_limit(now, station):
     return 10000 if station.connectors[0].tx else None
@@ -57,8 +56,7 @@ async def test_policy(bench, tmp_path):
     path = tmp_path / "policy.py"
     path.write_text(POLICY)
     async with bench(policy=path) as b:
-        for limit, status in ((7, "Rejected"), (8, "NotSupported")):
-            await b.set_profile(profile(1, "Default", {0: limit}), 0, status)
+        await b.set_profile(profile(1, "Default", {0: 7}), 0, "Rejected")
         await b.set_profile(profile(2, "Default", {0: 16}), 0)
         conf = await b.st.call("ClearChargingProfile", {"id": 1})
         assert conf["status"] == "Unknown"  # what was refused is not stored
@@ -90,15 +88,15 @@ async def test_composite_schedule_with_local_limits(bench, tmp_path, asked):
 
 def test_the_example_policy_is_the_documented_one():
     text = (ROOT / "examples/policy.py").read_text()
-    assert "def on_charging_profile(request, station)" in text
+    assert "def on_profile(profile, station)" in text
     assert "def local_limit(now, station)" in text
 
 
 # policy.py that is broken
 
 WORKS = """
-def on_charging_profile(request, station):
-    return "Accepted"
+def on_profile(profile, station):
+    return True
 
 def local_limit(now, station):
     return 8000
@@ -124,8 +122,8 @@ BROKEN = {
     "data transfer": (
         "def local_limit(now, station):\n    if station.online and not asked:\n"
         "        asked.append(station.transfer('Owner', 'Limit', ''))\n    return 8000\n"
-        "def on_data_transfer(request, answer):\n    pass\nasked = []\n",
-        "on_data_transfer: TypeError",
+        "def on_transfer(transfer, accepted):\n    pass\nasked = []\n",
+        "on_transfer: TypeError",
     ),
 }
 
@@ -188,14 +186,12 @@ async def test_a_broken_policy_caps_every_connector_and_is_told(bench, tmp_path,
 
 
 async def test_a_policy_that_breaks_and_is_well_again(bench, tmp_path):
-    """on_charging_profile that fails is capped before its answer leaves; the next connection is
+    """on_profile that fails is capped before its answer leaves; the next connection is
     told of it too, and the end of it."""
     path = tmp_path / "policy.py"
     path.write_text(
-        "def on_charging_profile(request, station):\n"
-        "    return {10: 'Accepted', 12: 'Rejected'}"
-        "[request['csChargingProfiles']['chargingSchedule']['chargingSchedulePeriod'][0]['limit']]"
-        "\n"
+        "def on_profile(profile, station):\n"
+        "    return {10000: True, 12000: False}[next(profile.periods())[1]]\n"
     )
     config = tmp_path / "config.json"
     config.write_text('{"policy_broken_mA": 7000}')

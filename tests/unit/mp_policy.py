@@ -3,9 +3,12 @@
 import os
 import sys
 
-from firmware.charging import limits
+from firmware.charging import limits, profile
 from firmware.station import policy as rules
+from firmware.station.events import Transfer
 from firmware.station.policy import Policy
+
+TRANSFER = Transfer("Owner", "Limit", "connector 1")
 
 
 class Module:
@@ -73,6 +76,10 @@ def policy(safe_mA=6000, **hooks):
     return Policy(said.append, safe_mA), said
 
 
+def record(limit=160, purpose=profile.TX_DEFAULT, **more):
+    return profile.pack(7, 1, 3, purpose, profile.ABSOLUTE, [(0, limit, 0)], **more)
+
+
 def fails(*_):
     raise KeyError("x")
 
@@ -82,7 +89,7 @@ def test_absent():
     said = []
     p = Policy(said.append)
     station = Station()
-    assert p.on_charging_profile({}, station) == "Accepted"
+    assert p.takes(record(), station)
     p.local_limit(0, station)
     assert not said and station.sharing.due_s == 99
 
@@ -90,7 +97,7 @@ def test_absent():
 def test_without_functions():
     p, said = policy()
     station = Station()
-    assert p.on_charging_profile({}, station) == "Accepted"
+    assert p.takes(record(), station)
     p.local_limit(0, station)
     assert said == ["policy.py is in force"]
 
@@ -103,18 +110,30 @@ def broken(**hooks):
     return p, station, said
 
 
-def test_on_charging_profile():
+def test_on_profile():
+    """It sees what the profile says, and no word of a protocol."""
     asked = []
 
-    def hook(request, station):
-        asked.append((request, station))
+    def hook(profile, station):
+        asked.append((profile, station))
         return answer
 
-    p, said = policy(on_charging_profile=hook)
+    p, said = policy(on_profile=hook)
     station = Station()
-    for answer in ("Accepted", "Rejected", "NotSupported"):
-        assert p.on_charging_profile({"a": 1}, station) == answer
-    assert asked[0] == ({"a": 1}, station)
+    for answer in (True, False):
+        assert p.takes(record(), station) is answer
+    seen, by = asked[0]
+    assert (seen.id, seen.connector, seen.level, seen.purpose) == (7, 1, 3, "default")
+    assert (seen.unit, seen.duration_s) == ("A", None) and by is station
+    assert list(seen.periods()) == [(0, 16000, 0)]
+    periods = [(0, 110000, 3), (3600, 1, 1), (7200, 0xFFFFFF, 0)]
+    in_W = {"unit": profile.WATTS, "duration": 0}
+    for purpose, word in ((profile.TX, "transaction"), (profile.CEILING, "ceiling")):
+        w = profile.pack(1, 0, 0, purpose, profile.RELATIVE, periods, **in_W)
+        p.takes(w, station)
+        seen = asked[-1][0]
+        assert (seen.connector, seen.purpose, seen.unit, seen.duration_s) == (0, word, "W", 0)
+        assert list(seen.periods()) == [(s, 100 * limit, phases) for s, limit, phases in periods]
     assert len(said) == 1 and not station.told and station.caps() is None
 
 
@@ -163,23 +182,24 @@ BAD_CALLS = (
 )  # fmt: skip
 
 
-def test_a_broken_on_charging_profile_refuses_nothing_and_is_capped():
-    answers = [lambda *_, a=a: a for a in GARBAGE + (None, "accepted", ["Accepted"])]
+def test_a_broken_on_profile_refuses_nothing_and_is_capped():
+    answers = [lambda *_, a=a: a for a in GARBAGE + (None, 0, 1, "Rejected")]
+    answers = [a for a in answers if type(a()) is not bool]
     for hook in answers + list(BAD_CALLS):
-        p, station, said = broken(on_charging_profile=hook)
+        p, station, said = broken(on_profile=hook)
         p.local_limit(0, station)
         assert station.caps() is None and not station.told
         station.sharing.due_s = 99
-        assert p.on_charging_profile({}, station) == "Accepted"
+        assert p.takes(record(), station)
         assert station.caps(10**9) == 7000 and station.sharing.due_s == 0
-        assert station.told == [p.fault] and p.fault.startswith("policy.py: on_charging_profile")
+        assert station.told == [p.fault] and p.fault.startswith("policy.py: on_profile")
         for t in range(100):  # local_limit has nothing to do with it
             p.local_limit(t, station)
             assert station.caps(t) == 7000
         assert len(said) == 2 and len(station.told) == 1, said
         # What it said a minute ago is no longer what it says.
-        p.module.on_charging_profile = lambda *_: "Rejected"
-        assert p.on_charging_profile({}, station) == "Rejected"
+        p.module.on_profile = lambda *_: False
+        assert not p.takes(record(), station)
         p.local_limit(100, station)
         assert station.caps(100) is None and station.told[1:] == [None] and len(said) == 3
 
@@ -254,15 +274,16 @@ def test_a_policy_that_fails_now_and_then_is_broken_and_does_not_flood_the_log()
             raise errors[now % 4](now)
         return 16000
 
-    def on_charging_profile(request, station):
-        if request["n"] % 2:
-            raise errors[request["n"] % 4](request)
-        return "Accepted"
+    def on_profile(profile, station):
+        limit = next(profile.periods())[1] // 100
+        if limit % 2:
+            raise errors[limit % 4](limit)
+        return True
 
-    p, station, said = broken(local_limit=local_limit, on_charging_profile=on_charging_profile)
+    p, station, said = broken(local_limit=local_limit, on_profile=on_profile)
     for t in range(1, 1000):
         p.local_limit(t, station)
-        p.on_charging_profile({"n": t}, station)
+        p.takes(record(t), station)
         assert station.caps(t) == 7000
     assert 3 <= len(said) <= 3 + 1000 // 60, len(said)
     assert len(station.told) <= len(said)
@@ -271,20 +292,21 @@ def test_a_policy_that_fails_now_and_then_is_broken_and_does_not_flood_the_log()
 def test_a_function_that_takes_too_long():
     kept = rules.time
     try:
-        for name in ("local_limit", "on_charging_profile", "on_data_transfer"):
+        for name in ("local_limit", "on_profile", "on_transfer"):
             for took_ms, slow in ((250, False), (251, True), (5000, True)):
                 rules.time = Ticks(took_ms)
-                p, station, said = broken(**{name: lambda *_: "Accepted" if _[2:] else _[0]})
-                p.module.on_charging_profile = lambda request, station: "Accepted"
+                p, station, said = broken(**{name: lambda *_: _[0]})
+                if name != "local_limit":
+                    p.module.on_profile = lambda profile, station: True
                 for i in range(3):
                     assert p.fault is None, (name, took_ms)
                     rules.time.took_ms = took_ms
                     if name == "local_limit":
                         p.local_limit(8000, station)
-                    elif name == "on_charging_profile":
-                        p.on_charging_profile({}, station)
+                    elif name == "on_profile":
+                        p.takes(record(), station)
                     else:
-                        p.on_data_transfer({}, None, station)
+                        p.told(TRANSFER, None, None, station)
                     rules.time.took_ms = 0
                     if name != "local_limit":
                         p.local_limit(i, station)
@@ -344,7 +366,7 @@ def test_a_file_that_cannot_be_imported():
         station.policy = p
         for t in range(200):
             p.local_limit(t, station)
-            assert p.on_charging_profile({}, station) == "Accepted"
+            assert p.takes(record(), station)
             assert station.caps(10 * t) == 7000
         assert len(said) == 1 and len(station.told) == 1
 
@@ -356,32 +378,26 @@ def test_the_example_runs():
     p = Policy(said.append)
     assert said == ["policy.py is in force"], said
 
-    def request(purpose, limit, **schedule):
-        schedule["chargingSchedulePeriod"] = [{"startPeriod": 0, "limit": limit}]
-        profile = {"chargingProfilePurpose": purpose, "chargingSchedule": schedule}
-        return {"connectorId": 0, "csChargingProfiles": profile}
-
-    ask = p.on_charging_profile
-    assert ask(request("ChargePointMaxProfile", 0), None) == "Accepted"
-    assert ask(request("TxDefaultProfile", 0), None) == "Rejected"
-    assert ask(request("TxDefaultProfile", 0, duration=60), None) == "Accepted"
-    assert ask(request("TxDefaultProfile", 6), None) == "Accepted"
     station = Station()
+    assert p.takes(record(0, profile.CEILING), station)
+    assert not p.takes(record(0), station)
+    assert p.takes(record(0, duration=60), station)
+    assert p.takes(record(60), station)
     for hour, limit in ((16, None), (17, 10000), (19, 10000), (20, None)):
         p.local_limit(86400 * 2500 + hour * 3600, station)
         assert station.connectors[1].limits.get(limits.POLICY) == limit, hour
 
 
-def test_on_data_transfer():
+def test_on_transfer():
     answered = []
-    p, said = policy(on_data_transfer=lambda *args: answered.append(args))
+    p, said = policy(on_transfer=lambda *args: answered.append(args))
     station = Station()
-    p.on_data_transfer({"vendorId": "x"}, None, station)
-    assert answered == [({"vendorId": "x"}, None, station)] and not station.told
-    p, station, said = broken(on_data_transfer=fails)
-    p.on_data_transfer({}, {"status": "Accepted"}, station)
-    assert len(said) == 2 and "on_data_transfer" in said[1]
+    p.told(TRANSFER, True, "6", station)
+    assert answered == [(TRANSFER, True, "6", station)] and not station.told
+    p, station, said = broken(on_transfer=fails)
+    p.told(TRANSFER, None, None, station)
+    assert len(said) == 2 and "on_transfer" in said[1]
     assert station.caps() == 7000 and len(station.told) == 1
     p, said = policy()
-    p.on_data_transfer({}, None, Station())
+    p.told(TRANSFER, None, None, Station())
     assert len(said) == 1

@@ -557,14 +557,16 @@ async def test_damaged_answers_to_all_else():
     heard = []
 
     class Policy:
-        def on_data_transfer(self, request, answer, station):
-            heard.append(answer)
+        def told(self, transfer, accepted, data, station):
+            heard.append((accepted, data))
 
     station.policy = Policy()
     for conf, told in (
-        ({"status": "Accepted", "data": 5}, {"status": "Accepted", "data": None}),
-        ({"status": "Ok", "data": "x"}, None),
-        ({}, None),
+        ({"status": "Accepted", "data": "x"}, (True, "x")),
+        ({"status": "Accepted", "data": 5}, (True, None)),
+        ({"status": "Rejected", "data": "x"}, (False, "x")),
+        ({"status": "Ok", "data": "x"}, (None, None)),
+        ({}, (None, None)),
     ):
         station.transfer("Pilotwire", "x", "y")
         await b.passes(1)

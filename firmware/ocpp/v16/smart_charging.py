@@ -28,11 +28,8 @@ def SetChargingProfile(unit, payload):
         raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
     try:
         w = record(payload["csChargingProfiles"], number, unit)
-        if station.policy:
-            status = station.policy.on_charging_profile(payload, station)
-            if status != "Accepted":
-                unit.log("charging profile: policy.py says %s" % status)
-                return {"status": status}
+        if station.policy and not station.policy.takes(w, station):
+            raise Refused("by policy.py")
         refusal = lazy.load("station.profiles").install(station, w)
         if refusal:
             raise Refused(refusal)

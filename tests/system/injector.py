@@ -1,5 +1,6 @@
 # A policy.py for the simulated board that throws exceptions into the firmware's tasks, at the
-# await that the test names (test_station_crash.py). MicroPython; FOLDER becomes the test's folder.
+# await that the test names (test_station_crash.py). MicroPython; FOLDER becomes the test's folder,
+# and LETTERS what the build says.
 #
 # The file FOLDER/plan says what to do, as JSON: {"steps": [[name of the coroutine function, n],
 # ...], "kind": name of the exception, "ms": n or null}. It is thrown at the n-th await of that
@@ -22,6 +23,7 @@ import bus
 from firmware.app import tasks
 
 FOLDER = ""
+LETTERS = {}  # what the board calls a coroutine (host/shorten.py): its name
 plan = None
 thrown = False  # nothing has run since
 asked_ms = None  # by the coroutine that runs, of sleep_ms
@@ -129,6 +131,7 @@ def supervise(task, critical):
 
 def create_task(coro):
     name = repr(coro).split("'")[1] if "'" in repr(coro) else ""
+    name = LETTERS.get(name, name)
     if name not in ("", "supervise", "run"):
         coro = Task(coro, name)
     return real_create_task(coro)

@@ -49,15 +49,19 @@ def given(sources):
     return {name for name in names if isinstance(name, str)}
 
 
+def letters(source, kept):
+    """What the private names of a module (UTF-8) are on the board, {name: short}."""
+    tree = _parse(source)
+    taken = _named(tree) | kept
+    free = [name for name in ("_" + letter for letter in ascii_letters) if name not in taken]
+    old = sorted((_set(tree) | _functions(tree) | _variables(tree)) - _elsewhere(tree) - kept)
+    return dict(zip(old, free, strict=False))  # (who has more of them keeps the rest)
+
+
 def shorten(source, kept):
     """The text of a module (UTF-8) with its private names and its arguments renamed, and without
     the import of `const` if all its constants are the compiler's."""
-    tree = _parse(source)
-    letters = ("_" + letter for letter in ascii_letters)
-    taken = _named(tree) | kept
-    free = [name for name in letters if name not in taken]
-    old = sorted((_set(tree) | _functions(tree) | _variables(tree)) - _elsewhere(tree) - kept)
-    new = dict(zip(old, free, strict=False))  # (who has more of them keeps the rest)
+    tree, new = _parse(source), letters(source, kept)
     lines = source.split(b"\n")
     edits = [(*place, new[place[2]]) for place in _places(tree) if place[2] in new]
     for node in _outermost(tree):

@@ -118,24 +118,30 @@ chip.ticks_diff = ticks_diff
 for name in ("machine", "esp32", "network", "onewire", "time"):
     sys.modules[name] = chip
 
-from firmware import config  # noqa: E402
-from firmware.app import build, tasks  # noqa: E402
+from firmware import config, fitting  # noqa: E402
+from firmware.app import tasks  # noqa: E402
 from firmware.boards import reference, reference_full  # noqa: E402
+from firmware.charging import limits  # noqa: E402
+from firmware.station import connector  # noqa: E402
 
 tasks.asyncio = chip
 out = OrderedDict()
 
 
 class Unit:
-    """What App._tick and build._connectors ask of the App, with one connector that charges."""
+    """What App._tick asks of the App, with one connector that charges."""
 
     due_s = 2**30 - 1
 
     def __init__(self, board):
         self.config = config.check({"url": "ws://c", "id": "B"})
-        self.clock = self._watchdog = self.station = self
-        self.outlets, self.connectors = build._connectors(self.config, board, None)
-        self.connector, self.unit = self.connectors[0], self.outlets[0]
+        self.clock = self._watchdog = self.station = self.sharing = self
+        fit, pins = fitting.Fitting(board, self.config, False), board.CONNECTORS[0]
+        self.unit = fit.outlet(pins)
+        slots = limits.Limits(board.MAX_mA)
+        self.connector = connector.Connector(1, self.unit, slots, None, None)
+        fit.lamp(self.unit, pins, self.connector)
+        self.outlets, self.connectors = [self.unit], [self.connector]
         self.controller, self.overcurrent = self.connector.controller, self.unit.overcurrent
         self.ticks = tasks.App._tick(self)
         self.connector.allow_mA = 16000

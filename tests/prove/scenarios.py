@@ -350,7 +350,7 @@ def _remote(rng, oracle):
 def _clock(rng, oracle):
     jump = rng.choice((2, -2, 3, 60, -60, 3600, -3600, 86400, -86400 * 400, 10**8, -3, -2, -4, 4))
     t = max(FIRST, min(oracle.now + jump, LAST))
-    if abs(t - oracle.now) < 2:  # not worth moving a clock for
+    if oracle.drifted(t):  # (less than 2 s are not worth moving a clock for)
         t = oracle.now
     return t, stamp(rng, t)
 

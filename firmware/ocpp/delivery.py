@@ -44,7 +44,7 @@ class Delivery:
         with a CALLERROR is tried `attempts` times and then given up (OCPP 1.6 ed. 2, 4.7, 9.1).
         Silence never gives one up, but for a sample where all else is answered."""
         outbox = self._outbox
-        action, payload = outbox.made("event", kind, tx, sample)
+        action, payload = outbox.message("event", kind, tx, sample)
         tries = self._tries
         once = kind == SAMPLE and self._deaf
         conf = await outbox.ask(action, payload, None if once else tries)

@@ -50,7 +50,7 @@ class Outbox:
         """That of the version spoken. Not to be kept: seldom code is worth more as heap."""
         return lazy.load("%s.%s" % (self._package, name))
 
-    def made(self, name, *args):
+    def message(self, name, *args):
         """Of that function in messages.py: who waits would keep the module on their stack."""
         return getattr(self.module("messages"), name)(*args)
 
@@ -159,7 +159,7 @@ class Outbox:
             await self._say_notice(notice)
         elif (self._sample in self._silent) is silent and station.readings:
             reading = station.readings.pop(0)
-            await self.ask(*self.made("samples", reading.number, None, reading.sample))
+            await self.ask(*self.message("samples", reading.number, None, reading.sample))
         else:
             return False
         return True
@@ -179,7 +179,7 @@ class Outbox:
             if number in (None, c.number) or number == 0 and action == self._sample:
                 if action == self._sample:
                     s = station.metering.take(c, now_s, "sampled", metering.TRIGGER)
-                    await self.ask(*self.made("samples", c.number, c.tx, s))
+                    await self.ask(*self.message("samples", c.number, c.tx, s))
                 else:
                     await self._say_notice(station.notice(c, now_s))
 
@@ -187,24 +187,24 @@ class Outbox:
         info = None
         if not notice.number:  # of the charge point itself
             info = self._info or self.station.policy and self.station.policy.fault
-        await self.ask(*self.made("notice", notice, self.identity, info))
+        await self.ask(*self.message("notice", notice, self.identity, info))
         if not notice.number:
             self._info = None
 
     async def _transfer(self, transfer):
-        answer = await self.ask(*self.made("transfer", transfer)) or {}
+        answer = await self.ask(*self.message("transfer", transfer)) or {}
         if self.station.policy:
             status = answer.get("status")
             accepted, data = (status == "Accepted", answer.get("data")) if status else (None, None)
-            self.station.policy.told(transfer, accepted, data, self.station)
+            self.station.policy.heard(transfer, accepted, data, self.station)
 
     async def _authorize(self, ask):
         conf = None
         try:
-            conf = await self.ask(*self.made("authorize", ask.token))
+            conf = await self.ask(*self.message("authorize", ask.token))
         finally:  # (also of a connection that is lost)
             if conf is not None:
-                status, group = self.made("heard", self.station, ask.token, conf)
+                status, group = self.message("heard", self.station, ask.token, conf)
             else:
                 status, group = "no answer", None
                 if not self.refused and self.station.local().offline(ask.token):

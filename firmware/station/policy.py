@@ -27,7 +27,7 @@ class Profile:
     def __init__(self, w):
         self.id = w[profile.ID]
         self.connector, self.level = profile.connector(w), profile.level(w)
-        self.purpose = ("transaction", "default", "ceiling")[profile.purpose(w)]
+        self.purpose = "transaction default ceiling".split(" ")[profile.purpose(w)]
         self.unit = "AW"[profile.unit(w)]
         self.duration_s = None if w[profile.DURATION] < 0 else w[profile.DURATION]
         self._w = w
@@ -106,14 +106,14 @@ class Policy:
             self._failed(name, e)
         return None
 
-    def takes(self, w, station):
+    def accept(self, w, station):
         """False: the profile of record `w` must not be kept. Where it fails to say it may, for a
         limit that is refused is none, and it is capped itself."""
         answer = self._ask("on_profile", lambda a: type(a) is bool, Profile(w), station)
         self._tell(station)
         return answer is not False
 
-    def told(self, transfer, accepted, data, station):
+    def heard(self, transfer, accepted, data, station):
         """Was `transfer` accepted (None: no answer), and the text that came with it, or None."""
         self._ask("on_transfer", lambda _: True, transfer, accepted, data, station)
         self._tell(station)

@@ -164,7 +164,7 @@ class Station:
 
     def transfer(self, vendor, message, data):
         """For policy.py: tell the Central System `data`, which is for `vendor`. Its answer goes to
-        policy.told. False: too many wait already."""
+        policy.heard. False: too many wait already."""
         if len(self.transfers) == _MAX_TRANSFERS:
             return False
         self.transfers.append(Transfer(vendor, message, data))

@@ -89,7 +89,7 @@ def test_absent():
     said = []
     p = Policy(said.append)
     station = Station()
-    assert p.takes(record(), station)
+    assert p.accept(record(), station)
     p.local_limit(0, station)
     assert not said and station.sharing.due_s == 99
 
@@ -97,7 +97,7 @@ def test_absent():
 def test_without_functions():
     p, said = policy()
     station = Station()
-    assert p.takes(record(), station)
+    assert p.accept(record(), station)
     p.local_limit(0, station)
     assert said == ["policy.py is in force"]
 
@@ -121,7 +121,7 @@ def test_on_profile():
     p, said = policy(on_profile=hook)
     station = Station()
     for answer in (True, False):
-        assert p.takes(record(), station) is answer
+        assert p.accept(record(), station) is answer
     seen, by = asked[0]
     assert (seen.id, seen.connector, seen.level, seen.purpose) == (7, 1, 3, "default")
     assert (seen.unit, seen.duration_s) == ("A", None) and by is station
@@ -130,7 +130,7 @@ def test_on_profile():
     in_W = {"unit": profile.WATTS, "duration": 0}
     for purpose, word in ((profile.TX, "transaction"), (profile.CEILING, "ceiling")):
         w = profile.pack(1, 0, 0, purpose, profile.RELATIVE, periods, **in_W)
-        p.takes(w, station)
+        p.accept(w, station)
         seen = asked[-1][0]
         assert (seen.connector, seen.purpose, seen.unit, seen.duration_s) == (0, word, "W", 0)
         assert list(seen.periods()) == [(s, 100 * limit, phases) for s, limit, phases in periods]
@@ -190,7 +190,7 @@ def test_a_broken_on_profile_refuses_nothing_and_is_capped():
         p.local_limit(0, station)
         assert station.caps() is None and not station.told
         station.sharing.due_s = 99
-        assert p.takes(record(), station)
+        assert p.accept(record(), station)
         assert station.caps(10**9) == 7000 and station.sharing.due_s == 0
         assert station.told == [p.fault] and p.fault.startswith("policy.py: on_profile")
         for t in range(100):  # local_limit has nothing to do with it
@@ -199,7 +199,7 @@ def test_a_broken_on_profile_refuses_nothing_and_is_capped():
         assert len(said) == 2 and len(station.told) == 1, said
         # What it said a minute ago is no longer what it says.
         p.module.on_profile = lambda *_: False
-        assert not p.takes(record(), station)
+        assert not p.accept(record(), station)
         p.local_limit(100, station)
         assert station.caps(100) is None and station.told[1:] == [None] and len(said) == 3
 
@@ -283,7 +283,7 @@ def test_a_policy_that_fails_now_and_then_is_broken_and_does_not_flood_the_log()
     p, station, said = broken(local_limit=local_limit, on_profile=on_profile)
     for t in range(1, 1000):
         p.local_limit(t, station)
-        p.takes(record(t), station)
+        p.accept(record(t), station)
         assert station.caps(t) == 7000
     assert 3 <= len(said) <= 3 + 1000 // 60, len(said)
     assert len(station.told) <= len(said)
@@ -304,9 +304,9 @@ def test_a_function_that_takes_too_long():
                     if name == "local_limit":
                         p.local_limit(8000, station)
                     elif name == "on_profile":
-                        p.takes(record(), station)
+                        p.accept(record(), station)
                     else:
-                        p.told(TRANSFER, None, None, station)
+                        p.heard(TRANSFER, None, None, station)
                     rules.time.took_ms = 0
                     if name != "local_limit":
                         p.local_limit(i, station)
@@ -366,7 +366,7 @@ def test_a_file_that_cannot_be_imported():
         station.policy = p
         for t in range(200):
             p.local_limit(t, station)
-            assert p.takes(record(), station)
+            assert p.accept(record(), station)
             assert station.caps(10 * t) == 7000
         assert len(said) == 1 and len(station.told) == 1
 
@@ -379,10 +379,10 @@ def test_the_example_runs():
     assert said == ["policy.py is in force"], said
 
     station = Station()
-    assert p.takes(record(0, profile.CEILING), station)
-    assert not p.takes(record(0), station)
-    assert p.takes(record(0, duration=60), station)
-    assert p.takes(record(60), station)
+    assert p.accept(record(0, profile.CEILING), station)
+    assert not p.accept(record(0), station)
+    assert p.accept(record(0, duration=60), station)
+    assert p.accept(record(60), station)
     for hour, limit in ((16, None), (17, 10000), (19, 10000), (20, None)):
         p.local_limit(86400 * 2500 + hour * 3600, station)
         assert station.connectors[1].limits.get(limits.POLICY) == limit, hour
@@ -392,12 +392,12 @@ def test_on_transfer():
     answered = []
     p, said = policy(on_transfer=lambda *args: answered.append(args))
     station = Station()
-    p.told(TRANSFER, True, "6", station)
+    p.heard(TRANSFER, True, "6", station)
     assert answered == [(TRANSFER, True, "6", station)] and not station.told
     p, station, said = broken(on_transfer=fails)
-    p.told(TRANSFER, None, None, station)
+    p.heard(TRANSFER, None, None, station)
     assert len(said) == 2 and "on_transfer" in said[1]
     assert station.caps() == 7000 and len(station.told) == 1
     p, said = policy()
-    p.told(TRANSFER, None, None, Station())
+    p.heard(TRANSFER, None, None, Station())
     assert len(said) == 1

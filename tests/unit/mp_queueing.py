@@ -554,11 +554,11 @@ async def test_damaged_answers_to_all_else():
         assert b.actions()[-1] == "Heartbeat"
         await b.say(3, b.calls[-1][1], conf)
         assert 0 <= w.clock.now() - now < 60, conf
-    heard = []
+    answers = []
 
     class Policy:
-        def told(self, transfer, accepted, data, station):
-            heard.append((accepted, data))
+        def heard(self, transfer, accepted, data, station):
+            answers.append((accepted, data))
 
     station.policy = Policy()
     for conf, told in (
@@ -571,8 +571,8 @@ async def test_damaged_answers_to_all_else():
         station.transfer("Pilotwire", "x", "y")
         await b.passes(1)
         await b.answer(conf)
-        assert heard == [told], conf
-        heard.clear()
+        assert answers == [told], conf
+        answers.clear()
 
 
 # An action that is never answered

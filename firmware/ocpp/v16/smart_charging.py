@@ -28,7 +28,7 @@ def SetChargingProfile(unit, payload):
         raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
     try:
         w = record(payload["csChargingProfiles"], number, unit)
-        if station.policy and not station.policy.takes(w, station):
+        if station.policy and not station.policy.accept(w, station):
             raise Refused("by policy.py")
         refusal = lazy.load("station.profiles").install(station, w)
         if refusal:

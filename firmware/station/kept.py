@@ -60,7 +60,7 @@ class Kept:
             kept[name] = getattr(self, name)
         try:
             with open(self._path, "w") as f:
-                f.write(json.dumps(kept))
+                f.write(json.dumps(kept, separators=(",", ":")))
         except OSError as e:
             self._log("%s: %s" % (self._path, e))
             setattr(self, key, before)

@@ -1396,6 +1396,19 @@ def test_a_held_limit_costs_almost_no_wear():
     assert os.stat("/flash/kept.json")[6] < 128
 
 
+def test_all_that_is_kept_of_four_connectors_stays_inline():
+    kept = World(4, hold=True).ready().station.availability
+    numbers = [1, 2, 3, 4]
+    for key, values in (
+        ("out", [0] + numbers),
+        ("charged", numbers),
+        ("latched", [[n, faults.METER] for n in numbers]),
+        ("held", [80000] * 4),
+    ):
+        assert kept.put(key, values)
+    assert os.stat("/flash/kept.json")[6] < 128
+
+
 def test_a_held_limit_that_cannot_be_read():
     for text, wanted in (
         ('["x"]', [6000, 6000]), ("7", [6000, 6000]),

@@ -890,12 +890,18 @@ def test_when_it_is_full_the_least_valuable_goes_first():
     ]
 
 
-def test_on_a_full_flash_starts_and_stops_push_samples_out():
+def crowded():
+    """A journal with a thousand samples of a transaction, and no room beside it; and that."""
     j = a_journal(24)
     tx = begin(j)
     for i in range(1000):
         j.sample(tx, a_sample(i))
     flash.crowd("/flash/tx")
+    return j, tx
+
+
+def test_on_a_full_flash_starts_and_stops_push_samples_out():
+    j, tx = crowded()
     before = len(waiting(chip))
     for _ in range(10):
         end(j, begin(j, 2))
@@ -909,11 +915,7 @@ def test_on_a_full_flash_starts_and_stops_push_samples_out():
 
 def test_a_start_pushes_samples_out_where_the_folder_has_no_room_for_its_name():
     """LittleFS calls that 36, not 28."""
-    j = a_journal(24)
-    tx = begin(j)
-    for i in range(1000):
-        j.sample(tx, a_sample(i))
-    flash.crowd("/flash/tx")
+    j, tx = crowded()
     flash.crowd("/flash/tx", 1)
     codes = []
     while codes[-1:] != [36] and len(codes) < 60:  # (28: it is there, but for its end)

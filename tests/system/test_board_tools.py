@@ -312,6 +312,16 @@ async def test_the_plug_is_pulled_in_the_middle(tmp_path):
         one_line(done, "doctor", "the line to the board was cut: plug it in again")
 
 
+async def test_the_plug_is_pulled_between_two_looks(tmp_path):
+    async with Board(tmp_path) as b:
+        line = port.Port(b.port)
+        assert await asyncio.to_thread(line.ask, "print(1)") == 1
+        await b.process.do("quit")
+        await b.process.process.wait()
+        with pytest.raises(port.PortError, match="the line to the board was cut: plug it in"):
+            line.ask("print(1)")
+
+
 # Ctrl-C
 
 STAGES = [  # target, what it has said when somebody presses Ctrl-C, what is said then

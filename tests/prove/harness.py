@@ -206,6 +206,8 @@ class Checker:
         name, args = op[0], op[1:]
         if (name not in scenarios.IN_THE_DARK) if not self.oracle.known else name == "restore":
             raise Difference("no scenario", "something else", name)  # only a shrinker asks that
+        if name == "restore" and args[0] <= self.oracle.latest():
+            raise Difference("no scenario", "a time that was before", args[0])
         if name == "clock" and args[0] != self.oracle.now and self.oracle.drifted(args[0]):
             raise Difference("no scenario", "another time", args[0])  # (followed by and by)
         if name in ("limits", "composite", "bad"):

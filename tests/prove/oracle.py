@@ -181,6 +181,7 @@ class Oracle:
     def __init__(self, connectors=1, volts=230, hardware=320, now=0):
         self.volts, self.hardware, self.now = volts, hardware, now
         self.told = now  # when the Central System said the time last
+        self.before = 0  # the latest that it was by then, at the power cuts since
         self.numbers = range(1, connectors + 1)
         self.profiles = []
         self.staying = []  # replaced, and in force until their successors begin
@@ -195,6 +196,10 @@ class Oracle:
     def least(self):
         """The earliest that it can be."""
         return self.now if self.known else self.at_least(self.now)
+
+    def latest(self):
+        """The latest that it was for certain; after it the Central System comes back."""
+        return max(self.before, self.least())
 
     def at_least(self, t):
         return t + UNSET if t + UNSET >= PLAUSIBLE else 0
@@ -356,6 +361,7 @@ class Oracle:
         """The clock is corrected; what is elapsed stays elapsed."""
         jump = t - self.now
         self.now = self.told = t
+        self.before = 0
         for connector, tx in self.tx.items():
             if connector not in self.resumed:
                 tx[1] += jump
@@ -377,6 +383,7 @@ class Oracle:
         """The power is cut, and with it the clock; `noted`: the last time that was, or is
         believed to be the least that it can have been."""
         self.reboot()
+        self.before = max(self.before, self.least())
         # (What is kept of a transaction has times that there were, too: of one that runs, and of
         # one that is over until the Central System has heard of it.)
         times = [tx[1] for tx in self.tx.values()] + self.untold

@@ -255,7 +255,7 @@ def dark(rng, oracle):
             else:
                 yield [name, *ARGUMENTS[name](rng, oracle)]
         yield ["limits", 60, 1, True]
-    t = max(t, oracle.least() + 1)
+    t = max(t, oracle.latest() + 1)
     yield ["restore", t, stamp(rng, t)]
 
 

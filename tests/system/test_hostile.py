@@ -26,6 +26,8 @@ from tests.prove_link.server import CLOSE, CONFS, PING, PONG, TEXT, Server, call
 STEP_us = 20_000  # of CPU; a step of one task
 TICK_us = 25_000
 KEPT = 1024  # bytes of heap that may be live more than before
+PLAYS = 4  # of a scenario, if each leaves more than that
+LEAK = 128  # bytes that nothing may leave again and again
 KEY = {"key": ["NumberOfConnectors"]}
 
 
@@ -65,9 +67,16 @@ def charging(tmp_path_factory, micropython32):
                 assert await situation(b) == b.before
                 shown = {e["duty_u16"] for e in b.process.trace()[mark:] if e["what"] == "pilot"}
                 assert shown <= {duty(13000)}
-                heap = await firmware_bytes(b.process, b.heap + KEPT)
-                print(f"{scenario.__name__}: {gauge}, heap {heap - b.heap:+d} B")
-                assert heap - b.heap <= KEPT
+                grown = [await firmware_bytes(b.process, b.heap + KEPT) - b.heap]
+                # What looks like a pointer to the collector, in a task that waits, may keep what
+                # that task had last, about 900 B, for long; a leak grows each time.
+                while grown[-1] > KEPT and len(grown) < PLAYS:
+                    await in_place_of_it(b, scenario)
+                    grown.append(await firmware_bytes(b.process) - b.heap)
+                    if grown[-1] - grown[-2] <= LEAK:
+                        break
+                print(f"{scenario.__name__}: {gauge}, heap {grown} B")
+                assert len(grown) < PLAYS and max(grown) <= 3 * KEPT, grown
                 assert gauge["ticks"] > 5
                 assert gauge["step_us"] < STEP_us
                 assert gauge["between_us"] < TICK_us + STEP_us

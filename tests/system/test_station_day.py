@@ -276,7 +276,9 @@ async def test_a_day(tmp_path, micropython32, rng):
         try:
             deadline = time.monotonic() + REAL_s
             start = await day.now()
-            first_Wh = [(await b.process.connector(c))["energy_Wh"] for c in BOTH]
+            # (a meter that was not read yet shows nothing)
+            read = [await b.process.until(lambda c: c["energy_Wh"], c) for c in BOTH]
+            first_Wh = [c["energy_Wh"] for c in read]
             await day.run(start, start + HOUR, deadline)
             first, _ = await day.quiet()
             await day.run(start, start + DAY, deadline)

@@ -13,7 +13,7 @@ _SILENT = const(3)  # tries of a sample, at least, while other messages are answ
 
 
 class Delivery:
-    """`deliver` tells the journal's head; when it comes again is decided here."""
+    """`tell` tells the journal's head; when it comes again is decided here."""
 
     def __init__(self, outbox):
         self._outbox = outbox
@@ -39,7 +39,7 @@ class Delivery:
             self._pause.cancel()
             self._pause = None
 
-    async def deliver(self, kind, tx, sample):
+    async def tell(self, kind, tx, sample):
         """Tell the journal's head once. It is repeated until it is answered; one that is refused
         with a CALLERROR is tried `attempts` times and then given up (OCPP 1.6 ed. 2, 4.7, 9.1).
         Silence never gives one up, but for a sample where all else is answered."""
@@ -79,7 +79,7 @@ class Delivery:
             return self._over(conf)
         outbox, others = self._outbox, self._others
         if conf and others and tries is others[0]:
-            number = outbox.module("messages").opened(conf) or 0
+            number = outbox.module("messages").number(conf) or 0
             if number > 0 and number not in others[2:] and not outbox.station.running(number):
                 outbox.log("transaction %d too for the start of %d: ended" % (number, others[2]))
                 others.append(number)
@@ -98,7 +98,7 @@ class Delivery:
             token = tx.token if kind == START else tx.stop_token or tx.token
             status, group = messages.heard(station, token, conf)
         if kind == START:
-            number = messages.opened(conf)
+            number = messages.number(conf)
             if number is None and not status:
                 return False
             tx.group = group or tx.group

@@ -88,7 +88,7 @@ class Link:
         self._why = None
         self._good = self._again = self._pinging = False
         self.online = True
-        self._outbox.speak(ws.protocol)
+        self._outbox.use(ws.protocol)
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:

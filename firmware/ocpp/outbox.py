@@ -35,9 +35,9 @@ class Outbox:
         self.boot = None
         self.delivery = Delivery(self)
         self.registration = Registration(self)
-        self.speak(None)
+        self.use(None)
 
-    def speak(self, protocol):
+    def use(self, protocol):
         """From now on as `protocol`, which was picked, says; None: nothing was picked yet."""
         packages = lazy.load("ocpp.versions").PACKAGES
         self._package = dict(packages)[protocol or packages[0][0]]
@@ -111,7 +111,7 @@ class Outbox:
             self.log("%s was not answered" % action)
             # (link.py ends the connection after the third: is it the action, or everything?)
             if self.rpc.unanswered == 2 and self.ready() and action != self.beat:
-                await self.registration.heartbeat()
+                await self.registration.beat()
                 self.refused = False
             return None
         if action in self._silent:
@@ -142,7 +142,7 @@ class Outbox:
         elif await self._say_other(False):
             pass
         elif station.journal.head() and not self.delivery.waits():
-            await self.delivery.deliver(*station.journal.head())
+            await self.delivery.tell(*station.journal.head())
         elif await self._say_other(True):
             pass
         elif station.transfers:
@@ -168,7 +168,7 @@ class Outbox:
         action, number = self._triggers.pop(0)
         station, now_s = self.station, self.station.clock.now()
         if action == self.beat:
-            return await self.registration.heartbeat()
+            return await self.registration.beat()
         if action == self.boots:
             return await self.registration.boot()
         if action not in (self._notice, self._sample):  # there is nothing to tell of it

@@ -11,7 +11,7 @@ _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 
 
 class Registration:
-    """`boot` and `heartbeat` tell, and take what is answered."""
+    """`boot` and `beat` tell, and take what is answered."""
 
     def __init__(self, outbox):
         self._outbox = outbox
@@ -66,12 +66,12 @@ class Registration:
             if outbox.ready() and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:
                 self._beat_ms = now_ms
                 try:
-                    await self.heartbeat()
+                    await self.beat()
                 except OSError:
                     return  # of the connection: talk() ends too
                 except MemoryError:
                     outbox.log("no memory for a heartbeat")
 
-    async def heartbeat(self):
+    async def beat(self):
         """Say that we are here; the answer tells the time."""
         self._set_clock(await self._outbox.ask(self._outbox.beat, {}))

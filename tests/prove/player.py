@@ -247,7 +247,7 @@ class World:
 
     async def heartbeat(self, now):
         self.central.now = now
-        await self.outbox.registration.heartbeat()
+        await self.outbox.registration.beat()
         await self._follow()
 
     async def advance(self, seconds):

@@ -89,7 +89,7 @@ class Bench:
 
     # What a Link sees of outbox.Outbox.
 
-    def speak(self, protocol):
+    def use(self, protocol):
         self.protocol = protocol
 
     def ready(self):

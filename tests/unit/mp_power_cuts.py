@@ -62,8 +62,8 @@ class VirtualTime:
 
 
 class Delivery(delivery.Delivery):
-    async def deliver(self, kind, tx, sample):
-        await delivery.Delivery.deliver(self, kind, tx, sample)
+    async def tell(self, kind, tx, sample):
+        await delivery.Delivery.tell(self, kind, tx, sample)
         day = self._outbox.rpc
         day.told[-1][2] = not day.chip.dead  # what its answer meant is on flash
 

@@ -91,7 +91,7 @@ def heard(station, token, conf):
     return status, parent
 
 
-def opened(conf):
+def number(conf):
     """The id that the Central System has given to a transaction, or None."""
     return conf.get("transactionId")
 

@@ -248,8 +248,7 @@ def test_a_clock_that_jumps_is_not_an_instant():
         w.time.t_ms += jump_s * 1000
         poll(w, 2)
         assert taken(w) == [], jump_s
-    w = World(t=UNSET)
-    w.settings["aligned_s"] = 900
+    w = World(t=UNSET, aligned_s=900)
     poll(w, 2000, 10000)
     assert taken(w) == []
     w.time.t_ms = T0 * 1000 - 1000
@@ -377,8 +376,7 @@ def test_a_clock_that_is_set_late():
     w = World(t=UNSET).ready()
     w.settings.update({"stop_sampled": ENERGY, "sample_s": 10})
     w.c.controller.state = pilot.C
-    w.station.access().accept("TAG", w.c)
-    w.poll(3000)
+    w.accept("TAG", 3000)
     poll(w, 15)
     now = w.clock.now()
     ages = [now - t for t, _ in data(w, w.c.tx)]
@@ -437,8 +435,7 @@ def test_the_energy_of_a_transaction_never_runs_backwards():
     end(w)
     assert w.journal.head()[1].stop_Wh == 1234567 + 5 * 360 + 180
     assert w.c.energy_Wh() == w.meters[0].energy_Wh  # (between transactions as it stands)
-    w.electrics[0].state = pilot.A
-    w.poll(2000)
+    w.car(pilot.A, 2000)
     w.charge()
     assert w.c.tx.start_Wh == w.meters[0].energy_Wh and w.c.tx.offset_Wh == 0
 

@@ -15,9 +15,7 @@ S = 10  # polls of World.poll in a second
 
 
 def world(delay_s=5, pause_s=60, **options):
-    w = World(**options)
-    w.settings["rise_s"] = delay_s
-    w.settings["pause_s"] = pause_s
+    w = World(**options, rise_s=delay_s, pause_s=pause_s)
     return w.ready()
 
 
@@ -211,10 +209,8 @@ def test_where_there_is_no_pause():
     # the car itself has paused
     w = world()
     w.charge()
-    w.c.controller.state = pilot.B
-    w.poll(3000)
-    w.c.controller.state = pilot.C
-    w.poll(200)
+    w.car(pilot.B, 3000)
+    w.car(pilot.C, 200)
     assert w.c.allow_mA == 32000 and w.c.controller.closed
     # the next transaction
     limit(w, 0)

@@ -400,8 +400,7 @@ def test_power_cuts_while_the_clock_is_set():
 
 def test_what_was_not_told_yet_of_statuses_moves_with_the_clock():
     w = World(t=UNSET).ready()
-    w.c.controller.state = pilot.B
-    w.poll(2000)
+    w.car(pilot.B, 2000)
     noted_s = w.station.news[-1].time_s
     ago_s = w.clock.now() - noted_s
     w.station.set_clock(T0, 0, 0)

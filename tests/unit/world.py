@@ -64,9 +64,10 @@ class Meter:
 
 
 class World:
-    """`boot()` makes a new station on the same flash, as a power cut does."""
+    """`boot()` makes a new station on the same flash, as a power cut does. `settings`: those that
+    are other than below."""
 
-    def __init__(self, connectors=1, hardware_mA=32000, t=T0, blocks=16, hold=False):
+    def __init__(self, connectors=1, hardware_mA=32000, t=T0, blocks=16, hold=False, **settings):
         self.time = station.time = clock.time = Time(t)
         self.flash = flash.Flash(blocks)
         flash.mount(self.flash)
@@ -94,6 +95,7 @@ class World:
             "unlock_unplugged": True,
             "stop_aligned": 0,
         }
+        self.settings.update(settings)
         self.electrics = [Electrics() for _ in range(connectors)]
         self.meters = [Meter() for _ in range(connectors)]
         self.read_meters = True
@@ -142,6 +144,16 @@ class World:
                     m.readings += 1
             self.station.poll()
         return self.c.state
+
+    def car(self, state, ms, connector=1):
+        """The car at `connector` shows `state`, and `ms` pass; -> poll()."""
+        self.cs[connector - 1].controller.state = state
+        return self.poll(ms)
+
+    def accept(self, tag, ms):
+        """`tag` is accepted at connector 1, and `ms` pass; -> poll()."""
+        self.station.access().accept(tag, self.c)
+        return self.poll(ms)
 
     def ready(self):
         """Past the first second after boot."""

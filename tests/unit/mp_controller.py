@@ -22,12 +22,12 @@ WRAP = 2**30
 class Bench:
     """A controller and a car that is only a state; time moves in ticks."""
 
-    def __init__(self, now_ms=0):
-        self.c = Controller()
+    def __init__(self, state="A", allow_mA=0, now_ms=0, **options):
+        self.c = Controller(**options)
         self.now_ms = now_ms
-        self.state = "A"
+        self.state = state
         self.diode = True
-        self.allow_mA = 0
+        self.allow_mA = allow_mA
 
     def tick(self, n=1, dt_ms=TICK_ms):
         for _ in range(n):
@@ -38,6 +38,21 @@ class Bench:
 
     def run(self, ms):
         return self.tick(ms // TICK_ms)
+
+    def read(self, high_mV, low_mV=-12000, dt_ms=TICK_ms):
+        """A tick that reads these levels, with 16 A allowed."""
+        self.now_ms = (self.now_ms + dt_ms) % WRAP
+        self.c.tick(self.now_ms, high_mV, low_mV, 16000)
+
+    def car(self, state, ms):
+        """The car shows `state`, and `ms` pass."""
+        self.state = state
+        return self.run(ms)
+
+    def allow(self, mA, ms=TICK_ms):
+        """`mA` are allowed, and `ms` pass."""
+        self.allow_mA = mA
+        return self.run(ms)
 
     def until(self, done, most_ms=20000):
         """Tick until done(controller); -> the ms that passed."""
@@ -62,8 +77,7 @@ def charging(allow_mA=16000, **options):
     b = Bench(**options)
     b.run(6000)
     b.allow_mA = allow_mA
-    b.state = "B"
-    b.run(1000)
+    b.car("B", 1000)
     b.state = "C"
     b.until(closed)
     b.run(6000)
@@ -80,13 +94,11 @@ def test_visits():
     b.run(2000)
     assert b.c.visit == 0
     for state, visit in (("B", 1), ("C", 1), ("E", 1), ("B", 1), ("A", 2), ("A", 2), ("C", 3)):
-        b.state = state
-        b.run(1000)
+        b.car(state, 1000)
         assert b.c.visit == visit, state
     b.state = "A"  # the contact bounces
     b.tick(1)
-    b.state = "C"
-    b.run(1000)
+    b.car("C", 1000)
     assert b.c.visit == 3
 
 
@@ -94,8 +106,7 @@ def test_at_first_nothing_is_offered():
     c = Controller()
     assert (c.duty_u16, c.pilot_mA, c.closed, c.fault, c.may_draw_mA) == (X1, 0, False, 0, 0)
     b = Bench()
-    b.allow_mA = 32000
-    b.run(10000)
+    b.allow(32000, 10000)
     assert (c.duty_u16, b.c.pilot_mA, b.c.closed, b.c.state) == (X1, 0, False, pilot.A)
 
 
@@ -121,8 +132,8 @@ def test_states_and_permissions():
         ("E", True, 0, X1, False, faults.PILOT_SHORT),
         ("E", True, 16000, X1, False, faults.PILOT_SHORT),
     ):
-        b = Bench()
-        b.state, b.diode, b.allow_mA = state, diode, allow_mA
+        b = Bench(state, allow_mA)
+        b.diode = diode
         c = b.run(10000)
         got = c.duty_u16, c.closed, c.fault
         assert got == (duty, on, fault), (state, diode, allow_mA, got)
@@ -138,23 +149,18 @@ def test_from_charging_to_every_state():
         ("E", faults.PILOT_SHORT),
     ):
         b = charging()
-        b.state = state
-        c = b.run(10000)
+        c = b.car(state, 10000)
         assert (c.closed, c.fault) == (False, fault), state
         assert c.pilot_mA == (16000 if state == "B" else 0), state
         if state != "A":  # D and E go by when the car does
-            b.state = "A"
-            assert b.run(100).fault == faults.NONE, state
-        b.state = "C"
-        assert b.run(10000).closed, state
+            assert b.car("A", 100).fault == faults.NONE, state
+        assert b.car("C", 10000).closed, state
 
 
 def test_ventilation_is_over_when_the_car_says_so():
     b = charging()
-    b.state = "D"
-    assert b.run(100).fault == faults.VENTILATION and not b.c.closed and b.c.duty_u16 == X1
-    b.state = "C"
-    b.run(100)
+    assert b.car("D", 100).fault == faults.VENTILATION and not b.c.closed and b.c.duty_u16 == X1
+    b.car("C", 100)
     assert b.c.fault == faults.NONE and b.c.duty_u16 == X1
     # chatter: 30 s from the last tick in D, then PWM and three readings of it
     assert 30000 <= 100 + b.until(closed, 40000) <= 30000 + 5 * TICK_ms
@@ -167,8 +173,7 @@ def test_closes_after_half_a_second_of_stable_c():
     b = Bench()
     b.run(6000)
     b.allow_mA = 16000
-    b.state = "B"
-    b.run(1000)
+    b.car("B", 1000)
     b.state = "C"
     # (the first reading of C is the start of the 500 ms)
     assert b.until(closed) == 500 + TICK_ms
@@ -179,8 +184,7 @@ def test_closes_within_3_s_however_the_car_came():
     for first in "ABC":
         b = Bench()
         b.run(6000)
-        b.state = first
-        b.run(1000)
+        b.car(first, 1000)
         b.allow_mA = 6000
         b.state = "C"
         assert b.until(closed) <= 3000, first
@@ -212,10 +216,7 @@ def test_no_car_waits_in_c_for_what_it_was_offered():
     for power_cut in (False, True):
         for at_ms in (0, 500, 1500, 2500, 4000, 7000, 9000):
             for allow_ms in (0, 2000, 12000):
-                b = Bench()
-                b.c = Controller(power_cut=power_cut)
-                b.state = "B"
-                b.allow_mA = 0 if allow_ms else 16000
+                b = Bench("B", 0 if allow_ms else 16000, power_cut=power_cut)
                 longest = wait(b, at_ms)
                 b.state = "C"
                 longest = max(longest, wait(b, allow_ms))
@@ -229,10 +230,9 @@ def test_no_car_waits_in_c_for_what_it_was_offered():
         assert b.c.pilot_mA == 16000  # (in B energy may be offered: the car has to ask for it)
         b.state = "C"
         assert wait(b, 8000) <= 2600 and b.c.closed, pause_ms
-    b = Bench()
+    b = Bench("B", 16000)
     part = Part()
     b.c.parts = (part,)
-    b.state, b.allow_mA = "B", 16000
     b.run(6000)
     assert b.c.pilot_mA == 16000  # (a lock may wait for C)
     b.state = "C"
@@ -245,8 +245,7 @@ def test_no_car_waits_in_c_for_what_it_was_offered():
 
 def test_short_pulses_of_c_do_not_close():
     for pulse_ms in (25, 50, 75, 250, 475):
-        b = Bench()
-        b.state, b.allow_mA = "B", 16000
+        b = Bench("B", 16000)
         b.run(10000)
         for _ in range(10):
             b.state = "C"
@@ -261,11 +260,9 @@ def test_short_pulses_of_c_do_not_close():
 
 def test_one_other_reading_starts_the_half_second_again():
     for other in "ABDE":
-        b = Bench()
-        b.state, b.allow_mA = "B", 16000
+        b = Bench("B", 16000)
         b.run(10000)
-        b.state = "C"
-        b.run(475)
+        b.car("C", 475)
         b.state = other
         b.tick()
         b.state = "C"
@@ -273,8 +270,7 @@ def test_one_other_reading_starts_the_half_second_again():
 
 
 def test_stays_open_for_5_s():
-    b = Bench()  # at boot: nobody knows when it opened
-    b.state, b.allow_mA = "C", 16000
+    b = Bench("C", 16000)  # at boot: nobody knows when it opened
     assert b.until(closed) == 5000 + TICK_ms  # (the first tick starts the count)
     b.run(1000)
     b.state = "B"
@@ -284,15 +280,13 @@ def test_stays_open_for_5_s():
 
 
 def test_the_diode_is_proved_by_three_readings_of_pwm():
-    b = Bench()
-    b.state = "C"
+    b = Bench("C")
     b.run(10000)  # X1: nothing is known of the diode
     b.allow_mA = 16000
     assert b.until(closed) == 4 * TICK_ms  # the tick that starts the PWM, and three readings
     # a bad reading between
     b = Bench()
-    b.state = "C"
-    b.run(10000)
+    b.car("C", 10000)
     b.allow_mA = 16000
     b.tick(3)
     b.diode = False
@@ -315,10 +309,8 @@ def test_never_closes_with_a_shorted_diode():
     assert b.c.fault == faults.DIODE and b.c.duty_u16 == X1
     b.diode = True  # mending it is not enough: the car must go
     assert b.run(10000).fault == faults.DIODE
-    b.state = "A"
-    assert b.run(100).fault == faults.NONE
-    b.state = "C"
-    assert b.run(10000).closed
+    assert b.car("A", 100).fault == faults.NONE
+    assert b.car("C", 10000).closed
 
 
 # Opening
@@ -413,8 +405,7 @@ def test_unplugged_under_load():
 def test_x1_comes_before_opening_and_the_car_has_6_s():
     for allow_mA in (0, 5999):
         b = charging()
-        b.allow_mA = allow_mA
-        b.tick()
+        b.allow(allow_mA)
         assert b.c.duty_u16 == X1 and b.c.closed and b.c.pilot_mA == 0
         assert b.until(opened) == 6000  # a car that ignores it
         b.run(20000)
@@ -423,22 +414,19 @@ def test_x1_comes_before_opening_and_the_car_has_6_s():
 
 def test_a_car_that_obeys_x1_is_let_go_at_once():
     b = charging()
-    b.allow_mA = 0
-    b.run(1000)
+    b.allow(0, 1000)
     b.state = "B"
     assert b.c.closed and b.until(opened) <= 75
 
 
 def test_energy_returns_before_the_6_s_are_over():
     b = charging()
-    b.allow_mA = 0
-    b.run(5000)
+    b.allow(0, 5000)
     b.allow_mA = 10000
     for _ in range(400):
         assert b.tick().closed
     assert b.c.pilot_mA == 10000
-    b.allow_mA = 0
-    b.tick()
+    b.allow(0)
     assert b.until(opened) == 6000  # counted afresh
 
 
@@ -460,8 +448,7 @@ def changes(b, ms):
 def test_more_comes_5_s_after_a_change():
     for first, second in ((20000, 32000), (10000, 20000), (6000, 6001)):
         b = charging()
-        b.allow_mA = first
-        b.tick()
+        b.allow(first)
         assert b.c.pilot_mA == first
         b.allow_mA = second
         assert changes(b, 6000) == [(5000, pilot.duty_u16(second))], (first, second)
@@ -473,34 +460,27 @@ def test_less_never_waits():
     for first in (20000, 10000):
         for ms in (25, 2500, 4975):
             b = charging()
-            b.allow_mA = first
-            b.run(ms)
+            b.allow(first, ms)
             assert b.c.pilot_mA == first
             for mA in range(first - 100, 6000, -700):
-                b.allow_mA = mA
-                assert b.tick().duty_u16 == pilot.duty_u16(mA), (first, ms, mA)
+                assert b.allow(mA).duty_u16 == pilot.duty_u16(mA), (first, ms, mA)
                 assert b.c.pilot_mA == mA
-            b.allow_mA = 5999
-            assert b.tick().duty_u16 == X1
+            assert b.allow(5999).duty_u16 == X1
 
 
 def test_of_several_limits_within_5_s_the_latest_counts():
     b = charging()
-    b.allow_mA = 6000
-    b.tick()
+    b.allow(6000)
     for mA in range(16000, 6000, -100):
-        b.allow_mA = mA
-        b.tick()
+        b.allow(mA)
         assert b.c.pilot_mA == 6000
     assert changes(b, 5000) == [(2500, pilot.duty_u16(6100))]
 
 
 def test_x1_does_not_wait():
     b = charging()
-    b.allow_mA = 20000
-    b.tick()
-    b.allow_mA = 0
-    assert b.tick().duty_u16 == X1
+    b.allow(20000)
+    assert b.allow(0).duty_u16 == X1
     b.allow_mA = 10000  # and back
     assert b.tick().duty_u16 == pilot.duty_u16(10000)
     b.allow_mA = 20000
@@ -520,21 +500,17 @@ def test_a_limit_that_the_pilot_cannot_tell_apart_changes_nothing():
 
 def test_what_a_car_may_draw():
     b = Bench()
-    b.state = "B"
-    b.run(6000)
+    b.car("B", 6000)
     assert b.c.may_draw_mA == 0
-    b.allow_mA = 16000
-    assert b.tick().may_draw_mA == 16000  # it may begin in the next moment
+    assert b.allow(16000).may_draw_mA == 16000  # it may begin in the next moment
     b.state = "C"
     b.until(closed)
     b.run(10000)
-    b.allow_mA = 10000
-    assert b.tick().pilot_mA == 10000
+    assert b.allow(10000).pilot_mA == 10000
     for _ in range(5000 // TICK_ms - 1):
         assert b.tick().may_draw_mA == 16000  # it has so long to follow
     assert b.tick().may_draw_mA == 10000
-    b.allow_mA = 0
-    assert b.tick().may_draw_mA == 10000 and b.c.closed
+    assert b.allow(0).may_draw_mA == 10000 and b.c.closed
     b.state = "B"
     b.until(opened)
     assert b.c.may_draw_mA == 0
@@ -544,8 +520,7 @@ def test_what_a_car_may_draw_while_its_limit_goes_down_every_5_s():
     """Never the highest for ever: what was said 5 s ago is over."""
     b = charging(32000)
     for mA in range(30000, 10000, -2000):
-        b.allow_mA = mA
-        b.tick()
+        b.allow(mA)
         assert b.c.pilot_mA == mA and b.c.may_draw_mA == mA + 2000
         b.run(5000 - TICK_ms)
         assert b.c.may_draw_mA == mA + 2000
@@ -553,10 +528,8 @@ def test_what_a_car_may_draw_while_its_limit_goes_down_every_5_s():
 
 def test_what_a_car_may_draw_when_x1_came_between():
     b = charging(32000)
-    b.allow_mA = 0
-    b.tick()
-    b.allow_mA = 6000
-    b.tick()
+    b.allow(0)
+    b.allow(6000)
     assert b.c.pilot_mA == 6000
     for _ in range(5000 // TICK_ms - 2):  # (since it was offered last)
         assert b.tick().may_draw_mA == 32000
@@ -570,8 +543,7 @@ def test_less_is_offered_to_an_open_contactors_car_when_more_is_forgotten():
         b = charging(16000)
         b.state = "B"
         b.until(opened)
-        b.allow_mA = 0
-        b.run(2500)
+        b.allow(0, 2500)
         assert b.c.pilot_mA == b.c.may_draw_mA == 0
         b.allow_mA = again_mA
         ms = b.until(lambda c: c.pilot_mA, 5000)
@@ -594,8 +566,7 @@ def test_what_a_car_may_draw_when_less_comes_in_quick_succession():
     what was offered 5 s before."""
     b = charging(32000)
     for mA in (20000, 16000, 10000):
-        b.allow_mA = mA
-        b.run(1000)
+        b.allow(mA, 1000)
         assert b.c.pilot_mA == mA and b.c.may_draw_mA == 32000
     for ms, mA in (
         (2000, 32000),
@@ -617,8 +588,7 @@ def test_what_a_car_may_draw_when_less_comes_in_quick_succession():
         # 5 s before, before a change: its tick is still told in full
         assert max(offers[-200:]) <= b.c.may_draw_mA <= offers[-401], (i, b.c.may_draw_mA)
         if b.allow_mA < 6100:
-            b.allow_mA = 32000
-            b.run(10000)
+            b.allow(32000, 10000)
             offers = [32000] * 400
     b.run(5000)
     assert b.c.may_draw_mA == b.c.pilot_mA
@@ -631,9 +601,7 @@ def test_x1_at_boot():
     """A second, and until the contactor has rested so long that it can close in time."""
     for power_cut, rest_ms in ((False, 3000), (True, 8000)):
         for state in "BC":
-            b = Bench()
-            b.c = Controller(power_cut=power_cut)
-            b.state, b.allow_mA = state, 16000
+            b = Bench(state, 16000, power_cut=power_cut)
             # (the first tick counts nothing)
             assert b.until(lambda c: c.duty_u16 != X1) == rest_ms + TICK_ms
 
@@ -641,8 +609,7 @@ def test_x1_at_boot():
 def test_a_state_is_known_when_it_was_read_more_than_once():
     for dt_ms in (TICK_ms, 2000):  # (a stall is no reading)
         for state in "ABCDE":
-            b = Bench()
-            b.state = state
+            b = Bench(state)
             assert not b.tick(1, dt_ms).known, state
             for _ in range(3):
                 c = b.tick(1, dt_ms)
@@ -656,24 +623,20 @@ def test_a_state_is_known_when_it_was_read_more_than_once():
     part.fault = faults.WELDED
     assert not b.run(20000).known and b.c.duty_u16 == F
     part.fault = faults.NONE
-    b.state = "C"
-    b.run(400)
+    b.car("C", 400)
     assert b.c.known and b.c.state == pilot.C
 
 
 def test_a_stall_is_no_second_of_a_level_between_the_windows():
     b = charging()
-    b.now_ms = (b.now_ms + 3000) % WRAP
-    b.c.tick(b.now_ms, 7500, -12000, 16000)
+    b.read(7500, dt_ms=3000)
     for _ in range(20):
         assert b.tick().fault == faults.NONE
 
 
 def test_the_first_closing():
     for power_cut, ms in ((False, 5000), (True, 10000)):
-        b = Bench()
-        b.c = Controller(power_cut=power_cut)
-        b.state, b.allow_mA = "C", 16000
+        b = Bench("C", 16000, power_cut=power_cut)
         assert b.until(closed) == ms + TICK_ms
         b.run(1000)
         b.state = "B"
@@ -684,9 +647,8 @@ def test_the_first_closing():
 
 def test_the_self_test_of_the_pilot():
     for broken in (False, True):
-        b = Bench()
-        b.c = c = Controller(self_test=True)
-        b.run(1000)
+        b = Bench(self_test=True)
+        c = b.run(1000)
         assert c.duty_u16 == X1
         b.tick()
         assert c.duty_u16 == F
@@ -704,20 +666,15 @@ def test_the_self_test_of_the_pilot():
                 b.tick()
         assert c.fault == (faults.PILOT_RANGE if broken else faults.NONE)
         b.allow_mA = 16000
-        b.state = "B"
-        b.run(1000)
-        b.state = "C"
-        b.run(20000)
+        b.car("B", 1000)
+        b.car("C", 20000)
         assert c.closed == (not broken) and c.fault == (faults.PILOT_RANGE if broken else 0)
-        b.state = "A"  # it is the unit's: nothing that a car does ends it
-        b.run(20000)
+        b.car("A", 20000)  # it is the unit's: nothing that a car does ends it
         assert c.duty_u16 == X1 and (c.fault != 0) == broken
 
 
 def test_no_self_test_while_a_car_is_there():
-    b = Bench()
-    b.c = Controller(self_test=True)
-    b.state = "B"
+    b = Bench("B", self_test=True)
     for _ in range(400):
         assert b.tick().duty_u16 == X1
     b.state = "A"
@@ -729,8 +686,7 @@ def test_no_self_test_while_a_car_is_there():
 
 def test_a_delay_withholds_the_offer():
     b = Bench()
-    b.state = "B"
-    b.run(6000)
+    b.car("B", 6000)
     b.c.delay_ms = 3000
     b.allow_mA = 16000
     assert b.until(lambda c: c.pilot_mA) == 3000 and b.c.delay_ms == 0
@@ -741,32 +697,26 @@ def test_a_delay_withholds_the_offer():
 
 def test_a_car_that_came_with_s2_closed_gets_10_A():
     b = Bench()
-    b.allow_mA = 16000
-    b.run(6000)
+    b.allow(16000, 6000)
     b.state = "C"
     b.until(closed)
     b.run(10000)
     assert b.c.pilot_mA == 10000 == b.c.may_draw_mA and b.c.closed
-    b.allow_mA = 8000
-    assert b.tick().pilot_mA == 8000
-    b.allow_mA = 5999
-    assert b.tick().duty_u16 == X1
-    b.allow_mA = 32000
-    assert b.tick().pilot_mA == 10000
+    assert b.allow(8000).pilot_mA == 8000
+    assert b.allow(5999).duty_u16 == X1
+    assert b.allow(32000).pilot_mA == 10000
     b.state = "B"  # such a car never shows B: it is another one, or one that can do more
     assert changes(b, 10000) == [(5000, pilot.duty_u16(32000))]
     b.state = "C"
     b.until(closed)
     assert b.c.pilot_mA == 32000
-    b.state = "A"
-    b.run(6000)
+    b.car("A", 6000)
     b.state = "C"
     assert b.until(closed) and b.c.pilot_mA == 10000
 
 
 def test_a_car_that_is_in_c_at_boot_is_as_others():
-    b = Bench()
-    b.state, b.allow_mA = "C", 32000
+    b = Bench("C", 32000)
     b.until(closed)
     assert b.c.pilot_mA == 32000
 
@@ -776,8 +726,7 @@ def test_ventilation_that_the_board_has():
         b = Bench()
         b.c.ventilation = True
         b.state = "B"
-        b.allow_mA = 16000
-        b.run(6000)
+        b.allow(16000, 6000)
         b.state = state
         assert b.until(closed) == 500 + TICK_ms and b.c.fault == faults.NONE
         b.state = "C" if state == "D" else "D"
@@ -800,12 +749,9 @@ def test_d_and_e_chatter():
             for _ in range(29000 // TICK_ms):
                 b.tick()
                 assert b.c.duty_u16 == X1 and not b.c.closed, state
-        b.state = state  # a car that goes takes it along
-        b.run(1000)
-        b.state = "A"
-        b.run(1000)
-        b.state = "B"
-        b.run(1000)
+        b.car(state, 1000)  # a car that goes takes it along
+        b.car("A", 1000)
+        b.car("B", 1000)
         b.state = "C"
         assert b.until(closed) <= 5000, state
 
@@ -815,8 +761,7 @@ def test_d_and_e_chatter():
 
 def sleeping(**options):
     b = Bench(**options)
-    b.state = "B"
-    b.run(6000)
+    b.car("B", 6000)
     b.allow_mA = 16000
     return b
 
@@ -828,13 +773,10 @@ def test_a_sleeping_car_is_woken_once():
     assert b.c.duty_u16 == d
     assert changes(b, 120000) == [(30000, F), (34025, X1), (34775, d)]
     assert not b.c.closed and b.c.state == pilot.B and b.c.fault == faults.NONE
-    b.allow_mA = 0  # not a second time with the same car
-    b.run(1000)
-    b.allow_mA = 16000
-    b.tick()
+    b.allow(0, 1000)  # not a second time with the same car
+    b.allow(16000)
     assert not changes(b, 60000)
-    b.state = "A"
-    b.run(1000)
+    b.car("A", 1000)
     b.state = "B"
     b.until(lambda c: c.pilot_mA)
     assert changes(b, 60000) == [(30000, F), (34025, X1), (34775, d)]
@@ -868,10 +810,8 @@ def test_who_is_not_woken():
     assert not changes(b, 120000)
     b = charging()  # but a car that was made to pause, and fell asleep
     b.allow_mA = 0
-    b.state = "B"
-    b.run(60000)
-    b.allow_mA = 16000
-    b.tick()
+    b.car("B", 60000)
+    b.allow(16000)
     assert [duty for _, duty in changes(b, 60000)][:1] == [F]
 
 
@@ -880,15 +820,13 @@ def test_what_ends_a_wake_up():
     b.tick()
     b.run(32000)
     assert b.c.duty_u16 == F
-    b.allow_mA = 0
-    assert b.tick().duty_u16 == X1
+    assert b.allow(0).duty_u16 == X1
     b.allow_mA = 16000
     assert b.until(lambda c: c.pilot_mA) == 750  # (X1 began with the tick before)
     b = sleeping()
     b.tick()
     b.run(31000)
-    b.state = "A"  # nobody can see that in state F
-    b.run(3000)
+    b.car("A", 3000)  # nobody can see that in state F
     assert b.c.duty_u16 == F
     b.tick()
     assert b.c.state == pilot.B and b.c.duty_u16 == X1
@@ -903,39 +841,31 @@ def test_what_ends_a_wake_up():
 def test_a_level_between_the_windows():
     for mV in (7500, 7210, 7790):
         b = charging()
-        low = -12000
         for i in range(40):
             assert not b.c.fault, i
-            b.now_ms = (b.now_ms + TICK_ms) % WRAP
-            b.c.tick(b.now_ms, mV, low, 16000)
+            b.read(mV)
         # one second, counted from the last reading before it
         assert b.c.fault == faults.PILOT_RANGE and b.c.duty_u16 == X1 and b.c.closed
         for i in range(6000 // TICK_ms):
             assert b.c.closed, i
-            b.now_ms = (b.now_ms + TICK_ms) % WRAP
-            b.c.tick(b.now_ms, mV, mV, 16000)
+            b.read(mV, mV)
         assert not b.c.closed
         assert b.until(lambda c: not c.fault) == 1000
         b.until(closed)
 
 
 def test_a_level_between_the_windows_is_no_reason_to_close():
-    b = Bench()
-    b.state, b.allow_mA = "B", 16000
+    b = Bench("B", 16000)
     b.run(10000)
-    b.state = "C"
-    b.run(475)
-    b.now_ms += TICK_ms
-    b.c.tick(b.now_ms, 7300, -12000, 16000)
+    b.car("C", 475)
+    b.read(7300)
     assert b.c.state == pilot.C
     assert b.until(closed) == 500 + TICK_ms
     b = Bench()
     b.run(6000)
     for mV in (5000, 7300):
         for _ in range(38):  # C, then almost C
-            b.now_ms += TICK_ms
-            low = mV if b.c.duty_u16 == X1 else -12000
-            b.c.tick(b.now_ms, mV if mV == 7300 else 4700, low, 16000)
+            b.read(mV if mV == 7300 else 4700, mV if b.c.duty_u16 == X1 else -12000)
             assert not b.c.closed
 
 
@@ -947,8 +877,7 @@ def test_ticks_wrap():
         b = charging(now_ms=WRAP - 25 - before_ms)
         b.allow_mA = 10000
         assert changes(b, 6000) == [(25, pilot.duty_u16(10000))]
-        b.allow_mA = 0
-        b.tick()
+        b.allow(0)
         assert b.until(opened) == 6000
         b.allow_mA = 16000
         assert 4900 <= b.until(closed) <= 5000
@@ -964,10 +893,8 @@ def test_13_days_of_idling():
     b.run(6000)
     for _ in range(WRAP // 600000 + 200):  # and of charging
         assert b.tick(1, 600000).closed
-    b.allow_mA = 10000
-    assert b.tick().pilot_mA == 10000
-    b.allow_mA = 0
-    b.tick()
+    assert b.allow(10000).pilot_mA == 10000
+    b.allow(0)
     assert b.until(opened) == 6000
     for _ in range(WRAP // 600000 + 200):
         assert not b.tick(1, 600000).closed

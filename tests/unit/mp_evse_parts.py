@@ -27,7 +27,11 @@ class Told:
         self.may_draw_mA = self.pilot_mA = 0
 
 
-def run(part, c, ms, each=None):
+def run(part, c, ms, each=None, **now):
+    """Tick for `ms`. `now`: what is so from now on; `state` and `closed` are the controller's, all
+    else is what the part sees or is told."""
+    for name, value in now.items():
+        setattr(c if name in ("state", "closed") else part, name, value)
     for _ in range(ms // TICK_ms):
         if each:
             each()
@@ -67,11 +71,9 @@ def tested(c):
     part = settled()
     run(part, c, TICK_ms)
     assert part.test and part.busy and not part.ready
-    part.tripped = True
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, tripped=True)
     assert not part.test and part.busy
-    part.tripped = False
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, tripped=False)
     assert part.ready and not part.busy and not part.fault
     return part
 
@@ -82,20 +84,15 @@ def test_residual_is_tested_at_boot_once_a_plug_in_and_once_a_day():
     for _ in range(3):
         run(part, c, 10000)
         assert not part.test
-        c.state = pilot.B
-        run(part, c, TICK_ms)
+        run(part, c, TICK_ms, state=pilot.B)
         assert part.test and part.busy  # before anything is offered
-        part.tripped = True
-        run(part, c, 500)
-        part.tripped = False
-        run(part, c, TICK_ms)
+        run(part, c, 500, tripped=True)
+        run(part, c, TICK_ms, tripped=False)
         for c.state in (pilot.B, pilot.C, pilot.D, pilot.E, pilot.B):
             assert not run(part, c, 1000).test and part.ready
-        c.closed = True
-        assert not run(part, c, 1000).test
+        assert not run(part, c, 1000, closed=True).test
         c.closed = False
-        c.state = pilot.A
-        assert not run(part, c, 1000).test
+        assert not run(part, c, 1000, state=pilot.A).test
     # (hours pass in ticks of 9 minutes)
     for _ in range(24 * 3600 // 540 - 1):
         part.tick(540000, c)
@@ -114,8 +111,7 @@ def test_residual_asks_for_a_pause_when_a_day_is_over():
     assert part.busy and not part.test  # never while closed
     run(part, c, 6000)
     assert not part.test
-    c.closed = False
-    assert run(part, c, TICK_ms).test
+    assert run(part, c, TICK_ms, closed=False).test
 
 
 def test_residual_self_test_fails():
@@ -126,16 +122,13 @@ def test_residual_self_test_fails():
     assert not part.test and not part.ready
     part = settled()  # it trips for good
     run(part, c, TICK_ms)
-    part.tripped = True
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, tripped=True)
     assert until(part, c, fault_of) == 3000 and part.fault == faults.RESIDUAL_TEST
     part = settled()  # in the last moment
     run(part, c, TICK_ms)
     run(part, c, 1000 - TICK_ms)
-    part.tripped = True
-    run(part, c, 3000)
-    part.tripped = False
-    run(part, c, TICK_ms)
+    run(part, c, 3000, tripped=True)
+    run(part, c, TICK_ms, tripped=False)
     assert part.ready
 
 
@@ -143,15 +136,12 @@ def test_residual_is_not_looked_at_while_the_sensor_powers_up():
     c = Told()
     for tests in (True, False):
         part = Residual(tests)
-        part.tripped = True
-        run(part, c, 975)
+        run(part, c, 975, tripped=True)
         assert not part.fault and not part.ready and part.busy and not part.test
-        part.tripped = False
-        run(part, c, 2 * TICK_ms)
+        run(part, c, 2 * TICK_ms, tripped=False)
         assert not part.fault and part.test == tests
         part = Residual(tests)
-        part.tripped = True
-        run(part, c, 1000 + TICK_ms)
+        run(part, c, 1000 + TICK_ms, tripped=True)
         assert part.fault == faults.RESIDUAL
 
 
@@ -168,11 +158,9 @@ def test_residual_without_a_test_input():
     part._age_ms = 86400000 - TICK_ms
     run(part, c, 1000)
     assert part.ready and not part.test
-    part.tripped = True
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, tripped=True)
     assert part.fault == faults.RESIDUAL and not part.ready
-    part.tripped = False
-    run(part, c, 10000)
+    run(part, c, 10000, tripped=False)
     assert part.fault == faults.RESIDUAL
     part.reset()
     run(part, c, TICK_ms)
@@ -190,10 +178,8 @@ def test_residual_latches_until_a_person():
             part.tripped = False
         else:
             c.closed = False
-            c.state = pilot.A
-            run(part, c, 100)
-            c.state = pilot.B
-            run(part, c, 2000)
+            run(part, c, 100, state=pilot.A)
+            run(part, c, 2000, state=pilot.B)
             assert part.fault == faults.RESIDUAL_TEST
         for c.closed in (False, True, False):
             for c.state in (pilot.B, pilot.A, pilot.B, pilot.C, pilot.A):
@@ -206,8 +192,7 @@ def test_residual_latches_until_a_person():
         run(part, c, TICK_ms)
         assert not part.fault and part.test and not part.ready
     part = tested(Told())  # a sensor that still trips
-    part.tripped = True
-    run(part, c, 100)
+    run(part, c, 100, tripped=True)
     part.reset()
     run(part, c, TICK_ms)
     assert part.fault == faults.RESIDUAL
@@ -219,14 +204,11 @@ def test_residual_latches_until_a_person():
 def test_mirror_welded():
     c = Told(pilot.C, True)
     part = Mirror()
-    part.live = True
-    run(part, c, 10000)
+    run(part, c, 10000, live=True)
     c.closed = False  # (the part sees it in the next tick)
     assert until(part, c, fault_of) == 500 and part.fault == faults.WELDED
-    part.live = False
-    run(part, c, 100000)
-    c.state = pilot.A
-    run(part, c, 100000)
+    run(part, c, 100000, live=False)
+    run(part, c, 100000, state=pilot.A)
     assert part.fault == faults.WELDED and not part.ready
     part.reset()
     assert until(part, c, ready_of) == 500
@@ -242,19 +224,14 @@ def test_mirror_opens_slowly_or_bounces():
     for live_ms in (0, 25, 250, 475):
         c = Told(pilot.C, True)
         part = Mirror()
-        part.live = True
-        run(part, c, 10000)
-        c.closed = False
-        run(part, c, live_ms)
-        part.live = False
-        run(part, c, 10000)
+        run(part, c, 10000, live=True)
+        run(part, c, live_ms, closed=False)
+        run(part, c, 10000, live=False)
         assert not part.fault and part.ready, live_ms
         for _ in range(20):  # interference
-            part.live = True
-            run(part, c, 225)
+            run(part, c, 225, live=True)
             assert not part.ready
-            part.live = False
-            run(part, c, 25)
+            run(part, c, 25, live=False)
         assert not part.fault and part.ready
 
 
@@ -279,8 +256,7 @@ def test_mirror_that_nobody_has():
 def test_mirror_not_closing():
     c = Told(pilot.C)
     part = Mirror()
-    part.live = False
-    run(part, c, 1000)
+    run(part, c, 1000, live=False)
     for attempt in range(4):
         c.closed = True
         assert until(part, c, fault_of) == 1000 and part.fault == faults.NOT_CLOSED
@@ -288,16 +264,13 @@ def test_mirror_not_closing():
         if attempt < 3:
             assert until(part, c, ready_of) == 10000 and not part.fault
     run(part, c, 100000)
-    c.state = pilot.A
-    run(part, c, 100000)
+    run(part, c, 100000, state=pilot.A)
     assert part.fault == faults.NOT_CLOSED and not part.ready
     part.reset()
     assert until(part, c, ready_of) == 500 and not part.fault
     for _ in range(10):  # one that closes in time begins the count again
-        c.closed = True
-        assert run(part, c, 975).ready
-        part.live = True
-        run(part, c, 5000)
+        assert run(part, c, 975, closed=True).ready
+        run(part, c, 5000, live=True)
         assert part.ready
         part.live = False  # (and one that drops out)
         assert until(part, c, fault_of) == 250
@@ -348,8 +321,7 @@ def test_overcurrent():
             for c.state in (pilot.B, pilot.C, pilot.D, pilot.E):
                 run(part, c, 10000, draw)
                 assert part.fault == faults.OVERCURRENT
-        c.state = pilot.A
-        assert not run(part, c, TICK_ms, draw).fault
+        assert not run(part, c, TICK_ms, draw, state=pilot.A).fault
 
 
 def test_overload():
@@ -364,8 +336,7 @@ def test_overload():
         draw.mA = 0
         run(part, c, 60000, draw)
         assert part.fault == faults.OVERLOAD
-        c.state = pilot.A
-        assert not run(part, c, TICK_ms, draw).fault
+        assert not run(part, c, TICK_ms, draw, state=pilot.A).fault
 
 
 def test_overload_needs_two_readings():
@@ -421,10 +392,8 @@ def test_overcurrent_is_counted_afresh():
         assert not part.fault
     draw.mA = 20000
     run(part, c, 6000, draw)
-    c.closed = False
-    run(part, c, TICK_ms, draw)
-    c.closed = True
-    run(part, c, 6975, draw)
+    run(part, c, TICK_ms, draw, closed=False)
+    run(part, c, 6975, draw, closed=True)
     assert not part.fault
 
 
@@ -445,8 +414,7 @@ def test_meter_lost():
         run(part, c, TICK_ms)
         assert until(part, c, fault_of) == 60000 and part.fault == faults.METER
         assert part.limit_mA() == lost_mA and part.ready
-        c.state = pilot.A
-        run(part, c, 60000)
+        run(part, c, 60000, state=pilot.A)
         assert part.fault == faults.METER
         part.readings += 1
         assert not run(part, c, TICK_ms).fault and part.limit_mA() is None
@@ -460,8 +428,8 @@ def test_a_meter_that_is_not_believed_is_lost_at_once():
             part = Overcurrent(lost_mA)
             part.readings = 1
             assert not run(part, c, 1000).fault and part.limit_mA() is None
-            part.lost = True
-            assert run(part, c, TICK_ms).fault == faults.METER and part.limit_mA() == lost_mA
+            assert run(part, c, TICK_ms, lost=True).fault == faults.METER
+            assert part.limit_mA() == lost_mA
             assert run(part, c, 600000).fault == faults.METER
             part.lost = False
             part.readings += 1
@@ -521,13 +489,10 @@ def test_derating_without_a_sensor():
         assert part.limit_mA(32000) == 6000
         run(part, c, TICK_ms)
         assert part.limit_mA(32000) == 0 and not part.fault
-        part.temperature_dC = 250
-        run(part, c, TICK_ms)
+        run(part, c, TICK_ms, temperature_dC=250)
         assert part.limit_mA(32000) is None
-    part.temperature_dC = 720  # too hot, then lost: that is not cooler
-    run(part, c, TICK_ms)
-    part.temperature_dC = None
-    run(part, c, 120000)
+    run(part, c, TICK_ms, temperature_dC=720)  # too hot, then lost: that is not cooler
+    run(part, c, 120000, temperature_dC=None)
     assert part.limit_mA(32000) == 0 and part.fault == faults.OVERHEATED
 
 
@@ -578,8 +543,7 @@ def test_proximity_lost():
             for c.state in (pilot.B, pilot.C, pilot.D, pilot.E):
                 run(part, c, 10000)
                 assert part.fault == faults.CABLE and not part.ready
-            c.state = pilot.A
-            assert not run(part, c, TICK_ms).fault
+            assert not run(part, c, TICK_ms, state=pilot.A).fault
 
 
 def test_proximity_changed():
@@ -590,12 +554,9 @@ def test_proximity_changed():
         assert until(part, c, fault_of) == 500 and part.fault == faults.CABLE
     part, c = socket()
     for _ in range(10):  # a bad contact, for a moment
-        part.cable_ohm = 350
-        run(part, c, 475)
-        part.cable_ohm = None
-        run(part, c, 50)
-        part.cable_ohm = 220
-        run(part, c, TICK_ms)
+        run(part, c, 475, cable_ohm=350)
+        run(part, c, 50, cable_ohm=None)
+        run(part, c, TICK_ms, cable_ohm=220)
         assert part.ready and part.rating_mA == 32000 and not part.fault
 
 
@@ -636,8 +597,7 @@ def test_proximity_sees_a_plug_with_or_without_a_car():
             run(part, c, 2000)
             assert part.plugged
         for readings in (1, 2, 3):
-            part.cable_ohm = None
-            run(part, c, readings * TICK_ms)
+            run(part, c, readings * TICK_ms, cable_ohm=None)
             assert part.plugged is (readings < 3), (ohm, readings)
             part.cable_ohm = ohm if readings < 3 else None
             run(part, c, TICK_ms)
@@ -697,8 +657,7 @@ def test_lock_locks_and_unlocks():
             for c.state in (pilot.C, pilot.D, pilot.B):
                 run(part, c, 10000, motor)
                 assert part.ready
-            c.state = pilot.A
-            assert run(part, c, TICK_ms, motor).drive == -1
+            assert run(part, c, TICK_ms, motor, state=pilot.A).drive == -1
             assert not part.ready
             run(part, c, 5000, motor)
             assert not motor.locked and not part.fault
@@ -710,8 +669,7 @@ def test_lock_at_boot_moves_nothing_for_a_second():
     part = Lock()
     motor = Motor(part, locked=True)
     run(part, c, 50, motor)
-    c.state = pilot.C  # (by now the pilot's state is known)
-    run(part, c, 5000, motor)
+    run(part, c, 5000, motor, state=pilot.C)  # (by now the pilot's state is known)
     assert part.ready and not motor.pulses
     part = Lock()
     motor = Motor(part, locked=True)
@@ -724,8 +682,7 @@ def locked():
     part = Lock()
     motor = Motor(part)
     run(part, c, 2000, motor)
-    c.state = pilot.C
-    run(part, c, 5000, motor)
+    run(part, c, 5000, motor, state=pilot.C)
     assert part.ready and motor.locked and not part.drive
     return part, c, motor
 
@@ -735,8 +692,7 @@ def test_lock_stays_while_closed_or_welded():
         part, c, motor = locked()
         c.closed = True
         c.state = state
-        part.release = True
-        run(part, c, 20000, motor)
+        run(part, c, 20000, motor, release=True)
         assert motor.locked
         c.closed = False
         c.fault = faults.WELDED
@@ -758,43 +714,33 @@ def test_lock_in_e_and_without_a_cable():
 
 def test_lock_released_by_a_person():
     part, c, motor = locked()
-    c.closed = True
-    part.release = True
-    run(part, c, TICK_ms, motor)
+    run(part, c, TICK_ms, motor, release=True, closed=True)
     assert part.busy and not part.ready and motor.locked  # nothing is offered; then it opens
     run(part, c, 6000, motor)
     assert motor.locked
-    c.closed = False
-    run(part, c, 2000, motor)
+    run(part, c, 2000, motor, closed=False)
     assert not motor.locked and part.release
     run(part, c, 60000, motor)
     assert not motor.locked
-    c.state = pilot.A
-    run(part, c, 1000, motor)
+    run(part, c, 1000, motor, state=pilot.A)
     assert not part.release
-    c.state = pilot.B
-    run(part, c, 1000, motor)
+    run(part, c, 1000, motor, state=pilot.B)
     assert motor.locked and part.ready
 
 
 def test_lock_that_keeps_the_plug_of_a_car_that_left():
     part, c, motor = locked()
     part.keep = True
-    c.state = pilot.A
-    run(part, c, 60000, motor)
+    run(part, c, 60000, motor, state=pilot.A)
     assert motor.locked and not part.release
-    part.release = True
-    run(part, c, 2000, motor)
+    run(part, c, 2000, motor, release=True)
     assert not motor.locked and not part.release
     run(part, c, 60000, motor)
     assert not motor.locked  # it locks nothing that was open
-    c.state = pilot.B
-    run(part, c, 1000, motor)
-    c.state = pilot.A
-    run(part, c, 1000, motor)
+    run(part, c, 1000, motor, state=pilot.B)
+    run(part, c, 1000, motor, state=pilot.A)
     assert motor.locked
-    part.keep = False
-    run(part, c, 2000, motor)
+    run(part, c, 2000, motor, keep=False)
     assert not motor.locked
 
 
@@ -807,18 +753,15 @@ def test_lock_that_keeps_the_plug_over_a_power_cut():
         motor = Motor(part, locked=is_locked)
         run(part, c, 10000, motor)
         assert motor.locked is is_locked and not motor.pulses and not part.fault
-        part.release = True
-        run(part, c, 3000, motor)
+        run(part, c, 3000, motor, release=True)
         assert not motor.locked and not part.release
 
 
 def test_lock_that_was_released_locks_again_when_that_is_taken_back():
     part, c, motor = locked()
-    part.release = True
-    run(part, c, 3000, motor)
+    run(part, c, 3000, motor, release=True)
     assert not motor.locked and part.busy
-    part.release = False
-    run(part, c, 3000, motor)
+    run(part, c, 3000, motor, release=False)
     assert motor.locked and part.ready and not part.busy
 
 
@@ -826,8 +769,7 @@ def test_lock_jams():
     for to_lock in (True, False):
         part, c, motor = locked()
         if to_lock:
-            c.state = pilot.A
-            run(part, c, 3000, motor)
+            run(part, c, 3000, motor, state=pilot.A)
         motor.pulses.clear()
         motor.jam = True
         c.state = pilot.B if to_lock else pilot.A
@@ -839,8 +781,7 @@ def test_lock_jams():
         assert len(motor.pulses) == 6 and part.fault == faults.LOCK
         # a hand moves it, or the other wish comes
         if to_lock:
-            c.state = pilot.A
-            run(part, c, TICK_ms, motor)
+            run(part, c, TICK_ms, motor, state=pilot.A)
         else:
             motor.locked = False
             run(part, c, 100, motor)
@@ -850,16 +791,12 @@ def test_lock_jams():
 def test_lock_is_not_ready_on_a_reading_that_doubts_it():
     c = Told(pilot.B)
     part = Lock()
-    part.locked = False
-    run(part, c, 3000)
-    part.locked = True
-    run(part, c, 3000)
+    run(part, c, 3000, locked=False)
+    run(part, c, 3000, locked=True)
     assert part.ready and not part.busy
-    part.locked = False  # one reading: nothing closes on it, but the offer stays
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, locked=False)  # one reading: nothing closes on it, but the offer stays
     assert not part.ready and not part.busy
-    part.locked = True
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, locked=True)
     assert part.ready and not part.busy
 
 
@@ -924,10 +861,8 @@ def test_phases_when_it_opened_under_load():
     ms = until(part, c, lambda p: not p.three)
     assert ms == 100 and ms + until(part, c, ready_of) == 60000
     part, c = of_phases(wanted=0, closed=True)  # that was a while ago
-    c.closed = False
-    run(part, c, 55000)
-    part.wanted = 1
-    run(part, c, TICK_ms)
+    run(part, c, 55000, closed=False)
+    run(part, c, TICK_ms, wanted=1)
     assert not part.three and until(part, c, ready_of) == 10000
 
 
@@ -935,8 +870,7 @@ def test_phases_not_too_often():
     part, c = of_phases()
     run(part, c, 10025)
     assert not part.three and part.ready
-    part.wanted = 3
-    run(part, c, 300000 - 10025)
+    run(part, c, 300000 - 10025, wanted=3)
     assert part.ready and not part.three
     run(part, c, TICK_ms * 2)
     assert part.three and part.busy
@@ -946,8 +880,7 @@ def test_phases_a_wish_that_is_taken_back():
     part, c = of_phases(closed=True)
     run(part, c, 3000)
     assert part.busy
-    part.wanted = 3
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, wanted=3)
     assert part.ready and part.three
 
 
@@ -955,8 +888,7 @@ def test_phases_unplugged_in_the_pause():
     part, c = of_phases()
     run(part, c, 1000)
     assert part.busy
-    c.state = pilot.A
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, state=pilot.A)
     assert part.ready
 
 
@@ -995,8 +927,7 @@ def test_supply_out_of_range():
         part.low_mV, part.high_mV = low_mV, high_mV  # again, for a moment
         run(part, c, TICK_ms)
         part.low_mV = part.high_mV = 230000
-        c.state = pilot.C
-        run(part, c, 59975)
+        run(part, c, 59975, state=pilot.C)
         assert part.fault == fault and not part.ready
         run(part, c, TICK_ms)
         assert part.ready and not part.fault
@@ -1005,8 +936,7 @@ def test_supply_out_of_range():
 def test_supply_does_not_go_by_an_old_reading():
     part, c = mains()
     run(part, c, 1000)
-    part.low_mV = 100000
-    run(part, c, 900)
+    run(part, c, 900, low_mV=100000)
     run(part, c, 60000, lambda: None)  # the meter has fallen silent
     assert not part.fault and part.ready
     run(part, c, 4000)
@@ -1016,16 +946,13 @@ def test_supply_does_not_go_by_an_old_reading():
 def test_supply_needs_a_minute_of_readings_after_a_fault():
     """A stall, or a meter that is silent, is no evidence that the voltage is back."""
     part, c = mains()
-    part.high_mV = 260000
-    run(part, c, 4000)
+    run(part, c, 4000, high_mV=260000)
     assert part.fault == faults.OVERVOLTAGE
-    part.high_mV = 230000
-    run(part, c, 10000)
+    run(part, c, 10000, high_mV=230000)
     run(part, c, 500000, lambda: None)  # (its last reading is fresh for 3 s)
     assert part.fault == faults.OVERVOLTAGE
     assert until(part, c, ready_of) == 47000 + TICK_ms
-    part.high_mV = 260000
-    run(part, c, 4000)
+    run(part, c, 4000, high_mV=260000)
     part.low_mV = part.high_mV = 0  # the meter is given up
     assert until(part, c, ready_of) == 60000
 
@@ -1033,10 +960,8 @@ def test_supply_needs_a_minute_of_readings_after_a_fault():
 def test_supply_sags_for_a_moment():
     part, c = mains()
     for _ in range(10):
-        part.low_mV = 100000
-        run(part, c, 3975)
-        part.low_mV = 230000
-        run(part, c, TICK_ms)
+        run(part, c, 3975, low_mV=100000)
+        run(part, c, TICK_ms, low_mV=230000)
         assert part.ready and not part.fault
 
 
@@ -1052,8 +977,7 @@ def test_earth_lost():
     for c.state in (pilot.A, pilot.B):
         run(part, c, 29000)
         assert part.fault == faults.PE
-    part.live = False  # again, for a moment
-    run(part, c, TICK_ms)
+    run(part, c, TICK_ms, live=False)  # again, for a moment
     part.live = True
     assert until(part, c, ready_of) == 60000 and not part.fault
 

@@ -7,6 +7,7 @@ import sys
 import vfs
 
 import flash
+from rig import raises
 
 HEAP = "1600K"
 BOTH = True
@@ -189,11 +190,14 @@ def record(text):
         write("/slot", text)
 
 
-def two_slots():
-    board()
-    for name, version in (("a", 1), ("b", 2)):
+def two_slots(text=None, second=2):
+    """Versions 1 and `second` in the slots, and `text` in the record; -> the flash"""
+    chip = board()
+    for name, version in (("a", 1), ("b", second)):
         os.mkdir("/" + name)
         install("/" + name, version)
+    record(text)
+    return chip
 
 
 # Which code runs
@@ -209,8 +213,7 @@ def test_the_record_says_which_slot_runs():
 
 
 def test_only_the_slot_that_runs_is_on_the_path():
-    two_slots()
-    record("b a")
+    two_slots("b a")
     assert boot() == 2
     assert sys.path == ["/b", "/b/lib/", "", ".frozen", "/lib"]
     # mip takes the first of these
@@ -225,8 +228,7 @@ def test_without_a_record_files_at_the_root_run():
 
 
 def test_a_trial_ends_after_three_boots_that_nothing_confirmed():
-    two_slots()
-    record("b a 3")
+    two_slots("b a 3")
     for left in ("2", "1", "0"):
         RTC.kept = b"2"
         assert boot(HARD) == 2
@@ -259,8 +261,7 @@ def test_what_a_tool_or_a_person_has_ended_is_no_try():
         (SOFT, b"run 0"),
         (PWRON, b"run 0"),
     ):
-        two_slots()
-        record("b a 3")
+        two_slots("b a 3")
         for _ in range(10):
             RTC.kept = kept
             assert boot(cause) == 2
@@ -268,8 +269,7 @@ def test_what_a_tool_or_a_person_has_ended_is_no_try():
 
 
 def test_a_stop_excuses_one_start():
-    two_slots()
-    record("b a 3")
+    two_slots("b a 3")
     RTC.kept = b"stop"
     for left in ("3", "2", "1", "0"):
         assert boot(HARD) == 2
@@ -287,8 +287,7 @@ def test_every_other_end_is_a_try():
         (PWRON, b"", "the power went off"),
         (HARD, b"", "it ended before it ran"),
     ):
-        two_slots()
-        record("b a 3")
+        two_slots("b a 3")
         for left in ("2", "1", "0"):
             RTC.kept = kept
             assert boot(cause) == 2
@@ -300,8 +299,7 @@ def test_every_other_end_is_a_try():
 
 
 def test_a_full_flash_falls_back_all_the_same():
-    two_slots()
-    record("b a 0")
+    two_slots("b a 0")
     os.mkdir("/crash")  # (it cannot be replaced)
     RTC.kept = b"1"
     assert boot(HARD) == 1
@@ -310,8 +308,7 @@ def test_a_full_flash_falls_back_all_the_same():
 
 
 def test_a_confirmed_slot_stays():
-    two_slots()
-    record("b a 3")
+    two_slots("b a 3")
     assert boot(HARD) == 2
     crash.clear()
     assert read("/slot") == "b a"
@@ -329,8 +326,7 @@ def test_code_that_cannot_be_imported_is_left_at_once():
         (None, "ImportError: "),
     ):
         for trial in ("b a 3", "b a"):
-            two_slots()
-            record(trial)
+            two_slots(trial)
             if broken:
                 write("/b/firmware/start.py", broken)
             else:
@@ -357,16 +353,14 @@ def test_a_record_that_is_none_does_no_harm():
 
 
 def test_a_flash_that_takes_no_write_boots():
-    two_slots()
-    record("b a 1")
+    two_slots("b a 1")
     write_protect(True)
     assert boot(HARD) == 2
     assert read("/slot") == "b a 1"
 
 
 def test_pins_that_fail_do_not_keep_boot_from_its_end():
-    two_slots()
-    record("a")
+    two_slots("a")
     write("/a/firmware/safe.py", "def now():\n    raise OSError('pin 33 is broken')\n")
     assert boot() == 1
 
@@ -382,8 +376,7 @@ def update(version):
 
 
 def test_an_update_goes_into_the_other_slot():
-    two_slots()
-    record("a b")
+    two_slots("a b")
     assert boot() == 1
     update(3)
     assert read("/slot") == "b a 3"
@@ -396,8 +389,7 @@ def test_an_update_goes_into_the_other_slot():
 
 def test_an_update_before_the_first_one_was_booted():
     """The code that runs is not touched, and does not confirm what has not run."""
-    two_slots()
-    record("a b")
+    two_slots("a b")
     assert boot() == 1
     update(3)
     crash.clear()
@@ -411,8 +403,7 @@ def test_an_update_before_the_first_one_was_booted():
 
 
 def test_nothing_falls_back_to_a_slot_that_is_being_written():
-    two_slots()
-    record("a b")
+    two_slots("a b")
     assert boot() == 1
     assert slots.stage() == "b"
     assert read("/slot") == "a"
@@ -436,11 +427,7 @@ def test_files_at_the_root_are_what_the_first_slot_falls_back_to():
 
 def cuts(text, tear):
     """Power fails at each flash operation of two updates with their trial boots."""
-    chip = board()
-    for name, version in (("a", 1), ("b", 1)):
-        os.mkdir("/" + name)
-        install("/" + name, version)
-    record(text)
+    chip = two_slots(text, 1)
     blank = bytes(chip.data)
 
     def two_updates():
@@ -545,12 +532,9 @@ def put_image(data):
 
 def refused(data, kind, part):
     before = bytes(part.data)
-    try:
-        slots.write_rom(put_image(data))
-    except kind as e:
-        assert part.data == before, "nothing was written"
-        return str(e)
-    raise AssertionError("taken")
+    e = raises(kind, slots.write_rom, put_image(data))
+    assert part.data == before, "nothing was written"
+    return str(e)
 
 
 def test_an_image_goes_into_the_half_that_does_not_run():
@@ -584,13 +568,9 @@ def test_a_block_that_does_not_hold_is_noticed():
     record("rom rom2")
     part = partition()
     part.bad = 4
-    try:
-        slots.write_rom(put_image(image(9000)))
-    except OSError as e:
-        assert "block 4" in str(e)
-        assert read("/slot") == "rom", "nothing falls back to it"
-        return
-    raise AssertionError
+    e = raises(OSError, slots.write_rom, put_image(image(9000)))
+    assert "block 4" in str(e)
+    assert read("/slot") == "rom", "nothing falls back to it"
 
 
 # Whether it runs, and how it ends
@@ -734,13 +714,11 @@ def test_ctrl_c_again_and_again_leaves_outputs_safe():
 def test_outputs_that_fail_are_noted():
     fresh()
     now, outputs.now = outputs.now, fails(OSError("pin 33 is broken"))
+    stand_in(App(fails(ValueError())))
     try:
-        app = App(fails(ValueError()))
-        stand_in(app)
-        try:
-            exec(MAIN, {})
-        except Reset:
-            pass
+        exec(MAIN, {})
+    except Reset:
+        pass
     finally:
         outputs.now = now
     assert read("/crash").startswith("OSError: pin 33 is broken; ")

@@ -2,7 +2,7 @@
 
 import gc
 
-from mp_uwebsockets_peer import TEXT, Peer, Server, frame
+from mp_uwebsockets_peer import TEXT, Peer, frame
 
 
 async def spent(make):
@@ -18,9 +18,7 @@ async def spent(make):
 
 
 async def test_heap_of_a_send():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         used = {}
         for size in (0, 200, 1000, 6000, 20000):
             data = bytes(size)
@@ -32,14 +30,10 @@ async def test_heap_of_a_send():
         for what in (0, 200, 1000, 6000, "text", "ping"):
             assert used[what] <= 600, what
         assert used[20000] <= 1200, "grows with the number of chunks only"
-        ws._end(1006, "test")
-        peer.over.set()
 
 
 async def test_heap_of_a_recv():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         used = {}
         for size in (20, 200, 6000):
             await peer.put(frame(TEXT, b"x" * size) * 2)
@@ -47,5 +41,3 @@ async def test_heap_of_a_recv():
         print("bytes of heap per recv:", used)
         assert used[20] <= 1000 and used[200] <= 1000
         assert used[6000] <= 6144 + 2000, "a buffer of its own, once"
-        ws._end(1006, "test")
-        peer.over.set()

@@ -222,9 +222,14 @@ class Server:
 
 
 class Peer:
-    """A handler that shakes hands, hands its streams to the test and waits for `over`."""
+    """A handler that shakes hands, hands its streams to the test and waits for `over`.
 
-    def __init__(self):
+    `async with Peer(...) as (peer, ws)`: with a server of its own, and a connection to it, made
+    with these options of connect(); both are ended when the block ends.
+    """
+
+    def __init__(self, **options):
+        self.options = options
         self.ready = asyncio.Event()
         self.over = asyncio.Event()
 
@@ -235,10 +240,17 @@ class Peer:
         self.ready.set()
         await self.over.wait()
 
-    async def connect(self, url, **options):
-        ws = await connect(url, **options)
+    async def __aenter__(self):
+        self.server = Server(self)
+        self.ws = await connect(await self.server.__aenter__(), **self.options)
         await self.ready.wait()
-        return ws
+        return self, self.ws
+
+    async def __aexit__(self, kind, error, trace):
+        if not self.ws.closed:
+            self.ws._end(1006, "test")
+        self.over.set()
+        await self.server.__aexit__(kind, error, trace)
 
     async def put(self, data):
         self.writer.write(data)

@@ -49,9 +49,7 @@ async def stuck(ws):
 
 
 async def test_two_readers():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         first = asyncio.create_task(ws.recv())
         await asyncio.sleep_ms(0)
         assert "another task" in str(await raises(RuntimeError, ws.recv()))
@@ -59,8 +57,6 @@ async def test_two_readers():
         assert bytes(await first) == b"for the first"
         await peer.put(frame(TEXT, b"next"))
         assert bytes(await ws.recv()) == b"next"
-        ws._end(1006, "test")
-        peer.over.set()
 
 
 async def test_senders_take_turns():
@@ -68,9 +64,7 @@ async def test_senders_take_turns():
         for _ in range(5):
             await ws.send(bytes([i]) * (1500 + i))
 
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url, tx_size=64)
+    async with Peer(tx_size=64) as (peer, ws):
         tasks = [asyncio.create_task(sender(i)) for i in range(4)]
         seen = [0] * 4
         for _ in range(20):
@@ -80,14 +74,10 @@ async def test_senders_take_turns():
         assert seen == [5] * 4
         for task in tasks:
             await task
-        ws._end(1006, "test")
-        peer.over.set()
 
 
 async def test_cancelled_send_ends_the_connection():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         reader = asyncio.create_task(closed(ws.recv(), 1006, "cut short"))
         sender = await stuck(ws)
         waiting = asyncio.create_task(closed(ws.send("waits for its turn"), 1006, "cut short"))
@@ -100,13 +90,10 @@ async def test_cancelled_send_ends_the_connection():
         await closed(ws.ping(), 1006)
         await closed(ws.recv(), 1006)
         await ws.close()
-        peer.over.set()
 
 
 async def test_send_cancelled_while_it_waits_for_its_turn_costs_nothing():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         sender = await stuck(ws)
         waiting = asyncio.create_task(ws.send("never"))
         await asyncio.sleep_ms(0)
@@ -116,14 +103,11 @@ async def test_send_cancelled_while_it_waits_for_its_turn_costs_nothing():
             assert await read_frame(peer.reader) == (BINARY, BIG)
         ws._end(1006, "test")
         await sender
-        peer.over.set()
 
 
 async def test_cancelled_recv_leaves_the_sender_alone():
     # asyncio takes a stream off its poll list as a whole when one who waits on it is cancelled.
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         reader = asyncio.create_task(ws.recv())
         sender = await stuck(ws)
         await cancel(reader)
@@ -135,7 +119,6 @@ async def test_cancelled_recv_leaves_the_sender_alone():
         await waiting
         ws._end(1006, "test")
         await sender
-        peer.over.set()
 
 
 async def test_peer_that_vanishes_fails_the_send():
@@ -158,9 +141,7 @@ async def test_ping_is_answered_after_the_frame_that_is_leaving():
     # is answered; an older one too where the kernel found room for the frame before it came (it
     # probes a full window after 200 ms).
     for _ in range(5):
-        peer = Peer()
-        async with Server(peer) as url:
-            ws = await peer.connect(url)
+        async with Peer() as (peer, ws):
             sender = await stuck(ws)
             await peer.put(frame(PING, b"old") + frame(PING, b"new") + frame(TEXT, b"more"))
             assert bytes(await ws.recv()) == b"more"
@@ -172,7 +153,6 @@ async def test_ping_is_answered_after_the_frame_that_is_leaving():
                     pongs.append(data)
             ws._end(1006, "test")
             await sender
-            peer.over.set()
         if pongs == [b"new"]:
             return
         assert pongs == [b"old", b"new"], pongs
@@ -180,9 +160,7 @@ async def test_ping_is_answered_after_the_frame_that_is_leaving():
 
 
 async def test_ping_and_pong():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         reader = asyncio.create_task(ws.recv())
         await peer.put(frame(PING, b"\x00payload\xff"))
         assert await read_frame(peer.reader) == (PONG, b"\x00payload\xff")
@@ -192,14 +170,10 @@ async def test_ping_and_pong():
         await peer.put(frame(PONG, b"ours") + frame(TEXT, b"x"))
         await reader
         assert ws.last_pong_ms is not None
-        ws._end(1006, "test")
-        peer.over.set()
 
 
 async def test_idle_recv_may_be_cancelled():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         for _ in range(2):
             reader = asyncio.create_task(ws.recv())
             await asyncio.sleep_ms(0)
@@ -208,15 +182,11 @@ async def test_idle_recv_may_be_cancelled():
             await cancel(reader)
         await peer.put(frame(TEXT, b"whole"))
         assert bytes(await ws.recv()) == b"whole"
-        ws._end(1006, "test")
-        peer.over.set()
 
 
 async def test_recv_cancelled_inside_a_message_costs_the_connection():
     for part in (b"\x81", b"\x81\x7e\x01", frame(TEXT, b"abc")[:-1], frame(TEXT, b"abc", False)):
-        peer = Peer()
-        async with Server(peer) as url:
-            ws = await peer.connect(url)
+        async with Peer() as (peer, ws):
             ws.last_rx_ms = None
             reader = asyncio.create_task(ws.recv())
             await peer.put(part)
@@ -228,16 +198,13 @@ async def test_recv_cancelled_inside_a_message_costs_the_connection():
             await ws.send("the way out is whole")
             await closed(ws.recv(), 1006, "cancelled inside a message")
             assert ws.closed
-            peer.over.set()
 
 
 # Close
 
 
 async def test_close_with_a_reader():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         reader = asyncio.create_task(ws.recv())
         await asyncio.sleep_ms(0)
         closing = asyncio.create_task(ws.close(1001, "reboot"))
@@ -258,9 +225,7 @@ async def test_close_with_a_reader():
 
 
 async def test_close_without_a_reader():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         await peer.put(frame(BINARY, b"seen"))
         view = await ws.recv()
         closing = asyncio.create_task(ws.close())
@@ -276,9 +241,7 @@ async def test_close_without_a_reader():
 
 
 async def test_close_from_two_tasks():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         tasks = [asyncio.create_task(ws.close(3000 + i)) for i in range(3)]
         assert await read_frame(peer.reader) == (CLOSE, b"\x0b\xb8")
         peer.over.set()
@@ -291,9 +254,7 @@ async def test_close_from_two_tasks():
 async def test_close_is_bounded():
     # A peer that neither reads nor answers, a reader, and a sender that hangs in a frame.
     for with_sender in (False, True):
-        peer = Peer()
-        async with Server(peer) as url:
-            ws = await peer.connect(url)
+        async with Peer() as (peer, ws):
             ws.leave_ms = 100
             reader = asyncio.create_task(closed(ws.recv(), 1000))
             await asyncio.sleep_ms(0)
@@ -304,15 +265,12 @@ async def test_close_is_bounded():
             await reader
             if sender:
                 await sender
-            peer.over.set()
 
 
 async def test_exit_waits_for_nothing():
     """Not even for its own frame, if another is on its way out; it can be called twice."""
     for with_sender in (False, True):
-        peer = Peer()
-        async with Server(peer) as url:
-            ws = await peer.connect(url)
+        async with Peer() as (peer, ws):
             sender = await stuck(ws) if with_sender else None
             before = time.ticks_ms()
             for _ in range(2):
@@ -323,25 +281,19 @@ async def test_exit_waits_for_nothing():
             else:
                 assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe9")
                 assert await peer.reader.read(1) == b""
-            peer.over.set()
 
 
 async def test_close_that_is_cancelled_ends_tcp():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         task = asyncio.create_task(ws.close())
         assert (await read_frame(peer.reader))[0] == CLOSE
         await cancel(task)
         assert ws.closed
         assert await peer.reader.read(1) == b""
-        peer.over.set()
 
 
 async def test_close_while_the_peer_closes():
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         ws.leave_ms = 100
         reader = asyncio.create_task(ws.recv())
         await asyncio.sleep_ms(0)
@@ -356,39 +308,29 @@ async def test_close_while_the_peer_closes():
 
 async def test_peer_closes_and_keeps_tcp():
     # The server should end TCP; one that does not cannot hold us for ever.
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         ws.leave_ms = 100
         await peer.put(close(1001))
         await closed(ws.recv(), 1001)
         assert await read_frame(peer.reader) == (CLOSE, b"\x03\xe9")
         assert await peer.reader.read(1) == b""
-        peer.over.set()
 
 
 async def test_next_connection_is_left_alone():
     # The unix port gives the next socket the descriptor of the last one.
     for _ in range(3):
-        old = Peer()
-        async with Server(old) as url:
-            ws = await old.connect(url)
+        async with Peer() as (old, ws):
             reader = asyncio.create_task(closed(ws.recv(), 1006, "lost"))
             sender = await stuck(ws)
             ws._end(1006, "lost")
             await ws.close()
-            new = Peer()
-            async with Server(new) as url2:
-                ws2 = await new.connect(url2)
+            async with Peer() as (new, ws2):
                 await new.put(frame(TEXT, b"for the new one"))
                 assert bytes(await ws2.recv()) == b"for the new one"
                 await ws2.send("hi")
                 assert await read_frame(new.reader) == (TEXT, b"hi")
-                ws2._end(1006, "test")
-                new.over.set()
             await reader
             assert (await sender).reason == "lost"
-            old.over.set()
 
 
 async def test_others_run_while_much_comes_and_goes():
@@ -399,9 +341,7 @@ async def test_others_run_while_much_comes_and_goes():
             await asyncio.sleep_ms(0)
 
     turns = [0]
-    peer = Peer()
-    async with Server(peer) as url:
-        ws = await peer.connect(url)
+    async with Peer() as (peer, ws):
         await peer.put(frame(TEXT, b"x" * 16000))
         task = asyncio.create_task(other())
         assert len(await ws.recv()) == 16000
@@ -410,5 +350,3 @@ async def test_others_run_while_much_comes_and_goes():
         await ws.send(bytes(5120))
         assert turns[0] >= 10, turns
         task.cancel()
-        ws._end(1006, "test")
-        peer.over.set()

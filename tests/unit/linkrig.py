@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 
-from mp_uwebsockets_peer import CLOSE, PING, PONG, TEXT, frame, read_frame, upgrade
+from mp_uwebsockets_peer import CLOSE, PING, PONG, TEXT, Server, frame, read_frame, upgrade
 
 from firmware.ocpp.link import Link
 
@@ -124,6 +124,23 @@ class Bench:
 
     def reason(self):
         return self.link.ends[-1][2]
+
+
+class Served:
+    """`async with Served(handler, ...) as b`: a Server for this handler, and a Bench that dials
+    it, made with these options."""
+
+    def __init__(self, handler, **options):
+        self.server = Server(handler)
+        self.options = options
+
+    async def __aenter__(self):
+        self.bench = Bench(await self.server.__aenter__(), **self.options)
+        return await self.bench.__aenter__()
+
+    async def __aexit__(self, *raised):
+        await self.bench.__aexit__(*raised)
+        await self.server.__aexit__(*raised)
 
 
 def gaps(times):

@@ -5,7 +5,7 @@ import simtime  # noqa: I001 (first: the others are to find its time)
 import asyncio
 import os
 
-from linkrig import Bench, Central, Full, gaps, http, silent
+from linkrig import Bench, Central, Full, Served, gaps, http, silent
 from mp_uwebsockets_peer import Server
 
 from firmware.ocpp import dial
@@ -44,58 +44,49 @@ async def connected(b):
     return simtime.seconds()
 
 
-def test_back_off():
+@simtime.simulated
+async def test_back_off():
     """Doubled RepeatTimes times; nothing before the first dial."""
-
-    async def check():
-        for values, expected in (
-            ({}, [2, 4, 8, 16, 32, 64, 64, 64]),
-            ({"backoff_doublings": 0}, [2, 2, 2, 2]),
-            ({"backoff_s": 600}, [600, 1200, 2400, 3600, 3600]),  # (the longest)
-        ):
-            began = simtime.seconds()
-            async with Bench(REFUSED, **values) as b:
-                await b.until(FAILED, len(expected) + 1, 20000)
-                times = b.at(FAILED)
-                assert times[0] - began < 1
-                for gap, least in zip(gaps(times), expected):
-                    assert least <= gap < least + 1, (gaps(times), expected)
-
-    simtime.run(check())
-
-
-def test_chance_in_it():
-    async def check():
-        values = {"backoff_random_s": 30, "backoff_doublings": 0}
+    for values, expected in (
+        ({}, [2, 4, 8, 16, 32, 64, 64, 64]),
+        ({"backoff_doublings": 0}, [2, 2, 2, 2]),
+        ({"backoff_s": 600}, [600, 1200, 2400, 3600, 3600]),  # (the longest)
+    ):
+        began = simtime.seconds()
         async with Bench(REFUSED, **values) as b:
-            await b.until(FAILED, 61)
-            waits = gaps(b.at(FAILED))
-            print(sorted(waits))
-            assert 2 <= min(waits) < 7 and 27 < max(waits) < 33
-            assert len(set(waits)) > 30
-
-    simtime.run(check())
+            await b.until(FAILED, len(expected) + 1, 20000)
+            times = b.at(FAILED)
+            assert times[0] - began < 1
+            for gap, least in zip(gaps(times), expected):
+                assert least <= gap < least + 1, (gaps(times), expected)
 
 
-def test_no_wait_is_longer_than_the_keys_say():
+@simtime.simulated
+async def test_chance_in_it():
+    values = {"backoff_random_s": 30, "backoff_doublings": 0}
+    async with Bench(REFUSED, **values) as b:
+        await b.until(FAILED, 61)
+        waits = gaps(b.at(FAILED))
+        print(sorted(waits))
+        assert 2 <= min(waits) < 7 and 27 < max(waits) < 33
+        assert len(set(waits)) > 30
+
+
+@simtime.simulated
+async def test_no_wait_is_longer_than_the_keys_say():
     """Whatever the answer was, a refusal too."""
-
-    async def check():
-        for head in (
-            b"HTTP/1.1 404 Not Found\r\n\r\n",
-            b"HTTP/1.1 401 Unauthorized\r\n\r\n",
-            b"HTTP/1.1 101 Switching\r\n\r\n",
-            b"HTTP/1.1 503 Busy\r\n\r\n",
-            b"",
-        ):
-            async with Server(http(head)) as url:
-                async with Bench(url) as b:
-                    await b.until(FAILED, 9)
-                    for i, gap in enumerate(gaps(b.at(FAILED))):
-                        least = 2 ** min(i + 1, 6)
-                        assert least <= gap < least + 1, (head, gaps(b.at(FAILED)))
-
-    simtime.run(check())
+    for head in (
+        b"HTTP/1.1 404 Not Found\r\n\r\n",
+        b"HTTP/1.1 401 Unauthorized\r\n\r\n",
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/1.1 503 Busy\r\n\r\n",
+        b"",
+    ):
+        async with Served(http(head)) as b:
+            await b.until(FAILED, 9)
+            for i, gap in enumerate(gaps(b.at(FAILED))):
+                least = 2 ** min(i + 1, 6)
+                assert least <= gap < least + 1, (head, gaps(b.at(FAILED)))
 
 
 # what the server answers, what a person reads
@@ -114,138 +105,122 @@ ANSWERS = (
 )
 
 
-def test_the_line_says_what_to_do():
-    async def check():
-        for head, text in ANSWERS:
-            async with Server(http(b"HTTP/1.1 %s\r\n\r\n" % head.encode())) as url:
-                async with Bench(url) as b:
-                    await b.until(FAILED)
-                    assert text in b.lines[0][1], (text, b.lines[0])
-                    assert b.link.ends[0][1] == 1 and b.link.lost == 0
-        async with Bench(REFUSED) as b:
-            await b.until("ECONNREFUSED")
-
-    simtime.run(check())
+@simtime.simulated
+async def test_the_line_says_what_to_do():
+    for head, text in ANSWERS:
+        async with Served(http(b"HTTP/1.1 %s\r\n\r\n" % head.encode())) as b:
+            await b.until(FAILED)
+            assert text in b.lines[0][1], (text, b.lines[0])
+            assert b.link.ends[0][1] == 1 and b.link.lost == 0
+    async with Bench(REFUSED) as b:
+        await b.until("ECONNREFUSED")
 
 
-def test_addresses_in_order():
+@simtime.simulated
+async def test_addresses_in_order():
     """Each once and without a pause; then the back-off, then from the first again."""
-
-    async def check():
-        central = Central()
-        async with Server(http(b"HTTP/1.1 500 One\r\n\r\n")) as one:
-            async with Server(http(b"HTTP/1.1 500 Two\r\n\r\n")) as two:
-                b = Bench(one, REFUSED, two)
-                dialling = asyncio.create_task(connected(b))
-                await b.until("Two", 3)
-                words = [line.split(";")[0].split(": nobody")[0] for _, line in b.lines]
-                words = [text.split(" ")[-1] for text in words]
-                assert words == ["One", "ECONNREFUSED", "Two"] * 3, words
-                times = [t for t, _ in b.lines]
-                waits = gaps(times)
-                assert [w > 1 for w in waits] == [False, False, True] * 2 + [False, False]
-                assert 2 <= waits[2] < 3 and 4 <= waits[5] < 5
-                dialling.cancel()
-        async with Server(central) as good:
-            b = Bench(REFUSED, good)
-            before = simtime.seconds()
-            assert await connected(b) - before < 1
-            assert b.link.number == 2
-
-    simtime.run(check())
+    central = Central()
+    async with Server(http(b"HTTP/1.1 500 One\r\n\r\n")) as one:
+        async with Server(http(b"HTTP/1.1 500 Two\r\n\r\n")) as two:
+            b = Bench(one, REFUSED, two)
+            dialling = asyncio.create_task(connected(b))
+            await b.until("Two", 3)
+            words = [line.split(";")[0].split(": nobody")[0] for _, line in b.lines]
+            words = [text.split(" ")[-1] for text in words]
+            assert words == ["One", "ECONNREFUSED", "Two"] * 3, words
+            times = [t for t, _ in b.lines]
+            waits = gaps(times)
+            assert [w > 1 for w in waits] == [False, False, True] * 2 + [False, False]
+            assert 2 <= waits[2] < 3 and 4 <= waits[5] < 5
+            dialling.cancel()
+    async with Server(central) as good:
+        b = Bench(REFUSED, good)
+        before = simtime.seconds()
+        assert await connected(b) - before < 1
+        assert b.link.number == 2
 
 
-def test_a_black_hole_takes_30_s():
+@simtime.simulated
+async def test_a_black_hole_takes_30_s():
     """TCP that hears nothing, and a server that takes the connection and says nothing; then the
     next address at once. Nothing is left open."""
-
-    async def check():
-        central = Central()
-        with Full() as hole:
-            async with Server(silent) as mute:
-                async with Server(central) as good:
-                    open_before = descriptors()
-                    b = Bench(hole, mute, good)
-                    before = simtime.seconds()
-                    at = await connected(b) - before
-                    assert 60 <= at < 63, at
-                    for i in (1, 2):
-                        line = "address %d: nothing was heard within 30 s" % i
-                        assert len(b.at(line)) == 1, b.lines
-                    assert descriptors() <= open_before + 1  # (the server's side of the last)
-
-    simtime.run(check())
-
-
-def test_a_host_is_looked_up_and_remembered():
-    async def check():
-        central = Central()
-        async with Server(central) as url:
-            named = url.replace("127.0.0.1", "csms.invalid")
-            b = Bench(named)
-            dns = Dns(b, csms="127.0.0.1")
-            await connected(b)
-            assert dns.asked == ["csms.invalid"]
-            assert b.link.known == {"csms.invalid": "127.0.0.1"}
-            # A DNS server that says no, and one that says nothing: where it was last.
-            for answer, limit_s in ((OSError("DNS: no"), 1), (None, 6)):
-                dns.table["csms"] = answer
-                b.link.number = 0
+    central = Central()
+    with Full() as hole:
+        async with Server(silent) as mute:
+            async with Server(central) as good:
+                open_before = descriptors()
+                b = Bench(hole, mute, good)
                 before = simtime.seconds()
-                assert await connected(b) - before < limit_s
-                assert b.link.known == {"csms.invalid": "127.0.0.1"}
-            assert "csms.invalid is not found: DNS: no; 127.0.0.1, where it was" in b.lines[1][1]
-            # Another address counts once it has been reached.
-            dns.table["csms"] = "127.0.0.2"
+                at = await connected(b) - before
+                assert 60 <= at < 63, at
+                for i in (1, 2):
+                    line = "address %d: nothing was heard within 30 s" % i
+                    assert len(b.at(line)) == 1, b.lines
+                assert descriptors() <= open_before + 1  # (the server's side of the last)
+
+
+@simtime.simulated
+async def test_a_host_is_looked_up_and_remembered():
+    central = Central()
+    async with Server(central) as url:
+        named = url.replace("127.0.0.1", "csms.invalid")
+        b = Bench(named)
+        dns = Dns(b, csms="127.0.0.1")
+        await connected(b)
+        assert dns.asked == ["csms.invalid"]
+        assert b.link.known == {"csms.invalid": "127.0.0.1"}
+        # A DNS server that says no, and one that says nothing: where it was last.
+        for answer, limit_s in ((OSError("DNS: no"), 1), (None, 6)):
+            dns.table["csms"] = answer
             b.link.number = 0
-            dialling = asyncio.create_task(connected(b))
-            await b.until("ECONNREFUSED")
-            assert b.link.known == {"csms.invalid": "127.0.0.1"}
-            dns.table["csms"] = "127.0.0.1"
-            await dialling
-            assert b.link.known == {"csms.invalid": "127.0.0.1"}
-
-    simtime.run(check())
-
-
-def test_a_host_that_nobody_knows():
-    async def check():
-        b = Bench("ws://csms.invalid/CP1")
-        dns = Dns(b, csms=OSError("DNS: there is no host csms.invalid"))
-        dialling = asyncio.create_task(connected(b))
-        await b.until("csms.invalid is not found: DNS: there is no host")
-        dns.table["csms"] = None
-        before = simtime.seconds()
-        await b.until("csms.invalid is not found: nobody answers")
-        assert 15 <= simtime.seconds() - before < 20
-        dialling.cancel()
-
-    simtime.run(check())
-
-
-def test_the_network_returns():
-    """While there is none nothing is dialled; when it comes it is, at once."""
-
-    async def check():
-        async with Bench(REFUSED, backoff_s=300) as b:
-            up = [False]
-            b.link.network = lambda: up[0]
-            await b.until(FAILED)
-            await asyncio.sleep(400)
-            assert len(b.at(FAILED)) == 1
-            up[0] = True
             before = simtime.seconds()
-            await b.until(FAILED, 2)
-            assert simtime.seconds() - before < 2
-            await asyncio.sleep(290)  # it has been there all the time: the back-off counts
-            assert len(b.at(FAILED)) == 2
-            up[0] = False
-            await asyncio.sleep(5)
-            up[0] = True
-            await asyncio.sleep(2)
-            assert len(b.at(FAILED)) == 3
+            assert await connected(b) - before < limit_s
+            assert b.link.known == {"csms.invalid": "127.0.0.1"}
+        assert "csms.invalid is not found: DNS: no; 127.0.0.1, where it was" in b.lines[1][1]
+        # Another address counts once it has been reached.
+        dns.table["csms"] = "127.0.0.2"
+        b.link.number = 0
+        dialling = asyncio.create_task(connected(b))
+        await b.until("ECONNREFUSED")
+        assert b.link.known == {"csms.invalid": "127.0.0.1"}
+        dns.table["csms"] = "127.0.0.1"
+        await dialling
+        assert b.link.known == {"csms.invalid": "127.0.0.1"}
 
-    simtime.run(check())
+
+@simtime.simulated
+async def test_a_host_that_nobody_knows():
+    b = Bench("ws://csms.invalid/CP1")
+    dns = Dns(b, csms=OSError("DNS: there is no host csms.invalid"))
+    dialling = asyncio.create_task(connected(b))
+    await b.until("csms.invalid is not found: DNS: there is no host")
+    dns.table["csms"] = None
+    before = simtime.seconds()
+    await b.until("csms.invalid is not found: nobody answers")
+    assert 15 <= simtime.seconds() - before < 20
+    dialling.cancel()
+
+
+@simtime.simulated
+async def test_the_network_returns():
+    """While there is none nothing is dialled; when it comes it is, at once."""
+    async with Bench(REFUSED, backoff_s=300) as b:
+        up = [False]
+        b.link.network = lambda: up[0]
+        await b.until(FAILED)
+        await asyncio.sleep(400)
+        assert len(b.at(FAILED)) == 1
+        up[0] = True
+        before = simtime.seconds()
+        await b.until(FAILED, 2)
+        assert simtime.seconds() - before < 2
+        await asyncio.sleep(290)  # it has been there all the time: the back-off counts
+        assert len(b.at(FAILED)) == 2
+        up[0] = False
+        await asyncio.sleep(5)
+        up[0] = True
+        await asyncio.sleep(2)
+        assert len(b.at(FAILED)) == 3
 
 
 def test_the_identity_in_the_path():

@@ -1,6 +1,6 @@
 # Simulated time for asyncio, with real sockets: when nothing is ready the time of the next task
 # has come. To be imported before what is tested, which then finds this as the module `time`.
-# run(coroutine) is for tests that are plain functions.
+# A test that is a coroutine is marked @simtime.simulated.
 
 import asyncio
 import sys
@@ -38,6 +38,6 @@ core.ticks = ticks_ms
 sys.modules["time"] = sys.modules["simtime"]
 
 
-def run(coroutine, limit_s=36000):
-    """Run it, for so much simulated time at most."""
-    return asyncio.run(asyncio.wait_for(coroutine, limit_s))
+def simulated(test, limit_s=36000):
+    """The plain function that runs such a test, for so much simulated time at most."""
+    return lambda: asyncio.run(asyncio.wait_for(test(), limit_s))

@@ -45,9 +45,14 @@ class Scene:
             passed += 25
         return passed
 
-    def charging(self, duty=D16):
+    def plugged(self, ms, duty):
+        """The car has come, and `ms` with this duty have passed."""
         self.car.plug()
-        self.run(1000, duty)
+        self.run(ms, duty)
+        return self
+
+    def charging(self, duty=D16):
+        self.plugged(1000, duty)
         assert self.car.state() == "C"
         self.run(10000, duty, True)
         return self
@@ -144,22 +149,16 @@ def test_cars_that_do_not_listen():
 
 
 def test_cars_that_are_slow_or_sleep():
-    s = Scene("slow")
-    s.car.plug()
-    s.run(29000, D16)
+    s = Scene("slow").plugged(29000, D16)
     assert s.car.state() == "B"
     s.run(2000)
     assert s.car.state() == "C"
-    s = Scene("sleeper")
-    s.car.plug()
-    s.run(60000, D16)
+    s = Scene("sleeper").plugged(60000, D16)
     assert s.car.state() == "B"
     s.run(4000, 0)
     s.run(2000, D16)
     assert s.car.state() == "C"
-    s = Scene("latch-on-f")
-    s.car.plug()
-    s.run(1000, 0)
+    s = Scene("latch-on-f").plugged(1000, 0)
     s.run(60000, D16)
     assert s.car.state() == "B"
     s.car.unplug()
@@ -177,9 +176,7 @@ def test_a_battery_gets_full():
     s.until(lambda c: c.current_mA < 10000, 600000)
     s.until(lambda c: c.state() == "B", 3600000)
     assert not s.car.current_mA
-    s = Scene("full")
-    s.car.plug()
-    s.run(10000, D16)
+    s = Scene("full").plugged(10000, D16)
     assert s.car.state() == "B"
     s = Scene("top-up")
     s.car.plug()
@@ -208,9 +205,7 @@ def test_pulses():
 
 
 def test_the_rest_of_the_odd_ones():
-    s = Scene("simplified")
-    s.car.plug()
-    s.run(50, X1)
+    s = Scene("simplified").plugged(50, X1)
     assert s.car.state() == "C"
     s.run(10000, 34952, True)
     assert 9000 < s.car.current_mA <= 10000

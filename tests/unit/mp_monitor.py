@@ -29,6 +29,11 @@ class Stage:
         for _ in range(ms // dt_ms):
             self.m.look(dt_ms)
 
+    def duty(self, duty, ms):
+        """The pilot has this duty, and `ms` pass."""
+        self.o.duty = duty
+        self.run(ms)
+
     def close(self, mA=10000):
         self.o.coil = True
         self.run(25)
@@ -87,6 +92,14 @@ def test_leaving_c():
     breaks("open", s.run, 25)
 
 
+def closes(s, good):
+    """It closes; that is chatter if it is not `good`."""
+    if good:
+        s.close()
+    else:
+        breaks("chatter", s.close)
+
+
 def test_closing():
     s = Stage()
     s.car.s2 = False
@@ -104,14 +117,9 @@ def test_closing():
     breaks("close", s.close)
     for ms, good in ((3000, False), (4950, False), (4975, True)):
         s = Stage().close(0).open()
-        s.o.duty = X1
-        s.run(ms - 25)
-        s.o.duty = D16
-        s.run(25)
-        if good:
-            s.close()
-        else:
-            breaks("chatter", s.close)
+        s.duty(X1, ms - 25)
+        s.duty(D16, 25)
+        closes(s, good)
 
 
 def test_after_d_and_e():
@@ -119,16 +127,11 @@ def test_after_d_and_e():
         for ms, good in ((20000, False), (30500, True)):
             s = Stage()
             s.car.faults.add(fault)
-            s.o.duty = X1
-            s.run(1000)
+            s.duty(X1, 1000)
             s.car.faults.clear()
             s.run(ms - 1000)
-            s.o.duty = D16
-            s.run(1000)
-            if good:
-                s.close()
-            else:
-                breaks("chatter", s.close)
+            s.duty(D16, 1000)
+            closes(s, good)
 
 
 def test_under_load():
@@ -136,19 +139,16 @@ def test_under_load():
     breaks("load", s.open)
     s = Stage().close()
     s.car.faults.add("ignore-x1")
-    s.o.duty = X1
-    s.run(5900)
+    s.duty(X1, 5900)
     breaks("load", s.open)
     s = Stage().close()
     s.car.faults.add("ignore-x1")
-    s.o.duty = X1
-    s.run(6025)
+    s.duty(X1, 6025)
     s.open()
     assert s.m.load_openings == 1
     s = Stage().close()
     s.car.faults.add("ignore-x1")
-    s.o.duty = X1
-    s.run(6025)
+    s.duty(X1, 6025)
     breaks("x1-ignored", s.run, 100)
     Stage().close(500).open()
 
@@ -167,10 +167,8 @@ def test_the_duty():
     s.o.duty = D10
     breaks("spacing", s.run, 25)
     s = Stage().close()
-    s.o.duty = D6
-    s.run(5000)
-    s.o.duty = D10
-    s.run(25)
+    s.duty(D6, 5000)
+    s.duty(D10, 25)
     s = Stage().close()
     s.o.duty = F
     breaks("open", s.run, 25)
@@ -188,8 +186,7 @@ def test_the_limit():
 def test_a_car_that_should_follow():
     s = Stage().close(15900)
     s.run(10000)
-    s.o.duty = D6
-    s.run(5000)
+    s.duty(D6, 5000)
     breaks("follow", s.run, 100)
     s = Stage().close(15900)
     s.run(10000)
@@ -247,8 +244,7 @@ def test_a_trip_is_for_good():
     s.car.unplug()
     s.run(1000)
     s.m.person()
-    s.o.duty = D16
-    s.run(25)
+    s.duty(D16, 25)
 
 
 def test_a_sensor_that_was_not_tested_and_a_lock_that_is_open():
@@ -263,8 +259,7 @@ def test_a_sensor_that_was_not_tested_and_a_lock_that_is_open():
 def test_the_contactor_welds_or_does_not_close():
     s = Stage(PARTS).close(0)
     s.o.coil = False
-    s.o.duty = X1
-    s.run(1300)
+    s.duty(X1, 1300)
     s.o.duty = D16
     breaks("latched", s.run, 25)
     s = Stage(PARTS)
@@ -325,10 +320,8 @@ def test_it_must_charge():
     s = Stage().close(0).open()
     breaks("dead", s.run, 3100)
     s = Stage().close(0).open()
-    s.o.duty = X1
-    s.run(4000)
-    s.o.duty = D16
-    s.run(2500)
+    s.duty(X1, 4000)
+    s.duty(D16, 2500)
     s.close()
     s = Stage()
     s.o.duty = X1

@@ -48,7 +48,7 @@ class Store:
             _insert(self.records, w)
             self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        for old in _alone(self.records):
+        for old in _alone(self.records, self.records):
             last = old
             for r in self.records:
                 if not kept(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
@@ -126,19 +126,15 @@ class Store:
                 if kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
                     if old[_UNTIL] > least_s:
                         raise Full("nobody knows yet which of two is in force")
-                    self.remove(old)  # (over: what replaced it has begun)
+                    self.remove(old, least_s)  # (over: what replaced it has begun)
                     break
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             self._follow(least_s + _PAST_s)  # those that are over are not needed that much
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             raise Full("%d replaced profiles are in force until others begin" % MAX_PROFILES)
-        waits = []
-        for old in _alone(self.records, gone, w):
-            if old[_UNTIL] > least_s:
-                waits.append(old)
-            else:  # (over, and first: a start would take it for one that waits)
-                self.records.remove(old)
-                _forget(self.path, name(old))
+        there = [r for r in self.records + [w] if r not in gone]
+        self._end(there, least_s)
+        waits = _alone(self.records, there)
         profile.seal(w, number)
         try:
             for r in stay + [w]:
@@ -190,11 +186,21 @@ class Store:
                 self.records.remove(old)
                 _forget(self.path, name(old))
 
-    def remove(self, w):
-        """Remove a record, with what stays in force for it. Durable when this returns."""
+    def _end(self, there, least_s):
+        # Forget the replaced records that are over and would come back: nothing that has their
+        # place or id, and is `there` still, has begun. (First: a start does not know of it.)
+        for old in _alone(self.records, [r for r in there if profile.begin(r) <= least_s]):
+            if old[_UNTIL] <= least_s:
+                self.records.remove(old)
+                _forget(self.path, name(old))
+
+    def remove(self, w, least_s=0):
+        """Remove a record, with what stays in force for it; what it has ended is over for good (it
+        is not before `least_s`). Durable when this returns."""
         if w not in self.records:
             return
         self.records.remove(w)
+        self._end(self.records, least_s)
         self._follow(0)
         try:
             os.remove(self.path + "/" + name(w))
@@ -242,17 +248,10 @@ def _insert(records, w):
     records.insert(i, w)
 
 
-def _alone(records, gone=(), w=None):
-    # The replaced records that have nothing to wait for once `w` is there instead of `gone`.
-    alone = []
-    for old in records:
-        if kept(old):
-            for r in records + [w] if w else records:
-                if not kept(r) and r not in gone and _fits(r, old):
-                    break
-            else:
-                alone.append(old)
-    return alone
+def _alone(records, there):
+    # The replaced records for which nothing is `there` to end them.
+    there = [r for r in there if not kept(r)]
+    return [old for old in records if kept(old) and not [r for r in there if _fits(r, old)]]
 
 
 def _believe(store, file):

@@ -54,7 +54,7 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
         else:
             given, has = (profile_id,), (w[profile.ID],)
         if all([x in (None, y) for x, y in zip(given, has)]):
-            store.remove(w)
+            store.remove(w, station.clock.least_s())
     return installed - store.count()
 
 

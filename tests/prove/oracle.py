@@ -267,6 +267,7 @@ class Oracle:
                 return "Rejected"
             for q in stay:
                 q.begun = q.kept = q.begun or q.begins() <= least
+            self._end([*rest, p], least)
             for s in self.staying:  # what has nobody left to wait for waits for this one
                 left = [q for q in [*rest, p] if q.id == s.id or q.place() == s.place()]
                 if not left and s.until > least:
@@ -275,6 +276,15 @@ class Oracle:
             self.staying += stay
         self._link(least)
         return "Accepted"
+
+    def _end(self, there, least):
+        """What is over does not come back because what has ended it goes."""
+        begun = [q for q in there if q.begins() <= least]
+        self.staying = [
+            s
+            for s in self.staying
+            if s.until > least or any(q.id == s.id or q.place() == s.place() for q in begun)
+        ]
 
     def _link(self, least=0):
         for s in self.staying:
@@ -297,6 +307,7 @@ class Oracle:
         gone = [p for p in self.profiles if matches(p)]
         self.profiles = [p for p in self.profiles if p not in gone]
         self.staying = [p for p in self.staying if not matches(p)]
+        self._end(self.profiles, self.least())
         self._link()
         return "Accepted" if gone else "Unknown"  # A16
 

@@ -95,7 +95,6 @@ def quiet(text):
 
 def fresh(blocks=32, records=()):
     """A flash, and a store on it with `records`."""
-    gc.collect()
     flash = Flash(blocks)
     mount(flash)
     store = Store(FOLDER, quiet)
@@ -645,6 +644,18 @@ def test_A30_it_goes_with_what_replaced_it():
     ):
         stays(setup, [way, remove(place)], [])
     stays(two()[:1], [put_later(NOW + 9, 1, 1, 3, 50), remove("1-1-3~")], ["1-1-3"])
+
+
+def test_A30_what_is_over_does_not_come_back():
+    """Neither when what has ended it is replaced by one that begins later, nor when that goes."""
+    ways = [put_later(NOW + 9, 1, 1, 5, 50)]
+    ends = lambda store: store.put(later(NOW + 99, 1, 0, 7, 60), NOW + 20, NOW + 20)  # noqa: E731
+    store = stays(two()[:1], ways + [ends], ["0-1-7", "1-1-5~"])
+    assert in_force(store, NOW + 20, NOW + 98) == [("1-1-5~", 50), ("1-1-5~", 50)]
+    ways.append(put_later(NOW + 99, 2, 1, 3, 60))  # (in the place of what waits)
+    store = stays(two()[:1], ways, ["1-1-3", "1-1-3~", "1-1-5"])
+    store.remove([r for r in store.records if profile.level(r) == 5][0], NOW + 20)
+    assert in_force(store, NOW + 20) == [None] and names() == ["1-1-3"]
 
 
 def test_A30_it_does_not_count():

@@ -89,7 +89,7 @@ class Outbox:
                     await self._say_notice(station.notice(None, station.clock.now()))
                     for c in station.connectors:
                         station.tell(c, station.clock.now())
-                elif not await self.say_one():
+                elif not await self._say_one():
                     await self._wake.wait()
         finally:
             station.offline()
@@ -131,7 +131,7 @@ class Outbox:
             await asyncio.sleep_ms(200)
         await self.registration.boot()
 
-    async def say_one(self):
+    async def _say_one(self):
         """Send the most urgent message; False: there is none. Slow ones wait for transactions."""
         station = self.station
         ask = station.next_ask()

@@ -237,7 +237,7 @@ class World:
         # The station sees what has happened and tells the Central System.
         self.station.poll()
         self.time.ms %= 1 << 30
-        while not self.silent and not self.offline and await self.outbox.say_one():
+        while not self.silent and not self.offline and await self.outbox._say_one():
             pass
 
     async def frame(self, text):

@@ -6,12 +6,15 @@ import json
 import pytest
 from station_driver import ESP32_HEAP, ID, Bench
 
-from bench.station import firmware_bytes
+from bench.memory import table_of_names
+from bench.station import firmware_bytes, install
+from host.process import WAIT_s, poll
 from host.profile import profile
 
 PEAK_HEAP = "88K"  # the budget: 72 KB live, and 16 KB more at the peak, with 96 periods
 HEAP = {"micropython32": ESP32_HEAP, "micropython": "256K"}
 MOST = 16384
+NAMES = 1260
 LET_GO = 2048  # what the live heap may differ by: messages of 16 KB are not kept
 
 
@@ -42,6 +45,22 @@ async def test_96_periods_in_the_budget(tmp_path, micropython32):
             assert 5500 < len(text) < 6500, len(text)
             answer = await b.st.raw(text)
             assert answer[2] == {"status": "Accepted"}, (i, answer)
+
+
+async def test_the_table_of_names_of_the_largest_board(tmp_path, micropython32):
+    """With a line at its console; beyond so many names it doubles, 9 KB (docs/memory.md)."""
+    config = tmp_path / "config.json"
+    config.write_text('{"board": "reference_full"}')
+    async with Bench(tmp_path, config=config, interpreter=micropython32, heap="160K") as b:
+        for number in range(16):
+            await install(b.st, number, 24)
+        await firmware_bytes(b.process)  # (what the tools ask for has names too)
+        await b.do("console >>> __import__('micropython').qstr_info()")
+        said = b.process.output
+        lines = await poll(lambda: [s for s in said if s.startswith("qstr pool")], WAIT_s, "names")
+        count, table_bytes = table_of_names(lines[0])
+        print(f"{count} names")
+        assert count <= NAMES and table_bytes < 10000
 
 
 @pytest.mark.parametrize("port", HEAP)

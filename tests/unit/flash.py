@@ -1,5 +1,6 @@
 """A flash chip in RAM for LittleFS, whose power can fail in the middle of anything."""
 
+import gc
 import os
 import vfs
 
@@ -21,6 +22,7 @@ class Flash:
     """
 
     def __init__(self, blocks):
+        gc.collect()  # (the last one is in pieces of the heap otherwise)
         self.data = bytearray(blocks * BLOCK)
         self._view = memoryview(self.data)
         self._blank = b"\xff" * BLOCK

@@ -306,7 +306,8 @@ async def test_what_is_near_to_a_command():
 
 def filled():
     """A world with profiles, a transaction, samples, a fault to come."""
-    w = World(connectors=2, composite_local=False).ready()
+    w = World(connectors=2).ready()
+    w.settings["composite_local"] = False
     tx = w.charge()
     for number in range(6):
         profiles.install(

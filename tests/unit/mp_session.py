@@ -772,6 +772,7 @@ def test_a_power_cut_and_the_meter_wakes_up_later_than_the_station():
         for ms in stalls_ms:
             w.time.pass_ms(ms)
             w.poll(100)
+            assert w.c.tx
         assert w.c.tx and not w.queue(), stalls_ms
         w.meters[0].energy_Wh, w.meters[0].lost = 5000, False
         w.poll(2000)

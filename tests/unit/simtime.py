@@ -38,6 +38,6 @@ core.ticks = ticks_ms
 sys.modules["time"] = sys.modules["simtime"]
 
 
-def simulated(test, limit_s=36000):
-    """The plain function that runs such a test, for so much simulated time at most."""
-    return lambda: asyncio.run(asyncio.wait_for(test(), limit_s))
+def simulated(test):
+    """The plain function that runs such a test, for 10 h of simulated time at most."""
+    return lambda: asyncio.run(asyncio.wait_for(test(), 36000))

@@ -95,6 +95,7 @@ class World:
             "unlock_unplugged": True,
             "stop_aligned": 0,
         }
+        assert not set(settings) - set(self.settings), settings
         self.settings.update(settings)
         self.electrics = [Electrics() for _ in range(connectors)]
         self.meters = [Meter() for _ in range(connectors)]

@@ -133,7 +133,7 @@ class Store:
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             raise Full("%d replaced profiles are in force until others begin" % MAX_PROFILES)
         there = [r for r in self.records + [w] if r not in gone]
-        self._end(there, least_s)
+        _end(self, there, least_s)
         waits = _alone(self.records, there)
         profile.seal(w, number)
         try:
@@ -186,21 +186,13 @@ class Store:
                 self.records.remove(old)
                 _forget(self.path, name(old))
 
-    def _end(self, there, least_s):
-        # Forget the replaced records that are over and would come back: nothing that has their
-        # place or id, and is `there` still, has begun. (First: a start does not know of it.)
-        for old in _alone(self.records, [r for r in there if profile.begin(r) <= least_s]):
-            if old[_UNTIL] <= least_s:
-                self.records.remove(old)
-                _forget(self.path, name(old))
-
     def remove(self, w, least_s=0):
         """Remove a record, with what stays in force for it; what it has ended is over for good (it
         is not before `least_s`). Durable when this returns."""
         if w not in self.records:
             return
         self.records.remove(w)
-        self._end(self.records, least_s)
+        _end(self, self.records, least_s)
         self._follow(0)
         try:
             os.remove(self.path + "/" + name(w))
@@ -252,6 +244,15 @@ def _alone(records, there):
     # The replaced records for which nothing is `there` to end them.
     there = [r for r in there if not kept(r)]
     return [old for old in records if kept(old) and not [r for r in there if _fits(r, old)]]
+
+
+def _end(store, there, least_s):
+    # Forget the replaced records that are over and would come back: nothing that has their place
+    # or id, and is `there` still, has begun. (First: a start does not know of it.)
+    for old in _alone(store.records, [r for r in there if profile.begin(r) <= least_s]):
+        if old[_UNTIL] <= least_s:
+            store.records.remove(old)
+            _forget(store.path, name(old))
 
 
 def _believe(store, file):

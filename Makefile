@@ -65,7 +65,7 @@ logs: $(VENV)   ## What the board at PORT says, without stopping it; Ctrl-C ends
 backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to build/backup-DATE
 	@$(HOST) host.board backup
 
-run: setup      ## The main job as a demonstration of about a minute
+run: setup      ## The main job as a demonstration of two to three minutes
 	@$(HOST) host.demo
 
 # Twice as many processes as cores (two): much of it is waiting. What stays together: conftest.py.

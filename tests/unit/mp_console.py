@@ -319,8 +319,7 @@ def filled():
     profiles.install(
         w.station, record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.number)
     )
-    profiles.install(w.station, record(25, profile.CEILING, id=6))
-    w.poll(120000)
+    w.install(record(25, profile.CEILING, id=6), 120000)
     for e in w.electrics:
         e.duty_u16, e.parts = pilot.STEADY, ()
     w.journal.sample(tx, (w.clock.now(), 5, 1, 0))

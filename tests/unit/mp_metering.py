@@ -272,8 +272,7 @@ def data(w, tx):
 
 def end(w):
     tx = w.c.tx
-    w.c.stop(states.LOCAL)
-    w.poll(3000)
+    w.stop(states.LOCAL, 3000)
     assert w.c.tx is None
     return tx
 
@@ -348,8 +347,7 @@ def test_transaction_data_survives_a_power_cut():
     w.charge()
     before = w.c.tx.data
     assert len(before) == 1
-    w.boot()
-    w.poll(3000)
+    w.boot().poll(3000)
     assert [tuple(s) for s in w.c.tx.data] == before
     tx = end(w)
     w.boot()
@@ -365,8 +363,7 @@ def test_an_end_that_a_power_cut_undid_is_not_told():
     tx.stop_s = w.clock.now()
     w.station.metering.keep(w.c, tx, tx.stop_s)
     tx.stop_s = None
-    w.boot()
-    w.poll(3000)
+    w.boot().poll(3000)
     tx = end(w)
     assert [c for _, c in data(w, tx)] == ["Transaction.Begin", "Transaction.End"]
     assert data(w, tx)[-1][0] == tx.stop_s
@@ -427,8 +424,7 @@ def test_the_energy_of_a_transaction_never_runs_backwards():
         told += told_Wh(w)
         assert told[-1] == 1234567 + 360 * (i + 1), (register, told)
     assert told == sorted(told) and len(told) == 10
-    w.boot()  # at each of them the power may fail
-    w.poll(3000)
+    w.boot().poll(3000)  # at each of them the power may fail
     w.c.moved(None, w.meters[0].energy_Wh)
     assert w.c.energy_Wh() == told[-1]
     count(w, 180)
@@ -464,8 +460,7 @@ def test_another_register_after_a_power_cut():
         goes_on = register == 1234567 + 3000
         begin_Wh = register if goes_on else 1234567 + 1800
         assert w.c.energy_Wh() == begin_Wh, (clock, register, w.c.energy_Wh())
-        w.boot()  # once more
-        w.poll(3000)
+        w.boot().poll(3000)  # once more
         w.c.moved(None, register)
         assert w.c.energy_Wh() == begin_Wh
         w.meters[0].energy_Wh += 100

@@ -76,8 +76,7 @@ def test_a_profile_that_is_renewed_in_two_steps_or_that_begins_late():
         w = world()
         tx = w.charge()
         more = {"kind": profile.ABSOLUTE, "transaction": tx.number}
-        assert profiles.install(w.station, record(8, start=w.clock.now(), **more)) is None
-        w.poll(100)
+        w.install(record(8, start=w.clock.now(), **more), 100)
         assert w.c.allow_mA == 8000
         for i in range(20):
             if i & 1:
@@ -94,8 +93,7 @@ def test_the_first_offer_of_a_transaction_does_not_wait():
         limit(w, amps)
         w.charge()
         assert w.c.allow_mA == 1000 * amps
-        w.c.stop(states.LOCAL)
-        w.poll(2000)
+        w.stop(states.LOCAL, 2000)
         assert w.c.tx is None and w.c.allow_mA == 0
     # it may be nothing: then what comes after it waits, but there is no pause
     limit(w, 0)
@@ -218,8 +216,7 @@ def test_where_there_is_no_pause():
     limit(w, 16)
     w.poll(200)
     assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Pause"
-    w.c.stop(states.LOCAL)
-    w.poll(2000)
+    w.stop(states.LOCAL, 2000)
     assert w.c.tx is None
     w.charge()
     assert w.c.allow_mA == 16000
@@ -239,8 +236,7 @@ def test_who_has_to_pause_leaves_its_share_to_others():
     for c in w.cs:
         w.charge(c=c, tag="TAG%d" % c.number)
     assert [c.allow_mA for c in w.cs] == [6000, 0]
-    profiles.install(w.station, record(5, profile.TX_DEFAULT, 1, 1, 10))
-    w.poll(7000)
+    w.install(record(5, profile.TX_DEFAULT, 1, 1, 10), 7000)
     assert [c.allow_mA for c in w.cs] == [0, 6000]
     profiles.install(w.station, record(6, profile.TX_DEFAULT, 1, 1, 10))
     for _ in range(45 * S):

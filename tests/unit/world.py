@@ -12,7 +12,7 @@ from firmware.charging import limits, profile, store
 from firmware.charging.schedule import Evaluator
 from firmware.electrical import pilot
 from firmware.outlet import Outlet
-from firmware.station import station
+from firmware.station import profiles, station
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
 from firmware.station.sharing import Sharing
@@ -156,8 +156,34 @@ class World:
         self.station.access().accept(tag, self.c)
         return self.poll(ms)
 
-    def ready(self):
+    def tag(self, tag, ms):
+        """`tag` is shown at connector 1, and `ms` pass; -> poll()."""
+        self.station.access().tag(tag, 1)
+        return self.poll(ms)
+
+    def stop(self, cause, ms):
+        """Connector 1's transaction is stopped, and `ms` pass; -> poll()."""
+        self.c.stop(cause)
+        return self.poll(ms)
+
+    def install(self, w, ms):
+        """Profile record `w` is accepted, and `ms` pass; -> poll()."""
+        assert profiles.install(self.station, w) is None
+        return self.poll(ms)
+
+    def clear(self, ms, id=None):
+        """Profile `id`, or all of them, are cleared, and `ms` pass; -> poll()."""
+        profiles.clear(self.station, id)
+        return self.poll(ms)
+
+    def told(self, t, ms):
+        """The Central System says that it is `t`, and `ms` pass; -> poll()."""
+        self.station.set_clock(t, 0, 0)
+        return self.poll(ms)
+
+    def ready(self, online=False):
         """Past the first second after boot."""
+        self.station.online |= online
         self.poll(1500)
         self.station.news.clear()
         return self

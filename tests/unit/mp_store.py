@@ -15,14 +15,8 @@ from firmware.charging.store import MAX_PROFILES, Full, Store
 HEAP = "2M"
 BOTH = True
 SWEEPS = (
-    "test_power_cut_at_every_operation_with_32_installed",
-    "test_power_cut_at_every_operation_of_a_busy_day",
+    "test_power_cut_at_every_operation",
     "test_power_cuts_at_random_on_one_ageing_flash",
-    "test_power_cut_at_every_operation_put_new",
-    "test_power_cut_at_every_operation_replace_same_place",
-    "test_power_cut_at_every_operation_replace_by_id_elsewhere",
-    "test_power_cut_at_every_operation_replace_both",
-    "test_power_cut_at_every_operation_remove",
     "test_A30_power_cut_at_every_operation",
     "test_A30_power_cut_at_every_operation_where_it_waits_for_another",
     "test_power_cut_at_every_operation_while_a_receipt_moves",
@@ -176,27 +170,21 @@ def replaced(setup, w, gone):
     assert names() == sorted(before)
 
 
-def test_replaced_by_place():
-    replaced([default(1, 1, 3), default(2, 1, 4)], default(3, 1, 3, 99), ["1-1-3"])
-
-
-def test_replaced_by_id_elsewhere_whatever_the_purpose():
-    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 0, 5, 99), ["1-1-3"])
+def test_what_is_replaced():
+    """By place, by id elsewhere (whatever the purpose), by both at once, by itself; another
+    connector or purpose is another place (A15)."""
+    both = [default(1, 1, 3), default(2, 1, 4)]
     ceiling = p(1, 0, profile.CEILING, 3)
-    replaced([default(1, 1, 3), default(2, 1, 4)], ceiling, ["1-1-3"])
-
-
-def test_replaced_by_id_and_place_at_once():
-    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 1, 4, 99), ["1-1-3", "1-1-4"])
-
-
-def test_replaced_by_itself():
-    replaced([default(1, 1, 3), default(2, 1, 4)], default(1, 1, 3, 99), ["1-1-3"])
-
-
-def test_A15_another_connector_or_purpose_is_another_place():
-    replaced([default(1, 1, 3), default(2, 0, 3)], default(3, 2, 3), [])
-    replaced([default(1, 1, 3), p(2, 0, profile.CEILING, 3)], p(3, 1, profile.TX, 3), [])
+    for installed, w, gone in (
+        (both, default(3, 1, 3, 99), ["1-1-3"]),
+        (both, default(1, 0, 5, 99), ["1-1-3"]),
+        (both, ceiling, ["1-1-3"]),
+        (both, default(1, 1, 4, 99), ["1-1-3", "1-1-4"]),
+        (both, default(1, 1, 3, 99), ["1-1-3"]),
+        ([default(1, 1, 3), default(2, 0, 3)], default(3, 2, 3), []),
+        ([default(1, 1, 3), p(2, 0, profile.CEILING, 3)], p(3, 1, profile.TX, 3), []),
+    ):
+        replaced(installed, w, gone)
 
 
 def test_32_of_the_largest_can_be_installed_and_replaced():
@@ -397,40 +385,9 @@ def test_power_cut_while_the_folder_is_made():
             mended(flash, [{}, {}], 0)
 
 
-def test_power_cut_at_every_operation_put_new():
-    assert cuts([], [put(1, 1, 3, 9, 24)])
-    assert cuts(two(), [put(3, 0, 0, 9, 1)])
-    assert cuts(two(), [put(3, 0, 0, 9, 24)])
-    assert cuts(two(), [put(3, 0, 0, 9, 96)])
-
-
-def test_power_cut_at_every_operation_replace_same_place():
-    assert cuts(two(), [put(1, 1, 3, 9, 24)])
-    assert cuts(two(), [put(3, 1, 3, 9, 96)])
-    assert cuts(two(), [put(3, 1, 3, 9, 1)])
-
-
-def test_power_cut_at_every_operation_replace_by_id_elsewhere():
-    assert cuts(two(), [put(1, 0, 0, 9, 24)])
-    assert cuts(two(), [put(1, 1, 5, 9, 96)])
-
-
-def test_power_cut_at_every_operation_replace_both():
-    assert cuts(two(), [put(1, 1, 4, 9, 24)])
-    assert cuts(two(), [put(2, 1, 3, 9, 24)])
-
-
-def test_power_cut_at_every_operation_remove():
-    assert cuts(two(), [remove("1-1-3")])
-    assert cuts(two(), [remove("1-1-4"), remove("1-1-3")])
-
-
-def test_power_cut_at_every_operation_with_32_installed():
-    setup = [default(100 + i, i // 16, i % 16, 200 + i, 9) for i in range(32)]
-    assert cuts(setup, [put(131, 0, 3, 9, 24)], 64)
-
-
-def test_power_cut_at_every_operation_of_a_busy_day():
+def test_power_cut_at_every_operation():
+    """Of a new one, one in the same place, by id elsewhere, by both; of removing; with 32
+    installed; of a busy day."""
     day = [
         put(3, 0, 0, 9, 24),
         put(3, 0, 1, 10, 24),
@@ -440,6 +397,24 @@ def test_power_cut_at_every_operation_of_a_busy_day():
         put(1, 0, 1, 13, 24),
         put(5, 1, 4, 14, 1),
     ]
+    assert cuts([], [put(1, 1, 3, 9, 24)])
+    for actions in (
+        [put(3, 0, 0, 9, 1)],
+        [put(3, 0, 0, 9, 24)],
+        [put(3, 0, 0, 9, 96)],
+        [put(1, 1, 3, 9, 24)],
+        [put(3, 1, 3, 9, 96)],
+        [put(3, 1, 3, 9, 1)],
+        [put(1, 0, 0, 9, 24)],
+        [put(1, 1, 5, 9, 96)],
+        [put(1, 1, 4, 9, 24)],
+        [put(2, 1, 3, 9, 24)],
+        [remove("1-1-3")],
+        [remove("1-1-4"), remove("1-1-3")],
+    ):
+        assert cuts(two(), actions)
+    many = [default(100 + i, i // 16, i % 16, 200 + i, 9) for i in range(32)]
+    assert cuts(many, [put(131, 0, 3, 9, 24)], 64)
     assert cuts(two(), day, 16)
 
 
@@ -548,20 +523,46 @@ def stays(setup, ways, wanted):
     return store
 
 
+def hands_over(store, begins, before, after):
+    """`before` says the limit from NOW until `begins`, `after` from then on."""
+    got = in_force(store, NOW, begins - 1, begins)
+    assert got == [before, before, after], got
+
+
 def test_A30_replaced_by_one_that_has_not_begun():
-    store = stays(two(), [put_later(NOW + 9, 1, 1, 3, 50)], ["1-1-3", "1-1-3~", "1-1-4"])
+    """It stays until the newest begins."""
+    first, elsewhere = put_later(NOW + 9, 1, 1, 3, 50), put_later(NOW + 9, 1, 1, 5, 50)
+    newest = put_later(NOW + 99, 2, 1, 3, 60)
+    valid = default(1, 1, 3, 50)
+    valid[profile.VALID_FROM] = NOW + 9
+    here, there = ["1-1-3", "1-1-3~"], ["1-1-3~", "1-1-5"]
+    for ways, places, after_s, after in (
+        ([first], here, 9, ("1-1-3", 50)),
+        ([put_later(NOW + 9, 7, 1, 3, 50)], here, 9, ("1-1-3", 50)),  # whatever its id
+        ([lambda store: store.put(valid, NOW, NOW)], here, 9, ("1-1-3", 52)),  # or validFrom
+        ([first, newest], here, 99, ("1-1-3", 60)),
+        ([first, newest, put_later(NOW + 5, 1, 1, 3, 70)], here, 5, ("1-1-3", 70)),
+        # by id elsewhere; and what it waited for is replaced under another id
+        ([elsewhere], there, 9, ("1-1-5", 50)),
+        ([elsewhere, put_later(NOW + 99, 2, 1, 5, 60)], there, 99, ("1-1-5", 60)),
+        # what it waited for, which had its place and another id, goes elsewhere
+        (
+            [put_later(NOW + 9, 7, 1, 3, 50), put_later(NOW + 99, 7, 1, 5, 60)],
+            there,
+            99,
+            ("1-1-5", 60),
+        ),
+    ):
+        hands_over(stays(two()[:1], ways, places), NOW + after_s, ("1-1-3~", 183), after)
+    store = stays(two(), [first], here + ["1-1-4"])
     store.remove(store.records[0])
-    assert in_force(store, NOW, NOW + 8, NOW + 9) == [
-        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-3", 50)
-    ]  # fmt: skip
-    # whatever its id
-    store = stays(two()[:1], [put_later(NOW + 9, 7, 1, 3, 50)], ["1-1-3", "1-1-3~"])
-    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-3", 50)]
-    # or validFrom
-    w = default(1, 1, 3, 50)
-    w[profile.VALID_FROM] = NOW + 9
-    store = stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["1-1-3", "1-1-3~"])
-    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-3", 52)]
+    hands_over(store, NOW + 9, ("1-1-3~", 183), ("1-1-3", 50))
+    # by id and by place at once
+    store = stays(two(), [put_later(NOW + 9, 1, 1, 4, 50)], ["1-1-3~", "1-1-4", "1-1-4~"])
+    hands_over(store, NOW + 9, ("1-1-4~", 193), ("1-1-4", 50))
+    # and by one of another purpose
+    w = p(1, 0, profile.CEILING, 3, 50, start=NOW + 9)
+    stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["0-2-3", "1-1-3~"])
 
 
 def test_A30_replaced_by_one_that_has_begun():
@@ -573,44 +574,16 @@ def test_A30_replaced_by_one_that_has_begun():
     stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["1-1-3"])
 
 
-def test_A30_the_one_in_force_stays_until_the_newest_begins():
+def test_A30_after_the_newest_has_begun():
+    """A clock that goes back finds again what it replaced; an hour later it is gone."""
     ways = [put_later(NOW + 9, 1, 1, 3, 50), put_later(NOW + 99, 2, 1, 3, 60)]
-    store = stays(two()[:1], ways, ["1-1-3", "1-1-3~"])
-    assert in_force(store, NOW, NOW + 98, NOW + 99) == [
-        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-3", 60)
-    ]  # fmt: skip
-    ways.append(put_later(NOW + 5, 1, 1, 3, 70))
-    store = stays(two()[:1], ways, ["1-1-3", "1-1-3~"])
-    assert in_force(store, NOW + 4, NOW + 5) == [("1-1-3~", 183), ("1-1-3", 70)]
     ways.append(put_later(NOW, 1, 1, 3, 80))
-    stays(two()[:1], ways, ["1-1-3", "1-1-3~"])  # (a clock that goes back finds it again)
-    ways.append(lambda store: store.put(default(9, 2, 0), NOW + 3600, NOW + 3600))
-    stays(two()[:1], ways, ["1-1-3", "2-1-0"])
-    ways[-2:] = [put_later(0, 1, 1, 3, 80)]
-    stays(two()[:1], ways, ["1-1-3"])
-
-
-def test_A30_by_id_elsewhere():
-    ways = [put_later(NOW + 9, 1, 1, 5, 50)]
-    store = stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
-    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-3~", 183), ("1-1-5", 50)]
-    # by id and by place at once
-    store = stays(two(), [put_later(NOW + 9, 1, 1, 4, 50)], ["1-1-3~", "1-1-4", "1-1-4~"])
-    assert in_force(store, NOW + 8, NOW + 9) == [("1-1-4~", 193), ("1-1-4", 50)]
-    # and by one of another purpose
-    w = p(1, 0, profile.CEILING, 3, 50, start=NOW + 9)
-    stays(two()[:1], [lambda store: store.put(w, NOW, NOW)], ["0-2-3", "1-1-3~"])
-
-
-def test_A30_what_it_waited_for_is_replaced_under_another_id():
+    stays(two()[:1], ways, ["1-1-3", "1-1-3~"])
+    hour = lambda store: store.put(default(9, 2, 0), NOW + 3600, NOW + 3600)  # noqa: E731
+    stays(two()[:1], ways + [hour], ["1-1-3", "2-1-0"])
+    stays(two()[:1], ways[:-1] + [put_later(0, 1, 1, 3, 80)], ["1-1-3"])
     ways = [put_later(NOW + 9, 1, 1, 5, 50), put_later(NOW + 99, 2, 1, 5, 60)]
-    store = stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
-    assert in_force(store, NOW, NOW + 98, NOW + 99) == [
-        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-5", 60)
-    ]  # fmt: skip
-    store.remove([r for r in store.records if profile.level(r) == 5][0])
-    ways.append(put_later(NOW, 2, 1, 5, 60))
-    stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
+    stays(two()[:1], ways + [put_later(NOW, 2, 1, 5, 60)], ["1-1-3~", "1-1-5"])
 
 
 def test_A30_in_the_dark_one_that_never_begins_changes_nothing():
@@ -625,15 +598,6 @@ def test_A30_in_the_dark_one_that_never_begins_changes_nothing():
         ev.at(1, UNKNOWN, UNKNOWN)
         assert ev.limit == 160
         store = again(flash, complain)
-
-
-def test_A30_what_it_waited_for_goes_elsewhere():
-    """It had that one's place, and another id."""
-    ways = [put_later(NOW + 9, 7, 1, 3, 50), put_later(NOW + 99, 7, 1, 5, 60)]
-    store = stays(two()[:1], ways, ["1-1-3~", "1-1-5"])
-    assert in_force(store, NOW, NOW + 98, NOW + 99) == [
-        ("1-1-3~", 183), ("1-1-3~", 183), ("1-1-5", 60)
-    ]  # fmt: skip
 
 
 def test_A30_it_goes_with_what_replaced_it():
@@ -1032,25 +996,17 @@ def test_a_damaged_record_alone_never_means_unlimited():
                     assert limit(store, known, 1, t, tx_start) == 60
 
 
-def test_a_damaged_record_is_replaced_by_put():
-    flash, store = fresh()
-    store.put(default(1, 1, 3))
-    store.put(default(2, 1, 4))
-    write("1-1-3", bytes(72))
+def test_a_damaged_record_is_replaced_or_removed():
+    flash, store = fresh(records=two())
+    for place, data in (("1-1-3", bytes(72)), ("0-2-5", b"x"), ("1-1-9", b"")):
+        write(place, data)
     store = again(flash)
+    assert store.damaged == 2 and "1-1-9" not in names()  # (an empty file is none)
     w = default(9, 1, 3, 99)
     assert [name(r) for r in store.replaced_by(w)] == ["1-1-3"]
     store.put(w)
-    assert store.damaged == 0 and len(store.records) == 2
-    assert holds(again(flash, complain))["1-1-3"] == content(w)
-
-
-def test_a_damaged_record_is_removed():
-    flash, store = fresh(records=[default(1, 1, 3)])
-    write("1-1-3", bytes(72))
-    write("0-2-5", b"x")
-    store = again(flash)
-    assert store.damaged == 2
+    assert store.damaged == 1 and len(store.records) == 3
+    assert holds(again(flash))["1-1-3"] == content(w)
     for w in list(store.records):
         store.remove(w)
     assert store.damaged == 0 and names() == []
@@ -1133,13 +1089,6 @@ def test_a_folder_in_the_folder_does_not_stop_the_boot():
     assert name(store.records[0]) == "1-1-5" and store.damaged == len(store.records) - 1
 
 
-def test_an_empty_file_is_no_file():
-    flash, store = fresh()
-    write("1-1-3", b"")
-    store = again(flash, complain)
-    assert store.records == [] and names() == []
-
-
 def test_files_of_every_length():
     flash, store = fresh(records=[default(1, 1, 3, n=96)])
     image = read("1-1-3")
@@ -1162,21 +1111,11 @@ IMAGE = (
 
 
 def golden():
-    return pack(
-        20261120,
-        1,
-        7,
-        profile.TX_DEFAULT,
-        profile.RECURRING,
-        ((0, 161, 0), (28800, 90, 3), (72000, 320, 1)),
-        recurrency=profile.WEEKLY,
-        valid_from=T,
-        valid_to=T + 1000000000,
-        start=-1,
-        duration=86400,
-        min_rate=60,
-        transaction=None,
-    )
+    periods = ((0, 161, 0), (28800, 90, 3), (72000, 320, 1))
+    times = {"valid_from": T, "valid_to": T + 1000000000, "start": -1, "duration": 86400}
+    weekly = {"recurrency": profile.WEEKLY, "min_rate": 60, "transaction": None}
+    place = 20261120, 1, 7, profile.TX_DEFAULT, profile.RECURRING
+    return pack(*place, periods, **times, **weekly)
 
 
 def test_golden_image_of_this_layout():
@@ -1191,14 +1130,8 @@ def test_golden_image_of_this_layout():
     assert store._sequence == 42 and store.records[0][ID] == 20261120
     ev = Evaluator(store)
     monday = -1 + 300 * 604800  # its origin
-    for s, wanted in (
-        (0, 161),
-        (28799, 161),
-        (28800, 90),
-        (72000, 320),
-        (86399, 320),
-        (86400, NONE),
-    ):
+    steps = (0, 161), (28799, 161), (28800, 90), (72000, 320), (86399, 320), (86400, NONE)
+    for s, wanted in steps:
         ev.at(1, monday + s, monday)
         assert ev.limit == wanted, s
     assert ev.until == monday + 604800

@@ -2,9 +2,9 @@
 bench mode at the level of the Controller. With a real Station on a flash in RAM."""
 
 import asyncio
-import os
 import sys
 
+from rig import raises, seeded
 from world import World, record
 
 from firmware import lazy, log
@@ -12,9 +12,8 @@ from firmware.charging import profile
 from firmware.console import line as console
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
-from firmware.station import profiles, states
+from firmware.station import states
 from firmware.station.events import Ask
-from firmware.version import VERSION
 
 
 class Chip:
@@ -305,87 +304,20 @@ async def test_what_is_near_to_a_command():
 
 
 def filled():
-    """A world with profiles, a transaction, samples, a fault to come."""
+    """A world with profiles, a transaction and samples."""
     w = World(connectors=2).ready()
     w.settings["composite_local"] = False
     tx = w.charge()
+    periods = [(3600 * k, 6 + k) for k in range(10)]
     for number in range(6):
-        profiles.install(
-            w.station,
-            record(
-                [(3600 * k, 6 + k) for k in range(10)], profile.TX_DEFAULT, 0, number, number + 20
-            ),
-        )
-    profiles.install(
-        w.station, record(10, id=5, level=2, valid_to=clock_later(w), transaction=tx.number)
-    )
+        w.install(record(periods, profile.TX_DEFAULT, 0, number, number + 20), 0)
+    until_s = w.clock.now() + 86400
+    w.install(record(10, id=5, level=2, valid_to=until_s, transaction=tx.number), 0)
     w.install(record(25, profile.CEILING, id=6), 120000)
     for e in w.electrics:
         e.duty_u16, e.parts = pilot.STEADY, ()
     w.journal.sample(tx, (w.clock.now(), 5, 1, 0))
     return w
-
-
-def clock_later(w):
-    return w.clock.now() + 86400
-
-
-def plain(text):
-    """With what differs from run to run as #."""
-    out = ""
-    for word in text.split(" "):
-        out += " #" if word[:1].isdigit() and ("T" in word or "Z" in word) else " " + word
-    return out[1:]
-
-
-async def test_what_commands_say():
-    w = filled()
-    unit = Unit(w)
-    w.electrics[1].fault = faults.WELDED
-    said = await answer("limit 1", unit)
-    assert said[0] == "connector 1: 10 A by TxProfile, id 5, stackLevel 2", said
-    assert said[1] == "  without that: 25 A by ChargePointMaxProfile, id 6, stackLevel 0", said
-    assert "  * Profiles       10 A" in said, said
-    assert [plain(text) for text in said if "profiles:" in text] == [
-        "  profiles: 15 A from # on"
-    ], said
-    said = await answer("limit", unit)
-    assert len([text for text in said if text.startswith("connector")]) == 2
-    said = await answer("profiles", unit)
-    assert len(said) == 9 and len([text for text in said if text[0] == "*"]) == 2, said
-    said = await answer("composite 1 7200", unit)
-    assert len(said) >= 2 and said[1].endswith(" 10 " + "#" * 40), said
-    said = await answer("composite 0 60 W", unit)
-    assert said[0].startswith("connector 0 from ") and said[0].endswith("watts in all")
-    said = await answer("session", unit)
-    assert said[0] == "connector 1: transaction 1001 (number 1 here), tag TAG", said
-    assert said[-1] == "connector 2: no transaction"
-    said = await answer("faults", unit)
-    welded = "connector 2: ContactorWelded, errorCode PowerSwitchFailure"
-    assert said[:2] == ["connector 1: no fault", welded], said
-    assert "a person says so" in said[2]
-    said = await answer("clear 2", unit)
-    assert said == ["connector 2: not while a car is there, or the contactor is welded"]
-    w.electrics[1].clears = True
-    assert "are cleared" in (await answer("clear 2", unit))[0]
-    said = await answer("status", unit)
-    assert said[0] == "Pilotwire %s on board reference, id CP1" % VERSION
-    at = said.index("Central System: not connected")
-    assert said[at + 1 : at + 3] == [
-        "  2020-01-01T00:00:00Z: one",
-        "  2020-01-01T00:01:00Z: nobody there, 3 times in a row",
-    ]
-    assert said[at + 3] == "the last run: it was cut"
-    assert "8 profiles, messages of transactions wait" in said
-    said = await answer("log", unit)
-    assert all([text.startswith("|") for text in said])
-    assert await answer("reset", unit) == ["transactions end, then the unit restarts"]
-    assert unit.kind == "Soft"
-    await answer("reset HARD", unit)
-    assert unit.kind == "Hard"
-    said = await answer("config HeartbeatInterval 30", unit)
-    assert unit.asked == [("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "30"})]
-    assert said[0] == "Accepted: in force from now on"
 
 
 async def test_what_a_change_has_to_do_is_done():
@@ -394,17 +326,6 @@ async def test_what_a_change_has_to_do_is_done():
     unit.after = lambda: done.append(1)
     await answer("config HeartbeatInterval 30", unit)
     assert done == [1] and unit.after is None
-
-
-async def test_the_level_of_the_log():
-    unit = Unit(World())
-    log.level = log.INFO
-    assert await answer("log warning", unit) == ["from now on: warning"]
-    assert log.level == log.WARNING
-    said = await say(b"log debug follow\rx>>> 7\r", unit)
-    assert said.endswith(b"until a key is pressed ...\n>>> 7\n7\n"), said
-    assert log.level == log.WARNING
-    log.level = log.INFO
 
 
 def bench(*parts, **options):
@@ -428,20 +349,6 @@ def bench(*parts, **options):
 def tick(c, at, high_mV=12000):
     c.tick(5000 + 25 * at, high_mV, -12000, 32000)
     return c
-
-
-async def test_bench_mode():
-    w, module, c = bench()
-    assert tick(c, 0).duty_u16 == pilot.STEADY
-    list(module.pilot(None, "16", [w.c]))
-    assert tick(c, 1).duty_u16 == pilot.duty_u16(16000) and not c.closed
-    list(module.contactor(None, "on", [w.c]))
-    assert tick(c, 2).closed and c.pilot_mA == 16000
-    assert tick(c, 3).closed and c.duty_u16 == pilot.duty_u16(16000)
-    list(module.contactor(None, "off", [w.c]))
-    assert not tick(c, 4).closed and c.state == pilot.A
-    list(module.pilot(None, "off", [w.c]))
-    assert tick(c, 5).duty_u16 == pilot.STEADY and not c.pilot_mA
 
 
 async def test_bench_mode_takes_the_pilot_over_as_it_is():
@@ -523,42 +430,27 @@ async def test_bench_mode_needs_every_part_but_those_that_wait_for_a_plug():
 
 
 async def test_bench_mode_is_refused():
-    def refusal(prepare):
-        from firmware.console import bench as module
-
-        w = World().ready()
-        w.c.controller = Controller()
-        prepare(w)
-        try:
-            list(module.bench(Unit(w), "on", [w.c]))
-        except ValueError as e:
-            assert w.c.operative or prepare is unsettled
-            return str(e)
-        return None
-
-    def car(w):
-        w.c.controller.state = pilot.B
-
-    def tag(w):
-        w.c.waits = Ask("T", w.c, None, 0)
-
-    def transaction(w):
-        w.c.tx = object()
+    from firmware.console import bench as module
 
     def fault(w):
         w.c.controller.fault = faults.WELDED
 
-    def reset(w):
-        w.c.ending = True
-
-    def unsettled(w):
-        w.boot()
+    def car(w):
+        w.c.controller.state = pilot.B
 
     for prepare, text in (
-        (car, "a car is connected"), (tag, "a transaction"), (transaction, "a transaction"),
-        (fault, "a fault"), (reset, "a reset"), (unsettled, "nobody knows yet"),
-    ):  # fmt: skip
-        assert text in refusal(prepare), prepare
+        (car, "a car is connected"),
+        (lambda w: setattr(w.c, "waits", Ask("T", w.c, None, 0)), "a transaction"),
+        (lambda w: setattr(w.c, "tx", object()), "a transaction"),
+        (fault, "a fault"),
+        (lambda w: setattr(w.c, "ending", True), "a reset"),
+        (World.boot, "nobody knows yet"),
+    ):
+        w = World().ready()
+        w.c.controller = Controller()
+        prepare(w)
+        e = raises(ValueError, list, module.bench(Unit(w), "on", [w.c]))
+        assert text in str(e) and (w.c.operative or prepare is World.boot), (text, e)
 
 
 async def test_a_bench_tick_allocates_nothing():
@@ -582,11 +474,7 @@ async def test_a_bench_tick_allocates_nothing():
 
 
 async def test_random_lines():
-    seed = int(os.getenv("PILOTWIRE_SEED"))
-    print("PILOTWIRE_SEED", seed)
-    import random
-
-    random.seed(seed)
+    random = seeded("lines")
     w = filled()
     unit = Unit(w)
     before = [bytes(r) for r in w.store.records]

@@ -602,17 +602,6 @@ def test_phases_under_a_car():
             assert w.tick().closed
 
 
-def test_derating_opens_after_5_s_of_x1_and_a_limit_is_for_the_slots():
-    w = world_in("C2")
-    w.dC = 650
-    w.run(6000)
-    assert w.c.pilot_mA == 16000 and w.derating.limit_mA(32000) == 16000  # (not the pilot's)
-    w.dC = 710
-    w.tick()
-    assert w.c.fault == faults.OVERHEATED and w.c.duty_u16 == X1
-    assert w.until(lambda w: not w.c.closed, 7000) == 5000
-
-
 # What a Central System is told of each fault: errorCode, vendorErrorCode.
 CODES = {
     faults.NONE: ("NoError", None),

@@ -406,20 +406,6 @@ def test_overcurrent_after_x1_is_measured_by_what_was_told_before():
     assert until(part, c, fault_of, draw) == 1000 + TICK_ms and part.fault == faults.OVERLOAD
 
 
-def test_meter_lost():
-    for lost_mA in (6000, 0):
-        c = Told(pilot.C, True)
-        part = Overcurrent(lost_mA)
-        part.readings = 1
-        run(part, c, TICK_ms)
-        assert until(part, c, fault_of) == 60000 and part.fault == faults.METER
-        assert part.limit_mA() == lost_mA and part.ready
-        run(part, c, 60000, state=pilot.A)
-        assert part.fault == faults.METER
-        part.readings += 1
-        assert not run(part, c, TICK_ms).fault and part.limit_mA() is None
-
-
 def test_a_meter_that_is_not_believed_is_lost_at_once():
     for lost_mA in (6000, 0):
         for state, closed in ((pilot.A, False), (pilot.B, False), (pilot.C, True)):
@@ -838,20 +824,6 @@ def test_phases_without_a_car_at_once():
     part, c = of_phases(state=pilot.A)
     run(part, c, TICK_ms)
     assert not part.three and not part.busy and part.ready
-
-
-def test_phases_with_a_car():
-    part, c = of_phases(closed=True)
-    run(part, c, TICK_ms)
-    assert part.busy and not part.ready and part.three
-    run(part, c, 3000)
-    assert part.three  # never while closed
-    c.state = pilot.B  # the car has obeyed
-    c.closed = False
-    assert until(part, c, lambda p: not p.three) == 100
-    assert part.busy and until(part, c, ready_of) == 10000
-    run(part, c, 100000)
-    assert part.ready and not part.three
 
 
 def test_phases_when_it_opened_under_load():

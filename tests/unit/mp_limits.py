@@ -2,6 +2,7 @@
 
 from rig import seeded
 
+from firmware.charging import limits as module
 from firmware.charging.limits import (
     CABLE,
     HARDWARE,
@@ -13,13 +14,10 @@ from firmware.charging.limits import (
     Limits,
     share,
 )
-from firmware.charging.limits import (
-    SOURCES as NAMES,
-)
 
 BOTH = True
 
-SOURCES = NAMES.split()
+SOURCES = module.SOURCES.split()
 LEAST = 6000
 
 
@@ -28,30 +26,24 @@ def said(limits, now_s=0):
     return limits.value_mA, limits.limit_mA, SOURCES[limits.source]
 
 
-def test_hardware_alone():
-    limits = Limits(32000)
-    assert said(limits) == (32000, None, "Hardware") and limits.hardware_mA == 32000
-
-
 def test_the_lowest_source_wins_and_is_named():
     limits = Limits(32000)
-    limits.put(PROFILES, 16000)
-    assert said(limits) == (16000, 16000, "Profiles")
-    limits.put(INSTALLATION, 10000)
-    assert said(limits) == (10000, 10000, "Installation")
-    limits.put(PROFILES, 8000)
-    assert said(limits) == (8000, 8000, "Profiles")
-    limits.put(PROFILES, None)
-    assert said(limits) == (10000, 10000, "Installation")
-    limits.put(INSTALLATION, None)
-    assert said(limits) == (32000, None, "Hardware")
-
-
-def test_zero_is_a_limit():
-    for slot in (INSTALLATION, PROFILES):
-        limits = Limits(32000)
-        limits.put(slot, 0)
-        assert said(limits) == (0, 0, SOURCES[slot])
+    assert said(limits) == (32000, None, "Hardware") and limits.hardware_mA == 32000
+    for slot, mA, wanted in (
+        (PROFILES, 16000, (16000, 16000, "Profiles")),
+        (INSTALLATION, 10000, (10000, 10000, "Installation")),
+        (PROFILES, 8000, (8000, 8000, "Profiles")),
+        (PROFILES, 10000, (10000, 10000, "Installation")),  # equal: the first source
+        (PROFILES, None, (10000, 10000, "Installation")),
+        (INSTALLATION, 0, (0, 0, "Installation")),  # zero is a limit
+        (INSTALLATION, None, (32000, None, "Hardware")),
+        (PROFILES, 0, (0, 0, "Profiles")),
+        (PROFILES, 40000, (32000, None, "Hardware")),  # what is above the hardware is none
+        (PROFILES, 32000, (32000, 32000, "Profiles")),
+        (INSTALLATION, 63000, (32000, 32000, "Profiles")),
+    ):
+        limits.put(slot, mA)
+        assert said(limits) == wanted, (slot, mA, said(limits))
 
 
 def test_a_slot_expires_after_its_time_whatever_the_clock_does():
@@ -64,23 +56,6 @@ def test_a_slot_expires_after_its_time_whatever_the_clock_does():
             assert said(limits, jump + passed)[0] == wanted, (jump, passed)
         limits.put(POLICY, None)
         assert said(limits, NEVER - 1)[0] == 20000
-
-
-def test_equal_limits_name_the_first_source():
-    limits = Limits(32000)
-    limits.put(PROFILES, 10000)
-    limits.put(INSTALLATION, 10000)
-    assert said(limits) == (10000, 10000, "Installation")
-
-
-def test_what_is_above_the_hardware_does_not_limit():
-    limits = Limits(32000)
-    limits.put(PROFILES, 40000)
-    assert said(limits) == (32000, None, "Hardware")
-    limits.put(PROFILES, 32000)
-    assert said(limits) == (32000, 32000, "Profiles")
-    limits.put(INSTALLATION, 63000)
-    assert said(limits) == (32000, 32000, "Profiles")
 
 
 def test_a_slot_expires_to_its_safe_value():
@@ -102,18 +77,15 @@ def test_a_slot_expires_to_its_safe_value():
 def test_the_runner_up():
     limits = Limits(32000)
     assert said(limits)[2] == "Hardware"
-    limits.put(PROFILES, 16000)
-    said(limits)
-    assert (limits.next_mA, SOURCES[limits.next_source]) == (32000, "Hardware")
-    limits.put(CABLE, 20000)
-    said(limits)
-    assert (limits.next_mA, SOURCES[limits.next_source]) == (20000, "Cable")
-    limits.put(POLICY, 6000)
-    said(limits)
-    assert (limits.next_mA, SOURCES[limits.next_source]) == (16000, "Profiles")
-    limits.put(PROFILES, 40000)  # above the hardware: it would not limit either
-    said(limits)
-    assert (limits.next_mA, SOURCES[limits.next_source]) == (20000, "Cable")
+    for slot, mA, wanted in (
+        (PROFILES, 16000, (32000, "Hardware")),
+        (CABLE, 20000, (20000, "Cable")),
+        (POLICY, 6000, (16000, "Profiles")),
+        (PROFILES, 40000, (20000, "Cable")),  # above the hardware: it would not limit either
+    ):
+        limits.put(slot, mA)
+        said(limits)
+        assert (limits.next_mA, SOURCES[limits.next_source]) == wanted, (slot, mA)
 
 
 def test_what_a_composite_schedule_may_know():

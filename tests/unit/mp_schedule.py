@@ -1,6 +1,7 @@
 """charging.schedule: what the profiles allow at an instant, after docs/smart-charging.md.
 
 `shows` (profiles.py) holds the composite and at(), at every second, against the expectation.
+(The worked examples of section 18: station_profiles::test_examples.)
 """
 
 import micropython
@@ -40,84 +41,27 @@ def limit(ev, t, connector=1, tx_start=None, running=True, unit="A"):
     return ev.limit
 
 
-# The worked examples of section 18
-
-
-def test_example_01_gap_in_a_stack():
-    shows(
-        [
-            P(DEFAULT, 0, (0, 130)),
-            P(DEFAULT, 3, (0, 200), (250, 70), (400, 320), start=T + 200, duration=300),
-        ],
-        900,
-        [[0, 130], [200, 200], [450, 70], [500, 130]],
-    )
-
-
-def test_example_02_validity_inside_a_schedule():
-    p = P(DEFAULT, 1, (0, 100), (600, 140), valid_from=T + 500, valid_to=T + 700)
-    shows([p], 900, [[0, 320], [500, 100], [600, 140], [700, 320]])
-
-
-def test_example_03_purpose_before_level():
-    shows(
-        [
-            P(DEFAULT, 7, (0, 80)),
-            P(TX, 0, (0, 240), duration=400),
-            P(MAX, 0, (0, 200), (300, 280)),
-        ],
-        900,
-        [[0, 200], [300, 240], [400, 80]],
-        tx=T,
-    )
-
-
-def test_example_04_daily_long_after_the_start():
-    start = parse_iso("2013-01-01T00:00:00Z")
-    daily = {"kind": "Recurring", "recurrency": "Daily", "start": start, "duration": DAY}
-    p = P(DEFAULT, 1, (0, 160), (28800, 90), (72000, 160), **daily)
-    shows([p], DAY, [[0, 90], [36000, 160], [79200, 90]])
-
-
-def test_example_05_relative_received_late():
-    p = P(TX, 0, (0, 320), (900, 100), kind="Relative", start=None, duration=1800)
-    shows([p], 2000, [[0, 320], [300, 100], [1200, 320]], tx=T - 600)
-    default = P(DEFAULT, 0, (0, 130))
-    shows([p, default], 2000, [[0, 320], [300, 100], [1200, 130]], tx=T - 600)
-
-
-def test_example_06_units():
-    both = [P(MAX, 0, (0, 73600, 2), unit="W"), P(DEFAULT, 0, (0, 200, 3))]
-    shows(both, 10, [[0, 160, 2]])
-    shows(both, 10, [[0, 73600, 2]], unit="W")
-
-
-def test_example_07_rounding():
-    shows([P(DEFAULT, 0, (0, 70000, 3), unit="W")], 10, [[0, 101, 3]])
-
-
-def test_example_08_under_six():
-    p = [P(DEFAULT, 0, (0, 30000), unit="W")]
-    shows(p, 10, [[0, 43]])
-    shows(p, 10, [[0, 30000]], unit="W")
-
-
-def test_example_09_replacement_by_a_later_one():
-    later = P(DEFAULT, 2, (0, 120), valid_from=T + 3600)
-    shows([later, P(DEFAULT, 0, (0, 250))], 4000, [[0, 250], [3600, 120]])
-
-
-def test_example_10_connector_0():
-    both = [P(DEFAULT, 0, (0, 160), connector=0), P(MAX, 0, (0, 400), (60, 250))]
-    shows(both, 120, [[0, 160]])
-    shows(both, 120, [[0, 320], [60, 250]], connectors=(1, 2))
-
-
 # Section 2: one profile
 
 
-def test_before_its_origin_an_absolute_schedule_imposes_nothing():
+def test_when_one_profile_acts():
+    # before its origin an absolute schedule imposes nothing
     shows([P(DEFAULT, 0, (0, 100), start=T + 50)], 100, [[0, 320], [50, 100]])
+    # valid_from does not shift it; periods beyond the duration never start
+    p = P(DEFAULT, 0, (0, 100), (600, 140), start=T - 550, valid_from=T + 20)
+    shows([p], 100, [[0, 320], [20, 100], [50, 140]])
+    p = P(DEFAULT, 0, (0, 100), (60, 200), (61, 300), duration=60)
+    shows([p], 100, [[0, 100], [60, 320]])
+    # the last period runs for ever without a duration
+    ev = evaluator([P(DEFAULT, 0, (0, 100), (60, 200))])
+    assert limit(ev, FAR - 1) == 200 and ev.until == FAR
+    # a later one takes its turn
+    later = P(DEFAULT, 2, (0, 120), valid_from=T + 3600)
+    shows([later, P(DEFAULT, 0, (0, 250))], 4000, [[0, 250], [3600, 120]])
+    # Relative counts from the transaction, whenever the profile comes
+    for purpose in (TX, DEFAULT):
+        p = P(purpose, 0, (0, 100), (500, 140), kind="Relative", start=None)
+        shows([p], 200, [[0, 100], [100, 140]], tx=T - 400)
 
 
 def test_every_kind_of_boundary_before_at_and_after():
@@ -156,22 +100,6 @@ def test_every_kind_of_boundary_before_at_and_after():
         assert ev.until == T + at, (p, ev.until - T)
 
 
-def test_valid_from_does_not_shift_the_schedule():
-    p = P(DEFAULT, 0, (0, 100), (600, 140), start=T - 550, valid_from=T + 20)
-    shows([p], 100, [[0, 320], [20, 100], [50, 140]])
-
-
-def test_periods_beyond_the_duration_never_start():
-    p = P(DEFAULT, 0, (0, 100), (60, 200), (61, 300), duration=60)
-    shows([p], 100, [[0, 100], [60, 320]])
-
-
-def test_last_period_runs_for_ever_without_duration():
-    p = P(DEFAULT, 0, (0, 100), (60, 200))
-    ev = evaluator([p])
-    assert limit(ev, FAR - 1) == 200 and ev.until == FAR
-
-
 def test_equal_neighbours_are_merged():
     p = P(DEFAULT, 0, (0, 100), (10, 100), (20, 100, 1), (30, 100, 1), (40, 90, 1))
     shows([p], 60, [[0, 100], [20, 100, 1], [40, 90, 1]])
@@ -191,13 +119,6 @@ def test_ninety_six_periods():
     daily = {"kind": "Recurring", "recurrency": "Daily", "start": T - 30 * DAY}
     p = P(DEFAULT, 15, *[(900 * i, 60 + i % 7) for i in range(96)], **daily)
     shows([p], DAY, [[900 * i, 60 + i % 7] for i in range(96)])
-
-
-def test_relative_counts_from_the_transaction_whenever_it_comes():
-    p = P(TX, 0, (0, 100), (500, 140), kind="Relative", start=None)
-    shows([p], 200, [[0, 100], [100, 140]], tx=T - 400)
-    default = P(DEFAULT, 0, (0, 100), (500, 140), kind="Relative", start=None)
-    shows([default], 200, [[0, 100], [100, 140]], tx=T - 400)
 
 
 def test_recurring_run_over_midnight():
@@ -575,18 +496,13 @@ def test_A17_lowest_of_watts_is_by_current():
     assert unknown([P(MAX, 2, (0, 100, 3), (60, 60, 1))]) == 60
 
 
-def test_A17_relative_works():
+def test_A17_what_counts_from_the_transaction_works():
+    """Relative; and Absolute without a start, which is as Relative (A6)."""
     two = (0, 100), (60, 140), (200, 160)
     for purpose in (TX, DEFAULT):
-        assert unknown([P(purpose, 0, *two, kind="Relative", start=None)]) == 140
-        assert unknown([P(purpose, 0, *two, kind="Relative", start=None, duration=90)]) == NONE
-
-
-def test_A17_absolute_without_start_works_too():
-    """A6: it is as Relative; nothing in it needs the time."""
-    two = (0, 100), (60, 140), (200, 160)
-    for purpose in (TX, DEFAULT):
-        assert unknown([P(purpose, 0, *two, start=None)]) == 140
+        for more in ({"kind": "Relative"}, {}):
+            assert unknown([P(purpose, 0, *two, start=None, **more)]) == 140
+            assert unknown([P(purpose, 0, *two, start=None, duration=90, **more)]) == NONE
 
 
 def test_A17_default_that_needs_the_time_is_at_its_lowest():

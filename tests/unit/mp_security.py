@@ -255,10 +255,13 @@ def test_a_unit_that_does_not_know_the_time():
 
 
 def test_answers_of_http():
-    """(The others: mp_dial.)"""
     for profile, url in ((1, "ws://h/x"), (2, "wss://h/x")):
         for status, hint in (
             (401, "is the password right (AuthorizationKey, or password in config.json)?"),
+            (403, "may station CP1 connect here?"),
+            (503, "the server has a problem of its own"),
+            (429, "the server has a problem of its own"),
+            (200, "is the url that of the Central System?"),
             (404, "does the Central System know station CP1? Is the path of url right?"),
             (308, "put the new address into url in config.json"),
             (101, "is this url for OCPP 1.6J?"),

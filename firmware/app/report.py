@@ -4,28 +4,29 @@ import gc
 
 from firmware import lazy
 from firmware.clock import format_iso
-from firmware.electrical import pilot
+from firmware.electrical import faults, pilot
 
 
 def status(unit):
     """All there is to know, as the dict that tools/station answers to `state`."""
     gc.collect()
     heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
-    out = []
+    out, link = [], unit.link
     words = unit.outbox.module("words")
     reason = lazy.load("ocpp.reason").reason
     for c in unit.station.connectors:
-        tx = c.tx
+        tx, e = c.tx, c.controller
         row = {
             "id": c.number,
-            "cp": pilot.STATES[c.controller.state],
+            "cp": pilot.STATES[e.state],
             "status": words.status(c.state),
-            "fault": words.fault(c.controller.fault) if c.controller.fault else None,
+            "fault": words.fault(e.fault) if e.fault else None,
+            "severity": faults.SEVERITY[e.fault] if e.fault else None,
             "transactionId": tx.id if tx else None,
             "idTag": tx.token if tx else c.waits and c.waits.token,
-            "pilot_mA": c.controller.pilot_mA,
-            "duty_u16": c.controller.duty_u16,
-            "contactor": c.controller.closed,
+            "pilot_mA": e.pilot_mA,
+            "duty_u16": e.duty_u16,
+            "contactor": e.closed,
             "ev_mA": list(c.meter.current_mA),
             "energy_Wh": c.meter.energy_Wh,
         }
@@ -33,12 +34,9 @@ def status(unit):
         out.append(row)
     return {
         "t": format_iso(unit.clock.now()),
-        "online": unit.link.online,
+        "online": link.online,
         "boot": unit.outbox.boot,
-        "link": {
-            "lost": unit.link.lost,
-            "ends": [(format_iso(t), n, why) for t, n, why in unit.link.ends],
-        },
+        "link": {"lost": link.lost, "ends": [(format_iso(t), n, why) for t, n, why in link.ends]},
         "connectors": out,
         "heap": heap,
         "policy": unit.station.policy and unit.station.policy.fault,

@@ -11,7 +11,7 @@ from micropython import const
 
 from firmware.clock import format_iso
 from firmware.electrical import pilot
-from firmware.electrical.faults import ENDING, REACTION
+from firmware.electrical.faults import ENDING, REACTION, SEVERITY
 from firmware.version import VERSION
 
 # What is done about a fault, by REACTION.
@@ -66,16 +66,11 @@ def status(unit, connectors):
             "closed" if e.closed else "open",
             ", its fault: " + words.fault(e.fault) if e.fault else "",
         )
+        wrong = ": not believed, %s" % meter.why if meter.why else ": not answering"
         yield "  meter %d Wh, %d W, %g %g %g A%s" % (
             (meter.energy_Wh, meter.power_W)
             + tuple([mA / 1000 for mA in meter.current_mA])
-            + (
-                ""
-                if meter.known()
-                else ": not believed, %s" % meter.why
-                if meter.why
-                else ": not answering",
-            )
+            + ("" if meter.known() else wrong,)
         )
 
 
@@ -128,10 +123,11 @@ def faults(unit, connectors):
     for c in connectors:
         e = c.controller
         if e.fault:
-            yield "connector %d: %s, errorCode %s" % (
+            yield "connector %d: %s, errorCode %s, severity %d" % (
                 c.number,
                 words.fault(e.fault),
                 words.error(e.fault)[0],
+                SEVERITY[e.fault],
             )
             yield "  %s; it is over %s" % (
                 _REACTIONS.split("|")[REACTION[e.fault]],

@@ -56,11 +56,13 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # |               |          | true (drivers/modbus.py): five in a row, of no number, below zero,
 # |               |          | too large, or of an energy that jumps; 3 s of no voltage with the
 # |               |          | contactor closed, or of 2 A with it open; 30 Wh of the power shown
-# |               |          | in which the energy stands still; not a digit changes in 20 s with
-# |               |          | the contactor closed and a current,
-# |               |          | in 60 s without                       | a reading comes |
+# |               |          | in which the energy stands still; not a digit changes in 20 s of
+# |               |          | contactor and current, in 60 s without | a reading comes |
 #
 # reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
 # Those that end a transaction: it could only go on by itself where a person has to come.
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
+# How soon somebody has to see to it, as OCPP 2.0.1 counts: 0 danger, 1 hardware, 2 system failure,
+# 3 critical, 4 error, 5 alert, 6 warning .. 9 debug.
+SEVERITY = b"\x09\x00\x00\x01\x00\x03\x04\x04\x04\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
 REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"

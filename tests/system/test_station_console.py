@@ -354,7 +354,7 @@ async def test_faults_and_clearing_them(console, tmp_path):
         await b.do("fault residual")
         await b.status("Faulted")
         said = await say("faults 1")
-        assert said[0] == "connector 1: ResidualCurrent, errorCode GroundFailure"
+        assert said[0] == "connector 1: ResidualCurrent, errorCode GroundFailure, severity 0"
         assert "when a person says so: the button, or clear 1" in said[1]
         not_now = "connector 1: not while a car is there, or the contactor is welded"
         assert await say("clear") == [not_now]
@@ -438,7 +438,7 @@ async def test_faults_stay_in_force_in_bench_mode(console, tmp_path):
         await b.do("fault residual")
         await b.process.wait_output("bench mode has ended: there is a fault")
         c = await b.process.until(lambda c: not c["contactor"])
-        assert c["fault"] == "ResidualCurrent" and c["pilot_mA"] == 0
+        assert c["fault"] == "ResidualCurrent" and c["severity"] == 0 and c["pilot_mA"] == 0
         await b.status("Faulted")
         refused = "bench: connector 1: there is a fault, or a reset is under way"
         assert await say("bench on") == [refused]

@@ -34,6 +34,7 @@ TYPES = {
     "id": NUMBER,
     "cp": (str,),
     "status": (str,),
+    "severity": (int, type(None)),
     "transactionId": (int, type(None)),
     "idTag": (str, type(None)),
     "limit_mA": (int, type(None)),

@@ -635,6 +635,20 @@ def test_the_table():
             assert faults.REACTION[fault] <= faults.REACTION[fault - 1], fault
 
 
+def test_the_severity_of_each_fault():
+    """As OCPP 2.0.1 counts, N08: what can kill is 0; what only is told is none of the grave ones;
+    what waits for a person is a danger or broken hardware."""
+    n = faults.POLICY + 1
+    assert len(faults.SEVERITY) == n and faults.SEVERITY[faults.NONE] == 9
+    for fault in range(1, n):
+        severity = faults.SEVERITY[fault]
+        assert 0 <= severity <= 6, fault
+        assert (faults.REACTION[fault] == faults.REPORT) <= (severity >= 4), fault
+        assert (fault in faults.ENDING) <= (severity <= 1), fault
+    danger = [fault for fault in range(n) if not faults.SEVERITY[fault]]
+    assert danger == [faults.WELDED, faults.RESIDUAL, faults.PE]
+
+
 def test_anything_at_any_time():
     """Random faults, cars and permissions; check() watches every tick."""
     seeded("parts")

@@ -13,8 +13,6 @@ from firmware.electrical.proximity import Proximity, rating_mA
 from firmware.electrical.residual import Residual
 from firmware.electrical.supply import Supply
 
-DAY_ms = 24 * 3600000
-
 
 class Told:
     """What a part sees of its controller."""
@@ -621,10 +619,6 @@ class Motor:
             self.rest_ms += TICK_ms
         if self.sense:
             self.part.locked = self.locked
-
-
-def locked_of(part):
-    return part.ready
 
 
 def test_lock_locks_and_unlocks():

@@ -395,16 +395,6 @@ def test_the_running_transaction_is_one_object():
 # The numbers of what happened to one transaction
 
 
-def told(j):
-    """[(number of the transaction, kind, seq), ...] of everything, which is taken away."""
-    out = []
-    while j.head():
-        kind, tx, _ = j.head()
-        out.append((tx.number, kind, j.seq))
-        j.done()
-    return out
-
-
 def test_each_transaction_counts_its_own_messages():
     j = a_journal()
     one = begin(j)

@@ -217,18 +217,6 @@ def test_unplugged():
     assert w.car(C, 3000) == states.PLUGGED and not w.c.tx and not w.c.allow_mA
 
 
-def test_unplugged_and_the_transaction_goes_on():
-    w = World(stop_unplugged=False).ready()
-    tx = w.charge()
-    w.states()
-    assert w.car(A, 60000) == states.PAUSED_BY_CAR and w.c.tx is tx and w.queue() == []
-    assert w.car(C, 2000) == states.CHARGING and w.c.tx is tx
-    w.car(A, 1000)
-    w.tag("TAG", 3000)
-    assert not w.c.tx and tx.cause == states.LOCAL
-    assert w.states() == [states.PAUSED_BY_CAR, states.CHARGING, states.PAUSED_BY_CAR, states.FREE]
-
-
 class Lock:
     holds = True
     keep = release = False
@@ -418,20 +406,6 @@ def test_a_car_that_comes_before_the_last_one_is_billed_is_a_new_one():
     assert w.poll(2000) == states.PLUGGED and not w.c.tx
 
 
-def test_a_cable_in_the_socket_over_a_power_cut():
-    """What it was is not known any more: it is a cable that somebody has plugged in."""
-    w = World().ready()
-    socket(w)
-    w.charge()
-    assert w.car(A, 2000) == states.ENDING
-    w.boot()
-    cable = socket(w)
-    w.poll(1500)
-    assert w.c.state == states.PLUGGED
-    cable.plugged = False
-    assert w.poll(300) == states.FREE
-
-
 def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so():
     for unlock, torn in ((True, False), (False, False), (False, True)):
         w = World(unlock_unplugged=unlock).ready()
@@ -492,25 +466,6 @@ def asked(w):
     out = [ask.token for ask in w.station.asks]
     w.station.asks.clear()
     return out
-
-
-def test_plug_and_charge():
-    w = plug_and_charge(World(2)).ready()
-    w.poll(5000)
-    assert not asked(w)
-    w.car(B, 100, 2)
-    assert next_asked(w) == ("Plug", w.cs[1], None)
-    w.station.access().accept("Plug", w.cs[1])
-    w.poll(200)
-    assert w.cs[1].tx.token == "Plug" and not w.c.tx
-    w.cs[1].stop(states.REMOTE)
-    w.poll(300000)  # it stays stopped while the car stays
-    assert not w.cs[1].tx and w.cs[1].state == states.ENDING and not asked(w)
-    w.station.access().tag("plug", 2)  # but a person may
-    assert asked(w) == ["plug"]
-    w.car(A, 3000, 2)
-    w.car(C, 3000, 2)
-    assert asked(w) == ["Plug"]
 
 
 def test_plug_and_charge_that_is_refused_is_not_asked_for_again():
@@ -649,18 +604,6 @@ def test_a_resumed_transaction_whose_car_does_not_want_is_not_available():
     assert w.poll(10000) == states.PAUSED_BY_CAR
 
 
-def test_a_power_cut_and_the_car_has_gone():
-    w = World().ready()
-    w.charge()
-    w.meters[0].energy_Wh = 5000
-    w.boot()
-    w.car(A, 5000)
-    tx = w.journal.head()[1]
-    assert w.c.tx is None and w.queue() == ["stop 1"]
-    assert (tx.cause, tx.stop_Wh, tx.stop_s) == (states.POWER_LOSS, 5000, w.clock.now() - 3)
-    assert w.c.state == states.FREE
-
-
 def test_after_a_power_cut_nothing_is_decided_before_the_pilot_was_read():
     """However long that takes: time alone says nothing (a loop that stalls, a simulation)."""
     for state, plugged in ((A, False), (B, True), (C, True)):
@@ -718,23 +661,6 @@ def test_a_power_cut_and_the_meter_wakes_up_later_than_the_station():
         w.meters[0].energy_Wh, w.meters[0].lost = 5000, False
         w.poll(2000)
         assert w.c.tx is None and w.journal.head()[1].stop_Wh == 5000, stalls_ms
-
-
-def test_a_unit_that_does_not_resume():
-    for state in (A, B, C):
-        w = World().ready()
-        tx = w.charge()
-        w.meters[0].energy_Wh = 5000
-        w.boot()
-        w.c.resumes = False
-        w.c.controller.state = state
-        for _ in range(50):
-            w.poll(100)
-            assert not w.c.allow_mA or w.c._boot_ms is not None
-        assert w.c.tx is None and w.queue() == ["stop 1"]  # and no second start
-        head = w.journal.head()[1]
-        assert (head.id, head.cause, head.stop_Wh) == (tx.id, states.POWER_LOSS, 5000)
-        assert w.c.state == (states.FREE if state == A else states.ENDING)
 
 
 def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
@@ -812,18 +738,13 @@ def test_a_txprofile_ends_with_its_transaction():
 
 def test_a_txprofile_needs_its_transaction():
     w = World(2).ready()
-
-    def install(x):
-        return profiles.install(w.station, x)
-
-    assert install(record(10)) == "no such transaction is running"
-    tx = w.charge()
-    assert install(record(10, transaction=tx.number + 1)) == "no such transaction is running"
-    assert install(record(10, connector=2)) == "no such transaction is running"
-    assert install(record(10, connector=3)) == "no such transaction is running"
-    assert install(record(10, connector=0)) == "no such transaction is running"
-    assert install(record(9, profile.TX_DEFAULT, transaction=tx.number)) is None  # (ignored, A13)
-    assert install(record(10, transaction=tx.number)) is None
+    tx = None
+    for more in ({}, {"transaction": 2}, {"connector": 2}, {"connector": 3}, {"connector": 0}):
+        refused = profiles.install(w.station, record(10, **more))
+        assert refused == "no such transaction is running", more
+        tx = tx or w.charge()
+    w.install(record(9, profile.TX_DEFAULT, transaction=tx.number), 0)  # (ignored, A13)
+    w.install(record(10, transaction=tx.number), 0)
     w.stop(states.LOCAL, 100)
 
 
@@ -1435,18 +1356,6 @@ def test_out_of_service():
     assert w.c.tx
 
 
-def test_out_of_service_after_the_transaction():
-    w = World().ready()
-    tx = w.charge()
-    w.poll(500)
-    w.station.news.clear()
-    assert w.station.set_availability(1, False)
-    assert w.poll(5000) == states.CHARGING and w.c.tx is tx
-    w.stop(states.LOCAL, 3000)
-    assert w.states()[-1] == states.OUT_OF_SERVICE and not w.c.tx
-    assert w.car(A, 1000) == states.OUT_OF_SERVICE
-
-
 def test_out_of_service_as_a_whole():
     w = World(2).ready()
     w.charge(c=w.cs[1])
@@ -1733,30 +1642,20 @@ def test_a_card_that_came_to_begin_ends_nothing():
 
 def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
     w = World().ready(online=True)
+    w.station.local().heard("GOOD", tags.ACCEPTED)
     for i in range(9):
         w.car(C, 300)
-        w.station.access().tag("T%d" % i, 1)
+        w.station.access().tag("GOOD" if i % 2 else "T%d" % i, 1)
         w.car(A, 300)
-    assert w.station.next_ask() is None
     w.car(C, 300)
-    w.station.access().tag("TAG", 1)
-    w.station.local().heard("TAG", tags.ACCEPTED)
+    w.station.offline()  # nor does he charge then
+    w.poll(1000)
+    assert not w.c.tx and w.station.next_ask() is None
+    w.station.online = True
+    w.station.access().tag("good", 1)
     w.station.offline()
     w.poll(1000)
-    assert w.c.tx.token == "TAG"
-
-
-def test_who_has_left_does_not_charge_when_the_connection_is_lost():
-    w = World().ready()
-    w.station.local().heard("GOOD", tags.ACCEPTED)
-    w.station.online = True
-    w.car(C, 300)
-    w.station.access().tag("GOOD", 1)
-    w.car(A, 300)
-    w.car(C, 300)
-    w.station.offline()
-    w.poll(3000)
-    assert not w.c.tx
+    assert w.c.tx.token == "good"
 
 
 def test_a_card_at_the_only_reader_is_for_the_next_car_wherever_that_comes():
@@ -1810,21 +1709,6 @@ def pulled(shown_ms, poll_ms):
             assert not w.c.tx, (shown_ms, poll_ms)
     if shown_ms >= 100:  # a card that is shown first
         assert w.c.tx.token == "FIRST"
-
-
-def test_starts_that_name_no_connector_go_to_the_cars_in_turn():
-    """Two of them wait, two cars come, the second connector's first: who came first has it."""
-    w = World(2).ready()
-    w.station.access().accept("First", None, record(10))
-    w.poll(1000)
-    w.station.access().accept("Second", None, record(13))
-    w.poll(1000)
-    assert [token(c) for c in w.cs] == ["First", "Second"] and w.station.access().choose() is None
-    w.car(C, 1000, 2)
-    assert w.cs[1].tx.token == "First" and w.cs[1].allow_mA == 10000
-    assert not w.c.tx and token(w.c) == "Second"
-    w.car(C, 1000)
-    assert w.c.tx.token == "Second" and w.c.allow_mA == 13000
 
 
 def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():

@@ -6,7 +6,6 @@ import random
 from rig import HIGH_mV, SHORTED_mV, a_wall, seeded, share
 
 from sim.car import FAULTS, Car, Dice, offered_mA
-from sim.devices.meters import Meters, crc16
 from sim.faults import WALL_FAULTS
 from sim.wall import Wall
 
@@ -355,19 +354,3 @@ def test_it_gets_warm():
     s.run(25, coil=False)
     s.wall.advance(s.wall.now_ms + 7200000)
     assert s.outlet.temperature_dC < 260
-
-
-def test_a_meter_that_garbles():
-    s = Scene()
-    meters = Meters(s.wall.outlets, "sdm630")
-
-    def good():
-        frame = meters.answer(b"\x01\x04\x00\x00\x00\x02\x71\xcb")[1]
-        return len(frame) == 9 and frame[0] == 1 and crc16(frame) == 0
-
-    assert good()
-    s.outlet.meter_garbles = True
-    for _ in range(6):
-        assert not good()
-    s.outlet.meter_garbles = False
-    assert good()

@@ -161,10 +161,6 @@ def test_the_name_in_the_network_is_the_id_unless_given():
     assert check({"url": "ws://x", "id": "y", "hostname": "z"}).hostname == "z"
 
 
-def test_one_url_stands_for_itself():
-    assert check(with_field("url", "ws://x")).url == ["ws://x"]
-
-
 def test_null_is_no_value():
     for name in FIELDS:
         refused(name, with_field(name, None))

@@ -49,8 +49,10 @@ class Bench:
         self.allow_mA = mA
         return self.run(ms)
 
-    def until(self, done, most_ms=20000):
-        """Tick until done(controller); -> the ms that passed."""
+    def until(self, done, most_ms=20000, state=None):
+        """Tick until done(controller), with a car that shows `state` from now on; -> the ms that
+        passed."""
+        self.state = state or self.state
         passed = 0
         while not done(self.c):
             assert passed < most_ms, "waited for %d ms" % passed
@@ -73,8 +75,7 @@ def charging(allow_mA=16000, **options):
     b.run(6000)
     b.allow_mA = allow_mA
     b.car("B", 1000)
-    b.state = "C"
-    b.until(closed)
+    b.until(closed, state="C")
     b.run(6000)
     assert b.c.closed and b.c.pilot_mA == allow_mA and b.c.fault == faults.NONE
     return b
@@ -194,8 +195,7 @@ def test_no_car_waits_in_c_for_what_it_was_offered():
                 assert b.c.closed and longest <= 2600, (power_cut, at_ms, allow_ms, longest)
     for pause_ms in (100, 1000, 2500, 3500, 4500, 6000):
         b = charging()
-        b.state = "B"
-        b.run(pause_ms)
+        b.car("B", pause_ms)
         assert b.c.pilot_mA == 16000  # (in B energy may be offered: the car has to ask for it)
         b.state = "C"
         assert wait(b, 8000) <= 2600 and b.c.closed, pause_ms
@@ -234,8 +234,7 @@ def test_one_other_reading_starts_the_half_second_again():
         b.car("C", 475)
         b.state = other
         b.tick()
-        b.state = "C"
-        assert b.until(closed) == 500 + TICK_ms, other
+        assert b.until(closed, state="C") == 500 + TICK_ms, other
 
 
 def test_the_diode_is_proved_by_three_readings_of_pwm():
@@ -448,16 +447,14 @@ def test_what_a_car_may_draw():
     b.car("B", 6000)
     assert b.c.may_draw_mA == 0
     assert b.allow(16000).may_draw_mA == 16000  # it may begin in the next moment
-    b.state = "C"
-    b.until(closed)
+    b.until(closed, state="C")
     b.run(10000)
     assert b.allow(10000).pilot_mA == 10000
     for _ in range(5000 // TICK_ms - 1):
         assert b.tick().may_draw_mA == 16000  # it has so long to follow
     assert b.tick().may_draw_mA == 10000
     assert b.allow(0).may_draw_mA == 10000 and b.c.closed
-    b.state = "B"
-    b.until(opened)
+    b.until(opened, state="B")
     assert b.c.may_draw_mA == 0
 
 
@@ -486,8 +483,7 @@ def test_less_is_offered_to_an_open_contactors_car_when_more_is_forgotten():
     begin with more than what it gets back."""
     for again_mA in (16000, 12000):
         b = charging(16000)
-        b.state = "B"
-        b.until(opened)
+        b.until(opened, state="B")
         b.allow(0, 2500)
         assert b.c.pilot_mA == b.c.may_draw_mA == 0
         b.allow_mA = again_mA
@@ -498,11 +494,9 @@ def test_less_is_offered_to_an_open_contactors_car_when_more_is_forgotten():
 
 def test_what_the_car_before_may_draw_is_not_what_the_next_one_may():
     b = charging(16000)
-    b.state = "A"
-    b.until(opened)
+    b.until(opened, state="A")
     b.allow_mA = 6000
-    b.state = "B"
-    b.until(lambda c: c.pilot_mA, 4000)
+    b.until(lambda c: c.pilot_mA, 4000, state="B")
     assert b.c.pilot_mA == b.c.may_draw_mA == 6000
 
 
@@ -584,10 +578,8 @@ def test_the_first_closing():
         b = Bench("C", 16000, power_cut=power_cut)
         assert b.until(closed) == ms + TICK_ms
         b.run(1000)
-        b.state = "B"
-        b.until(opened)
-        b.state = "C"
-        assert b.until(closed) == 5000, power_cut
+        b.until(opened, state="B")
+        assert b.until(closed, state="C") == 5000, power_cut
 
 
 def test_the_self_test_of_the_pilot():
@@ -643,8 +635,7 @@ def test_a_delay_withholds_the_offer():
 def test_a_car_that_came_with_s2_closed_gets_10_A():
     b = Bench()
     b.allow(16000, 6000)
-    b.state = "C"
-    b.until(closed)
+    b.until(closed, state="C")
     b.run(10000)
     assert b.c.pilot_mA == 10000 == b.c.may_draw_mA and b.c.closed
     assert b.allow(8000).pilot_mA == 8000
@@ -652,12 +643,10 @@ def test_a_car_that_came_with_s2_closed_gets_10_A():
     assert b.allow(32000).pilot_mA == 10000
     b.state = "B"  # such a car never shows B: it is another one, or one that can do more
     assert changes(b, 10000) == [(5000, pilot.duty_u16(32000))]
-    b.state = "C"
-    b.until(closed)
+    b.until(closed, state="C")
     assert b.c.pilot_mA == 32000
     b.car("A", 6000)
-    b.state = "C"
-    assert b.until(closed) and b.c.pilot_mA == 10000
+    assert b.until(closed, state="C") and b.c.pilot_mA == 10000
 
 
 def test_a_car_that_is_in_c_at_boot_is_as_others():
@@ -672,21 +661,18 @@ def test_ventilation_that_the_board_has():
         b.c.ventilation = True
         b.state = "B"
         b.allow(16000, 6000)
-        b.state = state
-        assert b.until(closed) == 500 + TICK_ms and b.c.fault == faults.NONE
+        assert b.until(closed, state=state) == 500 + TICK_ms and b.c.fault == faults.NONE
         b.state = "C" if state == "D" else "D"
         for _ in range(400):
             assert b.tick().closed and b.c.pilot_mA == 16000
-        b.state = "B"
-        assert b.until(opened) + TICK_ms <= 100
+        assert b.until(opened, state="B") + TICK_ms <= 100
 
 
 def test_d_and_e_chatter():
     for state in "DE":
         b = charging()
         for _ in range(5):
-            b.state = state
-            assert b.until(opened) + TICK_ms <= 100
+            assert b.until(opened, state=state) + TICK_ms <= 100
             b.run(1000)
             b.state = "C"
             b.run(400 if state == "E" else 100)
@@ -697,8 +683,7 @@ def test_d_and_e_chatter():
         b.car(state, 1000)  # a car that goes takes it along
         b.car("A", 1000)
         b.car("B", 1000)
-        b.state = "C"
-        assert b.until(closed) <= 5000, state
+        assert b.until(closed, state="C") <= 5000, state
 
 
 # A sleeping car
@@ -731,8 +716,7 @@ def test_a_woken_car_charges():
     b = sleeping()
     b.tick()
     b.run(34775)
-    b.state = "C"
-    assert b.until(closed) == 500 + TICK_ms
+    assert b.until(closed, state="C") == 500 + TICK_ms
 
 
 def test_who_is_not_woken():
@@ -746,8 +730,7 @@ def test_who_is_not_woken():
     b = sleeping()  # just in time
     b.tick()
     b.run(29900)
-    b.state = "C"
-    b.until(closed)
+    b.until(closed, state="C")
     b.state = "B"
     assert not changes(b, 120000)
     b = sleeping()  # nothing is offered

@@ -236,39 +236,6 @@ def test_thousandths_of_numbers():
     assert 16777215 <= thousandths(word(16777.216)) <= 16777217
 
 
-async def test_a_reading():
-    meter = Meter(Bus(2, 17, 16, 26), 1)
-    meter.closed = True
-    assert not meter.known() and meter.readings == 0
-    outlet = line.wall.outlets[0]
-    outlet.car.plug()
-    outlet.car.current_mA = 15875
-    await meter.read()
-    assert meter.known() and meter.readings == 1
-    assert meter.current_mA == (15875, 15875, 15875) and meter.energy_Wh == 1000
-    assert meter.power_W == 15875 * 3 * 230 // 1000
-    # (no two readings of real mains are the same)
-    assert all([abs(mV - 230000) <= 32 for mV in meter.voltage_mV])
-    meter = Meter(Bus(2, 17, 16, 26), 1)
-    meter.closed = True
-    outlet.energy_uWh = 123456 * 1000000 + 999999
-    await meter.read()
-    assert meter.readings == 1 and abs(meter.energy_Wh - 123456) <= 8  # (a float32 of kWh)
-
-
-async def test_a_lost_meter_and_its_return():
-    meter = Meter(Bus(2, 17, 16, 26), 2)
-    await meter.read()
-    line.wall.outlets[1].meter_lost = True
-    for i in range(7):
-        await meter.read()
-        assert meter.known() == (i < 4), i
-    assert meter.energy_Wh == 1000 and meter.readings == 1
-    line.wall.outlets[1].meter_lost = False
-    await meter.read()
-    assert meter.known() and meter.readings == 2
-
-
 # What else may come over the line: with a UART of our own
 
 

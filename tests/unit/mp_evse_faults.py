@@ -123,8 +123,10 @@ class World:
         self.car = state
         return self.run(ms)
 
-    def until(self, done, most_ms):
-        """Tick until done(self); -> ms, or None after most_ms."""
+    def until(self, done, most_ms, car=None):
+        """Tick until done(self), with a car that shows `car` from now on; -> ms, or None after
+        most_ms."""
+        self.car = car or self.car
         ms = 0
         while not done(self):
             if ms >= most_ms:
@@ -315,8 +317,7 @@ def one_of_matrix(fault, state, cause, visible, least_ms, most_ms, over):
     if fault == faults.WELDED and c.closed:  # nobody can see it before the contactor opens
         w.run(2000)
         assert c.closed and not c.fault
-        w.car = "B"
-        assert w.until(lambda w: not w.c.closed, 75) is not None
+        assert w.until(lambda w: not w.c.closed, 75, "B") is not None
         least_ms = most_ms = 500
     had_mA = c.pilot_mA
     duty = c.duty_u16
@@ -380,8 +381,7 @@ def one_of_matrix(fault, state, cause, visible, least_ms, most_ms, over):
     w.mV = None
     w.allow_mA = 16000
     w.shows("B", 3000)
-    w.car = "C"
-    assert w.until(closed, 5000) is not None
+    assert w.until(closed, 5000, "C") is not None
     w.run(6000)
     assert c.pilot_mA == 16000 and not c.fault
 
@@ -424,11 +424,9 @@ def test_closes_within_3_s_and_opens_within_100_ms_with_all_parts():
             w.run(12000)
             w.shows(first, 6000)
             w.allow_mA = 6000
-            w.car = "C"
-            assert w.until(closed, 3000) is not None, first
+            assert w.until(closed, 3000, "C") is not None, first
             w.run(2000)
-            w.car = then
-            assert w.until(lambda w: not w.c.closed, 75) is not None, then
+            assert w.until(lambda w: not w.c.closed, 75, then) is not None, then
 
 
 def test_a_power_cut_under_a_car():
@@ -467,8 +465,7 @@ def test_a_residual_sensor_that_fails_its_test():
         w.run(1000)
         w.allow_mA = 16000
         w.shows("B", 3000)
-        w.car = "C"
-        assert w.until(closed, 3000) is not None
+        assert w.until(closed, 3000, "C") is not None
 
 
 def test_a_contactor_that_never_closes():
@@ -595,8 +592,7 @@ def test_phases_under_a_car():
         assert w.until(lambda w: not w.phases.three, 1000) == 100
         pause_ms = w.until(lambda w: w.c.pilot_mA, 100000)
         assert pause_ms == (10000 if obeys else 60000 - 100), pause_ms
-        w.car = "C"
-        assert w.until(closed, 3000) is not None
+        assert w.until(closed, 3000, "C") is not None
         w.phases.wanted = 3
         for _ in range(100000 // TICK_ms):
             assert w.tick().closed

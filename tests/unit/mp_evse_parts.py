@@ -165,35 +165,22 @@ def test_residual_without_a_test_input():
     assert part.ready and not part.fault and not part.test
 
 
-def test_residual_latches_until_a_person():
-    for trip in (True, False):
-        c = Told(pilot.C, True)
-        part = tested(Told(pilot.C))
-        run(part, c, 1000)
-        if trip:
-            part.tripped = True
-            assert until(part, c, fault_of) == TICK_ms and part.fault == faults.RESIDUAL
-            part.tripped = False
-        else:
-            c.closed = False
-            run(part, c, 100, state=pilot.A)
-            run(part, c, 2000, state=pilot.B)
-            assert part.fault == faults.RESIDUAL_TEST
-        for c.closed in (False, True, False):
-            for c.state in (pilot.B, pilot.A, pilot.B, pilot.C, pilot.A):
-                run(part, c, 5000)
-                assert part.fault and not part.ready and not part.test
-        for _ in range(200):
-            part.tick(540000, c)
-        assert part.fault and not part.test
-        part.reset()
-        run(part, c, TICK_ms)
-        assert not part.fault and part.test and not part.ready
-    part = tested(Told())  # a sensor that still trips
+def test_residual_after_a_person_is_tested_again():
+    """(What does not end it: mp_evse_faults.) Meanwhile it is not; and one that still trips is at
+    fault again."""
+    c = Told()
+    part = tested(c)
     run(part, c, 100, tripped=True)
+    for _ in range(200):
+        part.tick(540000, c)
+        assert part.fault == faults.RESIDUAL and not part.test
     part.reset()
     run(part, c, TICK_ms)
     assert part.fault == faults.RESIDUAL
+    run(part, c, TICK_ms, tripped=False)
+    part.reset()
+    run(part, c, TICK_ms)
+    assert not part.fault and part.test and not part.ready
 
 
 # Mirror contact

@@ -19,8 +19,8 @@ def world(delay_s=5, pause_s=60, **options):
     return w.ready()
 
 
-def limit(w, amps, **more):
-    assert profiles.install(w.station, record(amps, profile.TX_DEFAULT, 0, 1, **more)) is None
+def limit(w, amps, ms=0):
+    w.install(record(amps, profile.TX_DEFAULT, 0, 1), ms)
 
 
 def seen(w, ms):
@@ -42,8 +42,7 @@ def test_more_waits_and_less_does_not():
         limit(w, 16)
         assert seen(w, 1000 * delay_s) == [8000], delay_s
         assert w.poll(100) and w.c.allow_mA == 16000, delay_s
-        limit(w, 10)
-        w.poll(100)
+        limit(w, 10, 100)
         assert w.c.allow_mA == 10000
         assert w.station.sharing.limit_mA(w.c) == 10000
         limit(w, 16)  # what is true at once: only the pilot waits
@@ -60,8 +59,7 @@ def test_of_what_stood_in_that_time_the_least_counts():
         assert seen(w, ms) == [8000]
     assert seen(w, 200) == [8000, 12000]
     assert seen(w, 5200) == [12000, 20000]
-    limit(w, 32)
-    w.poll(4000)
+    limit(w, 32, 4000)
     limit(w, 20)  # as before: it has not stood
     w.poll(100)
     limit(w, 32)
@@ -103,8 +101,7 @@ def test_the_first_offer_of_a_transaction_does_not_wait():
     assert seen(w, 5000) == [0]
     assert seen(w, 200) == [0, 16000]
     # over a power cut the first one is what is known then
-    w.boot()
-    w.ready()
+    w.boot().ready()
     assert w.c.tx and w.c.allow_mA == 16000
 
 
@@ -112,8 +109,7 @@ def test_a_stall_is_no_evidence():
     w = world()
     limit(w, 8)
     w.charge()
-    limit(w, 16)
-    w.poll(100)
+    limit(w, 16, 100)
     for _ in range(4):
         w.time.pass_ms(9900)
         w.poll(100)
@@ -180,13 +176,11 @@ def test_a_pause_says_so_and_ends():
     limit(w, 16)
     w.charge()
     assert w.c.state == states.CHARGING
-    limit(w, 5)
-    w.poll(5000)
+    limit(w, 5, 5000)
     # while the limit is what forbids it, it says that
     assert w.station.sharing.limit_mA(w.c) == 5000
     assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Profiles"
-    limit(w, 16)
-    w.poll(200)
+    limit(w, 16, 200)
     source, w_, _, next_mA, next_source, _ = w.station.sharing.why(w.c)
     assert (
         limits.SOURCES.split()[source] == "Pause"
@@ -211,20 +205,16 @@ def test_where_there_is_no_pause():
     w.car(pilot.C, 200)
     assert w.c.allow_mA == 32000 and w.c.controller.closed
     # the next transaction
-    limit(w, 0)
-    w.poll(200)
-    limit(w, 16)
-    w.poll(200)
+    limit(w, 0, 200)
+    limit(w, 16, 200)
     assert limits.SOURCES.split()[w.station.sharing.why(w.c)[0]] == "Pause"
     w.stop(states.LOCAL, 2000)
     assert w.c.tx is None
     w.charge()
     assert w.c.allow_mA == 16000
     # (nor does it outlive the clock's being set)
-    limit(w, 0)
-    w.poll(1000)
-    limit(w, 16)
-    w.poll(1000)
+    limit(w, 0, 1000)
+    limit(w, 16, 1000)
     w.station.set_clock(w.clock.now() + 86400, 0, 0)
     assert seen(w, 57000) == [0]
     assert seen(w, 3000) == [0, 16000]

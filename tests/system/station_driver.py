@@ -15,7 +15,7 @@ from host.build import ROOT
 from host.csms import CallError, CentralSystem, parse_time
 from host.process import TOOL, StationProcess, WAIT_s
 
-TEST_s = 5 * WAIT_s  # a bound on any test, so that nothing hangs
+TEST_s = 4 * WAIT_s  # a bound on any test, so that nothing hangs
 ID = "CP1"
 TAG = "TAG"
 # For the 32-bit port, with its code in ROMFS. 128K is the budget.

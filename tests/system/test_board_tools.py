@@ -316,10 +316,25 @@ async def test_the_plug_is_pulled_between_two_looks(tmp_path):
     async with Board(tmp_path) as b:
         line = port.Port(b.port)
         assert await asyncio.to_thread(line.ask, "print(1)") == 1
+        held = os.open(line.name, os.O_RDWR | os.O_NOCTTY)  # or another board may get the name
         await b.process.do("quit")
         await b.process.process.wait()
         with pytest.raises(port.PortError, match="the line to the board was cut: plug it in"):
             line.ask("print(1)")
+        os.close(held)
+
+
+async def test_another_thing_answers_between_two_looks(tmp_path):
+    """At the same name; or the board has lost its firmware, or hangs."""
+    async with Board(tmp_path) as b:
+        line = port.Port(b.port)
+        assert await asyncio.to_thread(line.ask, "print(1)") == 1
+        mute = pty.openpty()
+        line.name = os.ttyname(mute[1])
+        with pytest.raises(port.PortError, match="stopped answering: has it power"):
+            await asyncio.to_thread(line.ask, "print(1)", 1)
+        for end in mute:
+            os.close(end)
 
 
 # Ctrl-C

@@ -27,6 +27,7 @@ STEP_us = 20_000  # of CPU; a step of one task
 TICK_us = 25_000
 KEPT = 1024  # bytes of heap that may be live more than before
 PLAYS = 4  # of a scenario, if each leaves more than that
+ANSWER_s = 30  # that the station waits for one
 LEAK = 64  # bytes that nothing may leave again and again: 15 scenarios of it stay below KEPT
 KEY = {"key": ["NumberOfConnectors"]}
 
@@ -138,17 +139,19 @@ async def requests_at_once(b, server):
     """1,000 requests in one write: each is answered, in order."""
     peer = await server.friend()
     peer.write(flood(1000))
-    await peer.until(lambda: len(peer.answers()) >= 1000, 60)
+    await peer.until(lambda: len(peer.answers()) >= 1000)
     assert peer.answers() == [f"h{i}" for i in range(1000)]
 
 
 async def requests_and_no_answers(b, server):
     """The same, while the station's own requests are not answered at all."""
     peer = await server.peer()
+    begin = await b.now()
     peer.read()
     peer.write(flood(1000))
-    await peer.until(lambda: len(peer.answers()) >= 1000, 60)
-    assert len(peer.calls()) == 1
+    await peer.until(lambda: len(peer.answers()) >= 1000)
+    # One at a time, and each is waited for (a busy host needs minutes for the flood).
+    assert 1 <= len(peer.calls()) <= 1 + (await b.now() - begin).total_seconds() // ANSWER_s
 
 
 async def pings(b, server):
@@ -241,7 +244,7 @@ async def fragments(b, server):
 async def fragments_without_end(b, server):
     peer = await server.friend()
     peer.write(frame(b"[", TEXT, False) + frame(b"[", 0, False) * 20_000)
-    await peer.until(lambda: peer.gone.is_set(), 60)
+    await peer.until(peer.gone.is_set)
 
 
 # The end, in the middle of something

@@ -88,8 +88,8 @@ class Port:
             why = explain(error, said or "")
             if why in (NOBODY, BUSY):
                 self.touched = before
-            if why == BUSY and before:  # it was there a moment ago
-                why = CUT
+            if before:  # it was there a moment ago
+                why = {BUSY: CUT, NOBODY: GONE}.get(why, why)
             raise PortError(f"{self.name}: {why}")
         return said or ""
 

@@ -11,7 +11,7 @@ from ocpp.v16.enums import Action
 
 # The usual deadline of what is waited for, in real seconds: it is there for what hangs. A machine
 # with many busy processes must not come near it, so that it says nothing of how fast anything is.
-WAIT_s = 120
+WAIT_s = 300
 
 #: The error codes of OCPP-J 1.6 section 4.2.3, with its own spelling.
 ERROR_CODES = (

@@ -4,7 +4,7 @@ bench mode at the level of the Controller. With a real Station on a flash in RAM
 import asyncio
 import sys
 
-from rig import raises, seeded
+from rig import HEAP_LOCKED, raises, seeded
 from world import World, record
 
 from firmware import lazy, log
@@ -454,22 +454,13 @@ async def test_bench_mode_is_refused():
 
 
 async def test_a_bench_tick_allocates_nothing():
-    import micropython
-
     w, module, controller = bench()
     list(module.pilot(None, "16", [w.c]))
     list(module.contactor(None, "on", [w.c]))
     tick(controller, 1)
-
-    def ticks():
-        micropython.heap_lock()
-        try:
-            for at in range(2, 9):
-                controller.tick(5000 + 25 * at, 12000, -12000, 32000)
-        finally:
-            micropython.heap_unlock()
-
-    ticks()
+    with HEAP_LOCKED:
+        for at in range(2, 9):
+            controller.tick(5000 + 25 * at, 12000, -12000, 32000)
     assert controller.closed
 
 

@@ -1,10 +1,9 @@
 """electrical/controller.py: states, and timing to a tick (docs/electrical.md 8). Random runs, and
 somebody who watches them and knows only that, are in mp_evse_faults and tests/prove_evse."""
 
-import micropython
 import random
 
-from rig import TICK_ms, levels, seeded
+from rig import HEAP_LOCKED, TICK_ms, levels, seeded
 
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
@@ -849,16 +848,9 @@ def test_nothing_is_allocated():
             pwm = levels(state, 20000, diode)
             now = (now + random.choice((25, 25, 25, 26, 700, 9999))) % WRAP
             readings.append((now, pwm[0], pwm[1], allow_mA))
-        locked = False
-        micropython.heap_lock()
-        try:
+        with HEAP_LOCKED:
             for now, high, low, allow_mA in readings:
                 c.tick(now, high, high if c.duty_u16 == X1 else low, allow_mA)
                 seen |= 1 << c.fault | c.closed << 20 | (c.pilot_mA > 0) << 21
-        except MemoryError:
-            locked = True
-        finally:
-            micropython.heap_unlock()
-        assert not locked, "a tick allocated"
     own = 1 << faults.PILOT_SHORT | 1 << faults.DIODE | 1 << faults.VENTILATION
     assert seen == 0x300001 | own, hex(seen)  # every fault, closed, offered

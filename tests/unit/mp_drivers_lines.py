@@ -1,11 +1,10 @@
 """The pilot behind peak detectors, and on a sense pin that is calibrated point by point."""
 
-import micropython
 import sys
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
 
-from rig import HIGH_mV, SHORTED_mV, in_state
+from rig import HEAP_LOCKED, HIGH_mV, SHORTED_mV, in_state
 
 from firmware.boards import smartevse_v3
 from firmware.drivers.curved_line import CurvedLine
@@ -125,15 +124,9 @@ def test_sampling_allocates_nothing():
     burst = PilotLine(27, 36, ZERO, PER_V)
     read = Steady().read_uv
     curved._read = burst._read = peak._high = peak._low = read
-    failed = False
-    micropython.heap_lock()
-    try:
+    with HEAP_LOCKED:
         for _ in range(50):
             curved.sample()
             peak.sample()
             burst.sample()
-    except MemoryError:
-        failed = True
-    finally:
-        micropython.heap_unlock()
-    assert not failed and burst.high_mV == peak.high_mV == 12000
+    assert burst.high_mV == peak.high_mV == 12000

@@ -1,11 +1,12 @@
 """drivers/ of what stands beside the pilot, on simulated devices (tools/sim/devices)."""
 
-import micropython
 import sys
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
 
 import machine
+
+from rig import HEAP_LOCKED
 
 from firmware.boards import reference_full
 from firmware.drivers.button import LONG, SHORT, Button
@@ -53,20 +54,11 @@ def fitted(make, part, **data):
 
 
 def allocates_nothing(*drivers, times=200):
-    """Under heap_lock, with hardware that answers without an allocation."""
-    failed = None
-    micropython.heap_lock()
-    try:
+    """With hardware that answers without an allocation."""
+    with HEAP_LOCKED:
         for _ in range(times):
             for driver in drivers:
-                failed = driver
                 driver.update()
-        failed = None
-    except MemoryError:
-        pass
-    finally:
-        micropython.heap_unlock()
-    assert failed is None, failed
 
 
 class Wire:

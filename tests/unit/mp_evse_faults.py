@@ -3,11 +3,10 @@
 Each tick of the controller runs with the heap locked, and the ticks wrap on the way.
 """
 
-import micropython
 import random
 
 from electrics import FITTINGS, outlet
-from rig import HIGH_mV, SHORTED_mV, TICK_ms, due, raises, seeded
+from rig import HEAP_LOCKED, HIGH_mV, SHORTED_mV, TICK_ms, due, raises, seeded
 
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
@@ -86,11 +85,8 @@ class World:
             self.supply.low_mV = self.supply.high_mV = self.volt_mV
             self.supply.readings += 1
             self.made.line.high_mV, self.made.line.low_mV = high, low
-            micropython.heap_lock()
-            try:
+            with HEAP_LOCKED:
                 self.made.tick(self.now_ms, self.allow_mA)
-            finally:
-                micropython.heap_unlock()
             self.check()
         return c
 

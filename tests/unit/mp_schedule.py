@@ -4,9 +4,6 @@
 (The worked examples of section 18: station_profiles::test_examples.)
 """
 
-import micropython
-import sys
-
 from profiles import (
     DAY,
     HARDWARE,
@@ -22,6 +19,7 @@ from profiles import (
     shows,
     together,
 )
+from rig import HEAP_LOCKED
 
 from firmware.charging import profile
 from firmware.charging.composite import Composite
@@ -802,23 +800,16 @@ def test_neighbours_that_say_three_phases_in_two_ways_are_one_period():
 
 
 def test_asking_allocates_nothing():
-    ev = {}
     daily = {"kind": "Recurring", "recurrency": "Daily"}
     weekly = {"kind": "Recurring", "recurrency": "Weekly"}
     start = parse_iso("1999-01-01T00:00:00Z")
+    quarters = [(900 * i, 60 + i) for i in range(96)]
     many = [
         P(TX, 3, (0, 320), (900, 100), kind="Relative", start=None, duration=1800),
         P(TX, 2, (0, 100), start=T, duration=10),
         P(DEFAULT, 9, (0, 90), start=T + 40 * YEAR),
         P(DEFAULT, 8, (0, 90), valid_to=T + 8000 * YEAR, start=start, duration=60),
-        P(
-            DEFAULT,
-            5,
-            *[(900 * i, 60 + i) for i in range(96)],
-            start=start,
-            duration=80000,
-            **daily,
-        ),
+        P(DEFAULT, 5, *quarters, start=start, duration=80000, **daily),
         P(DEFAULT, 4, (0, 160, 1), (500000, 90), start=T - WEEK, duration=600000, **weekly),
         P(DEFAULT, 3, (0, 70000), unit="W", start=start, connector=0),
         P(MAX, 0, (0, 110400, 2), (DAY, 90000), unit="W", kind="Relative", start=T),
@@ -832,16 +823,8 @@ def test_asking_allocates_nothing():
                 for connector in (0, 1, 2):
                     for running in (True, False):
                         tx_start = t - 1000
-                        error = None
                         if not known:  # (what cannot be placed is looked at once)
                             ev.at(connector, t, tx_start, running)
-                        micropython.heap_lock()
-                        try:
+                        with HEAP_LOCKED:
                             ev.at(connector, t, tx_start, running)
                             ev.at(connector, t, tx_start, running, 1)
-                        except MemoryError as e:
-                            error = e
-                        micropython.heap_unlock()
-                        if error:
-                            sys.print_exception(error)
-                            raise AssertionError((year, day, known, connector, running))

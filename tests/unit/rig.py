@@ -1,5 +1,6 @@
 # What the unit tests stand on: levels of the pilot, a wall in virtual time, random choices.
 
+import micropython
 import os
 import random
 import sys
@@ -74,6 +75,19 @@ def drive(wall, outlet, controller):
     """Bring a controller's outputs to the wall, as app/tasks.py does after a tick."""
     wall.pwm(outlet.pins["pilot"], 1000, controller.duty_u16)
     wall.pwm(outlet.pins["contactor"], 5000, 65535 if controller.closed else 0)
+
+
+class Locked:
+    """`with HEAP_LOCKED:` whatever allocates in the block raises MemoryError."""
+
+    def __enter__(self):
+        micropython.heap_lock()
+
+    def __exit__(self, kind, error, trace):
+        micropython.heap_unlock()
+
+
+HEAP_LOCKED = Locked()
 
 
 def raises(kind, function, *args):

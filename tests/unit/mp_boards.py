@@ -1,6 +1,5 @@
 """boards/: every board is sound, and check.py refuses what is not."""
 
-import os
 import sys
 
 sys.path.append("tools")
@@ -12,16 +11,9 @@ from rig import raises
 strict_machine.install()
 
 from firmware.check_board import check
-from firmware.drivers import outputs
 from firmware.fitting import Fitting
 
 HEAP = "256K"
-
-
-def boards():
-    for name in sorted(os.listdir("firmware/boards")):
-        if name not in ("__init__.py", "check.py") and name.endswith(".py"):
-            yield __import__("firmware.boards." + name[:-3], None, None, ("CONNECTORS",))
 
 
 class Good:
@@ -82,7 +74,7 @@ def refused_part(text, **parts):
 
 def test_every_board_is_sound():
     names = []
-    for board in boards():
+    for board in strict_machine.boards():
         check(board)
         names.append(board.__name__.split(".")[-1])
     assert len(names) >= 8 and "reference" in names and "smartevse_v3" in names
@@ -90,9 +82,7 @@ def test_every_board_is_sound():
 
 def test_the_drivers_take_the_pins_of_every_board():
     # strict_machine has the pins of the chip, and no pins that drive where it cannot be
-    for board in boards():
-        strict_machine.pins.clear()
-        strict_machine.chip = board.CHIP
+    for board in strict_machine.boards():
         fit = Fitting(board, electrics.Plain())
         for c in board.CONNECTORS:
             outlet = fit.outlet(c)
@@ -110,21 +100,6 @@ def test_the_drivers_take_the_pins_of_every_board():
                         assert strict_machine.pins[c[part][key]] == ("out", 0), (part, key)
         if any("meter" in c for c in board.CONNECTORS):
             assert strict_machine.pins[board.METER_UART["de"]] == ("out", 0)
-    strict_machine.chip = "ESP32"
-
-
-def test_safe_rests_the_lock_too():
-    for board in boards():
-        strict_machine.pins.clear()
-        strict_machine.chip = board.CHIP
-        outputs.safe(board)
-        for c in board.CONNECTORS:
-            if "lock" in c:
-                assert strict_machine.pins[c["lock"]["a"]] == ("out", 0)
-                assert strict_machine.pins[c["lock"]["b"]] == ("out", 0)
-            if "phases" in c:  # it may not move before the main contactor is open
-                assert c["phases"]["pin"] not in strict_machine.pins
-    strict_machine.chip = "ESP32"
 
 
 def test_a_good_board_and_the_least_one():

@@ -250,31 +250,6 @@ async def test_the_log_while_somebody_types():
     assert printed == ("print" in dir(log))
 
 
-async def test_python():
-    names = {}
-    unit = Unit()
-    for typed, heard in (
-        (">>> 6 * 7", ["42"]),
-        (">>>6*7", ["42"]),
-        (">>> x = 5", []),
-        (">>> x += 1; x", []),
-        (">>> x", ["6"]),
-        (">>> None", []),
-        (">>> 'a\\nb'", ["'a\\nb'"]),
-        (">>> unit is None", ["False"]),
-        (">>> station.connectors", ["()"]),
-    ):
-        assert await answer(typed, unit, names) == heard, typed
-    assert names["x"] == 6
-    assert await answer(">>> 'ab' * 200", unit) == ["'" + "ab" * 200 + "'"]
-
-    async def later():
-        await asyncio.sleep_ms(0)
-        return "done"
-
-    assert await answer(">>> later()", unit, {"later": later}) == ["'done'"]
-
-
 async def test_an_exception_is_told_and_costs_nothing():
     for typed, kind in (
         (">>> 1 / 0", "ZeroDivisionError"),

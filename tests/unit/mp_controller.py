@@ -1,5 +1,5 @@
 """electrical/controller.py: states, and timing to a tick (docs/electrical.md 8). Random runs, and
-somebody who watches them and knows only that, are in mp_evse_faults and tests/prove_evse."""
+somebody who watches them and knows only that, are in tests/prove_evse."""
 
 import random
 

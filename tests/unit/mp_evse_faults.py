@@ -3,10 +3,8 @@
 Each tick of the controller runs with the heap locked, and the ticks wrap on the way.
 """
 
-import random
-
 from electrics import FITTINGS, outlet
-from rig import HEAP_LOCKED, HIGH_mV, SHORTED_mV, TICK_ms, due, raises, seeded
+from rig import HEAP_LOCKED, HIGH_mV, SHORTED_mV, TICK_ms, due, raises
 
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
@@ -15,7 +13,6 @@ from firmware.ocpp.v16 import words
 HEAP = "200K"
 SWEEPS = (
     "test_every_state_and_every_input",
-    "test_anything_at_any_time",
     "test_residual",
     "test_welded",
     "test_cable",
@@ -639,37 +636,3 @@ def test_the_severity_of_each_fault():
         assert (fault in faults.ENDING) <= (severity <= 1), fault
     danger = [fault for fault in range(n) if not faults.SEVERITY[fault]]
     assert danger == [faults.WELDED, faults.RESIDUAL, faults.PE]
-
-
-def test_anything_at_any_time():
-    """Random faults, cars and permissions; check() watches every tick."""
-    seeded("parts")
-    w = World()
-    w.run(12000)
-    causes = [row[0] for row in TABLE.values() if row[0] not in (pilot_short, ventilation)]
-    closings = 0
-    seen = set()
-    for _ in range(1500):
-        k = random.randrange(10)
-        if k < 5:
-            w.car = random.choice("ABBCCCCD" if random.randrange(9) else "E")
-        elif k < 7:
-            w.allow_mA = random.choice((0, 5999, 6000, 16000, 16000, 32000))
-        elif k < 8:
-            random.choice(causes)(w, True)
-        else:
-            for cause in causes:
-                if cause is not jam:
-                    cause(w, False)
-            w.jam = False
-            if not random.randrange(3):
-                w.shows("A", 3000)
-                w.c.reset()
-        for _ in range(random.choice((1, 3, 20, 200))):
-            before = w.c.closed
-            w.tick()
-            closings += w.c.closed and not before
-            seen.add(w.c.fault)
-        w.phases.wanted = random.randrange(3) or 3
-    print("%d ticks, %d closings, faults %s" % (w.ticks, closings, sorted(seen)))
-    assert closings > 5 and len(seen) > 6

@@ -322,19 +322,6 @@ def test_transaction_data_of_everything():
         assert len(values(sample)) == 12, values(sample)
 
 
-def test_transaction_data_survives_a_power_cut():
-    w = a_world(stop_sampled=ENERGY | CURRENT, sampled=0)
-    w.charge()
-    before = w.c.tx.data
-    assert len(before) == 1
-    w.boot().poll(3000)
-    assert [tuple(s) for s in w.c.tx.data] == before
-    tx = end(w)
-    w.boot()
-    kept = w.journal.head()[1]
-    assert [tuple(s) for s in kept.data] == [tuple(s) for s in tx.data] and len(kept.data) == 2
-
-
 def test_an_end_that_a_power_cut_undid_is_not_told():
     """The last sample was on flash, the stop was not."""
     w = a_world(stop_sampled=ENERGY, sampled=0)

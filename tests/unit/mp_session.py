@@ -1318,23 +1318,6 @@ def test_samples_belong_to_a_transaction():
     assert w.journal.head()[2] == (T0, 7, 1, 0) and len(w.station.readings) == 1
 
 
-def test_clearing():
-    w = World(2).ready()
-    for i, (purpose, connector, level) in enumerate(
-        ((profile.TX_DEFAULT, 0, 0), (profile.TX_DEFAULT, 1, 0), (profile.TX_DEFAULT, 2, 3))
-    ):
-        profiles.install(w.station, record(10, purpose, connector, level, id=20 + i))
-    profiles.install(w.station, record(30, profile.CEILING, id=30))
-
-    def clear(*match, **more):
-        return profiles.clear(w.station, *match, **more)
-
-    assert clear(99) == 0 and clear(connector=1, level=3) == 0
-    assert clear(21, connector=2, purpose=profile.TX) == 1  # the id alone decides
-    assert clear(level=3) == 1 and clear(purpose=profile.CEILING) == 1
-    assert clear() == 1 and clear() == 0 and files("/flash/profiles") == []
-
-
 # Availability
 
 

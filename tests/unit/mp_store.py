@@ -16,7 +16,6 @@ HEAP = "2M"
 BOTH = True
 SWEEPS = (
     "test_power_cut_at_every_operation",
-    "test_power_cuts_at_random_on_one_ageing_flash",
     "test_A30_power_cut_at_every_operation",
     "test_A30_power_cut_at_every_operation_where_it_waits_for_another",
     "test_power_cut_at_every_operation_while_a_receipt_moves",
@@ -416,45 +415,6 @@ def test_power_cut_at_every_operation():
     many = [default(100 + i, i // 16, i % 16, 200 + i, 9) for i in range(32)]
     assert cuts(many, [put(131, 0, 3, 9, 24)], 64)
     assert cuts(two(), day, 16)
-
-
-def test_power_cuts_at_random_on_one_ageing_flash():
-    rng = seeded("cuts")
-    flash, store = fresh(20)
-    state = {}
-    cut = 0
-    for _ in range(400):
-        if rng.getrandbits(2) == 0:
-            flash.dies_at, flash.tear = flash.ops + rng.randint(0, 9), rng.randint(0, 8)
-        new = None
-        try:
-            if state and (len(state) > 5 or rng.getrandbits(2) == 0):
-                w = store.records[rng.randint(0, len(store.records) - 1)]
-                new = dict(state)
-                new.pop(name(w))
-                store.remove(w)
-            else:
-                w = default(
-                    rng.randint(1, 5), rng.randint(0, 1), rng.randint(0, 2), rng.randint(1, 999),
-                    rng.choice((1, 2, 24, 96)),
-                )  # fmt: skip
-                new = dict(state)
-                for r in store.replaced_by(w):
-                    new.pop(name(r))
-                new[name(w)] = content(w)
-                store.put(w)
-            state = new
-        except (OSError, Full) as e:
-            assert flash.dead, e
-        if flash.dead or rng.getrandbits(4) == 0:
-            cut += flash.dead
-            flash.on()
-            store = again(flash, complain)
-            state = holds(store) if holds(store) == new else state
-        flash.dies_at = None
-        assert holds(store) == state
-    assert flash.misused == 0
-    print(cut, "cuts")
 
 
 def test_one_layout_is_never_taken_for_another():
@@ -919,22 +879,6 @@ def test_full_flash_refuses_and_keeps_what_is_installed():
     assert refused > 10 and done > 10
 
 
-def test_flash_is_filled_with_profiles_until_it_is_full():
-    flash, store = fresh(8)
-    n = 0
-    try:
-        while True:
-            store.put(default(n, n // 16, n % 16, n, 96))
-            n += 1
-    except Full:
-        pass
-    assert 1 <= n < MAX_PROFILES
-    assert len(holds(again(flash, complain))) == n == len(holds(store))
-    store.remove(store.records[0])
-    store.put(default(99, 2, 0, 1, 24))
-    assert len(holds(again(flash, complain))) == n
-
-
 # What cannot be believed
 
 
@@ -983,17 +927,6 @@ def test_each_damaged_byte_of_a_record_leaves_6_A_in_its_place():
     store = Store(FOLDER, complain)
     assert store.damaged == 0 and images() == good
     assert limit(store, connector=3) == 105
-
-
-def test_a_damaged_record_alone_never_means_unlimited():
-    for place in ("0-2-0", "1-1-0", "0-1-15", "1-0-7"):
-        flash, store = fresh()
-        write(place, b"PW\x01\x01 nonsense")
-        store = again(flash)
-        for known in (True, False):
-            for t in (T, UNKNOWN):
-                for tx_start in (T - 10, T, T + 10, UNKNOWN):
-                    assert limit(store, known, 1, t, tx_start) == 60
 
 
 def test_a_damaged_record_is_replaced_or_removed():

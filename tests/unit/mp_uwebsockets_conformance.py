@@ -273,13 +273,6 @@ async def over_tcp(data, step):
     return messages, code, back
 
 
-async def test_what_a_server_may_send_over_tcp():
-    for subject, _, data, messages, code, _, *most in GOOD:
-        if code != 1006 and not most:
-            for step in (len(data), 1):
-                assert (await over_tcp(data, step))[:2] == (messages, code), subject
-
-
 async def test_what_a_server_must_not_send_over_tcp():
     # The server says no more than the wrong byte, and waits; or more, which is left unread: the
     # close frame arrives all the same.

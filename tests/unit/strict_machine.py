@@ -2,6 +2,7 @@
 # what drives it; `broken` holds pins whose driver raises; `log` has every output in its order;
 # `chip` says which pins can do what.
 
+import os
 import sys
 
 INPUT_ONLY = (34, 35, 36, 37, 38, 39)  # of an ESP32
@@ -102,6 +103,18 @@ class UART:
 class OneWire:
     def __init__(self, pin):
         assert not cannot_drive(pin.id), f"pin {pin.id} cannot drive"
+
+
+def boards():
+    """Every board, on its own chip, with no pin driven yet."""
+    global chip
+    for name in sorted(os.listdir("firmware/boards")):
+        if name.endswith(".py") and name != "__init__.py":
+            board = __import__("firmware.boards." + name[:-3], None, None, ("CONNECTORS",))
+            pins.clear()
+            chip = board.CHIP
+            yield board
+    chip = "ESP32"
 
 
 def install():

@@ -20,67 +20,22 @@ _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
 
 _TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
-_MADE = const(256)  # bytes to ask of who sends from a function
+_MADE = const(256)  # bytes to ask of a function: a full buffer of what it makes is too much
 _FULL_MS = const(10)  # for a full socket to drain
 
 
-class WebSocket:
-    """Made by connect(). Read-only for users: protocol, text, last_rx_ms, last_pong_ms, closed."""
-
-    leave_ms = 2000  # for our close frame to leave and the peer's answer or FIN to arrive
-
-    def __init__(self, stream, rx, tx, rx_max=0, tcp=None, protocol=None):
-        self.protocol = protocol  # the subprotocol agreed on
-        self.text = False  # is the last message text?
-        self.last_rx_ms = ticks_ms()  # when the last bytes arrived
-        self.last_pong_ms = None  # when the last pong arrived
+class _Sender:
+    # The half of a WebSocket that any task may use: frames out, and the end of TCP.
+    def __init__(self, stream, tx, tcp):
         self._stream = stream
         self._tcp = tcp  # the socket below TLS
-        self._rx = self._base = rx  # the message under assembly; a larger one has its own buffer
-        self._max = max(rx_max, len(rx))
         self._tx = tx  # one masked chunk
-        self._ctl = memoryview(bytearray(125))  # a frame header, then a control payload
         self._lock = asyncio.Lock()  # a frame has to leave whole
         self._due = None  # ping payload to be answered by the task that holds the lock
-        self._reader = 0  # 0: nobody reads; 1: a recv; 2: close, until the end
-        self._mid = False  # bytes of an unfinished message have been taken from the stream
-        self._closing = False  # a task has begun to end the connection
         self._close_sent = False
-        self._gone = asyncio.Event()  # the socket is closed
+        self.closed = False  # has TCP ended, for whatever reason?
+        self._gone = asyncio.Event()  # the same, to wait for
         self._code, self._reason = _LOST, ""
-
-    @property
-    def closed(self):
-        """True once TCP is closed, for whatever reason."""
-        return self._gone.is_set()
-
-    async def recv(self):
-        """The next message: a memoryview valid until the next recv; self.text tells its kind.
-
-        Raises ConnectionClosed, after our close frame has been sent; RuntimeError if another task
-        is in recv (MicroPython would never wake the earlier one). Cancelling it while nothing has
-        arrived costs nothing; inside a message, the connection."""
-        if self._reader:
-            if not self._closing:
-                raise RuntimeError("recv: another task is reading")
-            await self._gone.wait()
-        if self._mid:
-            self._end(_LOST, "recv was cancelled inside a message")
-        if self._gone.is_set():
-            raise ConnectionClosed(self._code, self._reason)
-        self._reader = 1
-        try:
-            return await self._message()
-        except ConnectionClosed as e:
-            if not self._gone.is_set():  # the peer closes, or has broken the protocol
-                await self._leave(e.code, e.reason, self._discard)
-            raise
-        except OSError as e:
-            self._end(_LOST, "recv: %s" % e)
-            raise ConnectionClosed(self._code, self._reason)
-        finally:
-            self._reader = 0
-            self._rx = self._base
 
     def send(self, data, text=None):
         """Awaitable: send one message. str goes as text, bytes-like as binary unless text=True.
@@ -102,74 +57,166 @@ class WebSocket:
             raise ValueError("ping payload > 125 bytes")
         return self._send(_PING, payload)
 
+    def exit(self, code):
+        """End it at once: with a close frame if that can leave as it is, and without waiting. For
+        who has no event loop any more."""
+        if not (self._close_sent or self._lock.locked() or self.closed):
+            tx, key = self._tx, urandom(4)
+            p = wire.header(tx, _CLOSE, 2, key)
+            tx[p : p + 2] = wire.close_payload(code, "")
+            wire.mask(tx, p, p + 2, key)
+            try:
+                self._stream.s.write(tx, 0, p + 2)
+            except OSError:
+                pass
+        self._end(code, "")
+
+    # TCP ends here and nowhere else -> what tells it. The task that waits to read is woken by it.
+    def _end(self, code, reason):
+        if not self.closed:
+            self._code, self._reason = code, reason
+            self.closed = True
+            self._gone.set()
+            self._stream.s.close()
+        return ConnectionClosed(self._code, self._reason)
+
+    async def _send(self, op, data, read=None):
+        await self._lock.acquire()  # "async with" would cost 100 bytes more
+        try:
+            if self._close_sent or self.closed:
+                raise ConnectionClosed(self._code, self._reason)
+            await self._frame(op, data, read)
+            while self._due is not None:
+                data, self._due = self._due, None
+                await self._frame(_PONG, data)
+        finally:
+            self._lock.release()
+
+    # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
+    # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
+    # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
+    # that is cancelled while it waits to write takes the one that waits to read off the poll list
+    # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
+    async def _frame(self, op, data, read=None):
+        tx = self._tx
+        size = data if read else len(data)
+        key = urandom(4)
+        p = wire.header(tx, op, size, key)
+        pos = 0
+        try:
+            while tx:
+                k = min(size - pos, _MADE) if read else size - pos
+                if k > len(tx) - p:
+                    k = len(tx) - p & ~3
+                tx[p : p + k] = read(k) if read else data[pos : pos + k]
+                wire.mask(tx, p, p + k, key)
+                if pos == 0 and k < size:
+                    nodelay(self._tcp, 0)
+                pos += k
+                if pos == size > k:
+                    nodelay(self._tcp, 1)
+                p += k
+                sent = 0
+                while sent < p:
+                    if self.closed:
+                        raise ConnectionClosed(self._code, self._reason)
+                    sent += self._stream.s.write(tx, sent, p - sent) or 0
+                    if sent < p:
+                        await asyncio.sleep_ms(_FULL_MS)
+                p = 0
+                if pos == size:
+                    tx = None
+                await asyncio.sleep_ms(0)  # who sends much, or in a loop, has to let others run
+        except OSError as e:
+            raise self._end(_LOST, "send: %s" % e)
+        finally:
+            if tx:
+                self._end(_LOST, "a send was cut short")
+
+
+class WebSocket(_Sender):
+    """Made by connect(). Read-only for users: protocol, text, last_rx_ms, last_pong_ms, closed."""
+
+    leave_ms = 2000  # for our close frame to leave and the peer's answer or FIN to arrive
+
+    def __init__(self, stream, rx, tx, rx_max=0, tcp=None, protocol=None):
+        super().__init__(stream, tx, tcp)
+        self.protocol = protocol  # the subprotocol agreed on
+        self.text = False  # is the last message text?
+        self.last_rx_ms = ticks_ms()  # when the last bytes arrived
+        self.last_pong_ms = None  # when the last pong arrived
+        self._rx = self._base = rx  # the message under assembly; a larger one has its own buffer
+        self._max = max(rx_max, len(rx))
+        self._ctl = memoryview(bytearray(125))  # a frame header, then a control payload
+        self._reader = 0  # 0: nobody reads; 1: a recv; 2: close, until the end
+        self._mid = False  # bytes of an unfinished message have been taken from the stream
+        self._closing = False  # a task has begun to end the connection
+
+    async def recv(self):
+        """The next message: a memoryview valid until the next recv; self.text tells its kind.
+
+        Raises ConnectionClosed, after our close frame has been sent; RuntimeError if another task
+        is in recv (MicroPython would never wake the earlier one). Cancelling it while nothing has
+        arrived costs nothing; inside a message, the connection."""
+        if self._reader:
+            if not self._closing:
+                raise RuntimeError("recv: another task is reading")
+            await self._gone.wait()
+        if self._mid or self.closed:
+            raise self._end(_LOST, "recv was cancelled inside a message")
+        self._reader = 1
+        try:
+            return await self._message()
+        except ConnectionClosed as e:
+            if not self.closed:  # the peer closes, or has broken the protocol
+                await self._leave(e.code, e.reason)
+            raise
+        except OSError as e:
+            raise self._end(_LOST, "recv: %s" % e)
+        finally:
+            self._reader = 0
+            self._rx = self._base
+
     async def close(self, code=1000, reason=""):
         """Close handshake, then the end of TCP; leave_ms at most. Any task, any number of times.
 
         A recv in another task sees the answer and raises. `reason` is cut to 123 bytes."""
         if not wire.is_close_code(code):
             raise ValueError("close code")
-        if not self._closing and not self._gone.is_set():
-            if self._reader:
-                then = self._gone.wait
-            else:
-                then = self._discard
-                self._reader = 2  # from now on recv keeps out
-            await self._leave(code, reason, then)
+        if not self._closing and not self.closed:
+            other = self._reader
+            self._reader = other or 2  # from now on recv keeps out
+            await self._leave(code, reason, other)
         await self._gone.wait()
         # Let the tasks that used the socket go before the caller dials again: the unix port gives
         # the next socket the same descriptor.
         while self._reader == 1 or self._lock.locked():
             await asyncio.sleep_ms(1)
 
-    def exit(self, code):
-        """End it at once: with a close frame if that can leave as it is, and without waiting. For
-        who has no event loop any more."""
-        if not (self._close_sent or self._lock.locked() or self._gone.is_set()):
-            tx, data, key = self._tx, wire.close_payload(code, ""), urandom(4)
-            p = wire.header(tx, _CLOSE, len(data), key)
-            n = p + len(data)
-            tx[p:n] = data
-            wire.mask(tx, p, n, key)
-            try:
-                self._stream.s.write(tx, 0, n)
-            except OSError:
-                pass
-        self._end(code, "")
-
-    # The one place where TCP ends. Closing the socket wakes the task that waits to read from it.
-    def _end(self, code, reason):
-        if not self._gone.is_set():
-            self._code = code
-            self._reason = reason
-            self._gone.set()
-            self._stream.s.close()
-
-    # Send our close frame, await then(), end TCP.
-    async def _leave(self, code, reason, then):
+    # Send our close frame, and end TCP when the other task has read the peer's, or we to the FIN.
+    async def _leave(self, code, reason, other=0):
         self._closing = True
-        self._code = code
-        self._reason = reason
+        self._code, self._reason = code, reason
         try:
-            await asyncio.wait_for_ms(self._bye(code, reason, then), self.leave_ms)
+            await asyncio.wait_for_ms(self._bye(code, reason, other), self.leave_ms)
         except (asyncio.TimeoutError, OSError):
             pass
         finally:
             self._end(code, reason)
 
-    async def _bye(self, code, reason, then):
+    async def _bye(self, code, reason, other):
         async with self._lock:
             if not self._close_sent:
                 self._close_sent = True
                 await self._frame(_CLOSE, wire.close_payload(code, reason))
-        await then()
-
-    # Read to the FIN: the server ends TCP (section 7.1.1). A socket closed with bytes unread sends
-    # a RST, which overtakes our close frame. Not into _rx: a user may still read his message.
-    async def _discard(self):
-        # Of TLS byte by byte: MicroPython's readinto goes on until the buffer is full, and the end
-        # of TLS, which mbedTLS tells once, would be lost behind the bytes before it.
+        if other:
+            await self._gone.wait()
+        # The server ends TCP (section 7.1.1). A socket closed with bytes unread sends a RST, which
+        # overtakes our close frame. Not into _rx: a user may still read his message. And of TLS
+        # byte by byte: MicroPython's readinto goes on until the buffer is full, and the end of
+        # TLS, which mbedTLS tells once, would be lost behind the bytes before it.
         buf = self._ctl[:1] if hasattr(self._stream.s, "cipher") else self._ctl
-        while await self._stream.readinto(buf) != 0:
+        while not self.closed and await self._stream.readinto(buf) != 0:
             pass
 
     async def _message(self):
@@ -183,9 +230,17 @@ class WebSocket:
             size = ctl[1]
             wire.check(ctl[0], size, opcode != 0)
             if op >= _CLOSE:
-                await self._fill(ctl[:size])
+                payload = ctl[:size]
+                await self._fill(payload)
                 self._mid = opcode != 0
-                await self._control(op, ctl[:size])
+                if op == _CLOSE:
+                    wire.farewell(payload)
+                elif op == _PONG:
+                    self.last_pong_ms = ticks_ms()
+                elif self._lock.locked():
+                    self._due = bytes(payload)  # to wait could hang us and a peer that sends first
+                elif not self._closing:
+                    await self._send(_PONG, payload)
                 continue
             if size > 125:
                 k = 2 if size == 126 else 8
@@ -209,7 +264,7 @@ class WebSocket:
     async def _fill(self, buf, state=-1, wait=False):
         n = 0
         while n < len(buf):
-            if self._gone.is_set():
+            if self.closed:
                 raise ConnectionClosed(self._code, self._reason)
             view = buf[n : n + _TAKEN]
             k = None if wait else self._stream.s.readinto(view)
@@ -227,78 +282,8 @@ class WebSocket:
                 if k == _TAKEN:
                     await asyncio.sleep_ms(0)
             elif k == 0:  # (None: woken for nothing)
-                self._end(_LOST, "TCP ended without a close frame")
-                raise ConnectionClosed(self._code, self._reason)
+                raise self._end(_LOST, "TCP ended without a close frame")
         return state
-
-    async def _control(self, op, payload):
-        if op == _PONG:
-            self.last_pong_ms = ticks_ms()
-        elif op == _PING:
-            if self._lock.locked():
-                self._due = bytes(payload)  # to wait could hang us and a peer that sends first
-            elif not self._closing:
-                await self._send(_PONG, payload)
-        else:
-            wire.farewell(payload)
-
-    async def _send(self, op, data, read=None):
-        await self._lock.acquire()  # "async with" would cost 100 bytes more
-        try:
-            if self._close_sent or self._gone.is_set():
-                raise ConnectionClosed(self._code, self._reason)
-            await self._frame(op, data, read)
-            while self._due is not None:
-                data, self._due = self._due, None
-                await self._frame(_PONG, data)
-        finally:
-            self._lock.release()
-
-    # Send a frame, with the lock held. Masked in the tx buffer, a chunk at a time; the chunks but
-    # the last are a multiple of 4 long, so that each begins with the first byte of the mask.
-    #
-    # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
-    # that is cancelled while it waits to write takes the one that waits to read off the poll list
-    # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
-    async def _frame(self, op, data, read=None):
-        tx = self._tx
-        size = data if read else len(data)
-        key = urandom(4)
-        p = wire.header(tx, op, size, key)
-        pos = 0
-        try:
-            while tx:
-                k = size - pos
-                if k > len(tx) - p:
-                    k = len(tx) - p & ~3
-                if read and k > _MADE:  # its bytes are made: a full buffer of them is too much
-                    k = _MADE
-                tx[p : p + k] = read(k) if read else data[pos : pos + k]
-                wire.mask(tx, p, p + k, key)
-                if pos == 0 and k < size:
-                    nodelay(self._tcp, 0)
-                pos += k
-                if pos == size > k:
-                    nodelay(self._tcp, 1)
-                p += k
-                sent = 0
-                while sent < p:
-                    if self._gone.is_set():
-                        raise ConnectionClosed(self._code, self._reason)
-                    k = self._stream.s.write(tx, sent, p - sent)
-                    sent += k or 0
-                    if sent < p:
-                        await asyncio.sleep_ms(_FULL_MS)
-                p = 0
-                if pos == size:
-                    tx = None
-                await asyncio.sleep_ms(0)  # who sends much, or in a loop, has to let others run
-        except OSError as e:
-            self._end(_LOST, "send: %s" % e)
-            raise ConnectionClosed(self._code, self._reason)
-        finally:
-            if tx:
-                self._end(_LOST, "a send was cut short")
 
 
 def nodelay(tcp, on):

@@ -205,14 +205,6 @@ def test_the_sensor_trips_on_what_flows():
         assert sensor._part.tripped is False
 
 
-def test_a_broken_sensor_answers_nothing():
-    line, sensor = a_sensor()
-    line.outlet.residual_broken = True
-    sensor._part.test = True
-    line.advance(2000, sensor)
-    assert sensor._part.tripped is False
-
-
 def test_a_fault_between_two_ticks_is_seen_and_a_disturbance_is_not():
     line, sensor = a_sensor()
     line.outlet.residual_trip = True

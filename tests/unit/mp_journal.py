@@ -344,14 +344,6 @@ def test_what_is_queued_again_after_a_power_cut():
     assert files() == ["1", "2", "3", "4"]
 
 
-def test_an_answer_survives():
-    j = a_journal()
-    tx = begin(j)
-    j.answered(tx, 77)
-    j = again()
-    assert j.kept[0].id == 77 and queue() == []
-
-
 def test_a_start_that_was_given_up_is_not_told_again():
     j = a_journal()
     tx = begin(j)

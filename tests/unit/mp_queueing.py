@@ -39,6 +39,11 @@ class Central:
         assert len(self.answers) == n + 1 and self.answers[n][1] == "q%d" % n
         return self.answers[n][2]
 
+    async def retry(self, seconds):
+        """TransactionMessageRetryInterval is that from now on."""
+        key = {"key": "TransactionMessageRetryInterval", "value": str(seconds)}
+        await self.ask("ChangeConfiguration", key)
+
     async def answer(self, payload=None):
         """The answer to the latest CALL."""
         action = self.calls[-1][2]
@@ -146,7 +151,7 @@ async def test_who_does_not_read_is_left():
 
 async def test_silence_is_asked_again_with_another_id_and_never_given_up():
     b = await registered()
-    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "20"})
+    await b.retry(20)
     b.sample(1)
     b.sample(2)
     await b.passes(1)
@@ -169,7 +174,7 @@ async def test_silence_is_asked_again_with_another_id_and_never_given_up():
 async def test_silence_before_a_new_connection_does_not_delay_it():
     b = await registered()
     b.sample(1)
-    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "3600"})
+    await b.retry(3600)
     await b.passes(1 + WAIT_s + 1)
     assert b.actions() == ["MeterValues"]
     await b.up()
@@ -202,11 +207,8 @@ async def test_refusals_are_counted_and_wait_over_connections():
 
 async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
     b = await registered()
-    for key, value in (
-        ("TransactionMessageRetryInterval", "86400"),
-        ("TransactionMessageAttempts", "1000"),
-    ):
-        await b.ask("ChangeConfiguration", {"key": key, "value": value})
+    await b.retry(86400)
+    b.unit.settings.set("TransactionMessageAttempts", "1000")
     b.unit.outbox.delivery._attempts = 900
     b.sample(1)
     await b.passes(1)
@@ -291,7 +293,7 @@ async def test_the_answer_to_an_earlier_try_while_the_next_one_waits():
 
 async def two_tries(b):
     """-> a connector whose start left twice; nothing of it was answered yet."""
-    await b.ask("ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "0"})
+    await b.retry(0)
     c = await plugged(b)
     await b.passes(WAIT_s + 1)
     await statuses(b)
@@ -423,9 +425,7 @@ async def test_a_late_refusal_is_none():
 async def test_the_answers_of_the_latest_eight_tries_count():
     for late, counts in ((8, False), (7, True), (0, True)):
         b = await registered()
-        await b.ask(
-            "ChangeConfiguration", {"key": "TransactionMessageRetryInterval", "value": "0"}
-        )
+        await b.retry(0)
         b.sample(1)
         tries = []
         while len(tries) < 9:

@@ -642,15 +642,6 @@ def test_A17_what_recurs_since_before_2020_is_certain_where_no_time_was_ever_kno
             assert limit(ev, T) == 100
 
 
-def test_A17_everything_as_usual_once_the_clock_is_known():
-    both = [P(MAX, 2, (0, 200), (60, 90)), P(DEFAULT, 2, (0, 120))]
-    ev = evaluator(both)
-    ev.known = False
-    assert limit(ev, UNKNOWN) == 90
-    ev.known = True
-    assert limit(ev, T) == 120
-
-
 # Years
 
 

@@ -206,18 +206,6 @@ def test_32_of_the_largest_can_be_installed_and_replaced():
     store.put(default(3, 2, 1))
 
 
-def test_remove_and_remove_all():
-    flash, store = fresh(64)
-    fill(store)
-    store.remove(store.records[3])
-    assert len(holds(again(flash))) == 31
-    store = again(flash)
-    for w in list(store.records):
-        store.remove(w)
-    assert store.records == [] and names() == []
-    assert again(flash).records == []
-
-
 def test_periods_are_read_back_when_they_are_needed():
     flash, store = fresh()
     store.put(default(1, 1, 3, n=24))

@@ -90,10 +90,10 @@ class Locked:
 HEAP_LOCKED = Locked()
 
 
-def raises(kind, function, *args):
-    """The exception of class `kind` that function(*args) must raise."""
+def raises(kind, function, *args, **more):
+    """The exception of class `kind` that function(*args, **more) must raise."""
     try:
-        result = function(*args)
+        result = function(*args, **more)
     except kind as e:
         return e
     raise AssertionError(f"{result!r} instead of {kind.__name__}")

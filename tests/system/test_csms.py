@@ -114,7 +114,7 @@ async def system(**settings):
 
 
 def with_system(test):
-    """Turn `async test(cs, st, fake)` into a plain function that runs it."""
+    """Make a test of `async test(cs, st, fake)`."""
 
     async def body():
         async with system() as (cs, st, fake):
@@ -126,26 +126,23 @@ def with_system(test):
 # The library: what a station may send
 
 
-def test_url_and_restart_at_the_same_port():
-    async def body():
-        cs = CentralSystem()
-        await cs.start()
-        port, url = cs.port, cs.url
-        assert port and url == f"ws://127.0.0.1:{port}/ocpp"
-        async with FakeStation(url) as fake:
-            st = await cs.wait_station("CP1")
-            await cs.stop()
-            await st.wait_closed()
-            await fake.ws.wait_closed()
-            assert cs.stations == {} and not st.connected
+async def test_url_and_restart_at_the_same_port():
+    cs = CentralSystem()
+    await cs.start()
+    port, url = cs.port, cs.url
+    assert port and url == f"ws://127.0.0.1:{port}/ocpp"
+    async with FakeStation(url) as fake:
+        st = await cs.wait_station("CP1")
         await cs.stop()
-        await cs.start()
-        assert cs.port == port
-        async with FakeStation(url):
-            await cs.wait_station("CP1")
-        await cs.stop()
-
-    asyncio.run(body())
+        await st.wait_closed()
+        await fake.ws.wait_closed()
+        assert cs.stations == {} and not st.connected
+    await cs.stop()
+    await cs.start()
+    assert cs.port == port
+    async with FakeStation(url):
+        await cs.wait_station("CP1")
+    await cs.stop()
 
 
 CORE = [
@@ -165,269 +162,239 @@ CORE = [
 ]
 
 
-def test_every_message_of_a_station_gets_a_valid_answer():
-    @with_system
-    async def body(cs, st, fake):
-        for action, payload, field in CORE:
-            answer = await fake.call(action, payload)
-            assert schema_errors(action, answer, answer=True) == [], action
-            assert field in answer if field else answer == {}, action
-        stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
-        assert await fake.call("StopTransaction", stop) == {}
-        assert await fake.call("DataTransfer", {"vendorId": "x"}) == {"status": "UnknownVendorId"}
-        assert st.violations == []
-        assert st.boot == BOOT and st.status == {1: "Available"}
-        assert [line[13:31] for line in cs.lines[1:3]] == [
-            "CP1 <- BootNotific",
-            "CP1 -> BootNotific",
-        ]
-
-    body()
+@with_system
+async def test_every_message_of_a_station_gets_a_valid_answer(cs, st, fake):
+    for action, payload, field in CORE:
+        answer = await fake.call(action, payload)
+        assert schema_errors(action, answer, answer=True) == [], action
+        assert field in answer if field else answer == {}, action
+    stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
+    assert await fake.call("StopTransaction", stop) == {}
+    assert await fake.call("DataTransfer", {"vendorId": "x"}) == {"status": "UnknownVendorId"}
+    assert st.violations == []
+    assert st.boot == BOOT and st.status == {1: "Available"}
+    assert [line[13:31] for line in cs.lines[1:3]] == [
+        "CP1 <- BootNotific",
+        "CP1 -> BootNotific",
+    ]
 
 
-def test_settings_are_read_at_each_request():
-    @with_system
-    async def body(cs, st, fake):
-        cs.now = lambda: datetime(2042, 1, 2, 3, 4, 5, 678000, timezone(timedelta(hours=2)))
-        cs.boot_status, cs.heartbeat_interval = "Pending", 17
-        assert await fake.call("BootNotification", BOOT) == {
-            "status": "Pending",
-            "interval": 17,
-            "currentTime": "2042-01-02T01:04:05.678Z",
-        }
-        cs.boot_status = "Accepted"
-        assert (await fake.call("BootNotification", BOOT))["status"] == "Accepted"
-        until = datetime(2050, 1, 1, tzinfo=timezone.utc)
-        cs.tags["Card"] = {"status": "Blocked", "expiryDate": until, "parentIdTag": "P"}
-        info = {"status": "Blocked", "expiryDate": "2050-01-01T00:00:00.000Z", "parentIdTag": "P"}
-        assert await fake.call("Authorize", {"idTag": "cARD"}) == {"idTagInfo": info}
-        cs.default_tag_status = "Invalid"
-        assert await fake.call("Authorize", {"idTag": "x"}) == {"idTagInfo": {"status": "Invalid"}}
-        cs.next_transaction_id = 1800000000
-        answer = await fake.call("StartTransaction", {**START, "idTag": "card"})
-        assert answer == {"transactionId": 1800000000, "idTagInfo": info}
-        assert cs.next_transaction_id == 1800000001
-        assert st.violations == []
-
-    body()
+@with_system
+async def test_settings_are_read_at_each_request(cs, st, fake):
+    cs.now = lambda: datetime(2042, 1, 2, 3, 4, 5, 678000, timezone(timedelta(hours=2)))
+    cs.boot_status, cs.heartbeat_interval = "Pending", 17
+    assert await fake.call("BootNotification", BOOT) == {
+        "status": "Pending",
+        "interval": 17,
+        "currentTime": "2042-01-02T01:04:05.678Z",
+    }
+    cs.boot_status = "Accepted"
+    assert (await fake.call("BootNotification", BOOT))["status"] == "Accepted"
+    until = datetime(2050, 1, 1, tzinfo=timezone.utc)
+    cs.tags["Card"] = {"status": "Blocked", "expiryDate": until, "parentIdTag": "P"}
+    info = {"status": "Blocked", "expiryDate": "2050-01-01T00:00:00.000Z", "parentIdTag": "P"}
+    assert await fake.call("Authorize", {"idTag": "cARD"}) == {"idTagInfo": info}
+    cs.default_tag_status = "Invalid"
+    assert await fake.call("Authorize", {"idTag": "x"}) == {"idTagInfo": {"status": "Invalid"}}
+    cs.next_transaction_id = 1800000000
+    answer = await fake.call("StartTransaction", {**START, "idTag": "card"})
+    assert answer == {"transactionId": 1800000000, "idTagInfo": info}
+    assert cs.next_transaction_id == 1800000001
+    assert st.violations == []
 
 
-def test_transactions_are_kept():
-    @with_system
-    async def body(cs, st, fake):
-        one = (await fake.call("StartTransaction", START))["transactionId"]
-        again = (await fake.call("StartTransaction", START))["transactionId"]
-        two = (await fake.call("StartTransaction", {**START, "meterStart": 5}))["transactionId"]
-        assert one == again == 1 and two == 2
-        values = {"connectorId": 1, "transactionId": 1, "meterValue": [SAMPLE, SAMPLE]}
-        await fake.call("MeterValues", values)
-        kept = cs.transactions[1]
-        assert kept is st.transactions[1]
-        assert kept["connectorId"] == 1 and kept["idTag"] == "TAG" and kept["meterStart"] == 1000
-        assert kept["start"] == T0 and kept["meterValues"] == [SAMPLE, SAMPLE]
-        assert kept["stop"] is None and csms_show.energy_wh(kept) == 500
-        stop = {"transactionId": 1, "meterStop": 3000, "timestamp": T0, "idTag": "TAG"}
-        answer = {"idTagInfo": {"status": "Accepted"}}
-        assert await fake.call("StopTransaction", stop) == answer
-        assert await fake.call("StopTransaction", stop) == answer  # sent again: no fault
-        assert kept["stop"] == stop and csms_show.energy_wh(kept) == 2000
-        assert st.violations == []
-        assert await fake.call("StopTransaction", {**stop, "meterStop": 1}) == answer
-        assert await fake.call("StopTransaction", {**stop, "transactionId": 99}) == answer
-        await fake.call("MeterValues", {**values, "transactionId": 98})
-        assert len(st.violations) == 3 and kept["stop"] == stop
-        assert "second, different" in st.violations[0]
-        assert "unknown transactionId 99" in st.violations[1]
-        assert "unknown transactionId 98" in st.violations[2]
-
-    body()
+@with_system
+async def test_transactions_are_kept(cs, st, fake):
+    one = (await fake.call("StartTransaction", START))["transactionId"]
+    again = (await fake.call("StartTransaction", START))["transactionId"]
+    two = (await fake.call("StartTransaction", {**START, "meterStart": 5}))["transactionId"]
+    assert one == again == 1 and two == 2
+    values = {"connectorId": 1, "transactionId": 1, "meterValue": [SAMPLE, SAMPLE]}
+    await fake.call("MeterValues", values)
+    kept = cs.transactions[1]
+    assert kept is st.transactions[1]
+    assert kept["connectorId"] == 1 and kept["idTag"] == "TAG" and kept["meterStart"] == 1000
+    assert kept["start"] == T0 and kept["meterValues"] == [SAMPLE, SAMPLE]
+    assert kept["stop"] is None and csms_show.energy_wh(kept) == 500
+    stop = {"transactionId": 1, "meterStop": 3000, "timestamp": T0, "idTag": "TAG"}
+    answer = {"idTagInfo": {"status": "Accepted"}}
+    assert await fake.call("StopTransaction", stop) == answer
+    assert await fake.call("StopTransaction", stop) == answer  # sent again: no fault
+    assert kept["stop"] == stop and csms_show.energy_wh(kept) == 2000
+    assert st.violations == []
+    assert await fake.call("StopTransaction", {**stop, "meterStop": 1}) == answer
+    assert await fake.call("StopTransaction", {**stop, "transactionId": 99}) == answer
+    await fake.call("MeterValues", {**values, "transactionId": 98})
+    assert len(st.violations) == 3 and kept["stop"] == stop
+    assert "second, different" in st.violations[0]
+    assert "unknown transactionId 99" in st.violations[1]
+    assert "unknown transactionId 98" in st.violations[2]
 
 
-def test_answers_can_be_overridden():
-    @with_system
-    async def body(cs, st, fake):
-        cs.answer("DataTransfer", lambda p: {"status": "Accepted", "data": p["vendorId"]})
-        answer = await fake.call("DataTransfer", {"vendorId": "v"})
-        assert answer == {"status": "Accepted", "data": "v"}
-        cs.answer(
-            "StartTransaction", lambda p: {"transactionId": -5, "idTagInfo": {"status": "Invalid"}}
-        )
-        await fake.call("StartTransaction", START)
-        assert list(st.transactions) == [-5]
+@with_system
+async def test_answers_can_be_overridden(cs, st, fake):
+    cs.answer("DataTransfer", lambda p: {"status": "Accepted", "data": p["vendorId"]})
+    answer = await fake.call("DataTransfer", {"vendorId": "v"})
+    assert answer == {"status": "Accepted", "data": "v"}
+    cs.answer(
+        "StartTransaction", lambda p: {"transactionId": -5, "idTagInfo": {"status": "Invalid"}}
+    )
+    await fake.call("StartTransaction", START)
+    assert list(st.transactions) == [-5]
 
-        def refuse(payload):
-            raise CallError("NotSupported", "no", {"a": 1})
+    def refuse(payload):
+        raise CallError("NotSupported", "no", {"a": 1})
 
-        cs.answer("DataTransfer", refuse)
-        await fake.send("DataTransfer", {"vendorId": "v"})
-        assert (await fake.reply())[2:] == ["NotSupported", "no", {"a": 1}]
-        cs.answer("DataTransfer", lambda p: CallError("GenericError"))
-        assert await fake.call("DataTransfer", {"vendorId": "v"}) == "GenericError"
-        cs.answer("DataTransfer", lambda p: {"status": "Nonsense"})  # on purpose: sent as it is
-        assert await fake.call("DataTransfer", {"vendorId": "v"}) == {"status": "Nonsense"}
-        assert any("our own DataTransfer.conf is wrong" in line for line in cs.lines)
-        cs.answer("DataTransfer", None)
-        assert await fake.call("DataTransfer", {"vendorId": "v"}) == {"status": "UnknownVendorId"}
-        assert st.violations == []
-        cs.answer("Heartbeat", lambda p: p["nothing"])
-        assert await fake.call("Heartbeat", {}) == "InternalError"
-        assert "KeyError('nothing')" in st.violations[0]
-
-    body()
+    cs.answer("DataTransfer", refuse)
+    await fake.send("DataTransfer", {"vendorId": "v"})
+    assert (await fake.reply())[2:] == ["NotSupported", "no", {"a": 1}]
+    cs.answer("DataTransfer", lambda p: CallError("GenericError"))
+    assert await fake.call("DataTransfer", {"vendorId": "v"}) == "GenericError"
+    cs.answer("DataTransfer", lambda p: {"status": "Nonsense"})  # on purpose: sent as it is
+    assert await fake.call("DataTransfer", {"vendorId": "v"}) == {"status": "Nonsense"}
+    assert any("our own DataTransfer.conf is wrong" in line for line in cs.lines)
+    cs.answer("DataTransfer", None)
+    assert await fake.call("DataTransfer", {"vendorId": "v"}) == {"status": "UnknownVendorId"}
+    assert st.violations == []
+    cs.answer("Heartbeat", lambda p: p["nothing"])
+    assert await fake.call("Heartbeat", {}) == "InternalError"
+    assert "KeyError('nothing')" in st.violations[0]
 
 
-def test_a_slow_and_a_missing_answer():
-    @with_system
-    async def body(cs, st, fake):
-        gate = asyncio.Event()
+@with_system
+async def test_a_slow_and_a_missing_answer(cs, st, fake):
+    gate = asyncio.Event()
 
-        async def slowly(payload):
-            await gate.wait()
-            return {"currentTime": T0}
+    async def slowly(payload):
+        await gate.wait()
+        return {"currentTime": T0}
 
-        cs.answer("Heartbeat", slowly)
-        await fake.send("Heartbeat", {})
-        await st.expect("Heartbeat")
-        assert await st.call("ClearCache") == {"status": "Accepted"}  # still reading
-        assert st.violations == []
-        await fake.send("StatusNotification", STATUS)
-        assert (await fake.reply())[1] == "m2"
-        assert st.violations == ["StatusNotification sent while Heartbeat is unanswered"]
-        gate.set()
-        assert await fake.reply() == [3, "m1", {"currentTime": T0}]
-        cs.answer("Heartbeat", lambda p: None)
-        await fake.send("Heartbeat", {})
-        await st.expect("Heartbeat", since=st.mark() - 1)
-        await fake.call("StatusNotification", STATUS)  # after its time-out, as it may
-        await st.raw('[3,"m3",{"currentTime":"2026-01-01T00:00:00Z"}]')
-        assert (await fake.reply())[1] == "m3"
-        assert len(st.violations) == 1
-
-    body()
+    cs.answer("Heartbeat", slowly)
+    await fake.send("Heartbeat", {})
+    await st.expect("Heartbeat")
+    assert await st.call("ClearCache") == {"status": "Accepted"}  # still reading
+    assert st.violations == []
+    await fake.send("StatusNotification", STATUS)
+    assert (await fake.reply())[1] == "m2"
+    assert st.violations == ["StatusNotification sent while Heartbeat is unanswered"]
+    gate.set()
+    assert await fake.reply() == [3, "m1", {"currentTime": T0}]
+    cs.answer("Heartbeat", lambda p: None)
+    await fake.send("Heartbeat", {})
+    await st.expect("Heartbeat", since=st.mark() - 1)
+    await fake.call("StatusNotification", STATUS)  # after its time-out, as it may
+    await st.raw('[3,"m3",{"currentTime":"2026-01-01T00:00:00Z"}]')
+    assert (await fake.reply())[1] == "m3"
+    assert len(st.violations) == 1
 
 
 # The library: requests to a station
 
 
-def test_call():
-    @with_system
-    async def body(cs, st, fake):
-        request = {"connectorId": 1, "csChargingProfiles": PROFILE}
-        assert await st.call("SetChargingProfile", request) == {"status": "Accepted"}
-        assert await fake.request() == ("SetChargingProfile", request)
-        with pytest.raises(SchemaError, match=r"csChargingProfiles: 'stackLevel' is a required"):
-            wrong = {key: value for key, value in PROFILE.items() if key != "stackLevel"}
-            await st.call("SetChargingProfile", {**request, "csChargingProfiles": wrong})
-        with pytest.raises(SchemaError, match="no action 'Nonsense'"):
-            await st.call("Nonsense")
-        assert fake.asked.empty()
-        fake.answers["Nonsense"] = CallError("NotImplemented", "what?", {"x": 1})
-        with pytest.raises(CallError, match="NotImplemented: what") as caught:
-            await st.call("Nonsense", {"a": 1}, validate=False)
-        assert caught.value.code == "NotImplemented" and caught.value.details == {"x": 1}
-        assert st.violations == []
-        fake.answers["ClearCache"] = {"status": "Perhaps"}
-        assert await st.call("ClearCache") == {"status": "Perhaps"}
-        assert "ClearCache.conf: status: 'Perhaps' is not one of" in st.violations.pop()
-        fake.answers["ClearCache"] = CallError("NoSuchCode", "")
-        with pytest.raises(CallError):
-            await st.call("ClearCache")
-        assert "unknown code 'NoSuchCode'" in st.violations.pop()
-        fake.answers["ClearCache"] = None
-        with pytest.raises(asyncio.TimeoutError):
-            await st.call("ClearCache", timeout=0.05)
-        assert st.violations == ["no answer to ClearCache within 0.05 s"]
-        one, two = st.call("Reset", {"type": "Soft"}), st.call("Reset", {"type": "Hard"})
-        assert await asyncio.gather(one, two) == [{"status": "Accepted"}] * 2
-
-    body()
+@with_system
+async def test_call(cs, st, fake):
+    request = {"connectorId": 1, "csChargingProfiles": PROFILE}
+    assert await st.call("SetChargingProfile", request) == {"status": "Accepted"}
+    assert await fake.request() == ("SetChargingProfile", request)
+    with pytest.raises(SchemaError, match=r"csChargingProfiles: 'stackLevel' is a required"):
+        wrong = {key: value for key, value in PROFILE.items() if key != "stackLevel"}
+        await st.call("SetChargingProfile", {**request, "csChargingProfiles": wrong})
+    with pytest.raises(SchemaError, match="no action 'Nonsense'"):
+        await st.call("Nonsense")
+    assert fake.asked.empty()
+    fake.answers["Nonsense"] = CallError("NotImplemented", "what?", {"x": 1})
+    with pytest.raises(CallError, match="NotImplemented: what") as caught:
+        await st.call("Nonsense", {"a": 1}, validate=False)
+    assert caught.value.code == "NotImplemented" and caught.value.details == {"x": 1}
+    assert st.violations == []
+    fake.answers["ClearCache"] = {"status": "Perhaps"}
+    assert await st.call("ClearCache") == {"status": "Perhaps"}
+    assert "ClearCache.conf: status: 'Perhaps' is not one of" in st.violations.pop()
+    fake.answers["ClearCache"] = CallError("NoSuchCode", "")
+    with pytest.raises(CallError):
+        await st.call("ClearCache")
+    assert "unknown code 'NoSuchCode'" in st.violations.pop()
+    fake.answers["ClearCache"] = None
+    with pytest.raises(asyncio.TimeoutError):
+        await st.call("ClearCache", timeout=0.05)
+    assert st.violations == ["no answer to ClearCache within 0.05 s"]
+    one, two = st.call("Reset", {"type": "Soft"}), st.call("Reset", {"type": "Hard"})
+    assert await asyncio.gather(one, two) == [{"status": "Accepted"}] * 2
 
 
-def test_call_fails_when_the_connection_ends():
-    @with_system
-    async def body(cs, st, fake):
-        fake.answers["ClearCache"] = None
-        task = asyncio.ensure_future(st.call("ClearCache"))
-        await fake.request()
-        await fake.ws.close()
-        with pytest.raises(ConnectionError):
-            await task
-        with pytest.raises(ConnectionError):
-            await st.call("ClearCache")
-        assert st.violations == []
-
-    body()
+@with_system
+async def test_call_fails_when_the_connection_ends(cs, st, fake):
+    fake.answers["ClearCache"] = None
+    task = asyncio.ensure_future(st.call("ClearCache"))
+    await fake.request()
+    await fake.ws.close()
+    with pytest.raises(ConnectionError):
+        await task
+    with pytest.raises(ConnectionError):
+        await st.call("ClearCache")
+    assert st.violations == []
 
 
-def test_composite_schedule_with_tenths_is_valid():
-    @with_system
-    async def body(cs, st, fake):
-        periods = [{"startPeriod": n, "limit": n / 10} for n in range(1, 400, 7)]
-        schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
-        fake.answers["GetCompositeSchedule"] = {"status": "Accepted", "chargingSchedule": schedule}
-        answer = await st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 60})
-        assert answer["chargingSchedule"] == schedule and st.violations == []
-        periods[0]["limit"] = 16.05
+@with_system
+async def test_composite_schedule_with_tenths_is_valid(cs, st, fake):
+    periods = [{"startPeriod": n, "limit": n / 10} for n in range(1, 400, 7)]
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods}
+    fake.answers["GetCompositeSchedule"] = {"status": "Accepted", "chargingSchedule": schedule}
+    answer = await st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 60})
+    assert answer["chargingSchedule"] == schedule and st.violations == []
+    periods[0]["limit"] = 16.05
+    await st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 60})
+    (text,) = st.violations
+    st.violations.clear()
+    assert text.endswith("chargingSchedulePeriod[0].limit: 16.05 is not a multiple of 0.1")
+    for limit in (1e300, 10**30):
+        periods[0]["limit"] = limit
         await st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 60})
-        (text,) = st.violations
-        st.violations.clear()
-        assert text.endswith("chargingSchedulePeriod[0].limit: 16.05 is not a multiple of 0.1")
-        for limit in (1e300, 10**30):
-            periods[0]["limit"] = limit
-            await st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 60})
-            assert st.violations.pop().endswith("a number is out of any range")
-
-    body()
+        assert st.violations.pop().endswith("a number is out of any range")
 
 
-def test_raw():
-    @with_system
-    async def body(cs, st, fake):
-        assert await st.raw('[2,"r1","ClearCache",{}]') == [3, "r1", {"status": "Accepted"}]
-        assert await st.raw('[2,"r2","ClearCache",{}]', timeout=None) is None
-        fake.answers["Odd"] = CallError("NotImplemented", "")
-        assert await st.raw('[2,"r3","Odd",{}]') == [4, "r3", "NotImplemented", "", {}]
-        waiting = asyncio.ensure_future(st.raw("[garbage"))
-        assert await fake.reply() == [None, "[garbage"]
-        await fake.ws.send('[4,"-1","FormationViolation","",{}]')
-        assert (await waiting)[1] == "-1"
-        waiting = asyncio.ensure_future(st.raw("[garbage", reply_id="x"))
-        await fake.reply()
-        await fake.ws.send('[4,"x","FormationViolation","",{}]')
-        assert (await waiting)[1] == "x"
-        with pytest.raises(asyncio.TimeoutError):
-            await st.raw("[garbage", timeout=0.05)
-        assert await st.raw('[3,"no-such",{}]') is None
-        await fake.reply()
-        assert (await fake.reply())[1] == "no-such"
-        assert st.violations == []
-
-    body()
+@with_system
+async def test_raw(cs, st, fake):
+    assert await st.raw('[2,"r1","ClearCache",{}]') == [3, "r1", {"status": "Accepted"}]
+    assert await st.raw('[2,"r2","ClearCache",{}]', timeout=None) is None
+    fake.answers["Odd"] = CallError("NotImplemented", "")
+    assert await st.raw('[2,"r3","Odd",{}]') == [4, "r3", "NotImplemented", "", {}]
+    waiting = asyncio.ensure_future(st.raw("[garbage"))
+    assert await fake.reply() == [None, "[garbage"]
+    await fake.ws.send('[4,"-1","FormationViolation","",{}]')
+    assert (await waiting)[1] == "-1"
+    waiting = asyncio.ensure_future(st.raw("[garbage", reply_id="x"))
+    await fake.reply()
+    await fake.ws.send('[4,"x","FormationViolation","",{}]')
+    assert (await waiting)[1] == "x"
+    with pytest.raises(asyncio.TimeoutError):
+        await st.raw("[garbage", timeout=0.05)
+    assert await st.raw('[3,"no-such",{}]') is None
+    await fake.reply()
+    assert (await fake.reply())[1] == "no-such"
+    assert st.violations == []
 
 
-def test_expect():
-    @with_system
-    async def body(cs, st, fake):
-        await fake.call("StatusNotification", STATUS)
-        assert await st.expect("StatusNotification") == STATUS
-        mark = st.mark()
-        charging = {**STATUS, "status": "Charging"}
-        waiting = asyncio.ensure_future(
-            st.expect("StatusNotification", lambda p: p["status"] == "Charging", since=mark)
-        )
-        await fake.call("StatusNotification", STATUS)
-        await fake.call("StatusNotification", charging)
-        assert await waiting == charging
-        assert st.received("StatusNotification", mark) == [STATUS, charging]
-        with pytest.raises(AssertionError) as caught:
-            await st.expect("StatusNotification", lambda p: p["no such field"], timeout=0.05)
-        text = str(caught.value)
-        assert text.startswith("CP1: no StatusNotification that passes the test within 0.05 s")
-        assert '  StatusNotification {"connectorId": 1, ' in text
-        with pytest.raises(AssertionError, match="what came:\n  nothing"):
-            await st.expect("Heartbeat", timeout=0, since=st.mark())
-
-    body()
+@with_system
+async def test_expect(cs, st, fake):
+    await fake.call("StatusNotification", STATUS)
+    assert await st.expect("StatusNotification") == STATUS
+    mark = st.mark()
+    charging = {**STATUS, "status": "Charging"}
+    waiting = asyncio.ensure_future(
+        st.expect("StatusNotification", lambda p: p["status"] == "Charging", since=mark)
+    )
+    await fake.call("StatusNotification", STATUS)
+    await fake.call("StatusNotification", charging)
+    assert await waiting == charging
+    assert st.received("StatusNotification", mark) == [STATUS, charging]
+    with pytest.raises(AssertionError) as caught:
+        await st.expect("StatusNotification", lambda p: p["no such field"], timeout=0.05)
+    text = str(caught.value)
+    assert text.startswith("CP1: no StatusNotification that passes the test within 0.05 s")
+    assert '  StatusNotification {"connectorId": 1, ' in text
+    with pytest.raises(AssertionError, match="what came:\n  nothing"):
+        await st.expect("Heartbeat", timeout=0, since=st.mark())
 
 
 # The library: what a station does wrong
@@ -463,139 +430,122 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "fault", "code"), FAULTS)
-def test_faults_are_noted_and_answered(text, fault, code):
-    @with_system
-    async def body(cs, st, fake):
+@with_system
+async def test_faults_are_noted_and_answered(cs, st, fake):
+    for text, fault, code in FAULTS:
+        st._ids.clear()  # (all are called "a")
         await fake.ws.send(text)
         if code is not None:
             frame = await fake.reply()
-            assert frame[0] == (3 if code == {} else 4)
-            assert code in (frame[2], {})
+            assert frame[0] == (3 if code == {} else 4), text
+            assert code in (frame[2], {}), text
         else:
             await cs.until(lambda: st.violations)
-        assert len(st.violations) == 1 and fault in st.violations[0]
-        assert any(" !! " in line for line in cs.lines)
+        assert any(" !! " in line for line in cs.lines), text
         await fake.call("Heartbeat", {})  # the connection lives
-        assert len(st.violations) == 1
-
-    body()
-
-
-def test_message_ids_and_second_answers():
-    @with_system
-    async def body(cs, st, fake):
-        await fake.call("Heartbeat", {})
-        fake.count = 0
-        await fake.call("Heartbeat", {})
-        assert st.violations.pop() == "message id 'm1' of Heartbeat was used before"
-        await st.raw('[2,"r","ClearCache",{}]')
-        await fake.ws.send('[3,"r",{"status":"Accepted"}]')
-        await cs.until(lambda: st.violations)
-        assert st.violations == ["second answer to message id 'r'"]
-
-    body()
+        assert len(st.violations) == 1 and fault in st.violations.pop(), text
+        cs.lines.clear()
 
 
-def test_messages_before_registration():
-    @with_system
-    async def body(cs, st, fake):
-        cs.boot_status = "Pending"
-        await fake.call("BootNotification", BOOT)
-        await st.call("TriggerMessage", {"requestedMessage": "StatusNotification"})
-        await fake.call("StatusNotification", STATUS)
-        assert st.violations == []
-        await fake.call("Heartbeat", {})
-        assert st.violations == ["Heartbeat sent while registration is Pending"]
-        cs.boot_status = "Accepted"
-        await fake.call("BootNotification", BOOT)
-        await fake.call("Heartbeat", {})
-        assert len(st.violations) == 1
+@with_system
+async def test_message_ids_and_second_answers(cs, st, fake):
+    await fake.call("Heartbeat", {})
+    fake.count = 0
+    await fake.call("Heartbeat", {})
+    assert st.violations.pop() == "message id 'm1' of Heartbeat was used before"
+    await st.raw('[2,"r","ClearCache",{}]')
+    await fake.ws.send('[3,"r",{"status":"Accepted"}]')
+    await cs.until(lambda: st.violations)
+    assert st.violations == ["second answer to message id 'r'"]
 
-    body()
+
+@with_system
+async def test_messages_before_registration(cs, st, fake):
+    cs.boot_status = "Pending"
+    await fake.call("BootNotification", BOOT)
+    await st.call("TriggerMessage", {"requestedMessage": "StatusNotification"})
+    await fake.call("StatusNotification", STATUS)
+    assert st.violations == []
+    await fake.call("Heartbeat", {})
+    assert st.violations == ["Heartbeat sent while registration is Pending"]
+    cs.boot_status = "Accepted"
+    await fake.call("BootNotification", BOOT)
+    await fake.call("Heartbeat", {})
+    assert len(st.violations) == 1
 
 
 # The library: connections
 
 
-def test_a_new_connection_replaces_the_old_one():
-    @with_system
-    async def body(cs, st, fake):
-        await fake.call("StartTransaction", START)
-        mark = st.mark()
-        async with FakeStation(cs.url) as second:
-            new = await cs.wait_station("CP1", after=st)
-            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
-            assert cs.stations == {"CP1": new} and not st.connected and new.connected
-            await second.call("Heartbeat", {})
-            await st.expect("Heartbeat", since=mark)  # the history goes on
-            assert new.messages is st.messages and 1 in new.transactions
-            stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
-            await second.call("StopTransaction", stop)
-            assert cs.transactions[1]["stop"] == stop and new.violations == []
-            with pytest.raises(ConnectionError):
-                await st.call("ClearCache")
-        await new.wait_closed()
-        assert cs.stations == {} and len(cs.histories["CP1"].messages) > mark
-        with pytest.raises(asyncio.TimeoutError, match="CP1 did not connect"):
-            await cs.wait_station("CP1", timeout=0.05)
-
-    body()
-
-
-def test_disconnect_drop_and_freeze():
-    @with_system
-    async def body(cs, st, fake):
-        await st.disconnect(1012)
+@with_system
+async def test_a_new_connection_replaces_the_old_one(cs, st, fake):
+    await fake.call("StartTransaction", START)
+    mark = st.mark()
+    async with FakeStation(cs.url) as second:
+        new = await cs.wait_station("CP1", after=st)
         await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
-        assert fake.ws.close_code == 1012
-        await st.wait_closed()
-        async with FakeStation(cs.url, quote("a/b ö", safe="")) as fake:
-            st = await cs.wait_station("a/b ö")
-            st.freeze()
-            await fake.send("Heartbeat", {})
-            with pytest.raises(asyncio.TimeoutError):
-                await fake.reply(0.1)
-            st.freeze(False)
-            assert (await fake.reply())[0] == 3
-            await st.drop()
-            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
-            assert fake.ws.close_code == 1006
-
-    body()
+        assert cs.stations == {"CP1": new} and not st.connected and new.connected
+        await second.call("Heartbeat", {})
+        await st.expect("Heartbeat", since=mark)  # the history goes on
+        assert new.messages is st.messages and 1 in new.transactions
+        stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
+        await second.call("StopTransaction", stop)
+        assert cs.transactions[1]["stop"] == stop and new.violations == []
+        with pytest.raises(ConnectionError):
+            await st.call("ClearCache")
+    await new.wait_closed()
+    assert cs.stations == {} and len(cs.histories["CP1"].messages) > mark
+    with pytest.raises(asyncio.TimeoutError, match="CP1 did not connect"):
+        await cs.wait_station("CP1", timeout=0.05)
 
 
-def test_who_is_refused():
-    async def body():
-        cs = CentralSystem(credentials={"CP1": "secret", "CP2": b"\xff\x00"})
-        await cs.start()
+@with_system
+async def test_disconnect_drop_and_freeze(cs, st, fake):
+    await st.disconnect(1012)
+    await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
+    assert fake.ws.close_code == 1012
+    await st.wait_closed()
+    async with FakeStation(cs.url, quote("a/b ö", safe="")) as fake:
+        st = await cs.wait_station("a/b ö")
+        st.freeze()
+        await fake.send("Heartbeat", {})
+        with pytest.raises(asyncio.TimeoutError):
+            await fake.reply(0.1)
+        st.freeze(False)
+        assert (await fake.reply())[0] == 3
+        await st.drop()
+        await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
+        assert fake.ws.close_code == 1006
 
-        async def dial(path, user=None, password=b"", protocols=("ocpp1.6",)):
-            key = base64.b64encode(user.encode() + b":" + password).decode() if user else ""
-            headers = {"Authorization": f"Basic {key}"} if user else {}
-            url = f"ws://127.0.0.1:{cs.port}{path}"
-            try:
-                ws = await connect(url, subprotocols=protocols, additional_headers=headers)
-            except InvalidStatus as error:
-                return error.response.status_code
-            await ws.close()
-            return 101
 
-        assert await dial("/ocpp/CP1", "CP1", b"secret") == 101
-        assert await dial("/ocpp/CP2", "CP2", b"\xff\x00") == 101
-        assert await dial("/ocpp/CP1") == 401
-        assert await dial("/ocpp/CP1", "CP1", b"wrong") == 401
-        assert await dial("/ocpp/CP1", "CP2", b"\xff\x00") == 401
-        assert await dial("/ocpp/CP3", "CP3", b"") == 401
-        cs.credentials = None
-        assert await dial("/ocpp/CP3") == 101
-        assert await dial("/CP1") == await dial("/ocpp/") == await dial("/ocpp/x/CP1") == 404
-        assert await dial("/ocpp/CP1", protocols=("ocpp2.0.1",)) == 400
-        assert await dial("/ocpp/CP1", protocols=None) == 400
-        assert await dial("/ocpp/CP1", protocols=("ocpp2.0.1", "ocpp1.6")) == 101
-        await cs.stop()
+async def test_who_is_refused():
+    cs = CentralSystem(credentials={"CP1": "secret", "CP2": b"\xff\x00"})
+    await cs.start()
 
-    asyncio.run(body())
+    async def dial(path, user=None, password=b"", protocols=("ocpp1.6",)):
+        key = base64.b64encode(user.encode() + b":" + password).decode() if user else ""
+        headers = {"Authorization": f"Basic {key}"} if user else {}
+        url = f"ws://127.0.0.1:{cs.port}{path}"
+        try:
+            ws = await connect(url, subprotocols=protocols, additional_headers=headers)
+        except InvalidStatus as error:
+            return error.response.status_code
+        await ws.close()
+        return 101
+
+    assert await dial("/ocpp/CP1", "CP1", b"secret") == 101
+    assert await dial("/ocpp/CP2", "CP2", b"\xff\x00") == 101
+    assert await dial("/ocpp/CP1") == 401
+    assert await dial("/ocpp/CP1", "CP1", b"wrong") == 401
+    assert await dial("/ocpp/CP1", "CP2", b"\xff\x00") == 401
+    assert await dial("/ocpp/CP3", "CP3", b"") == 401
+    cs.credentials = None
+    assert await dial("/ocpp/CP3") == 101
+    assert await dial("/CP1") == await dial("/ocpp/") == await dial("/ocpp/x/CP1") == 404
+    assert await dial("/ocpp/CP1", protocols=("ocpp2.0.1",)) == 400
+    assert await dial("/ocpp/CP1", protocols=None) == 400
+    assert await dial("/ocpp/CP1", protocols=("ocpp2.0.1", "ocpp1.6")) == 101
+    await cs.stop()
 
 
 def test_times():
@@ -758,17 +708,18 @@ CONFIG = {
     ],
     "unknownKey": ["C"],
 }
+OK = ": Accepted"
 COMMANDS = [
-    # command, request, its payload (None: any), a line of the output
-    ("profile daily-default", "SetChargingProfile", None, "SetChargingProfile: Accepted"),
-    ("profile station-max-16A.json 0", "SetChargingProfile", None, "SetChargingProfile: Accepted"),
-    ("profile tx-quarter-hours", "SetChargingProfile", None, "SetChargingProfile: Accepted"),
-    ("clear", "ClearChargingProfile", {}, "ClearChargingProfile: Accepted"),
+    # command, request, its payload (None: any), the end of a line of the output
+    ("profile daily-default", "SetChargingProfile", None, OK),
+    ("profile station-max-16A.json 0", "SetChargingProfile", None, OK),
+    ("profile tx-quarter-hours", "SetChargingProfile", None, OK),
+    ("clear", "ClearChargingProfile", {}, OK),
     (
         "clear id=1 connector=2 purpose=TxProfile level=3",
         "ClearChargingProfile",
         {"id": 1, "connectorId": 2, "chargingProfilePurpose": "TxProfile", "stackLevel": 3},
-        "ClearChargingProfile: Accepted",
+        OK,
     ),
     (
         "composite 1 86400 a",
@@ -777,47 +728,32 @@ COMMANDS = [
         "16.1 A      |########################################",
     ),
     ("composite 0 60", "GetCompositeSchedule", {"connectorId": 0, "duration": 60}, "0 A 1 ph |"),
-    (
-        "remote-start T",
-        "RemoteStartTransaction",
-        {"idTag": "T"},
-        "RemoteStartTransaction: Accepted",
-    ),
-    (
-        "remote-start T 2",
-        "RemoteStartTransaction",
-        {"idTag": "T", "connectorId": 2},
-        "RemoteStartTransaction: Accepted",
-    ),
-    ("remote-start T 1 profile tx-quarter-hours", "RemoteStartTransaction", None, "Accepted"),
-    ("remote-start T profile tx-quarter-hours", "RemoteStartTransaction", None, "Accepted"),
-    ("remote-stop", "RemoteStopTransaction", {"transactionId": 1}, "Transaction: Accepted"),
-    ("remote-stop -3", "RemoteStopTransaction", {"transactionId": -3}, "Transaction: Accepted"),
-    ("reset soft", "Reset", {"type": "Soft"}, "Reset: Accepted"),
-    ("reset HARD", "Reset", {"type": "Hard"}, "Reset: Accepted"),
+    ("remote-start T", "RemoteStartTransaction", {"idTag": "T"}, OK),
+    ("remote-start T 2", "RemoteStartTransaction", {"idTag": "T", "connectorId": 2}, OK),
+    ("remote-start T 1 profile tx-quarter-hours", "RemoteStartTransaction", None, OK),
+    ("remote-start T profile tx-quarter-hours", "RemoteStartTransaction", None, OK),
+    ("remote-stop", "RemoteStopTransaction", {"transactionId": 1}, OK),
+    ("remote-stop -3", "RemoteStopTransaction", {"transactionId": -3}, OK),
+    ("reset soft", "Reset", {"type": "Soft"}, OK),
+    ("reset HARD", "Reset", {"type": "Hard"}, OK),
     ("get-config", "GetConfiguration", {}, "A = 1  (read only)"),
     ("get-config A C", "GetConfiguration", {"key": ["A", "C"]}, "unknown: C"),
-    (
-        'set-config Key "a b"',
-        "ChangeConfiguration",
-        {"key": "Key", "value": "a b"},
-        "ChangeConfiguration: Accepted",
-    ),
+    ('set-config Key "a b"', "ChangeConfiguration", {"key": "Key", "value": "a b"}, OK),
     (
         "trigger MeterValues 1",
         "TriggerMessage",
         {"requestedMessage": "MeterValues", "connectorId": 1},
-        "TriggerMessage: Accepted",
+        OK,
     ),
-    ("trigger Heartbeat", "TriggerMessage", {"requestedMessage": "Heartbeat"}, "Accepted"),
-    ("unlock 1", "UnlockConnector", {"connectorId": 1}, "UnlockConnector: Unlocked"),
+    ("trigger Heartbeat", "TriggerMessage", {"requestedMessage": "Heartbeat"}, OK),
+    ("unlock 1", "UnlockConnector", {"connectorId": 1}, ": Unlocked"),
     (
         "availability 0 inoperative",
         "ChangeAvailability",
         {"connectorId": 0, "type": "Inoperative"},
-        "ChangeAvailability: Accepted",
+        OK,
     ),
-    ("clear-cache", "ClearCache", {}, "ClearCache: Accepted"),
+    ("clear-cache", "ClearCache", {}, OK),
     ('call Reset {"type": "Soft"}', "Reset", {"type": "Soft"}, 'Reset: {"status": "Accepted"}'),
     ("call ClearCache", "ClearCache", {}, 'ClearCache: {"status": "Accepted"}'),
     ('raw [2,"x y","ClearCache",{}]', "ClearCache", {}, '[3, "x y", {"status": "Accepted"}]'),
@@ -860,68 +796,62 @@ def _ready(fake):
     fake.answers["UnlockConnector"] = {"status": "Unlocked"}
 
 
-def test_every_command():
-    async def body():
-        async with Tool() as tool, FakeStation(tool.url) as fake:
-            _ready(fake)
-            await fake.call("BootNotification", BOOT)
-            await fake.call("StartTransaction", START)
-            for command, action, payload, output in COMMANDS:
-                tool.type(command)
-                asked = await fake.request()
-                assert asked[0] == action, command
-                assert payload in (None, asked[1]), command
-                assert schema_errors(*asked) == [], command
-                await tool.until(output)
-            for command, error in ERRORS:
-                tool.type(command)
-                await tool.until(error)
-            tool.type("boot pending")
-            tool.type("tag Card blocked")
-            tool.type("help")
-            await tool.until("help, quit")
-            assert (await fake.call("BootNotification", BOOT))["status"] == "Pending"
-            info = {"status": "Blocked"}
-            assert await fake.call("Authorize", {"idTag": "CARD"}) == {"idTagInfo": info}
-            await tool.until("!! Authorize sent while registration is Pending")
-            tool.type("wait BootNotification chargePointModel=Fake 5")
-            await tool.until('BootNotification {"chargePointVendor": "Pilotwire"')
-            tool.type("sleep 0.01")
-            tool.type("sessions")
-            assert (await tool.until("TAG")).split()[:4] == ["1", "CP1", "1", "TAG"]
-            stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
-            await fake.call("StopTransaction", stop)
-            tool.type("sessions")
-            assert " 1.500  stopped" in await tool.until("(Local)")
-            tool.type("remote-stop")
-            await tool.until("no transaction is running")
-            tool.type("quit")
-            assert await tool.end() == 0
-
-    asyncio.run(asyncio.wait_for(body(), WAIT_s))
+async def test_every_command():
+    async with Tool() as tool, FakeStation(tool.url) as fake:
+        _ready(fake)
+        await fake.call("BootNotification", BOOT)
+        await fake.call("StartTransaction", START)
+        for command, action, payload, output in COMMANDS:
+            tool.type(command)
+            asked = await fake.request()
+            assert asked[0] == action, command
+            assert payload in (None, asked[1]), command
+            assert schema_errors(*asked) == [], command
+            await tool.until(action + output if output[0] == ":" else output)
+        for command, error in ERRORS:
+            tool.type(command)
+            await tool.until(error)
+        tool.type("boot pending")
+        tool.type("tag Card blocked")
+        tool.type("help")
+        await tool.until("help, quit")
+        assert (await fake.call("BootNotification", BOOT))["status"] == "Pending"
+        info = {"status": "Blocked"}
+        assert await fake.call("Authorize", {"idTag": "CARD"}) == {"idTagInfo": info}
+        await tool.until("!! Authorize sent while registration is Pending")
+        tool.type("wait BootNotification chargePointModel=Fake 5")
+        await tool.until('BootNotification {"chargePointVendor": "Pilotwire"')
+        tool.type("sleep 0.01")
+        tool.type("sessions")
+        assert (await tool.until("TAG")).split()[:4] == ["1", "CP1", "1", "TAG"]
+        stop = {"transactionId": 1, "meterStop": 2500, "timestamp": T0}
+        await fake.call("StopTransaction", stop)
+        tool.type("sessions")
+        assert " 1.500  stopped" in await tool.until("(Local)")
+        tool.type("remote-stop")
+        await tool.until("no transaction is running")
+        tool.type("quit")
+        assert await tool.end() == 0
 
 
-def test_several_stations():
-    async def body():
-        async with Tool() as tool:
+async def test_several_stations():
+    async with Tool() as tool:
+        tool.type("clear-cache")
+        await tool.until("no station is connected")
+        async with FakeStation(tool.url, "A") as a, FakeStation(tool.url, "B") as b:
+            await b.call("BootNotification", BOOT)
             tool.type("clear-cache")
-            await tool.until("no station is connected")
-            async with FakeStation(tool.url, "A") as a, FakeStation(tool.url, "B") as b:
-                await b.call("BootNotification", BOOT)
-                tool.type("clear-cache")
-                await tool.until("several stations are connected (A, B)")
-                tool.type("station B")
-                await tool.until("* B  Fake")
-                tool.type("clear-cache")
-                await tool.until("ClearCache: Accepted")
-                assert b.asked.qsize() == 1 and a.asked.empty()
-            await tool.until("B -- connection closed")
+            await tool.until("several stations are connected (A, B)")
+            tool.type("station B")
+            await tool.until("* B  Fake")
             tool.type("clear-cache")
-            await tool.until("B is not connected")
-            tool.process.stdin.close()  # the end of a pipe ends the tool
-            assert await tool.end() == 0
-
-    asyncio.run(asyncio.wait_for(body(), WAIT_s))
+            await tool.until("ClearCache: Accepted")
+            assert b.asked.qsize() == 1 and a.asked.empty()
+        await tool.until("B -- connection closed")
+        tool.type("clear-cache")
+        await tool.until("B is not connected")
+        tool.process.stdin.close()  # the end of a pipe ends the tool
+        assert await tool.end() == 0
 
 
 async def _run_script(tmp_path, text, *args, answers=None, sends=()):
@@ -1001,64 +931,54 @@ def test_quiet_shows_violations_only(tmp_path):
     assert any("!! StopTransaction with the unknown transactionId 9" in line for line in seen)
 
 
-def test_the_tour(tmp_path):
+async def test_the_tour(tmp_path):
     """The example script, with a station that does what it is asked."""
-
-    async def body():
-        script = ROOT / "tools/examples/tour.txt"
-        async with Tool("--script", str(script), "--no-prompt") as tool:
-            async with FakeStation(tool.url) as fake:
-                _ready(fake)
-                fake.answers["GetConfiguration"] = {"configurationKey": CONFIG["configurationKey"]}
-                await fake.call("BootNotification", BOOT)
-                await fake.call("StatusNotification", STATUS)
-                meter = {"connectorId": 1, "transactionId": 1, "meterValue": [SAMPLE]}
-                stop = {"transactionId": 1, "meterStop": 4210, "timestamp": T0, "reason": "Remote"}
-                follow = {
-                    "RemoteStartTransaction": ("StartTransaction", START),
-                    "TriggerMessage": ("MeterValues", meter),
-                    "RemoteStopTransaction": ("StopTransaction", stop),
-                }
-                asked = []
-                while len(asked) < 11:
-                    asked.append((await fake.request(20))[0])
-                    if asked[-1] in follow:
-                        await fake.call(*follow[asked[-1]])
-                assert await tool.end() == 0, tool.seen
-        assert asked.count("SetChargingProfile") == 3
-        assert any(" 3.210  stopped" in line and "(Remote)" in line for line in tool.seen)
-        assert not any("!!" in line for line in tool.seen)
-
-    asyncio.run(asyncio.wait_for(body(), WAIT_s))
+    script = ROOT / "tools/examples/tour.txt"
+    async with Tool("--script", str(script), "--no-prompt") as tool:
+        async with FakeStation(tool.url) as fake:
+            _ready(fake)
+            fake.answers["GetConfiguration"] = {"configurationKey": CONFIG["configurationKey"]}
+            await fake.call("BootNotification", BOOT)
+            await fake.call("StatusNotification", STATUS)
+            meter = {"connectorId": 1, "transactionId": 1, "meterValue": [SAMPLE]}
+            stop = {"transactionId": 1, "meterStop": 4210, "timestamp": T0, "reason": "Remote"}
+            follow = {
+                "RemoteStartTransaction": ("StartTransaction", START),
+                "TriggerMessage": ("MeterValues", meter),
+                "RemoteStopTransaction": ("StopTransaction", stop),
+            }
+            asked = []
+            while len(asked) < 11:
+                asked.append((await fake.request(20))[0])
+                if asked[-1] in follow:
+                    await fake.call(*follow[asked[-1]])
+            assert await tool.end() == 0, tool.seen
+    assert asked.count("SetChargingProfile") == 3
+    assert any(" 3.210  stopped" in line and "(Remote)" in line for line in tool.seen)
+    assert not any("!!" in line for line in tool.seen)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_the_tool(number):
-    async def body():
-        async with Tool("--no-prompt") as tool, FakeStation(tool.url) as fake:
-            await tool.until("-- connected")
-            tool.process.send_signal(number)
-            assert await tool.end() == 0
-            await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
-            assert fake.ws.close_code == 1001
-            assert not any("Traceback" in line for line in tool.seen)
-
-    asyncio.run(asyncio.wait_for(body(), WAIT_s))
+async def test_signals_end_the_tool(number):
+    async with Tool("--no-prompt") as tool, FakeStation(tool.url) as fake:
+        await tool.until("-- connected")
+        tool.process.send_signal(number)
+        assert await tool.end() == 0
+        await asyncio.wait_for(fake.ws.wait_closed(), WAIT_s)
+        assert fake.ws.close_code == 1001
+        assert not any("Traceback" in line for line in tool.seen)
 
 
-def test_passwords():
-    async def body():
-        async with Tool("--password", "CP1=a=b", "CP2=x", "--no-prompt") as tool:
-            with pytest.raises(InvalidStatus):
-                async with FakeStation(tool.url):
-                    pass
-            await tool.until("CP1 -- refused: no or wrong Basic authentication")
-            key = base64.b64encode(b"CP1:a=b").decode()
-            headers = {"Authorization": f"Basic {key}"}
-            async with FakeStation(tool.url, additional_headers=headers) as fake:
-                await fake.call("BootNotification", BOOT)
-
-    asyncio.run(asyncio.wait_for(body(), WAIT_s))
+async def test_passwords():
+    async with Tool("--password", "CP1=a=b", "CP2=x", "--no-prompt") as tool:
+        with pytest.raises(InvalidStatus):
+            async with FakeStation(tool.url):
+                pass
+        await tool.until("CP1 -- refused: no or wrong Basic authentication")
+        key = base64.b64encode(b"CP1:a=b").decode()
+        headers = {"Authorization": f"Basic {key}"}
+        async with FakeStation(tool.url, additional_headers=headers) as fake:
+            await fake.call("BootNotification", BOOT)
 
 
 def _tool(*args, **env):

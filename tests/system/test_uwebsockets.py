@@ -1,24 +1,17 @@
 """uwebsockets against the `websockets` package: each test runs a short program on MicroPython."""
 
 import asyncio
-import datetime
+import functools
 import hashlib
-import http
-import ipaddress
 import json
 import os
 import re
-import ssl
 import textwrap
 from pathlib import Path
 
 import pytest
 import websockets
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization as form
-from cryptography.hazmat.primitives.asymmetric import ec
-from websockets.asyncio.server import basic_auth, serve
+from websockets.asyncio.server import serve
 
 from host.csms import WAIT_s
 
@@ -36,16 +29,20 @@ async def failure(awaitable):
 
 
 @pytest.fixture
-def device(micropython32):
-    return micropython32
+def run(micropython32):
+    """run(handler, script, ...): see serve_and_run."""
+    return functools.partial(serve_and_run, micropython32)
 
 
-def run(device, handler, script, url="{scheme}://127.0.0.1:{port}/CP1", env=(), **options):
-    """Serves with `handler` and runs `script`, the body of an async def, on the device.
+def serve_and_run(device, handler, script, certificates=None, **options):
+    """Serves with `handler`, over TLS with `certificates`, and runs `script`, the body of an async
+    def, on the device.
 
     What either raises fails the test. Returns what the script printed.
     """
     options = {"subprotocols": ["ocpp1.6"], "max_size": None} | options
+    if certificates:
+        options["ssl"] = certificates.context()
     errors = []
 
     async def served(ws):
@@ -60,13 +57,15 @@ def run(device, handler, script, url="{scheme}://127.0.0.1:{port}/CP1", env=(), 
     async def both():
         async with serve(served, "127.0.0.1", 0, **options) as server:
             port = server.sockets[0].getsockname()[1]
-            scheme = "wss" if options.get("ssl") else "ws"
             code = (
                 PRELUDE + "async def main():\n" + textwrap.indent(textwrap.dedent(script), "    ")
             )
             code += f"\nasyncio.run(asyncio.wait_for(main(), {WAIT_s}))\n"
-            device_env = dict(os.environ, MICROPYPATH="lib:.frozen", **dict(env))
-            device_env["URL"] = url.format(scheme=scheme, port=port)
+            device_env = {**os.environ, "MICROPYPATH": "lib:.frozen"}
+            device_env["URL"] = f"ws://127.0.0.1:{port}/CP1"
+            if certificates:
+                device_env["URL"] = f"wss://localhost:{port}/CP1"
+                device_env["TLS"] = str(certificates.unit())
             process = await asyncio.create_subprocess_exec(
                 device, "-X", "heapsize=512K", "-c", code,
                 stdout=-1, stderr=-2, cwd=ROOT, env=device_env,
@@ -114,13 +113,12 @@ SEND = f"""
 """
 
 
-def test_send_sizes(device):
-    run(device, describe, "OPTIONS = {}\n" + textwrap.dedent(SEND))
+def test_send_sizes(run):
+    run(describe, "OPTIONS = {}\n" + textwrap.dedent(SEND))
 
 
-def test_send_text_beyond_ascii(device):
+def test_send_text_beyond_ascii(run):
     run(
-        device,
         echo,
         """
         ws = await uwebsockets.connect(URL)
@@ -133,7 +131,7 @@ def test_send_text_beyond_ascii(device):
     )
 
 
-def test_receive_up_to_the_limit_and_not_beyond(device):
+def test_receive_up_to_the_limit_and_not_beyond(run):
     closes = []
 
     async def handler(ws):
@@ -145,7 +143,6 @@ def test_receive_up_to_the_limit_and_not_beyond(device):
         closes.append((ws.protocol.close_rcvd.code, ws.protocol.close_rcvd.reason))
 
     run(
-        device,
         handler,
         """
         ws = await uwebsockets.connect(URL)
@@ -160,7 +157,7 @@ def test_receive_up_to_the_limit_and_not_beyond(device):
     assert closes == [(1009, "message > 16384 bytes")]
 
 
-def test_fragments_and_pings_of_the_server(device):
+def test_fragments_and_pings_of_the_server(run):
     async def handler(ws):
         async def pieces():
             for piece in ("hel", "lo \u20ac", "", "!"):
@@ -174,7 +171,6 @@ def test_fragments_and_pings_of_the_server(device):
         await ws.close(1000)
 
     run(
-        device,
         handler,
         """
         ws = await uwebsockets.connect(URL)
@@ -184,9 +180,8 @@ def test_fragments_and_pings_of_the_server(device):
     )
 
 
-def test_pings_of_the_device(device):
+def test_pings_of_the_device(run):
     run(
-        device,
         echo,
         """
         ws = await uwebsockets.connect(URL)
@@ -200,27 +195,26 @@ def test_pings_of_the_device(device):
     )
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 3000, 4999])
-def test_the_server_closes(device, code):
-    closes = []
+def test_the_server_closes(run):
+    codes, closes = (1000, 1001, 1008, 1011, 1012, 3000, 4999), []
 
     async def handler(ws):
-        await ws.close(code, "because \u20ac")
+        await ws.close(codes[len(closes)], "because \u20ac")
         closes.append((ws.protocol.close_rcvd.code, ws.protocol.close_rcvd_then_sent))
 
     run(
-        device,
         handler,
         f"""
-        ws = await uwebsockets.connect(URL)
-        e = await failure(ws.recv())
-        assert (e.code, e.reason) == ({code}, "because \\u20ac") and ws.closed
+        for code in {codes}:
+            ws = await uwebsockets.connect(URL)
+            e = await failure(ws.recv())
+            assert (e.code, e.reason) == (code, "because \\u20ac") and ws.closed
         """,
     )
-    assert closes == [(code, False)]
+    assert closes == [(code, False) for code in codes]
 
 
-def test_the_device_closes(device):
+def test_the_device_closes(run):
     closes = []
 
     async def handler(ws):
@@ -228,7 +222,6 @@ def test_the_device_closes(device):
         closes.append((ws.protocol.close_rcvd.code, ws.protocol.close_rcvd.reason, ws.close_code))
 
     run(
-        device,
         handler,
         """
         for with_reader in (False, True):
@@ -246,12 +239,11 @@ def test_the_device_closes(device):
     assert closes == [(3001, "reset", 3001)] * 2
 
 
-def test_the_server_dies(device):
+def test_the_server_dies(run):
     async def handler(ws):
         ws.transport.abort()
 
     run(
-        device,
         handler,
         """
         ws = await uwebsockets.connect(URL)
@@ -260,60 +252,8 @@ def test_the_server_dies(device):
     )
 
 
-def test_basic_auth(device):
-    script = """
-        e = await failure(uwebsockets.connect(URL))
-        assert (e.status, str(e)) == (401, "HTTP 401 Unauthorized"), e
-        e = await failure(uwebsockets.connect(URL, user="CP1", password="wrong"))
-        assert e.status == 401
-        ws = await uwebsockets.connect(URL, user="CP1", password=b"p:\\xc3\\xa9")
-        assert ws.protocol == "ocpp1.6"
-        await ws.close()
-    """
-    auth = basic_auth(credentials=("CP1", "p:\u00e9"))
-    run(device, echo, script, process_request=auth)
-
-
-def test_refusals(device):
-    def process(connection, request):
-        status = int(request.path.rsplit("/", 1)[1])
-        response = connection.respond(http.HTTPStatus(status), "no\n")
-        if status == 301:
-            response.headers["Location"] = "ws://elsewhere/CP1"
-        return response
-
-    script = """
-        for status, words in ((404, "Not Found"), (403, "Forbidden"), (503, "Service Unavailable"),
-                (301, "Moved Permanently, redirect not followed: ws://elsewhere/CP1")):
-            e = await failure(uwebsockets.connect(URL + "/%d" % status))
-            assert isinstance(e, uwebsockets.HandshakeError)
-            assert (e.status, str(e)) == (status, "HTTP %d %s" % (status, words)), e
-    """
-    run(device, echo, script, process_request=process)
-
-
-def test_subprotocols(device):
-    script = """
-        ws = await uwebsockets.connect(URL, protocols=("ocpp2.0.1", "ocpp1.6"))
-        assert ws.protocol == "ocpp1.6"
-        await ws.close()
-        ws = await uwebsockets.connect(URL, protocols=())
-        assert ws.protocol is None
-        await ws.close()
-        e = await failure(uwebsockets.connect(URL, protocols=("ocpp2.0.1",)))
-        assert (e.status, str(e)) == (101, "server chose no subprotocol, offered: ocpp2.0.1"), e
-    """
-    run(
-        device,
-        echo,
-        script,
-        select_subprotocol=lambda ws, offered: "ocpp1.6" if "ocpp1.6" in offered else None,
-    )
-
-
-def test_heap_of_an_idle_connection(micropython32):
+def test_heap_of_an_idle_connection(run):
     said = run(
-        micropython32,
         echo,
         """
         kept = []
@@ -347,56 +287,12 @@ def test_package_lists_every_module():
 # TLS
 
 
-def issue(name, issuer=None, days=(-1, 30)):
-    """A certificate of `name` and its key: a CA without `issuer` (certificate, key)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    try:
-        alternative = x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        alternative = x509.DNSName(name)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + datetime.timedelta(days[0]))
-        .not_valid_after(now + datetime.timedelta(days[1]))
-        .add_extension(x509.BasicConstraints(ca=not issuer, path_length=None), critical=True)
-    )
-    if issuer:
-        builder = builder.add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory):
-    """Server contexts by name, and the directory of ca.der and other.der."""
-    where = tmp_path_factory.mktemp("tls")
-    ca = issue("Test CA")
-    for name, (certificate, _) in (("ca", ca), ("other", issue("Other CA"))):
-        (where / f"{name}.der").write_bytes(certificate.public_bytes(form.Encoding.DER))
-    contexts = {}
-    for name, host, days in (("good", "localhost", (-1, 30)), ("expired", "localhost", (-9, -2))):
-        certificate, key = issue(host, ca, days)
-        pem = where / f"{name}.pem"
-        pem.write_bytes(
-            key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
-            + certificate.public_bytes(form.Encoding.PEM)
-        )
-        contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        contexts[name].load_cert_chain(pem)
-    return contexts, where
-
-
 TRUST = """
     import tls
-    def trust(name):
+    def trust():
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         context.verify_mode = tls.CERT_REQUIRED
-        with open(os.getenv("TLS") + "/" + name + ".der", "rb") as f:
+        with open(os.getenv("TLS") + "/ca.der", "rb") as f:
             context.load_verify_locations(f.read())
         return context
     PORT = int(URL.split(":")[2].split("/")[0])
@@ -404,44 +300,12 @@ TRUST = """
 """
 
 
-def test_wss(device, tls):
-    contexts, where = tls
-    script = TRUST + "    OPTIONS = {'ssl': trust('ca'), 'addr': HERE}\n" + SEND
-    url = "{scheme}://localhost:{port}/CP1"
-    run(device, describe, script, url, {"TLS": str(where)}, ssl=contexts["good"])
+def test_wss(run, certificates):
+    script = TRUST + "    OPTIONS = {'ssl': trust(), 'addr': HERE}\n" + SEND
+    run(describe, script, certificates)
 
 
-def test_wss_that_must_not_be_trusted(device, tls):
-    contexts, where = tls
-    checks = """
-    e = await failure(uwebsockets.connect(URL, ssl=trust("other"), addr=HERE))
-    assert isinstance(e, uwebsockets.HandshakeError) and str(e).startswith("TLS: "), repr(e)
-    e = await failure(uwebsockets.connect(
-        URL.replace("localhost", "csms.example"), ssl=trust("ca"), addr=HERE))
-    assert isinstance(e, uwebsockets.HandshakeError) and str(e).startswith("TLS: "), repr(e)
-    try:
-        await uwebsockets.connect(URL)
-        raise AssertionError("unverified")
-    except ValueError:
-        pass
-    """
-    url = "{scheme}://localhost:{port}/CP1"
-    run(device, echo, TRUST + checks, url, {"TLS": str(where)}, ssl=contexts["good"])
-
-
-def test_wss_expired(device, tls):
-    contexts, where = tls
-    checks = """
-    e = await failure(uwebsockets.connect(URL, ssl=trust("ca"), addr=HERE))
-    assert isinstance(e, uwebsockets.HandshakeError) and "expired" in str(e), repr(e)
-    """
-    url = "{scheme}://localhost:{port}/CP1"
-    run(device, echo, TRUST + checks, url, {"TLS": str(where)}, ssl=contexts["expired"])
-
-
-def test_wss_close_and_death(device, tls):
-    contexts, where = tls
-
+def test_wss_close_and_death(run, certificates):
     async def handler(ws):
         async for message in ws:
             if message == "die":
@@ -451,15 +315,14 @@ def test_wss_close_and_death(device, tls):
 
     checks = """
     for word, code in (("die", 1006), ("restart", 1012)):
-        ws = await uwebsockets.connect(URL, ssl=trust("ca"), addr=HERE)
+        ws = await uwebsockets.connect(URL, ssl=trust(), addr=HERE)
         await ws.send(word)
         e = await failure(ws.recv())
         assert e.code == code, e
-    ws = await uwebsockets.connect(URL, ssl=trust("ca"), addr=HERE)
+    ws = await uwebsockets.connect(URL, ssl=trust(), addr=HERE)
     reader = asyncio.create_task(failure(ws.recv()))
     await asyncio.sleep_ms(0)
     ws._end(1006, "by another task")
     assert (await reader).reason == "by another task"
     """
-    url = "{scheme}://localhost:{port}/CP1"
-    run(device, handler, TRUST + checks, url, {"TLS": str(where)}, ssl=contexts["good"])
+    run(handler, TRUST + checks, certificates)

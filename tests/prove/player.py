@@ -15,7 +15,6 @@ if sys.implementation.name == "cpython":
     sys.path.insert(0, "tests/prove/shim")
 
 import asyncio
-import hashlib
 import json
 import os
 
@@ -317,14 +316,6 @@ class World:
                 else:
                     runs.append([1, mA, winner, until_s, c.allow_mA])
         return out
-
-    async def digest(self):
-        h = hashlib.sha256()
-        folder = self.folder + "/profiles"
-        for name in sorted(os.listdir(folder)):
-            with open(folder + "/" + name, "rb") as f:
-                h.update(name.encode() + b"\n" + f.read())
-        return "".join(["%02x" % byte for byte in h.digest()])
 
 
 def empty(folder):

@@ -2,7 +2,6 @@
 operations, each a list of a name and its arguments (harness.py plays them)."""
 
 import copy
-import json
 from datetime import timedelta, timezone
 
 from .oracle import (
@@ -393,207 +392,16 @@ ARGUMENTS = {
 }
 
 
-# Bad input
-
-PCV, TYPE = "PropertyConstraintViolation", "TypeConstraintViolation"
-# Required field missing, wrong JSON type, bad date-time: a CALLERROR "as it fits".
-SHAPE = ("FormationViolation", "OccurenceConstraintViolation", TYPE, PCV)
-SILENCE = "silence"  # a frame that is no JSON has no id to answer to
-REFUSED = ("Rejected",)
-EITHER = ("Rejected", PCV)
-WRONG_TYPES = (None, True, False, "", "x", "1", [], {}, [1], {"a": 1}, 1.5)
-NOT_INTEGERS = (*WRONG_TYPES, 0.1, 1e300, 16.0)
-BAD_DATES = (
-    "yesterday,2025-06-11,2025-13-01T00:00:00Z,2025-00-10T00:00:00Z,2025-02-29T00:00:00Z,"
-    "2025-06-31T00:00:00Z,2025-06-11T24:00:01Z,2025-06-11T10:60:00Z,2025-06-11T10:00:61Z,"
-    "2025-06-11T10:00:00+2,2025-06-11T10:00:00+24:00,2025-06-11T10:00:00.Z,20250611T100000Z,"
-    "2025-06-11T10:00:00Zx,2025-06-11T10:00:00+02:60,-025-06-11T10:00:00Z,+2025-6-11T10:00:00Z,"
-    "2025-06-11T10:00:00.123x,2025-06-11t,12345,2025/06/11T10:00:00Z, 2025-06-11T10:00:00Z,"
-    "2025-06-11T10:00:0\u0000Z,2025-06-11T10:00:0xZ,2025-06-11T1\u00e9:00:00Z,"
-).split(",") + ["2025-06-11T10:00:00." + "0" * 5000 + "x"]
-PLACES = {  # field: (where it is, JSON type, required)
-    "chargingProfileId": ((), int, True),
-    "transactionId": ((), int, False),
-    "stackLevel": ((), int, True),
-    "chargingProfilePurpose": ((), str, True),
-    "chargingProfileKind": ((), str, True),
-    "recurrencyKind": ((), str, False),
-    "validFrom": ((), "date", False),
-    "validTo": ((), "date", False),
-    "chargingSchedule": ((), dict, True),
-    "duration": (("chargingSchedule",), int, False),
-    "startSchedule": (("chargingSchedule",), "date", False),
-    "chargingRateUnit": (("chargingSchedule",), str, True),
-    "minChargingRate": (("chargingSchedule",), float, False),
-    "chargingSchedulePeriod": (("chargingSchedule",), list, True),
-    "startPeriod": (("chargingSchedule", "chargingSchedulePeriod", 0), int, True),
-    "limit": (("chargingSchedule", "chargingSchedulePeriod", 0), float, True),
-    "numberPhases": (("chargingSchedule", "chargingSchedulePeriod", 0), int, False),
+PLACES = {  # field: (where it is, required)
+    "chargingProfileId": ((), True),
+    "transactionId": ((), False),
+    "stackLevel": ((), True),
+    "recurrencyKind": ((), False),
+    "validFrom": ((), False),
+    "validTo": ((), False),
+    "duration": (("chargingSchedule",), False),
+    "startSchedule": (("chargingSchedule",), False),
+    "minChargingRate": (("chargingSchedule",), False),
+    "limit": (("chargingSchedule", "chargingSchedulePeriod", 0), True),
+    "numberPhases": (("chargingSchedule", "chargingSchedulePeriod", 0), False),
 }
-
-
-def mutations(rng, p, running):
-    """[label, changed copy of profile `p` or its JSON text, outcomes that are permitted]."""
-
-    def changed(name, value, where=None):
-        q = copy.deepcopy(p)
-        obj = q
-        for key in PLACES[name][0] if where is None else where:
-            obj = obj[key]
-        if value is ABSENT:
-            obj.pop(name, None)
-        else:
-            obj[name] = value
-        return q
-
-    def in_periods(starts, **more):
-        said = [{"startPeriod": s, "limit": 10, **more} for s in starts]
-        return changed("chargingSchedulePeriod", said)
-
-    for name, (_, kind, required) in PLACES.items():
-        if required:
-            yield "no " + name, changed(name, ABSENT), SHAPE
-        for value in NOT_INTEGERS if kind is int else WRONG_TYPES:
-            if kind is float and type(value) is float:
-                continue  # 1.5 is a number
-            if value is None and not required:
-                continue  # as if it were absent
-            if kind is dict and type(value) is dict or kind is list and value == []:
-                continue  # fields missing, and no periods: below
-            yield f"{name} {value!r}", changed(name, value), SHAPE
-        if kind == "date":
-            for text in BAD_DATES:
-                yield f"{name} {text!r:.40}", changed(name, text), SHAPE
-        if kind is str:
-            for text in ("absolute", "Absolute ", "A|W", "Daily|Weekly", "x" * 5000, "\ud800"):
-                yield f"{name} {text!r:.20}", changed(name, text), (PCV,)
-    for name in ("chargingProfileId", "transactionId"):
-        for value in (10**400, -(10**400)):
-            # Nobody can keep it, nor ignore it.
-            yield f"{name} huge", changed(name, value), EITHER
-    for value in (-1, 16, 99, 2**31, -(2**31), 10**400):
-        yield f"stackLevel {value!r:.20}", changed("stackLevel", value), EITHER
-    for value in (-1, -(2**31), -(10**400)):
-        yield f"duration {value!r:.20}", changed("duration", value), REFUSED
-    for value in (-1, -0.1, -(10**400), -32768, -40000.5):
-        yield f"limit {value!r:.20}", changed("limit", value), REFUSED
-    for value in (0, 4, -1, 2**31, 10**400):
-        yield f"numberPhases {value!r:.20}", changed("numberPhases", value), REFUSED
-    for value in (1e300, -1e300):
-        yield f"limit {value!r}", changed("limit", value), (*EITHER, "Accepted")
-    for value in (16.15, 0.05, 16.1234, 1e-9):  # accept and truncate, or refuse
-        yield f"limit {value!r}", changed("limit", value), (*EITHER, "Accepted")
-    for value in (10**7, 10**400, 99999999.9):
-        yield f"limit {value!r:.20}", changed("limit", value), (*EITHER, "Accepted")
-    yield "minChargingRate -1", changed("minChargingRate", -1), (*EITHER, "Accepted")
-    yield "duration huge", changed("duration", 10**400), (*EITHER, "Accepted")
-    yield "extra", changed("x" * 300, [{"a": {}}], ()), (*SHAPE, "Accepted")
-    yield "extra deep", changed("x", nested(60), ()), (*SHAPE, "Accepted")
-    yield "no periods", in_periods(()), (*REFUSED, *SHAPE)
-    yield "97 periods", in_periods(range(97)), EITHER
-    # More than 1000 are refused before they are looked at.
-    yield "10000 periods", in_periods(range(10000)), (*EITHER, "OccurenceConstraintViolation")
-    for starts in ((1,), (-1,), (5, 6), (0, 0), (0, 5, 5), (0, 10, 9), (0, -1), (0, 2, 1, 3)):
-        yield f"starts {starts}", in_periods(starts), REFUSED
-    yield "start huge", in_periods((0, 10**400, 10**399)), REFUSED
-    yield "a period null", changed("chargingSchedulePeriod", [None]), SHAPE
-    yield "a period []", changed("chargingSchedulePeriod", [[0, 16]]), SHAPE
-    recurring = changed("chargingProfileKind", "Recurring")
-    recurring.pop("recurrencyKind", None)
-    recurring["chargingSchedule"]["startSchedule"] = "2025-06-11T10:00:00Z"
-    yield "no recurrencyKind", recurring, REFUSED
-    recurring = changed("chargingProfileKind", "Recurring")
-    recurring["recurrencyKind"] = "Daily"
-    recurring["chargingSchedule"].pop("startSchedule", None)
-    yield "Recurring without startSchedule", recurring, REFUSED
-    # As text: what no Python object makes. (json: interpreters may differ in what they take.)
-    text = json.dumps(p)
-    for value in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1e99999999", "0x10", "1.e"):
-        bad = json.dumps(changed("limit", "@")).replace('"@"', value)
-        yield "json: limit " + value, bad, (SILENCE, *EITHER, TYPE, "Accepted")
-    level = p["stackLevel"]  # where one is taken after all, it takes nobody's place
-    for value in ("+%d", "--%d", "%d,", "'%d'", "%d}", "%d nul", "%dTrue", "%d ]", "[%d"):
-        value %= level
-        bad = json.dumps(changed("stackLevel", "@")).replace('"@"', value)
-        yield "json: stackLevel " + value, bad, (SILENCE, *EITHER, *SHAPE, "Accepted")
-    yield "stackLevel twice", text[:-1] + ', "stackLevel": 98, "stackLevel": 99}', EITHER
-    yield (
-        "kind twice",
-        text[:-1] + ', "chargingProfileKind": 1, "chargingProfileKind": "x"}',
-        SHAPE,
-    )
-    yield "json: cut", text[: rng.randrange(1, len(text) - 1)], (SILENCE, *SHAPE)
-    yield "json: deep", "[" * 200 + "]" * 200, SHAPE
-    for value in WRONG_TYPES:
-        if value is not None:
-            yield f"profile {value!r}", value, SHAPE
-
-
-def nested(depth):
-    out = {}
-    for _ in range(depth):
-        out = {"x": [out]}
-    return out
-
-
-ABSENT = object()
-BAD_ID = 424242
-
-
-def bad_scenario(rng):
-    """Some good profiles, then bad input that must change nothing."""
-    t = rng.randint(FIRST, LAST)
-    oracle = Oracle(2, 230, 320, t)
-    out = {"t": t, "connectors": 2, "volts": 230, "hardware_mA": 32000, "ops": []}
-    # Connector 1 has a transaction, connector 2 has none; both have a stack.
-    for op in [["begin", 1, rng.choice(TRANSACTIONS)]] + [
-        ["set", *_set(rng, oracle)] for _ in range(8)
-    ]:
-        follow(oracle, op)
-        out["ops"].append(op)
-    seen = [
-        ["composite", number, duration, unit]
-        for number in (0, 1, 2)
-        for duration, unit in ((600, "A"), (600, "W"), (90000, "A"))
-    ]
-    out["ops"] += seen
-    purpose = rng.choice(PURPOSES)
-    p = profile(rng, oracle, purpose)
-    connector = {CEILING: 0, DEFAULT: 2, TX: 1}[purpose]
-    taken = [q.level for q in oracle.profiles + oracle.staying]
-    p["stackLevel"] = rng.choice([level for level in range(16) if level not in taken])
-    p["chargingProfileId"] = BAD_ID
-    if purpose == TX and rng.random() < 0.5:
-        p["transactionId"] = oracle.tx[1][0]
-    bad = [
-        [connector, q, label, outcomes]
-        for label, q, outcomes in rng.sample(list(mutations(rng, p, True)), 60)
-    ]
-    bad += bad_places(rng, p, purpose, oracle)
-    remote = copy.deepcopy(p)
-    remote["chargingProfilePurpose"] = TX
-    remote.pop("transactionId", None)
-    for label, q, outcomes in rng.sample(list(mutations(rng, remote, False)), 40):
-        if "Accepted" not in outcomes and not label.startswith("transactionId"):
-            bad.append(["remote", q, label, outcomes])
-    for wrong in ({"chargingProfilePurpose": DEFAULT}, {"transactionId": 1}):
-        q = {**remote, **wrong}
-        bad.append(["remote", q, f"remote {wrong}", EITHER])
-    rng.shuffle(bad)
-    out["ops"] += [["bad", *b] for b in bad]
-    out["ops"] += seen + [["reboot"]] + seen + [["limits", 60, 1, True]]
-    return out
-
-
-def bad_places(rng, p, purpose, oracle):
-    for connector in (-1, 3, 255, 256, 257, 2**31, -(10**400), 10**400):
-        yield [connector, p, f"connectorId {connector!r:.20}", EITHER]
-    for connector in NOT_INTEGERS:
-        yield [connector, p, f"connectorId {connector!r}", SHAPE]
-    wrong = {CEILING: (1, 2), DEFAULT: (), TX: (0, 2)}[purpose]
-    for connector in wrong:
-        yield [connector, p, f"{purpose} on connector {connector}", REFUSED]
-    if purpose == TX:
-        other = rng.choice([i for i in TRANSACTIONS if i != oracle.tx[1][0]])
-        yield [1, {**p, "transactionId": other}, "TxProfile of another transaction", REFUSED]
-        yield [1, {**p, "transactionId": 2**31}, "TxProfile of a strange transaction", EITHER]

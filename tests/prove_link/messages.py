@@ -656,6 +656,32 @@ def replay(found, port, sabotage=None):
     return said and {**found, "violation": said, "port": port}
 
 
+def fewest(played, fails):
+    """As few of these orders as fails() is still true for."""
+    n = 2
+    while len(played) > 1:
+        size = max(1, len(played) // n)
+        for at in range(0, len(played), size):
+            fewer = played[:at] + played[at + size :]
+            if fewer and fails(fewer):
+                played, n = fewer, max(2, n - 1)
+                break
+        else:
+            if size == 1:
+                break
+            n = min(2 * n, len(played))
+    # What only goes together: an answer, and what was asked only after it.
+    while len(played) <= FEW:
+        for gone in itertools.combinations(range(len(played)), 2):
+            fewer = [order for i, order in enumerate(played) if i not in gone]
+            if fewer and fails(fewer):
+                played = fewer
+                break
+        else:
+            break
+    return played
+
+
 def reduced(found, flaw=None):
     """The fewest orders that lead to a violation of the same kind. (Leaks are not reduced.)"""
     kind = found["violation"].split(":")[0]
@@ -674,27 +700,7 @@ def reduced(found, flaw=None):
         said = None if kind in ("leak", "names") else fails(played)
         if not said:
             return found
-        n = 2
-        while len(played) > 1:
-            size = max(1, len(played) // n)
-            for at in range(0, len(played), size):
-                fewer = played[:at] + played[at + size :]
-                if fewer and fails(fewer):
-                    played, n = fewer, max(2, n - 1)
-                    break
-            else:
-                if size == 1:
-                    break
-                n = min(2 * n, len(played))
-        # What only goes together: an answer, and what was asked only after it.
-        while len(played) <= FEW:
-            for gone in itertools.combinations(range(len(played)), 2):
-                fewer = [order for i, order in enumerate(played) if i not in gone]
-                if fewer and fails(fewer):
-                    played = fewer
-                    break
-            else:
-                break
+        played = fewest(played, fails)
         return {**found, "orders": played, "violation": fails(played) or said}
     finally:
         player.close()

@@ -45,7 +45,6 @@ class Odd(ValueError):
 # is written as an escaped pair (RFC 8259, 7) is that character.
 
 _NUMBER = re.compile(rb"[-0-9][-+.eE0-9]*")
-_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORDS = {b"null": None, b"true": True, b"false": False}
 _PLAIN = {0x62: 8, 0x66: 12, 0x6E: 10, 0x72: 13, 0x74: 9}
 

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from station_driver import share
+
 import bench
 from bench.__main__ import load
 from host.build import ROOT
@@ -38,12 +40,12 @@ async def test_every_measurement_runs(micropython32):
     build_image(), build_simulator_image()  # (not by all of them at the same time)
     load()
     turn = asyncio.Semaphore(AT_ONCE)
-    names = list(bench.MEASUREMENTS)
+    names = share(bench.MEASUREMENTS)
     values = await asyncio.gather(*[measure(name, turn) for name in names])
     results = dict(zip(names, values, strict=True))
     print(json.dumps(results, indent=2))
     assert bench.failed(results) == []
-    assert len(results) > 10
+    assert len(results) > 3
 
 
 def test_a_measurement_that_fails_is_told(monkeypatch):

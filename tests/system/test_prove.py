@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from station_driver import share
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -17,12 +18,12 @@ T = instant("2025-06-11T10:00:00Z")
 SEED = int(os.environ["PILOTWIRE_SEED"])
 
 
-def test_a_minute_of_it():
+def test_a_share_of_it():
     commands, missing = harness.interpreters()
     assert not missing or os.environ.get("CI") != "true", missing
     print("missing:", missing)
     said = []
-    good = prove.prove(SEED, commands, seconds=60, say=said.append)
+    good = prove.prove(SEED, commands, seconds=25, say=said.append)
     print(*said, sep="\n")
     assert good, "\n".join(said)
 
@@ -31,16 +32,10 @@ def test_a_minute_of_it():
 
 
 FLAWS = ("late_end", "lost_phase", "hasty", "careless")
-# Seeds that left too much, or ended in a scenario that there cannot be.
-ONCE = (617642691, 410614697, 706780427)
 
 
-@pytest.mark.parametrize(
-    "flaw, seed",
-    [*((flaw, SEED) for flaw in FLAWS), *(("late_end", seed) for seed in ONCE)],
-    ids=[*FLAWS, *map(str, ONCE)],
-)
-def test_a_flaw_is_found_and_made_small(flaw, seed):
+@pytest.mark.parametrize("flaw", share(FLAWS))
+def test_a_flaw_is_found_and_made_small(flaw):
     commands = {"cpython": [sys.executable]}
     prover = harness.Prover(commands, {"cpython": flaw})
 
@@ -53,7 +48,7 @@ def test_a_flaw_is_found_and_made_small(flaw, seed):
 
     try:
         for i in range(100):
-            found = scenarios.scenario(random.Random(f"{seed} {i}"))
+            found = scenarios.scenario(random.Random(f"{SEED} {i}"))
             d = difference(found)
             # (to see the phases of another one where the limit is the same takes a third profile)
             if d and (flaw == "lost_phase" or d.what != "composite.phases"):
@@ -100,7 +95,9 @@ def test_a_player_that_differs_from_the_others_is_named():
     assert (caught.value.who, caught.value.index) == ("broken", 1)
 
 
-# The oracle gives the worked examples of the design notes (T is 10:00:00Z, 32 A, 230 V)
+# The oracle against rules of its own (T is 10:00:00Z, 32 A, 230 V); the worked examples of
+# docs/smart-charging.md are in test_station_profiles.py, and oracle and firmware agree on all
+# that is played
 
 
 def profile(purpose, periods, level=0, kind="Absolute", unit="A", duration=None, **more):
@@ -130,17 +127,6 @@ def scenario(*ops):
     return {"t": T, "connectors": 1, "volts": 230, "hardware_mA": 32000, "ops": list(ops)}
 
 
-def composite(oracle, duration, number=1, unit="A"):
-    """ "0:13, 200:20": where the composite schedule changes, amps or watts."""
-    out, before = [], None
-    for s in range(duration):
-        limit, _ = oracle.composite(number, oracle.now + s, oracle.now, unit)
-        if limit != before:
-            out.append(f"{s}:{limit / 10:g}")
-            before = limit
-    return ", ".join(out)
-
-
 def station(*installed, connectors=1, begun=None):
     """An oracle at T with [connector, profile]s, and a transaction since T + begun."""
     oracle = Oracle(connectors, now=T + (begun or 0))
@@ -150,68 +136,6 @@ def station(*installed, connectors=1, begun=None):
     for connector, p in installed:
         assert oracle.set(connector, p) == "Accepted"
     return oracle
-
-
-def test_example_1_gap_in_a_stack():
-    over = [(0, 20), (250, 7), (400, 32)]
-    o = station(
-        [0, profile(DEFAULT, [(0, 13)])],
-        [0, profile(DEFAULT, over, 3, duration=300, start="2025-06-11T10:03:20Z")],
-    )
-    assert composite(o, 900) == "0:13, 200:20, 450:7, 500:13"
-
-
-def test_example_2_validity_inside_a_schedule():
-    bounds = {"validFrom": "2025-06-11T12:08:20+02:00", "validTo": "2025-06-11T10:11:40.9Z"}
-    o = station([1, profile(DEFAULT, [(0, 10), (600, 14)], 1, **bounds)])
-    assert composite(o, 900) == "0:32, 500:10, 600:14, 700:32"
-
-
-def test_example_3_purpose_before_level():
-    o = station(
-        [0, profile(DEFAULT, [(0, 8)], 7)],
-        [1, profile(TX, [(0, 24)], duration=400, transactionId=7)],
-        [0, profile(CEILING, [(0, 20), (300, 28)])],
-        begun=0,
-    )
-    assert composite(o, 900) == "0:20, 300:24, 400:8"
-
-
-def test_example_4_daily_long_after_the_start():
-    said = [(0, 16), (28800, 9), (72000, 16)]
-    daily = {"kind": "Recurring", "recurrencyKind": "Daily", "start": "2013-01-01T00:00:00Z"}
-    o = station([0, profile(DEFAULT, said, duration=86400, **daily)])
-    assert composite(o, 86400) == "0:9, 36000:16, 79200:9"
-
-
-def test_example_5_relative_received_late():
-    late = profile(TX, [(0, 32), (900, 10)], kind="Relative", duration=1800)
-    assert composite(station([1, late], begun=-600), 2000) == "0:32, 300:10, 1200:32"
-
-
-def test_example_6_units():
-    o = station(
-        [0, profile(CEILING, [(0, 7360, 2)], unit="W")], [0, profile(DEFAULT, [(0, 20, 3)])]
-    )
-    assert o.composite(1, T, T, "A") == (160, 2)
-    assert o.composite(1, T, T, "W") == (73600, 2)
-
-
-@pytest.mark.parametrize("watts, amps", [(7000, "10.1"), (3000, "4.3")])
-def test_examples_7_and_8_rounding_and_under_six(watts, amps):
-    o = station([0, profile(DEFAULT, [(0, watts)], unit="W")])
-    assert composite(o, 10) == f"0:{amps}"
-
-
-def test_example_9_replacement_by_a_later_one():
-    """As A30 has it: what is replaced stays in force until its successor begins."""
-    o = station([0, profile(DEFAULT, [(0, 10)], 2, id=1)], [0, profile(DEFAULT, [(0, 25)], id=2)])
-    assert composite(o, 4000) == "0:10"
-    later = profile(DEFAULT, [(0, 12)], 2, id=1, validFrom="2025-06-11T11:00:00Z")
-    assert o.set(0, later) == "Accepted"
-    assert composite(o, 4000) == "0:10, 3600:12"
-    assert o.clear({"id": 1}) == "Accepted"
-    assert composite(o, 4000) == "0:25"
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -233,17 +157,7 @@ def test_the_bound_is_broken_by_what_goes_at_once(keeps):
             bound.check(1, t, said, "")
 
 
-def test_example_10_connector_0():
-    o = station(
-        [0, profile(DEFAULT, [(0, 16)])],
-        [0, profile(CEILING, [(0, 40), (60, 25)])],
-        connectors=2,
-    )
-    assert composite(o, 900) == "0:16"
-    assert composite(o, 900, 0) == "0:32, 60:25"
-
-
-# The oracle and the firmware agree on them too.
+# The oracle and the firmware agree.
 
 
 def test_the_examples_on_the_firmware():

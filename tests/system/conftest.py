@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 from certificates import Certificates
-from station_driver import Bench, Shared, TEST_s
+from station_driver import Bench, TEST_s
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,11 +25,10 @@ def bench(tmp_path, micropython):
     return functools.partial(Bench, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def two_connectors(tmp_path_factory, micropython):
-    """`two_connectors(test)` runs test(b); all tests of a module share one station."""
-    with Shared(tmp_path_factory.mktemp("two"), connectors=2) as shared:
-        yield shared
+@pytest.fixture
+def socket(bench):
+    """A station with a socket and a lock: the cable is detachable."""
+    return bench(config={"board": "reference_full"}, heap="300K")
 
 
 @pytest.fixture(scope="session")

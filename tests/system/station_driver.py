@@ -5,6 +5,7 @@ sleeps and hopes. Ends only the process that it started.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from host.build import ROOT
 from host.csms import CallError, CentralSystem, parse_time
-from host.process import TOOL, StationProcess, WAIT_s
+from host.process import TOOL, StationProcess, WAIT_s, poll
 
 TEST_s = 4 * WAIT_s  # a bound on any test, so that nothing hangs
 ID = "CP1"
@@ -79,6 +80,7 @@ class Bench:
 
         async with Bench(folder, speed=20) as b: ...
 
+    `options` are those of tools/station; config may be its fields, policy its text.
     `cs`, `process`, and `st`, the present connection. At the end the station must leave in order,
     without a traceback or an error in its log, and without a violation of OCPP in either
     direction; what a test expects to go wrong it says: `b.hostile`, `b.may_log`.
@@ -90,6 +92,13 @@ class Bench:
         self.boot = boot  # wait until the station is up
         self.tool = TOOL
         self.options = {"flash": self.folder / "flash", **options}
+        # what is no path of a file yet
+        if isinstance(options.get("config"), dict):
+            self.options["config"] = self.folder / "config.json"
+            self.options["config"].write_text(json.dumps(options["config"]))
+        if isinstance(options.get("policy"), str):
+            self.options["policy"] = self.folder / "policy.py"
+            self.options["policy"].write_text(options["policy"])
         self.hostile = False  # violations are expected
         self.may_log = []  # texts that may be in error lines of the log
         self.cs = CentralSystem(log=print)
@@ -201,15 +210,63 @@ class Bench:
         await self.status("Available", connector, since)
         return stop
 
+    async def stopped(self, since=0, **fields):
+        """-> StopTransaction.req, with these fields."""
+        stop = await self.st.expect("StopTransaction", None, WAIT_s, since)
+        assert {key: stop.get(key) for key in fields} == fields, stop
+        return stop
+
+    async def cut(self, off_s=1):
+        """The power fails and returns; -> the mark before that."""
+        before, mark = self.st, self.st.mark()
+        await self.do(f"power-cut {off_s}")
+        await self.again(before)
+        return mark
+
+    async def away(self):
+        """The Central System is gone, and the station knows; -> the connection that was."""
+        before = self.st
+        await self.cs.stop()
+        await before.wait_closed(WAIT_s)
+
+        async def offline():
+            return not (await self.process.state())["online"]
+
+        await poll(offline, WAIT_s, "offline")
+        return before
+
+    async def back(self, before):
+        """It is there again."""
+        await self.cs.start()
+        return await self.again(before)
+
+    async def passed(self, seconds):
+        """Wait until so much simulated time has passed."""
+        begin = await self.now()
+
+        async def later():
+            return (await self.now() - begin).total_seconds() >= seconds
+
+        await poll(later, WAIT_s, f"{seconds} s")
+
     async def set_profile(self, p, connector=0, expect="Accepted"):
         payload = {"connectorId": connector, "csChargingProfiles": p}
         answer = await self.st.call("SetChargingProfile", payload)
         assert answer == {"status": expect}, (answer, p)
 
-    async def key(self, key, value):
-        """ChangeConfiguration, Accepted."""
-        answer = await self.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
-        assert answer == {"status": "Accepted"}, (answer, key, value)
+    async def ask(self, action, expect="Accepted", **payload):
+        """A request that must be answered with that status."""
+        answer = await self.st.call(action, payload, WAIT_s)
+        assert answer == {"status": expect}, (answer, action, payload)
+
+    async def key(self, key, value, expect="Accepted"):
+        """ChangeConfiguration."""
+        await self.ask("ChangeConfiguration", expect, key=key, value=str(value))
+
+    async def keys(self, **keys):
+        """Several of them."""
+        for key, value in keys.items():
+            await self.key(key, value)
 
     async def clear(self, expect="Accepted", **criteria):
         answer = await self.st.call("ClearChargingProfile", criteria)

@@ -69,27 +69,33 @@ def words(target):
 # Before there is a board
 
 
-@pytest.mark.parametrize("target", TARGETS)
-async def test_no_port_and_a_wrong_port(target, tmp_path):
-    assert len(one_line(await make(target, PORT=""), target, "no PORT: say make ... PORT=")) == 1
-    done = await make(target, PORT=tmp_path / "tty")
-    assert len(one_line(done, target, "there is no such port: is the board plugged in")) == 1
+async def test_no_port_and_a_wrong_port(tmp_path):
+    for target in TARGETS:
+        done = await make(target, PORT="")
+        assert len(one_line(done, target, "no PORT: say make ... PORT=")) == 1
+        done = await make(target, PORT=tmp_path / "tty")
+        assert len(one_line(done, target, "there is no such port: is the board plugged in")) == 1
 
 
-@pytest.mark.parametrize("target", ON_A_LINE)
-async def test_a_port_where_nothing_answers(target):
-    """The quick ones say so; logs and repl have to wait for what may come."""
-    if target in ("repl", "logs"):
-        return
+@contextlib.contextmanager
+def nobody():
+    """The master of a line with nobody at its end, and its name."""
     master, slave = pty.openpty()
     try:
-        began = time.monotonic()
-        done = await make(target, PORT=os.ttyname(slave), **words(target))
-        one_line(done, target, "nothing answers as MicroPython does")
-        assert time.monotonic() - began < LONG_s
+        yield master, os.ttyname(slave)
     finally:
         os.close(master)
         os.close(slave)
+
+
+@pytest.mark.parametrize("target", ON_A_LINE[:4])
+async def test_a_port_where_nothing_answers(target):
+    """(logs and repl have to wait for what may come.)"""
+    with nobody() as (_, name):
+        began = time.monotonic()
+        done = await make(target, PORT=name, **words(target))
+        one_line(done, target, "nothing answers as MicroPython does")
+        assert time.monotonic() - began < LONG_s
 
 
 @pytest.mark.parametrize(
@@ -110,25 +116,21 @@ async def test_a_port_where_nothing_answers(target):
 )
 async def test_values_that_cannot_be(variables, text, tmp_path):
     """Said before the board is touched: there is none here. The image says the same."""
-    master, slave = pty.openpty()
-    try:
-        done = await make("config", PORT=os.ttyname(slave), **variables)
+    with nobody() as (master, name):
+        done = await make("config", PORT=name, **variables)
         assert len(one_line(done, "config", text)) == 1
         os.set_blocking(master, False)
         with pytest.raises(BlockingIOError):
             os.read(master, 1)
-    finally:
-        os.close(master)
-        os.close(slave)
     one_line(await make("image", **{"URL": URL, "ID": ID, **variables}), "image", text)
 
 
-@pytest.mark.parametrize("name", ["OFFSET", "SIZE"])
-@pytest.mark.parametrize("text", ["zz", "100", "-4096", "1.5", "4M", "0x"])
-async def test_a_place_that_is_none(name, text):
-    done = await make("image", **{name: text})
-    wanted = f"{name}={text}: whole blocks of 4096 bytes are expected, as 0x200000"
-    assert lines(done) == [f"image: {wanted}"]
+async def test_a_place_that_is_none():
+    for text in ("OFFSET=zz", "OFFSET=100", "OFFSET=-4096", "OFFSET=1.5", "SIZE=4M", "SIZE=0x"):
+        name, value = text.split("=")
+        done = await make("image", **{name: value})
+        wanted = f"{text}: whole blocks of 4096 bytes are expected, as 0x200000"
+        assert lines(done) == [f"image: {wanted}"]
 
 
 # With a board
@@ -148,19 +150,19 @@ async def test_values_arrive_as_they_were_typed(tmp_path):
         assert values == {**BOARD, **wanted, "max_mA": 16000}
 
 
-@pytest.mark.parametrize("target", ON_A_LINE)
-async def test_somebody_else_has_the_port(target, tmp_path):
+async def test_somebody_else_has_the_port(tmp_path):
     flash(tmp_path)
     async with Board(tmp_path) as b:
         await runs(b)
         fd = os.open(b.port, os.O_RDWR | os.O_NOCTTY)
         fcntl.flock(fd, fcntl.LOCK_EX)
         try:
-            done = await make(target, PORT=b.port, **words(target))
+            for target in ON_A_LINE:
+                done = await make(target, PORT=b.port, **words(target))
+                text = "cannot be opened: does another program (mpremote, a term"
+                assert len(one_line(done, target, text)) == 1
         finally:
             os.close(fd)
-        said = one_line(done, target, "cannot be opened: does another program (mpremote, a term")
-        assert len(said) == 1
         await runs(b)
 
 
@@ -225,13 +227,8 @@ def command(target, b, folder):
     if target == "deploy":
         python = [ROOT / ".venv/bin/python", "-m", "host.deploy", b.port, other_build(folder)]
         return ["env", f"PYTHONPATH={ROOT / 'tools'}", *python]
-    return [
-        "make",
-        "-s",
-        target,
-        f"PORT={b.port}",
-        *[f"{k}={v}" for k, v in words(target).items()],
-    ]
+    more = [f"{k}={v}" for k, v in words(target).items()]
+    return ["make", "-s", target, f"PORT={b.port}", *more]
 
 
 HAPPENS = {
@@ -428,23 +425,23 @@ async def test_a_backup_is_put_back_as_it_says(tmp_path):
         assert values["max_mA"] == 16000
 
 
-@pytest.mark.parametrize(
-    "state, text",
-    [
-        ("locked", r"202: it refuses the password \(-60 dBm\): make config WIFI_PASSWORD"),
-        ("15", "15: it refuses the password"),
-        ("off", "201: it is not in sight"),
-        ("no-dhcp", r"1001: it gives no address \(DHCP\)"),
-        ("211", "211: it wants another security"),
-        ("203", r"203: it is there \(-60 dBm\) and does not let it in"),
-    ],
+NO_WIFI = (
+    ("locked", r"202: it refuses the password \(-60 dBm\): make config WIFI_PASSWORD"),
+    ("15", "15: it refuses the password"),
+    ("off", "201: it is not in sight"),
+    ("no-dhcp", r"1001: it gives no address \(DHCP\)"),
+    ("211", "211: it wants another security"),
+    ("203", r"203: it is there \(-60 dBm\) and does not let it in"),
 )
-async def test_why_there_is_no_wifi(state, text, tmp_path):
+
+
+async def test_why_there_is_no_wifi(tmp_path):
     flash(tmp_path, ssid="Home", wifi_password="not this one")
     async with Board(tmp_path) as b:
-        await b.process.do(f"wifi Home {state}")
-        said = await b.make("doctor", code=1)
-        assert re.search("BAD   Wi-Fi: Home not joined, status " + text, said), said
+        for state, text in share(NO_WIFI):
+            await b.process.do(f"wifi Home {state}")
+            said = await b.make("doctor", code=1)
+            assert re.search("BAD   Wi-Fi: Home not joined, status " + text, said), said
 
 
 async def test_why_there_is_no_tls(tmp_path):

@@ -2,21 +2,14 @@
 tags: cache, groups, offline policy. A test is named after its case: TC_007_CS is test_007_...
 """
 
-import pytest
 from station_driver import TAG
 
 from host.process import WAIT_s
 
 
-async def configure(b, **keys):
-    for key, value in keys.items():
-        conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
-        assert conf == {"status": "Accepted"}, key
-
-
 async def learn(b):
     """TAG has charged here once: it is in the cache. -> mark after it"""
-    await configure(b, AuthorizationCacheEnabled="true", LocalPreAuthorize="true")
+    await b.keys(AuthorizationCacheEnabled="true", LocalPreAuthorize="true")
     await b.charge()
     await b.finish()
     return b.st.mark()
@@ -30,41 +23,46 @@ async def starts(b, how):
     if how == "card":
         await b.do(f"tag {TAG}")
     else:
-        await configure(b, AuthorizeRemoteTxRequests="true")
-        request = {"idTag": TAG, "connectorId": 1}
-        assert await b.st.call("RemoteStartTransaction", request) == {"status": "Accepted"}
+        await b.keys(AuthorizeRemoteTxRequests="true")
+        await b.ask("RemoteStartTransaction", idTag=TAG, connectorId=1)
     await b.st.expect("StartTransaction", lambda p: p["idTag"] == TAG, WAIT_s, since)
     await b.status("Charging", since=since)
 
 
-@pytest.mark.parametrize("how", ["card", "remote"])
-async def test_007_cached_id(bench, how):
+async def test_007_cached_id(bench):
+    """It is not asked for; any other is."""
     async with bench() as b:
         since = await learn(b)
-        await starts(b, how)
+        for how in ("card", "remote"):
+            await starts(b, how)
+            await b.finish()
         assert b.st.received("Authorize", since) == []
+        await b.charge("OTHER")
+        assert b.st.received("Authorize", since) == [{"idTag": "OTHER"}]
 
 
-@pytest.mark.parametrize("how", ["card", "remote"])
-async def test_061_clear_authorization_cache(bench, how):
+async def test_061_clear_authorization_cache(bench):
     async with bench() as b:
-        await learn(b)
-        assert await b.st.call("ClearCache") == {"status": "Accepted"}
-        since = b.st.mark()
-        await starts(b, how)
-        assert b.st.received("Authorize", since) == [{"idTag": TAG}]
+        for how in ("card", "remote"):
+            await learn(b)
+            await b.ask("ClearCache")
+            since = b.st.mark()
+            await starts(b, how)
+            assert b.st.received("Authorize", since) == [{"idTag": TAG}]
+            await b.finish()
+        await b.key("AuthorizationCacheEnabled", "false")
+        await b.ask("ClearCache", "Rejected")
 
 
-@pytest.mark.parametrize("empty", ["", None])
-async def test_069_no_parent_id_tag_is_no_group(bench, empty):
+async def test_069_no_parent_id_tag_is_no_group(bench):
     """Back ends that send an empty or null parentIdTag for every card."""
     async with bench() as b:
-        b.cs.answer(
-            "Authorize", lambda p: {"idTagInfo": {"status": "Accepted", "parentIdTag": empty}}
-        )
-        id = await b.charge()
-        await b.do("tag OTHER")
-        await b.settled()
-        c = await b.process.connector()
-        assert (c["status"], c["transactionId"]) == ("Charging", id)
-        await b.finish()
+        for empty in ("", None):
+            info = {"idTagInfo": {"status": "Accepted", "parentIdTag": empty}}
+            b.cs.answer("Authorize", lambda p, info=info: info)
+            id = await b.charge()
+            await b.do("tag OTHER")
+            await b.settled()
+            c = await b.process.connector()
+            assert (c["status"], c["transactionId"]) == ("Charging", id)
+            await b.finish()

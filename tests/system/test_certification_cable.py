@@ -2,39 +2,16 @@
 test is named after its case: TC_005_1_CS is test_005_1_...
 """
 
-import json
-
-import pytest
 from station_driver import TAG
 
 from host.process import WAIT_s, poll
-
-
-@pytest.fixture
-def socket(bench, tmp_path):
-    """A station with a socket and a lock: the cable is detachable."""
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"board": "reference_full"}))
-    return bench(config=config, heap="300K")
-
-
-async def ask(b, action, expect, **payload):
-    """A request that must be answered with that status."""
-    conf = await b.st.call(action, payload, timeout=WAIT_s)
-    assert conf == {"status": expect}, (action, payload)
-
-
-async def configure(b, **keys):
-    for key, value in keys.items():
-        await ask(b, "ChangeConfiguration", "Accepted", key=key, value=value)
 
 
 async def unplugged(b, id, how="unplug"):
     """The car is unplugged while it charges: the transaction ends; -> mark before that."""
     since = b.st.mark()
     await b.do(how)
-    stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-    assert (stop["transactionId"], stop["reason"]) == (id, "EVDisconnected")
+    await b.stopped(since, transactionId=id, reason="EVDisconnected")
     return since
 
 
@@ -52,13 +29,6 @@ async def pull(b):
     await poll(pulled, WAIT_s, "the plug is pulled")
 
 
-async def stopped(b, since, **expect):
-    """-> StopTransaction, with these fields"""
-    stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-    assert {key: stop[key] for key in expect} == expect, stop
-    return stop
-
-
 # Unplugged at the car
 
 
@@ -72,19 +42,15 @@ async def test_005_1_ev_side_disconnect_fixed_cable(bench):
 
 async def test_005_1_ev_side_disconnect(socket):
     """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect true: Finishing, until
-    the plug is taken out of the socket too."""
+    the plug is taken out of the socket too; at both ends at once Available."""
     async with socket as b:
-        await configure(
-            b, StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="true"
+        await b.keys(
+            StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="true"
         )
         since = await unplugged(b, await b.charge(), "unplug ev")
         await b.status("Finishing", since=since)
         await pull(b)
         await b.status("Available", since=since)
-
-
-async def test_005_1_unplugged_at_both_ends(socket):
-    async with socket as b:
         since = await unplugged(b, await b.charge())
         await b.status("Available", since=since)
 
@@ -92,15 +58,15 @@ async def test_005_1_unplugged_at_both_ends(socket):
 async def test_005_2_ev_side_disconnect_stays_locked(socket):
     """UnlockConnectorOnEVSideDisconnect false: until UnlockConnector."""
     async with socket as b:
-        await configure(
-            b, StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="false"
+        await b.keys(
+            StopTransactionOnEVSideDisconnect="true", UnlockConnectorOnEVSideDisconnect="false"
         )
         since = await unplugged(b, await b.charge(), "unplug ev")
         await b.status("Finishing", since=since)
         await b.settled()
         assert (await b.process.connector())["status"] == "Finishing"
         assert await b.process.command("unplug station") == HELD
-        await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
+        await b.ask("UnlockConnector", "Unlocked", connectorId=1)
         await b.do("unplug station")
         await b.status("Available", since=since)
 
@@ -108,17 +74,16 @@ async def test_005_2_ev_side_disconnect_stays_locked(socket):
 async def test_005_3_ev_side_disconnect_goes_on(socket):
     """StopTransactionOnEVSideDisconnect false: SuspendedEV, until RemoteStop."""
     async with socket as b:
-        await configure(
-            b, StopTransactionOnEVSideDisconnect="false", UnlockConnectorOnEVSideDisconnect="false"
+        await b.keys(
+            StopTransactionOnEVSideDisconnect="false", UnlockConnectorOnEVSideDisconnect="false"
         )
         id = await b.charge()
         since = b.st.mark()
         await b.do("unplug")
         await b.status("SuspendedEV", since=since)
         assert b.st.received("StopTransaction") == []
-        await ask(b, "RemoteStopTransaction", "Accepted", transactionId=id)
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-        assert (stop["transactionId"], stop["reason"]) == (id, "Remote")
+        await b.ask("RemoteStopTransaction", transactionId=id)
+        await b.stopped(since, transactionId=id, reason="Remote")
 
 
 # A cable without a car
@@ -159,31 +124,25 @@ async def test_a_power_cut_with_a_cable_in_the_socket(socket):
     async with socket as b:
         since = await unplugged(b, await b.charge(), "unplug ev")
         await b.status("Finishing", since=since)
-        before, since = b.st, b.st.mark()
-        await b.do("power-cut 2")
-        await b.again(before)
+        since = await b.cut(2)
         await b.status("Preparing", since=since)
         await pull(b)
         await b.status("Available", since=since)
 
 
-async def test_a_power_cut_keeps_the_cable_of_a_transaction_that_goes_on(bench, tmp_path):
+async def test_a_power_cut_keeps_the_cable_of_a_transaction_that_goes_on(socket):
     """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect false: the car comes
     too late after the power, its transaction ends with PowerLoss, the plug is still locked."""
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"board": "reference_full"}))
-    async with bench(config=config, heap="300K") as b:
-        await configure(
-            b, StopTransactionOnEVSideDisconnect="false", UnlockConnectorOnEVSideDisconnect="false"
+    async with socket as b:
+        await b.keys(
+            StopTransactionOnEVSideDisconnect="false", UnlockConnectorOnEVSideDisconnect="false"
         )
         await b.charge()
         since = b.st.mark()
         await b.do("unplug ev")
         await b.status("SuspendedEV", since=since)
-        before, since = b.st, b.st.mark()
-        await b.do("power-cut 2")
-        await b.again(before)
-        await stopped(b, since, reason="PowerLoss")
+        since = await b.cut(2)
+        await b.stopped(since, reason="PowerLoss")
         await b.status("Finishing", since=since)
         assert await b.process.command("unplug station") == HELD
         await b.do(f"tag {TAG}")  # its owner's
@@ -194,116 +153,108 @@ async def test_a_power_cut_keeps_the_cable_of_a_transaction_that_goes_on(bench, 
 # The lock follows the authorisation
 
 
-@pytest.mark.parametrize("how", ["card", "remote", "deauthorized"])
-async def test_stopped_the_plug_is_free_although_the_car_is_there(socket, how):
+async def test_stopped_the_plug_is_free_although_the_car_is_there(socket):
     """5.12: stop the transaction and unlock. It locks again for the next one."""
     async with socket as b:
-        if how == "deauthorized":
-            conf = {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
-            b.cs.answer("StartTransaction", lambda p: conf)
-        since = b.st.mark()
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        if how != "deauthorized":
-            await b.status("Charging")
-            assert await b.process.command("unplug station") == HELD
-            c = await b.process.until(lambda c: c["transactionId"] is not None)
-        if how == "card":
-            await b.do(f"tag {TAG}")
-        elif how == "remote":
-            await ask(b, "RemoteStopTransaction", "Accepted", transactionId=c["transactionId"])
-        reason = {"card": "Local", "remote": "Remote", "deauthorized": "DeAuthorized"}[how]
-        await stopped(b, since, reason=reason)
-        await b.status("Finishing", since=since)
-        assert not b.process.trace("contactor") or not b.process.trace("contactor")[-1]["closed"]
-        if how == "card":  # a person stays, and begins again
+        for how, reason in (("card", "Local"), ("remote", "Remote"), ("no", "DeAuthorized")):
+            if how == "no":
+                conf = {"transactionId": 0, "idTagInfo": {"status": "Invalid"}}
+                b.cs.answer("StartTransaction", lambda p, conf=conf: conf)
             since = b.st.mark()
+            await b.do("plug")
             await b.do(f"tag {TAG}")
-            await b.status("Charging", since=since)
-            assert await b.process.command("unplug station") == HELD
-            await b.do(f"tag {TAG}")
-        await pull(b)
-        await b.status("Available", since=since)
+            if how != "no":
+                await b.status("Charging", since=since)
+                assert await b.process.command("unplug station") == HELD
+                c = await b.process.until(lambda c: c["transactionId"] is not None)
+            if how == "card":
+                await b.do(f"tag {TAG}")
+            elif how == "remote":
+                await b.ask("RemoteStopTransaction", transactionId=c["transactionId"])
+            stop = await b.stopped(since, reason=reason)
+            assert (stop["transactionId"] == 0) == (how == "no")
+            await b.status("Finishing", since=since)
+            assert not [e["closed"] for e in b.process.trace("contactor")][-1:] == [True]
+            if how == "card":  # a person stays, and begins again
+                since = b.st.mark()
+                await b.do(f"tag {TAG}")
+                await b.status("Charging", since=since)
+                assert await b.process.command("unplug station") == HELD
+                await b.do(f"tag {TAG}")
+            await pull(b)
+            await b.status("Available", since=since)
 
 
 # The lock
 
 
-async def test_017_1_unlock_without_session(socket):
+async def test_017_1_and_018_1_unlock(socket):
+    """A transaction ends with UnlockCommand, then the plug is free."""
     async with socket as b:
-        await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
-
-
-async def test_017_2_unlock_without_session_fixed_cable(bench):
-    async with bench() as b:
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=1)
-
-
-async def test_018_1_unlock_in_a_session(socket):
-    async with socket as b:
+        await b.ask("UnlockConnector", "Unlocked", connectorId=1)
         id = await b.charge()
         since = b.st.mark()
-        await ask(b, "UnlockConnector", "Unlocked", connectorId=1)
+        await b.ask("UnlockConnector", "Unlocked", connectorId=1)
+        await b.stopped(since, transactionId=id, reason="UnlockCommand")
+        await b.status("Finishing", since=since)
+        assert not (await b.process.connector())["contactor"]
         await b.do("unplug station")
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-        assert (stop["transactionId"], stop["reason"]) == (id, "UnlockCommand")
         await b.status("Available", since=since)
+        await b.do("unplug")
+        await b.charge()  # and the next one charges
+        assert [e["load_mA"] for e in b.process.trace("contactor") if not e["closed"]] == [0]
 
 
-async def test_018_2_unlock_in_a_session_fixed_cable(bench):
+async def test_017_2_018_2_and_031_unlock_with_a_fixed_cable(bench):
     async with bench() as b:
+        for connector in (1, 0, 2):
+            await b.ask("UnlockConnector", "NotSupported", connectorId=connector)
         id = await b.charge()
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=1)
+        await b.ask("UnlockConnector", "NotSupported", connectorId=1)
         await b.settled()
         c = await b.process.connector()
         assert (c["status"], c["transactionId"]) == ("Charging", id)
         assert b.st.received("StopTransaction") == []
 
 
+async def jammed(b):
+    """ConnectorLockFailure is told."""
+    await b.st.expect(
+        "StatusNotification", lambda p: p["errorCode"] == "ConnectorLockFailure", WAIT_s
+    )
+
+
 async def test_030_unlock_failure(socket):
     async with socket as b:
         await b.charge()  # (the bolt is in)
         await b.do("fault lock-jam")
-        await ask(b, "UnlockConnector", "UnlockFailed", connectorId=1)
+        await b.ask("UnlockConnector", "UnlockFailed", connectorId=1)
+        await jammed(b)
 
 
-async def test_031_unlock_unknown_connector(bench):
-    async with bench() as b:
-        await ask(b, "UnlockConnector", "NotSupported", connectorId=2)
-
-
-async def test_024_lock_failure(bench, tmp_path):
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    async with bench(config=config, heap="300K", speed=40) as b:
+async def test_024_lock_failure(socket):
+    socket.speed = 40
+    async with socket as b:
         await b.do("fault lock-jam")
         await b.do("plug")
-        await b.st.expect(
-            "StatusNotification",
-            lambda p: (p["status"], p["errorCode"]) == ("Faulted", "ConnectorLockFailure"),
-            WAIT_s,
-        )
+        await jammed(b)
+        assert (await b.process.connector())["status"] == "Faulted"
         await b.do(f"tag {TAG}")
         await b.settled()
         assert b.st.received("StartTransaction") == []
         assert (await b.process.connector())["transactionId"] is None
 
 
-async def test_024_lock_failure_after_the_card(bench, tmp_path):
+async def test_024_lock_failure_after_the_card(socket):
     """The card first, then the cable, and the lock jams: no transaction begins, and none is left
     over for when it works again."""
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    async with bench(config=config, heap="300K", speed=40) as b:
+    socket.speed = 40
+    async with socket as b:
         await b.do("fault lock-jam")
         await b.do(f"tag {TAG}")
         await b.status("Preparing")
         await b.do("plug")
-        await b.st.expect(
-            "StatusNotification",
-            lambda p: (p["status"], p["errorCode"]) == ("Faulted", "ConnectorLockFailure"),
-            WAIT_s,
-        )
+        await jammed(b)
         await b.process.until(lambda c: c["idTag"] is None)  # ConnectionTimeOut
         since = b.st.mark()
         await b.do("clear lock-jam")

@@ -29,7 +29,7 @@ async def profile_of(b):
 async def reset(b):
     """Reset, and the boot after it."""
     before = b.st
-    assert await b.st.call("Reset", {"type": "Hard"}) == {"status": "Accepted"}
+    await b.ask("Reset", type="Hard")
     await b.again(before)
 
 
@@ -43,8 +43,7 @@ async def test_073_update_basic_auth_password(bench):
         for key in ("00112233445566778899aabbccddeeff", "FFeeDDcc" * 5):
             before = b.st
             b.cs.credentials = {ID: bytes.fromhex(key)}
-            change = {"key": "AuthorizationKey", "value": key}
-            assert await b.st.call("ChangeConfiguration", change) == {"status": "Accepted"}
+            await b.key("AuthorizationKey", key)
             await b.again(before)
         assert len(b.st.received("BootNotification")) == 1
         before = b.st
@@ -57,12 +56,12 @@ async def test_083_upgrade_security_profile(bench, certificates):
     """From 2 to 3: Accepted, and after a Reset it connects with that one, and only with it."""
     async with over_tls(bench, certificates, 2, ssl.CERT_OPTIONAL, password="first") as b:
         await b.booted()
-        change = {"key": "SecurityProfile", "value": "3"}
         before = b.st
-        assert await b.st.call("ChangeConfiguration", change) == {"status": "Accepted"}
+        await b.key("SecurityProfile", 3)
         await b.again(before)
         await reset(b)
         assert len(b.st.received("BootNotification")) == 2
+        await b.cut(0.1)
         assert await profile_of(b) == "3"
         before = b.st
         await b.cs.stop()
@@ -79,8 +78,7 @@ async def test_084_downgrade_security_profile(bench, certificates):
     async with over_tls(bench, certificates, 3, ssl.CERT_REQUIRED) as b:
         await b.booted()
         for value in ("2", "1", "0"):
-            change = {"key": "SecurityProfile", "value": value}
-            assert await b.st.call("ChangeConfiguration", change) == {"status": "Rejected"}
+            await b.key("SecurityProfile", value, "Rejected")
         assert await profile_of(b) == "3"
 
 
@@ -91,8 +89,7 @@ async def test_085_basic_authentication(bench):
     async with b:
         await b.booted()
         before = b.st
-        change = {"key": "AuthorizationKey", "value": KEY}
-        assert await b.st.call("ChangeConfiguration", change) == {"status": "Accepted"}
+        await b.key("AuthorizationKey", KEY)
         await b.again(before)
         request = b.st._ws.request
         assert request.path.endswith("/" + ID)

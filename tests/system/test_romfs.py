@@ -119,8 +119,7 @@ except OSError:
 
 async def test_old_files_on_the_flash_do_not_hide_the_image(tmp_path):
     """A unit that ran from files before: on MicroPython's sys.path they come before /rom."""
-    (tmp_path / "policy.py").write_text(OLD_FILES)
-    async with Bench(tmp_path, policy=tmp_path / "policy.py") as b:
+    async with Bench(tmp_path, policy=OLD_FILES) as b:
         before = b.st
         await b.do("power-cut 0.1")
         await b.process.wait_output("old files are there")

@@ -8,39 +8,16 @@ from station_driver import TAG
 from host.process import WAIT_s, poll
 
 
-async def change(b, **keys):
-    for key, value in keys.items():
-        conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
-        assert conf == {"status": "Accepted"}, key
-
-
-async def away(b):
-    """The Central System is gone, and the station knows; -> the connection that was."""
-    before = b.st
-    await b.cs.stop()
-
-    async def offline():
-        return not (await b.process.state())["online"]
-
-    await poll(offline, WAIT_s, "offline")
-    return before
-
-
-async def back(b, before):
-    await b.cs.start()
-    return await b.again(before)
-
-
 @pytest.mark.parametrize("local", ["true", "false"])
 async def test_offline_with_a_tag_of_the_cache(bench, local):
     """LocalAuthorizeOffline; what was learned survives a power cut (TC_037_1_CS)."""
     async with bench() as b:
-        await change(b, LocalAuthorizeOffline=local)
+        await b.keys(LocalAuthorizeOffline=local)
         await b.charge("Good")
         await b.finish("Good")
         await b.do("power-cut 1")
         await b.again(b.st)
-        before = await away(b)
+        before = await b.away()
         await b.do("plug")
         await b.do("tag GOOD")
         if local == "true":
@@ -48,7 +25,7 @@ async def test_offline_with_a_tag_of_the_cache(bench, local):
         else:
             await b.process.until(lambda c: c["status"] == "Preparing")
         since = before.mark()
-        await back(b, before)
+        await b.back(before)
         await b.st.expect("StartTransaction", lambda p: p["idTag"] == "GOOD", WAIT_s, since)
         await b.process.until(lambda c: c["transactionId"] is not None)
         asked = [p["idTag"] for p in b.st.received("Authorize", since)]
@@ -61,57 +38,27 @@ async def test_offline_with_a_tag_that_nobody_knows(bench):
     (TC_037_3_CS). From then on the cache refuses it too."""
     async with bench() as b:
         b.cs.tags = {"BAD": "Invalid"}
-        await change(b, AllowOfflineTxForUnknownId="true", StopTransactionOnInvalidId="true")
-        before = await away(b)
+        await b.keys(AllowOfflineTxForUnknownId="true", StopTransactionOnInvalidId="true")
+        before = await b.away()
         await b.do("plug")
         await b.do("tag BAD")
         await b.process.until(lambda c: c["status"] == "Charging")
-        await back(b, before)
+        await b.back(before)
         stop = await b.st.expect("StopTransaction", None, WAIT_s)
         assert stop["reason"] == "DeAuthorized"
         await b.do("unplug")
         await b.process.until(lambda c: c["status"] == "Available")
-        before = await away(b)
+        before = await b.away()
         await b.do("plug")
         await b.do("tag BAD")
         await b.do("tag NEW")
         await b.process.until(lambda c: c["status"] == "Charging")
         assert (await b.process.connector())["idTag"] == "NEW"
-        await back(b, before)
+        await b.back(before)
         await b.process.until(lambda c: c["transactionId"] is not None)
 
 
-async def test_local_pre_authorize(bench):
-    """A tag of the cache charges before the Central System has answered, any other is asked for
-    (TC_007_CS)."""
-    async with bench() as b:
-        await change(b, LocalPreAuthorize="true")
-        await b.charge()
-        await b.finish()
-        since = b.st.mark()
-        await b.charge()
-        assert b.st.received("Authorize", since) == []
-        await b.finish()
-        await b.charge("OTHER")
-        assert [p["idTag"] for p in b.st.received("Authorize", since)] == ["OTHER"]
-
-
-async def test_clear_cache(bench):
-    """ClearCache is Accepted, and the next start is asked for again (TC_061_CS)."""
-    async with bench() as b:
-        await change(b, LocalPreAuthorize="true")
-        await b.charge()
-        await b.finish()
-        assert await b.st.call("ClearCache") == {"status": "Accepted"}
-        since = b.st.mark()
-        await b.charge()
-        assert len(b.st.received("Authorize", since)) == 1
-        await change(b, AuthorizationCacheEnabled="false")
-        assert await b.st.call("ClearCache") == {"status": "Rejected"}
-
-
-@pytest.mark.parametrize("cache", ["true", "false"])
-async def test_a_tag_of_the_group_stops(bench, cache):
+async def test_a_tag_of_the_group_stops(bench):
     """parentIdTag: another tag of the group ends the transaction, one of another does not."""
     async with bench() as b:
         b.cs.tags = {
@@ -120,22 +67,23 @@ async def test_a_tag_of_the_group_stops(bench, cache):
             "C": {"status": "Accepted", "parentIdTag": "H"},
             "D": {"status": "Blocked", "parentIdTag": "G"},
         }
-        await change(b, AuthorizationCacheEnabled=cache)
-        await b.charge("A")
-        for tag in "CD":
-            since = b.st.mark()
-            await b.do(f"tag {tag}")
-            await b.st.expect("Authorize", None, WAIT_s, since)
-            await b.settled()
-            assert (await b.process.connector())["status"] == "Charging"
-        stop = await b.finish("B")
-        assert (stop["reason"], stop["idTag"]) == ("Local", "B")
+        for cache in ("true", "false"):
+            await b.key("AuthorizationCacheEnabled", cache)
+            await b.charge("A")
+            for tag in "CD":
+                since = b.st.mark()
+                await b.do(f"tag {tag}")
+                await b.st.expect("Authorize", None, WAIT_s, since)
+                await b.settled()
+                assert (await b.process.connector())["status"] == "Charging"
+            stop = await b.finish("B")
+            assert (stop["reason"], stop["idTag"]) == ("Local", "B")
 
 
 async def test_energy_on_an_invalid_id(bench):
     """MaxEnergyOnInvalidId, where the transaction is not stopped: so much and no more."""
     async with bench(speed=50) as b:
-        await change(b, StopTransactionOnInvalidId="false", MaxEnergyOnInvalidId="100")
+        await b.keys(StopTransactionOnInvalidId="false", MaxEnergyOnInvalidId="100")
         b.cs.answer(
             "StartTransaction", lambda p: {"transactionId": 7, "idTagInfo": {"status": "Invalid"}}
         )
@@ -197,8 +145,7 @@ async def test_the_answer_comes_when_another_car_is_there(bench):
         assert b.st.received("StartTransaction", since) == []  # on the first one's account
         await b.process.wait_output(over)
         assert (await b.process.connector())["idTag"] is None
-        start = {"connectorId": 1, "idTag": "SECOND"}
-        assert await b.st.call("RemoteStartTransaction", start) == {"status": "Accepted"}
+        await b.ask("RemoteStartTransaction", connectorId=1, idTag="SECOND")
         await b.st.expect("StartTransaction", None, WAIT_s, since)
         tags = [p["idTag"] for p in b.st.received("StartTransaction", since)]
         assert tags == ["SECOND"]

@@ -2,15 +2,13 @@
 
 import asyncio
 
-import pytest
 from station_driver import TAG
 
 from host.process import WAIT_s
 
 
 async def change(b, connector, kind, expect="Accepted"):
-    payload = {"connectorId": connector, "type": kind}
-    assert await b.st.call("ChangeAvailability", payload) == {"status": expect}
+    await b.ask("ChangeAvailability", expect, connectorId=connector, type=kind)
 
 
 async def test_idle(bench):
@@ -19,8 +17,7 @@ async def test_idle(bench):
         await change(b, 1, "Inoperative")
         await b.status("Unavailable")
         await change(b, 1, "Inoperative")
-        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
-        assert answer == {"status": "Rejected"}
+        await b.ask("RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=1)
         mark = b.st.mark()
         before = b.st
         await b.do("power-cut 1")
@@ -35,11 +32,13 @@ async def test_idle(bench):
 
 
 async def test_scheduled(bench):
-    """During a transaction: Scheduled, and Unavailable when it has ended."""
+    """During a transaction: Scheduled, also over a power cut; Unavailable when it has ended."""
     async with bench() as b:
         await b.charge()
         since = b.st.mark()
         await change(b, 1, "Inoperative", "Scheduled")
+        since = await b.cut(5)
+        await b.status("Charging", since=since)
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
         await b.do(f"tag {TAG}")
         await b.st.expect("StopTransaction", None, WAIT_s, since)
@@ -51,21 +50,6 @@ async def test_scheduled(bench):
         await b.status("Available", since=since)
         told = [p["status"] for p in b.st.received("StatusNotification")]
         assert "Finishing" not in told
-
-
-async def test_scheduled_over_a_power_cut(bench):
-    """What is scheduled stays so: the transaction goes on, then the connector is Unavailable."""
-    async with bench() as b:
-        await b.charge()
-        await change(b, 1, "Inoperative", "Scheduled")
-        before, mark = b.st, b.st.mark()
-        await b.do("power-cut 5")
-        await b.again(before)
-        await b.status("Charging", since=mark)
-        await b.do(f"tag {TAG}")
-        await b.status("Unavailable", since=mark)
-        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
-        assert answer == {"status": "Rejected"}
 
 
 async def test_charge_point(bench):
@@ -121,42 +105,6 @@ async def test_charge_point_scheduled(bench):
         assert await zero(b, since) == ["Available"]
 
 
-@pytest.mark.parametrize(
-    "connector, expect", [(1, "NotSupported"), (0, "NotSupported"), (9, "NotSupported")]
-)
-async def test_unlock_without_a_lock(bench, connector, expect):
-    async with bench() as b:
-        id = await b.charge()
-        answer = await b.st.call("UnlockConnector", {"connectorId": connector})
-        assert answer == {"status": expect}
-        assert (await b.process.connector())["transactionId"] == id
-
-
-@pytest.fixture
-def socket(bench, tmp_path):
-    """A station with a socket and a lock."""
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    return bench(config=config, heap="300K")
-
-
-async def test_unlock(socket):
-    """A transaction ends with UnlockCommand, then the plug is free."""
-    async with socket as b:
-        id = await b.charge()
-        since = b.st.mark()
-        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
-        assert answer == {"status": "Unlocked"}
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-        assert stop["transactionId"] == id and stop["reason"] == "UnlockCommand"
-        await b.status("Finishing", since=since)
-        assert not (await b.process.connector())["contactor"]
-        await b.do("unplug")
-        await b.status("Available", since=since)
-        await b.charge()  # and the next one charges
-        assert [e["load_mA"] for e in b.process.trace("contactor") if not e["closed"]] == [0]
-
-
 async def test_unlock_holds_nothing_up(socket):
     """While the lock is being opened every other request is answered."""
     async with socket as b:
@@ -168,27 +116,8 @@ async def test_unlock_holds_nothing_up(socket):
         await b.process.until(lambda c: not c["contactor"])
         conf = await b.st.call("GetConfiguration", {"key": ["NumberOfConnectors"]})
         assert conf["configurationKey"][0]["value"] == "1"
-        answer = await b.st.call("UnlockConnector", {"connectorId": 1})
-        assert answer == {"status": "UnlockFailed"}  # one at a time
+        await b.ask("UnlockConnector", "UnlockFailed", connectorId=1)
         assert not first.done()
         await b.do("clear lock-jam")
         assert await first == [3, "1", {"status": "Unlocked"}]
-        assert (await b.st.call("UnlockConnector", {"connectorId": 1}))["status"] == "Unlocked"
-
-
-async def test_unlock_idle(socket):
-    async with socket as b:
-        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
-        assert answer == {"status": "Unlocked"}
-        await b.charge()
-
-
-async def test_unlock_that_jams(socket):
-    async with socket as b:
-        await b.charge()
-        await b.do("fault lock-jam")
-        answer = await b.st.call("UnlockConnector", {"connectorId": 1}, timeout=WAIT_s)
-        assert answer == {"status": "UnlockFailed"}
-        await b.st.expect(
-            "StatusNotification", lambda p: p["errorCode"] == "ConnectorLockFailure", WAIT_s
-        )
+        await b.ask("UnlockConnector", "Unlocked", connectorId=1)

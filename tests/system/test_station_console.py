@@ -5,14 +5,13 @@ import contextlib
 import json
 import os
 import pty
-import random
 import re
 import signal
 import sys
 from datetime import timedelta
 
 import pytest
-from station_driver import ESP32_HEAP, ID, TAG, X1, Shared, duty
+from station_driver import ESP32_HEAP, ID, TAG, X1, duty
 
 from bench.station import firmware_bytes
 from host.process import TOOL, WAIT_s, poll
@@ -64,12 +63,6 @@ def console(bench):
     return make
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory, micropython):
-    with Shared(tmp_path_factory.mktemp("console")) as shared:
-        yield shared
-
-
 async def test_what_is(console):
     async with console() as (b, say):
         said = await say("status")
@@ -109,11 +102,12 @@ async def test_what_is_without_a_central_system(console):
         assert (await say("limit"))[-1] == "the time is not known: what needs it is at its lowest"
 
 
-async def test_status_tells_the_network(console, tmp_path):
+async def test_status_tells_the_network(console):
     """Which one, address and strength; without one what it looks for; and how long it has run."""
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps({"ssid": "Home", "networks": [{"ssid": "Yard"}]}))
-    async with console(config=path, speed=500) as (b, say):
+    async with console(config={"ssid": "Home", "networks": [{"ssid": "Yard"}]}, speed=500) as (
+        b,
+        say,
+    ):
         assert "Wi-Fi: Home, address 127.0.0.1, -60 dBm" in await say("status")
 
         async def seconds():
@@ -172,10 +166,7 @@ async def test_limit_profiles_and_composite_schedule(console):
         assert said[0].startswith("connector 0 from")
         # What was asked for does not change what is in force.
         await b.pilot(16000)
-
-
-async def test_96_periods_as_a_picture(console):
-    async with console() as (b, say):
+        await b.clear()
         steps = {900 * k: 6 + k % 26 for k in range(96)}
         await b.set_profile(profile(1, "Default", steps, kind="Recurring", recurrencyKind="Daily",
                                     startSchedule="2026-01-01T00:00:00Z"), 0)  # fmt: skip
@@ -185,49 +176,10 @@ async def test_96_periods_as_a_picture(console):
         assert len(said) == 98 and said[-1] == "it ends here: a schedule has at most 96 periods"
 
 
-@pytest.mark.parametrize(
-    ("line", "answer"),
-    [
-        ("limt", "limt: no such command; did you mean limit?"),
-        ("PROFLIES", "proflies: no such command; did you mean profiles?"),
-        ("xyzzy", "xyzzy: no such command; try help"),
-        ("x" * 300, "x" * 100 + ": no such command; try help"),
-        ("limit 2", "limit: connector 2: there are 1 to 1"),
-        ("limit one", "limit: connector one: there are 1 to 1"),
-        ("limit 1 2", "limit: it is used as: limit [connector]"),
-        ("profiles all", "profiles: it is used as: profiles"),
-        ("composite 7", "composite: connector 7: there are 0 to 1"),
-        ("composite 1 0", "composite: duration_s: 1 to 316224000"),
-        ("composite 1 x", "composite: duration_s: 1 to 316224000"),
-        ("composite 1 60 V", "composite: it is in A or in W"),
-        ("log loud", "log: it is used as: log [error|warning|info|debug] [follow]"),
-        ("reset now", "reset: it is used as: reset [hard]"),
-        ("bench", "bench: it is used as: bench on|off [connector]"),
-        ("bench maybe", "bench: say on or off"),
-        ("bench off", "connector 1: not in bench mode"),
-        ("pilot 16", "pilot: connector 1: in bench mode only; see bench on"),
-        ("contactor on", "contactor: connector 1: in bench mode only; see bench on"),
-        ("y" * 513, "1 characters too many: a line has at most 512"),
-    ],
-)
-def test_what_cannot_be(shared, line, answer):
-    async def test(b):
-        said = await Console(b)(line) if len(line) <= 512 else await too_long(b, line)
-        assert said == [answer]
-
-    shared(test)
-
-
-async def too_long(b, line):
-    since = len(b.process.output)
-    await b.do("console " + line)
-    await b.process.wait_output("too many", since=since)
-    return [text for text in b.process.output[since:] if "too many" in text]
-
-
-def test_help_names_every_command(shared):
-    async def test(b):
-        say = Console(b)
+async def test_help_and_config(console):
+    """Every command has its line; config shows what the Central System is told, and changes what
+    that could."""
+    async with console() as (b, say):
         said = await say("help")
         names = {text.split()[0] for text in said if text.startswith("  ")}
         assert names >= set(
@@ -235,13 +187,6 @@ def test_help_names_every_command(shared):
             " bench pilot contactor reset >>>".split()
         )
         assert await say("?") == said
-
-    shared(test)
-
-
-def test_config_shows_what_the_central_system_is_told(shared):
-    async def test(b):
-        say = Console(b)
         conf = await b.st.call("GetConfiguration", {})
         want = {}
         for key in conf["configurationKey"]:
@@ -250,33 +195,13 @@ def test_config_shows_what_the_central_system_is_told(shared):
         said = await say("config")
         keys = dict(text.split(" = ", 1) for text in said if not text.startswith("config.json "))
         assert keys == want
-        assert await say("config HeartbeatInterval") == [
-            f"HeartbeatInterval = {want['HeartbeatInterval']}"
-        ]
-        assert await say("config id") == [
-            f"config.json id = {ID}  (1 to 48 characters; read-only)"
-        ]
-
-    shared(test)
-
-
-def test_config_changes_what_the_central_system_could(shared):
-    async def test(b):
-        say = Console(b)
-        accepted = "Accepted: in force from now on"
-        for key, value, status in (
-            ("MeterValueSampleInterval", "30", accepted),
-            ("MeterValueSampleInterval", "-1", "Rejected: it stays as it was"),
-            ("NumberOfConnectors", "3", "Rejected: it stays as it was"),
-        ):
-            assert (await say(f"config {key} {value}"))[0] == status, key
         said = await say("config MeterValueSampleInterval 77")
-        assert said == [accepted, "MeterValueSampleInterval = 77  (0 to 86400)"]
-        ask = {"key": ["MeterValueSampleInterval", "NumberOfConnectors"]}
-        values = (await b.st.call("GetConfiguration", ask))["configurationKey"]
-        assert [key["value"] for key in values] == ["77", "1"]
-
-    shared(test)
+        assert said == [
+            "Accepted: in force from now on", "MeterValueSampleInterval = 77  (0 to 86400)"
+        ]  # fmt: skip
+        ask = {"key": ["MeterValueSampleInterval"]}
+        (value,) = (await b.st.call("GetConfiguration", ask))["configurationKey"]
+        assert value["value"] == "77"
 
 
 READ_ONLY = "Rejected: a field of config.json, which make config changes; here it is read-only"
@@ -286,7 +211,26 @@ RESUME = "config.json resume = True, the default  (true or false; read-only)"
 NO_SUCH = ": no such key, of OCPP or of config.json; config shows all that there are"
 SOME = "measurands of docs/configuration.md, at most 12"
 ROTATIONS = "RST or 0.RST,1.STR ..., at most 5"
+NO_SUCH_COMMAND = ": no such command; "
+NOT_ON_BENCH = ": connector 1: in bench mode only; see bench on"
 MISTAKES = (
+    ("PROFLIES", "proflies" + NO_SUCH_COMMAND + "did you mean profiles?"),
+    ("x" * 300, "x" * 100 + NO_SUCH_COMMAND + "try help"),
+    ("limit 2", "limit: connector 2: there are 1 to 1"),
+    ("limit one", "limit: connector one: there are 1 to 1"),
+    ("limit 1 2", "limit: it is used as: limit [connector]"),
+    ("profiles all", "profiles: it is used as: profiles"),
+    ("composite 7", "composite: connector 7: there are 0 to 1"),
+    ("composite 1 0", "composite: duration_s: 1 to 316224000"),
+    ("composite 1 x", "composite: duration_s: 1 to 316224000"),
+    ("composite 1 60 V", "composite: it is in A or in W"),
+    ("log loud", "log: it is used as: log [error|warning|info|debug] [follow]"),
+    ("reset now", "reset: it is used as: reset [hard]"),
+    ("bench", "bench: it is used as: bench on|off [connector]"),
+    ("bench maybe", "bench: say on or off"),
+    ("bench off", "connector 1: not in bench mode"),
+    ("pilot 16", "pilot" + NOT_ON_BENCH),
+    ("contactor on", "contactor" + NOT_ON_BENCH),
     ("config max_mA 3", READ_ONLY, MAX_mA),
     ("config max_mA", MAX_mA),
     ("config id CP2", READ_ONLY, f"config.json id = {ID}  (1 to 48 characters; read-only)"),
@@ -308,9 +252,8 @@ MISTAKES = (
 )
 
 
-def test_every_mistake_gets_a_line_that_says_what_is_right(shared):
-    async def test(b):
-        say = Console(b)
+async def test_every_mistake_gets_a_line_that_says_what_is_right(console):
+    async with console() as (b, say):
         for line, *wanted in MISTAKES:
             said = await say(line)
             patterns = [re.escape(text).replace(r"\*", ".+") for text in wanted]
@@ -318,15 +261,11 @@ def test_every_mistake_gets_a_line_that_says_what_is_right(shared):
             for text, pattern in zip(said, patterns, strict=True):
                 assert re.fullmatch(pattern, text), (line, text)
 
-    shared(test)
 
-
-async def test_secrets_are_not_shown(console, tmp_path):
-    path = tmp_path / "config.json"
+async def test_secrets_are_not_shown(console):
     networks = [{"ssid": "Home", "password": SECRETS[3]}, {"ssid": "Yard"}]
     fields = {"wifi_password": SECRETS[1], "password": SECRETS[2], "networks": networks}
-    path.write_text(json.dumps(fields))
-    async with console(config=path) as (b, say):
+    async with console(config=fields) as (b, say):
         said = await say("config")
         assert "config.json wifi_password = (not shown)  (read-only)" in said
         assert "config.json password = (not shown)  (read-only)" in said
@@ -344,15 +283,15 @@ async def test_secrets_are_not_shown(console, tmp_path):
         assert not [text for text in said for secret in SECRETS if secret in text]
 
 
-async def test_faults_and_clearing_them(console, tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text('{"board": "reference_full"}')
-    async with console(config=path, heap="300K", speed=20) as (b, say):
+async def test_faults_and_clearing_them(console):
+    async with console(config={"board": "reference_full"}, heap="300K", speed=20) as (b, say):
         said = await say("faults")
         assert said[0] == "connector 1: no fault" and "  Residual " in said[1] + said[2] + said[3]
         await b.charge()
         await b.do("fault residual")
         await b.status("Faulted")
+        c = await b.process.connector()
+        assert (c["fault"], c["severity"], c["pilot_mA"]) == ("ResidualCurrent", 0, 0)
         said = await say("faults 1")
         assert said[0] == "connector 1: ResidualCurrent, errorCode GroundFailure, severity 0"
         assert "when a person says so: the button, or clear 1" in said[1]
@@ -382,8 +321,7 @@ async def test_bench_mode(console):
         await say("contactor on")
         assert await b.process.until(lambda c: c["contactor"])
         await b.process.traced("contactor", lambda e: e["closed"])
-        answer = await b.st.call("RemoteStartTransaction", {"idTag": TAG, "connectorId": 1})
-        assert answer["status"] == "Rejected"
+        await b.ask("RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=1)
         await say("contactor off")
         await b.process.until(lambda c: not c["contactor"])
         await say("pilot off")
@@ -421,27 +359,9 @@ async def test_bench_mode_ends_by_itself(console):
         await say("bench on")
         assert await say("bench on") == ["connector 1: bench mode goes on"]
         since = b.st.mark()
-        request = {"connectorId": 1, "type": "Operative"}
-        assert (await b.st.call("ChangeAvailability", request))["status"] == "Accepted"
+        await b.ask("ChangeAvailability", connectorId=1, type="Operative")
         await b.process.wait_output("bench mode has ended: the connector is wanted")
         await b.status("Available", since=since)
-
-
-async def test_faults_stay_in_force_in_bench_mode(console, tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text('{"board": "reference_full"}')
-    async with console(config=path, heap="300K") as (b, say):
-        await say("bench on")
-        await say("pilot 20")
-        await say("contactor on")
-        await b.process.until(lambda c: c["contactor"])
-        await b.do("fault residual")
-        await b.process.wait_output("bench mode has ended: there is a fault")
-        c = await b.process.until(lambda c: not c["contactor"])
-        assert c["fault"] == "ResidualCurrent" and c["severity"] == 0 and c["pilot_mA"] == 0
-        await b.status("Faulted")
-        refused = "bench: connector 1: there is a fault, or a reset is under way"
-        assert await say("bench on") == [refused]
 
 
 async def test_the_log(console):
@@ -552,20 +472,10 @@ class Terminal:
     def __init__(self, folder, url):
         self.folder = folder
         self.master, slave = pty.openpty()
-        words = (
-            "--url",
-            url,
-            "--id",
-            PERSON,
-            "--trace",
-            folder / "trace",
-            "--console",
-            "--control",
-            "0",
-        )
+        words = ("--url", url, "--id", PERSON, "--trace", folder / "trace", "--console")
         self.said = b""
         self.start = asyncio.create_subprocess_exec(
-            TOOL, *map(str, words), stdin=slave, stdout=slave, stderr=slave,
+            TOOL, *map(str, words), "--control", "0", stdin=slave, stdout=slave, stderr=slave,
             env={**os.environ, "PILOTWIRE_PYTHON": sys.executable}, preexec_fn=own_terminal,
         )  # fmt: skip
         self.slave = slave
@@ -684,50 +594,3 @@ async def test_the_log_does_not_mangle_what_is_typed(bench, tmp_path):
             await t.sees(b"profiles\r\nno charging profile is installed", since)
             t.process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(t.process.wait(), WAIT_s)
-
-
-FUZZ_LINES = 300
-
-
-async def test_whatever_is_typed(console):
-    """Random lines while a car charges: nothing about the charging changes, no task fails."""
-    seed = int(os.environ.get("PILOTWIRE_SEED") or random.randrange(1 << 30))
-    print("PILOTWIRE_SEED", seed)
-    rng = random.Random(seed)
-    words = "status session limit profiles composite faults config journal heap tasks help log 1 0"
-    words = [*words.split(), "86400", "W", "A", "pilot", "contactor", "on", "off", "bench", "-1"]
-
-    def line():
-        kind = rng.randrange(4)
-        if kind == 0:
-            return rng.randbytes(rng.randrange(1, 60)).translate(None, b"\r\n\x03\x04")
-        text = " ".join(rng.choice(words) for _ in range(rng.randrange(1, 5)))
-        if kind == 1 and text:
-            at = rng.randrange(len(text))
-            text = text[:at] + rng.choice("abcxyz|%[]{}'\"") + text[at + rng.randrange(2) :]
-        if kind == 2:
-            text *= rng.randrange(1, 40)
-        return text.encode()
-
-    async with console(speed=20) as (b, say):
-        await b.charge()
-        await b.set_profile(profile(5, "Default", {0: 16}), 0)
-        await b.pilot(16000)
-        mark = b.process.mark()
-        for _ in range(FUZZ_LINES):
-            typed = line()
-            if b"error" in typed or typed.startswith(b">>>"):
-                continue
-            b.process._writer.write(b"console " + typed + b"\n")
-            answer = json.loads(await asyncio.wait_for(b.process._reader.readline(), WAIT_s))
-            assert answer == {"ok": True}
-            if rng.randrange(4) == 0:
-                await say("limit")
-        await b.do("console ")  # (a key, where log follow waits for one)
-        assert (await say("limit"))[0].startswith("connector 1: 16 A by TxDefaultProfile, id 5")
-        assert (await say("config HeartbeatInterval"))[0].startswith("HeartbeatInterval = ")
-        await b.settled()
-        events = b.process.trace("pilot") + b.process.trace("contactor")
-        assert [e for e in b.process.trace()[mark:] if e["what"] in ("pilot", "contactor")] == []
-        assert events
-        assert not [text for text in b.process.output if " failed: " in text or " ended" in text]

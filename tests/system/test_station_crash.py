@@ -23,12 +23,6 @@ if "slot" not in os.listdir("/"):
 """
 
 
-def policy(folder, text):
-    path = folder / "policy.py"
-    path.write_text(text)
-    return path
-
-
 async def power_cut(b):
     """Power fails, and the station comes back; -> position in the output before that."""
     before, mark = b.st, len(b.process.output)
@@ -48,7 +42,7 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
     part = tmp_path / "part.romfs"
     part.write_bytes(two_images(image, image))
     options = {"interpreter": micropython32, "heap": "128K", "code": part}
-    async with Bench(tmp_path, policy=policy(tmp_path, RECORD % "rom2 rom 3"), **options) as b:
+    async with Bench(tmp_path, policy=RECORD % "rom2 rom 3", **options) as b:
         assert (await b.process.wait_output("code in")).endswith("/rom")
         mark = await power_cut(b)
         await b.process.wait_output("code in /rom2", since=mark)
@@ -75,7 +69,7 @@ async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32)
         + "\n    ".join(CRASHES.split("\n"))
     )
     options = {"interpreter": micropython32, "heap": ESP32_HEAP, "code": part}
-    async with Bench(tmp_path, policy=policy(tmp_path, text), **options) as b:
+    async with Bench(tmp_path, policy=text, **options) as b:
         mark = await power_cut(b)
         said = b.process.output[mark:]
         assert [line for line in said if line.startswith("code in")] == [
@@ -121,7 +115,8 @@ machine.reset()
 
 def run_with(folder, text):
     """A station whose policy.py that is, to its end; -> its output."""
-    words = "--url", "ws://127.0.0.1:1", "--id", "A", "--policy", policy(folder, text)
+    (folder / "policy.py").write_text(text)
+    words = "--url", "ws://127.0.0.1:1", "--id", "A", "--policy", folder / "policy.py"
     code, said = run_tool(*words, "--trace", folder / "trace")
     assert code == 1 and said[-1] == "station: the firmware has given up", said
     events = [json.loads(line) for line in (folder / "trace").read_text().splitlines()]
@@ -142,7 +137,7 @@ def test_the_third_crash_in_a_row_is_safe_mode(tmp_path, micropython):
 
 async def test_a_task_that_leaves_no_memory_at_all(tmp_path, micropython32):
     options = {"interpreter": micropython32, "heap": ESP32_HEAP}
-    async with Bench(tmp_path, policy=policy(tmp_path, HUNGRY), **options) as b:
+    async with Bench(tmp_path, policy=HUNGRY, **options) as b:
         before = b.st
         await b.do("plug")
         await b.do("tag TAG")
@@ -221,7 +216,7 @@ def tasks_by_letter():
 def injected(tmp_path, **options):
     text = INJECTOR.read_text().replace('FOLDER = ""', f'FOLDER = "{tmp_path}"')
     text = text.replace("LETTERS = {}", f"LETTERS = {tasks_by_letter()}")
-    return Bench(tmp_path, policy=policy(tmp_path, text), **options)
+    return Bench(tmp_path, policy=text, **options)
 
 
 def forgive(b):
@@ -282,12 +277,10 @@ SETTINGS = {
 async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython):
     """Charging goes on, the log says why, and the unit talks again. Throws into what is done when
     the connection is made come second, after one that ends it."""
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    async with injected(tmp_path, speed=100, config=config) as b:
+    async with injected(tmp_path, speed=100, config={"board": "reference_full"}) as b:
         inject = Inject(b, tmp_path)
         for key, value in SETTINGS.items():
-            await b.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
+            await b.key(key, str(value))
         id = await b.charge()
         for task, first in (
             ("_connect", [("_connect", 1)]),

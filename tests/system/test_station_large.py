@@ -49,9 +49,9 @@ async def test_96_periods_in_the_budget(tmp_path, micropython32):
 
 async def test_the_table_of_names_of_the_largest_board(tmp_path, micropython32):
     """With a line at its console; beyond so many names it doubles, 9 KB (docs/memory.md)."""
-    config = tmp_path / "config.json"
-    config.write_text('{"board": "reference_full"}')
-    async with Bench(tmp_path, config=config, interpreter=micropython32, heap="160K") as b:
+    async with Bench(
+        tmp_path, config={"board": "reference_full"}, interpreter=micropython32, heap="160K"
+    ) as b:
         for number in range(16):
             await install(b.st, number, 24)
         await firmware_bytes(b.process)  # (what the tools ask for has names too)

@@ -83,8 +83,7 @@ async def test_why_it_was_lost(bench, how, expected):
             elif how == "drop":
                 await b.st.drop()
             else:
-                change = {"key": "AuthorizationKey", "value": f"{times:032x}"}
-                assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+                await b.key("AuthorizationKey", f"{times:032x}")
             await b.again(before)
             link = await of_link(b, lambda link, n=times: link["lost"] == n)
             ((when, n, why),) = link["ends"]
@@ -189,11 +188,10 @@ async def test_a_black_hole_holds_nothing_up(bench):
 async def test_wifi_returns(tmp_path, micropython):
     """It is dialled at once then, however long the back-off would still take; without a Wi-Fi it
     is not dialled at all."""
-    path = tmp_path / "config.json"
-    path.write_text('{"ssid": "home", "wifi_password": "long enough"}')
-    async with Bench(tmp_path, speed=20, config=path) as b:
-        change = {"key": "RetryBackOffWaitMinimum", "value": "3600"}
-        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+    async with Bench(
+        tmp_path, speed=20, config={"ssid": "home", "wifi_password": "long enough"}
+    ) as b:
+        await b.key("RetryBackOffWaitMinimum", "3600")
         before, since = b.st, len(b.process.output)
         await b.do("wifi home off")
         await b.cs.stop()

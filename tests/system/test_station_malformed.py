@@ -129,8 +129,8 @@ GET = "GetConfiguration"
 TRIGGER = "TriggerMessage"
 INTERVAL = "MeterValueSampleInterval"
 
-# What a schema alone refuses: test_schema_official.py, field by field. Here one of each kind, and
-# what only the station knows.
+# What a schema alone refuses: test_schema_official.py (each field), mp_schema.py (each kind),
+# test_prove_messages.py (at random). Here one of each kind, and what only the station knows.
 PAYLOADS = [
     (SET, {}, OCCURENCE),
     (SET, bad(Q + ".0.limit"), OCCURENCE),

@@ -1,7 +1,6 @@
 """Wi-Fi that comes and goes, and the time without a Central System."""
 
 import asyncio
-import json
 import struct
 from datetime import datetime, timedelta, timezone
 
@@ -12,12 +11,6 @@ from host.process import WAIT_s, poll
 
 SINCE_1900 = 2208988800  # of 1970, in seconds (RFC 868)
 OFFLINE = {"plug_and_charge": TAG}
-
-
-def config(tmp_path, **values):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(values))
-    return path
 
 
 class Udp(asyncio.DatagramProtocol):
@@ -52,12 +45,12 @@ def ntp(packet, stratum=2):
     return bytes((0x24, stratum, 6, 0xEC)) + bytes(12) + stamp + packet[40:] + stamp + stamp
 
 
-async def test_wifi_that_is_lost(bench, tmp_path):
+async def test_wifi_that_is_lost(bench):
     """The next network is joined, the station says why, and the charger talks on. After a power
     cut it does not matter that the first one refuses its password by now."""
     networks = [{"ssid": "garage", "password": "pppppppp"}, {"ssid": "office"}]
-    path = config(tmp_path, ssid="home", wifi_password="qqqqqqqq", networks=networks)
-    async with bench(config=path) as b:
+    config = {"ssid": "home", "wifi_password": "qqqqqqqq", "networks": networks}
+    async with bench(config=config) as b:
         await b.process.wait_output("Wi-Fi home: address 127.0.0.1")
         await b.do("wifi home off")
         await b.process.wait_output("Wi-Fi: lost")
@@ -102,55 +95,7 @@ async def charging(b):
     return await b.process.until(lambda c: c["status"] == "Charging")
 
 
-async def passed(b, seconds):
-    before = await clock(b)
-
-    async def later():
-        return await clock(b) - before >= timedelta(seconds=seconds)
-
-    await poll(later, WAIT_s, f"{seconds} s")
-
-
-async def test_transactions_before_the_time_is_known(bench, tmp_path):
-    """After a power cut the RTC shows the last time known. It does not count: not after a reset
-    either, and what happened meanwhile is told with its right times."""
-    path = config(tmp_path, **OFFLINE)
-    async with bench(config=path, speed=100) as b:
-        conf = await b.st.call(
-            "ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}
-        )
-        assert conf == {"status": "Accepted"}
-        assert not since_2000(await clock(b))
-        before = await cut_without_central_system(b)
-        assert since_2000(await clock(b))
-        await b.do("plug")
-        await charging(b)
-        await passed(b, 60)
-        # A reset is no reason to believe the RTC.
-        since = len(b.process.output)
-        shown = await clock(b)
-        b.process.kill_board()
-        await b.process.wait_output("Pilotwire", since=since)
-        await charging(b)
-        later = await clock(b)
-        assert since_2000(later) and later - shown < timedelta(hours=1)
-        await passed(b, 60)
-        await b.do("unplug")
-        await b.process.until(lambda c: c["status"] == "Available")
-        await passed(b, 300)
-        mark = before.mark()
-        await b.cs.start()
-        b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        start = b.st.received("StartTransaction", mark)[0]
-        now = await clock(b)
-        assert not since_2000(now)
-        began, ended = parse_time(start["timestamp"]), parse_time(stop["timestamp"])
-        assert timedelta(seconds=120) <= ended - began <= timedelta(seconds=3000)
-        assert timedelta(seconds=300) <= now - ended <= timedelta(seconds=6000)
-
-
-async def test_time_from_an_ntp_server(bench, tmp_path):
+async def test_time_from_an_ntp_server(bench):
     """No Central System: after two minutes the NTP server is asked, and asked again until it
     knows. Then times are right."""
 
@@ -160,12 +105,9 @@ async def test_time_from_an_ntp_server(bench, tmp_path):
         return ntp(packet, 0 if len(server.asked) == 2 else 2)
 
     async with Udp(answer) as server:
-        path = config(tmp_path, ntp=server.name, **OFFLINE)
-        async with bench(config=path, speed=100) as b:
-            conf = await b.st.call(
-                "ChangeConfiguration", {"key": "AllowOfflineTxForUnknownId", "value": "true"}
-            )
-            assert conf == {"status": "Accepted"}
+        config = {"ntp": server.name, **OFFLINE}
+        async with bench(config=config, speed=100) as b:
+            await b.key("AllowOfflineTxForUnknownId", "true")
             assert server.asked == []
             before = await cut_without_central_system(b)
             at = await clock(b)
@@ -193,12 +135,12 @@ def address(packet):
     return packet[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + packet[12:] + record
 
 
-async def test_the_central_system_by_its_name(bench, tmp_path):
+async def test_the_central_system_by_its_name(bench):
     """The host of the URL is looked up. A DNS server that has died keeps neither the pilot waiting
     nor the station from where the Central System was last."""
     dead = []
     async with Udp(lambda packet: None if dead else address(packet)) as server:
-        b = bench(config=config(tmp_path, dns=server.name))
+        b = bench(config={"dns": server.name})
         launch = b.launch
         b.launch = lambda: launch(url=b.cs.url.replace("127.0.0.1", "csms.example"))
         async with b:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 
 import pytest
 from station_driver import TAG, draws, duties, duty
@@ -12,16 +11,6 @@ from host.process import WAIT_s, poll
 from host.profile import profile
 
 ANSWER_s = 30  # that the station gives an answer, at first
-
-
-async def passed(b, seconds):
-    """Wait until so much simulated time has passed."""
-    before = await b.now()
-
-    async def later():
-        return (await b.now() - before).total_seconds() >= seconds
-
-    await poll(later, WAIT_s, f"{seconds} s")
 
 
 def told(b, since):
@@ -34,13 +23,12 @@ def told(b, since):
     ]
 
 
-@pytest.mark.parametrize("how", ["drop", "close 1000", "close 1001", "freeze", "stop"])
+@pytest.mark.parametrize("how", ["drop", "freeze", "stop"])
 async def test_gone_during_a_transaction(bench, how):
     """The schedule goes on, a card stops the transaction, and all of it is delivered later."""
     async with bench(speed=40) as b:
         for key, value in (("WebSocketPingInterval", "5"), ("MeterValueSampleInterval", "10")):
-            conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
-            assert conf["status"] == "Accepted"
+            await b.key(key, value)
         id = await b.charge()
         start = await b.now()
         periods = {0: 16, 30: 10, 60: 0, 80: 12}
@@ -48,17 +36,14 @@ async def test_gone_during_a_transaction(bench, how):
         await b.set_profile(tx, 1)
         await b.pilot(16000)
         before, mark = b.st, b.st.mark()
+        away = how == "stop"
         if how == "drop":
             await before.drop()
-        elif how.startswith("close"):
-            await before.disconnect(int(how.split()[1]))
         elif how == "freeze":
             before.freeze()
-        if how in ("stop", "close 1000"):
-            await b.cs.stop()  # nobody listens any more
-        if how == "freeze":
             await b.process.wait_output("no sign of life")
-        away = how in ("stop", "close 1000")
+        else:
+            await b.cs.stop()  # nobody listens any more
         if away:
             await b.pilot(12000)
             state = await b.process.state()
@@ -68,7 +53,7 @@ async def test_gone_during_a_transaction(bench, how):
             await b.process.until(lambda c: c["status"] == "Finishing")
             await b.do("unplug")
             await b.process.until(lambda c: c["status"] == "Available")
-            await passed(b, 60)
+            await b.passed(60)
             await b.cs.start()
         await b.again(before)
         if not away:
@@ -104,18 +89,16 @@ async def test_hours_without_anything(bench):
             ("MeterValueSampleInterval", "60"),
             ("ConnectionTimeOut", "7200"),
         ):
-            conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
-            assert conf["status"] == "Accepted"
+            await b.key(key, value)
         for n in (1, 2, 3):
-            start = {"connectorId": n, "idTag": f"TAG{n}"}
-            assert await b.st.call("RemoteStartTransaction", start) == {"status": "Accepted"}
+            await b.ask("RemoteStartTransaction", connectorId=n, idTag=f"TAG{n}")
         before, mark = b.st, b.st.mark()
         began = await b.now()
         await b.cs.stop()
         for n in (1, 2, 3):
             await b.do(f"plug {n}")
             await b.process.until(lambda c: c["ev_mA"][0] > 0, n)
-            await passed(b, 400)
+            await b.passed(400)
         cut_at = await b.now()
         energy = {}
         for n in (1, 2, 3):
@@ -125,13 +108,12 @@ async def test_hours_without_anything(bench):
             for other in range(n, 4):  # the same transactions, without a Central System
                 await b.process.until(lambda c: c["ev_mA"][0] > 0, other)
             for _ in range(3):
-                await passed(b, 300)
+                await b.passed(300)
             await b.do(f"unplug {n}")
             c = await b.process.until(lambda c: c["status"] == "Available", n)
             energy[n] = c["energy_Wh"]
         b.cs.next_transaction_id = 4711
-        await b.cs.start()
-        await b.again(before)
+        await b.back(before)
         numbers = {}
 
         def all_of_it():
@@ -171,7 +153,7 @@ async def test_hours_without_anything(bench):
 async def test_start_transaction_unanswered(bench):
     """The connection is lost before StartTransaction.conf: all follows with the id given later."""
     async with bench() as b:
-        await b.st.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
+        await b.key("MeterValueSampleInterval", "10")
 
         async def lose(payload):
             await b.st.drop()
@@ -185,12 +167,11 @@ async def test_start_transaction_unanswered(bench):
         await b.cs.stop()
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
         # A TxProfile with an id cannot come; without the Central System nothing limits.
-        await passed(b, 45)
+        await b.passed(45)
         await b.do(f"tag {TAG}")
         await b.process.until(lambda c: c["status"] == "Finishing")
         b.cs.next_transaction_id = 4711
-        await b.cs.start()
-        await b.again(before)
+        await b.back(before)
         stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
         messages = told(b, mark)
         assert [name for name, _ in messages[:2]] == ["StartTransaction"] * 2
@@ -203,54 +184,10 @@ async def test_start_transaction_unanswered(bench):
         assert stop["meterStop"] > first["meterStart"]
 
 
-async def test_start_transaction_answered_late(bench):
-    """Its answer takes 34 s each time, the station waits 30 at first: one transaction, with the
-    id of that answer, which a remote stop knows; the next one is not asked twice either."""
-    async with bench() as b:
-
-        async def late(payload):
-            await asyncio.sleep(34)
-            id = b.cs.next_transaction_id
-            b.cs.next_transaction_id += 1
-            return {"transactionId": id, "idTagInfo": {"status": "Accepted"}}
-
-        # (waiting for answers is in real seconds, intervals are in simulated ones)
-        for key, value in (
-            ("MeterValueSampleInterval", "0"),
-            ("HeartbeatInterval", "86400"),
-            ("TransactionMessageRetryInterval", "400"),
-        ):
-            change = {"key": key, "value": value}
-            assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
-        b.cs.answer("StartTransaction", late)
-        b.cs.next_transaction_id = 4711
-        mark = b.st.mark()
-        b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["transactionId"] == 4711)
-        assert len(b.st.received("StartTransaction", mark)) == 1
-        stop = {"transactionId": 4711}
-        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        assert (stop["transactionId"], stop["reason"]) == (4711, "Remote")
-        b.cs.answer("StartTransaction", None)
-        await b.do("unplug")
-        await b.status("Available", since=mark)
-        assert len(b.st.received("StartTransaction", mark)) == 1
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        {"transactionId": 4711, "idTagInfo": {"status": "Accepted", "expiryDate": "soon"}},
-        {"transactionId": "4711", "idTagInfo": {"status": "Accepted", "parentIdTag": "x" * 21}},
-    ],
-    ids=["expiryDate", "id as text"],
-)
-async def test_start_transaction_answered_with_damage(bench, damaged):
+async def test_start_transaction_answered_with_damage(bench):
     """A right id beside what cannot be read: it is asked once, charges, and a remote stop knows
     the id."""
+    damaged = {"transactionId": "4711", "idTagInfo": {"status": "Accepted", "expiryDate": "soon"}}
     async with bench() as b:
         b.cs.answer("StartTransaction", lambda payload: damaged)
         b.hostile = True  # (that answer)
@@ -261,8 +198,7 @@ async def test_start_transaction_answered_with_damage(bench, damaged):
         await b.process.until(lambda c: c["ev_mA"][0] > 0)
         stop = {"transactionId": 4711}
         assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        assert (stop["transactionId"], stop["reason"]) == (4711, "Remote")
+        await b.stopped(mark, transactionId=4711, reason="Remote")
         assert len(b.st.received("StartTransaction", mark)) == 1
 
 
@@ -287,8 +223,7 @@ async def test_a_start_that_opened_two_transactions(bench):
             ("HeartbeatInterval", "86400"),
             ("TransactionMessageRetryInterval", "1"),
         ):
-            change = {"key": key, "value": value}
-            assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+            await b.key(key, value)
         b.cs.answer("StartTransaction", late)
         b.cs.answer("StopTransaction", lambda payload: None)  # never
         mark = b.st.mark()
@@ -315,49 +250,18 @@ async def test_a_start_that_opened_two_transactions(bench):
         assert await b.st.expect("StopTransaction", None, WAIT_s, mark) == twin
         c = await b.process.until(lambda c: c["ev_mA"][0] > 0)
         assert c["transactionId"] == 4711
-        stop = {"transactionId": 4711}
-        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
+        await b.ask("RemoteStopTransaction", transactionId=4711)
         await b.st.expect("StopTransaction", lambda p: p["transactionId"] == 4711, WAIT_s, mark)
         both = b.st.received("StopTransaction", mark)
         assert [p["transactionId"] for p in both] == [4712, 4711], both
         assert both[1]["meterStop"] > start["meterStart"] + 100 and len(tries) == 2
 
 
-async def test_statuses_are_never_answered(bench):
-    """A start comes after one time-out at most, then within seconds; the connection stays."""
-
-    def statuses(since):
-        return len(b.st.received("StatusNotification", since))
-
-    async with bench() as b:
-        change = {"key": "ConnectionTimeOut", "value": "3600"}  # (simulated; answers are real)
-        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
-        b.cs.answer("StatusNotification", lambda p: None)
-        before, mark = b.st, b.st.mark()
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        began = time.monotonic()
-        await b.st.expect("StartTransaction", None, WAIT_s, mark)
-        assert statuses(mark) <= 1 and time.monotonic() - began < 2 * ANSWER_s
-        await b.process.until(lambda c: c["transactionId"] is not None)
-        await b.do("unplug")
-        await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        await b.status("Available", since=mark)
-        mark = b.st.mark()
-        began = time.monotonic()
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        await b.st.expect("StartTransaction", None, WAIT_s, mark)
-        # (5 s for each status)
-        assert statuses(mark) <= 2 and time.monotonic() - began < ANSWER_s
-        assert b.st is before and b.st.connected
-
-
 async def test_start_transaction_refused(bench):
     """A CALLERROR is answered with three attempts; what follows is told with transactionId -1
     (errata 3.18)."""
     async with bench(speed=40) as b:
-        await b.st.call("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "10"})
+        await b.key("MeterValueSampleInterval", "10")
         b.cs.answer("StartTransaction", lambda p: CallError("InternalError", "full"))
         mark = b.st.mark()
         await b.do("plug")
@@ -368,8 +272,7 @@ async def test_start_transaction_refused(bench):
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
         await b.st.expect("MeterValues", lambda p: p["transactionId"] == -1, WAIT_s, mark)
         await b.do(f"tag {TAG}")
-        stop = await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        assert (stop["transactionId"], stop["reason"]) == (-1, "Local")
+        await b.stopped(mark, transactionId=-1, reason="Local")
         b.cs.answer("StartTransaction", None)
         await b.do("unplug")
         await b.status("Available", since=mark)
@@ -380,8 +283,7 @@ async def test_back_off(bench):
     """RetryBackOff...: doubled so many times, with some chance in it."""
     async with bench(speed=200) as b:
         for key, value in (("WaitMinimum", "1"), ("RepeatTimes", "6"), ("RandomRange", "20")):
-            change = {"key": "RetryBackOff" + key, "value": value}
-            assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+            await b.key("RetryBackOff" + key, value)
         since = len(b.process.output)
         await b.cs.stop()
 
@@ -397,15 +299,13 @@ async def test_back_off(bench):
             least = 2 ** min(i, 6)
             assert least - 1 <= gap <= least + 20 + 12, gaps  # (12: a busy host)
         before = b.st
-        await b.cs.start()
-        await b.again(before)
+        await b.back(before)
 
 
 async def test_back_off_after_connections_that_were_accepted(bench):
     """However short they were, each is dialled again after RetryBackOffWaitMinimum."""
     async with bench(speed=100) as b:
-        change = {"key": "RetryBackOffRandomRange", "value": "0"}
-        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        await b.key("RetryBackOffRandomRange", "0")
         since = len(b.process.output)
         for _ in range(7):
             await b.settled()
@@ -447,34 +347,17 @@ async def test_request_never_answered(bench):
         await b.finish()
 
 
-async def test_tag_without_a_central_system(bench):
-    """A card that is presented offline starts nothing (there is no list yet)."""
-    async with bench() as b:
-        before, mark = b.st, b.st.mark()
-        await b.cs.stop()
-        await b.do("plug")
-        await b.do("tag A")
-        await b.process.until(lambda c: c["status"] == "Preparing")
-        await passed(b, 20)
-        assert (await b.process.connector())["transactionId"] is None
-        await b.cs.start()
-        await b.again(before)
-        await b.status("Preparing", since=mark)
-
-
 @pytest.mark.parametrize("timeout_s, asked", [(30, False), (3600, True)])
 async def test_tag_of_long_ago(bench, timeout_s, asked):
     """A card shown offline counts for ConnectionTimeOut, and then never starts anything."""
     async with bench(speed=40) as b:
-        change = {"key": "ConnectionTimeOut", "value": str(timeout_s)}
-        assert (await b.st.call("ChangeConfiguration", change))["status"] == "Accepted"
+        await b.key("ConnectionTimeOut", str(timeout_s))
         before, mark = b.st, b.st.mark()
         await b.cs.stop()
         await b.do("plug")
         await b.do("tag A")
-        await passed(b, 60)
-        await b.cs.start()
-        await b.again(before)
+        await b.passed(60)
+        await b.back(before)
         if asked:
             await b.st.expect("StartTransaction", lambda p: p["idTag"] == "A", WAIT_s, mark)
         else:

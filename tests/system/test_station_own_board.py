@@ -1,8 +1,6 @@
 """Boards of one's own: with a pulse meter, over power cuts: what is counted, told and kept; with a
 meter whose register has large steps."""
 
-import json
-
 import pytest
 from station_driver import TAG, WAIT_s, duty, own_tree
 
@@ -28,9 +26,7 @@ def station(bench, tmp_path, request):
     tree = tmp_path / "tree"
     tool = own_tree(tree)
     (tree / "firmware/boards/mine.py").write_text(getattr(request, "param", PULSES))
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"board": "mine"}))
-    b = bench(config=config)
+    b = bench(config={"board": "mine"})
     b.tool = tool
     return b
 

@@ -1,8 +1,6 @@
 """Less current at once, more when it has stood: seen from the wall, as a car sees it."""
 
 import asyncio
-import os
-import random
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -23,7 +21,7 @@ def offered_mA(b, since):
     return max(pilots + [e["advertised_mA"] for e in lines[since:] if e["what"] == "pilot"])
 
 
-@pytest.mark.parametrize("ahead_s", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("ahead_s", [-2, 0, 2])
 async def test_a_limit_that_is_renewed_is_never_lifted(bench, ahead_s):
     """startSchedule = now of a Central System whose clock is not the station's, every second; and
     ClearChargingProfile, 150 ms later SetChargingProfile."""
@@ -54,38 +52,6 @@ async def test_a_limit_that_is_renewed_is_never_lifted(bench, ahead_s):
         await b.do("speed 20")
         await b.clear(id=1)
         await b.pilot(32000)
-
-
-async def test_after_any_request_never_more_than_before_or_after_it(bench):
-    """Random profiles, replaced and cleared, from a clock up to 2 s ahead or behind."""
-    seed = int(os.environ["PILOTWIRE_SEED"])
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    async with bench() as b:
-        id = await b.charge()
-        await b.key("PilotwireMinimumPause", 0)
-        limits, held = {}, 32
-        await b.do("speed 1")
-        for _ in range(40):
-            purpose = rng.choice(("Tx", "Max"))
-            mark = b.process.mark()
-            if purpose in limits and rng.random() < 0.4:
-                await b.clear(id=1 if purpose == "Tx" else 2)
-                del limits[purpose]
-            else:
-                limits[purpose] = amps = rng.choice((0, 6, 8, 10, 13, 16, 20))
-                start = now(rng.uniform(-2, 2))
-                more = {"transactionId": id} if purpose == "Tx" else {}
-                p = profile(
-                    1 if purpose == "Tx" else 2, purpose, {0: amps}, startSchedule=start, **more
-                )
-                await b.set_profile(p, 1 if purpose == "Tx" else 0)
-            held, before = min(limits.values(), default=32), held
-            await asyncio.sleep(rng.choice((0.1, 0.2, 0.5, 1)))
-            most = offered_mA(b, mark)
-            assert most <= 1000 * max(before, held), (limits, before, held, most)
-            # (less comes at once, which on a busy machine takes its time)
-            await b.process.until(lambda c, most=1000 * held: c["pilot_mA"] <= most)
 
 
 async def test_a_limit_about_6_A_does_not_wear_the_contactor(bench):

@@ -30,11 +30,6 @@ def secured(bench, certificates, security_profile, *, client=None, server="good"
     return b
 
 
-async def change(b, key, value, status="Accepted"):
-    conf = await b.st.call("ChangeConfiguration", {"key": key, "value": value})
-    assert conf == {"status": status}, (key, value)
-
-
 async def security_profile(b):
     conf = await b.st.call("GetConfiguration", {"key": ["SecurityProfile"]})
     (entry,) = conf["configurationKey"]
@@ -127,29 +122,6 @@ async def test_what_is_wrong_stands_in_the_log(bench, certificates):
         await b.booted()
 
 
-async def test_raised_by_the_central_system(bench, certificates):
-    """A05: checked, answered, dialled again; for good, also after a power cut."""
-    async with secured(bench, certificates, 2, client=OPTIONAL) as b:
-        await b.booted()
-        b.cs.credentials = None  # (whose profile is 3 sends none)
-        for value in ("0", "1", "2"):
-            await change(b, "SecurityProfile", value, "Rejected")
-        await said(b, "SecurityProfile stays 2, not 1: can only be raised")
-        before = b.st
-        await change(b, "SecurityProfile", "3")
-        await b.again(before)
-        await said(b, "SecurityProfile: the new one works, the old one is forgotten")
-        for cut in (False, True):
-            assert await security_profile(b) == 3
-            assert b.st._ws.transport.get_extra_info("ssl_object").getpeercert()
-            assert "Authorization" not in b.st._ws.request.headers
-            await change(b, "SecurityProfile", "2", "Rejected")
-            if not cut:
-                before = b.st
-                await b.do("power-cut 0.1")
-                await b.again(before)
-
-
 async def test_raised_from_ws_to_wss(bench, certificates):
     """From profile 0 to 1 and 2, with an address of each kind: none of the other kind is dialled
     before, nor ever after."""
@@ -199,7 +171,7 @@ async def test_raised_from_ws_to_wss(bench, certificates):
 async def test_raised_without_what_it_needs(bench, certificates):
     async with secured(bench, certificates, 2, certs=certificates.unit()) as b:
         await b.booted()
-        await change(b, "SecurityProfile", "3", "Rejected")
+        await b.key("SecurityProfile", "3", "Rejected")
         await said(b, "SecurityProfile stays 2, not 3: no client certificate: ")
         assert await security_profile(b) == 2
     assert len(b.st.received("BootNotification")) == 1
@@ -212,7 +184,7 @@ async def test_raised_in_vain(bench, certificates):
     async with secured(bench, certificates, 2, client=OPTIONAL, certs=unit) as b:
         await b.booted()
         before = b.st
-        await change(b, "SecurityProfile", "3")
+        await b.key("SecurityProfile", "3")
         await said(b, "is the client certificate refused?")
         await before.wait_closed(WAIT_s)
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
@@ -236,7 +208,7 @@ async def test_a_key_that_the_central_system_does_not_know(bench, certificates, 
         await b.booted()
         before = b.st
         b.cs.credentials = {ID: bytes.fromhex(OLD)}
-        await change(b, "AuthorizationKey", OLD)
+        await b.key("AuthorizationKey", OLD)
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
         await said(b, "AuthorizationKey: the new one works, the old one is forgotten")
         before, since = b.st, len(b.process.output)
@@ -245,7 +217,7 @@ async def test_a_key_that_the_central_system_does_not_know(bench, certificates, 
             await b.cs.start()
             b.st = before = await b.cs.wait_station(ID, WAIT_s, after=before)
             b.cs.credentials = {}  # nobody may come in
-        await change(b, "AuthorizationKey", NEW)
+        await b.key("AuthorizationKey", NEW)
         await said(b, "AuthorizationKey: the new one is refused, the old one is tried", since)
         if cut:
             since = len(b.process.output)
@@ -260,21 +232,6 @@ async def test_a_key_that_the_central_system_does_not_know(bench, certificates, 
         assert not [line for line in b.process.output[since:] if "401" in line]
         for secret in (FIRST, OLD, NEW):
             assert not [line for line in b.process.output if secret.lower() in line.lower()]
-
-
-async def test_the_power_fails_before_a_new_key_has_worked(bench, certificates):
-    """Accepted is durable: the Central System takes nothing but the new one any more."""
-    async with secured(bench, certificates, 2) as b:
-        await b.booted()
-        before = b.st
-        b.cs.credentials = {}  # nobody comes in yet
-        await change(b, "AuthorizationKey", NEW)
-        await said(b, "AuthorizationKey: the new one is refused, the old one is tried")
-        b.process.kill_board()
-        since = len(b.process.output)
-        b.cs.credentials = {ID: bytes.fromhex(NEW)}
-        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
-        await said(b, "AuthorizationKey: the new one works, the old one is forgotten", since)
 
 
 def test_addresses_that_do_not_fit(tmp_path):

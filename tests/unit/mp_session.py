@@ -447,6 +447,16 @@ def test_tags_at_the_reader():
     assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
 
 
+def test_a_tag_is_not_asked_for_when_its_time_is_over():
+    for for_s in (1, 60):
+        for late_ms in (0, 100):
+            w = World(wait_s=for_s).ready()
+            w.station.access().tag("TAG", 1)
+            w.poll(for_s * 1000 + late_ms)
+            ask = w.station.next_ask()
+            assert (ask is None) == (late_ms > 0) and not w.station.asks, (for_s, late_ms)
+
+
 # Plug-and-charge
 
 

@@ -17,8 +17,7 @@ SWEEPS = (
     "test_welded",
     "test_cable",
     "test_meter",
-    "test_undervoltage",
-    "test_overvoltage",
+    "test_voltage",
 )
 X1, F = pilot.STEADY, pilot.FAULT
 WRAP = 2**30
@@ -391,11 +390,8 @@ def test_cable():
     matrix(faults.CABLE)
 
 
-def test_undervoltage():
+def test_voltage():
     matrix(faults.UNDERVOLTAGE)
-
-
-def test_overvoltage():
     matrix(faults.OVERVOLTAGE)
 
 

@@ -573,24 +573,10 @@ def test_the_walls_faults_on_the_second_of_the_wall():
     faults_show(wall, WALLS, 1, 1)
 
 
-def test_the_walls_faults_on_ee_minimal():
-    faults_show(board("ee_minimal"), WALLS, 0, 2)
-
-
-def test_the_walls_faults_on_ee_minimal_s3():
-    faults_show(board("ee_minimal_s3"), WALLS, 0, 0)
-
-
-def test_the_walls_faults_on_ee_devkitc():
-    faults_show(board("ee_devkitc"), WALLS, 0, 1)
-
-
-def test_the_walls_faults_on_ee_s2_da():
-    faults_show(board("ee_s2_da"), WALLS, 0, 2)
-
-
-def test_the_walls_faults_on_smartevse_v3():
-    faults_show(board("smartevse_v3"), WALLS, 0, 0)
+def test_the_walls_faults_on_the_boards_of_others():
+    others = "ee_minimal", "ee_minimal_s3", "ee_devkitc", "ee_s2_da", "smartevse_v3"
+    for turn, name in zip((2, 0, 1, 2, 0), others):
+        faults_show(board(name), WALLS, 0, turn)
 
 
 def test_the_walls_faults_on_parts_of_no_board():

@@ -624,17 +624,8 @@ def an_hour(online, hours=10, connectors=1, data=False, sample=a_sample):
                 j.keep(tx)
             while online and j.head():
                 j.done()
-    print(
-        "%s, %d connectors%s: %d erases, %d programs in %d hours"
-        % (
-            "online" if online else "offline",
-            connectors,
-            ", transactionData" if data else "",
-            chip.erases,
-            chip.ops,
-            hours,
-        )
-    )
+    how = "online" if online else "offline", connectors, "data" if data else ""
+    print(*how, "%d erases, %d programs in %d hours" % (chip.erases, chip.ops, hours))
     return chip.erases / hours
 
 

@@ -339,8 +339,7 @@ def test_an_end_that_a_power_cut_undid_is_not_told():
 def test_a_clock_that_is_set_late():
     w = World(t=UNSET).ready()
     w.settings.update({"stop_sampled": ENERGY, "sample_s": 10})
-    w.c.controller.state = pilot.C
-    w.accept("TAG", 3000)
+    w.accept("TAG", 3000, pilot.C)
     poll(w, 15)
     now = w.clock.now()
     ages = [now - t for t, _ in data(w, w.c.tx)]

@@ -97,8 +97,7 @@ def test_finishing_and_a_second_transaction_while_the_car_stays():
     w.stop(states.LOCAL, 3000)
     assert not w.c.tx and w.states() == [states.ENDING]
     assert w.poll(60000) == states.ENDING
-    w.c.controller.state = B
-    w.accept("TAG2", 2000)
+    w.accept("TAG2", 2000, B)
     assert w.c.tx.token == "TAG2" and w.c.tx.number == 2
     assert w.states() == [states.PLUGGED]  # not Finishing: it has begun
     w.car(C, 200)
@@ -110,11 +109,9 @@ def test_finishing_and_a_second_transaction_while_the_car_stays():
 def test_faulted_and_back():
     for fault in (faults.PILOT_SHORT, faults.DIODE, faults.VENTILATION):
         w = World().ready()
-        w.c.controller.fault = fault
-        w.poll(100)
+        w.fault(fault, 100)
         assert w.station.news == [(1, states.FAULTED, fault, w.clock.now())]
-        w.c.controller.fault = faults.NONE
-        assert w.poll(100) == states.FREE
+        assert w.fault(faults.NONE, 100) == states.FREE
     w = World().ready()
     tx = w.charge()
     w.states()
@@ -133,8 +130,7 @@ def test_no_transaction_begins_in_a_fault_or_before_the_meter_was_ever_read():
     w.c.controller.state, w.c.controller.fault = C, faults.DIODE
     w.accept("TAG", 1000)
     assert not w.c.tx and w.c.waits and not w.c.allow_mA
-    w.c.controller.fault = faults.NONE
-    w.poll(1000)
+    w.fault(faults.NONE, 1000)
     assert not w.c.tx and w.c.waits and not w.c.allow_mA
     w.meters[0].lost = False
     w.poll(1100)
@@ -147,15 +143,13 @@ def test_a_meter_that_was_lost_since_strands_nobody():
     w.meters[0].energy_Wh = 1234
     w.poll(1000)
     w.meters[0].lost = True
-    w.c.controller.state = C
-    w.accept("TAG", 1000)
+    w.accept("TAG", 1000, C)
     assert w.c.tx and w.c.tx.start_Wh == 1234
 
 
 def test_nothing_is_decided_in_the_first_second():
     w = World()
-    w.c.controller.state = C
-    w.accept("TAG", 900)
+    w.accept("TAG", 900, C)
     assert not w.station.news and not w.c.tx and w.c.state == states.FREE
     w.poll(200)
     assert w.c.tx
@@ -284,13 +278,11 @@ def test_a_lock_that_jams_is_told_and_nothing_begins():
     w.c.parts = [Part()]
     w.car(B, 100)
     w.accept("TAG", 8000)
-    w.c.controller.fault = faults.LOCK
-    assert w.poll(40000) == states.FAULTED and w.c.controller.fault == faults.LOCK
+    assert w.fault(faults.LOCK, 40000) == states.FAULTED and w.c.controller.fault == faults.LOCK
     w.poll(15000)
     assert not w.c.tx and not w.c.waits and w.queue() == []  # ConnectionTimeOut
     w.c.parts[0].busy = False
-    w.c.controller.fault = faults.NONE
-    assert w.poll(1000) == states.PLUGGED and not w.c.tx
+    assert w.fault(faults.NONE, 1000) == states.PLUGGED and not w.c.tx
 
 
 def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
@@ -502,8 +494,7 @@ def test_plug_and_charge_waits_until_a_transaction_may_begin():
     w.c.controller.fault = faults.WELDED
     w.station.set_availability(1, False)
     w.car(B, 2000)
-    w.c.controller.fault = faults.NONE
-    w.poll(2000)
+    w.fault(faults.NONE, 2000)
     assert not asked(w)
     w.station.set_availability(1, True)
     w.poll(2000)
@@ -693,8 +684,7 @@ def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
 
 def test_a_start_that_was_not_answered_is_told_again():
     w = World().ready()
-    w.c.controller.state = C
-    w.accept("TAG", 1000)
+    w.accept("TAG", 1000, C)
     assert w.queue() == ["start 1"]
     w.boot().poll(2000)
     assert w.queue() == ["start 1"] and w.c.tx is w.journal.head()[1]
@@ -800,8 +790,7 @@ def test_a_remote_start_that_times_out_leaves_no_profile():
     w.station.access().accept("TAG", w.c, record(8))
     w.poll(61000)
     assert w.c.waits is None and not w.store.records
-    w.c.controller.state = C
-    w.accept("TAG", 500)
+    w.accept("TAG", 500, C)
     assert w.c.allow_mA == 32000
 
 
@@ -863,8 +852,7 @@ def test_the_clock_is_set_while_a_transaction_runs():
 def test_age_survives_the_jump():
     for known in (True, False):
         w = World(t=T0 if known else UNSET).ready()
-        w.c.controller.state = C
-        w.accept("TAG", 30000)
+        w.accept("TAG", 30000, C)
         tx = w.c.tx
         age = w.clock.now() - tx.origin_s
         w.station.metering.poll(w.clock.now(), w.clock.known(), 60000)
@@ -1402,14 +1390,12 @@ def test_availability_that_cannot_be_kept_or_read():
 def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w = World().ready()
     w.c.controller.state = B
-    w.c.controller.fault = faults.METER
-    assert w.poll(200) == states.PLUGGED and w.station.access().choose() is w.c
+    assert w.fault(faults.METER, 200) == states.PLUGGED and w.station.access().choose() is w.c
     assert w.station.news[-1].fault == faults.METER
     w.accept("TAG", 1000)
     assert w.c.tx
     w.station.news.clear()
-    w.c.controller.fault = faults.NONE
-    w.poll(200)
+    w.fault(faults.NONE, 200)
     assert w.station.news[-1][1:3] == (w.c.state, faults.NONE)  # the end of an error is told
 
 
@@ -1441,8 +1427,7 @@ def test_other_faults_do_not_end_it():
     tx = w.charge()
     for fault in range(1, len(faults.REACTION)):
         if fault not in faults.ENDING:
-            w.electrics[0].fault = fault
-            w.poll(1000)
+            w.fault(fault, 1000)
             assert w.c.tx is tx, fault
     assert w.station.availability.latched == []
 

@@ -151,9 +151,17 @@ class World:
         self.cs[connector - 1].controller.state = state
         return self.poll(ms)
 
-    def accept(self, tag, ms):
-        """`tag` is accepted at connector 1, and `ms` pass; -> poll()."""
+    def accept(self, tag, ms, state=None):
+        """`tag` is accepted at connector 1, where a car shows `state` from now on, and `ms` pass;
+        -> poll()."""
+        if state is not None:
+            self.c.controller.state = state
         self.station.access().accept(tag, self.c)
+        return self.poll(ms)
+
+    def fault(self, fault, ms):
+        """Connector 1 has this fault, and `ms` pass; -> poll()."""
+        self.c.controller.fault = fault
         return self.poll(ms)
 
     def tag(self, tag, ms):

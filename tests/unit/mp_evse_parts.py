@@ -784,15 +784,12 @@ def of_phases(three=True, wanted=1, state=pilot.C, closed=False):
     return part, c
 
 
-def test_phases_without_a_wish():
+def test_phases_without_a_wish_and_without_a_car():
     for three, wanted in ((True, 0), (True, 3), (False, 0), (False, 1)):
         part, c = of_phases(three, wanted)
         run(part, c, 60000)
         assert part.three == three and part.ready
-
-
-def test_phases_without_a_car_at_once():
-    part, c = of_phases(state=pilot.A)
+    part, c = of_phases(state=pilot.A)  # at once
     run(part, c, TICK_ms)
     assert not part.three and not part.busy and part.ready
 
@@ -819,15 +816,12 @@ def test_phases_not_too_often():
     assert part.three and part.busy
 
 
-def test_phases_a_wish_that_is_taken_back():
+def test_phases_a_wish_that_is_taken_back_and_a_car_that_leaves():
     part, c = of_phases(closed=True)
     run(part, c, 3000)
     assert part.busy
     run(part, c, TICK_ms, wanted=3)
     assert part.ready and part.three
-
-
-def test_phases_unplugged_in_the_pause():
     part, c = of_phases()
     run(part, c, 1000)
     assert part.busy

@@ -188,10 +188,36 @@ def test_A03_valid_to_is_outside_valid_from_inside():
     shows([P(DEFAULT, 0, (0, 100), valid_from=T + 20, valid_to=T + 10)], 30, [[0, 320]])
 
 
-def test_A04_recurring_is_not_active_before_its_first_start():
-    for recurrency in ("Daily", "Weekly"):
-        p = P(DEFAULT, 0, (0, 100), kind="Recurring", recurrency=recurrency, start=T + 60)
-        shows([p], 100, [[0, 320], [60, 100]])
+def test_choices_of_a_line_each():
+    """(the choice, the schedule's unit and its limit at 0 s and perhaps later, what else the
+    profile says, the composite of 50 s)"""
+    daily = {"kind": "Recurring", "recurrency": "Daily", "start": T + 20}
+    weekly = {"kind": "Recurring", "recurrency": "Weekly", "start": T + 20}
+    for choice, unit, periods, more, wanted in (
+        ("A4", "A", [(0, 100)], daily, [[0, 320], [20, 100]]),
+        ("A4", "A", [(0, 100)], weekly, [[0, 320], [20, 100]]),
+        ("A14", "A", [(0, 100)], {"valid_to": T - 5}, [[0, 320]]),
+        ("A14", "A", [(0, 100)], {"duration": 5, "start": T - 60}, [[0, 320]]),
+        ("A14", "A", [(0, 100)], {"valid_to": 0}, [[0, 320]]),
+        ("A20", "A", [(0, 0), (5, 60)], {"min_rate": 80}, [[0, 0], [5, 60]]),
+        ("A23", "A", [(0, 100)], {"duration": 10}, [[0, 100], [10, 320]]),
+        ("A24", "A", [(0, 400), (5, 100)], {}, [[0, 320], [5, 100]]),
+        ("A24", "W", [(0, 9999990), (5, 110400)], {}, [[0, 320], [5, 160]]),
+        ("A26", "A", [(0, 45), (5, 0), (8, 1)], {}, [[0, 45], [5, 0], [8, 1]]),
+    ):
+        print(choice)
+        shows([P(DEFAULT, 0, *periods, unit=unit, **more)], 50, wanted)
+    # A10: a composite of no length is one period
+    shows([P(DEFAULT, 0, (0, 130), (1, 90))], 0, [[0, 130]])
+    # A23: what no profile covers is the hardware; A24: in watts with the period's phases
+    shows([], 1000, [[0, 320]])
+    shows([], 1000, [[0, 220800]], unit="W")
+    shows([P(DEFAULT, 0, (0, 400, 1))], 10, [[0, 73600, 1]], unit="W")
+    # A27: with one connector the sum is that connector
+    shows([P(MAX, 0, (0, 100)), P(DEFAULT, 0, (0, 160))], 10, [[0, 100]], connectors=(1,))
+    # zero is a limit
+    shows([P(DEFAULT, 0, (0, 0)), P(MAX, 0, (0, 100))], 10, [[0, 0]])
+    shows([P(DEFAULT, 0, (0, 100)), P(MAX, 0, (0, 0), unit="W")], 10, [[0, 0]])
 
 
 def test_A05_recurrence_is_exact_in_utc_over_the_change_of_clocks():
@@ -225,11 +251,6 @@ def test_A10_duration_0_is_empty_not_endless():
         shows([P(DEFAULT, 1, (0, 0), duration=0, **more), default], 100, [[0, 130]])
 
 
-def test_A10_composite_of_no_length_is_one_period():
-    shows([P(DEFAULT, 0, (0, 130), (1, 90))], 0, [[0, 130]])
-    shows([], 0, [[0, 320]])
-
-
 def test_A11_own_profile_takes_the_place_of_the_common_one():
     both = [P(DEFAULT, 1, (0, 100)), P(DEFAULT, 1, (0, 200), connector=0)]
     shows(both, 50, [[0, 100]])
@@ -253,11 +274,6 @@ def test_A11_a_higher_level_of_connector_0_beats_a_lower_own_one():
     shows(both, 50, [[0, 200], [30, 100]])
 
 
-def test_A14_what_is_expired_never_acts():
-    for more in ({"valid_to": T - 5}, {"duration": 5, "start": T - 60}, {"valid_to": 0}):
-        shows([P(DEFAULT, 0, (0, 100), **more)], 50, [[0, 320]])
-
-
 def test_A18_watts_and_amps_in_one_combination():
     """16 A on one phase under a cap of 6900 W is 3680 W."""
     both = [P(DEFAULT, 0, (0, 160, 1)), P(MAX, 0, (0, 69000), unit="W")]
@@ -271,10 +287,6 @@ def test_A18_watts_and_amps_in_one_combination():
     shows([P(DEFAULT, 0, (0, 36800, 1), (5, 36800, 2), unit="W")], 10, [[0, 160, 1], [5, 80, 2]])
 
 
-def test_A20_min_charging_rate_is_no_floor():
-    shows([P(DEFAULT, 0, (0, 0), (5, 60), min_rate=80)], 10, [[0, 0], [5, 60]])
-
-
 def test_A21_conversion_rounds_down_to_a_tenth():
     for watts in (69, 690, 13799, 13800, 13801, 41399, 41400, 69999, 70000, 110399, 110400):
         shows([P(DEFAULT, 0, (0, watts), unit="W")], 1, [[0, watts // 690]])
@@ -286,18 +298,6 @@ def test_A21_conversion_rounds_down_to_a_tenth():
         shows([P(DEFAULT, 0, (0, amps, 1))], 1, [[0, amps * 230, 1]], unit="W")
 
 
-def test_A23_what_no_profile_covers_is_the_hardware_to_the_end():
-    shows([P(DEFAULT, 0, (0, 100), duration=10)], 1000, [[0, 100], [10, 320]])
-    shows([], 1000, [[0, 320]])
-    shows([], 1000, [[0, 220800]], unit="W")
-
-
-def test_A24_above_the_hardware_is_the_hardware():
-    shows([P(DEFAULT, 0, (0, 400), (5, 100))], 10, [[0, 320], [5, 100]])
-    shows([P(DEFAULT, 0, (0, 9999990), (5, 110400), unit="W")], 10, [[0, 320], [5, 160]])
-    shows([P(DEFAULT, 0, (0, 400, 1))], 10, [[0, 73600, 1]], unit="W")
-
-
 def test_A25_without_transaction_as_if_one_started_now():
     three = [
         P(TX, 0, (0, 60)),
@@ -305,10 +305,6 @@ def test_A25_without_transaction_as_if_one_started_now():
         P(MAX, 0, (0, 120)),
     ]
     shows(three, 100, [[0, 100], [60, 120]])
-
-
-def test_A26_under_six_amps_is_reported():
-    shows([P(DEFAULT, 0, (0, 45), (5, 0), (8, 1))], 10, [[0, 45], [5, 0], [8, 1]])
 
 
 def test_A27_connector_0_is_the_sum_under_the_ceiling():
@@ -329,10 +325,6 @@ def test_A27_connector_0_is_the_sum_under_the_ceiling():
     shows([tx] + three, 90, [[0, 160], [30, 120], [40, 220], [60, 200]], tx=T, connectors=(1, 2))
 
 
-def test_A27_with_one_connector_the_sum_is_that_connector():
-    shows([P(MAX, 0, (0, 100)), P(DEFAULT, 0, (0, 160))], 10, [[0, 100]], connectors=(1,))
-
-
 def test_ceiling_never_raises_and_stands_alone_on_connector_0():
     both = [P(MAX, 1, (0, 200)), P(MAX, 0, (0, 60)), P(DEFAULT, 0, (0, 100))]
     shows(both, 10, [[0, 100]])
@@ -350,11 +342,6 @@ def test_why_names_the_deciding_profile_the_default_where_equal():
     limit(ev, T + 10)
     assert profile.purpose(ev.winner) == profile.CEILING and ev.until == FAR
     limit(evaluator([]), T)
-
-
-def test_zero_is_a_limit():
-    shows([P(DEFAULT, 0, (0, 0)), P(MAX, 0, (0, 100))], 10, [[0, 0]])
-    shows([P(DEFAULT, 0, (0, 100)), P(MAX, 0, (0, 0), unit="W")], 10, [[0, 0]])
 
 
 # A17: the clock is not known

@@ -3,10 +3,9 @@
 import simtime  # noqa: I001 (first: the others are to find its time)
 
 import asyncio
-import os
 
 from linkrig import Bench, Central, Full, Served, gaps, http, silent
-from mp_uwebsockets_peer import Server
+from mp_uwebsockets_peer import Server, descriptors
 
 from firmware.ocpp import dial
 
@@ -31,10 +30,6 @@ class Dns:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-def descriptors():
-    return len(list(os.ilistdir("/proc/self/fd")))
 
 
 async def connected(b):

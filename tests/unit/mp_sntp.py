@@ -1,8 +1,8 @@
 """sntp.py: what is believed of an NTP server, and what is not."""
 
 import os
-import random
 
+from rig import seeded
 from udp import Server, impatient
 
 from firmware.clock import FAR, PLAUSIBLE, parse_iso
@@ -101,9 +101,7 @@ async def test_what_is_no_answer():
 
 
 def test_hostile_packets():
-    seed = int(os.getenv("PILOTWIRE_SEED") or 1)
-    print("seed", seed)
-    random.seed(seed)
+    random = seeded("packets")
     packet = b"\x23" + bytes(39) + os.urandom(8)
     believed = 0
     for _ in range(5000):

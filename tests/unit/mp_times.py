@@ -3,9 +3,9 @@ times agree, and what is wrong about them is the time without power."""
 
 import gc
 import os
-import random
 
 import flash
+from rig import seeded
 from world import T0, UNSET, World
 
 from firmware.clock import PLAUSIBLE, UNSET_s
@@ -229,9 +229,7 @@ def test_the_time_is_told_in_between():
 
 
 def test_random_lives():
-    seed = int(os.getenv("PILOTWIRE_SEED") or 1)
-    print("seed", seed)
-    random.seed(seed)
+    random = seeded("lives")
     for known in (True, True, False):
         life = Life(known)
         for _ in range(12):

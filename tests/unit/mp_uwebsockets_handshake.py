@@ -5,7 +5,16 @@ import errno
 import os
 import socket
 
-from mp_uwebsockets_peer import Server, accept, answer, cancel, field, raises, read_head
+from mp_uwebsockets_peer import (
+    Server,
+    accept,
+    answer,
+    cancel,
+    descriptors,
+    field,
+    raises,
+    read_head,
+)
 
 from uwebsockets import HandshakeError, connect
 from uwebsockets.client import _parse
@@ -276,10 +285,6 @@ async def test_cancelled_connect_closes_the_socket():
         await asked.wait()
         await cancel(task)
     assert gone == [b""]
-
-
-def descriptors():
-    return len(list(os.ilistdir("/proc/self/fd")))
 
 
 # A socket that listens and accepts nothing: the system takes the connection.

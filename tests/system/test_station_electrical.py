@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from station_driver import TAG, X1, draws
+from station_driver import TAG, X1, draws, share
 
 from host.build import ROOT
 from host.process import WAIT_s, poll
@@ -21,13 +21,12 @@ NO_ERROR = ("NoError", None)
 
 
 @pytest.fixture
-def station(bench, tmp_path):
+def station(bench):
     """`async with station(...) as b`: a station on a board, with fields of its config.json."""
 
     def make(board=FULL, speed=20, connectors=1, **config):
-        path = tmp_path / "config.json"
-        path.write_text(json.dumps({"board": board, **config}))
-        return bench(config=path, heap="300K", speed=speed, connectors=connectors)
+        fields = {"board": board, **config}
+        return bench(config=fields, heap="300K", speed=speed, connectors=connectors)
 
     return make
 
@@ -221,10 +220,11 @@ WHILE_CHARGING = {
 }
 
 
-@pytest.mark.parametrize("name", WHILE_CHARGING)
+@pytest.mark.parametrize("name", share(WHILE_CHARGING))
 async def test_fault_while_charging(station, name):
     """Told with its codes, energy off as the table of faults.py says, and over as it says; the
-    transaction lives until the car is unplugged, or ends at once where a person has to come."""
+    transaction lives until the car is unplugged, or ends at once where a person has to come.
+    (Every fault, on every board: tests/unit/mp_fitting.py.)"""
     limit_A, error, vendor, at_once, state_f, over = WHILE_CHARGING[name]
     async with station() as b:
         id = await b.charge()
@@ -450,8 +450,7 @@ async def test_trigger_message_says_the_fault(station):
         await b.do("fault cable-loss")
         await is_told(b, "Faulted", "OtherError", "Cable")
         mark = b.st.mark()
-        request = {"requestedMessage": "StatusNotification", "connectorId": 1}
-        assert (await b.st.call("TriggerMessage", request))["status"] == "Accepted"
+        await b.ask("TriggerMessage", requestedMessage="StatusNotification", connectorId=1)
         await is_told(b, "Faulted", "OtherError", "Cable", mark)
 
 
@@ -539,8 +538,7 @@ async def test_card_first(station):
         await b.status("Charging")
         mark = b.st.mark()
         id = (await b.process.connector())["transactionId"]
-        answer = await b.st.call("RemoteStopTransaction", {"transactionId": id})
-        assert answer == {"status": "Accepted"}
+        await b.ask("RemoteStopTransaction", transactionId=id)
         await b.status("Finishing", since=mark)
         await b.do("unplug")
         await b.status("Available", since=mark)
@@ -788,22 +786,19 @@ async def test_lock_comes_before_energy(station):
 async def test_lock_keeps_the_plug_of_a_car_that_left(station):
     """UnlockConnectorOnEVSideDisconnect false: until the tag that started, or UnlockConnector."""
     async with station() as b:
-        key = {"key": "UnlockConnectorOnEVSideDisconnect", "value": "false"}
-        assert (await b.st.call("ChangeConfiguration", key))["status"] == "Accepted"
+        await b.key("UnlockConnectorOnEVSideDisconnect", "false")
         for way in ("tag", "unlock"):
             await b.charge()
             await flows(b)
             since = b.st.mark()
             await b.do("unplug")
-            stop = await b.st.expect("StopTransaction", None, WAIT_s, since)
-            assert stop["reason"] == "EVDisconnected"
+            await b.stopped(since, reason="EVDisconnected")
             await b.status("Finishing", since=since)
             await limited(b, "Cable", 32000)
             if way == "tag":
                 await b.do(f"tag {TAG}")
             else:
-                conf = await b.st.call("UnlockConnector", {"connectorId": 1})
-                assert conf == {"status": "Unlocked"}
+                await b.ask("UnlockConnector", "Unlocked", connectorId=1)
             await b.status("Available", since=since)
             await empty(b)
 

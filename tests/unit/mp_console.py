@@ -374,7 +374,7 @@ async def test_bench_mode_ends_at_the_first_tick_that_knows():
         list(module.pilot(None, "16", [w.c]))
         list(module.contactor(None, "on", [w.c]))
         tick(c, 1)
-        assert tick(c, 2).closed and c.duty_u16 != pilot.STEADY
+        assert tick(c, 2).closed and c.duty_u16 == pilot.duty_u16(16000)
         happens(w, c)
         assert not c.bench and not c.closed, happens
         assert c.duty_u16 == pilot.STEADY and not c.pilot_mA and w.c.operative
@@ -426,6 +426,9 @@ async def test_bench_mode_is_refused():
         prepare(w)
         e = raises(ValueError, list, module.bench(Unit(w), "on", [w.c]))
         assert text in str(e) and (w.c.operative or prepare is World.boot), (text, e)
+    w, module, _ = bench()
+    for amps in ("5", "81", "x", "-6"):
+        raises(ValueError, list, module.pilot(None, amps, [w.c]))
 
 
 async def test_a_bench_tick_allocates_nothing():

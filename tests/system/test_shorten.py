@@ -65,7 +65,7 @@ def test_a_letter_that_is_taken_is_not_used():
         "def _x():\n    pass\nf = [_x for _x in ()]\ng = globals()['_x']",
         "_x = const(1)",
         "class A:\n    _x = 1\n    def f(self):\n        return self._x",
-        "class _X:\n    pass",
+        "def f():\n    class _X:\n        pass",
         "class A:\n    async def _x(self):\n        await self._x()\nlog(f.__name__)",
     ],
 )
@@ -76,6 +76,11 @@ def test_names_that_cannot_be_followed_are_kept(text):
 def test_a_coroutine_has_a_letter_where_no_task_is_called_by_its_name():
     text = b"class A:\n    async def _x(self):\n        f(type(x).__name__)\n        self._x()"
     assert shorten(text, set()) == text.replace(b"_x", b"_a")
+
+
+def test_a_private_class_has_a_letter():
+    text = b"class _X:\n    x = 1\nclass Y(_X):\n    def f(self):\n        return _X().x"
+    assert shorten(text, set()) == text.replace(b"_X", b"_a")
 
 
 def test_more_attributes_than_letters():

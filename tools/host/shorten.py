@@ -1,10 +1,10 @@
 """On the board private names are _a, _b, ... in each module, and arguments a, b, ...
 
 MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (docs/memory.md).
-`self._seen_ms`, `self._read_state()` and a function `_quoted` are nobody's business outside their
-module, so modules can share the names of theirs. Arguments with a default keep their names, and
-those that are given by name somewhere. The source is as it was, and lines stay where they are: a
-traceback says module and line, and a letter for a private function.
+`self._seen_ms`, `self._read_state()`, a function `_quoted` and a class `_Car` are nobody's
+business outside their module, so modules can share the names of theirs. Arguments with a default
+keep their names, and those that are given by name somewhere. The source is as it was, and lines
+stay where they are: a traceback says module and line, and a letter for a private function.
 
 Nor is `const` imported on the board: the compiler knows it by its name, and each module would hold
 it for ever.
@@ -54,7 +54,8 @@ def letters(source, kept):
     tree = _parse(source)
     taken = _named(tree) | kept
     free = [name for name in ("_" + letter for letter in ascii_letters) if name not in taken]
-    old = sorted((_set(tree) | _functions(tree) | _variables(tree)) - _elsewhere(tree) - kept)
+    ours = _set(tree) | _functions(tree) | _classes(tree) | _variables(tree)
+    old = sorted(ours - _elsewhere(tree) - kept)
     return dict(zip(old, free, strict=False))  # (who has more of them keeps the rest)
 
 
@@ -184,6 +185,11 @@ def _functions(tree):
     }
 
 
+def _classes(tree):
+    """Private classes of the module."""
+    return {n.name for n in tree.body if isinstance(n, ast.ClassDef) and _is_private(n.name)}
+
+
 def _names_tasks(tree):
     # task.__name__, but not type(x).__name__
     return any(
@@ -227,9 +233,10 @@ def _elsewhere(tree):
             names.add(node.arg)
         elif isinstance(node, ast.Global | ast.Nonlocal):
             names.update(node.names)
-        elif isinstance(node, ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in ours:
+        elif (
+            isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and id(node) not in ours
+        ):
             names.add(node.name)
         elif (
             isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in ours
@@ -249,6 +256,8 @@ def _places(tree):
             yield node.lineno, node.col_offset + len("def "), node.name
         elif isinstance(node, ast.AsyncFunctionDef):
             yield node.lineno, node.col_offset + len("async def "), node.name
+        elif isinstance(node, ast.ClassDef):
+            yield node.lineno, node.col_offset + len("class "), node.name
 
 
 def _named(tree):

@@ -125,7 +125,7 @@ def journal(unit):
         yield "nothing waits to be told"
     yield "besides: %d statuses, %d meter values, %d tags to ask for" % (
         len(unit.station.news),
-        len(unit.station.readings),
+        len(unit.station.samples),
         len(unit.station.asks),
     )
 

@@ -157,9 +157,9 @@ class Outbox:
         least_s = self.settings.value("status_s")
         if slow is silent and (notice := _stable(station, least_s, slow)):
             await self._say_notice(notice)
-        elif (self._sample in self._silent) is silent and station.readings:
-            reading = station.readings.pop(0)
-            await self.ask(*self.message("samples", reading.number, None, reading.sample))
+        elif (self._sample in self._silent) is silent and station.samples:
+            one = station.samples.pop(0)
+            await self.ask(*self.message("samples", one.number, None, one.sample))
         else:
             return False
         return True

@@ -6,7 +6,7 @@ from collections import namedtuple
 Notice = namedtuple("Notice", ("number", "state", "fault", "time_s"))
 
 # A sample (metering.py) of connector `number` that belongs to no transaction.
-Reading = namedtuple("Reading", ("number", "sample"))
+Sample = namedtuple("Sample", ("number", "sample"))
 
 # `data` for the party named `vendor`, by the owner's rules (policy.py); texts.
 Transfer = namedtuple("Transfer", ("vendor", "message", "data"))

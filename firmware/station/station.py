@@ -9,7 +9,7 @@ from firmware.charging import profile
 from firmware.electrical import faults
 
 from . import metering, states
-from .events import Notice, Reading, Transfer
+from .events import Notice, Sample, Transfer
 
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
@@ -25,7 +25,7 @@ class Station:
     | availability | availability.Availability |
     | news       | Notices of states and faults to be told |
     | metering   | metering.Metering |
-    | readings   | Readings that belong to no transaction |
+    | samples    | Samples that belong to no transaction |
     | asks, asked | Asks: who may charge; and the one that the Central System thinks about |
     | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
@@ -46,7 +46,7 @@ class Station:
         self.plug_tag = plug_tag
         self._auth = auth  # folder of the tokens that are known (storage/tags.py)
         self.online, self.asked = False, None
-        self.news, self.readings, self.asks, self.transfers = [], [], [], []
+        self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.wake = lambda: None
         self.metering = metering.Metering(
             connectors, self.settings, sharing.evaluator.voltage_V, self.sample, journal.keep
@@ -137,9 +137,9 @@ class Station:
             c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
         else:
-            if len(self.readings) == _MAX_SAMPLES:
-                self.readings.pop(0)
-            self.readings.append(Reading(c.number, sample))
+            if len(self.samples) == _MAX_SAMPLES:
+                self.samples.pop(0)
+            self.samples.append(Sample(c.number, sample))
         self.wake()
 
     def tell(self, c, now_s):

@@ -7,7 +7,7 @@ import talking
 
 from firmware.electrical import pilot
 from firmware.station import metering, states
-from firmware.station.events import Reading
+from firmware.station.events import Sample
 from firmware.storage import journal, tags
 
 HEAP = "400K"
@@ -650,7 +650,7 @@ async def test_what_overtakes_transaction_messages():
     station = b.unit.world.station
     station.transfer("Pilotwire", "x", "y")
     b.sample(4)
-    station.readings.append(Reading(2, (talking.world.T0, 7, 1, CLOCK)))
+    station.samples.append(Sample(2, (talking.world.T0, 7, 1, CLOCK)))
     station.tell(station.connectors[1], station.clock.now())
     await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
     station.access().ask("TAG9", station.connectors[1])

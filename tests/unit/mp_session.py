@@ -1310,10 +1310,10 @@ def test_a_local_limit_has_no_end():
 def test_samples_belong_to_a_transaction():
     w = World().ready()
     w.station.sample(w.c, ("x",))
-    assert not w.queue() and w.station.readings == [(1, ("x",))]
+    assert not w.queue() and w.station.samples == [(1, ("x",))]
     w.charge()
     w.station.sample(w.c, (T0, 7, 1, 0))
-    assert w.journal.head()[2] == (T0, 7, 1, 0) and len(w.station.readings) == 1
+    assert w.journal.head()[2] == (T0, 7, 1, 0) and len(w.station.samples) == 1
 
 
 # Availability

@@ -24,7 +24,7 @@ class Composite:
     | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |"""
 
     def __init__(
-        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, unit, room
+        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, rate, room
     ):
         self._evaluator = evaluator
         self._connectors = connectors
@@ -33,7 +33,7 @@ class Composite:
         self._tx_starts = tx_starts
         self._running = running
         self._hardware = hardware
-        self._unit = unit
+        self._rate = rate
         self._left = _STEPS
         self.out = array.array("i")
         self._room = room
@@ -50,10 +50,10 @@ class Composite:
         evaluator, at = self._evaluator, self._at
         total, phases, until = 0, 0, _FAR
         for c in self._connectors:
-            evaluator.at(c, at, self._tx_starts[c], self._running[c], self._unit)
+            evaluator.at(c, at, self._tx_starts[c], self._running[c], self._rate)
             given = evaluator.phases
             most = self._hardware[c]
-            if self._unit == WATTS:
+            if self._rate == WATTS:
                 most *= evaluator.voltage_V * (given or 3)
             limit = evaluator.limit
             total += most if limit == NONE or limit > most else limit
@@ -62,7 +62,7 @@ class Composite:
             if evaluator.until < until:
                 until = evaluator.until
         if len(self._connectors) > 1:
-            evaluator.at(0, at, self._t, False, self._unit)
+            evaluator.at(0, at, self._t, False, self._rate)
             if NONE != evaluator.limit < total:
                 total = evaluator.limit  # (when it changes each connector has said)
         out, i = self.out, 3 * self.n

@@ -70,7 +70,7 @@ def pack(
     kind,
     periods,
     n=None,
-    unit=AMPS,
+    rate=AMPS,
     recurrency=DAILY,
     transaction=None,
     valid_from=None,
@@ -105,7 +105,7 @@ def pack(
                 past = -start
                 start = 0
         w[START] = min(start, _MAX_WORD)
-    bits = purpose | kind << 2 | recurrency << 4 | unit << 6
+    bits = purpose | kind << 2 | recurrency << 4 | rate << 6
     w[KEY] = connector | level << 8 | bits << 16 | flags << 24
     w[VALID_FROM] = max(0, min(valid_from or 0, _MAX_WORD))
     w[VALID_TO] = -1 if valid_to is None or valid_to >= _MAX_WORD else max(0, valid_to)
@@ -175,7 +175,7 @@ def lowest(w, e=0, end_s=_MAX_WORD):
         if i < end and w[i + 2] <= e or i > HEADER and w[i] >= end_s:
             continue
         current = w[i + 1] & 0xFFFFFF
-        if unit(w):
+        if rate(w):
             current //= w[i + 1] >> 24 or 3
         if current < least:
             least = current
@@ -203,7 +203,7 @@ def purpose(w):
     return w[KEY] >> 16 & 3
 
 
-def unit(w):
+def rate(w):
     """AMPS or WATTS, of its limits."""
     return w[KEY] >> 22 & 1
 

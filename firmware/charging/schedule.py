@@ -170,7 +170,7 @@ class Evaluator(_Moment):
         self._least_limit = 0  # and how much
         self._lows = {}  # sequence number: lowest period of a record that cannot be placed
 
-    def at(self, connector, t, tx_start, in_transaction=True, unit=AMPS):
+    def at(self, connector, t, tx_start, in_transaction=True, rate=AMPS):
         """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
 
         tx_start: start of the transaction; with in_transaction False there is none, profiles
@@ -195,9 +195,9 @@ class Evaluator(_Moment):
             given = cap_phases
         self.phases = given
         if w is not None:
-            limit = self._convert(limit, w, unit, phases, given)
+            limit = self._convert(limit, w, rate, phases, given)
         if cap is not None:
-            cap_limit = self._convert(cap_limit, cap, unit, cap_phases, given)
+            cap_limit = self._convert(cap_limit, cap, rate, cap_phases, given)
             if w is None or cap_limit < limit:
                 w, cap = cap, w
                 limit, cap_limit = cap_limit, limit
@@ -216,12 +216,12 @@ class Evaluator(_Moment):
                 self._limit, self._phases = word & 0xFFFFFF, word >> 24
         return w
 
-    def _convert(self, limit, w, unit, phases, given):
-        # From the unit of record w, rounding down. Watts become amps with the phases of their own
+    def _convert(self, limit, w, rate, phases, given):
+        # From the rate of record w, rounding down. Watts become amps with the phases of their own
         # period, amps become watts with those of the combination; missing means 3 (A18).
-        if w[KEY] >> 22 & 1 == unit:
+        if w[KEY] >> 22 & 1 == rate:
             return limit
-        if unit == profile.WATTS:
+        if rate == profile.WATTS:
             return limit * self.voltage_V * (given or 3)
         return limit // (self.voltage_V * (phases or 3))
 

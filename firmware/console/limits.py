@@ -93,7 +93,7 @@ def profiles(unit):
             w[profile.ID],
             kind,
             profile.count(w),
-            "W" if profile.unit(w) else "A",
+            "W" if profile.rate(w) else "A",
             _time(w),
         )
         if w[profile.KEY] >> 24 & profile.FLAG_REPLACED:

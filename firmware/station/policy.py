@@ -28,7 +28,7 @@ class Profile:
         self.id = w[profile.ID]
         self.connector, self.level = profile.connector(w), profile.level(w)
         self.purpose = "transaction default ceiling".split(" ")[profile.purpose(w)]
-        self.unit = "AW"[profile.unit(w)]
+        self.unit = "AW"[profile.rate(w)]
         self.duration_s = None if w[profile.DURATION] < 0 else w[profile.DURATION]
         self._w = w
 

@@ -58,7 +58,7 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     return installed - store.count()
 
 
-def schedule(station, number, duration_s, unit, room):
+def schedule(station, number, duration_s, rate, room):
     """(now, the Composite of a connector, 0: of all, from now): see compose()."""
     now, sharing, connectors = station.clock.now(), station.sharing, station.connectors
     sharing.evaluator.known = station.clock.known()
@@ -71,7 +71,7 @@ def schedule(station, number, duration_s, unit, room):
     numbers = (number,) if number else tuple([c.number for c in connectors])
     module = lazy.load("charging.composite")  # (seldom asked for: not kept)
     return now, module.Composite(
-        sharing.evaluator, numbers, now, duration_s, starts, running, hardware, unit, room
+        sharing.evaluator, numbers, now, duration_s, starts, running, hardware, rate, room
     )
 
 

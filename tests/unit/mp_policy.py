@@ -127,7 +127,7 @@ def test_on_profile():
     assert (seen.unit, seen.duration_s) == ("A", None) and by is station
     assert list(seen.periods()) == [(0, 16000, 0)]
     periods = [(0, 110000, 3), (3600, 1, 1), (7200, 0xFFFFFF, 0)]
-    in_W = {"unit": profile.WATTS, "duration": 0}
+    in_W = {"rate": profile.WATTS, "duration": 0}
     for purpose, word in ((profile.TX, "transaction"), (profile.CEILING, "ceiling")):
         w = profile.pack(1, 0, 0, purpose, profile.RELATIVE, periods, **in_W)
         p.accept(w, station)

@@ -37,7 +37,7 @@ def one(**more):
 def test_every_field_lies_where_the_header_says():
     periods = ((0, 161, 0), (900, 0xABCDE, 3))
     times = {"valid_from": T, "valid_to": T + 1, "start": T + 2, "duration": 3, "min_rate": 4}
-    more = {"unit": profile.WATTS, "recurrency": profile.WEEKLY, "transaction": 2**31 - 2}
+    more = {"rate": profile.WATTS, "recurrency": profile.WEEKLY, "transaction": 2**31 - 2}
     w = pack(-7, 2, 15, profile.TX, profile.RECURRING, periods, **times, **more)
     profile.seal(w, 99)
     b = bytes(w)
@@ -47,7 +47,7 @@ def test_every_field_lies_where_the_header_says():
     assert little[7:] == [T, T + 1, T + 2, 3, 4, 0, 161, 900, 0xABCDE | 3 << 24]
     place = profile.connector(w), profile.level(w), profile.purpose(w), profile.transaction(w)
     assert place == (2, 15, profile.TX, 2**31 - 2)
-    assert profile.unit(w) == profile.WATTS and profile.count(w) == 2
+    assert profile.rate(w) == profile.WATTS and profile.count(w) == 2
     profile.check(w)
 
 

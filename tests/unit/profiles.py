@@ -58,7 +58,7 @@ def record(p, sequence=1):
         PURPOSES.index(p["purpose"]),
         KINDS.index(p["kind"]),
         [(s, limit, phases or 0) for s, limit, phases in p["periods"]],
-        unit=UNITS.index(p["unit"]),
+        rate=UNITS.index(p["unit"]),
         recurrency=1 if p["recurrency"] == "Weekly" else 0,
         valid_from=p["valid_from"],
         valid_to=p["valid_to"],

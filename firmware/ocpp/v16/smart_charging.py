@@ -81,7 +81,7 @@ def record(p, number, unit):
         kind,
         _periods(periods),
         len(periods),
-        unit=_UNITS.index(schedule["chargingRateUnit"]),
+        rate=_UNITS.index(schedule["chargingRateUnit"]),
         recurrency=recurrency,
         transaction=transaction,
         valid_from=_time(p, "validFrom"),
@@ -128,10 +128,10 @@ async def GetCompositeSchedule(unit, payload):
     return lambda: _composite(number, now, rate_unit, schedule)
 
 
-def _composite(number, now, unit, schedule):
+def _composite(number, now, rate, schedule):
     # GetCompositeSchedule.conf in pieces: 96 periods as objects would be 10 KB.
     yield '{"status":"Accepted","connectorId":%d,"scheduleStart":"%s",' % (number, format_iso(now))
-    yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (schedule.length_s, unit)
+    yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (schedule.length_s, rate)
     yield '"chargingSchedulePeriod":['
     out = schedule.out
     for i in range(0, 3 * schedule.n, 3):

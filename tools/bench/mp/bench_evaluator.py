@@ -18,9 +18,9 @@ out = OrderedDict()
 class Counting(Evaluator):
     calls = 0
 
-    def at(self, connector, t, tx_start, in_transaction=True, unit=0):
+    def at(self, connector, t, tx_start, in_transaction=True, rate=0):
         self.calls += 1
-        Evaluator.at(self, connector, t, tx_start, in_transaction, unit)
+        Evaluator.at(self, connector, t, tx_start, in_transaction, rate)
 
 
 def walked(i, n, periods, **more):

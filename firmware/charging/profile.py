@@ -213,12 +213,12 @@ def transaction(w):
     return w[4] or None
 
 
-def kept(w):
+def replaced(w):
     """True if it was replaced, and stays in force until its successor begins (A30)."""
     return w[KEY] >> 24 & FLAG_REPLACED
 
 
 def name(w):
-    """Of its file: connector, purpose, stackLevel, which may stand only once; ~: kept."""
+    """Of its file: connector, purpose, stackLevel, which may stand only once; ~: replaced."""
     text = "%d-%d-%d" % (connector(w), purpose(w), level(w))
-    return text + "~" if kept(w) else text
+    return text + "~" if replaced(w) else text

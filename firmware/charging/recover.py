@@ -26,7 +26,7 @@ def records(store, read):
         for other in found:
             # A cut between writing the new one and removing the old.
             same = other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]
-            if same and not profile.kept(w) and not profile.kept(other):
+            if same and not profile.replaced(w) and not profile.replaced(other):
                 older = other if other[SEQUENCE] < w[SEQUENCE] else w
                 os.remove(path + profile.name(older))
                 if older is other:

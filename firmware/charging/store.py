@@ -10,7 +10,7 @@ from micropython import const
 from firmware import lazy
 
 from . import profile
-from .profile import FLAG_BEGUN, FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, kept, name
+from .profile import FLAG_BEGUN, FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, name, replaced
 
 MAX_PROFILES = const(32)  # and as many that were replaced and are still in force
 _STAND_IN = const(0)  # the sequence number of a record that is not in flash
@@ -51,7 +51,7 @@ class Store:
         for old in _alone(self.records, self.records):
             last = old
             for r in self.records:
-                if not kept(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
+                if not replaced(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
                     last = r
             self._wait_for(last, old)
         self._follow(_PAST_s)
@@ -83,11 +83,11 @@ class Store:
 
     def replaced_by(self, w):
         """The records that putting `w` removes: the same id, and the same place (A15)."""
-        return [r for r in self.records if not kept(r) and _fits(w, r)]
+        return [r for r in self.records if not replaced(r) and _fits(w, r)]
 
     def count(self):
         """How many profiles are installed."""
-        return len([r for r in self.records if not kept(r)])
+        return len([r for r in self.records if not replaced(r)])
 
     def room(self, w):
         """True if `w` could be put as far as the number of profiles goes."""
@@ -123,7 +123,7 @@ class Store:
             number += 1  # (higher than what may just have got one)
         for r in stay:
             for old in self.records:
-                if kept(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
+                if replaced(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
                     if old[_UNTIL] > least_s:
                         raise Full("nobody knows yet which of two is in force")
                     self.remove(old, least_s)  # (over: what replaced it has begun)
@@ -170,11 +170,11 @@ class Store:
         # Each replaced record is in force until the first begins that has its place or its id. It
         # goes when none is left, and some time after that.
         for old in self.records[:]:
-            if not kept(old):
+            if not replaced(old):
                 continue
             until = -1
             for r in self.records:
-                if kept(r) or not _fits(r, old):
+                if replaced(r) or not _fits(r, old):
                     continue
                 if r[SEQUENCE] == old[SEQUENCE]:
                     until = -1  # the power failed before it was replaced
@@ -207,7 +207,7 @@ class Store:
             head, w = w, _believe(self, name(w))
             self.records[i] = w
             w[KEY] |= head[KEY] & FLAG_BEGUN << 24
-            if kept(w):
+            if replaced(w):
                 w[_UNTIL] = head[_UNTIL]
         if w not in self._used:
             self._used.append(w)
@@ -222,12 +222,12 @@ class Store:
 
 
 def _rank(w):
-    return w[KEY] & 0xFF00 | (2 if w[KEY] & 0xFF else 0) | (1 if kept(w) else 0)
+    return w[KEY] & 0xFF00 | (2 if w[KEY] & 0xFF else 0) | (1 if replaced(w) else 0)
 
 
 def _fits(w, r):
     # True if record `w` takes the place of `r`, or its id elsewhere (A15).
-    same = r[ID] == w[ID] and (r[SEQUENCE] or kept(r))
+    same = r[ID] == w[ID] and (r[SEQUENCE] or replaced(r))
     return same or (r[KEY] ^ w[KEY]) & _PLACE == 0
 
 
@@ -242,8 +242,8 @@ def _insert(records, w):
 
 def _alone(records, there):
     # The replaced records for which nothing is `there` to end them.
-    there = [r for r in there if not kept(r)]
-    return [old for old in records if kept(old) and not [r for r in there if _fits(r, old)]]
+    there = [r for r in there if not replaced(r)]
+    return [old for old in records if replaced(old) and not [r for r in there if _fits(r, old)]]
 
 
 def _end(store, there, least_s):

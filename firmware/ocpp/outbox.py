@@ -43,7 +43,7 @@ class Outbox:
         self._package = dict(packages)[protocol or packages[0][0]]
         schema.use(self.module("shapes"))
         say = self.module("messages")
-        self.boots, self.beat = say.BOOT, say.BEAT
+        self.boots, self.beats = say.BOOT, say.BEAT
         self._notice, self._sample, self._needed = say.NOTICE, say.SAMPLE, say.NEEDED
 
     def module(self, name):
@@ -73,7 +73,7 @@ class Outbox:
         self.delivery.again()
         if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
             await self.registration.boot()
-        beat = asyncio.create_task(self.registration.heartbeats())
+        beating = asyncio.create_task(self.registration.heartbeats())
         try:
             while True:
                 self._wake.clear()
@@ -93,7 +93,7 @@ class Outbox:
                     await self._wake.wait()
         finally:
             station.offline()
-            beat.cancel()
+            beating.cancel()
 
     async def ask(self, action, payload, tries=None):
         """The confirmation, or None where the Central System refused or did not answer."""
@@ -110,7 +110,7 @@ class Outbox:
                 self._silent.append(action)
             self.log("%s was not answered" % action)
             # (link.py ends the connection after the third: is it the action, or everything?)
-            if self.rpc.unanswered == 2 and self.ready() and action != self.beat:
+            if self.rpc.unanswered == 2 and self.ready() and action != self.beats:
                 await self.registration.beat()
                 self.refused = False
             return None
@@ -167,7 +167,7 @@ class Outbox:
     async def _say_triggered(self):
         action, number = self._triggers.pop(0)
         station, now_s = self.station, self.station.clock.now()
-        if action == self.beat:
+        if action == self.beats:
             return await self.registration.beat()
         if action == self.boots:
             return await self.registration.boot()

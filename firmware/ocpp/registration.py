@@ -74,4 +74,4 @@ class Registration:
 
     async def beat(self):
         """Say that we are here; the answer tells the time."""
-        self._set_clock(await self._outbox.ask(self._outbox.beat, {}))
+        self._set_clock(await self._outbox.ask(self._outbox.beats, {}))

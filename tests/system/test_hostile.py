@@ -191,16 +191,6 @@ async def ping(server, seconds):
     peer.reset()
 
 
-async def one_byte_a_second(b, server):
-    """By the station's clock."""
-    peer = await server.friend()
-    await peer.until(lambda: len(peer.calls()) == 2)  # (no answer of ours comes between)
-    for byte in call("GetConfiguration", KEY, 1):
-        peer.write(bytes([byte]))
-        await asyncio.sleep(1 / b.speed)
-    await peer.until(lambda: peer.answers() == ["h1"])
-
-
 async def a_megabyte(b, server):
     """Closed with 1009, and not read."""
     peer = await server.friend()
@@ -223,12 +213,6 @@ async def fragments(b, server):
         await peer.until(lambda: peer.answers() == ["h1"], 3 * WAIT_s)
     finally:
         await b.do(f"speed {b.speed}")
-
-
-async def fragments_without_end(b, server):
-    peer = await server.friend()
-    peer.write(frame(b"[", TEXT, False) + frame(b"[", 0, False) * 20_000)
-    await peer.until(peer.gone.is_set)
 
 
 # The end, in the middle of something
@@ -276,10 +260,8 @@ SCENARIOS = (
     requests_and_no_answers,
     pings,
     reads_nothing,
-    one_byte_a_second,
     a_megabyte,
     fragments,
-    fragments_without_end,
     ends_in_a_frame,
     ends_in_an_answer,
     ends_in_the_handshake,

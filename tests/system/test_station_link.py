@@ -5,7 +5,6 @@ import asyncio
 import re
 import socket
 import statistics
-import time
 from datetime import timedelta
 
 import pytest
@@ -121,22 +120,6 @@ async def test_a_close_frame_before_the_end(bench, how, code):
             assert b.process.output[-1] == "Stopped, contactors are open."
         else:
             await b.again(before)
-
-
-async def test_a_peer_that_does_not_read_holds_no_reset_up(bench):
-    async with bench(speed=1) as b:
-        pid = b.process.board_pid()
-        before = b.st
-        await b.settled()
-        before.freeze()
-        began = time.monotonic()
-        assert await b.process.command("console reset") == {"ok": True}
-        await poll(lambda: b.process.board_pid() != pid, WAIT_s, "another process")
-        took_s = time.monotonic() - began
-        print(f"{took_s:.1f} s")
-        assert took_s < 5  # (1 s, and a busy host)
-        before.freeze(False)
-        await b.again(before)
 
 
 async def test_a_refusal_says_what_to_do(bench):

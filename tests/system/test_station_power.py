@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 from datetime import timedelta
 
 from station_driver import ID, TAG, draws, duty
@@ -150,27 +149,6 @@ async def test_car_gone_in_the_outage(bench):
         await b.clear(expect="Unknown")  # its TxProfile went with it
         await b.charge()
         await b.pilot(32000)
-
-
-async def test_a_program_that_is_stopped_after_a_power_cut(bench):
-    """1.6 s without a step in the first second after boot: no reading, no decision."""
-    async with bench() as b:
-        id = await b.charge()
-        await b.do("speed 1")
-        for _ in range(2):
-            before, since = b.st, len(b.process.output)
-            await b.do("power-cut 1")
-            await b.process.wait_output("on board", since=since)
-            pid = b.process.board_pid()
-            os.kill(pid, signal.SIGSTOP)
-            await asyncio.sleep(1.6)
-            os.kill(pid, signal.SIGCONT)
-            await b.again(before)
-            assert (await b.process.connector())["transactionId"] == id
-        mark = b.st.mark()
-        await b.do("speed 20")
-        await b.status("Charging", since=mark)
-        assert b.st.received("StopTransaction") == []
 
 
 async def test_a_unit_that_does_not_resume(bench):

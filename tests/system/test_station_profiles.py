@@ -7,7 +7,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from station_driver import ID, Shared, utc
+from station_driver import Shared, utc
 
 from host.csms import parse_time
 from host.profile import profile
@@ -516,19 +516,3 @@ def test_relative_and_idle_connector(station):
         assert await b.composite(60, 2) == [(0, 20)]
 
     station(test)
-
-
-async def test_several_hundred_changes(bench):
-    """A week of a daily schedule: the answer says how far it goes (docs/smart-charging.md 6)."""
-    async with bench() as b:
-        periods = {i * 3600: 10 + i % 2 for i in range(24)}
-        await b.set_profile(
-            profile(1, "Default", periods, kind="Recurring", recurrencyKind="Daily",
-                    startSchedule="2020-01-01T00:00:00Z", duration=DAY)
-        )  # fmt: skip
-        answer = await b.st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 7 * DAY})
-        schedule = answer["chargingSchedule"]
-        entries = schedule["chargingSchedulePeriod"]
-        assert len(entries) == 96
-        assert entries[-1]["startPeriod"] < schedule["duration"] <= 96 * 3600
-        assert ID in b.cs.stations

@@ -181,6 +181,7 @@ async def test_stopped_the_plug_is_free_although_the_car_is_there(socket):
                 await b.status("Charging", since=since)
                 assert await b.process.command("unplug station") == HELD
                 await b.do(f"tag {TAG}")
+                await b.stopped(since, reason="Local")
             await pull(b)
             await b.status("Available", since=since)
 

@@ -9,7 +9,7 @@ from micropython import const
 _POLL_ms = const(250)
 _ALONE_ms = const(20000)  # the chip's own tries when it has lost the network
 _JOIN_ms = const(20000)  # for a network: to be found, to accept the password, to give an address
-_SURE_ms = const(7000)  # until a reason is of this network: the chip keeps the last one's
+_SURE_ms = const(7000)  # for the chip's own tries: a first failure is not the last word
 _TRIES = const(2)  # of the chip beyond the first, then its status says what is wrong
 _PAUSE_ms = const(5000)  # after a round
 _ROUNDS = const(10)  # then the radio is switched off and on
@@ -83,11 +83,12 @@ async def _try(wlan, ssid, password, ip):
         wlan.config(reconnects=_TRIES)
         if ip:
             wlan.ifconfig(ip)
+        before = wlan.status()
         wlan.connect(ssid, password)
     except OSError as e:
         await asyncio.sleep_ms(_POLL_ms)
         return str(e)
-    await _wait(wlan, _JOIN_ms, _SURE_ms)
+    await _wait(wlan, _JOIN_ms, _SURE_ms, before)
     if wlan.isconnected():
         return ""
     if _associated(wlan):
@@ -106,14 +107,15 @@ def _associated(wlan):
         return False
 
 
-async def _wait(wlan, ms, sure_ms):
+async def _wait(wlan, ms, sure_ms, before=_IDLE):
     # Until there is an address, or none will come. A reason is there from the first failure on,
-    # while the chip goes on trying, and stays, also for the next network, until there is one.
+    # while the chip goes on trying, and stays, also for the next network, until there is one: the
+    # status from before connect() may be another's, so for that one all the time is waited.
     began = time.ticks_ms()
     while True:
         await asyncio.sleep_ms(_POLL_ms)
         passed = time.ticks_diff(time.ticks_ms(), began)
         if wlan.isconnected() or passed > ms:
             return
-        if passed > sure_ms and wlan.status() not in _NONE and not _associated(wlan):
+        if passed > sure_ms and wlan.status() not in _NONE + (before,) and not _associated(wlan):
             return

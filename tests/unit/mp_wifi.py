@@ -135,6 +135,64 @@ async def test_the_reason_of_the_network_before_is_not_this_ones():
     assert "password" in said[0] and "address" in said[1]
 
 
+async def test_a_missing_network_does_not_hide_one_that_is_slow():
+    """A reason of before connect() counts for nothing, whichever way the chip has it."""
+    for network.posts in (True, False):
+        network.WLAN().active(False)
+        air.clear()
+        air["garage"] = GOOD
+        network.takes_ms["garage"] = 12000
+        a_unit("home", "garage")
+        said = await joined()
+        assert [line.split(":")[0] for line in said] == ["Wi-Fi home", "Wi-Fi garage"], said
+        assert "not there" in said[0] and "address" in said[1], said
+    network.takes_ms.clear()
+
+
+async def test_a_router_that_comes_back_late():
+    """Where the attempts left their reasons, and where they did not."""
+    for network.posts in (True, False):
+        for away_ms in (90000, 600000):
+            network.WLAN().active(False)
+            air["home"] = GOOD
+            a_unit("home", "garage")
+            await joined()
+            air["home"] = OFF
+            assert not wifi.up()
+            began = ms
+            said = await joined(away_ms, home=GOOD)
+            assert said[-1].startswith("Wi-Fi home: address"), said
+            assert ms - began < away_ms + 60000, ms - began
+
+
+async def test_the_status_of_the_simulated_chip():
+    """A reason is there from the first failure on and stays until there is an address."""
+    wlan = network.WLAN()
+    for network.posts, after in ((False, 205), (True, 8)):
+        for reason in (201, 202, 205, 210, 211, 212):
+            wlan.active(False)
+            wlan.active(True)
+            wlan._reason = 0
+            wlan.config(reconnects=-1)
+            air["home"] = reason
+            wlan.connect("home", "pppppppp")
+            assert wlan.status() == 1001
+            await asyncio.sleep_ms(2000)
+            assert wlan.status() == reason and not wlan.isconnected()
+            await asyncio.sleep_ms(1000)
+            assert wlan.status() == reason
+            air["home"] = GOOD
+            await asyncio.sleep_ms(1000)
+            assert wlan.status() == 1010
+        air["home"] = 205
+        assert wlan.status() == 200  # lost, and tried again by the chip
+        await asyncio.sleep_ms(2000)
+        assert wlan.status() == 205
+        wlan.disconnect()
+        assert wlan.status() == after
+    network.posts = False
+
+
 async def test_one_failure_of_many_is_no_reason():
     """A network that is there at the chip's second try is joined: nobody hears of the first."""
     network.WLAN().active(False)

@@ -9,6 +9,8 @@ import bus
 AP_IF, STA_IF = 1, 0
 
 dns = "127.0.0.1"  # the network's DNS server; a simulated one has a port of its own: "...:5300"
+posts = False  # disconnect() during an attempt leaves its reason: nobody knows, both must do
+takes_ms = {}  # what an attempt takes at a network, where it is not _JOIN_ms
 said = []  # country and name, as they were set before the radio was switched on
 
 _JOIN_ms = const(2000)  # what each attempt takes
@@ -63,7 +65,7 @@ class WLAN:
 
     def disconnect(self):
         self.config()
-        if self._joined:
+        if self._joined or posts and self._ssid:
             self._reason = _LEFT
         self._ssid = None
         self._joined = False
@@ -109,7 +111,7 @@ class WLAN:
         if self._joined and air > _MUTE:
             self.connect(self._ssid)  # the chip by itself
             self._reason = _SILENT
-        ready = time.ticks_diff(time.ticks_ms(), self._since) >= _JOIN_ms
+        ready = time.ticks_diff(time.ticks_ms(), self._since) >= takes_ms.get(self._ssid, _JOIN_ms)
         if ready and not self._joined:
             if not air or air == _MUTE and self._address:
                 self._joined = True

@@ -102,15 +102,11 @@ def build(config, last):
 
 
 def _identity(config, board):
-    identity = {
-        "chargePointVendor": config.vendor,
-        "chargePointModel": config.model,
-        "firmwareVersion": lazy.load("version").VERSION,
-    }
-    identity["chargePointSerialNumber"] = config.serial or hexlify(machine.unique_id()).decode()
-    if any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]]):
-        identity["meterType"] = getattr(board, "METER", "sdm630").upper()
-    return identity
+    # Vendor, model, serial number, version of the firmware, kind of meter or None.
+    serial = config.serial or hexlify(machine.unique_id()).decode()
+    metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
+    meter = getattr(board, "METER", "sdm630").upper() if metered else None
+    return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
 
 
 def _connect(app, identity):

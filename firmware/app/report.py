@@ -11,7 +11,7 @@ def status(unit):
     """All there is to know, as the dict that tools/station answers to `state`."""
     gc.collect()
     heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
-    out, link = [], unit.link
+    out, link, boot = [], unit.link, unit.outbox.boot
     words = unit.outbox.module("words")
     reason = lazy.load("ocpp.reason").reason
     for c in unit.station.connectors:
@@ -35,7 +35,7 @@ def status(unit):
     return {
         "t": format_iso(unit.clock.now()),
         "online": link.online,
-        "boot": unit.outbox.boot,
+        "boot": None if boot is None else words.BOOTS.split(" ")[boot],
         "link": {"lost": link.lost, "ends": [(format_iso(t), n, why) for t, n, why in link.ends]},
         "connectors": out,
         "heap": heap,

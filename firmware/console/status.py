@@ -37,8 +37,10 @@ def status(unit, connectors):
     )
     yield _address(unit.config.networks)
     link = unit.link
+    words, boot = unit.outbox.module("words"), unit.outbox.boot
     if link.online:
-        yield "Central System: connected, boot %s" % (unit.outbox.boot or "not answered yet")
+        boot = "not answered yet" if boot is None else words.BOOTS.split(" ")[boot]
+        yield "Central System: connected, boot " + boot
     else:
         yield "Central System: not connected"
     for t, times, why in link.ends:
@@ -55,7 +57,6 @@ def status(unit, connectors):
         station.store.count(),
         "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
     )
-    words = unit.outbox.module("words")
     for c in connectors:
         e, meter = c.controller, c.meter
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (

@@ -8,6 +8,7 @@ from micropython import const
 from firmware.station import states
 from firmware.storage.journal import SAMPLE, START
 
+_ACCEPTED = const(0)  # of a token (storage/tags.py)
 _LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
 _SILENT = const(3)  # tries of a sample, at least, while other messages are answered
 
@@ -99,14 +100,14 @@ class Delivery:
             status, group = messages.heard(station, token, conf)
         if kind == START:
             number = messages.number(conf)
-            if number is None and not status:
+            if number is None and status is None:
                 return False
             tx.group = group or tx.group
-            tx.denied = status != "Accepted"
+            tx.denied = status != _ACCEPTED
             station.journal.answered(tx, number)
             c = station.connectors[tx.connector - 1]
             if tx.denied and c.tx is tx:
-                outbox.log("connector %d: tag %s is %s" % (c.number, tx.token, status))
+                outbox.denied(tx.token, status)
                 if outbox.settings.value("stop_refused"):
                     c.stop(states.REFUSED)
             if number is None:

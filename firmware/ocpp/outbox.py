@@ -11,14 +11,17 @@ from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import CallError
 from firmware.station import metering
 
+_ACCEPTED = const(0)  # of `boot`, and of a token (storage/tags.py)
+_REJECTED = const(2)
 _MAX_TRIGGERS = const(8)
 _STEP_ms = const(100)
 
 
 class Outbox:
-    """boot: status of the latest answer to a boot message, or None; refused: why the latest
-    message has no answer; wake(): there may be something to tell; log(line). `identity` is what a
-    boot message says; `info`, to be known of this start, or "", goes with the first own notice."""
+    """boot: the answer to the latest boot message: 0 accepted, 1 not yet, 2 rejected, or None;
+    refused: why the latest message has no answer; wake(): there may be something to tell;
+    log(line). `identity`: vendor, model, serial number, version and kind of meter, for the boot
+    message; `info`, to be known of this start, or "", goes with the first own notice."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station = station
@@ -56,7 +59,7 @@ class Outbox:
 
     def ready(self):
         """True if the Central System has accepted this unit."""
-        return self.boot == "Accepted"
+        return self.boot == _ACCEPTED
 
     def trigger(self, action, number):
         """Say that, of connector `number` (None: all), once the answer has left; False: full."""
@@ -122,11 +125,11 @@ class Outbox:
         # The next boot message comes in its time, whatever became of the connection, or when it is
         # asked for; while Pending the Central System may ask for other messages too (4.2).
         while self.registration.waits():
-            if self._triggers and self.boot != "Rejected":
+            if self._triggers and self.boot != _REJECTED:
                 if self._triggers[0][0] == self.boots:
                     self._triggers.pop(0)
                     break
-                if self.boot:
+                if self.boot is not None:
                     await self._say_triggered()
             await asyncio.sleep_ms(200)
         await self.registration.boot()
@@ -192,10 +195,9 @@ class Outbox:
             self._info = None
 
     async def _transfer(self, transfer):
-        answer = await self.ask(*self.message("transfer", transfer)) or {}
+        conf = await self.ask(*self.message("transfer", transfer)) or {}
         if self.station.policy:
-            status = answer.get("status")
-            accepted, data = (status == "Accepted", answer.get("data")) if status else (None, None)
+            accepted, data = self.message("answered", conf)
             self.station.policy.heard(transfer, accepted, data, self.station)
 
     async def _authorize(self, ask):
@@ -203,16 +205,20 @@ class Outbox:
         try:
             conf = await self.ask(*self.message("authorize", ask.token))
         finally:  # (also of a connection that is lost)
+            status = group = None
             if conf is not None:
                 status, group = self.message("heard", self.station, ask.token, conf)
-            else:
-                status, group = "no answer", None
-                if not self.refused and self.station.local().offline(ask.token):
-                    status = "Accepted"
-            if status == "Accepted":
+            elif not self.refused and self.station.local().offline(ask.token):
+                status = _ACCEPTED
+            if status == _ACCEPTED:
                 self.station.access().authorised(ask, group)
             else:
-                self.log("tag %s not accepted: %s" % (ask.token, status))
+                self.denied(ask.token, status)
+
+    def denied(self, token, status):
+        """Log that `token` may not charge, and why: a status of storage/tags.py, or None."""
+        why = "no answer" if status is None else self.module("words").TOKENS.split(" ")[status]
+        self.log("tag %s not accepted: %s" % (token, why))
 
 
 def _stable(station, least_s, slow):

@@ -7,6 +7,7 @@ from micropython import const
 
 from firmware.clock import fraction_ms, parse_iso
 
+_REJECTED = const(2)  # of Outbox.boot
 _BOOT_RETRY_s = const(60)  # where the Central System names no interval
 
 
@@ -28,12 +29,13 @@ class Registration:
         outbox = self._outbox
         self._pause_s = _BOOT_RETRY_s
         self._asked_ms = time.ticks_ms()
-        conf = await outbox.ask(outbox.boots, outbox.identity)
-        if not conf or not conf.get("status"):
+        conf = await outbox.ask(*outbox.message("boot", outbox.identity))
+        status = conf and conf.get("status")
+        if not status:
             return
-        outbox.boot = conf["status"]
-        outbox.rpc.mute = outbox.boot == "Rejected"  # not a word until the next one (4.2)
-        outbox.log("boot %s" % outbox.boot)
+        outbox.boot = outbox.module("words").BOOTS.split(" ").index(status)
+        outbox.rpc.mute = outbox.boot == _REJECTED  # not a word until the next one (4.2)
+        outbox.log("boot %s" % status)
         self._set_clock(conf)
         self._beat_ms = time.ticks_ms()
         interval_s = conf.get("interval") or 0

@@ -25,11 +25,15 @@ TINY = {
         BOOT, BEAT, NOTICE, SAMPLE = "Hello", "Beat", "Say", "Value"
         NEEDED = (BOOT,)
 
+        def boot(identity):
+            return BOOT, {"of": identity[0]}
+
         def notice(notice, identity, info):
             return NOTICE, {"of": notice.number, "state": notice.state}
         """,
     "words": """
         PURPOSES = "Tx", "Default", "Most"
+        BOOTS = "Accepted"
         """,
     "talk": """
         def Ping(unit, payload):
@@ -112,8 +116,8 @@ async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
         process = StationProcess(tmp_path, *words, tool=tool)
         await process.start()
         try:
-            ws, (_, _, action, _) = await until(2)
-            assert action == "Hello"
+            ws, (_, _, action, payload) = await until(2)
+            assert action == "Hello" and payload == {"of": "Pilotwire"}
             told = [(await until(2, None, "Say"))[1][3]["of"] for _ in range(2)]
             assert told == [0, 1]
             for request, answer in (

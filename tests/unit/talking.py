@@ -17,7 +17,7 @@ FIXED = {
     "NumberOfConnectors": 2,
     "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
 }
-IDENTITY = {"chargePointVendor": "Pilotwire", "chargePointModel": "prover"}
+IDENTITY = "Pilotwire", "prover", "1", "0", None
 BLOCKS = 16
 MAX_TURNS = 2000  # of all tasks, until there is nothing more to do
 

@@ -16,6 +16,9 @@ BEAT = "Heartbeat"
 NOTICE = "StatusNotification"
 SAMPLE = "MeterValues"
 NEEDED = (BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
+_IDENTITY = const(
+    "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
+)
 IDLE = {"status": "Idle"}  # of diagnostics and firmware, which can be asked for
 _NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 
@@ -24,6 +27,12 @@ _NO_ID = const(-1)  # of a transaction that the Central System never gave one (e
 _MEASURAND = const(b"\0\1\2\2\2\3\3\3\4\5\6\7")
 _UNITS = const("Wh W A V A W Celsius")
 _DIGITS = const(b"\0\0\3\1\3\0\1\2")
+
+
+def boot(identity):
+    """Of BootNotification (4.2)."""
+    fields = zip(_IDENTITY.split(" "), identity)
+    return BOOT, {name: text for name, text in fields if text}
 
 
 def authorize(token):
@@ -35,6 +44,12 @@ def transfer(transfer):
     """Of DataTransfer (4.3)."""
     names = "vendorId", "messageId", "data"
     return "DataTransfer", {name: str(text) for name, text in zip(names, transfer)}
+
+
+def answered(conf):
+    """(was it accepted, or None: it does not say; text or None) of what transfer() asked."""
+    status = conf.get("status")
+    return (status == "Accepted", conf.get("data")) if status else (None, None)
 
 
 def notice(notice, identity, info):
@@ -50,7 +65,7 @@ def notice(notice, identity, info):
     if info:
         payload["info"] = printable(info)[:50]
     if vendor_error:
-        payload["vendorId"] = identity["chargePointVendor"]
+        payload["vendorId"] = identity[0]
         payload["vendorErrorCode"] = vendor_error
     return NOTICE, payload
 
@@ -80,14 +95,15 @@ def event(kind, tx, sample):
 
 
 def heard(station, token, conf):
-    """(status, parentIdTag or None) of a confirmation; what it says of `token` is remembered. A
-    status that cannot be read is None; who is accepted until nobody knows when, only now."""
+    """(status of storage/tags.py or None, group or None) of a confirmation; what it says of
+    `token` is remembered. Who is accepted until nobody knows when, is only now."""
     info = conf.get("idTagInfo") or {}
     status, parent = info.get("status"), info.get("parentIdTag")
     until = info.get("expiryDate", "")
-    if status and (until is not None or status != "Accepted"):
-        said = lazy.load("ocpp.v16.words").token(status)
-        station.local().heard(token, said, parse_iso(until) if until else None, parent)
+    if status:
+        status = lazy.load("ocpp.v16.words").TOKENS.split(" ").index(status)
+        if status or until is not None:
+            station.local().heard(token, status, parse_iso(until) if until else None, parent)
     return status, parent
 
 

@@ -11,7 +11,8 @@ _STATUSES = const(
 _REASONS = const(
     "Local Remote EVDisconnected PowerLoss Other SoftReset HardReset UnlockCommand DeAuthorized"
 )
-_TOKENS = const("Accepted Blocked Expired Invalid ConcurrentTx")  # storage/tags.py (7.2)
+TOKENS = "Accepted Blocked Expired Invalid ConcurrentTx"  # of a tag, by storage/tags.py (7.2)
+BOOTS = "Accepted Pending Rejected"  # by Outbox.boot (7.35)
 _ERRORS = const(
     "NoError|PowerSwitchFailure ContactorWelded|GroundFailure ResidualCurrent|"
     "GroundFailure ResidualSelfTest|GroundFailure ProtectiveEarth|"
@@ -43,8 +44,3 @@ def fault(number):
     """One word for a fault, as people see it."""
     code, vendor = error(number)
     return vendor or code
-
-
-def token(status):
-    """What storage/tags.py knows of a tag, by the status of its IdTagInfo."""
-    return _TOKENS.split(" ").index(status)

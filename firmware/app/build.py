@@ -52,10 +52,9 @@ def build(config, last):
         )
     log.level = config.log
     fixed = {
-        "ConnectorSwitch3to1PhaseSupported": str("phases" in board.CONNECTORS[0]).lower(),
-        "NumberOfConnectors": config.connectors,
-        "SecurityProfile": config.security_profile,
-        "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
+        "connectors": config.connectors,
+        "phase_switching": str("phases" in board.CONNECTORS[0]).lower(),
+        "security": config.security_profile,
     }
     clock = Clock(machine.RTC(), "/last_time")
     journal = Journal(Folder("/tx", log.error), "/samples")
@@ -63,7 +62,7 @@ def build(config, last):
     fit = fitting.Fitting(board, config, power_cut)
     outlets = [fit.outlet(pins) for pins in board.CONNECTORS[: config.connectors]]
     if not any([outlet.lock for outlet in outlets]):  # (errata 3.84)
-        fixed["UnlockConnectorOnEVSideDisconnect"] = False
+        fixed["unlock_unplugged"] = False
     measurands = 0
     for outlet in outlets:
         measurands |= metering.gives(outlet.meter, outlet.derating)
@@ -80,8 +79,11 @@ def build(config, last):
         fit.lamp(outlet, board.CONNECTORS[number - 1], c)
         connectors.append(c)
     availability = Kept("/kept.json", connectors, log.warning)
-    for number, fault in availability.latched:
-        _latch(outlets, number, fault)
+    for number, fault in availability.latched:  # what waited for a person still does
+        for outlet in outlets[number - 1 : number]:
+            part = outlet.mirror if fault == faults.WELDED else outlet.residual
+            if part:
+                part.fault = fault
     profiles = store.Store("/profiles", log.error)
     evaluator = Evaluator(profiles, config.voltage_V)
     held = availability if config.hold_limit else None
@@ -142,15 +144,6 @@ def _check_url(config, profile):
         )
 
 
-def _latch(outlets, number, fault):
-    # What waited for a person before the reset still does.
-    if number <= len(outlets):
-        outlet = outlets[number - 1]
-        part = outlet.mirror if fault == faults.WELDED else outlet.residual
-        if part:
-            part.fault = fault
-
-
 def _policy(config, connectors):
     # Of owners without rules of their own not even the code that would ask for them is kept.
     rules = lazy.load("station.policy").Policy(log.warning, config.policy_broken_mA)
@@ -161,8 +154,7 @@ def _policy(config, connectors):
 
 
 def _reader(board):
-    if hasattr(board, "RC522"):
-        return fitting.driver("rc522", "Reader")(**board.RC522)
-    if hasattr(board, "PN532"):
-        return fitting.driver("pn532", "Reader")(**board.PN532)
+    for name in ("RC522", "PN532"):
+        if hasattr(board, name):
+            return fitting.driver(name.lower(), "Reader")(**getattr(board, name))
     return None

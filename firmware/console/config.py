@@ -10,8 +10,8 @@ from firmware import log as messages
 from firmware.clock import format_iso
 from firmware.storage.transactions import Folder
 
-_ACCESS = const(3)  # in a line of keys.py
-_TYPE = const(4)
+_ACCESS = const(2)  # in a line of keys.py
+_TYPE = const(3)
 _LEVELS = const("error warning info debug")
 _CHANGED = const(
     "Accepted: in force from now on|RebootRequired: in force after a reset|"
@@ -27,7 +27,7 @@ _WANTED = const(
 
 def config(unit, name=None, value=None):
     """Show keys and fields, or one of them, or give it a value."""
-    keys = lazy.load("ocpp.keys")
+    keys = unit.outbox.module("keys")
     yield None
     settings = unit.settings
     if name and not keys.find(name, settings):
@@ -81,7 +81,7 @@ def _line(line, text, value):
         out += "  (read-only)"
     elif value is not None:
         wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
-        out += "  (%s)" % (wants % tuple(line[6:]) if "%" in wants else wants)
+        out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
     return out
 
 

@@ -1,5 +1,5 @@
-"""The OCPP configuration keys and their values; those that were changed are kept in one JSON file.
-What keys there are says keys.py, which is in RAM only while it is needed."""
+"""The settings that the Central System can change; those that were changed are kept in one JSON
+file. Which there are says keys.py of the last package in versions.py, loaded when needed."""
 
 import json
 from binascii import unhexlify
@@ -8,15 +8,14 @@ from micropython import const
 from firmware import lazy
 
 _PATH = const("/ocpp.json")
-MAX_KEYS = const(50)  # in one GetConfiguration request
-_ACCESS = const(3)  # in a line of keys.py
-_TYPE = const(4)
+_SETTING = const(1)  # in a line of keys.py
+_TYPE = const(3)
 
 
 class Configuration:
-    """`value(setting)` is what the station goes by; keys.py maps the names. fixed: what this unit
-    says itself, by key; gives: bits of the measurands that have a source (metering.gives); stored:
-    the changed values by key, as in the file: bool, int, str; only read it; config: this unit's
+    """`value(setting)` is what the station goes by. fixed: what this unit says itself, by setting;
+    gives: bits of the measurands that have a source (metering.gives); stored: the changed values
+    by setting: bool, int, str (the file has the keys' names); only read it; config: this unit's
     Config; refused, failed: what the next dial goes by besides (security.py)."""
 
     def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
@@ -24,7 +23,7 @@ class Configuration:
         self.fixed = fixed
         self.gives = gives
         self._path = path
-        self._log = log
+        self.log = log
         self.stored = {}
         self.config = None
         self.refused = False
@@ -32,27 +31,27 @@ class Configuration:
         keys = _keys()
         try:
             with open(path) as f:
-                stored = json.load(f)
-            for name, value in stored.items():
-                # "-": what security.py keeps until a new one has worked
-                old = name[:1] == "-"
-                line = keys.find(name[old:], self)
-                if old and line and line[_TYPE] not in "hl":
-                    line = None
-                self.stored[name] = value
-                good = keys.check(line, keys.text(line, self, name), self) if line else None
-                if line and old and value == "":
-                    good = value  # (the password of config.json)
-                # (a number or a flag must be one, not a text that says so; config.json may say
-                # more than an "l" that was stored)
-                if (
-                    None in (good, value)
-                    or isinstance(value, str) != (line[_TYPE] in "mph")
-                    or line[_TYPE] == "l"
-                    and good != value
-                ):
-                    log("ocpp.json: %s ignored" % name)
-                    del self.stored[name]
+                for name, value in json.load(f).items():
+                    # "-": what security.py keeps until a new one has worked
+                    old = name[:1] == "-"
+                    line = keys.find(name[old:], self)
+                    if old and line and line[_TYPE] not in "hl":
+                        line = None
+                    setting = line and "-" * old + line[_SETTING]
+                    self.stored[setting] = value
+                    good = keys.check(line, keys.text(line, self, setting), self) if line else None
+                    if line and old and value == "":
+                        good = value  # (the password of config.json)
+                    # (a number or a flag must be one, not a text that says so; config.json may say
+                    # more than an "l" that was stored)
+                    if (
+                        None in (good, value)
+                        or isinstance(value, str) != (line[_TYPE] in "mph")
+                        or line[_TYPE] == "l"
+                        and good != value
+                    ):
+                        log("ocpp.json: %s ignored" % name)
+                        del self.stored[setting]
         except OSError:
             pass  # nothing was changed yet
         except (ValueError, AttributeError):
@@ -69,30 +68,13 @@ class Configuration:
         return int(text) if text < "A" else text == "True"
 
     def password(self):
-        """The AuthorizationKey for the next dial, as bytes; None: that of config.json."""
-        key = self.stored.get("-AuthorizationKey" if self.refused else "AuthorizationKey")
+        """The password for the next dial, as bytes; None: that of config.json."""
+        key = self.stored.get("-password" if self.refused else "password")
         return unhexlify(key) if key else None
 
-    def set(self, name, text):
-        """Change a key, durably. Returns the status of ChangeConfiguration.conf."""
-        keys = _keys()
-        line = keys.find(name, self)
-        if not line:
-            return "NotSupported"
-        text = keys.known(line, text, self)
-        value = keys.check(line, text, self)
-        if value is None:
-            return "Rejected"
-        if line[_TYPE] in "hl":
-            done = lazy.load("ocpp.security").change(self, name, value, self._log)
-        else:
-            stored = dict(self.stored)
-            stored[name] = text if line[_TYPE] in "mp" else value
-            same = keys.text(line, self) == keys.text(line, self, None, stored)
-            done = same or self.write(stored)
-        if not done:
-            return "Rejected"
-        return "RebootRequired" if line[_ACCESS] == "rb" else "Accepted"
+    def key(self, setting):
+        """The name by which the file, and people, know a setting."""
+        return _keys().key(setting, self)
 
     def put(self, setting, value):
         """Change a setting to a value that is known to be good; nothing is written if it had it.
@@ -100,30 +82,26 @@ class Configuration:
         if self.value(setting) == value:
             return True
         stored = dict(self.stored)
-        stored[_keys().key(setting, self)] = value
+        stored[setting] = value
         return self.write(stored)
 
     def write(self, stored):
         """Put other values into force, durably; False where the flash is full."""
         if stored == self.stored:
             return True
+        keys = _keys()
         try:
             with open(self._path, "w") as f:
-                f.write(json.dumps(stored))
+                f.write(
+                    json.dumps({keys.key(setting, self): stored[setting] for setting in stored})
+                )
         except OSError as e:
-            self._log("ocpp.json not written: %s" % e)
+            self.log("ocpp.json not written: %s" % e)
             return False
         self.stored = stored
-        self._values = _keys().values(self)
+        self._values = keys.values(self)
         return True
-
-    def pieces(self, names, printable):
-        """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
-        keys = _keys()
-        names = names or [line[0] for line in keys.lines(self)]
-        stored = self.stored  # (as it is now, whatever is changed while the answer leaves)
-        return lambda: keys.pieces(self, names, printable, stored)
 
 
 def _keys():
-    return lazy.load("ocpp.keys")
+    return lazy.load(lazy.load("ocpp.versions").PACKAGES[-1][1] + ".keys")

@@ -18,10 +18,9 @@ _STEP_ms = const(100)
 
 
 class Outbox:
-    """boot: the answer to the latest boot message: 0 accepted, 1 not yet, 2 rejected, or None;
-    refused: why the latest message has no answer; wake(): there may be something to tell;
-    log(line). `identity`: vendor, model, serial number, version and kind of meter, for the boot
-    message; `info`, to be known of this start, or "", goes with the first own notice."""
+    """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
+    latest message has no answer; wake(): there may be something to tell; log(line). `identity`:
+    what the boot message says; `info`, of this start, or "", goes with the first own notice."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station = station
@@ -45,9 +44,8 @@ class Outbox:
         packages = lazy.load("ocpp.versions").PACKAGES
         self._package = dict(packages)[protocol or packages[0][0]]
         schema.use(self.module("shapes"))
-        say = self.module("messages")
-        self.boots, self.beats = say.BOOT, say.BEAT
-        self._notice, self._sample, self._needed = say.NOTICE, say.SAMPLE, say.NEEDED
+        actions = self.module("messages").ACTIONS
+        self._boots, self.beats, self._notice, self._sample, self._needed = actions
 
     def module(self, name):
         """That of the version spoken. Not to be kept: seldom code is worth more as heap."""
@@ -126,7 +124,7 @@ class Outbox:
         # asked for; while Pending the Central System may ask for other messages too (4.2).
         while self.registration.waits():
             if self._triggers and self.boot != _REJECTED:
-                if self._triggers[0][0] == self.boots:
+                if self._triggers[0][0] == self._boots:
                     self._triggers.pop(0)
                     break
                 if self.boot is not None:
@@ -172,7 +170,7 @@ class Outbox:
         station, now_s = self.station, self.station.clock.now()
         if action == self.beats:
             return await self.registration.beat()
-        if action == self.boots:
+        if action == self._boots:
             return await self.registration.boot()
         if action not in (self._notice, self._sample):  # there is nothing to tell of it
             return await self.ask(action, self.module("messages").IDLE)
@@ -201,11 +199,10 @@ class Outbox:
             self.station.policy.heard(transfer, accepted, data, self.station)
 
     async def _authorize(self, ask):
-        conf = None
+        conf = status = group = None
         try:
             conf = await self.ask(*self.message("authorize", ask.token))
         finally:  # (also of a connection that is lost)
-            status = group = None
             if conf is not None:
                 status, group = self.message("heard", self.station, ask.token, conf)
             elif not self.refused and self.station.local().offline(ask.token):

@@ -35,7 +35,7 @@ _REFUSED = const(111)
 # Of HTTP; 101: switched, but not to our subprotocol.
 _ANSWERS = {
     101: "is this url for OCPP 1.6J?",
-    401: "is the password right (AuthorizationKey, or password in config.json)?",
+    401: "is the password right (%k, or password in config.json)?",
     403: "may station %s connect here?",
     404: "does the Central System know station %s? Is the path of url right?",
     429: "the server has a problem of its own",
@@ -46,7 +46,7 @@ def level(config, settings):
     """The SecurityProfile that the next dial is to have: a raised one has three rounds over its
     addresses, then for one round that before it has its turn, until one of them has worked."""
     value = settings.value("security")
-    before = settings.stored.get("-SecurityProfile")
+    before = settings.stored.get("-security")
     if before is not None and before < value:
         n = _ROUNDS * len(addresses(config, value))
         if settings.failed % (n + len(addresses(config, before))) >= n:
@@ -77,8 +77,8 @@ def prepare(config, settings, url, profile=None):
         password = settings.password() or config.password or None
         if profile and not password:
             raise ValueError(
-                "SecurityProfile %d needs a password: set AuthorizationKey, or password in"
-                " config.json" % profile
+                "SecurityProfile %d needs a password: set %s, or password in config.json"
+                % (profile, settings.key("password"))
             )
     context = load(profile) if profile > 1 else None
     return context, config.id if password else None, password
@@ -136,6 +136,8 @@ def explain(error, config, settings, url):
             hint = "put the new address into url in config.json"
         elif status == 401 and profile == 3:
             hint = "a password is wanted, and SecurityProfile 3 sends none"
+        if "%k" in hint:
+            hint = hint.replace("%k", settings.key("password"))
         return "%s; %s" % (text, hint.replace("%s", config.id))
     if text[:4] == "TLS:":
         for line in _CERTIFICATE.split("\n"):
@@ -156,8 +158,8 @@ def explain(error, config, settings, url):
     number = error.errno
     ended = text.startswith("connection ended")
     if number == _REFUSED:
-        text += ": nobody listens at %s: does the Central System run, are host and port right?"
-        return text % url
+        hint = ": nobody listens at %s: does the Central System run, are host and port right?"
+        return text + hint % url
     if not _is_tls(url):
         if ended or text.startswith("not an HTTP"):
             text += "; is url in config.json right (port, ws:// or wss://)?"
@@ -176,24 +178,21 @@ def explain(error, config, settings, url):
         if number != _ALERT:  # (who sends that speaks TLS)
             hint = "is it ws://? Or " + hint
         return "TLS: ended by the Central System (%s): %s" % (text, hint)
-    if len(error.args) > 1:
-        text = "TLS: %s" % error.args[1]
-    return text
+    return "TLS: %s" % error.args[1] if len(error.args) > 1 else text
 
 
 # --- what changes them
 #
-# A changed AuthorizationKey or SecurityProfile is kept beside the one before, which stands under
-# the key's name with "-" in front, until a dial with either of them has worked: both outlive the
-# power. `settings.refused`: the AuthorizationKey before has its turn; `settings.failed`: dials in
-# a row that failed.
+# A changed password or security profile is kept beside the one before, which has "-" in front of
+# its name, until a dial with either of them has worked: both outlive the power. `refused`: the
+# password before has its turn; `failed`: dials in a row that failed.
 
 
 def change(settings, name, value, log):
-    """Set AuthorizationKey or SecurityProfile (A01, A05). False: Rejected, the log says why."""
+    """Change the setting password or security (A01, A05). False: refused, the log says why."""
     config = settings.config
     stored = dict(settings.stored)
-    if name == "SecurityProfile":
+    if name == "security":
         before = settings.value("security")
         try:
             if value <= before:
@@ -221,12 +220,12 @@ def change(settings, name, value, log):
 
 def failed(settings, error, log):
     """A dial failed: the next one may be with what was in force before. True: it should come at
-    once, for a new AuthorizationKey was refused."""
+    once, for a new password was refused."""
     settings.failed += 1
-    refused = getattr(error, "status", 0) == 401 and "-AuthorizationKey" in settings.stored
+    refused = getattr(error, "status", 0) == 401 and "-password" in settings.stored
     if refused:
         which = ("old", "new") if settings.refused else ("new", "old")
-        log("AuthorizationKey: the %s one is refused, the %s one is tried" % which)
+        log(settings.key("password") + ": the %s one is refused, the %s one is tried" % which)
     settings.refused = refused and not settings.refused
     return settings.refused
 
@@ -235,21 +234,19 @@ def worked(config, settings, log):
     """A WebSocket is up: what it was made with is in force for good, its rival is forgotten."""
     profile = level(config, settings)
     stored = dict(settings.stored)
-    for name in ("SecurityProfile", "AuthorizationKey"):
+    for name in ("security", "password"):
         before = stored.get("-" + name)
-        if before is None or profile == 3 and name == "AuthorizationKey":
+        if before is None or profile == 3 and name == "password":
             continue  # (no password was sent: nobody knows)
         del stored["-" + name]
-        old = settings.refused
-        if name == "SecurityProfile":
-            old = profile < settings.value("security")
-        if old:
-            log("%s: the old one is in force again, for the new one did not work" % name)
+        key = settings.key(name)  # (as it is called)
+        if settings.refused if name == "password" else profile < settings.value(name):
+            log("%s: the old one is in force again, for the new one did not work" % key)
             stored[name] = before
             if before == "":
                 del stored[name]
         else:
-            log("%s: the new one works, the old one is forgotten" % name)
+            log("%s: the new one works, the old one is forgotten" % key)
     if stored != settings.stored:
         settings.write(stored)
     settings.refused, settings.failed = False, 0

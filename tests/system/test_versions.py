@@ -22,14 +22,13 @@ TINY = {
         OTHERS = " Sing "
         """,
     "messages": """
-        BOOT, BEAT, NOTICE, SAMPLE = "Hello", "Beat", "Say", "Value"
-        NEEDED = (BOOT,)
+        ACTIONS = "Hello", "Beat", "Say", "Value", ("Hello",)
 
         def boot(identity):
-            return BOOT, {"of": identity[0]}
+            return "Hello", {"of": identity[0]}
 
         def notice(notice, identity, info):
-            return NOTICE, {"of": notice.number, "state": notice.state}
+            return "Say", {"of": notice.number, "state": notice.state}
         """,
     "words": """
         PURPOSES = "Tx", "Default", "Most"
@@ -76,14 +75,14 @@ async def test_one_message_more_as_it_is_described(bench, tmp_path):
 
 
 async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
-    """A second row, with a package of two messages; then the first one again, in the same run."""
+    """A row more, with a package of two messages; then that of OCPP 1.6, in the same run."""
     tree = tmp_path / "tree"
     tool = own_tree(tree)
     versions = tree / "firmware/ocpp/versions.py"
     text = versions.read_text()
     row = 'PACKAGES = (("ocpp1.6", "ocpp.v16"),)'
     assert row in text
-    versions.write_text(text.replace(row, row[:-1] + ' ("tiny9", "ocpp.tiny"))'))
+    versions.write_text(text.replace(row, row.replace("((", '(("tiny9", "ocpp.tiny"), (')))
     (tree / "firmware/ocpp/tiny").mkdir()
     for name, code in TINY.items():
         (tree / f"firmware/ocpp/tiny/{name}.py").write_text(textwrap.dedent(code))
@@ -135,7 +134,7 @@ async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
             await ws.send('[2,"y","GetConfiguration",{"key":["NumberOfConnectors"]}]')
             _, frame = await until(3, "y")
             assert frame[2]["configurationKey"][0]["value"] == "1"
-            assert offers[0] == ["ocpp1.6", "tiny9"]
+            assert offers[0] == ["tiny9", "ocpp1.6"]
             assert await process.stop() == 0, process.output
         finally:
             if process.process:

@@ -33,6 +33,9 @@ class Settings:
     def password(self):
         return None
 
+    def key(self, setting):
+        return {"password": "AuthorizationKey"}[setting]
+
 
 class Config:
     id = "CP1"

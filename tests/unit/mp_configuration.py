@@ -1,4 +1,4 @@
-"""ocpp/configuration.py and keys.py: types, limits, what survives, and what is damaged."""
+"""ocpp/configuration.py and v16/keys.py: types, limits, what survives, and what is damaged."""
 
 import json
 import os
@@ -12,15 +12,21 @@ from firmware.ocpp.configuration import Configuration
 
 keys = configuration._keys()
 
+
+class Keyed(Configuration):
+    """With what OCPP 1.6 asks of it."""
+
+    def set(self, name, text):
+        return keys.change(self, name, text)
+
+    def pieces(self, names, printable):
+        return keys.pieces(self, names, printable)
+
+
 HEAP = "800K"
 BOTH = True
 SWEEPS = ("test_a_power_cut_in_every_write",)
-FIXED = {
-    "NumberOfConnectors": 2,
-    "SecurityProfile": 0,
-    "SupportedFeatureProfiles": "Core,SmartCharging",
-    "ConnectorSwitch3to1PhaseSupported": "false",
-}
+FIXED = {"connectors": 2, "security": 0, "phase_switching": "false"}
 ALL = 0xFFF  # of the measurands
 LISTS = [
     "MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData"
@@ -44,7 +50,7 @@ def again(measurands=ALL, at=None, **more):
     said.clear()
     fixed = dict(FIXED)
     fixed.update(more)
-    c = Configuration(fixed, said.append, measurands, at or path())
+    c = Keyed(fixed, said.append, measurands, at or path())
     c.config = UNIT
     return c
 
@@ -83,22 +89,21 @@ def names_of(c):
 
 
 def in_force(c, key):
-    """What the unit goes by; of a key that nothing goes by, what is told."""
-    setting = keys.find(key, c)[1]
-    return int(text(c, key)) if setting == "-" else c.value(setting)
+    """What the unit goes by."""
+    return c.value(keys.find(key, c)[1])
 
 
 def rows(*kinds, access=("rw", "rb")):
     every = [line.split(" ") for line in keys._TABLE]
-    return [r for r in every if r[4] in kinds and r[3] in access]
+    return [r for r in every if r[3] in kinds and r[2] in access]
 
 
 def numbers():
-    return [(r[0], int(r[5]), int(r[6]), int(r[7])) for r in rows("i")]
+    return [(r[0], int(r[4]), int(r[5]), int(r[6])) for r in rows("i")]
 
 
 def flags():
-    return [(r[0], r[5] == "true") for r in rows("b")]
+    return [(r[0], r[4] == "true") for r in rows("b")]
 
 
 def defaults(c):
@@ -116,13 +121,18 @@ def test_the_table():
     assert names == sorted(names) and len(set(names)) == len(names)
     for name in names:
         r = keys.find(name, c)
-        assert r[0] == name and r[2] in ("Core", "SmartCharging"), r
-        assert r[3] in ("rw", "ro", "rb") and r[4] in "bilsmph", r
-        assert r[1] == "-" or r[3] != "ro" and r[4] not in "ph", r
-        limits = r[4] in "hl" or r[4] == "i" and r[3] != "ro"
-        assert len(r) == (8 if limits else 7 if r[4] in "mp" else 6), r
+        assert r[0] == name and r[2] in ("rw", "ro", "rb") and r[3] in "bilsmph", r
+        assert (r[1] == "-") == (r[2] == "ro" and r[4] != "-"), r  # (the unit says "-")
+        limits = r[3] in "hl" or r[3] == "i" and r[2] != "ro"
+        assert len(r) == (7 if limits else 6 if r[3] in "mp" else 5), r
         assert "" not in r
-    assert len(names) <= configuration.MAX_KEYS
+    settings = [keys.find(name, c)[1] for name in names]
+    settings = [setting for setting in settings if setting != "-"]
+    assert len(set(settings)) == len(settings)
+    for setting in settings:
+        assert keys.key(setting, c) == c.key(setting) in names
+        assert keys.key("-" + setting, c) == "-" + c.key(setting)
+    assert len(names) <= 50
 
 
 def test_what_it_says_of_other_modules():
@@ -131,11 +141,10 @@ def test_what_it_says_of_other_modules():
         ("ChargeProfileMaxStackLevel", profile.MAX_LEVEL),
         ("ChargingScheduleMaxPeriods", profile.MAX_PERIODS),
         ("MaxChargingProfilesInstalled", store.MAX_PROFILES),
-        ("GetConfigurationMaxKeys", configuration.MAX_KEYS),
     ):
         assert text(c, name) == str(value), name
     for name in LISTS:
-        assert text(c, name + "MaxLength") == keys.find(name, c)[6]
+        assert text(c, name + "MaxLength") == keys.find(name, c)[5]
 
 
 def test_keys_that_the_specification_requires():
@@ -157,18 +166,11 @@ def test_keys_that_the_specification_requires():
         assert fresh().set(name, "1") == "NotSupported", name
 
 
-def test_a_feature_profile_that_is_not_there():
-    c = fresh(SupportedFeatureProfiles="Core")
-    assert c.set("CompositeScheduleLocalLimits", "true") == "NotSupported"
-    assert get(c, "ChargeProfileMaxStackLevel") == ([], ["ChargeProfileMaxStackLevel"])
-    assert len(get(c)[0]) < len(get(fresh())[0])
-
-
 def test_what_the_unit_says_itself_is_read_only():
     name = "UnlockConnectorOnEVSideDisconnect"
     c = fresh()
     assert c.set(name, "false") == "Accepted" and c.set(name, "true") == "Accepted"
-    c = again(**{name: False})  # the same flash in a unit without a lock
+    c = again(unlock_unplugged=False)  # the same flash in a unit without a lock
     assert get(c, name) == ([(name, "false", True)], [])
     assert c.set(name, "true") == c.set(name, "false") == "Rejected"
 
@@ -180,7 +182,7 @@ def test_the_table_is_not_kept():
     c = fresh()
     c.set("HeartbeatInterval", "9")
     get(c)
-    assert "firmware.ocpp.keys" not in sys.modules
+    assert "firmware.ocpp.v16.keys" not in sys.modules
     gc.collect()
 
 
@@ -306,7 +308,7 @@ def test_the_known_part_of_a_list():
     """With PilotwireAcceptKnownMeasurands; what is in force is what is told, then as ever."""
     key = "PilotwireAcceptKnownMeasurands"
     c = fresh(measurands=0x3FF)
-    assert text(c, key) == "false" and keys.find(key, c)[2] == "Core"
+    assert text(c, key) == "false"
     mixed = "SoC,Voltage, Current.Import.L1 ,RPM,Temperature,Voltage"
     for name in LISTS:
         before = text(c, name)
@@ -368,10 +370,10 @@ def test_keys_that_cannot_be_set():
     c = fresh()
     before = get(c)
     for r in rows("b", "i", "s", access=("ro",)):
-        for value in (r[5], "2", "true", ""):
+        for value in (r[4], "2", "true", ""):
             assert c.set(r[0], value) == "Rejected", r
     for name in ("NoSuchKey", "", " ", "heartbeatinterval", "HeartbeatInterval ", "\n", "é",
-                 "HeartbeatInterval Core", "HeartbeatInterval Core rw i 300"):  # fmt: skip
+                 "HeartbeatInterval rw", "HeartbeatInterval heartbeat_s rw i 300"):  # fmt: skip
         assert c.set(name, "1") == "NotSupported", name
         assert get(c, name) == ([], [name])
     assert defaults(c) and get(c) == before
@@ -382,7 +384,7 @@ def test_a_key_that_needs_a_reboot():
     load = configuration._keys
     configuration._keys = lambda: keys
     try:
-        keys._TABLE = table + ("Zzz zzz Core rb i 1 0 5",)
+        keys._TABLE = table + ("Zzz zzz rb i 1 0 5",)
         c = fresh()
         assert c.set("Zzz", "4") == "RebootRequired" and again().value("zzz") == 4
         assert c.set("Zzz", "6") == "Rejected"
@@ -519,7 +521,7 @@ def test_get_configuration():
     triples, unknown = get(c)
     assert [t[0] for t in triples] == names_of(c) and not unknown
     for name, _, readonly in triples:
-        assert readonly == (c.set(name, "\0") == "Rejected" and keys.find(name, c)[3] == "ro")
+        assert readonly == (c.set(name, "\0") == "Rejected" and keys.find(name, c)[2] == "ro")
     triples, unknown = get(c, "HeartbeatInterval", "nothing", "StopTransactionOnInvalidId", 'q"')
     assert triples == [
         ("HeartbeatInterval", "60", False),

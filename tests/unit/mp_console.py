@@ -99,11 +99,7 @@ class Settings:
 
     def __init__(self):
         self.stored = {}
-        self.fixed = {
-            "NumberOfConnectors": 1,
-            "SupportedFeatureProfiles": "Core,SmartCharging",
-            "ConnectorSwitch3to1PhaseSupported": "false",
-        }
+        self.fixed = {"connectors": 1, "phase_switching": "false"}
         self.gives = 0xFFF
 
 

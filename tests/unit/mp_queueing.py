@@ -6,6 +6,7 @@ import json
 import talking
 
 from firmware.electrical import pilot
+from firmware.ocpp.v16 import keys
 from firmware.station import metering, states
 from firmware.station.events import Sample
 from firmware.storage import journal, tags
@@ -82,7 +83,7 @@ class Central:
 async def registered():
     """Without samples but those that a test takes."""
     central = Central()
-    central.unit.settings.set("MeterValueSampleInterval", "0")
+    keys.change(central.unit.settings, "MeterValueSampleInterval", "0")
     await central.up()
     return central
 
@@ -208,7 +209,7 @@ async def test_refusals_are_counted_and_wait_over_connections():
 async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
     b = await registered()
     await b.retry(86400)
-    b.unit.settings.set("TransactionMessageAttempts", "1000")
+    keys.change(b.unit.settings, "TransactionMessageAttempts", "1000")
     b.unit.outbox.delivery._attempts = 900
     b.sample(1)
     await b.passes(1)
@@ -627,7 +628,7 @@ async def test_statuses_that_are_never_answered_hold_nothing_up():
 async def test_what_was_answered_meanwhile_is_waited_for_as_before():
     """How long is decided when its turn comes, not when it begins to wait for its turn."""
     b = await registered()
-    b.unit.settings.set("HeartbeatInterval", "31")
+    keys.change(b.unit.settings, "HeartbeatInterval", "31")
     await b.passes(31 + WAIT_s)
     assert b.actions() == ["Heartbeat"]  # never answered
     await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})

@@ -12,6 +12,7 @@ from rig import raises
 from firmware import clock
 from firmware.ocpp import security
 from firmware.ocpp.configuration import Configuration
+from firmware.ocpp.v16 import keys
 
 HEAP = "400K"
 BOTH = True
@@ -74,14 +75,20 @@ class Refused(OSError):
         self.status = status
 
 
+class Keyed(Configuration):
+    """With what OCPP 1.6 asks of it."""
+
+    def set(self, name, text):
+        return keys.change(self, name, text)
+
+
 def power_on(profile=0, url=BOTH, password="", chip=None):
     """The Configuration of a unit after a power cut; `chip`: with another flash."""
     if chip:
         flash.mount(chip)
     said.clear()
-    fixed = {PROFILE: profile, "SupportedFeatureProfiles": "Core", "NumberOfConnectors": 1}
-    fixed["ConnectorSwitch3to1PhaseSupported"] = "false"
-    c = Configuration(fixed, said.append, 0xFFF, "/flash/ocpp.json")
+    fixed = {"security": profile, "connectors": 1, "phase_switching": "false"}
+    c = Keyed(fixed, said.append, 0xFFF, "/flash/ocpp.json")
     c.config = Unit(url, password)
     return c
 
@@ -526,7 +533,7 @@ def test_a_key_that_no_connection_has_tried():
     c = new(3, password="first")
     c.set(KEY, NEW)
     works(c)
-    assert not said and c.stored["-AuthorizationKey"] == ""
+    assert not said and c.stored["-password"] == ""
 
 
 # On flash

@@ -12,11 +12,7 @@ import world
 from firmware.ocpp import delivery, outbox, registration, requests, rpc
 from firmware.ocpp.configuration import Configuration
 
-FIXED = {
-    "ConnectorSwitch3to1PhaseSupported": "false",
-    "NumberOfConnectors": 2,
-    "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
-}
+FIXED = {"connectors": 2, "phase_switching": "false"}
 IDENTITY = "Pilotwire", "prover", "1", "0", None
 BLOCKS = 16
 MAX_TURNS = 2000  # of all tasks, until there is nothing more to do

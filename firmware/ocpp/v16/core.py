@@ -6,10 +6,10 @@ import json
 from micropython import const
 
 from firmware import lazy
-from firmware.ocpp.configuration import MAX_KEYS
 from firmware.ocpp.rpc import CallError, printable
 from firmware.station import states
 
+_MAX_KEYS = const(50)  # in one GetConfiguration request (a key says it too)
 _VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 
 
@@ -19,12 +19,11 @@ def RemoteStartTransaction(unit, payload):
     tag = payload["idTag"]
     number = payload.get("connectorId")
     c = None
-    if not unit.outbox.ready() or not _is_tag(tag):
-        pass  # (4.2: not while Pending)
-    elif number is None:
-        c = access.choose()
-    elif 1 <= number <= len(station.connectors):
-        c = station.connectors[number - 1]
+    if unit.outbox.ready() and _is_tag(tag):  # (4.2: not while Pending)
+        if number is None:
+            c = access.choose()
+        elif 1 <= number <= len(station.connectors):
+            c = station.connectors[number - 1]
     if c is None or not c.free():
         return {"status": "Rejected"}
     w = None
@@ -77,10 +76,8 @@ def ChangeAvailability(unit, payload):
 def UnlockConnector(unit, payload):
     """5.18: what runs there ends first; answered when the lock has moved, or has not."""
     number = payload["connectorId"]
-    if not 0 < number <= len(unit.station.connectors):
-        return {"status": "NotSupported"}
-    c = unit.station.connectors[number - 1]
-    if c.lock is None:
+    c = unit.station.connectors[number - 1] if 0 < number <= len(unit.station.connectors) else None
+    if c is None or c.lock is None:
         return {"status": "NotSupported"}
     if c.number in unit.unlocking:
         return {"status": "UnlockFailed"}  # the one before is still at it
@@ -96,15 +93,15 @@ async def _unlock(unit, c):
 def GetConfiguration(unit, payload):
     """5.8, in pieces: all of it may be long."""
     names = payload.get("key", ())
-    if len(names) > MAX_KEYS:
-        raise CallError("PropertyConstraintViolation", "key: at most %d" % MAX_KEYS)
-    return unit.settings.pieces(names, printable)
+    if len(names) > _MAX_KEYS:
+        raise CallError("PropertyConstraintViolation", "key: at most %d" % _MAX_KEYS)
+    return lazy.load("ocpp.v16.keys").pieces(unit.settings, names, printable)
 
 
 def ChangeConfiguration(unit, payload):
     """5.3: a key that is dialled with ends the connection after the answer."""
     name = payload["key"]
-    status = unit.settings.set(name, payload["value"])
+    status = lazy.load("ocpp.v16.keys").change(unit.settings, name, payload["value"])
     if status == "Accepted" and name in ("AuthorizationKey", "SecurityProfile"):
         # (dialled with it: A01, A05.FR.06)
         unit.rpc.after = lambda: unit.close("another " + name)

@@ -11,11 +11,11 @@ from firmware.station import metering, states
 from firmware.storage import journal
 from firmware.storage.transactions import Transaction
 
-BOOT = "BootNotification"
-BEAT = "Heartbeat"
-NOTICE = "StatusNotification"
-SAMPLE = "MeterValues"
-NEEDED = (BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
+_BOOT = const("BootNotification")
+_NOTICE = const("StatusNotification")
+_SAMPLE = const("MeterValues")
+_NEEDED = (_BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
+ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, _NEEDED)  # what the outbox knows by its place
 _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
@@ -32,7 +32,7 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 def boot(identity):
     """Of BootNotification (4.2)."""
     fields = zip(_IDENTITY.split(" "), identity)
-    return BOOT, {name: text for name, text in fields if text}
+    return _BOOT, {name: text for name, text in fields if text}
 
 
 def authorize(token):
@@ -67,7 +67,7 @@ def notice(notice, identity, info):
     if vendor_error:
         payload["vendorId"] = identity[0]
         payload["vendorErrorCode"] = vendor_error
-    return NOTICE, payload
+    return _NOTICE, payload
 
 
 def samples(number, tx, sample):
@@ -75,7 +75,7 @@ def samples(number, tx, sample):
     payload = {"connectorId": number, "meterValue": [_value(sample)]}
     if tx and tx.id is not None:
         payload["transactionId"] = tx.id
-    return SAMPLE, payload
+    return _SAMPLE, payload
 
 
 def event(kind, tx, sample):

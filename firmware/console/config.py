@@ -118,7 +118,7 @@ def journal(unit):
     head = unit.station.journal.head()
     if head:
         yield "next to be told: %s of transaction %d" % (
-            "start|sample|stop".split("|")[head[0]],
+            "start|stop|sample|token|state|limit".split("|")[head[0]],
             head[1].number,
         )
     else:

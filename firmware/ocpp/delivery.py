@@ -45,7 +45,7 @@ class Delivery:
         with a CALLERROR is tried `attempts` times and then given up (OCPP 1.6 ed. 2, 4.7, 9.1).
         Silence never gives one up, but for a sample where all else is answered."""
         outbox = self._outbox
-        action, payload = outbox.message("event", kind, tx, sample)
+        action, payload = outbox.message("event", kind, tx, sample, outbox.station.journal.seq)
         tries = self._tries
         once = kind == SAMPLE and self._deaf
         conf = await outbox.ask(action, payload, None if once else tries)
@@ -93,7 +93,7 @@ class Delivery:
         outbox, station = self._outbox, self._outbox.station
         messages = outbox.module("messages")
         kind, tx, _ = station.journal.head()
-        if kind == SAMPLE:
+        if kind >= SAMPLE:
             self._deaf = False
         else:
             token = tx.token if kind == START else tx.stop_token or tx.token

@@ -45,7 +45,8 @@ class Outbox:
         self._package = dict(packages)[protocol or packages[0][0]]
         schema.use(self.module("shapes"))
         actions = self.module("messages").ACTIONS
-        self._boots, self.beats, self._notice, self._sample, self._needed = actions
+        self._boots, self.beats, self._notice, self._sample, self._needed = actions[:-1]
+        self.station.journal.wanted = actions[-1]
 
     def module(self, name):
         """That of the version spoken. Not to be kept: seldom code is worth more as heap."""

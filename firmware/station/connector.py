@@ -14,13 +14,13 @@ _SETTLE_ms = const(1000)  # after boot, at least; and until the pilot's state ha
 _RECENT_ms = const(3000)  # a tag that is shown again so soon is the same hand at the same reader
 _WAKE_POLLS = const(100)  # for a meter's first answer, after it too was without power
 _UNKNOWN_ms = const(-1)
+_AUTHORISED = const(3)  # of storage/journal.py
+_STATE = const(4)  # behind it: limit
 
 
 class Connector:
     """One outlet or cable.
 
-    | attribute  | meaning |
-    |---|---|
     | number     | 1..N |
     | state      | of states.py, told when it changes |
     | tx         | the transaction, or None |
@@ -52,8 +52,7 @@ class Connector:
         self.lock, self.proximity, self.heat = outlet.lock, outlet.proximity, outlet.derating
         parts = outlet.proximity, outlet.residual, outlet.lock
         self.parts = [part for part in parts if part]
-        self.limits = limits
-        self.settings = settings
+        self.limits, self.settings = limits, settings
         self.resumes = resumes
         self.state = states.FREE
         self.operative = True
@@ -70,6 +69,7 @@ class Connector:
         self._polls = 0  # and how often it was looked for another since
         self._boot_ms = _UNKNOWN_ms
         self._now_s = 0  # of the latest poll
+        self._noted = ()  # state and limit that the journal has of the transaction
 
     def settled(self):
         """`state` says what is there: the pilot was read, or a fault forbids it."""
@@ -167,20 +167,25 @@ class Connector:
 
     def _begin(self, ask, now_s, now_ms, owner):
         self.last, self._last_ms = ask.token.lower(), now_ms
-        tx = Transaction(
-            self._journal.next_number(), self.number, ask.token, now_s, self.energy_Wh()
-        )
+        number = self._journal.next_number()
+        tx = Transaction(number, self.number, ask.token, now_s, self.energy_Wh())
         tx.group = ask.group
         # Its profile first: one without a transaction is dropped at boot, but a transaction
         # without its profile would go on with more current than was granted.
         if owner.began(self, tx) and self._journal.start(tx):
-            self.tx = tx
+            self.tx, self._noted = tx, ()
+            self._journal.note(tx, _AUTHORISED, now_s)
         else:
             owner.ended(self)
         self.waits = None
 
     def _follow_transaction(self, now_s, now_ms, owner):
         c = self.controller
+        if self._journal.wanted and not self._stop:
+            before, self._noted = self._noted, (self.state, self.allow_mA)
+            for i, value in enumerate(self._noted):
+                if not before or value != before[i]:
+                    self._journal.note(self.tx, _STATE + i, now_s, value)
         if c.known and not self.plugged() and self.settings("stop_unplugged"):
             self.stop(states.UNPLUGGED)
         if c.fault in faults.ENDING and not self._stop:
@@ -201,9 +206,8 @@ class Connector:
             self._polls += 1  # (not by the clock: in a stall it was not asked)
             if meter.known() or not meter.readings and self._polls <= _WAKE_POLLS:
                 return
-        tx.stop_s = now_s
+        tx.stop_s, tx.cause, tx.stop_token = now_s, cause, token
         tx.stop_Wh = max(tx.seen_Wh, self.energy_Wh())  # (0 where the meter was never read)
-        tx.cause, tx.stop_token = cause, token
         if token:
             self.last, self._last_ms = token.lower(), now_ms
         owner.stopped(self, tx)

@@ -24,12 +24,8 @@ class Ask:
     | roams     | it named no connector: it goes where the car does |"""
 
     def __init__(self, token, connector, profile, ticks_ms, group=None, wait_s=0, roams=False):
-        self.token = token
-        self.connector = connector
-        self.profile = profile
+        self.token, self.connector, self.profile = token, connector, profile
         self.ticks_ms = ticks_ms
         self.visit = connector.controller.visit if connector else 0
         self.tx = connector.tx if connector else None
-        self.group = group
-        self.wait_s = wait_s
-        self.roams = roams
+        self.group, self.wait_s, self.roams = group, wait_s, roams

@@ -10,9 +10,8 @@ _LEAST_mA = const(6000)
 
 
 class Kept:
-    """
-    | attribute | meaning |
-    |---|---|
+    """Lists; put() and set() change them, durably.
+
     | out       | numbers of the connectors that are out of service; 0: the charge point itself |
     | charged   | numbers of the connectors with a car that has charged: the plug-and-charge token
       has had its turn |

@@ -40,11 +40,9 @@ class Metering:
 
     def __init__(self, connectors, settings, voltage_V, handle, keep):
         """`voltage_V`: nominal, for the power offered where no voltage is measured."""
-        self._connectors = connectors
-        self._settings = settings
+        self._connectors, self._settings = connectors, settings
         self.voltage_V = voltage_V
-        self._handle = handle
-        self._keep = keep
+        self._handle, self._keep = handle, keep
         self._since_ms = [0] * len(connectors)  # the last periodic sample
         self._seen = None  # the last poll with a known clock
 

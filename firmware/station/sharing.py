@@ -65,19 +65,15 @@ class _Pacing:
 
 
 class Sharing:
-    """
-    | attribute | meaning |
-    |---|---|
+    """What each connector may have, now and soon.
+
     | due_s     | when the limits must be worked out again; 0: at once |
     | on_limit  | called when they have changed |"""
 
     def __init__(self, connectors, evaluator, store, clock, settings, held=None, start_delay_s=0):
         """`held`: Kept, or None. A transaction gets energy after a random part of the delay."""
-        self.connectors = connectors
-        self.evaluator = evaluator
-        self.store = store
-        self.clock = clock
-        self.settings = settings
+        self.connectors, self.evaluator, self.store = connectors, evaluator, store
+        self.clock, self.settings = clock, settings
         self.due_s = 0
         self.on_limit = lambda: None
         self._held = held

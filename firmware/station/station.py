@@ -17,9 +17,8 @@ _MAX_SAMPLES = const(16)
 
 
 class Station:
-    """
-    | attribute | meaning |
-    |---|---|
+    """The charge point.
+
     | connectors | Connector objects; connector number n stands at n - 1 |
     | sharing    | sharing.Sharing: what each of them may take |
     | availability | availability.Availability |
@@ -39,10 +38,8 @@ class Station:
         self.store = sharing.store
         self.clock = sharing.clock
         self.settings = sharing.settings
-        self.journal = journal
-        self.availability = availability
-        self.log = log
-        self.policy = policy
+        self.journal, self.availability = journal, availability
+        self.log, self.policy = log, policy
         self.plug_tag = plug_tag
         self._auth = auth  # folder of the tokens that are known (storage/tags.py)
         self.online, self.asked = False, None

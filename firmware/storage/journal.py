@@ -1,7 +1,7 @@
 """What the Central System must still be told about transactions, in the order in which it
-happened: starts, samples, stops. Knows transactions and samples, not OCPP. All of it is on flash
-before it is told, a transaction in a file (transactions.py), its samples in a queue of
-their own (queue.py), until it was answered; RAM holds little more than the order."""
+happened: starts, stops, samples, and what else is `wanted`. Knows transactions and samples, not
+OCPP. All of it is on flash before it is told, a transaction in a file (transactions.py), what
+happens to it in queues (queue.py), until it was answered; RAM holds little more than the order."""
 
 from micropython import const
 
@@ -10,9 +10,10 @@ from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .queue import Queue
 
+# What head() can be. Behind a sample: authorised (3), another state (4), another limit (5).
 START = const(0)
-SAMPLE = const(1)
-STOP = const(2)
+STOP = const(1)
+SAMPLE = const(2)
 
 PERIODIC = const(0)  # context of the samples (station/metering.py) that are the least missed
 
@@ -23,11 +24,11 @@ _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 
 class Journal:
     """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
-
     Every message has a place, a number that rises, and one within its transaction, from 0 on,
     which it keeps over reboots: `seq` is that of head(). When the flash is full samples give way,
-    the oldest first: periodic ones, then the others; their numbers are missing then. Starts and
-    stops never do."""
+    the oldest first: periodic ones, then the others and what note() keeps; their numbers are
+    missing then. Starts and stops never do. `wanted`: the kinds behind SAMPLE that the protocol
+    in use tells; others are not kept."""
 
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""
@@ -37,10 +38,10 @@ class Journal:
             Queue(samples, "v", _SPARE, folder.log),
         )
         self.seq = 0
+        self.wanted = ()
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
         self._open = {}  # the transactions that are not (durably) stopped, by number
-        self._tx = None  # the one that was told of last
-        self._head = None
+        self._tx = self._head = None  # the one that was told of last; what head() gives
         self._number = self._place = 0
         # Of starts of the unit in which the clock was set: the place before it, the last one when
         # that was, and by how many seconds what lies between is to be moved; three numbers each.
@@ -68,8 +69,7 @@ class Journal:
     def start(self, tx):
         """False where the flash has no room for it: then it must not begin."""
         self._place += 1
-        tx.began = self._place
-        tx.seq = 1
+        tx.began, tx.seq = self._place, 1
         if not self.save(tx):
             return False
         self._open[tx.number] = tx
@@ -78,11 +78,19 @@ class Journal:
 
     def sample(self, tx, sample):
         """A sample (metering.py) of a transaction; its `seen_Wh` is as of that too."""
-        self._place += 1
         bits, context = sample[-2:]
-        row = (self._place, tx.number, tx.seq) + sample[:-2] + (bits | context << 12,)
-        rank = 0 if context == PERIODIC else 1
+        self._add(0 if context == PERIODIC else 1, tx, sample[:-2] + (bits | context << 12,))
+
+    def note(self, tx, kind, t, *values):
+        """What is no sample of a transaction, at `t`, if its kind is wanted, with whole numbers:
+        head() has (t, value, ...) of it."""
+        if kind in self.wanted:
+            self._add(1, tx, (t,) + values + (-2 * kind,))  # (bit 0 of a sample's says: energy)
+
+    def _add(self, rank, tx, values):
         # The row first, then the transaction: a power cut between them is seen by the row.
+        self._place += 1
+        row = (self._place, tx.number, tx.seq) + values
         if self._write(self._samples[rank].add, row, rank + 1):
             tx.seq += 1
         else:
@@ -125,14 +133,13 @@ class Journal:
         self.head()  # (done() must find it)
 
     def head(self):
-        """(START, SAMPLE or STOP, transaction, sample or None) of the next message, or None."""
+        """(kind, transaction, None or sample or what was noted) of the next message, or None."""
         while self._head is None:
             first = None
             for queue in self._samples:
                 row = queue.peek()
                 if row and (first is None or row[0] < first[0]):
-                    first = row
-                    self._queue = queue
+                    first, self._queue = row, queue
             marks = self._marks
             if marks and (first is None or marks[0] < first[0]):
                 self._head_place = marks[0]
@@ -142,30 +149,29 @@ class Journal:
                 elif marks[1] & 1:
                     tx.stop_s = self._corrected(tx.stop_s)
                     tx.data = [(self._corrected(s[0]),) + s[1:] for s in tx.data]
-                    self._head = STOP, tx, None
-                    self.seq = tx.seq - 1
+                    self._head, self.seq = (STOP, tx, None), tx.seq - 1
                 else:
                     tx.start_s = self._corrected(tx.start_s)
-                    self._head = START, tx, None
-                    self.seq = 0
+                    self._head, self.seq = (START, tx, None), 0
             elif first is None:
                 return None
             else:
                 self._head_place = first[0]
                 tx, last = self._find(first[1]), first[-1]
-                if tx:
+                kind = SAMPLE if last >= 0 else -last // 2
+                if tx and (kind == SAMPLE or kind in self.wanted):
                     self.seq = first[2]
-                    sample = (self._corrected(first[3]),) + first[4:-1]
-                    self._head = SAMPLE, tx, sample + (last & 0xFFF, last >> 12)
+                    values = (self._corrected(first[3]),) + first[4:-1]
+                    context = (last & 0xFFF, last >> 12) if kind == SAMPLE else ()
+                    self._head = kind, tx, values + context
                 else:
                     self._queue.pop(first[0])
         return self._head
 
     def done(self):
         """The head was answered, or is given up. Durable."""
-        kind, tx, _ = self._head
-        self._head = None
-        if kind == SAMPLE:
+        (kind, tx, _), self._head = self._head, None
+        if kind >= SAMPLE:
             return self._queue.pop(self._head_place)
         del self._marks[:2]
         if kind == STOP:

@@ -26,9 +26,7 @@ class Tags:
     def __init__(self, folder, settings, clock, log):
         self._cache = folder + "/cache"
         self._list = folder + "/list"
-        self._settings = settings
-        self._clock = clock
-        self._log = log
+        self._settings, self._clock, self._log = settings, clock, log
         try:
             os.mkdir(folder)
         except OSError:
@@ -62,11 +60,11 @@ class Tags:
 
     def heard(self, tag, status, expiry_s=None, group=None, kind=0):
         """The Central System has said this of `tag`. What the list has is not cached (3.5.3)."""
-        if not self._settings("cache") or not _plain(tag) or self._find(self._list, tag, kind):
+        if not self._settings("cache") or not printable(tag) or self._find(self._list, tag, kind):
             return
         if status == IN_USE:
             return
-        line = _entry(tag, status, expiry_s, group if group and _plain(group) else "", kind)
+        line = _entry(tag, status, expiry_s, group if group and printable(group) else "", kind)
         if self._line(self._cache, tag, kind) != line:
             self._rewrite(self._cache, line, _key(tag, kind), _MAX_CACHE)
 
@@ -153,7 +151,7 @@ def _entry(tag, status, expiry_s, group, kind=0):
     return "%s\t%d\t%d\t%s\t%s\n" % (tag, kind, status, expiry, group or "")
 
 
-def _plain(text):
-    # What fits into a line, and comes back from it as it was. By bytes: MicroPython interns each
-    # character that is taken out of a text, for ever.
+def printable(text):
+    """`text` fits into a line, and comes back from it, or from a message, as it was."""
+    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
     return 0 < len(text) <= _MAX_TEXT and all([32 <= b < 127 for b in text.encode()])

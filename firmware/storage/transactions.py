@@ -47,8 +47,7 @@ class Transaction:
         self.number = number
         self._uuid = os.urandom(16)
         self.connector = connector
-        self.token = token
-        self.kind = kind
+        self.token, self.kind = token, kind
         self.start_s = self.origin_s = start_s
         self.start_Wh = self.seen_Wh = start_Wh
         self.denied = False

@@ -1,5 +1,5 @@
-"""One message more, as CONTRIBUTING.md says it; one version of OCPP more, as versions.py says it.
-Each in a copy of the tree."""
+"""One message more, as CONTRIBUTING.md says it; one version of OCPP more, as versions.py says it,
+also one that tells more of transactions. Each in a copy of the tree."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from station_driver import WAIT_s, own_tree
 from websockets.asyncio.server import serve
 
 from host.build import ROOT
-from host.process import StationProcess
+from host.process import StationProcess, poll
 
 TINY = {
     "shapes": """
@@ -22,7 +22,7 @@ TINY = {
         OTHERS = " Sing "
         """,
     "messages": """
-        ACTIONS = "Hello", "Beat", "Say", "Value", ("Hello",)
+        ACTIONS = "Hello", "Beat", "Say", "Value", ("Hello",), ()
 
         def boot(identity):
             return "Hello", {"of": identity[0]}
@@ -39,6 +39,72 @@ TINY = {
             return {"pong": payload["text"], "of": len(unit.station.connectors)}
         """,
 }
+
+# It wants everything of a transaction: 3 authorised, 4 another state, 5 another limit.
+TELLING = {
+    "shapes": """
+        TABLE = (
+            "\\ntalk.Most: mA i"
+            "\\n>Hello: status Accepted currentTime t interval i"
+            "\\n>May:\\n>Say:\\n>Happened:\\n"
+        )
+        OTHERS = " "
+        """,
+    "messages": """
+        ACTIONS = "Hello", "Beat", "Say", "Value", ("Hello", "May"), (3, 4, 5)
+
+        def boot(identity):
+            return "Hello", {}
+
+        def notice(notice, identity, info):
+            return "Say", {}
+
+        def authorize(token):
+            return "May", {}
+
+        def heard(station, token, conf):
+            return 0, None
+
+        def number(conf):
+            return 1
+
+        def event(kind, tx, sample, seq):
+            values = list(sample) if sample else [tx.start_s if kind == 0 else tx.stop_s]
+            return "Happened", {"of": tx.uuid, "seq": seq, "kind": kind, "values": values}
+        """,
+    "words": """
+        PURPOSES = "Tx", "Default", "Most"
+        BOOTS = TOKENS = "Accepted"
+        status = fault = str
+        """,
+    "talk": """
+        from firmware.charging import limits
+
+        def Most(unit, payload):
+            unit.station.connectors[0].limits.put(limits.POLICY, payload["mA"])
+            unit.station.sharing.due_s = 0
+            return {}
+        """,
+}
+
+
+def speaks(tree, package):
+    """A copy of the project in `tree` that speaks "tiny9" first, by `package`; -> its tool."""
+    tool = own_tree(tree)
+    versions = tree / "firmware/ocpp/versions.py"
+    text = versions.read_text()
+    row = 'PACKAGES = (("ocpp1.6", "ocpp.v16"),)'
+    assert row in text
+    versions.write_text(text.replace(row, row.replace("((", '(("tiny9", "ocpp.tiny"), (')))
+    (tree / "firmware/ocpp/tiny").mkdir()
+    for name, code in package.items():
+        (tree / f"firmware/ocpp/tiny/{name}.py").write_text(textwrap.dedent(code))
+    return tool
+
+
+def answer_to(action):
+    now = {"currentTime": "2026-11-20T10:00:00Z", "interval": 300}
+    return {"status": "Accepted", **now} if action == "Hello" else {}
 
 
 def steps():
@@ -76,16 +142,7 @@ async def test_one_message_more_as_it_is_described(bench, tmp_path):
 
 async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
     """A row more, with a package of two messages; then that of OCPP 1.6, in the same run."""
-    tree = tmp_path / "tree"
-    tool = own_tree(tree)
-    versions = tree / "firmware/ocpp/versions.py"
-    text = versions.read_text()
-    row = 'PACKAGES = (("ocpp1.6", "ocpp.v16"),)'
-    assert row in text
-    versions.write_text(text.replace(row, row.replace("((", '(("tiny9", "ocpp.tiny"), (')))
-    (tree / "firmware/ocpp/tiny").mkdir()
-    for name, code in TINY.items():
-        (tree / f"firmware/ocpp/tiny/{name}.py").write_text(textwrap.dedent(code))
+    tool = speaks(tmp_path / "tree", TINY)
     offers, heard = [], asyncio.Queue()
     picks = ["tiny9", "ocpp1.6"]
 
@@ -98,9 +155,7 @@ async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
             frame = json.loads(text)
             await heard.put((ws, frame))
             if frame[0] == 2:
-                now = {"currentTime": "2026-11-20T10:00:00Z", "interval": 300}
-                answer = {"status": "Accepted", **now} if frame[2] == "Hello" else {}
-                await ws.send(json.dumps([3, frame[1], answer]))
+                await ws.send(json.dumps([3, frame[1], answer_to(frame[2])]))
 
     async def until(*begins):
         """The next frame that begins so (None: any)."""
@@ -140,3 +195,73 @@ async def test_the_subprotocol_that_is_picked_decides_the_package(tmp_path):
             if process.process:
                 process.kill()
                 await process.ended()
+
+
+async def test_all_that_happens_to_a_transaction_is_told_in_one_order(tmp_path):
+    """Begun, authorised, states, samples, limits, ended; offline and over a power cut: each once
+    or more, by one number, which has no gap and no repeat."""
+    tool = speaks(tmp_path / "tree", TELLING)
+    happened, offline, sockets, answers = [], [], [], []
+
+    def refuse(ws, request):
+        return ws.respond(503, "later\n") if offline else None
+
+    async def served(ws):
+        sockets.append(ws)
+        async for text in ws:
+            frame = json.loads(text)
+            if frame[0] == 2:
+                if frame[2] == "Happened":
+                    happened.append(frame[3])
+                await ws.send(json.dumps([3, frame[1], answer_to(frame[2])]))
+            else:
+                answers.append(frame)
+
+    async def told(kind, value=None):
+        def look():
+            of_kind = [e["values"] for e in happened if e["kind"] == kind]
+            return [values for values in of_kind if value is None or values[1] == value]
+
+        await poll(look, WAIT_s, f"event {kind} {value}")
+
+    options = {"process_request": refuse, "subprotocols": ["tiny9"]}
+    async with serve(served, "127.0.0.1", 0, **options) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        words = "--url", url, "--id", "CP1", "--flash", tmp_path / "flash", "--speed", 20
+        process = StationProcess(tmp_path, *words, tool=tool)
+        await process.start()
+        try:
+            await process.wait_output("boot Accepted")
+            await process.do("plug")
+            await process.do("tag TAG")
+            await told(4, 2)  # it charges
+            await sockets[-1].send('[2,"m","Most",{"mA":10000}]')
+            await told(5, 10000)
+            await told(2)  # a sample
+            offline.append(True)
+            await sockets[-1].close()
+            await process.do("pause")
+            await process.until(lambda c: c["status"] == "3")
+            await process.do("power-cut 20")
+            await process.until(lambda c: c["status"] == "3")
+            await process.do("tag TAG")
+            await process.until(lambda c: c["status"] == "5")
+            offline.clear()
+            await told(1)
+            assert await process.stop() == 0, process.output
+        finally:
+            if process.process:
+                process.kill()
+                await process.ended()
+    each = {}
+    for e in happened:
+        assert each.setdefault(e["seq"], e) == e  # (told again: the same)
+    events = list(each.values())  # (in the order in which they came first)
+    assert [e["seq"] for e in events] == list(range(len(events))), happened
+    assert len({e["of"] for e in events}) == 1 and answers == [[3, "m", {}]]
+    kinds = [e["kind"] for e in events]
+    assert kinds[:2] == [0, 3] and kinds[-1] == 1 and kinds.count(0) == kinds.count(1) == 1
+    times = [e["values"][0] for e in events]
+    assert times == sorted(times)
+    states = [e["values"][1] for e in events if e["kind"] == 4]
+    assert states[0] == 1 and 2 in states and states[-1] == 3, states

@@ -103,6 +103,15 @@ def telling(j):
         j.done()
 
 
+def numbered(j):
+    """[(kind, sample, its number), ...] of everything, which is taken away."""
+    out = []
+    while j.head():
+        out.append((j.head()[0], j.head()[2], j.seq))
+        j.done()
+    return out
+
+
 def drain(j):
     return list(telling(j))
 
@@ -408,8 +417,76 @@ def test_each_transaction_counts_its_own_messages():
     assert not files()
 
 
+AUTHORISED, STATE, LIMIT = 3, 4, 5
+
+
+def test_what_is_not_wanted_is_not_written_and_has_no_number():
+    """OCPP 1.6 tells starts, samples, stops: nothing more goes to the flash for it."""
+    j = a_journal()
+    tx = begin(j)
+    chip.on()
+    before = chip.erases
+    for kind in (AUTHORISED, STATE, LIMIT):
+        j.note(tx, kind, T, 2)
+    assert chip.ops == 0 and chip.erases == before
+    end(j, tx)
+    assert numbered(j) == [(START, None, 0), (STOP, None, 1)]
+
+
+def test_what_is_wanted_is_told_in_the_order_in_which_it_happened():
+    j = a_journal()
+    j.wanted = AUTHORISED, STATE, LIMIT
+    tx = begin(j)
+    j.note(tx, AUTHORISED, T + 1)
+    j.note(tx, STATE, T + 2, states.CHARGING)
+    j.sample(tx, a_sample(1))
+    j.note(tx, LIMIT, T + 3, 16000, None)
+    j.sample(tx, a_sample(2, context=CLOCK))
+    j.note(tx, STATE, T + 4, states.FREE)
+    end(j, tx)
+    wanted = [
+        (START, None, 0),
+        (AUTHORISED, (T + 1,), 1),
+        (STATE, (T + 2, states.CHARGING), 2),
+        (SAMPLE, a_sample(1), 3),
+        (LIMIT, (T + 3, 16000, None), 4),
+        (SAMPLE, a_sample(2, context=CLOCK), 5),
+        (STATE, (T + 4, states.FREE), 6),
+        (STOP, None, 7),
+    ]
+    for message in wanted:
+        for _ in range(2):  # (told again after a reboot: the same number)
+            j = again()
+            j.wanted = AUTHORISED, STATE, LIMIT
+            assert (j.head()[0], j.head()[2], j.seq) == message
+        j.done()
+    assert not files()
+
+
+def test_another_protocol_does_not_hear_of_what_it_does_not_want():
+    j = a_journal()
+    j.wanted = (STATE,)
+    tx = begin(j)
+    j.note(tx, STATE, T + 1, 2)
+    j.sample(tx, a_sample(1, context=CLOCK))
+    end(j, tx)
+    told = numbered(again())
+    assert told == [(START, None, 0), (SAMPLE, a_sample(1, context=CLOCK), 2), (STOP, None, 3)]
+    assert not files()
+
+
+def test_what_is_noted_before_the_clock_is_set_moves_with_it():
+    j = a_journal()
+    j.wanted = (STATE,)
+    tx = begin(j, t=UNSET)
+    j.note(tx, STATE, UNSET + 5, 2)
+    j.clock_set(T - UNSET)
+    j.note(tx, STATE, T + 9, 3)
+    assert [values for _, values, _ in numbered(j)[1:]] == [(T + 5, 2), (T + 9, 3)]
+
+
 def test_the_numbers_have_no_gap_and_no_repeat_over_power_cuts():
-    """A cut at every operation of six samples; then it goes on."""
+    """A cut at every operation of six samples and three states; then it goes on."""
     j = a_journal(12)
     begin(j)
     image = bytes(chip.data)
@@ -421,6 +498,7 @@ def test_the_numbers_have_no_gap_and_no_repeat_over_power_cuts():
             chip.restore(image)
             flash.mount(chip)
             j = again()
+            j.wanted = (STATE,)
             chip.on()
             chip.tear, chip.dies_at = tear, cut
             heard = []
@@ -430,6 +508,8 @@ def test_the_numbers_have_no_gap_and_no_repeat_over_power_cuts():
                     j.sample(j.kept[0], a_sample(i))
                     n += not chip.dead
                     j.sample(j.kept[0], a_sample(i, context=CLOCK))
+                    n += not chip.dead
+                    j.note(j.kept[0], STATE, T + i, i)
                     n += not chip.dead
                     if i == 1:  # some are answered, and their files go
                         while not chip.dead and j.head():
@@ -445,6 +525,7 @@ def test_the_numbers_have_no_gap_and_no_repeat_over_power_cuts():
                 chip.on()
                 flash.mount(chip)
                 j = again()
+                j.wanted = (STATE,)
             (tx,) = j.kept
             j.sample(tx, a_sample(9))
             end(j, tx)

@@ -277,10 +277,10 @@ def test_transaction_data():
     assert data(w, tx)[0][0] == tx.start_s and data(w, tx)[-1][0] == tx.stop_s
     assert tx.data[0][1] == tx.start_Wh and tx.data[-1][1] == tx.stop_Wh
     tx.id = 5
-    payload = json.loads("".join(messages.event(STOP, tx, None)[1]()))
+    payload = json.loads("".join(messages.event(STOP, tx, None, 0)[1]()))
     told = payload.pop("transactionData")
     kept, tx.data = tx.data, []
-    assert payload == messages.event(STOP, tx, None)[1]
+    assert payload == messages.event(STOP, tx, None, 0)[1]
     assert told == [messages._value(s) for s in kept]
 
 
@@ -289,7 +289,7 @@ def test_no_transaction_data_unless_asked_for():
     w.charge()
     poll(w, 200)
     tx = end(w)
-    assert tx.data == [] and isinstance(messages.event(STOP, tx, None)[1], dict)
+    assert tx.data == [] and isinstance(messages.event(STOP, tx, None, 0)[1], dict)
 
 
 def test_transaction_data_has_a_bound():

@@ -12,11 +12,13 @@ from world import T0, UNSET, World, files, record, token, tx_file, waiting
 from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
-from firmware.station import profiles, states
+from firmware.station import metering, profiles, states
 from firmware.storage import tags
+from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "800K"
 
+AUTHORISED, STATE, LIMIT = 3, 4, 5  # of storage/journal.py
 A, B, C, D = pilot.A, pilot.B, pilot.C, pilot.D
 
 
@@ -32,6 +34,43 @@ def test_plugged_first_then_a_tag():
     w.car(C, 200)
     assert w.states() == [states.PLUGGED, states.CHARGING]
     assert w.queue() == ["start 1"] and files() == ["1"]
+
+
+def test_of_a_session_the_journal_has_what_is_wanted():
+    """Nothing but starts, samples and stops for OCPP 1.6, and not a write more."""
+    told, ops = {}, {}
+    for wanted in ((), (AUTHORISED, STATE, LIMIT)):
+        w = World().ready()
+        w.journal.wanted = wanted
+        w.flash.on()
+        w.car(pilot.B, 500)
+        w.accept("TAG", 1000)
+        w.car(pilot.C, 1000)
+        w.station.metering.sample(w.c, w.clock.now(), "sampled", metering.PERIODIC)
+        w.install(record(10), 1000)
+        w.car(pilot.B, 1000)
+        w.stop(states.LOCAL, 2000)
+        ops[wanted] = w.flash.ops
+        told[wanted] = []
+        while w.journal.head():
+            kind, _, values = w.journal.head()
+            values = None if kind == SAMPLE or values is None else values[1:]
+            told[wanted].append((w.journal.seq, kind, values))
+            w.journal.done()
+    assert told[()] == [(0, START, None), (1, SAMPLE, None), (2, STOP, None)]
+    wanted = [
+        (START, None),
+        (AUTHORISED, ()),
+        (STATE, (states.PLUGGED,)),
+        (LIMIT, (32000,)),
+        (STATE, (states.CHARGING,)),
+        (SAMPLE, None),
+        (LIMIT, (10000,)),
+        (STATE, (states.PAUSED_BY_CAR,)),
+        (STOP, None),
+    ]
+    assert told[(AUTHORISED, STATE, LIMIT)] == [(i,) + event for i, event in enumerate(wanted)]
+    assert ops[()] < ops[(AUTHORISED, STATE, LIMIT)]
 
 
 def test_connection_time_out():

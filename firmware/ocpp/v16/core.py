@@ -19,7 +19,9 @@ def RemoteStartTransaction(unit, payload):
     tag = payload["idTag"]
     number = payload.get("connectorId")
     c = None
-    if unit.outbox.ready() and _is_tag(tag):  # (4.2: not while Pending)
+    if unit.outbox.ready() and lazy.load("storage.tags").printable(
+        tag
+    ):  # (4.2: not while Pending)
         if number is None:
             c = access.choose()
         elif 1 <= number <= len(station.connectors):
@@ -126,9 +128,3 @@ def Reset(unit, payload):
     """5.14: it begins when the answer is on its way."""
     unit.rpc.after = lambda: unit.reset(payload["type"])
     return {"status": "Accepted"}
-
-
-def _is_tag(tag):
-    # CiString20 that can be sent back as it came; an empty one is nobody's.
-    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
-    return tag and all([32 <= b < 127 for b in tag.encode("utf-8", "surrogatepass")])

@@ -15,7 +15,9 @@ _BOOT = const("BootNotification")
 _NOTICE = const("StatusNotification")
 _SAMPLE = const("MeterValues")
 _NEEDED = (_BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
-ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, _NEEDED)  # what the outbox knows by its place
+# What the outbox knows by its place; at the end what the journal is to keep beside starts, stops
+# and samples: nothing.
+ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, _NEEDED, ())
 _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
@@ -78,8 +80,9 @@ def samples(number, tx, sample):
     return _SAMPLE, payload
 
 
-def event(kind, tx, sample):
-    """The journal's head. What follows a start that was given up says so with its id."""
+def event(kind, tx, sample, _):
+    """The journal's head; its number in the transaction is not told in OCPP 1.6. What follows a
+    start that was given up says so with its id."""
     if kind == journal.START:
         return "StartTransaction", {
             "connectorId": tx.connector,

@@ -50,7 +50,9 @@ async def test_004_1_identification_first(bench):
 
 async def test_023_authorize_invalid(bench):
     """Preparing with the cable, and never a transaction; the next card is not held up."""
-    async with bench() as b:
+    b = bench()
+    b.cs.heartbeat_interval = 86400  # (none in between)
+    async with b:
         for status in ("Invalid", "Expired", "Blocked", "ConcurrentTx"):
             for words in (("plug", f"tag {TAG}"), (f"tag {TAG}", "plug")):
                 await not_accepted(b, status, words)
@@ -90,7 +92,9 @@ async def test_041_fault(bench):
 
 async def test_068_stop_by_same_tag(bench):
     """Without regard to case (3.9)."""
-    async with bench() as b:
+    b = bench()
+    b.cs.heartbeat_interval = 86400
+    async with b:
         for tag in (TAG, TAG.lower()):
             id = await b.charge()
             since = b.st.mark()

@@ -941,4 +941,5 @@ def test_a_small_file_of_a_queue_stays_inline():
     for n in range(1, 60):
         q.add((n, "x" * (n * 7 % 13)))
         sizes.add(q.size)
+        assert q.size == os.stat(q.prefix + str(q.files[-1]))[6], n
     assert SMALL - 3 < max(sizes) <= SMALL, max(sizes)

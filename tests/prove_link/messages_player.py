@@ -184,7 +184,10 @@ async def main(flaw=None):
             say("=", gc.mem_alloc())
             micropython.qstr_info()
         told = profiles(unit, told)
-        say(".", "%s %d" % (unit.outbox.boot, unit.rpc.mute))
+        boot = unit.outbox.boot
+        if boot is not None:
+            boot = ("Accepted", "Pending", "Rejected")[boot]
+        say(".", "%s %d" % (boot, unit.rpc.mute))
 
 
 asyncio.run(main(*sys.argv[1:]))

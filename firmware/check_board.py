@@ -28,6 +28,9 @@ _CHIPS = {
     ),
 }
 
+# pins of the chip that a module with PSRAM has none of (octal on the S3: quad leaves them free)
+_PSRAM = {"ESP32": (16, 17), "ESP32S2": (26,), "ESP32S3": range(33, 38)}
+
 _ADC, _IN, _OUT, _ACTUATOR = "ADC", "input", "output", "actuator"
 
 # part: (pins and their use, other keys that it needs, those that it may have)
@@ -74,6 +77,7 @@ class _Check:
         if chip not in _CHIPS:
             self._refuse("CHIP: %s is not one of %s" % (chip, ", ".join(sorted(_CHIPS))))
         self._chip = _CHIPS[chip]
+        self._psram = getattr(board, "PSRAM", False) and _PSRAM[chip]
         connectors = self._get("CONNECTORS")
         if not isinstance(connectors, tuple) or not 1 <= len(connectors) <= 4:
             self._refuse("CONNECTORS: a tuple of 1 to 4 is expected")
@@ -218,6 +222,8 @@ class _Check:
             why = "belongs to the flash"
         elif pin not in pins:
             why = "does not exist"
+        elif self._psram and pin in self._psram:
+            why = "is the PSRAM's on this module"
         elif pin in console:
             why = "is the console"
         elif use == _ADC and pin not in adc1:

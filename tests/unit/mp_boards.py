@@ -130,6 +130,23 @@ def test_what_is_missing_or_no_board():
         refused_part(key + " is missing", **{key: None})
 
 
+def test_pins_that_a_module_with_psram_does_not_have():
+    for chip, free, taken in (
+        ("ESP32", 18, (16, 17)),
+        ("ESP32S2", 33, ()),
+        ("ESP32S3", 38, (33, 34, 35, 36, 37)),
+    ):
+        for pin in taken + (free,):
+            c = {"pilot": pin, "sense": 36 if chip == "ESP32" else 1, "contactor": 21}
+            wired = {"CHIP": chip, "CONNECTORS": (c,), "METER_UART": None}
+            check(Good(**wired))
+            if pin == free:
+                check(Good(PSRAM=True, **wired))
+            else:
+                why = "connector 1: pilot: GPIO %d is the PSRAM's on this module" % pin
+                refused(Good(PSRAM=True, **wired), why)
+
+
 def test_pins_that_cannot_do_it():
     for pin, why in (
         (34, "is input only"),

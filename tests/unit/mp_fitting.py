@@ -549,7 +549,8 @@ def test_nothing_is_left_out():
 
 
 BOARDS = (
-    "reference reference_full wall ee_minimal ee_minimal_s3 ee_devkitc ee_s2_da smartevse_v3"
+    "reference reference_full wall devkitc_s3 ee_minimal ee_minimal_s3 ee_devkitc ee_s2_da"
+    " smartevse_v3"
 ).split()
 
 
@@ -574,8 +575,8 @@ def test_the_walls_faults_on_the_second_of_the_wall():
 
 
 def test_the_walls_faults_on_the_boards_of_others():
-    others = "ee_minimal", "ee_minimal_s3", "ee_devkitc", "ee_s2_da", "smartevse_v3"
-    for turn, name in zip((2, 0, 1, 2, 0), others):
+    others = "devkitc_s3", "ee_minimal", "ee_minimal_s3", "ee_devkitc", "ee_s2_da", "smartevse_v3"
+    for turn, name in zip((1, 2, 0, 1, 2, 0), others):
         faults_show(board(name), WALLS, 0, turn)
 
 

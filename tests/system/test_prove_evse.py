@@ -64,7 +64,8 @@ def test_a_violation_is_told_in_a_small_heap(heap, micropython, monkeypatch):
     monkeypatch.setattr(proof, "HEAP", heap)
     process = proof.start("mp64", 100186420, EVENTS, FOREVER_s, "unlocks-early")
     said = process.communicate()[0]
-    assert json.loads(said)["violation"] in host()[1].ALL["unlocks-early"].rules, said
+    last = json.loads(said.splitlines()[-1])  # (behind how far it is, on a busy machine)
+    assert last["violation"] in host()[1].ALL["unlocks-early"].rules, said
 
 
 def test_why_a_player_ends_is_told(micropython, monkeypatch):

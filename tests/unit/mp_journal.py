@@ -943,3 +943,7 @@ def test_a_small_file_of_a_queue_stays_inline():
         sizes.add(q.size)
         assert q.size == os.stat(q.prefix + str(q.files[-1]))[6], n
     assert SMALL - 3 < max(sizes) <= SMALL, max(sizes)
+    while q.drop(False):
+        pass
+    q.add((60, "y"))
+    assert q.peek() == (60, "y")

@@ -181,7 +181,7 @@ class Connector:
 
     def _follow_transaction(self, now_s, now_ms, owner):
         c = self.controller
-        if self._journal.wanted and not self._stop:
+        if self._journal.wanted and self.state and not self._stop:  # (FREE: not known yet)
             before, self._noted = self._noted, (self.state, self.allow_mA)
             for i, value in enumerate(self._noted):
                 if not before or value != before[i]:

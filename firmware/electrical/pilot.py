@@ -10,6 +10,7 @@ STEADY = const(65535)  # duty of the steady +12 V: X1, no energy offered
 FAULT = const(0)  # steady -12 V: state F
 
 _MIN_mA = const(6000)
+_MIN_DUTY = const(6560)  # of 6 A: 10 % and no less, by the 13 bits of an S2 or S3 too
 _MAX_mA = const(80000)
 
 # Decision levels between the states A, B, C, D, E: midpoints of the nominal voltages.
@@ -26,7 +27,8 @@ DIODE_mV = const(-10000)  # the low phase is above this only when the car's diod
 
 
 def duty_u16(limit_mA):
-    """Duty (of 65536) that advertises `limit_mA` or just less; STEADY below 6 A.
+    """Duty (of 65536) that advertises `limit_mA` or just less; STEADY below 6 A. 6 A are 10 % or
+    just above (6,005 mA): below that a car need not know what is meant.
 
     51 A < limit <= 52.5 A cannot be told apart on the wire and becomes 51 A. The
     fractions are reduced so that no product leaves the ESP32's 31-bit small ints."""
@@ -34,7 +36,7 @@ def duty_u16(limit_mA):
     if not limit_mA:
         return STEADY
     if limit_mA <= 51000:
-        return limit_mA * 2048 // 1875
+        return max(limit_mA * 2048 // 1875, _MIN_DUTY)
     return (limit_mA + 160000) * 4096 // 15625
 
 

@@ -53,7 +53,7 @@ def duty(mA):
     if mA < 6000:
         return X1
     if mA <= 51000:
-        return mA * 65536 // 60000
+        return max(mA * 65536 // 60000, 6560)  # (6 A are 10 % or just above)
     if mA < 52500:
         return duty(51000)
     return (min(mA, 80000) + 160000) * 65536 // 250000
@@ -61,8 +61,7 @@ def duty(mA):
 
 def draws(mA):
     """What the simulated car takes of `mA`: what it reads off that duty, less its margin."""
-    read = duty(mA) * 60000 // 65536 if mA > 6000 else 6000
-    return [read - 100] * 3
+    return [duty(mA) * 60000 // 65536 - 100] * 3
 
 
 def duties(process):

@@ -13,7 +13,7 @@ def advertised(duty_u16):
     """What a duty allows a car: the table of docs/electrical.md 2, the car's side."""
     if duty_u16 < 5243 or duty_u16 > 63569:
         return 0
-    return 6000 if duty_u16 < 6554 else duty_u16 * 60000 // 65536
+    return 6000 if duty_u16 <= 6560 else duty_u16 * 60000 // 65536
 
 
 def check_sum(b, ceilings, n):

@@ -13,7 +13,7 @@ SWEEPS = ("test_every_car_obeys_in_time",)
 
 X1 = 65535
 D16 = 17476
-D6 = 6553
+D6 = 6560
 PINS = ({"pilot": 27, "sense": 36, "contactor": 33, "meter": 1},)
 
 

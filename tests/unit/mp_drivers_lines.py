@@ -45,7 +45,7 @@ def test_peak_detectors():
         pilot = PeakLine(27, 36, 39, ZERO, PER_V, *calibration)
         for state in "ABCD":
             in_state(line.outlet.car, state)
-            for duty in (6553, 17476, 62914):
+            for duty in (6560, 17476, 62914):
                 pilot.set(duty)
                 got = read(line, pilot)
                 assert near(got, (HIGH_mV[state], -12000)), (state, duty, got)
@@ -87,7 +87,7 @@ def test_smartevse_sees_every_state_though_its_adc_ends_below_12_V():
     pilot = CurvedLine(19, 39, smartevse_v3.SENSE_CURVE)
     for state in "ABCDE":
         in_state(line.outlet.car, state)
-        for duty in (6553, 17476, 34952):
+        for duty in (6560, 17476, 34952):
             pilot.set(duty)
             got = [read(line, pilot) for _ in range(5)][-1]
             high = 11390 if state == "A" else HIGH_mV[state]

@@ -5,7 +5,7 @@ from rig import a_wall
 from sim.monitor import PARTS, Monitor, Violation
 from sim.rules.deadlines import X1, F
 
-D16, D10, D6 = 17476, 10922, 6553
+D16, D10, D6 = 17476, 10922, 6560
 
 
 class Stage:

@@ -32,6 +32,7 @@ MIN_OFF_ms = 5000
 CLOSE_ms = 3000
 STABLE_ms = 450  # of C before closing: pulses of 250 ms are not a wish to charge
 OFFER_ms = 15000  # nothing forbids it, and still nothing is offered
+SIX_mA = 6005  # how a car reads the 10 % that 6 A are, in whole steps of 13 bits
 LOAD_mA = 1000  # more than this is under load
 NOISE_mA = 1000
 TEST_F_ms = 100  # the station measures its own -12 V once a power-up, thrice if it sees none

@@ -13,6 +13,7 @@ from sim.rules.deadlines import (
     PE_ms,
     SENSOR_LONG_ms,
     SENSOR_ms,
+    SIX_mA,
     TEST_F_ms,
     VOLTAGE_ms,
     rating_mA,
@@ -28,7 +29,7 @@ def look(m, state, duty, coil, core, dt_ms):
     granted = m.granted_mA
     if pwm and granted < 6000:
         m.fail("x1", "%d mA offered, %d granted: X1 is immediate" % (offer, granted))
-    if offer > granted:
+    if offer > max(granted, SIX_mA):
         m.fail("limit", "%d mA offered, %d granted: less is immediate" % (offer, granted))
     m.duty_ms += dt_ms
     if duty != was:
@@ -73,7 +74,7 @@ def _no_offer(m, offer):
     if active.get("warm", 0) > HOT_ms and offer > hw // 2:
         m.fail("warm", "%d mA offered" % offer)
     lost = active.get("sensor", 0)
-    if lost > SENSOR_ms + HOT_ms and offer > 6000 or lost > SENSOR_LONG_ms + HOT_ms:
+    if lost > SENSOR_ms + HOT_ms and offer > SIX_mA or lost > SENSOR_LONG_ms + HOT_ms:
         m.fail("sensor", "%d mA offered without knowing the temperature" % offer)
     if active.get("overcurrent", 0) > OVER_ms + METER_ms:
         m.fail("overcurrent", "still offered")

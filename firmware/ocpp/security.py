@@ -234,6 +234,7 @@ def worked(config, settings, log):
     """A WebSocket is up: what it was made with is in force for good, its rival is forgotten."""
     profile = level(config, settings)
     stored = dict(settings.stored)
+    said = []
     for name in ("security", "password"):
         before = stored.get("-" + name)
         if before is None or profile == 3 and name == "password":
@@ -241,12 +242,14 @@ def worked(config, settings, log):
         del stored["-" + name]
         key = settings.key(name)  # (as it is called)
         if settings.refused if name == "password" else profile < settings.value(name):
-            log("%s: the old one is in force again, for the new one did not work" % key)
+            said.append("%s: the old one is in force again, for the new one did not work" % key)
             stored[name] = before
             if before == "":
                 del stored[name]
         else:
-            log("%s: the new one works, the old one is forgotten" % key)
+            said.append("%s: the new one works, the old one is forgotten" % key)
     if stored != settings.stored:
         settings.write(stored)
+    for line in said:  # (who hears it may cut the power)
+        log(line)
     settings.refused, settings.failed = False, 0

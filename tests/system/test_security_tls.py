@@ -45,6 +45,8 @@ class Settings:
         return self.profile
     def password(self):
         return None
+    def key(self, setting):
+        return "AuthorizationKey"
 
 async def dial(case):
     unit, settings = Unit(), Settings()

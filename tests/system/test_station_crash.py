@@ -93,7 +93,7 @@ HUNGRY = """
 import asyncio, firmware.app.tasks, firmware.start
 kept = []
 async def hungry(self):
-    while not self.outbox.boot or not self.station.connectors[0].controller.closed:
+    while self.outbox.boot is None or not self.station.connectors[0].controller.closed:
         await asyncio.sleep_ms(100)
     size = 4096
     while True:

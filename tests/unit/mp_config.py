@@ -2,7 +2,7 @@
 
 import json
 
-from rig import raises
+from rig import raises, scratch
 
 from firmware import config
 from firmware.config import ConfigError, check, load
@@ -203,7 +203,7 @@ def test_not_an_object():
 
 
 def write(data):
-    path = "/tmp/pilotwire-config-%d.json" % id(write)
+    path = scratch("config")
     with open(path, "wb") as f:
         f.write(data)
     return path

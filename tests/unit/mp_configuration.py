@@ -4,7 +4,7 @@ import json
 import os
 
 import flash
-from rig import raises
+from rig import raises, scratch
 
 from firmware.charging import profile, store
 from firmware.ocpp import configuration
@@ -34,13 +34,12 @@ LISTS = [
 said = []
 
 
-def path():
-    return "/tmp/pilotwire-ocpp-%d.json" % id(said)
+PATH = scratch("ocpp")
 
 
 def fresh(**more):
     try:
-        os.remove(path())
+        os.remove(PATH)
     except OSError:
         pass
     return again(**more)
@@ -50,7 +49,7 @@ def again(measurands=ALL, at=None, **more):
     said.clear()
     fixed = dict(FIXED)
     fixed.update(more)
-    c = Keyed(fixed, said.append, measurands, at or path())
+    c = Keyed(fixed, said.append, measurands, at or PATH)
     c.config = UNIT
     return c
 
@@ -60,7 +59,7 @@ class UNIT:
 
 
 def stored(text):
-    with open(path(), "w") as f:
+    with open(PATH, "w") as f:
         f.write(text)
     return again()
 
@@ -418,15 +417,15 @@ def test_only_a_change_is_written():
     c = fresh()
     c.set("HeartbeatInterval", "300")  # as it was
     assert c.put("heartbeat_s", 300)
-    raises(OSError, os.stat, path())
+    raises(OSError, os.stat, PATH)
     c.set("HeartbeatInterval", "301")
     assert again().value("heartbeat_s") == 301
     assert c.put("heartbeat_s", 302)
     assert again().value("heartbeat_s") == 302
     c.set("StopTxnSampledData", "Voltage")
-    os.remove(path())
+    os.remove(PATH)
     c.set("StopTxnSampledData", "Voltage")
-    raises(OSError, os.stat, path())
+    raises(OSError, os.stat, PATH)
 
 
 def test_a_write_that_fails_changes_nothing():

@@ -9,7 +9,7 @@ sys.path[:0] = ["tools", "tools/sim/esp32"]
 import machine
 import time
 
-from rig import HEAP_LOCKED
+from rig import HEAP_LOCKED, scratch
 
 from firmware.drivers import eastron, pzem, s0
 from firmware.drivers.modbus import Bus
@@ -160,7 +160,7 @@ async def test_pulses_are_counted():
 
 
 async def test_what_was_counted_outlives_a_power_cut():
-    path = "/tmp/s0-%d" % time.ticks_us()
+    path = scratch("s0")
     total = exact_Wh = 0
     try:
         for boot in range(4):

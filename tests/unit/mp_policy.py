@@ -3,6 +3,8 @@
 import os
 import sys
 
+from rig import scratch
+
 from firmware.charging import limits, profile
 from firmware.station import policy as rules
 from firmware.station.events import Transfer
@@ -326,7 +328,7 @@ def test_a_function_that_takes_too_long():
 def imported(text):
     """Policy of a file with that text; None: of no file."""
     sys.modules.pop("policy", None)
-    folder = "/tmp/policy-%d" % id(text)
+    folder = scratch("policy")
     os.mkdir(folder)
     sys.path.insert(0, folder)
     said = []

@@ -1,5 +1,6 @@
 # What the unit tests stand on: levels of the pilot, a wall in virtual time, random choices.
 
+import binascii
 import micropython
 import os
 import random
@@ -26,6 +27,11 @@ def seeded(name):
     print(f"{name}: seed {seed}")
     random.seed(seed)
     return random
+
+
+def scratch(name):
+    """A path on the host that no other process has (an object's address is the same in many)."""
+    return f"/tmp/pilotwire-{name}-{binascii.hexlify(os.urandom(8)).decode()}"
 
 
 def share(total, turn=0):

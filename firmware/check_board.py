@@ -87,12 +87,12 @@ class _Check:
         most_mA = 80000
         if not all("peak" in c for c in connectors):
             most_mA = 70000  # (above, a burst can miss the low part of a period)
-        self._number("MAX_mA", self._get("MAX_mA"), 6000, most_mA)
+        self._range("MAX_mA", self._get("MAX_mA"), 6000, most_mA)
         if self._get("PHASES") not in (1, 3):
             self._refuse("PHASES: 1 or 3 is expected")
         if getattr(board, "METER", "sdm630") not in ("sdm630", "sdm120", "pzem"):
             self._refuse("METER: sdm630, sdm120 or pzem is expected")
-        self._number("METER_STEP_Wh", getattr(board, "METER_STEP_Wh", 1), 1, 1000)
+        self._range("METER_STEP_Wh", getattr(board, "METER_STEP_Wh", 1), 1, 1000)
         self._sense()
         meters = []
         for number, c in enumerate(connectors, 1):
@@ -109,7 +109,8 @@ class _Check:
                 self._keys(name, getattr(board, name), _BUSES[name], _OPTIONAL_OF_BUS)
                 if name != "RC522":
                     uarts.append(getattr(board, name)["id"])
-                    self._number(name + ": id", uarts[-1], 1, 2 if chip != "ESP32S2" else 1)
+                    most = 2 if chip != "ESP32S2" else 1
+                    self._number(name, getattr(board, name), "id", 1, most)
         if len(set(uarts)) < len(uarts):
             self._refuse("METER_UART and PN532 are one UART")
 
@@ -119,7 +120,7 @@ class _Check:
                 self._refuse("%s: %s is missing" % (where, key))
             self._pin("%s: %s" % (where, key), c[key], use)
         if "meter" in c:
-            self._number(where + ": meter", c["meter"], 1, 247)
+            self._number(where, c, "meter", 1, 247)
             if "s0" in c:
                 self._refuse(where + ": meter and s0: one of them")
         for key in sorted(c):
@@ -168,8 +169,8 @@ class _Check:
             if ("zero_uV" in part) != ("per_V_uV" in part):
                 self._refuse(where + ": zero_uV and per_V_uV: both or none")
         elif key in ("proximity", "ntc"):
-            self._number(where + ": supply_mV", part["supply_mV"], 1000, 3300)
-            self._number(where + ": pullup_ohm", part["pullup_ohm"], 100, 100000)
+            self._number(where, part, "supply_mV", 1000, 3300)
+            self._number(where, part, "pullup_ohm", 100, 100000)
         for name in ("level", "locked", "live", "test_level", "on", "pressed"):
             if part.get(name, 0) not in (0, 1):
                 self._refuse("%s: %s: 0 or 1 is expected" % (where, name))
@@ -178,15 +179,15 @@ class _Check:
             if mV > 2450:
                 self._refuse(where + ": 2460 ohm show as %d mV, the ADC ends at 2450" % mV)
         elif key == "ntc":
-            self._number(where + ": r25_ohm", part["r25_ohm"], 1000, 100000)
+            self._number(where, part, "r25_ohm", 1000, 100000)
             if not part["r25_ohm"] <= part["pullup_ohm"] <= part["r25_ohm"] * 3:
                 self._refuse(where + ": pullup_ohm: one to three times r25_ohm is expected")
         elif key == "lock":
-            self._number(where + ": pulse_ms", part.get("pulse_ms", 300), 100, 1000)
+            self._number(where, part, "pulse_ms", 100, 1000)
         elif key == "phases":
-            self._number(where + ": min_s", part.get("min_s", 300), 10, 3600)
+            self._number(where, part, "min_s", 10, 3600)
         elif key == "s0":
-            self._number(where + ": per_kWh", part.get("per_kWh", 1000), 1, 10000)
+            self._number(where, part, "per_kWh", 1, 10000)
 
     def _sense(self):
         curve = getattr(self._board, "SENSE_CURVE", None)
@@ -238,7 +239,11 @@ class _Check:
             self._refuse("%s: GPIO %d %s" % (where, pin, why))
         self._used[pin] = where
 
-    def _number(self, where, value, least, most):
+    def _number(self, where, part, key, least, most):
+        if key in part:
+            self._range("%s: %s" % (where, key), part[key], least, most)
+
+    def _range(self, where, value, least, most):
         if type(value) is not int or not least <= value <= most:
             self._refuse("%s: %d to %d is expected" % (where, least, most))
 

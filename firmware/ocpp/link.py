@@ -39,7 +39,7 @@ class Link:
         self._pinging = False  # a ping is on its way out
         # Kept: a heap in pieces would not have them again when the connection is lost. (A message
         # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
-        self.rx, self.tx = bytearray(4096), bytearray(512)
+        self.rx, self.tx = bytearray(2048), bytearray(512)
         self.online = False
         self.network = None
         self.lost = self.number = self.steps = 0

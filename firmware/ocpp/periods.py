@@ -114,9 +114,12 @@ def _join(text):
 
 def _cut(text):
     # Parse what stands around the array, with an empty one in its place.
-    head = bytes(text[:_LONG])
-    name = head.find(_FIELD)
-    at = head.find(b"[", name) + 1
+    for end in range(_PIECE, _LONG + 1, _PIECE):
+        head = bytes(text[:end])
+        name = head.find(_FIELD)
+        at = head.find(b"[", name) + 1
+        if name >= 0 and at:
+            break
     if name < 0 or not at or head[name + len(_FIELD) : at - 1].strip() != b":":
         raise ValueError
     periods = Periods(text, _skip(text, at))

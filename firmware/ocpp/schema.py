@@ -9,6 +9,7 @@ from firmware.clock import parse_iso
 from .periods import Periods
 
 _MAX_ITEMS = const(1000)  # the domain's own bounds are lower; this one only bounds the time
+_LONGEST = const(48)  # letters of an action; the longest that there is has 33
 _MAX_DATE_TIME = const(40)  # nine digits of fraction and an offset make 35
 _MAX_DESCRIPTION = const(120)  # OCPP-J allows 255
 _MAX_ECHO = const(20)
@@ -100,7 +101,7 @@ def usable(action, answer, log, fields=None):
 
 def _is_name(action):
     # Letters only, so that nothing from the wire can match across the punctuation of a table.
-    return isinstance(action, str) and action.isalpha()
+    return isinstance(action, str) and len(action) <= _LONGEST and action.isalpha()
 
 
 def _fields(key):

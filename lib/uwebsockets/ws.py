@@ -175,7 +175,8 @@ class WebSocket(_Sender):
             raise self._end(_LOST, "recv: %s" % e)
         finally:
             self._reader = 0
-            self._rx = self._base
+            if self.closed:
+                self._rx = self._base
 
     async def close(self, code=1000, reason=""):
         """Close handshake, then the end of TCP; leave_ms at most. Any task, any number of times.
@@ -229,6 +230,14 @@ class WebSocket(_Sender):
             op = ctl[0] & 15
             size = ctl[1]
             wire.check(ctl[0], size, opcode != 0)
+            if size > 125:
+                k = 2 if size == 126 else 8
+                await self._fill(ctl[:k])
+                size = wire.length(ctl[:k])
+            # A large message gets the place of the last one: were that let go of, a stale pointer
+            # on the stack of C might hold it all the same, and a small heap has no room for two.
+            if n == 0 and not len(self._base) < size <= len(self._rx):
+                self._rx = self._base
             if op >= _CLOSE:
                 payload = ctl[:size]
                 await self._fill(payload)
@@ -242,10 +251,6 @@ class WebSocket(_Sender):
                 elif not self._closing:
                     await self._send(_PONG, payload)
                 continue
-            if size > 125:
-                k = 2 if size == 126 else 8
-                await self._fill(ctl[:k])
-                size = wire.length(ctl[:k])
             if op:
                 opcode = op
                 state = 0 if op == _TEXT else -1

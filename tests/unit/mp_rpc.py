@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 
+from rig import raised
+
 from firmware.ocpp import rpc, schema
 from firmware.ocpp.rpc import CallError, Rpc
 from firmware.ocpp.v16 import shapes
@@ -94,19 +96,10 @@ async def answered(b):
     return frame
 
 
-async def raises(kind, task):
-    """The exception of class `kind` that `task` must raise."""
-    try:
-        await task
-    except kind as e:
-        return e
-    raise AssertionError("did not raise")
-
-
 async def reconnect(b, task):
     """The connection is lost, and with it the call that `task` makes; there is a new one."""
     b.rpc.attach(None)
-    await raises(OSError, task)
+    await raised(OSError, task)
     b.ws = Ws(b)
     b.rpc.attach(b.ws)
 
@@ -312,7 +305,7 @@ async def test_the_tries_of_a_message():
     task = again()
     refused = await sent(b, 1)
     await b.receive([4, refused[1], "InternalError", "", {}])
-    await raises(CallError, task)
+    await raised(CallError, task)
     task = again()
     last = await sent(b, 2)
     for message_id in (refused[1], lost[1] + "0"):

@@ -15,10 +15,10 @@ from mp_uwebsockets_peer import (
     close,
     frame,
     parse,
-    raises,
     read_all,
     read_frame,
 )
+from rig import raised
 
 from uwebsockets import ConnectionClosed, WebSocket, connect, wire
 from uwebsockets.wire import mask, utf8
@@ -158,9 +158,9 @@ async def test_send_from_what_fails_ends_the_connection():
     def read(n):
         raise ValueError("out of data")
 
-    await raises(ValueError, ws.send_from(100, read))
+    await raised(ValueError, ws.send_from(100, read))
     assert ws.closed
-    await raises(ConnectionClosed, ws.send(b"x"))
+    await raised(ConnectionClosed, ws.send(b"x"))
 
 
 async def test_send_to_a_socket_that_takes_little():
@@ -236,7 +236,7 @@ async def test_close_reason_is_cut_to_fit():
     await ws.close(4000, "x" + "\u20ac" * 60)
     assert len(parse(stream.s.sent)[0][1]) == 2 + 1 + 40 * 3
     for code in (0, 999, 1005, 1006, 2000, 5000):
-        await raises(ValueError, ws.close(code))
+        await raised(ValueError, ws.close(code))
 
 
 # Buffers that grow
@@ -313,7 +313,7 @@ async def test_a_buffer_of_a_connection_that_ended_is_let_go():
 
     data = frame(TEXT, bytes(100000), False) + b"\xff"
     ws = hearing([data], 64, 1 << 17)
-    await raises(ConnectionClosed, ws.recv())
+    await raised(ConnectionClosed, ws.recv())
     del data
     gc.collect()
     before = gc.mem_alloc()

@@ -12,9 +12,9 @@ from mp_uwebsockets_peer import (
     cancel,
     descriptors,
     field,
-    raises,
     read_head,
 )
+from rig import raised
 
 from uwebsockets import HandshakeError, connect
 from uwebsockets.client import _parse
@@ -111,7 +111,7 @@ async def test_arguments_that_cannot_work():
         ("wss://127.0.0.1:1/", {}),
         ("http://127.0.0.1:1/", {}),
     ):
-        await raises(ValueError, connect(url, **options))
+        await raised(ValueError, connect(url, **options))
 
 
 UP = b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -235,25 +235,25 @@ async def test_good_answers():
 async def test_bad_answers():
     for text, status, message in BAD_ANSWERS:
         for step in (1, 1000):
-            e = await raises(HandshakeError, dial(text, step))
+            e = await raised(HandshakeError, dial(text, step))
             assert (e.status, str(e)) == (status, message), (text, e.status, str(e))
             assert isinstance(e, OSError)
 
 
 async def test_protocol_that_nobody_asked_for():
-    e = await raises(HandshakeError, dial(UP + OK + P16 + END, 1000, protocols=()))
+    e = await raised(HandshakeError, dial(UP + OK + P16 + END, 1000, protocols=()))
     assert str(e) == "subprotocol not offered: ocpp1.6"
 
 
 async def test_nobody_listens():
     async with Server(None) as url:
         pass  # its port is free again
-    assert not isinstance(await raises(OSError, connect(url)), HandshakeError)
+    assert not isinstance(await raised(OSError, connect(url)), HandshakeError)
 
 
 async def test_no_such_host():
     # An address that is none: nothing is asked of a name server.
-    e = await raises(OSError, connect("ws://h/", addr=("999.0.0.1.", 80)))
+    e = await raised(OSError, connect("ws://h/", addr=("999.0.0.1.", 80)))
     assert not isinstance(e, HandshakeError)
 
 
@@ -327,7 +327,7 @@ async def test_tls_that_fails_closes_the_socket():
         (OSError(errno.ENOMEM), None),
         (ValueError("\nThe certificate has expired\n"), "TLS: The certificate has expired"),
     ):
-        e = await raises(OSError, connect("wss://csms.example/", ssl=Context(error), addr=addr))
+        e = await raised(OSError, connect("wss://csms.example/", ssl=Context(error), addr=addr))
         if message:
             assert isinstance(e, HandshakeError) and (e.status, str(e)) == (0, message)
         else:

@@ -5,6 +5,8 @@ import os
 from binascii import b2a_base64
 from hashlib import sha1
 
+from rig import raised
+
 from uwebsockets import ConnectionClosed, WebSocket, connect
 
 BOTH = True
@@ -262,21 +264,12 @@ def descriptors():
     return len(list(os.ilistdir("/proc/self/fd")))
 
 
-async def raises(kind, awaitable):
-    """Assert that it raises `kind` -> what it raised."""
-    try:
-        await awaitable
-    except kind as e:
-        return e
-    raise AssertionError("did not raise")
-
-
 async def cancel(task):
     task.cancel()
-    await raises(asyncio.CancelledError, task)
+    await raised(asyncio.CancelledError, task)
 
 
 async def closed(awaitable, code=None, reason=""):
     """Assert that it raises ConnectionClosed, with this code and such a reason."""
-    e = await raises(ConnectionClosed, awaitable)
+    e = await raised(ConnectionClosed, awaitable)
     assert code in (None, e.code) and reason in e.reason, (e.code, e.reason)

@@ -15,10 +15,10 @@ from mp_uwebsockets_peer import (
     close,
     closed,
     frame,
-    raises,
     read_frame,
     upgrade,
 )
+from rig import raised
 
 from uwebsockets import ConnectionClosed, connect
 
@@ -52,7 +52,7 @@ async def test_two_readers():
     async with Peer() as (peer, ws):
         first = asyncio.create_task(ws.recv())
         await asyncio.sleep_ms(0)
-        assert "another task" in str(await raises(RuntimeError, ws.recv()))
+        assert "another task" in str(await raised(RuntimeError, ws.recv()))
         await peer.put(frame(TEXT, b"for the first"))
         assert bytes(await first) == b"for the first"
         await peer.put(frame(TEXT, b"next"))

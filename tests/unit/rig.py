@@ -103,3 +103,12 @@ def raises(kind, function, *args, **more):
     except kind as e:
         return e
     raise AssertionError(f"{result!r} instead of {kind.__name__}")
+
+
+async def raised(kind, awaitable):
+    """The same of what is awaited."""
+    try:
+        result = await awaitable
+    except kind as e:
+        return e
+    raise AssertionError(f"{result!r} instead of {kind.__name__}")

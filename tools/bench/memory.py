@@ -15,7 +15,7 @@ from host.build import ROOT, SIMULATOR, build, package, sources
 from host.process import WAIT_s, poll
 from host.romfs import build_image, build_simulator_image
 
-BUFFERS = 4096 + 512  # of link.Link
+BUFFERS = 2048 + 512  # rx and tx of ocpp/link.py
 DOC = ROOT / "docs/memory.md"
 BEGIN, END = "<!-- bench.memory -->\n", "<!-- end -->\n"
 BIG = 14  # modules in the table of the big ones

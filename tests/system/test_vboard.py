@@ -482,7 +482,6 @@ def settings(url="ws://127.0.0.1:9/ocpp"):
 
 
 DEPLOY_OPS = 1300  # flash operations of a deploy, and some more
-SWITCH_OPS = 24  # its last ones, around the switch
 
 
 async def test_a_deploy_may_be_cut_anywhere(tmp_path, rng):

@@ -32,14 +32,6 @@ async def pull(b):
 # Unplugged at the car
 
 
-async def test_005_1_ev_side_disconnect_fixed_cable(bench):
-    """The cable is fixed: pulled from the car nothing is left to be finished."""
-    async with bench() as b:
-        id = await b.charge()
-        since = await unplugged(b, id)
-        await b.status("Available", since=since)
-
-
 async def test_005_1_ev_side_disconnect(socket):
     """StopTransactionOnEVSideDisconnect, UnlockConnectorOnEVSideDisconnect true: Finishing, until
     the plug is taken out of the socket too; at both ends at once Available."""
@@ -244,24 +236,3 @@ async def test_024_lock_failure(socket):
         await b.settled()
         assert b.st.received("StartTransaction") == []
         assert (await b.process.connector())["transactionId"] is None
-
-
-async def test_024_lock_failure_after_the_card(socket):
-    """The card first, then the cable, and the lock jams: no transaction begins, and none is left
-    over for when it works again."""
-    socket.speed = 40
-    async with socket as b:
-        await b.do("fault lock-jam")
-        await b.do(f"tag {TAG}")
-        await b.status("Preparing")
-        await b.do("plug")
-        await jammed(b)
-        await b.process.until(lambda c: c["idTag"] is None)  # ConnectionTimeOut
-        since = b.st.mark()
-        await b.do("clear lock-jam")
-        await b.do("unplug")
-        await b.status("Available", since=since)
-        await b.do("plug")
-        await b.status("Preparing", since=since)
-        await b.settled()
-        assert b.st.received("StartTransaction") == []

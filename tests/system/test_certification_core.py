@@ -236,28 +236,6 @@ async def test_010_remote_start_cable_first(bench):
         assert len(b.st.received("StartTransaction")) == 1
 
 
-async def test_011_1_remote_start_first(bench):
-    async with bench() as b:
-        await b.key("AuthorizeRemoteTxRequests", "true")
-        await b.ask("RemoteStartTransaction", idTag=TAG, connectorId=1)
-        await b.status("Preparing")
-        assert b.st.received("StartTransaction") == []
-        await b.do("plug")
-        await started(b)
-        assert b.st.received("Authorize") == [{"idTag": TAG}]
-
-
-async def test_012_remote_stop(bench):
-    async with bench() as b:
-        id = await b.charge()
-        since = b.st.mark()
-        await b.ask("RemoteStopTransaction", transactionId=id)
-        await b.stopped(since, transactionId=id, reason="Remote")
-        await b.status("Finishing", since=since)
-        await b.do("unplug")
-        await b.status("Available", since=since)
-
-
 # Remote trigger, and profiles that are not there
 
 
@@ -279,14 +257,6 @@ async def test_054_trigger_message(bench):
                 assert (p["connectorId"], p["status"]) == (1, "Charging")
             elif action[0] in "DF":
                 assert p == {"status": "Idle"}
-
-
-async def test_055_trigger_message_unknown_connector(bench):
-    async with bench() as b:
-        since = b.st.mark()
-        await b.ask("TriggerMessage", "Rejected", requestedMessage="MeterValues", connectorId=2)
-        await b.settled()
-        assert requests(b, since) == []
 
 
 async def test_042_1_and_043_1_local_list_not_supported(bench):

@@ -76,20 +76,6 @@ async def not_accepted(b, status, words):
     await b.finish("GOOD")
 
 
-async def test_041_fault(bench):
-    """While Faulted nothing starts: neither by card nor from far away."""
-    async with bench() as b:
-        await b.do("plug")
-        await b.do("fault pilot-short")
-        await b.status("Faulted")
-        await b.ask("RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=1)
-        await b.do(f"tag {TAG}")
-        await b.settled()
-        c = await b.process.connector()
-        assert (c["status"], c["transactionId"], c["contactor"]) == ("Faulted", None, False)
-        assert b.st.received("StartTransaction") == []
-
-
 async def test_068_stop_by_same_tag(bench):
     """Without regard to case (3.9)."""
     b = bench()
@@ -114,31 +100,6 @@ def transaction(b, since):
         for way, frame, _ in b.st.messages[since:]
         if way == "in" and frame[0] == 2 and frame[2] in kinds
     ]
-
-
-async def test_036_connection_loss_in_a_transaction(bench):
-    """Charging goes on; the meter values of that time are delivered afterwards, in order."""
-    async with bench(speed=50) as b:
-        await b.key("MeterValueSampleInterval", 10)
-        id = await b.charge()
-        before = await b.away()
-        mark = before.mark()
-        away = await b.now()
-        c = await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
-        await b.process.until(lambda d: d["energy_Wh"] >= c["energy_Wh"] + 150)
-        back = await b.now()
-        await b.back(before)
-        assert (back - away).total_seconds() > 40
-
-        def times():
-            return [parse_time(p["meterValue"][0]["timestamp"]) for _, p in transaction(b, mark)]
-
-        await b.cs.until(lambda: [t for t in times() if t > back], WAIT_s)
-        told = transaction(b, mark)
-        assert {name for name, _ in told} == {"MeterValues"}
-        assert {p["transactionId"] for _, p in told} == {id}
-        assert times() == sorted(times()) and len([t for t in times() if t < back]) >= 3
-        assert (await b.process.connector())["status"] == "Charging"
 
 
 async def begin_offline(b, answer=None):
@@ -190,20 +151,6 @@ async def test_037_3_offline_start_invalid_is_stopped(bench):
     async with bench() as b:
         mark = await begin_offline(b, invalid)
         await b.stopped(mark, transactionId=7, reason="DeAuthorized")
-        await b.status("Finishing", since=mark)
-
-
-async def test_038_offline_stop(bench):
-    async with bench() as b:
-        id = await b.charge()
-        before = await b.away()
-        mark = before.mark()
-        await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["status"] == "Finishing")
-        ended = await b.now()
-        await b.back(before)
-        stop = await b.stopped(mark, transactionId=id, reason="Local")
-        assert 0 <= (ended - parse_time(stop["timestamp"])).total_seconds() < 30
         await b.status("Finishing", since=mark)
 
 

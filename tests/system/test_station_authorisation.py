@@ -1,11 +1,9 @@
 """Who may charge: the Central System's word, what is remembered of it, and what counts offline."""
 
-import asyncio
-
 import pytest
 from station_driver import TAG
 
-from host.process import WAIT_s, poll
+from host.process import WAIT_s
 
 
 @pytest.mark.parametrize("local", ["true", "false"])
@@ -114,38 +112,3 @@ async def test_the_answer_never_comes(bench):
         await b.st.expect("StartTransaction", None, WAIT_s, since)
         await b.process.until(lambda c: c["transactionId"] is not None)
         assert len(b.st.received("Authorize", since)) == 1
-
-
-async def test_the_answer_comes_when_another_car_is_there(bench):
-    """Authorize is answered late: its person and their car have left, another one is plugged in,
-    and does not charge on the first one's account. A remote start can have it at once."""
-    async with bench() as b:
-        answer = asyncio.Event()
-
-        async def late(payload):
-            await answer.wait()
-            return {"idTagInfo": {"status": "Accepted"}}
-
-        b.cs.answer("Authorize", late)
-        since = b.st.mark()
-        await b.do("plug")
-        await b.do("tag FIRST")
-        await b.st.expect("Authorize", None, WAIT_s, since)
-        for what, status in ((None, "Preparing"), ("unplug", "Available"), ("plug", "Preparing")):
-            if what:
-                await b.do(what)
-            await b.process.until(lambda c, status=status: c["status"] == status)
-        answer.set()
-        over = "tag FIRST came for what is over"
-
-        def decided():
-            return b.st.received("StartTransaction", since) or over in "\n".join(b.process.output)
-
-        await poll(decided, WAIT_s, "what became of FIRST")
-        assert b.st.received("StartTransaction", since) == []  # on the first one's account
-        await b.process.wait_output(over)
-        assert (await b.process.connector())["idTag"] is None
-        await b.ask("RemoteStartTransaction", connectorId=1, idTag="SECOND")
-        await b.st.expect("StartTransaction", None, WAIT_s, since)
-        tags = [p["idTag"] for p in b.st.received("StartTransaction", since)]
-        assert tags == ["SECOND"]

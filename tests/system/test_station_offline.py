@@ -1,10 +1,7 @@
 """Without the Central System: charging goes on, and what happened is told afterwards."""
 
-import asyncio
-import re
-
 import pytest
-from station_driver import TAG, draws, duties, duty
+from station_driver import TAG, duties, duty
 
 from host.csms import CallError, parse_time
 from host.process import WAIT_s, poll
@@ -186,79 +183,6 @@ async def test_start_transaction_unanswered(bench):
         assert stop["meterStop"] > first["meterStart"]
 
 
-async def test_start_transaction_answered_with_damage(bench):
-    """A right id beside what cannot be read: it is asked once, charges, and a remote stop knows
-    the id."""
-    damaged = {"transactionId": "4711", "idTagInfo": {"status": "Accepted", "expiryDate": "soon"}}
-    async with bench() as b:
-        b.cs.answer("StartTransaction", lambda payload: damaged)
-        b.hostile = True  # (that answer)
-        await b.key("TransactionMessageRetryInterval", 1)
-        mark = b.st.mark()
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["ev_mA"][0] > 0)
-        stop = {"transactionId": 4711}
-        assert await b.st.call("RemoteStopTransaction", stop) == {"status": "Accepted"}
-        await b.stopped(mark, transactionId=4711, reason="Remote")
-        assert len(b.st.received("StartTransaction", mark)) == 1
-
-
-async def test_a_start_that_opened_two_transactions(bench):
-    """Both tries are answered late, each with an id: the first that is heard stays, the other one
-    is told to have ended where it began, also over a power cut, and the true one is billed."""
-    async with bench() as b:
-        tries, again, heard = [], asyncio.Event(), asyncio.Event()
-
-        async def late(payload):
-            tries.append(payload)
-            n = len(tries)
-            if n == 1:
-                await again.wait()
-            else:
-                again.set()
-                await heard.wait()
-            return {"transactionId": 4710 + n, "idTagInfo": {"status": "Accepted"}}
-
-        for key, value in (
-            ("MeterValueSampleInterval", "0"),
-            ("HeartbeatInterval", "86400"),
-            ("TransactionMessageRetryInterval", "1"),
-        ):
-            await b.key(key, value)
-        b.cs.answer("StartTransaction", late)
-        b.cs.answer("StopTransaction", lambda payload: None)  # never
-        mark = b.st.mark()
-        b.hostile = True  # (what leaves while the Central System still thinks: 30 s are over)
-        await b.do("plug")
-        await b.do(f"tag {TAG}")
-        await b.process.until(lambda c: c["transactionId"] == 4711)
-        heard.set()
-        twin = await b.st.expect("StopTransaction", None, WAIT_s, mark)
-        start = tries[0]
-        assert twin == {
-            "transactionId": 4712,
-            "meterStop": start["meterStart"],
-            "timestamp": start["timestamp"],
-            "reason": "Other",
-        }
-        c = await b.process.until(lambda c: c["ev_mA"][0] > 0 and c["energy_Wh"] > 1200)
-        assert c["transactionId"] == 4711 and tries[1] == start
-        before = b.st
-        b.cs.answer("StopTransaction", None)
-        mark = b.st.mark()
-        await b.do("power-cut 1")
-        await b.again(before)
-        assert await b.st.expect("StopTransaction", None, WAIT_s, mark) == twin
-        c = await b.process.until(lambda c: c["ev_mA"][0] > 0)
-        assert c["transactionId"] == 4711
-        await b.ask("RemoteStopTransaction", transactionId=4711)
-        await b.st.expect("StopTransaction", lambda p: p["transactionId"] == 4711, WAIT_s, mark)
-        both = b.st.received("StopTransaction", mark)
-        assert [p["transactionId"] for p in both] == [4712, 4711], both
-        assert both[1]["meterStop"] > start["meterStart"] + 100 and len(tries) == 2
-
-
 async def test_start_transaction_refused(bench):
     """A CALLERROR is answered with three attempts; what follows is told with transactionId -1
     (errata 3.18)."""
@@ -281,87 +205,9 @@ async def test_start_transaction_refused(bench):
         assert await b.charge() == 1  # the next one is as ever
 
 
-async def test_back_off(bench):
-    """RetryBackOff...: doubled so many times, with some chance in it."""
-    async with bench(speed=200) as b:
-        for key, value in (("WaitMinimum", "1"), ("RepeatTimes", "6"), ("RandomRange", "20")):
-            await b.key("RetryBackOff" + key, value)
-        since = len(b.process.output)
-        await b.cs.stop()
-
-        def tries():
-            lines = [line for line in b.process.output[since:] if "Central System:" in line]
-            return lines if len(lines) >= 10 else None
-
-        lines = await poll(tries, WAIT_s, "ten attempts")
-        at = [int(re.search(r"(\d+) I ", line)[1]) for line in lines]
-        gaps = [z - a for a, z in zip(at, at[1:], strict=False)]
-        print(f"seconds between the attempts: {gaps}")
-        for i, gap in enumerate(gaps):
-            least = 2 ** min(i, 6)
-            assert least - 1 <= gap <= least + 20 + 12, gaps  # (12: a busy host)
-        before = b.st
-        await b.back(before)
-
-
-async def test_back_off_after_connections_that_were_accepted(bench):
-    """However short they were, each is dialled again after RetryBackOffWaitMinimum."""
-    async with bench(speed=100) as b:
-        await b.key("RetryBackOffRandomRange", "0")
-        since = len(b.process.output)
-        for _ in range(7):
-            await b.settled()
-            before = b.st
-            await before.drop()
-            await b.again(before)
-        text = "\n".join(b.process.output[since:])
-        ended = re.findall(r"(\d+) I Central System: connection lost", text)
-        begun = re.findall(r"(\d+) I connected to", text)
-        waits = [int(z) - int(a) for a, z in zip(ended, begun, strict=True)]
-        print(f"seconds without a connection: {waits}")
-        assert len(waits) == 7 and all(1 <= s <= 30 for s in waits), waits
-
-
 async def test_pong(bench):
     """A ping of the Central System is answered at once, also in the middle of its own request."""
     async with bench() as b:
         for _ in range(3):
             pong = await b.st._ws.ping()
             assert await pong < 2
-
-
-async def test_request_never_answered(bench):
-    """A CALL that the Central System never answers is given up after 30 s; the next goes on.
-    Meanwhile charging and its limits go on, and requests of the Central System are answered."""
-    async with bench() as b:
-        id = await b.charge()
-        mark = b.st.mark()
-        b.cs.answer("Heartbeat", lambda p: None)
-        await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
-        await b.st.expect("Heartbeat", None, WAIT_s, mark)
-        b.cs.answer("Heartbeat", None)
-        await b.st.call("TriggerMessage", {"requestedMessage": "StatusNotification"})
-        await b.set_profile(profile(1, "Tx", {0: 11}, kind="Relative", transactionId=id), 1)
-        await b.pilot(11000)
-        await b.process.until(lambda c: c["ev_mA"] == draws(11000))
-        assert b.st.received("StatusNotification", mark) == []
-        await b.st.expect("StatusNotification", None, WAIT_s, mark)
-        await b.finish()
-
-
-@pytest.mark.parametrize("timeout_s, asked", [(30, False), (3600, True)])
-async def test_tag_of_long_ago(bench, timeout_s, asked):
-    """A card shown offline counts for ConnectionTimeOut, and then never starts anything."""
-    async with bench(speed=40) as b:
-        await b.key("ConnectionTimeOut", str(timeout_s))
-        before, mark = b.st, b.st.mark()
-        await b.cs.stop()
-        await b.do("plug")
-        await b.do("tag A")
-        await b.passed(60)
-        await b.back(before)
-        if asked:
-            await b.st.expect("StartTransaction", lambda p: p["idTag"] == "A", WAIT_s, mark)
-        else:
-            await b.process.wait_output("was not asked for in time")
-            assert b.st.received("Authorize", mark) == []

@@ -1,6 +1,7 @@
 """BootNotification: Accepted, Pending, Rejected; the clock; requests before it is answered."""
 
 import asyncio
+import contextlib
 import re
 from datetime import datetime, timedelta, timezone
 
@@ -18,6 +19,28 @@ def boot_answer(status, interval, time=None):
         "interval": interval,
         "currentTime": time or format_time(datetime.now(timezone.utc)),
     }
+
+
+@contextlib.asynccontextmanager
+async def registering(bench, status, interval, **options):
+    """A station whose first BootNotification is answered so; those that follow as b.registration
+    is then."""
+    async with bench(boot=False, **options) as b:
+        b.registration = status
+        b.cs.answer("BootNotification", lambda p: boot_answer(b.registration, interval))
+        b.st = await b.cs.wait_station(ID, WAIT_s)
+        await b.st.expect("BootNotification")
+        if status == "Accepted":
+            await b.booted()
+        yield b
+
+
+async def pending(b):
+    """A station that was accepted asks again, and is not."""
+    b.registration = "Pending"
+    await b.ask("TriggerMessage", requestedMessage="BootNotification")
+    await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
+    await b.settled()
 
 
 def boots(b):
@@ -50,14 +73,12 @@ async def test_what_boot_notification_says(bench, board, meter):
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
 async def test_not_accepted_and_the_connection_ends(bench, status):
     """The interval counts on over a new connection (4.2): no earlier BootNotification there."""
-    async with bench(boot=False, speed=100) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status, 100))
-        before = await b.cs.wait_station(ID, WAIT_s)
-        await before.expect("BootNotification")
+    async with registering(bench, status, 100, speed=100) as b:
+        before = b.st
         await before.disconnect(1000)
-        st = await b.cs.wait_station(ID, WAIT_s, after=before)
-        b.cs.answer("BootNotification", None)
-        await b.booted()
+        await b.cs.wait_station(ID, WAIT_s, after=before)
+        b.registration = "Accepted"
+        st = await b.booted()
         got = [f[2] for way, f, _ in st.messages if way == "in" and f[0] == 2]
         assert got[:3] == ["BootNotification"] * 2 + ["StatusNotification"]
         first, second = boots(b)
@@ -126,23 +147,14 @@ async def test_trigger_after_a_wrong_answer_to_boot_notification(bench):
 
 async def test_rejected_is_silent(bench):
     """No answer to any request while Rejected (4.2)."""
-    async with bench(boot=False, speed=100) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer("Rejected", 150))
-        st = await b.cs.wait_station(ID, WAIT_s)
-        await st.expect("BootNotification")
-        for action, payload in (
-            ("GetConfiguration", {}),
-            ("TriggerMessage", {}),
-            ("Nonsense", {}),
-        ):
+    async with registering(bench, "Rejected", 150, speed=100) as b:
+        for action in ("GetConfiguration", "TriggerMessage", "Nonsense"):
             with pytest.raises(asyncio.TimeoutError):
-                await st.call(action, payload, timeout=0.1, validate=False)
-        st.violations.clear()  # that there was no answer
-        b.cs.answer("BootNotification", None)
+                await b.st.call(action, {}, timeout=0.1, validate=False)
+        b.st.violations.clear()  # that there was no answer
+        b.registration = "Accepted"
         await b.booted()
         assert (await b.st.call("GetConfiguration"))["configurationKey"]
-        # What is asked for while Rejected is forgotten.
-        assert [a for a in b.st.received("Heartbeat")] == []
 
 
 TIMES = (
@@ -230,25 +242,6 @@ async def test_heartbeat_interval(bench):
         await beats(3, 20)
 
 
-async def test_heartbeat_after_a_long_time_offline(bench):
-    """Soon after the connection is back: nobody has set the clock for so long."""
-    b = bench(speed=50)
-    b.cs.heartbeat_interval = 30
-    async with b:
-        await b.st.expect("Heartbeat", None, WAIT_s)
-        before, mark, left = b.st, b.st.mark(), await b.now()
-        await b.cs.stop()
-
-        async def long():
-            return (await b.now() - left).total_seconds() > 40
-
-        await poll(long, WAIT_s, "40 s")
-        await b.back(before)
-        since = await b.now()
-        await b.st.expect("Heartbeat", None, WAIT_s, mark)
-        assert (await b.now() - since).total_seconds() < 25
-
-
 async def test_requests_before_boot_notification_is_answered(bench):
     """Home Assistant asks before it answers: every request is served, none of ours is sent."""
     answer = asyncio.Event()
@@ -279,103 +272,68 @@ async def test_requests_before_boot_notification_is_answered(bench):
 
 async def test_trigger_message_while_pending(bench):
     """Pending: what is triggered is sent at once, and a BootNotification ends the wait."""
-    status = ["Pending"]
-    async with bench(boot=False) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 3600))
-        st = b.st = await b.cs.wait_station(ID, WAIT_s)
-        await st.expect("BootNotification")
+    async with registering(bench, "Pending", 3600) as b:
         for name in ("Heartbeat", "StatusNotification", "MeterValues"):
-            conf = await st.call("TriggerMessage", {"requestedMessage": name})
-            assert conf["status"] == "Accepted"
-            await st.expect(name)
+            await b.ask("TriggerMessage", requestedMessage=name)
+            await b.st.expect(name)
         await b.set_profile(profile(1, "Default", {0: 10}))
-        assert (await st.call("RemoteStartTransaction", {"idTag": "A"}))["status"] == "Rejected"
-        status[0] = "Accepted"
-        mark = st.mark()
-        await st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
+        await b.ask("RemoteStartTransaction", "Rejected", idTag="A")
+        b.registration = "Accepted"
+        mark = b.st.mark()
+        await b.ask("TriggerMessage", requestedMessage="BootNotification")
         await b.booted(since=mark)
-        assert len(st.received("BootNotification")) == 2
+        assert len(b.st.received("BootNotification")) == 2
 
 
 async def test_plugged_and_tagged_while_pending(bench):
     """Nothing may be said of it before Accepted; afterwards the session begins."""
-    status = ["Pending"]
-    async with bench(boot=False) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 20))
-        st = b.st = await b.cs.wait_station(ID, WAIT_s)
-        await st.expect("BootNotification")
+    async with registering(bench, "Pending", 20) as b:
         await b.do("plug")
         await b.do("tag A")
         await b.process.until(lambda c: c["status"] == "Preparing")
-        status[0] = "Accepted"
+        b.registration = "Accepted"
         await b.status("Charging")
-        messages = [f[2] for w, f, _ in st.messages if w == "in" and f[0] == 2]
+        messages = [f[2] for w, f, _ in b.st.messages if w == "in" and f[0] == 2]
         assert messages[:3] == ["BootNotification"] * 2 + ["StatusNotification"]
-
-
-async def pending(b, status):
-    """A station that was accepted asks again, and is not."""
-    status[0] = "Pending"
-    await b.ask("TriggerMessage", requestedMessage="BootNotification")
-    await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
-    await b.settled()
 
 
 async def test_remote_stop_while_pending(bench):
     """4.2 does not allow it, and it is done: it means less energy. It is told after Accepted."""
-    status = ["Accepted"]
-    async with bench(boot=False) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 60))
-        await b.booted()
+    async with registering(bench, "Accepted", 60) as b:
         id = await b.charge()
-        status[0] = "Pending"
-        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
-        await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
-        await b.settled()
+        await pending(b)
         mark = b.st.mark()
         await b.ask("RemoteStopTransaction", transactionId=id)
         await b.process.until(lambda c: c["status"] == "Finishing")
         assert b.st.received("StopTransaction") == []
-        status[0] = "Accepted"
+        b.registration = "Accepted"
         await b.stopped(mark, transactionId=id, reason="Remote")
 
 
 @pytest.mark.parametrize("kind", ["Soft", "Hard"])
 async def test_reset_while_pending(bench, kind):
     """A configuration may need it (4.2). What cannot be told meanwhile holds nothing up."""
-    status = ["Accepted"]
-    async with bench(boot=False) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 3600))
-        await b.booted()
+    async with registering(bench, "Accepted", 3600) as b:
         id = await b.charge()
-        status[0] = "Pending"
-        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
-        await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2)
-        await b.settled()
+        await pending(b)
         before, mark, now = b.st, b.st.mark(), await b.now()
         await b.ask("Reset", type=kind)
         await before.wait_closed(WAIT_s)
         assert (await b.now() - now).total_seconds() < 14
-        status[0] = "Accepted"
+        b.registration = "Accepted"
         await b.again(before)
         await b.stopped(mark, transactionId=id, reason=kind + "Reset")
 
 
 async def test_registration_lost_later(bench):
     """A triggered BootNotification that is answered Pending: silent again until Accepted."""
-    status = ["Accepted"]
-    async with bench(boot=False) as b:
-        b.cs.answer("BootNotification", lambda p: boot_answer(status[0], 20))
-        await b.booted()
-        status[0] = "Pending"
-        mark = b.st.mark()
-        await b.st.call("TriggerMessage", {"requestedMessage": "BootNotification"})
-        await b.st.expect("BootNotification", None, 10, mark)
+    async with registering(bench, "Accepted", 20) as b:
+        await pending(b)
         mark = b.st.mark()
         await b.do("plug")
         await b.process.until(lambda c: c["status"] == "Preparing")
         await b.st.expect("BootNotification", None, 10, mark)
-        status[0] = "Accepted"
+        b.registration = "Accepted"
         await b.status("Preparing", since=mark)
 
 

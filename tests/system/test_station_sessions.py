@@ -115,21 +115,6 @@ async def test_plug_and_charge(bench):
         await b.stopped(since, reason="EVDisconnected")
 
 
-async def test_car_pauses(bench):
-    """S2 opens and closes: SuspendedEV, Charging; the transaction stays."""
-    async with bench() as b:
-        id = await b.charge()
-        for _ in range(2):
-            since = b.st.mark()
-            await b.do("pause")
-            await b.status("SuspendedEV", since=since)
-            c = await b.process.until(lambda c: not c["contactor"])
-            assert c["transactionId"] == id and c["pilot_mA"] == 32000
-            await b.do("ready")
-            await b.status("Charging", since=since)
-        assert b.st.received("StopTransaction") == []
-
-
 # StartTransaction
 
 

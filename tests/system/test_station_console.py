@@ -6,12 +6,12 @@ import json
 import os
 import pty
 import re
-import signal
 import sys
 from datetime import timedelta
 
 import pytest
 from station_driver import ESP32_HEAP, ID, TAG, X1, duty
+from vboard_driver import Terminal
 
 from bench.station import firmware_bytes
 from host.process import TOOL, WAIT_s, poll
@@ -465,90 +465,38 @@ async def test_the_heap_after_all_commands(console, micropython32):
 PERSON = "CP2"  # the station at the terminal
 
 
-class Terminal:
-    """tools/station --console on a pty, as a person has it. (It has no place where the test's own
-    process could read its output otherwise, so this does.)"""
-
-    def __init__(self, folder, url):
-        self.folder = folder
-        self.master, slave = pty.openpty()
-        words = ("--url", url, "--id", PERSON, "--trace", folder / "trace", "--console")
-        self.said = b""
-        self.start = asyncio.create_subprocess_exec(
-            TOOL, *map(str, words), "--control", "0", stdin=slave, stdout=slave, stderr=slave,
-            env={**os.environ, "PILOTWIRE_PYTHON": sys.executable}, preexec_fn=own_terminal,
-        )  # fmt: skip
-        self.slave = slave
-
-    async def __aenter__(self):
-        self.process = await self.start
-        os.close(self.slave)
-        os.set_blocking(self.master, False)
-        asyncio.get_running_loop().add_reader(self.master, self.read)
-        return self
-
-    def read(self):
-        try:
-            self.said += os.read(self.master, 4096)
-        except BlockingIOError:  # Ctrl-C has emptied the line meanwhile
-            pass
-        except OSError:  # it has ended
-            asyncio.get_running_loop().remove_reader(self.master)
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    async def sees(self, text, since=0):
-        await poll(lambda: text in self.said[since:], WAIT_s, lambda: f"{text}: {self.said}")
-
-    async def __aexit__(self, *error):
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-        asyncio.get_running_loop().remove_reader(self.master)
-        os.close(self.master)
-
-
-def own_terminal():
-    import fcntl
-    import termios
-
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+def person(url, folder):
+    """tools/station --console on a terminal of its own."""
+    words = ("--url", url, "--id", PERSON, "--trace", folder / "trace", "--console")
+    return Terminal("env", f"PILOTWIRE_PYTHON={sys.executable}", TOOL, *words, "--control", "0")
 
 
 async def test_a_person_at_a_terminal(bench, tmp_path):
     """Echo, backspace, Ctrl-U, arrows, pasted lines, and Ctrl-C, which leaves outputs safe."""
     async with bench() as b:  # (only for its Central System)
-        async with Terminal(tmp_path, b.cs.url) as t:
-            await t.sees(b"boot Accepted")
-            for typed, echoed in (
-                (b"limX\x7fit\r", b"limX\b \bit\r\n"),
-                (b"nonsense\x15limit\r", b"nonsense\r\x1b[Klimit\r\n"),
-                (b"lim\x1b[D\x1b[3~\x1bOAit\r\n", b"limit\r\n"),
-                (b"  limit  1 \n", b"limit  1 \r\n"),
-                (b"\x00\x07limit\r\n\r\n\n", b"limit\r\n"),
-            ):
-                since = len(t.said)
-                t.type(typed)
-                await t.sees(echoed + b"connector 1: no limit but", since)
-                await t.sees(b"so nothing\r\n", since)
-            since = len(t.said)
-            t.type(b"".join(b">>> %d * 1000\r" % n for n in range(1, 20)))  # pasted
-            await t.sees(b"\n19000\r\n", since)
-            st = await b.cs.wait_station(PERSON, WAIT_s)
-            await st.expect("StatusNotification", lambda p: p["connectorId"] == 1, WAIT_s)
-            t.type(b"bench on\rpilot 16\rcontactor on\r")
-            await t.sees(b"closes at the next tick")
-            trace = tmp_path / "trace"
-            await poll(lambda: '"closed": true' in trace.read_text(), WAIT_s, "closed")
-            # A line of the log, while a person types, comes above what was typed.
-            t.type(b"profi")
-            await t.sees(b"profi")
-            since = len(t.said)
-            t.type(b"\x03")
-            await asyncio.wait_for(t.process.wait(), WAIT_s)
-        assert t.process.returncode == 0, t.said
+        t = person(b.cs.url, tmp_path)
+        await t.until("boot Accepted")
+        for typed, echoed in (
+            ("limX\x7fit\r", "limX\b \bit\r\n"),
+            ("nonsense\x15limit\r", "nonsense\r\x1b[Klimit\r\n"),
+            ("lim\x1b[D\x1b[3~\x1bOAit\r\n", "limit\r\n"),
+            ("  limit  1 \n", "limit  1 \r\n"),
+            ("\x00\x07limit\r\n\r\n\n", "limit\r\n"),
+        ):
+            t.type(typed)
+            await t.until(echoed + "connector 1: no limit but")
+            await t.until("so nothing\r\n")
+        t.type("".join(f">>> {n} * 1000\r" for n in range(1, 20)))  # pasted
+        await t.until("\n19000\r\n")
+        st = await b.cs.wait_station(PERSON, WAIT_s)
+        await st.expect("StatusNotification", lambda p: p["connectorId"] == 1, WAIT_s)
+        t.type("bench on\rpilot 16\rcontactor on\r")
+        await t.until("closes at the next tick")
+        trace = tmp_path / "trace"
+        await poll(lambda: '"closed": true' in trace.read_text(), WAIT_s, "closed")
+        t.type("profi")
+        await t.until("profi")
+        assert await t.interrupted() == 0, t.text
         events = [json.loads(text) for text in trace.read_text().splitlines()]
         assert [e["closed"] for e in events if e["what"] == "contactor"] == [True, False]
         # (0: then the chip has no power)
@@ -579,18 +527,17 @@ async def test_what_ctrl_c_has_thrown_away_is_not_waited_for(monkeypatch):
 
 
 async def test_the_log_does_not_mangle_what_is_typed(bench, tmp_path):
+    """A line of the log, while a person types, comes above what was typed."""
     async with bench() as b:
-        async with Terminal(tmp_path, b.cs.url) as t:
-            await t.sees(b"boot Accepted")
-            st = await b.cs.wait_station(PERSON, WAIT_s)
-            t.type(b"profi")
-            await t.sees(b"profi")
-            since = len(t.said)
-            answer = await st.raw('[2,"1","Nothing",{}]')
-            assert answer[0] == 4
-            await t.sees(b"\r\x1b[K", since)
-            await t.sees(b"request refused: NotImplemented: Nothing\r\nprofi", since)
-            t.type(b"les\r")
-            await t.sees(b"profiles\r\nno charging profile is installed", since)
-            t.process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(t.process.wait(), WAIT_s)
+        t = person(b.cs.url, tmp_path)
+        await t.until("boot Accepted")
+        st = await b.cs.wait_station(PERSON, WAIT_s)
+        t.type("profi")
+        await t.until("profi")
+        answer = await st.raw('[2,"1","Nothing",{}]')
+        assert answer[0] == 4
+        await t.until("\r\x1b[K")
+        await t.until("request refused: NotImplemented: Nothing\r\nprofi")
+        t.type("les\r")
+        await t.until("les\r\nno charging profile is installed")
+        assert await t.interrupted() == 0, t.text

@@ -13,18 +13,15 @@ import time
 
 import pytest
 from station_driver import share
-from vboard_driver import ID, Board, Listener, Terminal, run
+from vboard_driver import ID, SETTINGS, Board, Listener, Terminal, flash, run, runs
 
 from host import port, unit_config
 from host.build import ROOT, build
-from host.image import make_image
 from host.process import WAIT_s, poll
 
 ON_A_LINE = ("config", "doctor", "deploy", "backup", "repl", "logs")
 TARGETS = (*ON_A_LINE, "erase", "micropython")
-URL = "ws://127.0.0.1:9/ocpp"
-BOARD = {"url": URL, "id": ID}
-WHOLE = "1 to mend; the board restarts"  # doctor has asked all: nobody listens at URL
+WHOLE = "1 to mend; the board restarts"  # doctor has asked all: nobody listens there
 LONG_s = 60  # for a target to end, whatever has happened to the board
 
 
@@ -44,21 +41,6 @@ def one_line(done, target, text):
 
 async def make(target, **variables):
     return await run("make", "-s", target, *[f"{k}={v}" for k, v in variables.items()])
-
-
-async def runs(b):
-    """The firmware runs: its console answers."""
-    with Listener(b.port) as line:
-        for _ in range(10):
-            line.type("\rstatus\r")  # (it may be starting)
-            with contextlib.suppress(AssertionError):
-                await line.until("connector 1: ", 3)
-                return
-    raise AssertionError(f"the firmware does not run: {line.text!r}")
-
-
-def flash(folder, **more):
-    (folder / "flash.img").write_bytes(make_image(512 * 4096, {**BOARD, **more}))
 
 
 def words(target):
@@ -122,7 +104,7 @@ async def test_values_that_cannot_be(variables, text, tmp_path):
         os.set_blocking(master, False)
         with pytest.raises(BlockingIOError):
             os.read(master, 1)
-    one_line(await make("image", **{"URL": URL, "ID": ID, **variables}), "image", text)
+    one_line(await make("image", **{"URL": SETTINGS["url"], "ID": ID, **variables}), "image", text)
 
 
 async def test_a_place_that_is_none():
@@ -147,7 +129,7 @@ async def test_values_arrive_as_they_were_typed(tmp_path):
         values = await asyncio.to_thread(unit_config.read, port.Port(b.port))
         wanted = {"password": odd, "wifi_password": odd[:40], "ssid": "it's $$1"}
         wanted.update(vendor='My "Box"', model="it's$$1", networks=[{"ssid": "a b $x"}])
-        assert values == {**BOARD, **wanted, "max_mA": 16000}
+        assert values == {**SETTINGS, **wanted, "max_mA": 16000}
 
 
 async def test_somebody_else_has_the_port(tmp_path):
@@ -309,18 +291,6 @@ async def test_the_plug_is_pulled_in_the_middle(tmp_path):
         one_line(done, "doctor", "the line to the board was cut: plug it in again")
 
 
-async def test_the_plug_is_pulled_between_two_looks(tmp_path):
-    async with Board(tmp_path) as b:
-        line = port.Port(b.port)
-        assert await asyncio.to_thread(line.ask, "print(1)") == 1
-        held = os.open(line.name, os.O_RDWR | os.O_NOCTTY)  # or another board may get the name
-        await b.process.do("quit")
-        await b.process.process.wait()
-        with pytest.raises(port.PortError, match="the line to the board was cut: plug it in"):
-            line.ask("print(1)")
-        os.close(held)
-
-
 async def test_another_thing_answers_between_two_looks(tmp_path):
     """At the same name; or the board has lost its firmware, or hangs."""
     async with Board(tmp_path) as b:
@@ -369,7 +339,7 @@ async def test_ctrl_c(target, at, text, tmp_path, rng):
                 if number == 2:  # that it is none is said at once
                     await person.until("url: ws:// or wss://")
                     await person.until(question)
-                    person.type(URL + "\n")
+                    person.type(SETTINGS["url"] + "\n")
         elif at:
             await person.until(at)
         else:
@@ -384,7 +354,7 @@ async def test_ctrl_c(target, at, text, tmp_path, rng):
             assert f"{target}: stopped by Ctrl-C; {text}" in said
         await runs(b)
         there = await asyncio.to_thread(unit_config.read, port.Port(b.port))
-        assert there == {**BOARD, "max_mA": 16000}
+        assert there == {**SETTINGS, "max_mA": 16000}
 
 
 async def heard(b, person, text):
@@ -403,6 +373,7 @@ async def test_mip_does_not_touch_the_code_that_runs(tmp_path):
     async with Board(tmp_path) as b:
         await b.mpremote("mip", "install", str(ROOT / "lib/uwebsockets/package.json"))
         assert "uwebsockets" in await b.mpremote("ls", ":/lib")
+        assert await b.eval("__import__('uwebsockets').__name__") == "uwebsockets"
         assert "up to date" in await b.make("deploy")
 
 

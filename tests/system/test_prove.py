@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from prove import __main__ as prove
 from prove import harness, scenarios
-from prove.oracle import CEILING, DEFAULT, TX, Oracle, instant
+from prove.oracle import CEILING, DEFAULT, TX, instant
 
 T = instant("2025-06-11T10:00:00Z")
 SEED = int(os.environ["PILOTWIRE_SEED"])
@@ -70,31 +70,6 @@ def test_a_flaw_is_found_and_made_small(flaw):
         prover.close()
 
 
-def test_a_long_composite_schedule_is_made_short_in_few_tries():
-    """(Second by second took them all, and 27 periods were left of seed 700642571.)"""
-    tries = []
-
-    def failing(s):
-        tries.append(s)
-        return s["ops"] and s["ops"][0][2] > 16201
-
-    small = harness.shrink(scenario(["composite", 1, 16445, "A"]), failing)
-    assert small["ops"] == [["composite", 1, 16202, "A"]]
-    assert len(tries) < 200
-
-
-def test_a_player_that_differs_from_the_others_is_named():
-    commands = {"cpython": [sys.executable], "broken": [sys.executable]}
-    prover = harness.Prover(commands, {"broken": "late_end"})
-    p = profile(DEFAULT, [(0, 10)], validTo="2025-06-11T10:00:05Z")
-    try:
-        with pytest.raises(harness.Difference) as caught:
-            prover.play(scenario(["set", 0, p], ["limits", 10, 1, False]))
-    finally:
-        prover.close()
-    assert (caught.value.who, caught.value.index) == ("broken", 1)
-
-
 # The oracle against rules of its own (T is 10:00:00Z, 32 A, 230 V); the worked examples of
 # docs/smart-charging.md are in test_station_profiles.py, and oracle and firmware agree on all
 # that is played
@@ -125,36 +100,6 @@ def profile(purpose, periods, level=0, kind="Absolute", unit="A", duration=None,
 
 def scenario(*ops):
     return {"t": T, "connectors": 1, "volts": 230, "hardware_mA": 32000, "ops": list(ops)}
-
-
-def station(*installed, connectors=1, begun=None):
-    """An oracle at T with [connector, profile]s, and a transaction since T + begun."""
-    oracle = Oracle(connectors, now=T + (begun or 0))
-    if begun is not None:
-        oracle.begin(1, 7)
-    oracle.now = T
-    for connector, p in installed:
-        assert oracle.set(connector, p) == "Accepted"
-    return oracle
-
-
-@pytest.mark.parametrize("keeps", [True, False])
-def test_the_bound_is_broken_by_what_goes_at_once(keeps):
-    """After an accepted request no more than the larger of before and after."""
-    o = station([0, profile(DEFAULT, [(0, 10)], id=1)])
-    later = profile(DEFAULT, [(0, 12)], id=1, start="2025-06-11T10:00:04Z")
-    bound = harness.Bound(o, ["set", 0, later])
-    assert o.set(0, later) == "Accepted"
-    bound.accepted(o)
-    o.staying = o.staying if keeps else []
-    for t in (T, T + 3, T + 4):
-        said = o.limit(1, t)[0]
-        assert said == {T + 4: 120}.get(t, 100 if keeps else None)
-        if said is None:
-            with pytest.raises(harness.Difference, match="bound"):
-                bound.check(1, t, said, "")
-        else:
-            bound.check(1, t, said, "")
 
 
 # The oracle and the firmware agree.

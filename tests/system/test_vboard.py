@@ -16,13 +16,12 @@ import sys
 
 import pytest
 from station_driver import X1, duty
-from vboard_driver import ID, Board, Listener, Terminal, run
+from vboard_driver import ID, SETTINGS, Board, Listener, Terminal, flash, run, runs
 
 from host import deploy, port, unit_config
 from host.board import esptool
 from host.build import OPT, PLAIN, ROOT, build, sources
 from host.csms import CentralSystem
-from host.image import make_image
 from host.process import WAIT_s, poll
 from host.profile import profile
 from host.romfs import _pack as pack
@@ -147,7 +146,7 @@ async def test_make_deploy_with_a_romfs_partition(tmp_path, monkeypatch, rng):
                     await line.until(VERSION)
             return await b.eval("__import__('firmware.safe').safe.__file__")
 
-        await b.make("config", URL=settings()["url"], ID=ID)
+        await b.make("config", URL=SETTINGS["url"], ID=ID)
         monkeypatch.setattr(deploy, "build_image", lambda: other)
         said = []
         await asyncio.to_thread(deploy.deploy, port.Port(b.port), None, said.append)
@@ -241,7 +240,7 @@ async def test_make_image(tmp_path):
 
 
 async def test_backup_and_logs(tmp_path):
-    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    flash(tmp_path)
     async with Board(tmp_path) as b:
         await b.mpremote("exec", MAKE_PROFILE)
         said = await b.make("backup")
@@ -251,7 +250,7 @@ async def test_backup_and_logs(tmp_path):
         shutil.rmtree(folder)
         assert files >= {"config.json", "profiles/0-1-0"}
         assert not [name for name in files if name.endswith((".mpy", ".py"))]
-        assert config == settings()
+        assert config == SETTINGS
         # it only listens: it goes on until somebody ends it
         person = Terminal("make", "-s", "logs", f"PORT={b.port}")
 
@@ -275,7 +274,7 @@ open("/profiles/0-1-0", "w").close()
 
 
 async def test_make_repl_is_the_console_while_the_firmware_runs(tmp_path):
-    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    flash(tmp_path)
     async with Board(tmp_path) as b:
         with Listener(b.port) as line:
             await line.until(VERSION)
@@ -321,14 +320,6 @@ async def test_a_person_at_a_terminal(tmp_path):
 # Other ways onto a board
 
 
-async def test_mip_installs_from_a_package_json(tmp_path):
-    """Tried with the library's: mip takes a minute for the firmware's, which names every source
-    (make lint)."""
-    async with Board(tmp_path) as b:
-        await b.mpremote("mip", "install", str(ROOT / "lib/uwebsockets/package.json"))
-        assert await b.eval("__import__('uwebsockets').__name__") == "uwebsockets"
-
-
 def test_manifest_names_what_there_is():
     """What it freezes; freezing itself needs a compiler for the chip and was never tried."""
     found = []
@@ -356,20 +347,6 @@ def other_build(folder):
     (tree / "boot.py").write_text((tree / "boot.py").read_text() + "# another\n")
     assert deploy.local_hashes(tree) != deploy.local_hashes(build())
     return tree
-
-
-async def runs(line):
-    """Wait until the firmware's console answers: what is typed sooner is lost."""
-
-    async def answers():
-        line.type("status\r")
-        for _ in range(200):
-            if "connector 1" in line.read():
-                return True
-            await asyncio.sleep(0.01)
-        return False
-
-    await poll(answers, WAIT_s, "an answer of the console")
 
 
 async def boots(b, trees):
@@ -447,7 +424,7 @@ async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
     """A slot on trial without a Central System stays through any number of doctors and configs and
     presses on EN. Power that is cut does count, and the doctor says what was given up and why."""
     new = other_build(tmp_path)
-    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    flash(tmp_path)
     async with Board(tmp_path) as b:
         with Listener(b.port) as line:
             await line.until(VERSION)
@@ -457,8 +434,8 @@ async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
             assert "note  slot b is on trial: 3 more starts may fail, then it is slot a" in said
             assert "A Central System that accepts it ends the trial" in said
             await b.make("config", SET=f"max_mA={16000 + number}")
+            await runs(b)  # (before that nobody knows whether it is a press or the power)
             with Listener(b.port) as line:
-                await runs(line)  # (before that nobody knows whether it is a press or the power)
                 await b.process.do("reset")
                 await line.until(VERSION)
         assert (await boots(b, [new]))[1] == ["b", "a", "3"]
@@ -477,10 +454,6 @@ async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
         assert "note  " + told in said and "on trial" not in said
 
 
-def settings(url="ws://127.0.0.1:9/ocpp"):
-    return {"url": url, "id": ID}
-
-
 DEPLOY_OPS = 1300  # flash operations of a deploy, and some more
 
 
@@ -489,7 +462,7 @@ async def test_a_deploy_may_be_cut_anywhere(tmp_path, rng):
     new code, all of it. PILOTWIRE_CUTS is how many of each (2 without it)."""
     cuts = int(os.environ.get("PILOTWIRE_CUTS", 2))
     trees = [build(), other_build(tmp_path)]
-    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    flash(tmp_path)
     seen = []
     async with Board(tmp_path) as b:
         tree, _ = await boots(b, trees)
@@ -524,7 +497,7 @@ async def test_the_first_deploy_may_be_cut_too(tmp_path, rng):
 async def test_a_deploy_that_does_not_fit_changes_nothing(tmp_path):
     """The flash is full: one line says so, and the unit runs what it ran."""
     trees = [build(), other_build(tmp_path)]
-    (tmp_path / "flash.img").write_bytes(make_image(512 * 4096, settings()))
+    flash(tmp_path)
     async with Board(tmp_path) as b:
         await b.mpremote("exec", FILL)
         going = Deploy(b, trees[1])
@@ -546,32 +519,11 @@ with open("/big", "wb") as f:
 # What is said when something is wrong
 
 
-@pytest.mark.parametrize(
-    "target", ["deploy", "config", "doctor", "repl", "logs", "backup", "erase", "micropython"]
-)
-async def test_without_a_port(target):
-    done = await run("make", "-s", target, "PORT=")
-    assert done.returncode
-    assert done.stdout.startswith(f"{target}: no PORT: "), done.stdout
-    assert len(done.stdout.splitlines()) == 2  # (the other is make's)
-
-
-async def test_a_port_that_is_none(tmp_path, monkeypatch):
-    done = await run("make", "-s", "deploy", f"PORT={tmp_path}/tty")
-    assert f"{tmp_path}/tty: there is no such port" in done.stdout
+def test_a_port_without_permission(tmp_path, monkeypatch):
     (tmp_path / "tty").touch()
     monkeypatch.setattr(os, "access", lambda *words: False)
     with pytest.raises(port.PortError, match="no permission"):
         port.Port(str(tmp_path / "tty"))
-
-
-def test_mpremote_is_put_into_one_line():
-    """The last lines of what mpremote 1.29 prints."""
-    said = port.explain("mpremote.transport.TransportError: could not enter raw repl\n")
-    assert said.startswith("nothing answers as MicroPython does")
-    failed = "mpremote: failed to access /dev/ttyUSB0 (it may be in use by another program)\n"
-    assert "does another program" in port.explain(failed)
-    assert port.explain("Traceback\n  File\nNameError: x\n") == "NameError: x"
 
 
 async def test_esptool_is_not_let_loose_on_what_is_no_chip(tmp_path):

@@ -5,6 +5,7 @@ the board prints, on its trace and on what the Central System hears, with deadli
 """
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
@@ -13,10 +14,12 @@ import sys
 import time
 
 from host.build import ROOT
+from host.image import make_image
 from host.process import StationProcess, WAIT_s, poll
 
 MAKE_s = 3 * WAIT_s
 ID = "VB1"
+SETTINGS = {"url": "ws://127.0.0.1:9/ocpp", "id": ID}  # nobody listens there
 
 
 class Board:
@@ -69,6 +72,22 @@ async def run(*words):
         )  # fmt: skip
 
     return await asyncio.to_thread(call)
+
+
+def flash(folder, **more):
+    """A flash for a Board: the firmware, and SETTINGS with what is other there."""
+    (folder / "flash.img").write_bytes(make_image(512 * 4096, {**SETTINGS, **more}))
+
+
+async def runs(b):
+    """Wait until the firmware's console answers: what is typed sooner is lost."""
+    with Listener(b.port) as line:
+        for _ in range(10):
+            line.type("\rstatus\r")  # (it may be starting)
+            with contextlib.suppress(AssertionError):
+                await line.until("connector 1: ", 3)
+                return
+    raise AssertionError(f"the firmware does not run: {line.text!r}")
 
 
 class Listener:

@@ -50,6 +50,18 @@ class Stage:
         return self
 
 
+def stage(closed=None, **now):
+    """A stage with all parts, whose contactor is closed with a current of so many mA, or open;
+    and what is so `now`, of the outlet, of what the monitor is told, or of the car."""
+    s = Stage(PARTS)
+    if closed is not None:
+        s.close(closed)
+    for name, value in now.items():
+        owner = [x for x in (s.o, s.m, s.car) if hasattr(x, name)][0]
+        setattr(owner, name, value)
+    return s
+
+
 def breaks(rule, function, *args):
     try:
         function(*args)
@@ -74,34 +86,14 @@ def test_all_is_well():
 
 def test_leaving_c():
     for fault in ("", "pilot-short", "pilot-open", "ventilation"):
-        s = Stage().close()
-        s.car.s2 = fault == "ventilation"
-        s.car.faults.add(fault)
-        s.run(75)
-        breaks("open", s.run, 25)
-        s = Stage().close()
-        s.car.s2 = fault == "ventilation"
-        s.car.faults.add(fault)
+        s = stage(10000, s2=fault == "ventilation", faults={fault})
         s.run(75)
         s.open()
     # what comes late does so once
-    s = Stage().close()
-    s.car.s2 = False
+    s = stage(10000, s2=False)
     s.run(3000, 3000)
     s.run(50)
     breaks("open", s.run, 25)
-
-
-def stage(closed=None, **now):
-    """A stage with all parts, whose contactor is closed with a current of so many mA, or open;
-    and what is so `now`, of the outlet, of what the monitor is told, or of the car."""
-    s = Stage(PARTS)
-    if closed is not None:
-        s.close(closed)
-    for name, value in now.items():
-        owner = [x for x in (s.o, s.m, s.car) if hasattr(x, name)][0]
-        setattr(owner, name, value)
-    return s
 
 
 def test_what_breaks_a_rule_at_once():
@@ -124,6 +116,44 @@ def test_what_breaks_a_rule_at_once():
     ):
         breaks(rule, getattr(s, act), *([25] if act == "run" else []))
     stage(phases_relay=False).run(25)  # (nothing is closed)
+
+
+def test_what_breaks_a_rule_after_a_while():
+    """(rule, current with which it is closed or None, what is so from then on, ms that are good,
+    ms in which the rule is broken)"""
+    for rule, mA, now, good_ms, ms in (
+        ("open", 10000, {"s2": False}, 75, 25),
+        ("open", 10000, {"s2": False, "faults": {"pilot-short"}}, 75, 25),
+        ("open", 10000, {"s2": False, "faults": {"pilot-open"}}, 75, 25),
+        ("open", 10000, {"faults": {"ventilation"}}, 75, 25),
+        ("x1-ignored", 10000, {"faults": {"ignore-x1"}, "duty": X1}, 6025, 100),
+        ("follow", 15900, {"duty": D6}, 5000, 100),
+        ("told", 15900, {"told_mA": 10000}, 0, 25),
+        ("residual", 10000, {"residual_trip": True}, 25, 200),
+        ("pe", 10000, {"pe_ok": False}, 100, 200),
+        ("cable", 10000, {"cable_ohm": None}, 100, 200),
+        ("latched", 10000, {"faults": {"diode-short"}}, 100, 200),
+        ("offer", 10000, {"volts_mV": [230000, 260000, 230000]}, 5100, 200),
+        ("lock", 10000, {"locked": False}, 16000, 200),
+        ("not-closed", None, {"coil": True}, 1200, 100),
+        ("overcurrent", 10000, {"faults": {"overdraw-200"}, "current_mA": 25900}, 0, 6000),
+        ("overcurrent", 10000, {"faults": {"overdraw"}, "current_mA": 19200}, 9000, 1000),
+        ("hot", 10000, {"temperature_dC": 720}, 2500, 100),
+        ("warm", 10000, {"hardware_mA": 16000, "temperature_dC": 660}, 0, 8000),
+        ("sensor", 10000, {"sensor_lost": True}, 0, 70000),
+        # whatever the reason: it should not have been offered
+        ("dead", None, {}, 0, 4000),
+        ("dead", None, {"locked": False, "tested": False}, 0, 4000),
+        ("idle", None, {"duty": X1}, 0, 16000),
+    ):
+        s = stage(mA, **now)
+        s.run(good_ms)
+        if rule in ("residual", "pe", "cable"):
+            s.o.duty = X1  # (what is late is the contactor)
+        breaks(rule, s.run, ms)
+    # but not when something is, or was, in the way
+    for name, value in (("residual_mA", 30), ("lock_jam", True), ("meter_lost", True)):
+        stage(**{name: value}).run(60000)
 
 
 def closes(s, good):
@@ -163,19 +193,13 @@ def test_after_d_and_e():
 
 
 def test_under_load():
-    s = Stage().close()
-    s.car.faults.add("ignore-x1")
+    s = stage(10000, faults={"ignore-x1"})
     s.duty(X1, 5900)
     breaks("load", s.open)
-    s = Stage().close()
-    s.car.faults.add("ignore-x1")
+    s = stage(10000, faults={"ignore-x1"})
     s.duty(X1, 6025)
     s.open()
     assert s.m.load_openings == 1
-    s = Stage().close()
-    s.car.faults.add("ignore-x1")
-    s.duty(X1, 6025)
-    breaks("x1-ignored", s.run, 100)
     Stage().close(500).open()
 
 
@@ -190,52 +214,6 @@ def test_the_duty():
     s = Stage().close()
     s.duty(D6, 5000)
     s.duty(D10, 25)
-
-
-def test_a_car_that_should_follow():
-    s = Stage().close(15900)
-    s.run(10000)
-    s.duty(D6, 5000)
-    breaks("follow", s.run, 100)
-    s = Stage().close(15900)
-    s.run(10000)
-    s.m.told_mA = 10000
-    breaks("told", s.run, 25)
-
-
-def test_faults_that_open():
-    def residual(s):
-        s.o.residual_trip = True
-
-    def earth(s):
-        s.o.pe_ok = False
-
-    def cable(s):
-        s.o.cable_ohm = None
-
-    def diode(s):
-        s.car.faults.add("diode-short")
-
-    def voltage(s):
-        s.o.volts_mV[1] = 260000
-
-    def lock(s):
-        s.o.locked = False
-
-    for act, rule, ms in (
-        (residual, "residual", 25),
-        (earth, "pe", 100),
-        (cable, "cable", 100),
-        (diode, "latched", 100),
-        (voltage, "offer", 5100),
-        (lock, "lock", 16000),
-    ):
-        s = Stage(PARTS).close()
-        act(s)
-        s.run(ms)
-        if rule not in ("latched", "offer"):
-            s.o.duty = X1 if ms < 6000 else D16
-        breaks(rule, s.run, 200)
 
 
 def test_a_trip_is_for_good():
@@ -262,66 +240,20 @@ def test_the_contactor_welds_or_does_not_close():
     s.duty(X1, 1300)
     s.o.duty = D16
     breaks("latched", s.run, 25)
-    s = Stage(PARTS)
-    s.o.coil = True
-    s.run(1200)
-    breaks("not-closed", s.run, 100)
-    s = Stage(PARTS)
-    s.o.coil = True
+    s = stage(coil=True)
     s.run(1150)
     s.o.coil = False
     s.run(6000)
     breaks("retries", s.close)
 
 
-def test_too_much_current():
-    s = Stage(PARTS)
-    s.car.faults.add("overdraw-200")
-    e = breaks("overcurrent", s.close, 25900)
-    assert "150" in e.text
-    s = Stage(PARTS)
-    s.car.faults.add("overdraw")
-    s.close(19200)
-    s.run(3000)
-    breaks("overcurrent", s.run, 1000)
-
-
-def test_heat():
-    s = Stage(PARTS).close()
-    s.o.temperature_dC = 720
-    s.run(2500)
-    breaks("hot", s.run, 100)
-    s = Stage(PARTS)
-    s.m.hardware_mA = 16000
-    s.close()
-    s.o.temperature_dC = 660
-    breaks("warm", s.run, 8000)
-    s = Stage(PARTS).close()
-    s.o.sensor_lost = True
-    breaks("sensor", s.run, 70000)
-
-
-def test_it_must_charge():
-    s = Stage()
-    breaks("dead", s.run, 4000)
-    # whatever the reason: it should not have been offered
-    s = Stage(PARTS)
-    s.o.locked = s.m.tested = False
-    breaks("dead", s.run, 4000)
+def test_it_must_charge_again():
     s = Stage().close(0).open()
     breaks("dead", s.run, 3100)
     s = Stage().close(0).open()
     s.duty(X1, 4000)
     s.duty(D16, 2500)
     s.close()
-    s = Stage()
-    s.o.duty = X1
-    breaks("idle", s.run, 16000)
-    # but not when something is, or was, in the way
-    for name, value in (("residual_mA", 30), ("lock_jam", True), ("meter_lost", True)):
-        s = Stage(PARTS)
-        setattr(s.o, name, value)
-        s.run(60000)
 
 
 def test_a_power_cut():

@@ -220,48 +220,6 @@ async def test_client_certificates(device, certificates):
             )  # fmt: skip
 
 
-async def test_answers_of_the_server(device, certificates):
-    """Of HTTP, inside TLS and without it."""
-
-    def answer(status, **headers):
-        def respond(ws, request):
-            response = ws.respond(status, "No.\n")
-            response.headers.update(headers)
-            return response
-
-        return {"process_request": respond}
-
-    cases = {
-        "401": (answer(401), "HTTP 401 Unauthorized; is the password right (AuthorizationKey, or"),
-        "403": (answer(403), "HTTP 403 Forbidden; may station CP1 connect here?"),
-        "404": (answer(404), "HTTP 404 Not Found; does the Central System know station CP1?"),
-        "301": (
-            answer(301, Location="wss://new.example/"),
-            "HTTP 301 Moved Permanently, redirect not followed: wss://new.example/;"
-            " put the new address into url in config.json",
-        ),
-        "503": (answer(503), "HTTP 503 Service Unavailable; the server has a problem of its own"),
-        "none": (
-            {"subprotocols": None},
-            "server chose no subprotocol, offered: ocpp1.6; is this url for OCPP 1.6J?",
-        ),
-        "2.0.1": (
-            {"subprotocols": ["ocpp2.0.1"], "select_subprotocol": lambda ws, offered: "ocpp2.0.1"},
-            "subprotocol not offered: ocpp2.0.1; is this url for OCPP 1.6J?",
-        ),
-    }
-    for context, scheme in ((certificates.context(), "wss"), (None, "ws")):
-        async with Servers(certificates) as s:
-            for name, (options, _) in cases.items():
-                await s.add(name, context, **options)
-            profile = 2 if context else 1
-            await check(
-                device,
-                s,
-                *[(s.case(n, profile, scheme=scheme), text) for n, (_, text) in cases.items()],
-            )
-
-
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_something_else_at_the_port(device, certificates):
     async with Servers(certificates) as s:
@@ -292,26 +250,3 @@ async def test_something_else_at_the_port(device, certificates):
             ),
             (s.case("old"), "TLS: "),
         )
-
-
-async def test_nothing_is_dialled_unverified(device, certificates, tmp_path):
-    """No CA, a CA that is none, a profile that wants more than the address gives."""
-    async with Servers(certificates) as s:
-        await s.add("good", certificates.context())
-        (tmp_path / "empty").mkdir()
-        (tmp_path / "bad").mkdir()
-        (tmp_path / "bad" / "ca.der").write_bytes(b"no certificate")
-        empty = {**s.case("good"), "certs": str(tmp_path / "empty")}
-        bad = {**s.case("good"), "certs": str(tmp_path / "bad")}
-        await check(
-            device,
-            s,
-            (empty, "no CA: SecurityProfile 2 needs that of the Central System as /certs/ca.der"),
-            (bad, "/certs/ca.der: not a certificate in DER"),
-            (s.case("good", 0), "SecurityProfile 0 does not dial wss://localhost"),
-            (s.case("good", 1), "SecurityProfile 1 does not dial wss://localhost"),
-            (s.case("good", 2, scheme="ws"), "SecurityProfile 2 does not dial ws://localhost"),
-            (s.case("good", 3, scheme="ws"), "SecurityProfile 3 does not dial ws://localhost"),
-            (s.case("good", 2, password=""), "SecurityProfile 2 needs a password"),
-            (s.case("good"), "x ocpp1.6"),
-        )  # fmt: skip

@@ -180,21 +180,6 @@ def test_fragments_and_pings_of_the_server(run):
     )
 
 
-def test_pings_of_the_device(run):
-    run(
-        echo,
-        """
-        ws = await uwebsockets.connect(URL)
-        await ws.ping(b"p" * 125)
-        assert ws.last_pong_ms is None
-        await ws.send("after the ping")
-        await ws.recv()
-        assert ws.last_pong_ms is not None
-        await ws.close()
-        """,
-    )
-
-
 def test_the_server_closes(run):
     codes, closes = (1000, 1001, 1008, 1011, 1012, 3000, 4999), []
 
@@ -237,19 +222,6 @@ def test_the_device_closes(run):
         """,
     )
     assert closes == [(3001, "reset", 3001)] * 2
-
-
-def test_the_server_dies(run):
-    async def handler(ws):
-        ws.transport.abort()
-
-    run(
-        handler,
-        """
-        ws = await uwebsockets.connect(URL)
-        assert (await failure(ws.recv())).code == 1006
-        """,
-    )
 
 
 def test_heap_of_an_idle_connection(run):

@@ -7,7 +7,7 @@ import random
 
 import flash
 from rig import TICK_ms, a_wall, drive, seeded
-from world import T0, UNSET, World, files, record, token, tx_file, waiting
+from world import T0, UNSET, World, files, record, token, waiting
 
 from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
@@ -123,7 +123,7 @@ def test_suspended_by_the_station():
 
 def test_suspended_before_it_began():
     w = World().ready()
-    profiles.install(w.station, record(0, profile.TX_DEFAULT))
+    w.install(record(0, profile.TX_DEFAULT), 0)
     w.car(C, 100)
     assert w.accept("TAG", 300) == states.PAUSED_BY_STATION and w.c.tx
     assert w.clear(300, 7) == states.CHARGING
@@ -268,14 +268,14 @@ def test_unplugged_and_the_cable_stays_locked():
         w.poll(100)
         assert lock.keep
     assert not w.c.tx and tx.cause == states.UNPLUGGED and w.c.state == states.ENDING
-    w.station.access().tag("other", 1)
+    w.access().tag("other", 1)
     assert not lock.release and w.station.next_ask().token == "other"
-    w.station.access().tag("tag", 1)
+    w.access().tag("tag", 1)
     assert lock.release and not w.station.asks
     lock.holds = False
     assert w.poll(200) == states.FREE and not lock.keep and w.c.kept is None
     # the same tag wants to charge again
-    w.station.access().tag("TAG", 1)
+    w.access().tag("TAG", 1)
     assert w.station.next_ask().token == "TAG"
 
 
@@ -286,7 +286,7 @@ def test_a_cable_that_is_plugged_in_again_is_nobodys():
     w.car(A, 3000)
     assert w.c.kept == "TAG"
     assert w.car(B, 200) == states.PLUGGED and not w.c.kept
-    w.station.access().tag("TAG", 1)
+    w.access().tag("TAG", 1)
     assert w.station.next_ask().token == "TAG" and not lock.release
 
 
@@ -335,7 +335,7 @@ def test_unlock_connector_ends_an_authorisation_that_waits_for_the_lock():
     assert not w.c.waits
     w.c.parts[0].busy = False
     assert w.poll(1000) == states.PLUGGED and not w.c.tx
-    w.station.access().accept("TAG", w.c)  # a new one locks again
+    w.access().accept("TAG", w.c)  # a new one locks again
     assert not lock.release
     w.poll(200)
     assert w.c.tx
@@ -363,15 +363,6 @@ def test_the_lock_opens_when_a_transaction_ends_and_closes_for_the_next():
         assert w.poll(2000) == states.ENDING and not w.c.tx and lock.release, cause
         w.charge("TAG2")
         assert not lock.release, cause
-
-
-def test_the_lock_that_keeps_a_cable_does_not_open_for_a_car_that_left():
-    for unlock in (True, False):
-        w = World(unlock_unplugged=unlock).ready()
-        lock = w.c.lock = Lock()
-        w.charge()
-        w.car(A, 2000)
-        assert not w.c.tx and not lock.release and lock.keep is not unlock
 
 
 def test_a_lock_opens_when_a_transaction_without_a_car_is_stopped():
@@ -463,7 +454,7 @@ def test_a_tag_and_a_cable_without_a_car():
 
 def test_tags_at_the_reader():
     w = World(2).ready()
-    w.station.access().tag("Tag1", 2)
+    w.access().tag("Tag1", 2)
     assert next_asked(w) == ("Tag1", w.cs[1], None) and w.woken
     assert w.station.next_ask() is None
     w.charge("Tag1")
@@ -474,7 +465,7 @@ def test_tags_at_the_reader():
     assert w.c.tx is None and w.queue() == ["stop 1"]
     assert w.journal.head()[1].cause == states.LOCAL and w.journal.head()[1].stop_token == "TAG1"
     for i in range(20):
-        w.station.access().ask("x%d" % i, w.c)
+        w.access().ask("x%d" % i, w.c)
     assert len(w.station.asks) == 4  # nobody fills the memory by holding up cards
 
 
@@ -482,7 +473,7 @@ def test_a_tag_is_not_asked_for_when_its_time_is_over():
     for for_s in (1, 60):
         for late_ms in (0, 100):
             w = World(wait_s=for_s).ready()
-            w.station.access().tag("TAG", 1)
+            w.access().tag("TAG", 1)
             w.poll(for_s * 1000 + late_ms)
             ask = w.station.next_ask()
             assert (ask is None) == (late_ms > 0) and not w.station.asks, (for_s, late_ms)
@@ -542,7 +533,7 @@ def test_plug_and_charge_waits_until_a_transaction_may_begin():
 
 def test_plug_and_charge_does_not_follow_another_tag():
     w = plug_and_charge(World()).ready()
-    w.station.access().accept("Other", w.c)
+    w.access().accept("Other", w.c)
     w.car(C, 1000)
     assert w.c.tx.token == "Other"
     w.stop(states.LOCAL, 5000)
@@ -587,7 +578,7 @@ def test_nothing_starts_while_a_reset_is_under_way():
     w = plug_and_charge(World(4)).ready()
     w.charge()
     assert asked(w) == ["Plug"]
-    w.station.access().accept("waits", w.cs[2])
+    w.access().accept("waits", w.cs[2])
     w.poll(200)
     for c in w.cs:
         c.ending = True
@@ -595,26 +586,26 @@ def test_nothing_starts_while_a_reset_is_under_way():
     assert not w.c.tx and w.c.state == states.ENDING
     for e in w.electrics:
         e.state = C
-    w.station.access().accept("answered", w.cs[3])  # it was asked for before
-    w.station.access().tag("Tag", 1)
-    w.station.access().card("Card")
+    w.access().accept("answered", w.cs[3])  # it was asked for before
+    w.access().tag("Tag", 1)
+    w.access().card("Card")
     w.poll(3000)
-    assert not asked(w) and w.station.access().choose() is None and w.queue() == ["stop 1"]
+    assert not asked(w) and w.access().choose() is None and w.queue() == ["stop 1"]
     assert not any([c.tx or c.waits or c.free() for c in w.cs])
 
 
 def test_choosing_a_connector():
     w = World(3).ready()
-    assert w.station.access().choose() is w.cs[0]
+    assert w.access().choose() is w.cs[0]
     w.electrics[1].state = B  # a car is there
-    assert w.station.access().choose() is w.cs[1]
+    assert w.access().choose() is w.cs[1]
     w.charge(c=w.cs[1])
-    assert w.station.access().choose() is w.cs[0]
+    assert w.access().choose() is w.cs[0]
     w.electrics[0].state, w.electrics[0].fault = C, faults.DIODE
     w.poll(100)
-    assert w.station.access().choose() is w.cs[2]
-    w.station.access().accept("T", w.cs[2])
-    assert w.station.access().choose() is None
+    assert w.access().choose() is w.cs[2]
+    w.access().accept("T", w.cs[2])
+    assert w.access().choose() is None
 
 
 # Power cuts
@@ -740,21 +731,11 @@ def test_a_transaction_of_a_connector_that_is_no_more():
     assert w.c.tx is None
 
 
-def test_garbage_on_the_flash_does_not_keep_the_station_from_starting():
-    w = World().ready()
-    w.charge()
-    tx_file("2", "")
-    tx_file("3", "garbage")
-    tx_file("4", '{"number":4}')
-    w.boot().poll(2000)
-    assert w.c.tx.number == 1 and files() == ["1"]
-
-
 def test_a_full_flash_does_not_begin_what_it_cannot_remember():
     w = World(blocks=8).ready()
     flash.crowd("/flash/tx")
     w.c.controller.state = C
-    w.station.access().accept("A" * 20, w.c, record(10))
+    w.access().accept("A" * 20, w.c, record(10))
     w.poll(3000)
     assert w.c.tx is None and w.c.waits is None and not w.c.allow_mA and not w.queue()
     assert not w.store.records
@@ -790,9 +771,9 @@ def test_a_txprofile_needs_its_transaction():
 def test_after_a_power_cut_a_txprofile_stays_with_its_transaction_only():
     w = World(2).ready()
     tx = w.charge()
-    profiles.install(w.station, record(10, transaction=tx.number))
+    w.install(record(10, transaction=tx.number), 0)
     w.charge(c=w.cs[1])
-    profiles.install(w.station, record(11, connector=2, id=8))
+    w.install(record(11, connector=2, id=8), 0)
     w.boot().poll(2000)
     assert [c.allow_mA for c in w.cs] == [10000, 11000]
     # connector 2's ended without the profile being removed: the cut came between
@@ -811,7 +792,7 @@ def test_the_profile_of_a_remote_start_is_in_force_from_the_first_tick():
         w = World().ready()
         if plugged_first:
             w.car(C, 500)
-        w.station.access().accept("TAG", w.c, record([(0, 8), (2, 12)]))
+        w.access().accept("TAG", w.c, record([(0, 8), (2, 12)]))
         w.c.controller.state = C
         seen = []
         while len(seen) < 40:
@@ -826,7 +807,7 @@ def test_the_profile_of_a_remote_start_is_in_force_from_the_first_tick():
 
 def test_a_remote_start_that_times_out_leaves_no_profile():
     w = World().ready()
-    w.station.access().accept("TAG", w.c, record(8))
+    w.access().accept("TAG", w.c, record(8))
     w.poll(61000)
     assert w.c.waits is None and not w.store.records
     w.accept("TAG", 500, C)
@@ -838,7 +819,7 @@ def test_a_remote_start_whose_profile_cannot_be_kept_does_not_start():
     for i in range(32):
         w.store.put(record(16, profile.TX_DEFAULT, id=100 + i, level=i % 16, connector=i // 16))
     w.c.controller.state = C
-    w.station.access().accept("TAG", w.c, record(8))
+    w.access().accept("TAG", w.c, record(8))
     w.poll(1000)
     assert w.c.tx is None and w.c.waits is None and not w.c.allow_mA and not files()
 
@@ -853,7 +834,7 @@ def test_a_power_cut_between_profile_and_transaction_leaves_neither():
         raise SystemExit
 
     w.journal.start = cut
-    w.station.access().accept("TAG", w.c, record(8))
+    w.access().accept("TAG", w.c, record(8))
     try:
         w.poll(1000)
         raise AssertionError("no transaction was begun")
@@ -871,7 +852,7 @@ def test_the_clock_is_set_while_a_transaction_runs():
     for known in (True, False):
         for jump in (3600, -3600, 86400 * 40):
             w = World(t=T0 if known else UNSET).ready()
-            profiles.install(w.station, record([(0, 20), (60, 10)], profile.TX_DEFAULT))
+            w.install(record([(0, 20), (60, 10)], profile.TX_DEFAULT), 0)
             tx = w.charge()
             w.poll(30000)
             assert w.c.allow_mA == 20000
@@ -910,7 +891,7 @@ def test_age_survives_the_jump():
 
 def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
     w = World().ready()
-    profiles.install(w.station, record([(0, 20), (3600, 10)], profile.TX_DEFAULT))
+    w.install(record([(0, 20), (3600, 10)], profile.TX_DEFAULT), 0)
     tx = w.charge()
     w.boot(UNSET).poll(2000)
     w.station.set_clock(T0 + 1800, 0, 0)
@@ -923,7 +904,7 @@ def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
 
 def test_without_a_clock_the_ceiling_is_at_its_lowest():
     w = World().ready()
-    profiles.install(w.station, record([(0, 25), (86400, 8)], profile.CEILING, id=9))
+    w.install(record([(0, 25), (86400, 8)], profile.CEILING, id=9), 0)
     w.charge()
     w.poll(100)
     assert w.c.allow_mA == 25000
@@ -942,10 +923,8 @@ def test_the_limit_held_over_a_power_cut():
     certain applies, and what is not is at its lowest (A17)."""
     for hold in (True, False):
         w = World(2, hold=hold).ready()
-        profiles.install(
-            w.station, record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0)
-        )
-        profiles.install(w.station, record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0))
+        w.install(record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0), 0)
+        w.install(record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0), 0)
         for c in w.cs:
             w.charge(c=c)
         w.poll(100)
@@ -961,10 +940,8 @@ def test_the_limit_held_over_a_power_cut():
         w.install(record(10, id=9), 200)
         assert w.c.allow_mA == 10000
         profiles.clear(w.station, 9)
-        profiles.install(
-            w.station, record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0)
-        )
-        profiles.install(w.station, record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0))
+        w.install(record([(0, 12), (7200, 9)], profile.TX_DEFAULT, 0, kind=0, start=T0), 0)
+        w.install(record(14, profile.TX_DEFAULT, 2, 1, id=8, kind=0, start=T0), 0)
         w.boot(UNSET).poll(2000)  # once more: what is held is not what holds without the time
         assert w.c.allow_mA == 9000
         w.told(T0 + 7200, 200)
@@ -978,9 +955,7 @@ def test_the_limit_held_over_a_power_cut():
 
 
 def renewed(w, start, **more):
-    profiles.install(
-        w.station, record(8, profile.TX, 1, kind=profile.ABSOLUTE, start=start, **more)
-    )
+    w.install(record(8, profile.TX, 1, kind=profile.ABSOLUTE, start=start, **more), 0)
     w.station.poll()
 
 
@@ -1013,7 +988,7 @@ def test_a_start_in_the_next_seconds_counts_as_begun():
         shift = begins - T0 - 5
         more = {name: t + shift for name, t in more.items()}
         first = [(0, 10), (4 if len(more) == 1 else begins - more["start"] + 4, 12)]
-        profiles.install(w.station, record(first, profile.TX_DEFAULT, kind=0, **more))
+        w.install(record(first, profile.TX_DEFAULT, kind=0, **more), 0)
         got = []
         for t in range(now, now + 9):
             w.station.sharing.evaluate(t, w.time.ms)
@@ -1021,7 +996,7 @@ def test_a_start_in_the_next_seconds_counts_as_begun():
         assert got == [10000] * 7 + [12000] * 2, got
         profiles.clear(w.station)
         begins = w.clock.now() + 4
-        profiles.install(w.station, record(10, profile.TX_DEFAULT, kind=0, start=begins))
+        w.install(record(10, profile.TX_DEFAULT, kind=0, start=begins), 0)
         w.station.poll()
         assert w.c.limits.get(limits.PROFILES) is None
 
@@ -1030,7 +1005,7 @@ def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
     w = World().ready()
     w.charge()
     renewed(w, T0 - 100)
-    profiles.install(w.station, record(20, profile.TX, kind=profile.ABSOLUTE, start=T0 + 600))
+    w.install(record(20, profile.TX, kind=profile.ABSOLUTE, start=T0 + 600), 0)
     for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
         w.station.set_clock(t, 0, 0)
         w.station.poll()
@@ -1192,13 +1167,13 @@ def test_a_local_limit_holds_while_the_clock_is_set_for_the_first_time():
 
 def test_a_ceiling_that_falls_is_followed_without_interruption():
     w = World(2).ready()
-    profiles.install(w.station, record(32, profile.CEILING, id=9))
+    w.install(record(32, profile.CEILING, id=9), 0)
     for c in w.cs:
         w.charge(c=c)
     w.poll(10000)
     assert [c.allow_mA for c in w.cs] == [16000, 16000]
     w.electrics[0].may_draw_mA = w.electrics[1].may_draw_mA = 16000
-    profiles.install(w.station, record(12, profile.CEILING, id=9))
+    w.install(record(12, profile.CEILING, id=9), 0)
     w.station.poll()
     # both go down to their share at once; neither has to wait for the other
     assert [c.allow_mA for c in w.cs] == [6000, 6000]
@@ -1206,11 +1181,11 @@ def test_a_ceiling_that_falls_is_followed_without_interruption():
 
 def test_who_comes_later_waits_until_the_other_has_let_go():
     w = World(2).ready()
-    profiles.install(w.station, record(20, profile.CEILING, id=9))
+    w.install(record(20, profile.CEILING, id=9), 0)
     w.charge()
     assert w.c.allow_mA == 20000 and w.station.sharing.limit_mA(w.c) == 20000
     w.car(B, 100, 2)
-    w.station.access().accept("TAG2", w.cs[1])
+    w.access().accept("TAG2", w.cs[1])
     w.station.poll()
     assert [c.allow_mA for c in w.cs] == [10000, 0]
     w.electrics[0].pilot_mA, w.electrics[0].may_draw_mA = 10000, 20000
@@ -1234,7 +1209,7 @@ def test_sharing_with_cars():
     w.boot()
     wall = a_wall(n)
     ceiling_mA, lowered_ms = 32000, 20000
-    profiles.install(w.station, record(32, profile.CEILING, id=9))
+    w.install(record(32, profile.CEILING, id=9), 0)
     most_mA = closings = 0
     draws = 0
     for tick in range(24000):
@@ -1248,7 +1223,7 @@ def test_sharing_with_cars():
             if not car.plugged:
                 car.plug()
                 car.max_mA = random.choice((6000, 16000, 32000))
-                w.station.access().accept("T%d" % i, c)
+                w.access().accept("T%d" % i, c)
             elif random.randrange(3):
                 car.wants = not car.wants
             elif random.randrange(2):
@@ -1260,7 +1235,7 @@ def test_sharing_with_cars():
             if amps * 1000 < ceiling_mA:
                 lowered_ms = 0
             ceiling_mA = amps * 1000
-            assert profiles.install(w.station, record(amps, profile.CEILING, id=9)) is None
+            w.install(record(amps, profile.CEILING, id=9), 0)
             w.station.poll()
         w.time.pass_ms(TICK_ms)
         lowered_ms += TICK_ms
@@ -1297,14 +1272,14 @@ def test_sharing_with_cars():
 def test_why_under_a_ceiling_with_two_connectors():
     """An own limit below 6 A, which leaves no share, is the reason; not the ceiling."""
     w = World(2).ready()
-    profiles.install(w.station, record(30, profile.CEILING, id=9, duration=86400))
+    w.install(record(30, profile.CEILING, id=9, duration=86400), 0)
     w.charge()
     w.charge(c=w.cs[1])
     w.install(record(5, id=5), 1000)
     assert w.station.sharing.limit_mA(w.c) == 5000 and w.c.allow_mA == 0
     source, by, until_s, next_mA, _, after = w.station.sharing.why(w.c)
     assert (source, by[profile.ID], next_mA, after[profile.ID]) == (limits.PROFILES, 5, 30000, 9)
-    profiles.install(w.station, record([(0, 16), (600, 8)], id=4, connector=2))
+    w.install(record([(0, 16), (600, 8)], id=4, connector=2), 0)
     w.install(record(20, id=5), 1000)
     assert [w.station.sharing.limit_mA(c) for c in w.cs] == [15000, 15000]
     source, by, until_s, next_mA, _, after = w.station.sharing.why(w.cs[1])
@@ -1314,7 +1289,7 @@ def test_why_under_a_ceiling_with_two_connectors():
 
 def test_who_is_told_of_limits_is_told_of_shares():
     w = World(2).ready()
-    profiles.install(w.station, record(20, profile.CEILING, id=9))
+    w.install(record(20, profile.CEILING, id=9), 0)
     seen = []
     w.station.sharing.on_limit = lambda: seen.append([w.station.sharing.limit_mA(c) for c in w.cs])
     w.charge()
@@ -1363,8 +1338,8 @@ def test_out_of_service():
     assert w.station.set_availability(1, False)
     assert w.poll(200) == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     assert w.car(C, 200) == states.OUT_OF_SERVICE  # also with a car
-    w.station.access().tag("TAG", 1)
-    assert w.station.next_ask() is None and w.station.access().choose() is w.cs[1]
+    w.access().tag("TAG", 1)
+    assert w.station.next_ask() is None and w.access().choose() is w.cs[1]
     w.accept("TAG", 1000)  # (an answer that was on its way)
     assert not w.c.tx and not w.c.waits and w.c.allow_mA == 0
     for t in (T0, UNSET):  # over every reboot
@@ -1384,9 +1359,7 @@ def test_out_of_service_as_a_whole():
     w.poll(200)
     assert [c.state for c in w.cs] == [states.OUT_OF_SERVICE, states.CHARGING]
     w.boot().ready()
-    assert (
-        w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.station.access().choose() is None
-    )
+    assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.access().choose() is None
     told = [n[:2] for n in w.station.news if not n.number]
     assert not told and w.station.availability.in_service()  # until the transaction has ended
     w.cs[1].stop(states.LOCAL)
@@ -1429,7 +1402,7 @@ def test_availability_that_cannot_be_kept_or_read():
 def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w = World().ready()
     w.c.controller.state = B
-    assert w.fault(faults.METER, 200) == states.PLUGGED and w.station.access().choose() is w.c
+    assert w.fault(faults.METER, 200) == states.PLUGGED and w.access().choose() is w.c
     assert w.station.news[-1].fault == faults.METER
     w.accept("TAG", 1000)
     assert w.c.tx
@@ -1503,8 +1476,8 @@ def test_tags_that_wait_when_the_connection_is_lost():
     w.station.local().heard("GOOD", tags.ACCEPTED)
     for c in w.cs:
         c.controller.state = C
-    w.station.access().tag("NEW", 1)
-    w.station.access().tag("GOOD", 2)
+    w.access().tag("NEW", 1)
+    w.access().tag("GOOD", 2)
     w.poll(1000)
     assert not w.c.tx and not w.cs[1].tx
     w.station.offline()
@@ -1516,22 +1489,22 @@ def test_tags_that_wait_when_the_connection_is_lost():
 def test_a_tag_of_the_same_group_stops():
     for known in (True, False):
         w = World().ready()
-        w.station.access().accept("A", w.c, None, "Group")
+        w.access().accept("A", w.c, None, "Group")
         w.car(C, 1000)
         assert w.c.tx.group == "Group"
         for tag, parent in (("B", "other"), ("C", None), ("a", "Group")):
-            w.station.access().accept(tag, w.c, None, parent)  # "a": an answer that was on its way
+            w.access().accept(tag, w.c, None, parent)  # "a": an answer that was on its way
             w.poll(1000)
             assert w.c.tx, tag
         w.boot().ready()  # also after a power cut
         if known:
             w.station.local().heard("D", tags.ACCEPTED, None, "GROUP")
-            w.station.access().tag("D", 1)
+            w.access().tag("D", 1)
         else:
             w.station.online = True
-            w.station.access().tag("D", 1)
+            w.access().tag("D", 1)
             assert w.c.tx and next_asked(w) == ("D", w.c, None)
-            w.station.access().accept("D", w.c, None, "GROUP")
+            w.access().accept("D", w.c, None, "GROUP")
         w.poll(3000)
         assert not w.c.tx
         tx = waiting(w.flash)[-1][1]
@@ -1542,23 +1515,23 @@ def test_a_card_of_the_same_group_at_the_only_reader():
     w = World(2).ready()
     for c, tag, parent in zip(w.cs, "AB", ("G1", "G2")):
         c.controller.state = C
-        w.station.access().accept(tag, c, None, parent)
+        w.access().accept(tag, c, None, parent)
     w.poll(1000)
     assert w.c.tx and w.cs[1].tx
     w.station.local().heard("X", tags.ACCEPTED, None, "G2")
-    w.station.access().card("X")
+    w.access().card("X")
     w.poll(3000)
     assert w.c.tx and not w.cs[1].tx
-    w.station.access().card("Y")  # a connector is free again: it wants to charge there
+    w.access().card("Y")  # a connector is free again: it wants to charge there
     assert w.station.next_ask().connector is w.cs[1]
 
 
 def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
     """Older TC_006: bound to the connector that is plugged next."""
     w = World(2).ready()
-    w.station.access().card("Card")
+    w.access().card("Card")
     assert next_asked(w) == ("Card", None, None)
-    w.station.access().accept("Card", None, None, "G")
+    w.access().accept("Card", None, None, "G")
     w.poll(1000)
     assert token(w.c) == "Card" and w.c.state == states.PLUGGED
     w.car(C, 1000, 2)
@@ -1568,10 +1541,10 @@ def test_006_a_card_at_the_only_reader_goes_where_the_car_does():
 
 def test_a_tag_at_a_connector_stays_there():
     w = World(2).ready()
-    w.station.access().card("Card")
-    w.station.access().accept("Card", None)
-    w.station.access().tag("Other", 1)  # at the connector's own reader
-    w.station.access().accept("Other", w.c)
+    w.access().card("Card")
+    w.access().accept("Card", None)
+    w.access().tag("Other", 1)  # at the connector's own reader
+    w.access().accept("Other", w.c)
     w.car(C, 1000, 2)
     assert token(w.c) == "Other" and not w.cs[1].tx
 
@@ -1581,7 +1554,7 @@ def test_a_tag_at_a_connector_stays_there():
 
 def granted(w, ask, parent=None):
     """The Central System has thought about `ask`, and accepts it."""
-    w.station.access().authorised(ask, parent)
+    w.access().authorised(ask, parent)
     w.poll(1000)
 
 
@@ -1598,7 +1571,7 @@ def test_an_authorisation_is_for_the_car_that_was_there():
     ):
         w.electrics[0].state = cars[0]
         w.poll(300)
-        w.station.access().tag("TAG", 1)
+        w.access().tag("TAG", 1)
         ask = w.station.next_ask()
         for state in cars[1:]:
             w.car(state, 300)
@@ -1619,7 +1592,7 @@ def test_what_waits_at_a_connector_goes_with_its_car():
     w = World().ready()
     w.electrics[0].state, w.electrics[0].fault = B, faults.DIODE
     w.poll(300)
-    w.station.access().accept("TAG", w.c, record(6))
+    w.access().accept("TAG", w.c, record(6))
     w.poll(1000)
     assert w.c.waits.profile is not None
     w.electrics[0].state, w.electrics[0].fault = A, faults.NONE
@@ -1630,15 +1603,15 @@ def test_what_waits_at_a_connector_goes_with_its_car():
 
 def test_a_card_of_the_group_ends_the_transaction_that_it_was_shown_at():
     w = World().ready(online=True)
-    w.station.access().accept("A", w.c, None, "G")
+    w.access().accept("A", w.c, None, "G")
     w.car(C, 1000)
-    w.station.access().tag("B", 1)
+    w.access().tag("B", 1)
     ask = w.station.next_ask()
     w.stop(states.REMOTE, 3000)
     assert not w.c.tx
     granted(w, ask, "G")
     assert not w.c.tx and not w.c.waits  # it came to end, not to begin
-    w.station.access().accept("A", w.c, None, "G")
+    w.access().accept("A", w.c, None, "G")
     w.poll(1000)
     tx = w.c.tx
     granted(w, ask, "G")
@@ -1649,9 +1622,9 @@ def test_a_card_that_came_to_begin_ends_nothing():
     """A remote start was faster than the answer about a card of the same group."""
     w = World().ready(online=True)
     w.car(C, 300)
-    w.station.access().tag("B", 1)
+    w.access().tag("B", 1)
     ask = w.station.next_ask()
-    w.station.access().accept("A", w.c, None, "G")
+    w.access().accept("A", w.c, None, "G")
     w.poll(1000)
     granted(w, ask, "G")
     assert w.c.tx.token == "A"
@@ -1662,14 +1635,14 @@ def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
     w.station.local().heard("GOOD", tags.ACCEPTED)
     for i in range(9):
         w.car(C, 300)
-        w.station.access().tag("GOOD" if i % 2 else "T%d" % i, 1)
+        w.access().tag("GOOD" if i % 2 else "T%d" % i, 1)
         w.car(A, 300)
     w.car(C, 300)
     w.station.offline()  # nor does he charge then
     w.poll(1000)
     assert not w.c.tx and w.station.next_ask() is None
     w.station.online = True
-    w.station.access().tag("good", 1)
+    w.access().tag("good", 1)
     w.station.offline()
     w.poll(1000)
     assert w.c.tx.token == "good"
@@ -1678,7 +1651,7 @@ def test_who_has_left_is_not_asked_for_and_holds_nobody_up():
 def test_a_card_at_the_only_reader_is_for_the_next_car_wherever_that_comes():
     for gone in (False, True):
         w = World(2).ready(online=True)
-        w.station.access().card("Card")
+        w.access().card("Card")
         ask = w.station.next_ask()
         w.car(C, 300, 2)  # before the answer
         if gone:
@@ -1709,7 +1682,7 @@ def pulled(shown_ms, poll_ms):
         if ms == 1000:
             outlet.car.unplug()
         if ms == 1000 + shown_ms:
-            w.station.access().accept("FIRST", w.c)
+            w.access().accept("FIRST", w.c)
         if ms == 3500:
             assert w.c.free() is (shown_ms < 100), (shown_ms, poll_ms)
             outlet.car.plug()
@@ -1730,8 +1703,8 @@ def pulled(shown_ms, poll_ms):
 
 def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
     w = World(2).ready()
-    w.station.access().accept("Roams", None)
-    w.station.access().accept("Named", w.cs[1])
+    w.access().accept("Roams", None)
+    w.access().accept("Named", w.cs[1])
     w.poll(1000)
     w.car(C, 1000, 2)
     assert w.cs[1].tx.token == "Named" and token(w.c) == "Roams"
@@ -1740,52 +1713,50 @@ def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
 def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
     w = World(2).ready(online=True)
     for tag in ("One", "Two"):
-        assert w.station.access().choose()
-        w.station.access().ask(tag, None)
-    assert w.station.access().choose() is None
+        assert w.access().choose()
+        w.access().ask(tag, None)
+    assert w.access().choose() is None
     assert w.station.next_ask().token == "One"  # it is on its way
-    assert w.station.access().choose() is None
-    w.station.access().accept("One", None)
-    assert w.station.next_ask().token == "Two" and w.station.access().choose() is None
-    assert (
-        w.station.next_ask() is None and w.station.access().choose() is w.cs[1]
-    )  # "Two" was refused
+    assert w.access().choose() is None
+    w.access().accept("One", None)
+    assert w.station.next_ask().token == "Two" and w.access().choose() is None
+    assert w.station.next_ask() is None and w.access().choose() is w.cs[1]  # "Two" was refused
 
 
 def test_a_start_for_the_car_that_is_there_is_not_overtaken():
     w = World(2).ready(online=True)
     w.car(C, 200)
-    w.station.access().card("One")
-    w.station.access().card("Two")
+    w.access().card("One")
+    w.access().card("Two")
     assert next_asked(w) == ("One", w.c, None)
-    w.station.access().accept("Two", None)  # (by a list of the station's own)
+    w.access().accept("Two", None)  # (by a list of the station's own)
     w.accept("One", 200)
     assert w.c.tx.token == "One" and token(w.cs[1]) == "Two"
 
 
 def test_a_card_that_waits_is_one_card_however_often_it_is_shown():
     w = World(3).ready(online=True)
-    w.station.access().card("Card")
-    w.station.access().card("card")
+    w.access().card("Card")
+    w.access().card("card")
     assert w.station.next_ask().token == "Card"
-    w.station.access().card("CARD")  # the answer is on its way
+    w.access().card("CARD")  # the answer is on its way
     assert w.station.next_ask() is None
-    w.station.access().accept("Card", None)
+    w.access().accept("Card", None)
     w.poll(1000)
-    w.station.access().card("Card")  # it waits
-    w.station.access().authorised(w.station.next_ask())
+    w.access().card("Card")  # it waits
+    w.access().authorised(w.station.next_ask())
     w.poll(100)
     assert [token(c) for c in w.cs] == ["Card", None, None]
     w.car(C, 1000, 3)  # and goes where its car does all the same
     assert w.cs[2].tx and not [c.waits for c in w.cs if c.waits]
-    w.station.access().card("Card")
+    w.access().card("Card")
     w.station.offline()
     assert not w.station.asks and w.cs[2].tx
 
 
 def presented(w, by_card):
     """The person's "Card", with what the station answers to its holder."""
-    return w.station.access().card("Card") if by_card else w.station.access().tag("cARD", 1)
+    return w.access().card("Card") if by_card else w.access().tag("cARD", 1)
 
 
 def test_a_card_shown_twice_does_one_thing():
@@ -1835,23 +1806,23 @@ def test_a_card_whose_question_is_out_asks_no_second_one():
         w.station.online = online
         w.settings["offline_known"] = False
         w.car(C, 200, 2)
-        assert w.station.access().card("Card")
+        assert w.access().card("Card")
         ask = w.station.next_ask() if online else w.station.asks[0]
         assert ask.connector is w.cs[1]
         w.poll(59000)
-        assert not w.station.access().card("card") and len(w.station.asks) == (not online)
+        assert not w.access().card("card") and len(w.station.asks) == (not online)
         w.poll(2000)
         ask = ask if online else w.station.next_ask()
         assert ask
-        w.station.access().authorised(ask)
+        w.access().authorised(ask)
         w.poll(200)
         assert w.cs[1].tx and not w.c.tx and not w.c.waits
     w = World(2).ready(online=True)
     w.car(C, 200, 2)
-    assert w.station.access().card("Card")
+    assert w.access().card("Card")
     w.car(A, 200, 2)  # with another car it is another matter
     w.car(C, 200, 2)
-    assert w.station.access().card("Card")
+    assert w.access().card("Card")
     w.poll(200)
     assert w.station.next_ask().connector is w.cs[1]
 
@@ -1863,11 +1834,11 @@ def test_a_card_shown_twice_is_not_in_the_way_of_others():
     assert not w.c.tx
     w.poll(1000)
     w.charge("Card")
-    assert not w.station.access().tag("Card", 1)
+    assert not w.access().tag("Card", 1)
     w.car(A, 1200)  # nor of the next car, which comes soon
     w.c.controller.state = C
     w.station.local().heard("Card", tags.ACCEPTED)
-    assert w.poll(200) == states.PLUGGED and w.station.access().tag("Card", 1)
+    assert w.poll(200) == states.PLUGGED and w.access().tag("Card", 1)
     w.poll(200)
     assert w.c.tx
 

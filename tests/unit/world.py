@@ -130,6 +130,9 @@ class World:
     def wake(self):
         self.woken += 1
 
+    def access(self):
+        return self.station.access()
+
     def poll(self, ms=100):
         """`ms` pass, with a poll every 100 ms; cars obey, meters are read."""
         for _ in range(ms // 100):
@@ -156,7 +159,7 @@ class World:
         -> poll()."""
         if state is not None:
             self.c.controller.state = state
-        self.station.access().accept(tag, self.c)
+        self.access().accept(tag, self.c)
         return self.poll(ms)
 
     def fault(self, fault, ms):
@@ -166,7 +169,7 @@ class World:
 
     def tag(self, tag, ms):
         """`tag` is shown at connector 1, and `ms` pass; -> poll()."""
-        self.station.access().tag(tag, 1)
+        self.access().tag(tag, 1)
         return self.poll(ms)
 
     def stop(self, cause, ms):
@@ -201,7 +204,7 @@ class World:
         c = c or self.c
         c.controller.state = pilot.C
         self.poll(200)
-        self.station.access().accept(tag, c)
+        self.access().accept(tag, c)
         self.poll(1000)
         assert c.tx, "no transaction"
         self.journal.answered(c.tx, 1000 + c.tx.number)

@@ -215,11 +215,16 @@ class Bench:
         assert {key: stop.get(key) for key in fields} == fields, stop
         return stop
 
-    async def cut(self, off_s=1):
-        """The power fails and returns; -> the mark before that."""
+    async def cut(self, off_s=1, meanwhile=None, up=True):
+        """The power fails and returns, and the station is up, or not yet; -> the mark before."""
         before, mark = self.st, self.st.mark()
         await self.do(f"power-cut {off_s}")
-        await self.again(before)
+        if meanwhile:
+            await self.do(meanwhile)
+        if up:
+            await self.again(before)
+        else:
+            self.st = await self.cs.wait_station(ID, WAIT_s, after=before)
         return mark
 
     async def away(self):

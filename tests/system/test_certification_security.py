@@ -46,9 +46,7 @@ async def test_073_update_basic_auth_password(bench):
             await b.key("AuthorizationKey", key)
             await b.again(before)
         assert len(b.st.received("BootNotification")) == 1
-        before = b.st
-        await b.do("power-cut 1")
-        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        await b.cut(up=False)
         await b.cs.until(lambda: len(b.st.received("BootNotification")) == 2, WAIT_s)
 
 

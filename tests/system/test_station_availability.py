@@ -18,10 +18,7 @@ async def test_idle(bench):
         await b.status("Unavailable")
         await change(b, 1, "Inoperative")
         await b.ask("RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=1)
-        mark = b.st.mark()
-        before = b.st
-        await b.do("power-cut 1")
-        b.st = await b.cs.wait_station("CP1", WAIT_s, after=before)
+        mark = await b.cut(up=False)
         await b.status("Unavailable", since=mark)
         since = b.st.mark()
         await b.do("plug")
@@ -68,41 +65,6 @@ async def test_charge_point(bench):
         await change(b, 0, "Operative")
         for n in (0, 1, 2):
             await b.status("Available", n, since)
-
-
-async def test_charge_point_scheduled(bench):
-    """In a transaction connector 0 is Unavailable when the last of all is."""
-
-    async def zero(b, since):
-        told = b.st.received("StatusNotification", since)
-        return [p["status"] for p in told if p["connectorId"] == 0]
-
-    async with bench(connectors=3) as b:
-        await b.charge()
-        await b.charge("B", 2)
-        since = b.st.mark()
-        for _ in range(2):
-            await change(b, 0, "Inoperative", "Scheduled")
-        await b.status("Unavailable", 3, since)
-        trigger = {"requestedMessage": "StatusNotification", "connectorId": 0}
-        await b.st.call("TriggerMessage", trigger)
-        await b.status("Available", 0, since)
-        await b.do("unplug 2")
-        await b.status("Unavailable", 2, since)
-        await b.do("power-cut 1")
-        before = b.st
-        await b.again(before)
-        await b.status("Charging", 1, since)
-        assert await zero(b, since) == ["Available"] * 2
-        since = b.st.mark()
-        await b.do(f"tag {TAG}")
-        await b.status("Unavailable", 0, since)
-        await b.status("Unavailable", 1, since)
-        since = b.st.mark()
-        await change(b, 0, "Operative")
-        await b.status("Available", 0, since)
-        await b.status("Available", 3, since)
-        assert await zero(b, since) == ["Available"]
 
 
 async def test_unlock_holds_nothing_up(socket):

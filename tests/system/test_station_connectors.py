@@ -179,23 +179,6 @@ async def test_a_remote_start_without_a_connector_follows_the_car(bench, authori
         assert len(b.st.received("Authorize")) == (authorize == "true")
 
 
-@pytest.mark.parametrize("authorize", ["true", "false"])
-async def test_two_remote_starts_without_a_connector_and_two_cars(bench, authorize):
-    async with bench(connectors=2) as b:
-        await b.key("AuthorizeRemoteTxRequests", authorize)
-        for tag, id, limit_A in (("A", 1, 10), ("B", 2, 13)):
-            await remote_start(b, idTag=tag, chargingProfile=profile(id, "Tx", {0: limit_A}))
-        await b.ask("RemoteStartTransaction", "Rejected", idTag="C")
-        await b.status("Preparing", 1)
-        await b.status("Preparing", 2)
-        await b.do("plug 2")
-        assert (await started(b, 2))["idTag"] == "A"  # who was first has the first car
-        await b.do("plug 1")
-        assert (await started(b, 1))["idTag"] == "B"
-        await b.pilot(10000, 2)
-        await b.pilot(13000, 1)
-
-
 async def test_a_tag_presented_twice_does_not_end_what_it_began(bench):
     """What `tag` answers, and that the same tag ends it a little later."""
     async with bench(speed=1) as b:

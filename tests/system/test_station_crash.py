@@ -23,14 +23,6 @@ if "slot" not in os.listdir("/"):
 """
 
 
-async def power_cut(b):
-    """Power fails, and the station comes back; -> position in the output before that."""
-    before, mark = b.st, len(b.process.output)
-    await b.do("power-cut 0.1")
-    await b.again(before)
-    return mark
-
-
 def two_images(first, second):
     """A partition with an image in each half."""
     half = -(-max(len(first), len(second)) // 4096) * 4096
@@ -44,7 +36,8 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
     options = {"interpreter": micropython32, "heap": "128K", "code": part}
     async with Bench(tmp_path, policy=RECORD % "rom2 rom 3", **options) as b:
         assert (await b.process.wait_output("code in")).endswith("/rom")
-        mark = await power_cut(b)
+        mark = len(b.process.output)
+        await b.cut(0.1)
         await b.process.wait_output("code in /rom2", since=mark)
         await b.charge()
         await b.pilot(32000)
@@ -52,7 +45,8 @@ async def test_the_second_image_runs_and_a_damaged_one_falls_back(tmp_path, micr
         damaged[-len(image) // 2] ^= 1
         (tmp_path / "damaged").write_bytes(damaged)
         (tmp_path / "damaged").rename(part)  # (the board has the old one mapped)
-        mark = await power_cut(b)
+        mark = len(b.process.output)
+        await b.cut(0.1)
         await b.process.wait_output("the ROMFS image is damaged", since=mark)
         assert (await b.process.wait_output("code in", since=mark)).endswith("/rom")
         b.process.output = [line for line in b.process.output if "Traceback" not in line]
@@ -70,7 +64,8 @@ async def test_a_slot_on_trial_that_crashes_is_given_up(tmp_path, micropython32)
     )
     options = {"interpreter": micropython32, "heap": ESP32_HEAP, "code": part}
     async with Bench(tmp_path, policy=text, **options) as b:
-        mark = await power_cut(b)
+        mark = len(b.process.output)
+        await b.cut(0.1)
         said = b.process.output[mark:]
         assert [line for line in said if line.startswith("code in")] == [
             "code in /rom2", "code in /rom2", "code in /rom2", "code in /rom",

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from station_driver import TAG, share
+from station_driver import share
 
-from host.csms import CallError, parse_time
+from host.csms import parse_time
 from host.process import WAIT_s
 
 EVERY = (
@@ -149,27 +149,6 @@ async def test_transaction_data_over_a_power_cut(bench):
         )
         sampled = [p["meterValue"][0]["timestamp"] for p in b.st.received("MeterValues")]
         assert len(told) >= 6 and {t for _, t in told[1:-1]} == set(sampled)
-
-
-async def test_transaction_message_attempts(bench):
-    attempts = 2
-    async with bench() as b:
-        await b.key("TransactionMessageAttempts", str(attempts))
-        await b.key("TransactionMessageRetryInterval", "1")
-        await b.key("MeterValueSampleInterval", "0")
-        await b.charge()
-
-        def refuse(p):
-            raise CallError("InternalError")
-
-        b.cs.answer("StopTransaction", refuse)
-        since = b.st.mark()
-        await b.do(f"tag {TAG}")
-        await b.status("Finishing", 1, since)
-        while len(b.st.received("StopTransaction", since)) < attempts:
-            await b.settled()
-        await b.passed(30)
-        assert len(b.st.received("StopTransaction", since)) == attempts
 
 
 # A meter that lies. The car draws 16 A of 32 A unless a test says otherwise; the wall knows what

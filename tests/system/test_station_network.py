@@ -59,9 +59,8 @@ async def test_wifi_that_is_lost(bench):
         await b.settled()
         await b.do("wifi home locked")
         await b.do("wifi garage no-dhcp")
-        before, since = b.st, len(b.process.output)
-        await b.do("power-cut 5")
-        await b.again(before)
+        since = len(b.process.output)
+        await b.cut(5)
         said = [line.split(" ", 2)[2] for line in b.process.output[since:] if "Wi-Fi" in line]
         assert [" ".join(line.split()[:4]) for line in said] == [
             "Wi-Fi home: its password",

@@ -38,9 +38,8 @@ async def counts(b, Wh):
 
 async def cut(b):
     """-> what the meter showed before a power cut, at least, and shows after it."""
-    before, before_Wh = b.st, (await b.process.connector())["energy_Wh"]
-    await b.do("power-cut 1")
-    await b.again(before)
+    before_Wh = (await b.process.connector())["energy_Wh"]
+    await b.cut()
     c = await b.process.until(lambda c: c["energy_Wh"] > 0)
     assert not c["contactor"] or before_Wh < c["energy_Wh"]  # (nothing flows for ten seconds)
     return before_Wh, c["energy_Wh"]

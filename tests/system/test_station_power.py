@@ -5,7 +5,7 @@ import contextlib
 import os
 from datetime import timedelta
 
-from station_driver import ID, TAG, draws, duty
+from station_driver import TAG, draws, duty
 
 from host.csms import format_time, parse_time
 from host.process import WAIT_s
@@ -14,26 +14,13 @@ from host.profile import profile
 CUTS = 100  # random instants at which the power fails while profiles come in
 
 
-async def cut(b, off_s=1, meanwhile=None, up=True):
-    """Power fails and returns; -> position in the messages before that."""
-    before, mark = b.st, b.st.mark()
-    await b.do(f"power-cut {off_s}")
-    if meanwhile:
-        await b.do(meanwhile)
-    if up:
-        await b.again(before)
-    else:
-        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
-    return mark
-
-
 async def test_idle(bench):
     async with bench() as b:
         await b.set_profile(profile(1, "Default", {0: 13}, level=3))
         await b.set_profile(profile(2, "Max", {0: 20}))
         await b.key("MeterValueSampleInterval", "33")
         before = await b.composite()
-        mark = await cut(b)
+        mark = await b.cut()
         assert len(b.st.received("BootNotification", mark)) == 1
         assert await b.composite() == before == [(0, 13)]
         conf = await b.st.call("GetConfiguration", {"key": ["MeterValueSampleInterval"]})
@@ -57,7 +44,7 @@ async def test_in_a_transaction(bench):
         at = b.schedule_start
         assert [limit for _, limit in before] == [14, 9, 20]
         await b.process.until(lambda c: c["ev_mA"] == draws(14000))
-        mark = await cut(b, 30)
+        mark = await b.cut(30)
         await b.status("Charging", since=mark)
         await b.pilot(14000)
         after = await b.composite(5000)
@@ -140,7 +127,7 @@ async def test_car_gone_in_the_outage(bench):
         id = await b.charge()
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
         await b.set_profile(profile(3, "Tx", {0: 14}, kind="Relative", transactionId=id), 1)
-        mark = await cut(b, 20, "unplug")
+        mark = await b.cut(20, "unplug")
         stop = await b.stopped(mark, transactionId=id, reason="PowerLoss")
         c = await b.process.until(lambda c: c["status"] == "Available")
         assert stop["meterStop"] == c["energy_Wh"] > 1000
@@ -157,32 +144,11 @@ async def test_a_unit_that_does_not_resume(bench):
     async with bench(config={"resume": False}) as b:
         id = await b.charge()
         await b.process.until(lambda c: c["ev_mA"] == [16000] * 3)
-        mark = await cut(b, 20)
+        mark = await b.cut(20)
         stop = await b.stopped(mark, transactionId=id, reason="PowerLoss")
         c = await b.process.until(lambda c: c["status"] == "Finishing")
         assert stop["meterStop"] == c["energy_Wh"] > 1000
         assert not c["contactor"] and len(b.st.received("StartTransaction")) == 1
-
-
-async def test_stop_not_delivered_yet(bench):
-    """The power fails after the end of a transaction and before its stop was told."""
-    async with bench() as b:
-        id = await b.charge()
-        before, mark = b.st, b.st.mark()
-        await b.cs.stop()
-        await b.do(f"tag {TAG}")
-        c = await b.process.until(lambda c: c["status"] == "Finishing")
-        energy, at = c["energy_Wh"], await b.now()
-        await b.do("power-cut 100")
-        await b.cs.start()
-        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
-        stop = await b.stopped(mark, transactionId=id, reason="Local")
-        assert stop["meterStop"] == energy
-        assert abs((parse_time(stop["timestamp"]) - at).total_seconds()) < 10
-        assert len(b.st.received("StopTransaction", mark)) == 1
-        await b.settled()
-        await cut(b)
-        assert len(b.st.received("StopTransaction", mark)) == 1
 
 
 def time_comes_later(b):
@@ -207,7 +173,7 @@ async def test_ceiling_before_the_time_is_known(bench):
         await b.set_profile(ceiling)
         await b.pilot(20000)
         answer = time_comes_later(b)
-        mark = await cut(b, 5, up=False)
+        mark = await b.cut(5, up=False)
         trace = b.process.mark()
         await b.st.expect("BootNotification", None, WAIT_s, mark)
         c, _ = await b.pilot(8000)

@@ -195,9 +195,7 @@ async def test_raised_in_vain(bench, certificates):
         for cut in (False, True):
             assert await security_profile(b) == 2
             if not cut:
-                before = b.st
-                await b.do("power-cut 0.1")
-                b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+                await b.cut(0.1, up=False)
 
 
 @pytest.mark.parametrize("cut", [False, True])
@@ -226,9 +224,8 @@ async def test_a_key_that_the_central_system_does_not_know(bench, certificates, 
             b.cs.credentials = {ID: bytes.fromhex(OLD)}
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
         await said(b, "AuthorizationKey: the old one is in force again", since)
-        before, since = b.st, len(b.process.output)
-        await b.do("power-cut 0.1")
-        b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
+        since = len(b.process.output)
+        await b.cut(0.1, up=False)
         assert not [line for line in b.process.output[since:] if "401" in line]
         for secret in (FIRST, OLD, NEW):
             assert not [line for line in b.process.output if secret.lower() in line.lower()]

@@ -45,12 +45,3 @@ def test_a_fault_is_caught_by_name_and_what_is_none_survives(tmp_path, micropyth
     assert (tmp_path / ONE).read_bytes() == (ROOT / ONE).read_bytes()
     fault.new = fault.old
     assert tree.catches(fault, tests) is None
-
-
-def test_a_test_that_fails_by_itself_catches_nothing(tmp_path, micropython32):
-    tree = Tree(tmp_path)
-    broken = "tests/unit/mp_broken.py"
-    (tmp_path / broken).write_text("def test_it():\n    assert False\n")
-    fault = next(f for f in faults(ONE) if f.old == "==")
-    assert tree.catches(fault, [broken]) is None
-    assert tree.catches(fault, [broken, "tests/unit/mp_sntp.py"]).startswith("tests/unit/mp_sntp")

@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.prove_evse import __main__ as proof  # noqa: E402
 from tests.prove_evse.__main__ import host, prove  # noqa: E402
 
 SEED = int(os.environ["PILOTWIRE_SEED"]) % 100000 * 10 + 100000000
@@ -56,22 +55,6 @@ def test_a_broken_controller_is_caught(name, micropython):
     assert found["violation"] in rules, found
     assert len(found["events"]) <= 15, found["events"]
     assert found["trace"]
-
-
-@pytest.mark.parametrize("heap", ["240K", "256K", "264K"])
-def test_a_violation_is_told_in_a_small_heap(heap, micropython, monkeypatch):
-    """In one text it was a block of 4 KB, for which there is not always a hole."""
-    monkeypatch.setattr(proof, "HEAP", heap)
-    process = proof.start("mp64", 100186420, EVENTS, FOREVER_s, "unlocks-early")
-    said = process.communicate()[0]
-    last = json.loads(said.splitlines()[-1])  # (behind how far it is, on a busy machine)
-    assert last["violation"] in host()[1].ALL["unlocks-early"].rules, said
-
-
-def test_why_a_player_ends_is_told(micropython, monkeypatch):
-    monkeypatch.setattr(proof, "HEAP", "120K")
-    with pytest.raises(SystemExit, match="(?s)ended with 1.*Traceback.*MemoryError"):
-        prove(SEED, EVENTS, FOREVER_s, ["mp64"], None, quiet)
 
 
 def test_the_command(tmp_path, micropython):

@@ -152,27 +152,18 @@ async def test_shares_in_the_trace_and_their_reasons(bench):
 # A start that names no connector follows the car
 
 
-async def remote_start(b, **more):
-    answer = await b.st.call("RemoteStartTransaction", more)
-    assert answer == {"status": "Accepted"}, answer
-
-
-async def started(b, connector, since=0):
-    """StartTransaction at that connector."""
-    at = lambda p: p["connectorId"] == connector  # noqa: E731
-    return await b.st.expect("StartTransaction", at, WAIT_s, since)
-
-
 @pytest.mark.parametrize("authorize", ["true", "false"])
 async def test_a_remote_start_without_a_connector_follows_the_car(bench, authorize):
     """Its profile is of the connector where it starts."""
     async with bench(connectors=2) as b:
         await b.key("AuthorizeRemoteTxRequests", authorize)
-        await remote_start(b, idTag="A", chargingProfile=profile(1, "Tx", {0: 10}))
+        p = profile(1, "Tx", {0: 10})
+        await b.ask("RemoteStartTransaction", idTag="A", chargingProfile=p)
         await b.status("Preparing", 1)
         since = b.st.mark()
         await b.do("plug 2")
-        assert (await started(b, 2))["idTag"] == "A"
+        start = await b.st.expect("StartTransaction", None, WAIT_s)
+        assert (start["connectorId"], start["idTag"]) == (2, "A")
         await b.status("Available", 1, since)
         await b.pilot(10000, 2)
         assert await b.composite(60, 2) == [(0, 10)]

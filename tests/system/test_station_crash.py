@@ -274,8 +274,7 @@ async def test_any_other_task_that_fails_is_started_again(tmp_path, micropython)
     the connection is made come second, after one that ends it."""
     async with injected(tmp_path, speed=100, config={"board": "reference_full"}) as b:
         inject = Inject(b, tmp_path)
-        for key, value in SETTINGS.items():
-            await b.key(key, str(value))
+        await b.keys(**SETTINGS)
         id = await b.charge()
         for task, first in (
             ("_connect", [("_connect", 1)]),

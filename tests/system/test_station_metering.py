@@ -94,11 +94,8 @@ async def test_trigger(bench):
 async def test_transaction_data(bench):
     """StopTxnSampledData and StopTxnAlignedData: what StopTransaction says, and how much."""
     async with bench(speed=50) as b:
-        await b.key("MeterValuesSampledData", "")
-        await b.key("MeterValuesAlignedData", "")
-        await b.key("MeterValueSampleInterval", "7")
-        await b.key("ClockAlignedDataInterval", "30")
-        await b.key("StopTxnSampledData", SOME)
+        await b.keys(MeterValuesSampledData="", MeterValuesAlignedData="", StopTxnSampledData=SOME)
+        await b.keys(MeterValueSampleInterval=7, ClockAlignedDataInterval=30)
         await b.key("StopTxnAlignedData", "Energy.Active.Import.Register")
         await b.charge()
         start = b.st.received("StartTransaction")[0]

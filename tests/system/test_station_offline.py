@@ -24,8 +24,7 @@ def told(b, since):
 async def test_gone_during_a_transaction(bench, how):
     """The schedule goes on, a card stops the transaction, and all of it is delivered later."""
     async with bench(speed=40) as b:
-        for key, value in (("WebSocketPingInterval", "5"), ("MeterValueSampleInterval", "10")):
-            await b.key(key, value)
+        await b.keys(WebSocketPingInterval=5, MeterValueSampleInterval=10)
         id = await b.charge()
         start = await b.now()
         periods = {0: 16, 30: 10, 60: 0, 80: 12}
@@ -85,11 +84,7 @@ async def test_hours_without_anything(bench):
     """Three transactions that begin, run and end offline, with power cuts in between: all of
     them is told afterwards, in order, with the ids that are given then."""
     async with bench(speed=100, connectors=3) as b:
-        for key, value in (
-            ("MeterValueSampleInterval", "60"),
-            ("ConnectionTimeOut", "7200"),
-        ):
-            await b.key(key, value)
+        await b.keys(MeterValueSampleInterval=60, ConnectionTimeOut=7200)
         for n in (1, 2, 3):
             await b.ask("RemoteStartTransaction", connectorId=n, idTag=f"TAG{n}")
         before, mark = b.st, b.st.mark()

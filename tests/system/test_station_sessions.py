@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from station_driver import TAG, draws
 
 from host.csms import format_time, parse_time
-from host.process import WAIT_s, poll
+from host.process import WAIT_s
 from host.profile import profile
 
 
@@ -32,12 +32,7 @@ async def test_connection_time_out(bench):
         since = b.st.mark()
         await b.do("plug")
         await b.status("Preparing", since=since)
-        before = await b.now()
-
-        async def later():
-            return (await b.now() - before).total_seconds() > 30
-
-        await poll(later, WAIT_s, "half a minute")
+        await b.passed(30)
         assert b.st.received("StartTransaction") == []
         c = await b.process.connector()
         assert (c["status"], c["duty_u16"], c["contactor"]) == ("Preparing", 65535, False)

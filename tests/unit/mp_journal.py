@@ -420,19 +420,6 @@ def test_each_transaction_counts_its_own_messages():
 AUTHORISED, STATE, LIMIT = 3, 4, 5
 
 
-def test_what_is_not_wanted_is_not_written_and_has_no_number():
-    """OCPP 1.6 tells starts, samples, stops: nothing more goes to the flash for it."""
-    j = a_journal()
-    tx = begin(j)
-    chip.on()
-    before = chip.erases
-    for kind in (AUTHORISED, STATE, LIMIT):
-        j.note(tx, kind, T, 2)
-    assert chip.ops == 0 and chip.erases == before
-    end(j, tx)
-    assert numbered(j) == [(START, None, 0), (STOP, None, 1)]
-
-
 def test_what_is_wanted_is_told_in_the_order_in_which_it_happened():
     j = a_journal()
     j.wanted = AUTHORISED, STATE, LIMIT

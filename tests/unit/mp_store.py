@@ -5,7 +5,7 @@ import os
 
 from flash import FOLDER, Flash, mount, names, read, write
 from profiles import T
-from rig import raises, seeded
+from rig import raises
 
 from firmware.charging import profile
 from firmware.charging.profile import FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START, pack, seal
@@ -138,19 +138,6 @@ def test_what_was_put_is_there_after_a_reboot():
         assert holds(again(flash)) == wanted
     assert flash.misused == 0
     again(flash).put(default(9, 0, 3))
-
-
-def test_highest_level_first_and_own_before_common():
-    flash, store = fresh()
-    rng = seeded("levels")
-    for i in range(60):
-        w = default(i, rng.randint(0, 2), rng.randint(0, 15))
-        try:
-            store.put(w)
-        except Full:
-            store.remove(store.records[rng.randint(0, 31)])
-        order_is_right(store)
-    assert holds(again(flash)) == holds(store)
 
 
 def replaced(setup, w, gone):
@@ -403,20 +390,6 @@ def test_power_cut_at_every_operation():
     many = [default(100 + i, i // 16, i % 16, 200 + i, 9) for i in range(32)]
     assert cuts(many, [put(131, 0, 3, 9, 24)], 64)
     assert cuts(two(), day, 16)
-
-
-def test_one_layout_is_never_taken_for_another():
-    """A record with any other version is none of ours."""
-    w = default(1, 1, 3, 160)
-    seal(w, 1)
-    for version in range(256):
-        bad = w[:]
-        bad[0] = bad[0] & ~0xFF0000 | version << 16
-        if bad == w:
-            profile.check(bad)
-            continue
-        e = raises(profile.BadRecord, profile.check, bad)
-        assert str(e) == "unknown layout version %d" % version, e
 
 
 def test_a_flash_operation_that_fails_changes_nothing_or_all():

@@ -269,15 +269,6 @@ def test_min_heap_is_within_a_step():
     assert bench.min_heap(lambda heap: False) is None
 
 
-def test_a_broken_measurement_does_not_hide_the_others(monkeypatch):
-    def broken():
-        raise RuntimeError("no such thing")
-
-    monkeypatch.setattr(bench, "MEASUREMENTS", {"broken": broken, "good": lambda: 7})
-    expected = {"broken": {"error": "RuntimeError: no such thing"}, "good": 7}
-    assert bench.measure(["broken", "good"]) == expected
-
-
 def test_code_lines_are_without_comments_docstrings_and_blank_lines(tmp_path):
     source = tmp_path / "a.py"
     source.write_text(

@@ -313,13 +313,6 @@ def test_x1_comes_before_opening_and_the_car_has_6_s():
         assert not b.c.closed and b.c.duty_u16 == X1
 
 
-def test_a_car_that_obeys_x1_is_let_go_at_once():
-    b = charging()
-    b.allow(0, 1000)
-    b.state = "B"
-    assert b.c.closed and b.until(opened) <= 75
-
-
 def test_energy_returns_before_the_6_s_are_over():
     b = charging()
     b.allow(0, 5000)

@@ -1701,15 +1701,6 @@ def pulled(shown_ms, poll_ms):
         assert w.c.tx.token == "FIRST"
 
 
-def test_a_start_at_a_connector_is_not_taken_by_one_that_names_none():
-    w = World(2).ready()
-    w.access().accept("Roams", None)
-    w.access().accept("Named", w.cs[1])
-    w.poll(1000)
-    w.car(C, 1000, 2)
-    assert w.cs[1].tx.token == "Named" and token(w.c) == "Roams"
-
-
 def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
     w = World(2).ready(online=True)
     for tag in ("One", "Two"):

@@ -20,64 +20,52 @@ class Composite:
     whether one does. hardware: by connector, what it can give in 0.1 A per phase: reported where
     nothing limits (A24). Equal neighbours are merged.
 
-    | out, n    | array('i') of n entries start_s, limit, phases: 3 words each |
+    | out       | array('i') of entries start_s, limit, phases: 3 words each |
     | length_s  | what they cover: less than duration_s after `room` entries or _STEPS changes |"""
 
-    def __init__(
-        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, rate, room
-    ):
-        self._evaluator = evaluator
-        self._connectors = connectors
-        self._t = self._at = t
-        self._end = min(t + duration_s, _FAR)  # (what is beyond 2054 nobody can tell)
-        self._tx_starts = tx_starts
-        self._running = running
-        self._hardware = hardware
-        self._rate = rate
-        self._left = _STEPS
+    def __init__(self, *asked):
+        """evaluator, connectors, t, duration_s, tx_starts, running, hardware, rate, room"""
         self.out = array.array("i")
-        self._room = room
-        self.n = 0
         self.length_s = 0
+        self._changes = self._work(*asked)
 
     def steps(self, count):
         """Look at the next `count` changes; False: it is complete."""
-        while count and self._step():
+        for _ in self._changes:
             count -= 1
-        return not count
+            if not count:
+                return True
+        return False
 
-    def _step(self):
-        evaluator, at = self._evaluator, self._at
-        total, phases, until = 0, 0, _FAR
-        for c in self._connectors:
-            evaluator.at(c, at, self._tx_starts[c], self._running[c], self._rate)
-            given = evaluator.phases
-            most = self._hardware[c]
-            if self._rate == WATTS:
-                most *= evaluator.voltage_V * (given or 3)
-            limit = evaluator.limit
-            total += most if limit == NONE or limit > most else limit
-            if given and (not phases or given < phases):
-                phases = given
-            if evaluator.until < until:
-                until = evaluator.until
-        if len(self._connectors) > 1:
-            evaluator.at(0, at, self._t, False, self._rate)
-            if NONE != evaluator.limit < total:
-                total = evaluator.limit  # (when it changes each connector has said)
-        out, i = self.out, 3 * self.n
-        self.length_s = at - self._t
-        # (No numberPhases means 3, 12.2: such neighbours are one period.)
-        if not i or out[i - 2] != total or (out[i - 1] or 3) != (phases or 3):
-            if self.n == self._room:
-                return False
-            for word in (at - self._t, total, phases):
-                out.append(word)
-            self.n += 1
-        self._at = until
-        self._left -= 1
-        if until >= self._end:
-            self.length_s = self._end - self._t
-            return False
-        self.length_s = until - self._t
-        return self._left > 0
+    def _work(
+        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, rate, room
+    ):
+        out, at = self.out, t
+        end = min(t + duration_s, _FAR)  # (what is beyond 2054 nobody can tell)
+        for _ in range(_STEPS):
+            total, phases, until = 0, 0, _FAR
+            for c in connectors:
+                evaluator.at(c, at, tx_starts[c], running[c], rate)
+                given, limit = evaluator.phases, evaluator.limit
+                most = hardware[c]
+                if rate == WATTS:
+                    most *= evaluator.voltage_V * (given or 3)
+                total += most if limit == NONE else min(limit, most)
+                if given and (not phases or given < phases):
+                    phases = given
+                until = min(until, evaluator.until)
+            if len(connectors) > 1:
+                evaluator.at(0, at, t, False, rate)
+                if NONE != evaluator.limit < total:
+                    total = evaluator.limit  # (when it changes each connector has said)
+            # (No numberPhases means 3, 12.2: such neighbours are one period.)
+            if not out or out[-2] != total or (out[-1] or 3) != (phases or 3):
+                if len(out) == 3 * room:
+                    return
+                for word in (at - t, total, phases):
+                    out.append(word)
+            at = until
+            self.length_s = min(at, end) - t
+            if at >= end:
+                return
+            yield

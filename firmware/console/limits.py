@@ -127,9 +127,7 @@ def composite(unit, number="1", duration_s=None, kind="A"):
     station = unit.station
     profiles = lazy.load("station.profiles")
     rate = profile.WATTS if watts else profile.AMPS
-    now, schedule = profiles.schedule(
-        station, int(number), int(duration_s), rate, profile.MAX_PERIODS
-    )
+    now, schedule = profiles.schedule(station, int(number), int(duration_s), rate)
     while profiles.compose(station, schedule):
         yield None
     yield "connector %s from %s for %d s, %s" % (
@@ -139,8 +137,8 @@ def composite(unit, number="1", duration_s=None, kind="A"):
         "watts in all" if watts else "amperes per phase",
     )
     out = schedule.out
-    most = max([out[3 * i + 1] for i in range(schedule.n)] + [1])
-    for i in range(0, 3 * schedule.n, 3):
+    most = max([out[i] for i in range(1, len(out), 3)] + [1])
+    for i in range(0, len(out), 3):
         yield "%s %8g %s%s" % (
             format_iso(now + out[i]),
             out[i + 1] / 10,

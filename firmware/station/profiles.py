@@ -58,7 +58,7 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     return installed - store.count()
 
 
-def schedule(station, number, duration_s, rate, room):
+def schedule(station, number, duration_s, rate):
     """(now, the Composite of a connector, 0: of all, from now): see compose()."""
     now, sharing, connectors = station.clock.now(), station.sharing, station.connectors
     sharing.evaluator.known = station.clock.known()
@@ -70,9 +70,8 @@ def schedule(station, number, duration_s, rate, room):
     hardware = [0] + [mA // 100 for mA in own_mA]
     numbers = (number,) if number else tuple([c.number for c in connectors])
     module = lazy.load("charging.composite")  # (seldom asked for: not kept)
-    return now, module.Composite(
-        sharing.evaluator, numbers, now, duration_s, starts, running, hardware, rate, room
-    )
+    asked = numbers, now, duration_s, starts, running, hardware, rate, profile.MAX_PERIODS
+    return now, module.Composite(sharing.evaluator, *asked)
 
 
 def compose(station, composite):

@@ -746,7 +746,7 @@ def test_a_composite_is_worked_out_a_few_instants_at_a_time():
         assert len(calls) == seen + 24 and c.length_s < DAY, len(calls)
         seen = len(calls)
         ev.at(1, T + 12345, T)  # the limits are worked out in between
-    assert c.length_s == DAY and c.n == 96 and len(calls) <= 3 * 98
+    assert c.length_s == DAY and len(c.out) == 3 * 96 and len(calls) <= 3 * 98
 
 
 def test_a_composite_ends_where_time_does():

@@ -120,9 +120,8 @@ async def GetCompositeSchedule(unit, payload):
     if not 0 <= number <= len(unit.station.connectors) or duration_s < 0:
         return {"status": "Rejected"}
     profiles = lazy.load("station.profiles")
-    now, schedule = profiles.schedule(
-        unit.station, number, duration_s, _UNITS.index(rate_unit), profile.MAX_PERIODS
-    )
+    rate = _UNITS.index(rate_unit)
+    now, schedule = profiles.schedule(unit.station, number, duration_s, rate)
     while profiles.compose(unit.station, schedule):
         await asyncio.sleep_ms(0)
     return lambda: _composite(number, now, rate_unit, schedule)
@@ -134,7 +133,7 @@ def _composite(number, now, rate, schedule):
     yield '"chargingSchedule":{"duration":%d,"chargingRateUnit":"%s",' % (schedule.length_s, rate)
     yield '"chargingSchedulePeriod":['
     out = schedule.out
-    for i in range(0, 3 * schedule.n, 3):
+    for i in range(0, len(out), 3):
         tenth = out[i + 1] % 10  # written as integers: exact also with the ESP32's floats
         yield '%s{"startPeriod":%d,"limit":%d' % ("," if i else "", out[i], out[i + 1] // 10)
         if tenth:

@@ -69,10 +69,9 @@ class Limits:
 
     def resolve(self, now_s):
         """Work out the answer as of `now_s`."""
-        self.source = HARDWARE
+        self.source = self.next_source = HARDWARE
         self.value_mA = self.next_mA = self.local_mA = self.fixed_mA = self.hardware_mA
         self.limit_mA = None
-        self.next_source = HARDWARE
         self.until_s = NEVER
         for i in range(1, _COUNT):
             if now_s >= self._until_s[i]:

@@ -113,17 +113,9 @@ def pack(
     if duration is not None and duration - past < _MAX_WORD:
         w[DURATION] = max(0, duration - past)
     w[11] = -1 if min_rate is None else min(min_rate, _MAX_LIMIT)
-    i = HEADER
-    for start_s, limit, phases in periods:
-        w[i] = max(0, min(start_s - past, _MAX_WORD))
-        w[i + 1] = min(limit, _MAX_LIMIT) | phases << 24
-        i += 2
-    return w
-
-
-def on_connector(w, connector):
-    """Record `w`, made for connector `connector`."""
-    w[KEY] = w[KEY] & ~0xFF | connector
+    for i, (start_s, limit, phases) in enumerate(periods):
+        w[HEADER + 2 * i] = max(0, min(start_s - past, _MAX_WORD))
+        w[HEADER + 2 * i + 1] = min(limit, _MAX_LIMIT) | phases << 24
     return w
 
 

@@ -40,10 +40,8 @@ def records(store, read):
 def _lower(store, w):
     # It counts from its receipt, by a clock that was not set, in an earlier run: nobody knows
     # how long ago that was, so all of it is at its lowest.
-    low = profile.lowest(w)
-    changed = False
+    low, before = profile.lowest(w), w[:]
     for i in range(HEADER + 1, len(w), 2):
-        changed = changed or w[i] != low
         w[i] = low
-    if changed:
+    if w != before:
         store.rewrite(w)

@@ -160,12 +160,9 @@ class Evaluator(_Moment):
         # beyond that, whether it can be placed.
         self._edge = self._early = 0
         self._sure = True
-        self.limit = NONE
+        self.limit = self.other_limit = self._limit = NONE
         self.phases = 0
-        self.winner = None
-        self.other = None
-        self.other_limit = NONE
-        self._limit = NONE
+        self.winner = self.other = None
         self._least = None  # of the records that cannot be placed the one that allows least,
         self._least_limit = 0  # and how much
         self._lows = {}  # sequence number: lowest period of a record that cannot be placed

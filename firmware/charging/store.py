@@ -48,21 +48,18 @@ class Store:
             _insert(self.records, w)
             self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        for old in _alone(self.records, self.records):
-            last = old
-            for r in self.records:
-                if not replaced(r) and (last is old or r[SEQUENCE] > last[SEQUENCE]):
-                    last = r
+        last = None
+        for r in self.records:
+            if not replaced(r) and (last is None or r[SEQUENCE] > last[SEQUENCE]):
+                last = r
+        for old in _alone(self.records, self.records) if last else ():
             self._wait_for(last, old)
         self._follow(_PAST_s)
 
     @property
     def damaged(self):
         """How many records 6 A stand in for."""
-        n = 0
-        for w in self.records:
-            n += w[SEQUENCE] == _STAND_IN
-        return n
+        return len([w for w in self.records if w[SEQUENCE] == _STAND_IN])
 
     def rewrite(self, w):
         """What says the same as before, or less: it does no harm if that fails."""
@@ -172,16 +169,10 @@ class Store:
         for old in self.records[:]:
             if not replaced(old):
                 continue
-            until = -1
-            for r in self.records:
-                if replaced(r) or not _fits(r, old):
-                    continue
-                if r[SEQUENCE] == old[SEQUENCE]:
-                    until = -1  # the power failed before it was replaced
-                    break
-                if until < 0 or profile.begin(r) < until:
-                    until = profile.begin(r)
-            old[_UNTIL] = until
+            then = [r for r in self.records if not replaced(r) and _fits(r, old)]
+            if any([r[SEQUENCE] == old[SEQUENCE] for r in then]):
+                then = []  # the power failed before it was replaced
+            old[_UNTIL] = until = min([profile.begin(r) for r in then] or [-1])
             if until < 0 or until + _PAST_s <= least_s:
                 self.records.remove(old)
                 _forget(self.path, name(old))

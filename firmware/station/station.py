@@ -172,8 +172,8 @@ class Station:
         """Transaction `tx` is about to begin on connector `c`. False: it must not."""
         w = c.waits.profile
         if w is not None:
-            profiles = lazy.load("station.profiles")
-            refusal = profiles.put(self, profile.on_connector(w, c.number))
+            w[profile.KEY] = w[profile.KEY] & ~0xFF | c.number
+            refusal = lazy.load("station.profiles").put(self, w)
             if refusal:
                 self.log("connector %d: not started without its profile: %s" % (c.number, refusal))
                 return False

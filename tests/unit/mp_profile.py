@@ -12,6 +12,7 @@ from firmware.charging.profile import (
     DURATION,
     HEADER,
     ID,
+    KEY,
     START,
     VALID_FROM,
     VALID_TO,
@@ -111,11 +112,6 @@ def test_recurring_anchors_before_2020_keep_their_phase():
             assert 0 <= w[START] < step and (w[START] - start) % step == 0
 
 
-def test_on_connector():
-    w = profile.on_connector(one(connector=0, level=7), 2)
-    assert profile.connector(w) == 2 and profile.level(w) == 7
-
-
 def test_check_finds_every_flipped_bit_of_a_record():
     w = one(periods=((0, 160, 0), (60, 100, 3)))
     profile.seal(w, 5)
@@ -206,7 +202,8 @@ def test_a_profile_of_24_periods_is_256_bytes_in_flash_and_in_ram():
     for level in range(15):
         for connector in (0, 2):
             w = day(10 + 3 * level + connector, level)
-            store.put(profile.on_connector(w, connector))
+            w[KEY] = w[KEY] & ~0xFF | connector
+            store.put(w)
     in_force = (live() - before) // 30
     store.trim()
     store.trim()
@@ -235,7 +232,8 @@ def test_churn_of_whole_and_trim_leaks_nothing():
     for level in range(16):
         for connector in (0, 1):
             p = day(16 * connector + level + 1, level)
-            store.put(profile.on_connector(p, connector))
+            p[KEY] = p[KEY] & ~0xFF | connector
+            store.put(p)
     store.trim()
     store.trim()
     rest = live()

@@ -50,10 +50,8 @@ class _Car:
 
     def __init__(self):
         self.state = pilot.A
-        self.known = False
-        self.visit = 0
-        self.pilot_mA = 0
-        self.ventilation = False
+        self.known = self.ventilation = False
+        self.visit = self.pilot_mA = 0
         self._draw = pilot.Draw()
         self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
@@ -89,8 +87,7 @@ class _Car:
             return
         alike = self._other and s == self._next
         self._next = s
-        if self._other:
-            self._other_ms = min(self._other_ms + dt, _LONG_ms)
+        self._other_ms = min(self._other_ms + dt, _LONG_ms) if self._other else 0
         self._other += 1
         self._left = self._left or self._other == 3 or self._other_ms >= _LEAVE_ms
         if self._left and alike:
@@ -154,8 +151,7 @@ class Controller(_Car):
         self.duty_u16 = pilot.STEADY
         self.closed = False
         self.fault = faults.NONE
-        self.may_draw_mA = 0
-        self.delay_ms = 0
+        self.may_draw_mA = self.delay_ms = 0
         self.wake = True
         self.bench = None
         self._last_ms = None
@@ -218,11 +214,8 @@ class Controller(_Car):
         (With a welded contactor F stays, and nobody knows whether there is a car.)"""
         if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
             return False
-        cleared = True
-        for part in self.parts:
-            if hasattr(part, "reset") and part.reset() is False:
-                cleared = False
-        return cleared
+        asked = [part.reset() for part in self.parts if hasattr(part, "reset")]
+        return False not in asked
 
     def _count(self, dt):
         self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
@@ -288,13 +281,6 @@ class Controller(_Car):
             if not self._serves(self.state) or self._left or reaction >= faults.OPEN or ignores:
                 self.closed = False
                 self._off_ms = _MIN_OFF_ms
-        elif (
-            ready
-            and self.pilot_mA
-            and self._serves(self.state)
-            and self.state == self._seen
-            and self._seen_ms >= _STABLE_C_ms
-            and not self._off_ms
-            and self._proof == _DIODE_READINGS
-        ):
-            self.closed = True
+        elif ready and self.pilot_mA and self._serves(self.state) and not self._off_ms:
+            stable = self.state == self._seen and self._seen_ms >= _STABLE_C_ms
+            self.closed = stable and self._proof == _DIODE_READINGS

@@ -22,18 +22,13 @@ class Lock:
 
     def __init__(self):
         self.fault = faults.NONE
-        self.ready = False
-        self.busy = True
-        self.holds = True
+        self.busy = self.holds = True
         self.locked = None
-        self.release = False
-        self.keep = False
-        self.drive = 0
+        self.ready = self.release = self.keep = self._want = False
         self.pulse_ms = 300
         self._is = None  # locked, debounced
         self._other = 0  # readings in a row that differ from it
-        self._want = False
-        self._tries = 0
+        self.drive = self._tries = 0
         self._ms = 0  # of the pulse or the pause
         self._failed_ms = 0
         self._open_ms = _WELD_ms  # since the contactor opened
@@ -54,8 +49,7 @@ class Lock:
         want = self._wanted(c)
         if want != self._want:
             self._want = want
-            self._tries = 0
-            self.fault = faults.NONE
+            self.reset()
         self._move(dt_ms)
         self.holds = self._is is not False
         holds = self._is is True and want and not self.release
@@ -88,8 +82,7 @@ class Lock:
                 self.drive = 0
                 self._ms = 0
         elif self._is is self._want:
-            self._tries = 0
-            self.fault = faults.NONE
+            self.reset()
         elif self._ms >= _PAUSE_ms:
             if self._tries == _TRIES:
                 self.fault = faults.LOCK

@@ -21,9 +21,8 @@ class Mirror:
 
     def __init__(self):
         self.fault = faults.NONE
-        self.ready = False
         self.live = None
-        self._closed = False
+        self.ready = self._closed = False
         self._ms = 0  # since the contactor was told otherwise
         self._wrong_ms = 0  # since the load side disagrees with it
         self._failures = 0  # in a row, to close
@@ -36,10 +35,8 @@ class Mirror:
             self._closed = c.closed
             self._ms = dt_ms  # (it was told in the last tick)
             self._wrong_ms = 0
-        if self.live is None or self.live == c.closed:
-            self._wrong_ms = 0
-        else:
-            self._wrong_ms = min(self._wrong_ms + dt_ms, _RETRY_ms)
+        wrong = self.live is not None and self.live != c.closed
+        self._wrong_ms = min(self._wrong_ms + dt_ms, _RETRY_ms) if wrong else 0
         if self._ms >= (_CLOSED_ms if c.closed else _OPEN_ms):
             if self._wrong_ms >= _WRONG_ms:
                 if not c.closed:

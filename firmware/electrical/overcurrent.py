@@ -25,13 +25,11 @@ class Overcurrent:
 
     def __init__(self, lost_mA=6000):
         self.fault = faults.NONE
-        self.current_mA = 0
-        self.readings = 0
+        self.current_mA = self._told_mA = 0
         self.lost = False
         self._lost_mA = lost_mA
-        self._seen = 0  # of the readings
-        self._age_ms = 0  # of the latest
-        self._told_mA = 0
+        self.readings = self._seen = 0
+        self._age_ms = 0  # of the latest reading
         self._over_ms = self._gross_ms = -1  # since the first reading above, or -1
         self._again = False  # a second one is above 150 %
 

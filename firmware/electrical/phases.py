@@ -22,8 +22,7 @@ class Phases:
         self.wanted = 0
         self.min_ms = 300000
         self.three = True
-        self.busy = False
-        self._closed = False
+        self.busy = self._closed = False
         self._load = False  # the latest opening was under load
         self._open_ms = 0  # since the contactor opened
         self._moved_ms = -1  # since the relay moved; -1: it has not yet

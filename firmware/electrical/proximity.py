@@ -33,11 +33,10 @@ class Proximity:
 
     def __init__(self):
         self.fault = faults.NONE
-        self.ready = False
         self.busy = True
         self.cable_ohm = None
         self.rating_mA = 0
-        self.plugged = False
+        self.ready = self.plugged = False
         self._other = 0  # readings in a row that contradict it
         self._seen_mA = 0
         self._seen_ms = 0  # and since when

@@ -24,27 +24,21 @@ class Residual:
     def __init__(self, tests=True):
         self._settle_ms = _SETTLE_ms
         self.fault = faults.NONE
-        self.ready = False
         self.busy = True
-        self.tripped = False
-        self.test = False
+        self.ready = self.tripped = self.test = self._plugged = False
         self._tests = self._due = tests
         self._phase = _IDLE
         self._ms = 0  # in this phase
         self._age_ms = 0  # of the latest test
-        self._plugged = False
 
     def tick(self, dt_ms, c):
         """Trip, or test the sensor (see controller.py)."""
         if self._settle_ms > 0:
             self._settle_ms -= dt_ms
             return
-        plugged = c.state != pilot.A
-        if plugged and not self._plugged:
-            self._due = self._tests
-        self._plugged = plugged
+        before, self._plugged = self._plugged, c.state != pilot.A
         self._age_ms = min(self._age_ms + dt_ms, _DAY_ms)
-        if self._age_ms == _DAY_ms:
+        if self._plugged and not before or self._age_ms == _DAY_ms:
             self._due = self._tests
         self._ms = min(self._ms + min(dt_ms, _STEP_ms), _END_ms)  # (a stall is no answer)
         if self._phase == _TEST:

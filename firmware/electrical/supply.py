@@ -22,11 +22,9 @@ class Supply:
         self.fault = faults.NONE
         self.ready = True
         self.low_mV = self.high_mV = 0
-        self.readings = 0
-        self._seen = 0  # of the readings
-        self._age_ms = _FRESH_ms  # of the latest
-        self._outside_ms = 0
-        self._inside_ms = 0
+        self.readings = self._seen = 0
+        self._age_ms = _FRESH_ms  # of the latest reading
+        self._outside_ms = self._inside_ms = 0
 
     def tick(self, dt_ms, c):
         """Judge the latest voltages (see controller.py)."""

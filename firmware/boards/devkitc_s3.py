@@ -8,7 +8,7 @@ GPIO  use                               why there
 1     pilot sense                       ADC1
 18/17 RS485 to the meter, RX/TX         UART1; 8 drives its direction"""
 
-from .reference import PHASES, MAX_mA, SENSE_PER_V_uV, SENSE_ZERO_uV  # noqa: F401
+from .reference import *  # noqa: F403
 
 CHIP = "ESP32S3"
 PSRAM = True

@@ -19,14 +19,7 @@ GPIO       use                                why there
                                               so that 12 is low then, as the flash wants it
 0          button                             the module's BOOT button"""
 
-from .reference import (  # noqa: F401
-    CHIP,
-    METER_UART,
-    PHASES,
-    MAX_mA,
-    SENSE_PER_V_uV,
-    SENSE_ZERO_uV,
-)
+from .reference import *  # noqa: F403
 
 CONNECTORS = (
     {

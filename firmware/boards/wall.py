@@ -1,14 +1,7 @@
 """A wall with up to four outlets on one ESP32-WROOM, meters 1 to 4 on one RS485 line. This is the
 board that tools/station simulates for --connectors 2 to 4; it was never built."""
 
-from .reference import (  # noqa: F401
-    CHIP,
-    METER_UART,
-    PHASES,
-    MAX_mA,
-    SENSE_PER_V_uV,
-    SENSE_ZERO_uV,
-)
+from .reference import *  # noqa: F403
 
 CONNECTORS = (
     {"pilot": 27, "sense": 36, "contactor": 33, "meter": 1},

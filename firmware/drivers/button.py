@@ -28,13 +28,12 @@ class Button:
         """Look at the button; once a tick."""
         down = self._pin() == self._pressed
         if down == self._before:  # twice the same: it does not bounce
-            if down:
-                if self._down <= _LONG:
-                    self._down += 1
-                    if self._down == _LONG:
-                        self._event = LONG
-            else:
+            if not down:
                 if 0 < self._down < _LONG:
                     self._event = SHORT
                 self._down = 0
+            elif self._down <= _LONG:
+                self._down += 1
+                if self._down == _LONG:
+                    self._event = LONG
         self._before = down

@@ -141,14 +141,11 @@ class Meter:
         most_mA = max(mA)
         dt = min(dt, _EVIDENCE_ms)
         last, self._last = self._last, answer
-        if not self.closed or answer != last:
-            self._same_ms = 0
-        else:
-            self._same_ms = min(self._same_ms + dt, _LONG_ms)
-        if last and energy_Wh == last[3]:
-            self._still_mWh = min(self._still_mWh + power_W * dt // 3600, _LONG_ms)
-        else:
-            self._still_mWh = 0
+        same = self.closed and answer == last
+        self._same_ms = min(self._same_ms + dt, _LONG_ms) if same else 0
+        still = last and energy_Wh == last[3]
+        mWh = self._still_mWh + power_W * dt // 3600
+        self._still_mWh = min(mWh, _LONG_ms) if still else 0
         if max(mV) < _DEAD_mV if self.closed else most_mA >= _STRAY_mA:
             self._odd_ms = 0 if self._odd_ms < 0 else min(self._odd_ms + dt, _LONG_ms)
         else:
@@ -167,24 +164,23 @@ class Meter:
         return why
 
     def _jumps(self, energy_Wh, last, power_W):
-        before_Wh = self.energy_Wh if self.readings else None
-        if before_Wh is not None:
-            rise_Wh = energy_Wh - before_Wh
-            if 0 <= rise_Wh <= _rise_Wh(self._gap_ms) + self.step_Wh:
-                if rise_Wh and not 0 < self.step_Wh <= rise_Wh:
-                    self.step_Wh = rise_Wh
-                return None
-            # Believed when it goes on from there as a register does.
-            most_Wh = _rise_Wh(_EVIDENCE_ms) + self.step_Wh
-            follows = self._others >= 0 and 0 <= energy_Wh - last[3] <= most_Wh
-            if not follows:
-                self._other_Wh = energy_Wh
-            self._others = self._others + 1 if follows else 0
-            if self._others < _FOLLOW or power_W >= 100 and energy_Wh == self._other_Wh:
-                return "its energy jumps"
-            self.moved(before_Wh, self._other_Wh)
-        else:
+        if not self.readings:
             self.moved(None, energy_Wh)
+            return None
+        rise_Wh = energy_Wh - self.energy_Wh
+        if 0 <= rise_Wh <= _rise_Wh(self._gap_ms) + self.step_Wh:
+            if rise_Wh and not 0 < self.step_Wh <= rise_Wh:
+                self.step_Wh = rise_Wh
+            return None
+        # Believed when it goes on from there as a register does.
+        most_Wh = _rise_Wh(_EVIDENCE_ms) + self.step_Wh
+        follows = self._others >= 0 and 0 <= energy_Wh - last[3] <= most_Wh
+        if not follows:
+            self._other_Wh = energy_Wh
+        self._others = self._others + 1 if follows else 0
+        if self._others < _FOLLOW or power_W >= 100 and energy_Wh == self._other_Wh:
+            return "its energy jumps"
+        self.moved(self.energy_Wh, self._other_Wh)
         return None
 
 

@@ -8,7 +8,7 @@ from host.process import poll
 
 KEEP_Wh = 50  # a power cut costs that at most (docs/boards.md)
 PULSES = """
-from .reference import CHIP, PHASES, MAX_mA, SENSE_PER_V_uV, SENSE_ZERO_uV  # noqa: F401
+from .reference import *  # noqa: F403
 
 CONNECTORS = ({"pilot": 27, "sense": 36, "contactor": 33, "s0": {"pin": 4}},)
 """

@@ -127,19 +127,15 @@ class Connector:
             self._boot_ms = now_ms
         c = self.controller
         # (behind a fault that keeps the pilot in F, or between its windows, nobody can see a car)
-        if (
-            not self.settled()
-            and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms
-            and (c.known or faults.REACTION[c.fault])
-        ):
+        seen = c.known or faults.REACTION[c.fault]
+        if seen and not self.settled() and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
             self._boot_ms = None
             if self.tx and not (self.resumes and (self.plugged() or not c.known)):
                 self.stop(states.POWER_LOSS)
-        if self.settled():
-            if self.tx:
-                self._follow_transaction(now_s, now_ms, owner)
-            elif self.waits:
-                self._follow_waiting(now_s, now_ms, owner)
+        if self.settled() and self.tx:
+            self._follow_transaction(now_s, now_ms, owner)
+        elif self.settled() and self.waits:
+            self._follow_waiting(now_s, now_ms, owner)
         if not self.plugged() or (now_ms - self._last_ms) & _TICKS >= _RECENT_ms:
             self.last = None
         if self.lock:

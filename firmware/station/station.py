@@ -199,26 +199,20 @@ class Station:
         self.wake()
 
     def set_clock(self, t, ms, trip_ms):
-        """The Central System says that it is `t` (Clock.set). Running transactions began when they
-        began."""
+        """The Central System says that it is `t` (Clock.set): what was noted moves with it."""
         known = self.clock.known()
         jump = self.clock.set(t, ms, trip_ms)
-        if jump:
-            _moved(self, jump, known)
-
-
-def _moved(station, jump, known):
-    # By `jump` seconds; `known`: the clock was right before.
-    station.log("clock moved by %d s" % jump)
-    for c in station.connectors:
-        c.limits.moved(jump)
-        # (a transaction from before a power cut already lies on the right axis)
-        if c.tx and (known or not station.clock.plausible(c.tx.origin_s)):
-            c.tx.origin_s += jump
-            station.journal.save(c.tx)
-    if not known:
-        station.store.moved(jump)
-        station.journal.clock_set(jump)
-        for i, n in enumerate(station.news):
-            station.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
-    station.sharing.due_s = 0
+        if not jump:
+            return
+        self.log("clock moved by %d s" % jump)
+        for c in self.connectors:
+            c.limits.moved(jump)
+            # (a transaction from before a power cut already lies on the right axis)
+            if c.tx and (known or not self.clock.plausible(c.tx.origin_s)):
+                c.tx.origin_s += jump
+                self.journal.save(c.tx)
+        if not known:
+            self.store.moved(jump)
+            self.journal.clock_set(jump)
+            self.news[:] = [Notice(n[0], n[1], n[2], n.time_s + jump) for n in self.news]
+        self.sharing.due_s = 0

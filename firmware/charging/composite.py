@@ -37,27 +37,25 @@ class Composite:
                 return True
         return False
 
-    def _work(
-        self, evaluator, connectors, t, duration_s, tx_starts, running, hardware, rate, room
-    ):
+    def _work(self, ev, connectors, t, duration_s, tx_starts, running, hardware, rate, room):
         out, at = self.out, t
         end = min(t + duration_s, _FAR)  # (what is beyond 2054 nobody can tell)
         for _ in range(_STEPS):
             total, phases, until = 0, 0, _FAR
             for c in connectors:
-                evaluator.at(c, at, tx_starts[c], running[c], rate)
-                given, limit = evaluator.phases, evaluator.limit
+                ev.at(c, at, tx_starts[c], running[c], rate)
+                given, limit = ev.phases, ev.limit
                 most = hardware[c]
                 if rate == WATTS:
-                    most *= evaluator.voltage_V * (given or 3)
+                    most *= ev.voltage_V * (given or 3)
                 total += most if limit == NONE else min(limit, most)
                 if given and (not phases or given < phases):
                     phases = given
-                until = min(until, evaluator.until)
+                until = min(until, ev.until)
             if len(connectors) > 1:
-                evaluator.at(0, at, t, False, rate)
-                if NONE != evaluator.limit < total:
-                    total = evaluator.limit  # (when it changes each connector has said)
+                ev.at(0, at, t, False, rate)
+                if NONE != ev.limit < total:
+                    total = ev.limit  # (when it changes each connector has said)
             # (No numberPhases means 3, 12.2: such neighbours are one period.)
             if not out or out[-2] != total or (out[-1] or 3) != (phases or 3):
                 if len(out) == 3 * room:

@@ -2,19 +2,9 @@
 
 from micropython import const
 
-# Slots, in the order in which equal limits are named. "Profiles" are the charging profiles: where
-# one of them decides its purpose is named instead.
-#
-# source        | who sets it               | when it expires
-# Hardware      | the board, once           | never
-# Installation  | config.json, once         | never
-# Cable         | proximity coding          | with the cable
-# Temperature   | derating                  | when it has cooled down
-# Meter         | the lost energy meter     | when it answers again
-# Policy        | the owner's policy.py     | a minute after it was last said: its safe value
-# LastLimit     | station/kept.py           | when the clock is known
-# Profiles      | the evaluator             | the evaluator knows
-# Pause         | station/connector.py      | when it has lasted long enough
+# Slots, in the order in which equal limits are named; who sets them, and when they expire:
+# docs/configuration.md#sources-of-a-limit. "Profiles" are the charging profiles, of which one is
+# named instead by its purpose; the evaluator knows how long it holds.
 SOURCES = "Hardware Installation Cable Temperature Meter Policy LastLimit Profiles Pause"
 _COUNT = const(9)
 HARDWARE = const(0)

@@ -137,13 +137,11 @@ def check(w):
 
 
 def same(w, other):
-    """True if two records say the same, as far as both have their periods in RAM; their sequence
-    numbers may differ."""
-    n = min(len(w), len(other))
+    """True if two records say the same; their sequence numbers may differ."""
     if w[0] != other[0] or (w[KEY] ^ other[KEY]) & ~(FLAG_BEGUN << 24):
         return False
     w, other = memoryview(w), memoryview(other)
-    return w[ID:KEY] == other[ID:KEY] and w[VALID_FROM:n] == other[VALID_FROM:n]
+    return w[ID:KEY] == other[ID:KEY] and w[VALID_FROM:] == other[VALID_FROM:]
 
 
 def _crc(w):

@@ -29,9 +29,8 @@ class _Moment:
         self._early = 0
         self._sure = True
         origin = w[START] if key >> 24 & FLAG_ORIGIN else tx_start
-        if not self.known and (
-            valid_from or valid_to != _FAR or origin > t or key >> 18 & 3 == RECURRING
-        ):
+        always = not valid_from and valid_to == _FAR and key >> 18 & 3 != RECURRING
+        if not self.known and (origin > t or not always):
             return self._judged(w, t + self.ahead_s, t - origin, origin, valid_to)
         if t >= valid_to:
             return None

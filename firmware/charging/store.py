@@ -98,25 +98,20 @@ class Store:
         not."""
         if not self.room(w):
             raise Full("%d profiles are installed" % self.count())
-        gone = self.replaced_by(w)
+        gone = [self.whole(r) for r in self.replaced_by(w)]
         if len(gone) == 1 and profile.same(w, gone[0]):
-            gone[0] = self.whole(gone[0])
-            if profile.same(w, gone[0]):  # (not so if 6 A stand in for it since just now)
-                gone[0][KEY] |= w[KEY]
-                self._follow(least_s)
-                return
+            gone[0][KEY] |= w[KEY]
+            self._follow(least_s)
+            return
         number = self._sequence + 1
         places = [name(r) for r in gone]
         stay = []
         if profile.begin(w) > least_s:
-            for i, r in enumerate(gone):
-                if profile.begin(r) <= until_s:
-                    begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
-                    gone[i] = self.whole(r)
-                    r = gone[i][:]
-                    r[KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
-                    profile.seal(r, r[SEQUENCE] or number)
-                    stay.append(r)
+            for r in [r[:] for r in gone if profile.begin(r) <= until_s]:
+                begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
+                r[KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
+                profile.seal(r, r[SEQUENCE] or number)
+                stay.append(r)
             number += 1  # (higher than what may just have got one)
         for r in stay:
             for old in self.records:

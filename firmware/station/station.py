@@ -50,7 +50,7 @@ class Station:
         )
         availability.put_in_service()
         for tx in journal.load():
-            if tx.stop_s is None and tx.connector <= len(connectors):
+            if tx.connector <= len(connectors):
                 c = connectors[tx.connector - 1]
                 c.tx = c.resumed = tx
                 log("transaction %s goes on after a power cut" % tx.id)

@@ -33,10 +33,8 @@ class Journal:
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""
         self._folder = folder
-        self._samples = (
-            Queue(samples, "p", 2 * _SPARE, folder.log),
-            Queue(samples, "v", _SPARE, folder.log),
-        )
+        periodic = Queue(samples, "p", 2 * _SPARE, folder.log)
+        self._samples = periodic, Queue(samples, "v", _SPARE, folder.log)
         self.seq = 0
         self.wanted = ()
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...

@@ -30,7 +30,6 @@ class Queue:
         self.log = log
         self.files = []  # the numbers of their first rows
         self.small = 0  # how many small ones there are, at the end of it
-        self.big = 0  # bytes in the one before those
         self.size = 0  # bytes in the last small one; 0: the next row begins another
         self.row = ()  # the row at its end
         self.at = 0  # the next row is read there in the first file,
@@ -49,11 +48,9 @@ class Queue:
             self.size = 0
             if self.small >= _FILES:
                 lazy.load("storage.queue_files").join(self)
-            name = row[0]
-            head = _ALONE | len(data)
+            name, head = row[0], _ALONE | len(data)
         else:
-            name = self.files[-1]
-            head = len(data)
+            name, head = self.files[-1], len(data)
         try:
             with open(self.prefix + str(name), "ab") as f:
                 f.write(bytes((head,)) + data + bytes((crc32(data) & 0xFF,)))
@@ -117,8 +114,6 @@ class Queue:
             self.small -= 1
             if not self.small:
                 self.size = 0
-        elif self.small == len(self.files):
-            self.big = 0
         self.at = 0
         self.before = ()
         self.next = None

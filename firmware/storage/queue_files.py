@@ -45,9 +45,7 @@ def load(queue, each):
         small += 1
     last = queue.answered
     if small < len(files):
-        big = files[-1 - small]
-        queue.big = sizes[big]
-        last = _end(prefix, big, each)
+        last = _end(prefix, files[-1 - small], each)
         # Small files that the power cut left after they had been joined.
         while small and files[-small] <= last:
             os.remove(prefix + str(files.pop(-small)))
@@ -80,18 +78,15 @@ def join(queue):
     if os.statvfs(prefix[:-2])[3] < queue.spare:
         raise OSError(_ENOSPC)
     names = queue.files[-queue.small :]
+    big = queue.files[: -queue.small][-1:]
     data = bytearray()
     for name in names:
         with open(prefix + str(name), "rb") as f:
             data.extend(f.read())
-    if queue.big and queue.big + len(data) <= _BLOCK:
-        into = queue.files[-queue.small - 1]
-    else:
-        into = names.pop(0)
-        queue.big = 0
-    with open(prefix + str(into), "ab" if queue.big else "wb") as f:
+    room = big and os.stat(prefix + str(big[0]))[6] + len(data) <= _BLOCK
+    into = big[0] if room else names.pop(0)
+    with open(prefix + str(into), "ab" if room else "wb") as f:
         f.write(data)
-    queue.big += len(data)
     queue.small = 0
     del queue.files[-len(names) :]
     for name in names:

@@ -1,8 +1,5 @@
-"""One charging transaction and the file that remembers it. Knows seconds, Wh and a folder; must
-not know OCPP messages or hardware. A transaction is a file from its start until the Central
-System has answered its stop, so a power cut loses neither it nor what was measured. The file
-stays below 128 bytes with tokens of 20 characters: LittleFS keeps it inline in the directory,
-where a hundred have room."""
+"""One charging transaction and the small file that remembers it (docs/storage.md) until the
+Central System has answered its stop. Knows seconds, Wh and a folder, no messages, no hardware."""
 
 import errno
 import os

@@ -165,11 +165,10 @@ def test_the_same_but_for_its_number():
     w, other = one(), one()
     seal(w, 1)
     seal(other, 2)
-    assert profile.same(w, other) and profile.same(w[:HEADER], other) and profile.same(w, one())
+    assert profile.same(w, other) and profile.same(w, one())
     for i in range(3, len(w)):
         other[i] ^= 1
         assert not profile.same(w, other), i
-        assert i < HEADER or profile.same(w[:HEADER], other)
         other[i] ^= 1
 
 

@@ -39,10 +39,8 @@ class Limits:
         self.resolve(0)
 
     def put(self, source, value_mA, until_s=NEVER, safe_mA=None):
-        """Set (mA) or clear (None) a slot; the answer follows at the next resolve.
-
-        From `until_s` on, if it is not set again, `safe_mA` holds; None: the slot is empty then.
-        """
+        """Set (mA) or clear (None) a slot; the answer follows at the next resolve. From `until_s`
+        on, if it is not set again, `safe_mA` holds; None: the slot is empty then."""
         self._slots[source] = value_mA
         self._until_s[source] = until_s
         self._safe_mA[source] = safe_mA
@@ -88,8 +86,7 @@ def share(ceiling_mA, wants_mA, out_mA):
 
     Fills `out_mA` in place. Equal shares; what one does not want goes to the others. Who cannot
     get 6 A gets nothing, the last connectors first. The sum never exceeds the ceiling."""
-    for i in range(len(wants_mA)):
-        out_mA[i] = 0
+    out_mA[:] = [0] * len(wants_mA)
     chosen = [i for i, mA in enumerate(wants_mA) if mA >= _LEAST_mA][: ceiling_mA // _LEAST_mA]
     # Smallest wishes are served first, so that what they leave is shared by the rest.
     chosen.sort(key=lambda i: (wants_mA[i], i))

@@ -80,12 +80,10 @@ def pack(
     min_rate=None,
 ):
     """A new record. `periods`: tuples (startPeriod_s, limit in 0.1 A or 0.1 W, phases or 0); if
-    they come from a generator, `n` says how many.
-
-    `transaction`: its number (Transaction.number). Times are seconds since 2020 (clock.py); those
-    beyond 2054 mean "never" until then. `start` None leaves the origin to the transaction. The
-    values are taken as already checked (docs/smart-charging.md); what does not fit its field
-    raises ValueError."""
+    they come from a generator, `n` says how many. `transaction`: its number (Transaction.number).
+    Times are seconds since 2020 (clock.py); those beyond 2054 mean "never" until then. `start`
+    None leaves the origin to the transaction. The values are taken as already checked
+    (docs/smart-charging.md); what does not fit its field raises ValueError."""
     n = len(periods) if n is None else n
     if not 1 <= n <= MAX_PERIODS:
         raise ValueError("periods")

@@ -22,7 +22,13 @@ def records(store, read):
         if w is None:
             continue
         if w[START] < 0:
-            _lower(store, w)
+            # It counts from its receipt, by a clock that was not set, in an earlier run: nobody
+            # knows how long ago that was, so all of it is at its lowest.
+            low, before = profile.lowest(w), w[:]
+            for i in range(HEADER + 1, len(w), 2):
+                w[i] = low
+            if w != before:
+                store.rewrite(w)
         for other in found:
             # A cut between writing the new one and removing the old.
             same = other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]
@@ -35,13 +41,3 @@ def records(store, read):
         else:
             found.append(w[:HEADER] if w[SEQUENCE] else w)
     return found
-
-
-def _lower(store, w):
-    # It counts from its receipt, by a clock that was not set, in an earlier run: nobody knows
-    # how long ago that was, so all of it is at its lowest.
-    low, before = profile.lowest(w), w[:]
-    for i in range(HEADER + 1, len(w), 2):
-        w[i] = low
-    if w != before:
-        store.rewrite(w)

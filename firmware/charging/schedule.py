@@ -167,11 +167,9 @@ class Evaluator(_Moment):
         self._lows = {}  # sequence number: lowest period of a record that cannot be placed
 
     def at(self, connector, t, tx_start, in_transaction=True, rate=AMPS):
-        """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020.
-
-        tx_start: start of the transaction; with in_transaction False there is none, profiles
-        of one are left out and Relative schedules count from tx_start as if one began then (A25).
-        """
+        """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020. tx_start:
+        start of the transaction; with in_transaction False there is none, profiles of one are
+        left out and Relative schedules count from tx_start as if one began then (A25)."""
         self.until = _FAR
         self._least = w = None
         if self.known and self._lows:

@@ -18,8 +18,7 @@ class Contact:
         self._part = part
         self._live = live
         self._ac = ac
-        self._edges = 0
-        self._updates = 0
+        self._edges = self._updates = 0
         self._now_ms = ticks_ms()
         self._pin = Pin(pin, Pin.IN, pull)
         part.live = None

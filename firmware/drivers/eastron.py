@@ -46,10 +46,9 @@ def _quiet(value, noise):
 
 
 def thousandths(word):
-    """An IEEE 754 single, given as its 32 bits, times 1000, as an int rounded towards zero.
-
-    In integers, because the ESP32's own float would round the product once more. ValueError: it is
-    not a number, infinite, or more than any meter shows."""
+    """An IEEE 754 single, given as its 32 bits, times 1000, as an int rounded towards zero, in
+    integers: the ESP32's own float would round the product once more. ValueError: it is not a
+    number, infinite, or more than any meter shows."""
     exponent = (word >> 23 & 0xFF) - 150
     if exponent >= 30:
         raise ValueError("it is not a number")

@@ -113,7 +113,7 @@ class Meter:
         answer = why = None
         try:
             answer = await self._read()
-            why = self._impossible(*answer) or self._unlikely(answer, dt)
+            why = self._doubt(answer, dt)
         except ValueError as e:
             why = str(e)
         except OSError:
@@ -128,17 +128,14 @@ class Meter:
         self._others = -1
         self.readings += 1
 
-    def _impossible(self, mV, mA, power_W, energy_Wh, cHz):
+    def _doubt(self, answer, dt):
+        mV, mA, power_W, energy_Wh, cHz = answer
+        most_mA = max(mA)
         if min(min(mV), min(mA), power_W, energy_Wh, cHz) < 0:
             return "it is negative"
-        if max(mV) > _MOST_mV or max(mA) > _MOST_mA or power_W > _MOST_W:
+        if max(mV) > _MOST_mV or most_mA > _MOST_mA or power_W > _MOST_W:
             return "it is too much"
-        return None
-
-    def _unlikely(self, answer, dt):
         # What has to go on for a while: then the meter is lost at once.
-        mV, mA, power_W, energy_Wh, _ = answer
-        most_mA = max(mA)
         dt = min(dt, _EVIDENCE_ms)
         last, self._last = self._last, answer
         same = self.closed and answer == last

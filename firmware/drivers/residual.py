@@ -10,8 +10,7 @@ class ResidualSensor:
     def __init__(self, part, fault, level=1, pull=None, test=None, test_level=1):
         self._part = part
         self._level = level
-        self._seen = False
-        self._testing = False
+        self._seen = self._testing = False
         self._test_level = test_level
         self._test = None if test is None else Pin(test, Pin.OUT, value=1 - test_level)
         self._fault = Pin(fault, Pin.IN, pull)

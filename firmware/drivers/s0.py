@@ -21,10 +21,8 @@ class Meter:
     def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP, path=None):
         self._per_kWh = per_kWh
         self._level = level
-        self._pulses = 0
         self._edge_ms = ticks_ms()
-        self.offset_Wh = 0
-        self.readings = 0
+        self.offset_Wh = self.readings = self._pulses = self._quiet = 0
         self.moved = lambda before_Wh, now_Wh: None
         self._path = path
         try:
@@ -33,7 +31,6 @@ class Meter:
         except (OSError, TypeError, ValueError):
             pass  # nothing was ever counted, or nobody keeps it
         self._kept_Wh = self.energy_Wh = self.offset_Wh  # (known before the first look)
-        self._quiet = 0
         self._pin = Pin(pin, Pin.IN, pull)
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
 

@@ -30,8 +30,8 @@ class Overcurrent:
         self._lost_mA = lost_mA
         self.readings = self._seen = 0
         self._age_ms = 0  # of the latest reading
-        self._over_ms = self._gross_ms = -1  # since the first reading above, or -1
-        self._again = False  # a second one is above 150 %
+        self._over_ms = -1  # since the first reading above, or -1
+        self._gross = self._gross_ms = 0  # readings above 150 %, up to two; since the first
 
     def tick(self, dt_ms, c):
         """Compare current and offer (see controller.py)."""
@@ -47,15 +47,12 @@ class Overcurrent:
         else:
             self._over_ms = 0 if self._over_ms < 0 else min(self._over_ms + dt_ms, _LONG_ms)
         if not watched or self.current_mA <= told * 3 // 2:
-            self._gross_ms = -1
-            self._again = False
-        elif self._gross_ms < 0:
-            if new:  # (one from before the limit fell, or from before it closed, is no evidence)
-                self._gross_ms = 0
-        else:
-            self._gross_ms = min(self._gross_ms + dt_ms, _LONG_ms)
-            self._again = self._again or new
-        if self._gross_ms >= _GROSS_ms and self._again:
+            self._gross = self._gross_ms = 0
+        else:  # (a reading from before the limit fell, or it closed, is no evidence: new ones are)
+            if self._gross:
+                self._gross_ms = min(self._gross_ms + dt_ms, _LONG_ms)
+            self._gross = min(self._gross + new, 2)
+        if self._gross == 2 and self._gross_ms >= _GROSS_ms:
             self.fault = faults.OVERLOAD
         elif self.fault == faults.OVERLOAD or self.fault == faults.OVERCURRENT:
             if c.state == pilot.A:

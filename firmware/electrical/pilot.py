@@ -28,10 +28,9 @@ DIODE_mV = const(-10000)  # the low phase is above this only when the car's diod
 
 def duty_u16(limit_mA):
     """Duty (of 65536) that advertises `limit_mA` or just less; STEADY below 6 A. 6 A are 10 % or
-    just above (6,005 mA): below that a car need not know what is meant.
-
-    51 A < limit <= 52.5 A cannot be told apart on the wire and becomes 51 A. The
-    fractions are reduced so that no product leaves the ESP32's 31-bit small ints."""
+    just above (6,005 mA): below that a car need not know what is meant. 51 A < limit <= 52.5 A
+    cannot be told apart on the wire and becomes 51 A. The fractions are reduced so that no product
+    leaves the ESP32's 31-bit small ints."""
     limit_mA = advertisable_mA(limit_mA)
     if not limit_mA:
         return STEADY

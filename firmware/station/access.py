@@ -137,21 +137,16 @@ class Access:
 
     def _find(self):
         # The free connector that no token is being asked for, with a car if there is one; None.
-        best = None
         spoken_for = [ask.connector for ask in self._asking()]
-        for c in self._station.connectors:
-            if c.free() and c not in spoken_for:
-                if best is None or c.plugged() and not best.plugged():
-                    best = c
-        return best
+        free = [c for c in self._station.connectors if c.free() and c not in spoken_for]
+        plugged = [c for c in free if c.plugged()]
+        return (plugged + free + [None])[0]
 
     def choose(self):
         """The connector on which a start that names none should happen, or None."""
-        free = len([c for c in self._station.connectors if c.free()])
-        for ask in self._asking():
-            if not ask.connector or ask.connector.free():
-                free -= 1
-        return self._find() if free > 0 else None
+        free = [c for c in self._station.connectors if c.free()]
+        asking = [a for a in self._asking() if not a.connector or a.connector.free()]
+        return self._find() if len(free) > len(asking) else None
 
     def take(self, cars):
         """To the connectors `cars`, where one is: what named no connector and waits elsewhere goes

@@ -49,7 +49,11 @@ def journal(folder, queues):
             if tx.data:  # (a clock that was ahead may have been set back since: not that late)
                 past(tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
             going.append(tx)
-            if _settle(tx) | _count(tx, *latest.get(n, (0, 0))):
+            seq, Wh = latest.get(n, (0, 0))
+            behind = seq > tx.seq  # the power failed between a row and the transaction's file
+            if behind:
+                tx.seq, tx.seen_Wh = seq, max(tx.seen_Wh, Wh)
+            if _settle(tx) or behind:
                 moved.append(tx)
     marks.sort()
     if marks:
@@ -63,15 +67,6 @@ def journal(folder, queues):
         place = max(place, jumps[-2])
     marks = [value for mark in marks for value in mark]
     return number, place, marks, jumps, last, going, moved
-
-
-def _count(tx, seq, Wh):
-    # The power failed between a row and the transaction's file. True: something changed.
-    if seq <= tx.seq:
-        return False
-    tx.seq = seq
-    tx.seen_Wh = max(tx.seen_Wh, Wh)
-    return True
 
 
 def _settle(tx):

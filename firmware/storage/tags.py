@@ -35,12 +35,9 @@ class Tags:
     def known(self, tag, kind=0):
         """(status, group or None) of `tag`: the list's word, else the cache's; None: neither has
         it. An entry whose time is over has the status EXPIRED."""
-        for path, key in ((self._list, "list"), (self._cache, "cache")):
-            if self._settings(key):
-                entry = self._find(path, tag, kind)
-                if entry:
-                    break
-        else:
+        entry = self._settings("list") and self._find(self._list, tag, kind)
+        entry = entry or self._settings("cache") and self._find(self._cache, tag, kind)
+        if not entry:
             return None
         status, expiry, group = int(entry[2]), entry[3], entry[4]
         over = expiry and self._clock.known() and self._clock.now() >= int(expiry)

@@ -46,7 +46,6 @@ WATTS = const(1)
 SEQUENCE, ID, KEY, VALID_FROM, VALID_TO, START, DURATION = 2, 3, 6, 7, 8, 9, 10
 HEADER = const(12)  # words
 FLAG_ORIGIN = const(2)  # START is where the schedule counts from (else: the transaction's start)
-
 FLAG_REPLACED = const(4)  # it stays in force until its successor begins (A30)
 FLAG_BEGUN = const(8)  # it had begun when it was received, or so nearly that a clock may err (A32)
 

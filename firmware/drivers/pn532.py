@@ -31,10 +31,8 @@ class Reader:
             if not self._ready:
                 return None
         found = await self._ask(_LIST)
-        if found is None:
-            self._ready = False
-            return None
-        if found[:1] == b"\0":  # no card
+        self._ready = found is not None
+        if not self._ready or found[:1] == b"\0":  # no card
             return None
         await self._ask(_RELEASE)
         # number of cards, then of each: number, SENS_RES (2), SEL_RES, length of the uid, uid, ...

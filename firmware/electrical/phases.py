@@ -39,9 +39,8 @@ class Phases:
         if self._moved_ms >= 0:
             self._moved_ms = min(self._moved_ms + dt_ms, max(self.min_ms, _LOAD_PAUSE_ms))
         self._pause_ms = 0 if c.state == pilot.A else max(self._pause_ms - dt_ms, 0)
-        due = self.wanted and (self.wanted == 3) != self.three
-        if due and self.wanted == 3 and 0 <= self._moved_ms < self.min_ms:
-            due = False
+        early = self.wanted == 3 and 0 <= self._moved_ms < self.min_ms
+        due = self.wanted and not early and (self.wanted == 3) != self.three
         if due and not c.closed and self._open_ms >= _DEAD_ms:
             self.three = not self.three
             self._moved_ms = 0

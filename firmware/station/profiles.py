@@ -45,15 +45,14 @@ def put(station, w):
 def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     """Remove the profiles that match all that is given (`profile_id` alone decides if given);
     returns how many went."""
-    store, wanted = station.store, (connector, purpose, level)
+    store, wanted = station.store, (profile_id,)
+    if profile_id is None:
+        wanted = None, connector, purpose, level
     station.sharing.due_s = 0
     installed = store.count()
     for w in store.records[:]:
-        if profile_id is None:
-            given, has = wanted, (profile.connector(w), profile.purpose(w), profile.level(w))
-        else:
-            given, has = (profile_id,), (w[profile.ID],)
-        if all([x in (None, y) for x, y in zip(given, has)]):
+        has = w[profile.ID], profile.connector(w), profile.purpose(w), profile.level(w)
+        if all([x in (None, y) for x, y in zip(wanted, has)]):
             store.remove(w, station.clock.least_s())
     return installed - store.count()
 

@@ -176,9 +176,8 @@ class Sharing:
         been earlier by what the power was away."""
         if not c.tx:
             return now_s
-        if c.tx.origin_s < 0 and not self.evaluator.known and c.tx is c.resumed:
-            return c.tx.origin_s + self.evaluator.ahead_s
-        return c.tx.origin_s
+        before = c.tx.origin_s < 0 and not self.evaluator.known and c.tx is c.resumed
+        return c.tx.origin_s + (self.evaluator.ahead_s if before else 0)
 
     def delay(self, c):
         """Many stations must not all start at one price's first second, or after one outage."""

@@ -184,23 +184,19 @@ class Evaluator(_Moment):
         cap = self._say(self._top(profile.CEILING, 0, t, tx_start), t)
         cap_limit, cap_phases = self._limit, self._phases
         # numberPhases of the combination: the smallest of those given (A18)
-        given = 0 if w is None else phases
-        if cap is not None and cap_phases and (not given or cap_phases < given):
-            given = cap_phases
-        self.phases = given
-        if w is not None:
-            limit = self._convert(limit, w, rate, phases, given)
-        if cap is not None:
-            cap_limit = self._convert(cap_limit, cap, rate, cap_phases, given)
-            if w is None or cap_limit < limit:
-                w, cap = cap, w
-                limit, cap_limit = cap_limit, limit
+        self.phases = given = min(phases or cap_phases, cap_phases or phases)
+        limit = self._convert(limit, w, rate, phases, given)
+        cap_limit = self._convert(cap_limit, cap, rate, cap_phases, given)
+        if cap is not None and (w is None or cap_limit < limit):
+            w, cap = cap, w
+            limit, cap_limit = cap_limit, limit
         self.winner, self.limit = w, limit
         self.other, self.other_limit = cap, cap_limit
 
     def _say(self, w, t):
         # The record that says least of `w`, the active one, and those that cannot be placed; what
         # it says in _limit and _phases.
+        self._phases = 0
         limit = self._limit = NONE if w is None else self._period(w, t)
         least, self._least = self._least, None
         if least is not None:
@@ -213,7 +209,7 @@ class Evaluator(_Moment):
     def _convert(self, limit, w, rate, phases, given):
         # From the rate of record w, rounding down. Watts become amps with the phases of their own
         # period, amps become watts with those of the combination; missing means 3 (A18).
-        if w[KEY] >> 22 & 1 == rate:
+        if w is None or w[KEY] >> 22 & 1 == rate:
             return limit
         if rate == profile.WATTS:
             return limit * self.voltage_V * (given or 3)

@@ -48,12 +48,9 @@ class Store:
             _insert(self.records, w)
             self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        last = None
-        for r in self.records:
-            if not replaced(r) and (last is None or r[SEQUENCE] > last[SEQUENCE]):
-                last = r
-        for old in _alone(self.records, self.records) if last else ():
-            self._wait_for(last, old)
+        put = [r for r in self.records if not replaced(r)]
+        for old in _alone(self.records, put) if put else ():
+            self._wait_for(max(put, key=lambda r: r[SEQUENCE]), old)
         self._follow(_PAST_s)
 
     @property
@@ -114,12 +111,10 @@ class Store:
                 stay.append(r)
             number += 1  # (higher than what may just have got one)
         for r in stay:
-            for old in self.records:
-                if replaced(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
-                    if old[_UNTIL] > least_s:
-                        raise Full("nobody knows yet which of two is in force")
-                    self.remove(old, least_s)  # (over: what replaced it has begun)
-                    break
+            for old in [o for o in self.records if replaced(o) and not (o[KEY] ^ r[KEY]) & _PLACE]:
+                if old[_UNTIL] > least_s:
+                    raise Full("nobody knows yet which of two is in force")
+                self.remove(old, least_s)  # (over: what replaced it has begun)
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             self._follow(least_s + _PAST_s)  # those that are over are not needed that much
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:

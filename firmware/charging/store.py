@@ -48,9 +48,12 @@ class Store:
             _insert(self.records, w)
             self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        put = [r for r in self.records if not replaced(r)]
-        for old in _alone(self.records, put) if put else ():
-            self._wait_for(max(put, key=lambda r: r[SEQUENCE]), old)
+        last = None
+        for r in self.records:
+            if not replaced(r) and (last is None or r[SEQUENCE] > last[SEQUENCE]):
+                last = r
+        for old in _alone(self.records, self.records) if last else ():
+            self._wait_for(last, old)
         self._follow(_PAST_s)
 
     @property
@@ -95,7 +98,7 @@ class Store:
         not."""
         if not self.room(w):
             raise Full("%d profiles are installed" % self.count())
-        gone = [self.whole(r) for r in self.replaced_by(w)]
+        gone = list(map(self.whole, self.replaced_by(w)))
         if len(gone) == 1 and profile.same(w, gone[0]):
             gone[0][KEY] |= w[KEY]
             self._follow(least_s)
@@ -104,17 +107,20 @@ class Store:
         places = [name(r) for r in gone]
         stay = []
         if profile.begin(w) > least_s:
-            for r in [r[:] for r in gone if profile.begin(r) <= until_s]:
-                begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
-                r[KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
-                profile.seal(r, r[SEQUENCE] or number)
-                stay.append(r)
+            for r in gone:
+                if profile.begin(r) <= until_s:
+                    stay.append(r[:])
+                    begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
+                    stay[-1][KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
+                    profile.seal(stay[-1], r[SEQUENCE] or number)
             number += 1  # (higher than what may just have got one)
         for r in stay:
-            for old in [o for o in self.records if replaced(o) and not (o[KEY] ^ r[KEY]) & _PLACE]:
-                if old[_UNTIL] > least_s:
-                    raise Full("nobody knows yet which of two is in force")
-                self.remove(old, least_s)  # (over: what replaced it has begun)
+            for old in self.records:
+                if replaced(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
+                    if old[_UNTIL] > least_s:
+                        raise Full("nobody knows yet which of two is in force")
+                    self.remove(old, least_s)  # (over: what replaced it has begun)
+                    break
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
             self._follow(least_s + _PAST_s)  # those that are over are not needed that much
         if len(self.records) - self.count() + len(stay) > MAX_PROFILES:
@@ -160,9 +166,11 @@ class Store:
             if not replaced(old):
                 continue
             then = [r for r in self.records if not replaced(r) and _fits(r, old)]
-            if any([r[SEQUENCE] == old[SEQUENCE] for r in then]):
-                then = []  # the power failed before it was replaced
-            old[_UNTIL] = until = min([profile.begin(r) for r in then] or [-1])
+            until = min(map(profile.begin, then)) if then else -1
+            for r in then:
+                if r[SEQUENCE] == old[SEQUENCE]:
+                    until = -1  # the power failed before it was replaced
+            old[_UNTIL] = until
             if until < 0 or until + _PAST_s <= least_s:
                 self.records.remove(old)
                 _forget(self.path, name(old))

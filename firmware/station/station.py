@@ -8,8 +8,9 @@ from firmware import lazy
 from firmware.charging import profile
 from firmware.electrical import faults
 
-from . import metering, states
+from . import states
 from .events import Notice, Sample, Transfer
+from .metering import Metering
 
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
@@ -45,9 +46,8 @@ class Station:
         self.online, self.asked = False, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.wake = lambda: None
-        self.metering = metering.Metering(
-            connectors, self.settings, sharing.evaluator.voltage_V, self.sample, journal.keep
-        )
+        volts = sharing.evaluator.voltage_V
+        self.metering = Metering(connectors, self.settings, volts, self.sample, journal.keep)
         availability.put_in_service()
         for tx in journal.load():
             if tx.connector <= len(connectors):
@@ -214,5 +214,6 @@ class Station:
         if not known:
             self.store.moved(jump)
             self.journal.clock_set(jump)
-            self.news[:] = [Notice(n[0], n[1], n[2], n.time_s + jump) for n in self.news]
+            for i, n in enumerate(self.news):
+                self.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
         self.sharing.due_s = 0

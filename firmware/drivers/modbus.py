@@ -27,6 +27,7 @@ _FROZEN_ms = const(20000)  # not a digit changes, with the contactor closed and 
 _IDLE_ms = const(60000)  # or with less
 _LONG_ms = const(10000000)
 _EVIDENCE_ms = const(10000)  # at most, from one answer to the next
+_STALE = const(5)  # failed readings in a row until the meter counts as lost
 _FOLLOW = const(4)  # answers, after the first one of another register
 
 
@@ -78,17 +79,13 @@ class Meter:
 
     gives = 0x8FF
 
-    _STALE = 5  # failed readings in a row until the meter counts as lost
-
     def __init__(self, bus, address):
         self._bus = bus
         self._address = address
-        self._failed = self._STALE
-        self.energy_Wh = self.power_W = self.frequency_cHz = 0
+        self._failed = _STALE
+        self.energy_Wh = self.power_W = self.frequency_cHz = self.readings = self.step_Wh = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
-        self.readings = 0
         self.closed = False
-        self.step_Wh = 0
         self.why = None
         self.moved = lambda before_Wh, now_Wh: None
         self._asked_ms = ticks_ms()
@@ -102,7 +99,7 @@ class Meter:
 
     def known(self):
         """False until the first reading, and once the meter has stopped answering, or lies."""
-        return self._failed < self._STALE
+        return self._failed < _STALE
 
     async def read(self):
         """Ask for new values; once a second. Raises nothing: known(), and `why` if it lies."""
@@ -120,7 +117,7 @@ class Meter:
             pass
         self.why = why
         if why or not answer:
-            self._failed = min(self._failed + 1, self._STALE)
+            self._failed = min(self._failed + 1, _STALE)
             return
         self.voltage_mV, self.current_mA, self.power_W, self.energy_Wh, cHz = answer
         self.frequency_cHz = cHz if 4000 <= cHz <= 7000 else 0
@@ -157,7 +154,7 @@ class Meter:
                 return why
         else:
             return self._jumps(energy_Wh, last, power_W)
-        self._failed = self._STALE
+        self._failed = _STALE
         return why
 
     def _jumps(self, energy_Wh, last, power_W):

@@ -28,21 +28,17 @@ class Ntc:
 
     def update(self):
         """Read the temperature; once a tick."""
-        self._part.temperature_dC = self._dC()
-
-    def _dC(self):
+        self._part.temperature_dC = None
         uV = mean_uV(self._read)
-        if uV is None:
-            return None
-        mV = uV // 1000
+        mV = _END_mV if uV is None else uV // 1000
         left_mV = self._supply_mV - mV
         if mV >= _END_mV or left_mV * 32 < self._supply_mV:  # (which keeps the products small)
-            return None
+            return
         ratio = mV * 10000 // left_mV * self._scale // 1000
         if ratio > _TABLE[0]:
-            return None
+            return
         i = 1
         while i < len(_TABLE) - 1 and ratio < _TABLE[i]:
             i += 1
         step = (_TABLE[i - 1] - ratio) * _STEP_dC // (_TABLE[i - 1] - _TABLE[i])
-        return _FIRST_dC + (i - 1) * _STEP_dC + min(step, _STEP_dC)
+        self._part.temperature_dC = _FIRST_dC + (i - 1) * _STEP_dC + min(step, _STEP_dC)

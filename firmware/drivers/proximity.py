@@ -19,14 +19,8 @@ class ProximityLine:
 
     def update(self):
         """Measure the resistor; once a tick."""
-        self._part.cable_ohm = self._ohm()
-
-    def _ohm(self):
         uV = mean_uV(self._read)
-        if uV is None:
-            return None
-        mV = uV // 1000
-        if mV >= self._supply_mV:
-            return None
-        ohm = self._pullup_ohm * mV // (self._supply_mV - mV)
-        return ohm if ohm < _OPEN_ohm else None
+        mV = self._supply_mV if uV is None else uV // 1000
+        left_mV = self._supply_mV - mV
+        ohm = self._pullup_ohm * mV // left_mV if left_mV > 0 else _OPEN_ohm
+        self._part.cable_ohm = ohm if ohm < _OPEN_ohm else None

@@ -41,7 +41,11 @@ class Reader:
     async def poll(self):
         """The UID of a card that is there, as hexadecimal text, or None."""
         if self._get(_TX_CONTROL) != _ON:  # just powered, was gone, or has lost its settings
-            await self._begin()
+            self._put(_COMMAND, _RESET)
+            await asyncio.sleep_ms(50)
+            for i in range(0, len(_SETUP), 2):
+                self._put(_SETUP[i], _SETUP[i + 1])
+            await asyncio.sleep_ms(5)  # a card needs the field for that long
             if self._get(_TX_CONTROL) != _ON:
                 return None
         answer = await self._ask(bytes((_WUPA,)), bits=7)
@@ -63,13 +67,6 @@ class Reader:
                 await self._ask(with_crc(b"\x50\x00"))  # halt: it stays quiet until the next WUPA
                 return "".join(["%02X" % byte for byte in uid])
         return None
-
-    async def _begin(self):
-        self._put(_COMMAND, _RESET)
-        await asyncio.sleep_ms(50)
-        for i in range(0, len(_SETUP), 2):
-            self._put(_SETUP[i], _SETUP[i + 1])
-        await asyncio.sleep_ms(5)  # a card needs the field for that long
 
     async def _ask(self, data, bits=0):
         """Send to the card and -> its answer, or None. `bits` of the last byte are sent (0: 8)."""

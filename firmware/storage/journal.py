@@ -122,11 +122,13 @@ class Journal:
                 self.keep(tx)
         if self.head() is None:
             return
-        resume = lazy.load("storage.resume")
         # (that it is earlier than it was known to be: then all that was noted since moves by it)
         since = self._booted if jump_s >= UNSET_s else 0
-        resume.corrections(self._jumps, self._head_place, (since, self._place, jump_s))
-        self._write(resume.keep, (self._folder, self._jumps))
+        jumps = self._jumps
+        while jumps and jumps[1] < self._head_place:  # all of before it was told
+            del jumps[:3]
+        jumps.extend((since, self._place, jump_s))
+        self._write(lazy.load("storage.resume").keep, (self._folder, jumps))
         self._head = self._tx = None
         self.head()  # (done() must find it)
 

@@ -62,9 +62,12 @@ def journal(folder, queues):
     for name in os.listdir(folder.path):  # data of what was never begun, or was answered
         if name.endswith(".data") and name[:-5] not in there:
             os.remove(folder.path + "/" + name)
-    jumps = _jumps(folder)
-    if jumps:
+    try:
+        with open(folder.path + "/clock", "rb") as f:
+            jumps = list(unpack(f.read()))
         place = max(place, jumps[-2])
+    except (OSError, IndexError, ValueError):
+        jumps = []  # the clock never had to be corrected
     marks = [value for mark in marks for value in mark]
     return number, place, marks, jumps, last, going, moved
 
@@ -90,26 +93,11 @@ def _corrected(t, jump=0):
     return t + UNSET_s if t < PLAUSIBLE <= t + UNSET_s else t
 
 
-def corrections(jumps, first, jump):
-    """Add `jump` to `jumps` (journal.py); those of before `first`, a place, are needed no more."""
-    while jumps and jumps[1] < first:
-        del jumps[:3]
-    jumps.extend(jump)
-
-
 def keep(what):
     """Write (folder, jumps)."""
     folder, jumps = what
     with open(folder.path + "/clock", "wb") as f:
         f.write(pack(jumps))
-
-
-def _jumps(folder):
-    try:
-        with open(folder.path + "/clock", "rb") as f:
-            return list(unpack(f.read()))
-    except (OSError, IndexError, ValueError):
-        return []  # the clock never had to be corrected
 
 
 def numbers(folder):

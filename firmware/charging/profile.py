@@ -57,10 +57,6 @@ _MAGIC = const(0x5750)
 _VERSION = const(3)
 
 
-class BadRecord(ValueError):
-    """A record in flash that cannot be believed; the text says why."""
-
-
 def pack(
     profile_id,
     connector,
@@ -123,14 +119,14 @@ def seal(w, sequence):
 
 
 def check(w):
-    """Raise BadRecord unless `w` is a whole record, as read from flash."""
+    """Raise ValueError, whose text says why, unless `w` is a whole record, as read from flash."""
     if len(w) < HEADER or w[0] & 0xFFFF != _MAGIC:
-        raise BadRecord("not a profile record")
+        raise ValueError("not a profile record")
     version = w[0] >> 16 & 0xFF
     if version != _VERSION:
-        raise BadRecord("unknown layout version %d" % version)
+        raise ValueError("unknown layout version %d" % version)
     if len(w) != HEADER + 2 * count(w) or w[1] != _crc(w):
-        raise BadRecord("damaged")
+        raise ValueError("damaged")
 
 
 def same(w, other):

@@ -250,15 +250,15 @@ def _believe(store, file):
         with open(store.path + "/" + file, "rb") as f:
             size = f.seek(0, 2)
             if size > 4 * (HEADER + 2 * profile.MAX_PERIODS):
-                raise profile.BadRecord("%d bytes" % size)
+                raise ValueError("%d bytes" % size)
             f.seek(0)
             w = array.array("i", bytes(size & ~3))
             f.readinto(w)
         profile.check(w)
         if name(w) == file:
             return w
-        raise profile.BadRecord("the record of %s" % name(w))
-    except (profile.BadRecord, OSError) as e:
+        raise ValueError("the record of %s" % name(w))
+    except (ValueError, OSError) as e:
         store.log("profile file %s: %s" % (file, e))
     try:
         connector, purpose, level = [int(n) for n in file.rstrip("~").split("-")]

@@ -62,7 +62,7 @@ class Outlet:
             (limits.TEMPERATURE, self.derating and self.derating.limit_mA(slots.hardware_mA)),
             (limits.METER, self.overcurrent and self.overcurrent.limit_mA()),
         ):
-            if slots.get(source) != limit_mA:
+            if slots.values[source] != limit_mA:
                 slots.put(source, limit_mA)
                 changed = True
         return changed

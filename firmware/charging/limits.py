@@ -23,6 +23,7 @@ _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)
 class Limits:
     """The limit of one connector, mA per phase: the lowest of its slots, and why.
 
+    | values    | what is in each slot, mA or None: put() sets it |
     | value_mA  | what may be offered |
     | limit_mA  | the same, or None when only the hardware maximum holds (a higher limit is none) |
     | source    | whose it is: the place of a word in SOURCES |
@@ -33,7 +34,7 @@ class Limits:
 
     def __init__(self, hardware_mA):
         self.hardware_mA = hardware_mA
-        self._slots = [hardware_mA] + [None] * (_COUNT - 1)
+        self.values = [hardware_mA] + [None] * (_COUNT - 1)
         self._until_s = [NEVER] * _COUNT
         self._safe_mA = [None] * _COUNT
         self.resolve(0)
@@ -41,7 +42,7 @@ class Limits:
     def put(self, source, value_mA, until_s=NEVER, safe_mA=None):
         """Set (mA) or clear (None) a slot; the answer follows at the next resolve. From `until_s`
         on, if it is not set again, `safe_mA` holds; None: the slot is empty then."""
-        self._slots[source] = value_mA
+        self.values[source] = value_mA
         self._until_s[source] = until_s
         self._safe_mA[source] = safe_mA
 
@@ -50,10 +51,6 @@ class Limits:
         for i, until_s in enumerate(self._until_s):
             if until_s != NEVER:
                 self._until_s[i] = until_s + jump_s
-
-    def get(self, source):
-        """What is in a slot."""
-        return self._slots[source]
 
     def resolve(self, now_s):
         """Work out the answer as of `now_s`."""
@@ -66,7 +63,7 @@ class Limits:
                 self.put(i, self._safe_mA[i])
             elif self._until_s[i] < self.until_s:
                 self.until_s = self._until_s[i]
-            value = self._slots[i]
+            value = self.values[i]
             if value is None or value > self.hardware_mA:
                 continue
             if i == INSTALLATION:

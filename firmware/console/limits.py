@@ -43,7 +43,7 @@ def limit(unit, connectors):
             after = reason["limit_next"]
             yield "  without that: %s by %s" % (_text(after["limit_mA"]), _source(after))
         for i, name in enumerate(limits.SOURCES.split()):
-            mA = slots.get(i)
+            mA = slots.values[i]
             if mA is not None or i == limits.PROFILES:
                 here = "*" if i == slots.source else " "
                 yield "  %s %-14s %s" % (here, name, _text(mA))

@@ -151,7 +151,7 @@ class Policy:
 
     def _put(self, station, limit_mA, ends_s):
         for c in station.connectors:
-            if c.limits.get(limits.POLICY) != limit_mA:
+            if c.limits.values[limits.POLICY] != limit_mA:
                 station.sharing.due_s = 0
             c.limits.put(limits.POLICY, limit_mA, ends_s, self.limit_mA)
 

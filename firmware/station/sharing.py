@@ -33,7 +33,7 @@ class _Pacing:
         self._pause_ms = max(self._pause_ms - self._dt_ms, 0)
         if not c.tx:
             self._pause_ms = 0
-            ended = c.limits.get(_PAUSE) is not None
+            ended = c.limits.values[_PAUSE] is not None
             c.limits.put(_PAUSE, None)
             return ended
         rest_ms = self._pause_ms - 1000 * c.settings("rise_s")
@@ -116,7 +116,10 @@ class Sharing:
     def allot(self, now_s, now_ms):
         """Set what each connector may offer: its own limit and its share of the ceiling."""
         for i, c in enumerate(self.connectors):
-            going = c.tx and not c.stopping() and not (c.tx.denied and self._enough(c))
+            going = c.tx and not c.stopping()
+            if going and c.tx.denied:  # what one may have whose token is not accepted (9.1)
+                Wh = self.settings("refused_Wh")
+                going = c.meter.known() and c.energy_Wh() - c.tx.start_Wh < Wh
             mA = c.limits.value_mA if going else 0
             if self._pacing[i]._waits(c, mA, now_s, now_ms):
                 mA = self.due_s = 0
@@ -139,11 +142,6 @@ class Sharing:
             self._pacing[i]._take(c, mA)
         if changed:
             self.on_limit()
-
-    def _enough(self, c):
-        # A transaction whose token is not accepted has had what it may have all the same (9.1).
-        Wh = self.settings("refused_Wh")
-        return not c.meter.known() or c.energy_Wh() - c.tx.start_Wh >= Wh
 
     def limit_mA(self, c):
         """What connector `c` may take, or None where nothing but the hardware limits it."""

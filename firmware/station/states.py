@@ -39,13 +39,9 @@ class Shown:
 
     def __init__(self):
         self._fault = faults.NONE  # what was told last
-        self._finished = _NEVER  # Controller.visit when a transaction ended
+        self.finished = _NEVER  # Controller.visit when a transaction ended
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
         self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
-
-    def ended(self, visit):
-        """A transaction has ended, with the car of that Controller.visit."""
-        self._finished = visit
 
     def changed(self, connector, now_ms):
         """Bring the state of `connector` up to date; True when it, or its fault, has changed."""
@@ -67,10 +63,10 @@ class Shown:
                 return OUT_OF_SERVICE
             cable = connector.proximity and connector.proximity.plugged  # in the socket
             if not connector.plugged() and not cable and not connector.kept:
-                self._finished = _NEVER
+                self.finished = _NEVER
                 return PLUGGED if connector.waits else FREE
             # It ended with the car that is there or was the last; or after that had left.
-            now, then = c.visit, self._finished
+            now, then = c.visit, self.finished
             ended = then != _NEVER and now - then <= then & 1
             return ENDING if ended and not connector.waits else PLUGGED
         # What stays while nothing is decided; a transaction is past FREE and ENDING.

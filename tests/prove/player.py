@@ -308,7 +308,7 @@ class World:
             else:
                 self.station.sharing.evaluate(self.station.clock.now(), self.time.ms)
             for k, c in enumerate(self.connectors):
-                mA = c.limits.get(limits.PROFILES)
+                mA = c.limits.values[limits.PROFILES]
                 winner = c.winner[profile.ID] if c.winner else None
                 until_s, runs = c.until_s, out[k]
                 if runs and runs[-1][1:] == [mA, winner, until_s, c.allow_mA]:

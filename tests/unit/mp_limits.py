@@ -65,7 +65,7 @@ def test_a_slot_expires_to_its_safe_value():
     assert said(limits, 0) == (20000, 20000, "Temperature") and limits.until_s == 50
     assert said(limits, 49) == (20000, 20000, "Temperature") and limits.until_s == 50
     assert said(limits, 50) == (20000, 20000, "Temperature") and limits.until_s == 100
-    assert limits.get(POLICY) is None  # nothing safe was stated: it is gone
+    assert limits.values[POLICY] is None  # nothing safe was stated: it is gone
     assert said(limits, 99) == (20000, 20000, "Temperature")
     assert said(limits, 100) == (6000, 6000, "Temperature") and limits.until_s == NEVER
     limits.put(TEMPERATURE, 30000, until_s=300, safe_mA=6000)

@@ -48,7 +48,7 @@ class Station:
         out = []
         for c in self.connectors:
             c.limits.resolve(now_s)
-            out.append(c.limits.get(limits.POLICY))
+            out.append(c.limits.values[limits.POLICY])
         assert out[0] == out[1]
         return out[0]
 
@@ -387,7 +387,7 @@ def test_the_example_runs():
     assert p.accept(record(60), station)
     for hour, limit in ((16, None), (17, 10000), (19, 10000), (20, None)):
         p.local_limit(86400 * 2500 + hour * 3600, station)
-        assert station.connectors[1].limits.get(limits.POLICY) == limit, hour
+        assert station.connectors[1].limits.values[limits.POLICY] == limit, hour
 
 
 def test_on_transfer():

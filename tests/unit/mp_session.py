@@ -972,9 +972,9 @@ def test_a_renewal_that_begins_now_by_another_clock_lifts_nothing():
                 renewed(w, now + ahead, id=id)
                 for step in (0, -2, 3, -1, 2):  # the clock is corrected
                     w.told(w.clock.now() + step, 200)
-                    assert w.c.limits.get(limits.PROFILES) == 8000, (ahead, id, step)
+                    assert w.c.limits.values[limits.PROFILES] == 8000, (ahead, id, step)
                 w.poll(2000)
-                assert w.c.limits.get(limits.PROFILES) == 8000
+                assert w.c.limits.values[limits.PROFILES] == 8000
             assert w.store.count() == 1
             assert len(w.store.records) == (1 if ahead <= 3 else 2), ahead
 
@@ -992,13 +992,13 @@ def test_a_start_in_the_next_seconds_counts_as_begun():
         got = []
         for t in range(now, now + 9):
             w.station.sharing.evaluate(t, w.time.ms)
-            got.append(w.c.limits.get(limits.PROFILES))
+            got.append(w.c.limits.values[limits.PROFILES])
         assert got == [10000] * 7 + [12000] * 2, got
         profiles.clear(w.station)
         begins = w.clock.now() + 4
         w.install(record(10, profile.TX_DEFAULT, kind=0, start=begins), 0)
         w.station.poll()
-        assert w.c.limits.get(limits.PROFILES) is None
+        assert w.c.limits.values[limits.PROFILES] is None
 
 
 def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
@@ -1009,16 +1009,16 @@ def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
     for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
         w.station.set_clock(t, 0, 0)
         w.station.poll()
-        assert w.c.limits.get(limits.PROFILES) == (8000 if t < T0 + 600 else 20000), t - T0
+        assert w.c.limits.values[limits.PROFILES] == (8000 if t < T0 + 600 else 20000), t - T0
     w.station.set_clock(T0 + 10, 0, 0)
     w.boot(UNSET).poll(2000)
-    assert w.c.limits.get(limits.PROFILES) == 8000
+    assert w.c.limits.values[limits.PROFILES] == 8000
     w.station.set_clock(T0 + 30, 0, 0)
     w.station.poll()
-    assert w.c.limits.get(limits.PROFILES) == 8000
+    assert w.c.limits.values[limits.PROFILES] == 8000
     profiles.clear(w.station, 7)
     w.station.poll()
-    assert w.c.limits.get(limits.PROFILES) is None and not w.store.records
+    assert w.c.limits.values[limits.PROFILES] is None and not w.store.records
 
 
 def test_a_replaced_profile_goes_with_its_transaction():

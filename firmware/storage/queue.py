@@ -110,10 +110,9 @@ class Queue:
             except OSError:
                 pass  # (there is no room for it: that is enough)
         self.remove(name)
-        if self.small > len(self.files):
-            self.small -= 1
-            if not self.small:
-                self.size = 0
+        self.small = min(self.small, len(self.files))
+        if not self.small:
+            self.size = 0
         self.at = 0
         self.before = ()
         self.next = None

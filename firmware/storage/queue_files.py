@@ -16,7 +16,6 @@ def load(queue, each):
     prefix = queue.prefix
     path, mark = prefix.rsplit("/", 1)
     files = queue.files
-    sizes = {}
     try:
         os.mkdir(path)
     except OSError:
@@ -27,8 +26,7 @@ def load(queue, each):
         queue.log("%s: %s" % (path, e))
         return
     for name in entries:
-        size = os.stat(path + "/" + name)[6]
-        if not size:  # it was being made when the power failed
+        if not os.stat(path + "/" + name)[6]:  # it was being made when the power failed
             os.remove(path + "/" + name)
         elif name == mark:
             try:
@@ -38,10 +36,9 @@ def load(queue, each):
                 queue.log("%s damaged: samples may be told again: %r" % (prefix, e))
         elif name[:1] == mark and name[1:].isdigit():
             files.append(int(name[1:]))
-            sizes[files[-1]] = size
     files.sort()
     small = 0
-    while small < len(files) and sizes[files[-1 - small]] <= SMALL:
+    while small < len(files) and os.stat(prefix + str(files[-1 - small]))[6] <= SMALL:
         small += 1
     last = queue.answered
     if small < len(files):

@@ -17,14 +17,11 @@ def pack(values, before=()):
         old = before[i] if i < len(before) else 0
         if v is None:
             out.append(0)
+        elif type(v) is str and v == old:
+            out.append(1)
         elif type(v) is str:
-            if v == old:
-                out.append(1)
-                continue
             text = v.encode()
-            out.append(2)
-            out.append(len(text))
-            out.extend(text)
+            out.extend(bytes((2, len(text))) + text)
         else:
             n = v - old if type(old) is int else int(v)
             n = 3 + (n << 1 if n >= 0 else ~n << 1 | 1)

@@ -57,9 +57,8 @@ class Tags:
 
     def heard(self, tag, status, expiry_s=None, group=None, kind=0):
         """The Central System has said this of `tag`. What the list has is not cached (3.5.3)."""
-        if not self._settings("cache") or not printable(tag) or self._find(self._list, tag, kind):
-            return
-        if status == IN_USE:
+        keep = self._settings("cache") and status != IN_USE and printable(tag)
+        if not keep or self._find(self._list, tag, kind):
             return
         line = _entry(tag, status, expiry_s, group if group and printable(group) else "", kind)
         if self._line(self._cache, tag, kind) != line:

@@ -34,27 +34,23 @@ def gives(meter, heat):
 
 
 class Metering:
-    """Takes the samples of all connectors. `handle(c, sample)` gets what the Central System is
-    told at once; what its end tells goes to the transaction's `data`, and `keep(tx)` makes
-    that durable."""
+    """Takes the samples of all connectors of `station`. What the Central System is told at once
+    goes to its sample(), what the end of a transaction tells to the `data` of that, durably."""
 
-    def __init__(self, connectors, settings, voltage_V, handle, keep):
-        """`voltage_V`: nominal, for the power offered where no voltage is measured."""
-        self._connectors, self._settings = connectors, settings
-        self.voltage_V = voltage_V
-        self._handle, self._keep = handle, keep
-        self._since_ms = [0] * len(connectors)  # the last periodic sample
+    def __init__(self, station):
+        self._station = station
+        self._since_ms = [0] * len(station.connectors)  # the last periodic sample
         self._seen = None  # the last poll with a known clock
 
     def poll(self, now_s, known, dt_ms):
         """Take what is due; to be called about once a second, when the meters have been read.
         `known`: the clock is set."""
-        step_s = self._settings("aligned_s")
+        step_s = self._station.settings("aligned_s")
         at = now_s - now_s % 86400 % (step_s or 86400)  # each day begins anew at midnight UTC
         last_s, self._seen = self._seen, now_s if known else None
         aligned = step_s and known and last_s is not None and last_s < at >= now_s - _LATE_s
-        period_ms = self._settings("sample_s") * 1000
-        for i, c in enumerate(self._connectors):
+        period_ms = self._station.settings("sample_s") * 1000
+        for i, c in enumerate(self._station.connectors):
             if aligned:
                 self.sample(c, at, "aligned", _CLOCK)
             self._since_ms[i] = self._since_ms[i] + dt_ms if c.tx else 0
@@ -66,7 +62,7 @@ class Metering:
         """Take a sample now, for all who want one of that kind."""
         sample = self.take(c, t, kind, context)
         if sample:
-            self._handle(c, sample)
+            self._station.sample(c, sample)
         if c.tx:
             self.keep(c, c.tx, t, "stop_" + kind, context)
 
@@ -79,7 +75,7 @@ class Metering:
             if tx.data and tx.data[-1][-1] == _END:  # of a stop that the power cut undid
                 tx.data.pop()
             tx.data.append(sample)
-            self._keep(tx)
+            self._station.journal.keep(tx)
 
     def take(self, c, t, key, context):
         """What setting `key` asks for, of connector `c` at `t`; None: nothing."""
@@ -96,7 +92,7 @@ class Metering:
             bits &= ~_HEAT
         if not meter.frequency_cHz:
             bits &= ~_FREQUENCY
-        bits = bits & self._settings(key) or (context == TRIGGER and bits & -bits)
+        bits = bits & self._station.settings(key) or (context == TRIGGER and bits & -bits)
         if not bits:
             return None
         offered_mA = c.controller.pilot_mA
@@ -104,7 +100,8 @@ class Metering:
         if 0 < c.phases < n:
             n = c.phases
         offered_mV = sum(volts[:n]) if meter.known() else 0
-        offered_mV = offered_mV or n * self.voltage_V * 1000
+        # (where no voltage is measured: the nominal one)
+        offered_mV = offered_mV or n * self._station.sharing.evaluator.voltage_V * 1000
         values = (c.energy_Wh(), meter.power_W) + tuple(meter.current_mA)
         values += tuple([(mV + 50) // 100 for mV in volts])
         values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz

@@ -46,8 +46,7 @@ class Station:
         self.online, self.asked = False, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.wake = lambda: None
-        volts = sharing.evaluator.voltage_V
-        self.metering = Metering(connectors, self.settings, volts, self.sample, journal.keep)
+        self.metering = Metering(self)
         availability.put_in_service()
         for tx in journal.load():
             if tx.connector <= len(connectors):

@@ -67,12 +67,9 @@ def _find(name, value):
     if value is not None:
         yield "Rejected: a field of config.json, which make config changes; here it is read-only"
     fields = _read()
-    yield "config.json %s = %s%s  (%s; read-only)" % (
-        name,
-        _printable(name, fields.get(name, field[0])),
-        "" if name in fields else ", the default",
-        field[1],
-    )
+    text = _printable(name, fields.get(name, field[0]))
+    default = "" if name in fields else ", the default"
+    yield "config.json %s = %s%s  (%s; read-only)" % (name, text, default, field[1])
 
 
 def _line(line, text, value):
@@ -101,14 +98,10 @@ def journal(unit):
     for number in numbers:
         tx = folder.read(number)
         if tx:
-            yield "transaction %d: connector %d, tag %s, %s, since %s%s" % (
-                number,
-                tx.connector,
-                tx.token,
-                "not told yet" if tx.id is None else "its id is %d" % tx.id,
-                format_iso(tx.start_s),
-                "" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s),
-            )
+            told = "not told yet" if tx.id is None else "its id is %d" % tx.id
+            said = number, tx.connector, tx.token, told, format_iso(tx.start_s)
+            text = "transaction %d: connector %d, tag %s, %s, since %s" % said
+            yield text + ("" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s))
     files = size = 0
     for entry in os.ilistdir("/samples"):
         if len(entry[0]) > 1:
@@ -117,17 +110,13 @@ def journal(unit):
     yield "%d transactions, %d bytes of samples in %d files" % (len(numbers), size, files)
     head = unit.station.journal.head()
     if head:
-        yield "next to be told: %s of transaction %d" % (
-            "start|stop|sample|token|state|limit".split("|")[head[0]],
-            head[1].number,
-        )
+        kind = "start|stop|sample|token|state|limit".split("|")[head[0]]
+        yield "next to be told: %s of transaction %d" % (kind, head[1].number)
     else:
         yield "nothing waits to be told"
-    yield "besides: %d statuses, %d meter values, %d tags to ask for" % (
-        len(unit.station.news),
-        len(unit.station.samples),
-        len(unit.station.asks),
-    )
+    s = unit.station
+    waiting = len(s.news), len(s.samples), len(s.asks)
+    yield "besides: %d statuses, %d meter values, %d tags to ask for" % waiting
 
 
 def log(unit, level="", follow=""):
@@ -135,7 +124,7 @@ def log(unit, level="", follow=""):
     if level == "follow" and not follow:
         level, follow = follow, level
     levels = _LEVELS.split(" ")
-    if level not in levels + [""] or follow not in ("", "follow"):
+    if level and level not in levels or follow not in ("", "follow"):
         raise ValueError("it is used as: log [error|warning|info|debug] [follow]")
     before = messages.level
     if level:

@@ -11,6 +11,7 @@ from firmware.clock import FAR, format_iso
 _KINDS = const("Absolute Recurring Relative Daily Weekly")
 _BAR = const(40)  # characters of the highest limit
 _DAY_s = const(86400)
+_LONGEST_s = const(316224000)  # ten years
 
 
 def _text(mA):
@@ -19,10 +20,10 @@ def _text(mA):
 
 def _source(source):
     # limit_by or limit_next (ocpp/reason.py) in words.
+    text = source["source"]
     if "profile" in source:
-        words = source["source"], source["profile"], source["stackLevel"]
-        return "%s, id %d, stackLevel %d" % words
-    return source["source"]
+        text += ", id %d, stackLevel %d" % (source["profile"], source["stackLevel"])
+    return text
 
 
 def limit(unit, connectors):
@@ -34,10 +35,8 @@ def limit(unit, connectors):
         reason = lazy.load("ocpp.reason").reason(station, c, purposes)
         by = reason["limit_by"]
         if by is None:
-            yield "connector %d: no limit but the hardware's %s" % (
-                c.number,
-                _text(slots.value_mA),
-            )
+            most = _text(slots.value_mA)
+            yield "connector %d: no limit but the hardware's %s" % (c.number, most)
         else:
             yield "connector %d: %s by %s" % (c.number, _text(reason["limit_mA"]), _source(by))
             after = reason["limit_next"]
@@ -50,11 +49,9 @@ def limit(unit, connectors):
         if slots.until_s < limits.NEVER:
             yield "  the first of these ends %s if it is not renewed" % format_iso(slots.until_s)
         yield "  profiles: " + _period(station, c)
-        yield "  offered now: %s, pilot %s; %s" % (
-            _text(c.allow_mA),
-            _text(c.controller.pilot_mA),
-            "a transaction runs" if c.tx else "no transaction, so nothing",
-        )
+        runs = "a transaction runs" if c.tx else "no transaction, so nothing"
+        offered = _text(c.allow_mA), _text(c.controller.pilot_mA), runs
+        yield "  offered now: %s, pilot %s; %s" % offered
     if not station.clock.known():
         yield "the time is not known: what needs it is at its lowest"
 
@@ -84,18 +81,11 @@ def profiles(unit):
         kind = w[profile.KEY] >> 18 & 3
         if kind == profile.RECURRING:
             kind = 3 + (w[profile.KEY] >> 20 & 3)
-        kind = _KINDS.split(" ")[kind]
-        yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % (
-            "*" if w[profile.ID] in in_force else " ",
-            profile.connector(w),
-            profile.level(w),
-            purposes[profile.purpose(w)],
-            w[profile.ID],
-            kind,
-            profile.count(w),
-            "W" if profile.rate(w) else "A",
-            _time(w),
-        )
+        here = "*" if w[profile.ID] in in_force else " "
+        said = here, profile.connector(w), profile.level(w), purposes[profile.purpose(w)]
+        said += w[profile.ID], _KINDS.split(" ")[kind], profile.count(w)
+        said += "W" if profile.rate(w) else "A", _time(w)
+        yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % said
         if w[profile.KEY] >> 24 & profile.FLAG_REPLACED:
             yield "  (replaced: in force until %s)" % format_iso(w[11])
     if unit.station.store.damaged:
@@ -114,36 +104,29 @@ def _time(w):
 
 def composite(unit, number="1", duration_s=None, kind="A"):
     """The composite schedule from now on; duration in s, a day if none is said."""
+    station = unit.station
     duration_s = duration_s or str(_DAY_s)
-    if not number.isdigit() or int(number) > len(unit.station.connectors):
-        raise ValueError(
-            "connector %s: there are 0 to %d" % (number, len(unit.station.connectors))
-        )
-    if not duration_s.isdigit() or not 0 < int(duration_s) <= 10 * 366 * _DAY_s:
-        raise ValueError("duration_s: 1 to %d" % (10 * 366 * _DAY_s))
+    if not number.isdigit() or int(number) > len(station.connectors):
+        raise ValueError("connector %s: there are 0 to %d" % (number, len(station.connectors)))
+    if not duration_s.isdigit() or not 0 < int(duration_s) <= _LONGEST_s:
+        raise ValueError("duration_s: 1 to %d" % _LONGEST_s)
     watts = kind.upper() == "W"
     if not watts and kind.upper() != "A":
         raise ValueError("it is in A or in W")
-    station = unit.station
-    profiles = lazy.load("station.profiles")
     rate = profile.WATTS if watts else profile.AMPS
-    now, schedule = profiles.schedule(station, int(number), int(duration_s), rate)
-    while profiles.compose(station, schedule):
+    profiles = lazy.load("station.profiles")
+    now, schedule = profiles.schedule(unit.station, int(number), int(duration_s), rate)
+    while profiles.compose(unit.station, schedule):
         yield None
-    yield "connector %s from %s for %d s, %s" % (
-        number,
-        format_iso(now),
-        schedule.length_s,
-        "watts in all" if watts else "amperes per phase",
-    )
+    what = "watts in all" if watts else "amperes per phase"
+    said = number, format_iso(now), schedule.length_s, what
+    yield "connector %s from %s for %d s, %s" % said
     out = schedule.out
-    most = max([out[i] for i in range(1, len(out), 3)] + [1])
+    highest = max([out[i] for i in range(1, len(out), 3)] + [1])
     for i in range(0, len(out), 3):
-        yield "%s %8g %s%s" % (
-            format_iso(now + out[i]),
-            out[i + 1] / 10,
-            "#" * (out[i + 1] * _BAR // most if out[i + 1] else 0),
-            " (%d phases)" % out[i + 2] if out[i + 2] else "",
-        )
+        t, limit, phases = out[i : i + 3]
+        bar = "#" * (limit * _BAR // highest)
+        on = " (%d phases)" % phases if phases else ""
+        yield "%s %8g %s%s" % (format_iso(now + t), limit / 10, bar, on)
     if schedule.length_s < int(duration_s):
         yield "it ends here: a schedule has at most %d periods" % profile.MAX_PERIODS

@@ -65,14 +65,13 @@ async def line(unit, stdin, data, names):
     if lost:
         print("%d characters too many: a line has at most %d" % (lost, _LINE))
         return
-    python = text[:3] == b">>>"
     try:
         text = bytes(text).decode()
     except UnicodeError:
         print("not UTF-8: noise on the line?")
         return
     try:
-        if python:
+        if text.startswith(">>>"):
             await _value(unit, text[3:].strip(), names)
         elif text.strip():
             await _ask(unit, stdin, data, text.split())
@@ -165,31 +164,21 @@ def _find(unit, parts):
             least = len([field for field in fields if not field.startswith("[")])
             if not least <= len(parts) <= len(fields):
                 raise ValueError("it is used as: " + " ".join(fields))
-            args = _connectors(unit, fields[1:], parts[1:])
-            return _open(lines[: lines.find("\n")], name)(unit, *args)
-    return _text() if name in ("help", "?") else _others(name)
+            args = parts[1:]
+            if fields[-1] == "[connector]":  # all Connectors in a list, or the one of that number
+                every = unit.station.connectors
+                if len(parts) < len(fields):
+                    args.append(every)
+                else:
+                    n = args.pop()
+                    if not n.isdigit() or not 1 <= int(n) <= len(every):
+                        raise ValueError("connector %s: there are 1 to %d" % (n, len(every)))
+                    args.append(every[int(n) - 1 : int(n)])
+            return getattr(lazy.load("console." + lines.split("\n")[0]), name)(unit, *args)
+    return _help() if name in ("help", "?") else _others(name)
 
 
-def _connectors(unit, fields, parts):
-    # The words, with Connectors in place of a number.
-    every = unit.station.connectors
-    for i, field in enumerate(fields):
-        if field == "[connector]":
-            if i == len(parts):
-                parts.append(every)
-            elif not parts[i].isdigit() or not 1 <= int(parts[i]) <= len(every):
-                raise ValueError("connector %s: there are 1 to %d" % (parts[i], len(every)))
-            else:
-                parts[i] = every[int(parts[i]) - 1 : int(parts[i])]
-    return parts
-
-
-def _open(module, name):
-    # A command's function; its module is forgotten with it.
-    return getattr(lazy.load("console." + module), name)
-
-
-def _text():
+def _help():
     for lines in _TABLE:
         for text in lines.split("\n")[1:]:
             yield "  %-37s  %s" % tuple(text.split(": ", 1))
@@ -198,18 +187,18 @@ def _text():
 
 
 def _others(name):
-    best, least = "help", min(_rank(name, "help"), 3)
-    for lines in _TABLE:
+    best, least = None, 3
+    for lines in ("\nhelp: all of this",) + _TABLE:
         for text in lines.split("\n")[1:]:
-            other = text.split(": ")[0].split(" ")[0]
+            other = text.split(":")[0].split(" ")[0]
             far = _rank(name, other)
             if far < least:
                 best, least = other, far
             yield None
-    if least == 3:
-        yield "%s: no such command; try help" % name[:_PIECE]
-    else:
+    if best:
         yield "%s: no such command; did you mean %s?" % (name, best)
+    else:
+        yield "%s: no such command; try help" % name[:_PIECE]
 
 
 def _rank(a, b):

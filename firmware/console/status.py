@@ -26,37 +26,26 @@ def status(unit, connectors):
     """The unit and its connectors."""
     station, clock = unit.station, unit.clock
     yield "Pilotwire %s on board %s, id %s" % (VERSION, unit.config.board, unit.config.id)
-    up_s = unit.up_s
-    yield "its time is %s%s, it has run for %d d %d:%02d:%02d" % (
-        format_iso(clock.now()),
-        "" if clock.known() else ", which is wrong: nobody has set the clock",
-        up_s // 86400,
-        up_s // 3600 % 24,
-        up_s // 60 % 60,
-        up_s % 60,
-    )
+    wrong = "" if clock.known() else ", which is wrong: nobody has set the clock"
+    hours, minutes = divmod(unit.up_s // 60, 60)
+    ran = "%d d %d:%02d:%02d" % (hours // 24, hours % 24, minutes, unit.up_s % 60)
+    yield "its time is %s%s, it has run for %s" % (format_iso(clock.now()), wrong, ran)
     yield _address(unit.config.networks)
     link = unit.link
     words, boot = unit.outbox.module("words"), unit.outbox.boot
-    if link.online:
-        boot = "not answered yet" if boot is None else words.BOOTS.split(" ")[boot]
-        yield "Central System: connected, boot " + boot
-    else:
-        yield "Central System: not connected"
+    boot = "not answered yet" if boot is None else words.BOOTS.split(" ")[boot]
+    yield "Central System: " + ("connected, boot " + boot if link.online else "not connected")
     for t, times, why in link.ends:
-        yield "  %s: %s%s" % (
-            format_iso(t),
-            why,
-            ", %d times in a row" % times if times > 1 else "",
-        )
+        often = ", %d times in a row" % times if times > 1 else ""
+        yield "  %s: %s%s" % (format_iso(t), why, often)
     if unit.last:
         yield "the last run: " + unit.last
     if station.policy:
-        yield "%s" % (station.policy.fault or "policy.py is in force")
-    yield "%d profiles, %s" % (
-        station.store.count(),
-        "messages of transactions wait" if station.journal.head() else "nothing waits to be told",
+        yield station.policy.fault or "policy.py is in force"
+    told = (
+        "messages of transactions wait" if station.journal.head() else "nothing waits to be told"
     )
+    yield "%d profiles, %s" % (station.store.count(), told)
     for c in connectors:
         e, meter = c.controller, c.meter
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (
@@ -68,11 +57,9 @@ def status(unit, connectors):
             ", its fault: " + words.fault(e.fault) if e.fault else "",
         )
         wrong = ": not believed, %s" % meter.why if meter.why else ": not answering"
-        yield "  meter %d Wh, %d W, %g %g %g A%s" % (
-            (meter.energy_Wh, meter.power_W)
-            + tuple([mA / 1000 for mA in meter.current_mA])
-            + ("" if meter.known() else wrong,)
-        )
+        readings = [meter.energy_Wh, meter.power_W] + [mA / 1000 for mA in meter.current_mA]
+        text = "  meter %d Wh, %d W, %g %g %g A" % tuple(readings)
+        yield text if meter.known() else text + wrong
 
 
 def _address(networks):
@@ -95,23 +82,15 @@ def session(unit, connectors):
     for c in connectors:
         tx = c.tx
         if not tx:
-            yield "connector %d: no transaction%s" % (
-                c.number,
-                "; tag %s waits for the car" % c.waits.token if c.waits else "",
-            )
+            waits = "; tag %s waits for the car" % c.waits.token if c.waits else ""
+            yield "connector %d: no transaction%s" % (c.number, waits)
             continue
-        yield "connector %d: transaction %s (number %d here), tag %s%s" % (
-            c.number,
-            "without an id yet" if tx.id is None else tx.id,
-            tx.number,
-            tx.token,
-            ", of group " + tx.group if tx.group else "",
-        )
-        yield "  since %s, %d s; %d Wh" % (
-            format_iso(tx.origin_s),
-            now_s - tx.origin_s,
-            c.energy_Wh() - tx.start_Wh,
-        )
+        name = "without an id yet" if tx.id is None else tx.id
+        group = ", of group " + tx.group if tx.group else ""
+        said = c.number, name, tx.number, tx.token, group
+        yield "connector %d: transaction %s (number %d here), tag %s%s" % said
+        since, charged_Wh = format_iso(tx.origin_s), c.energy_Wh() - tx.start_Wh
+        yield "  since %s, %d s; %d Wh" % (since, now_s - tx.origin_s, charged_Wh)
         if tx.denied:
             yield "  the Central System does not accept the tag"
         if c.stopping():
@@ -124,36 +103,28 @@ def faults(unit, connectors):
     for c in connectors:
         e = c.controller
         if e.fault:
-            yield "connector %d: %s, errorCode %s, severity %d" % (
-                c.number,
-                words.fault(e.fault),
-                words.error(e.fault)[0],
-                SEVERITY[e.fault],
-            )
-            yield "  %s; it is over %s" % (
-                _REACTIONS.split("|")[REACTION[e.fault]],
-                "when a person says so: the button, or clear %d" % c.number
-                if e.fault in ENDING
-                else "by itself, some of them when the car is unplugged",
-            )
+            fault = words.fault(e.fault), words.error(e.fault)[0], SEVERITY[e.fault]
+            yield "connector %d: %s, errorCode %s, severity %d" % ((c.number,) + fault)
+            over = "by itself, some of them when the car is unplugged"
+            if e.fault in ENDING:
+                over = "when a person says so: the button, or clear %d" % c.number
+            yield "  %s; it is over %s" % (_REACTIONS.split("|")[REACTION[e.fault]], over)
         else:
             yield "connector %d: no fault" % c.number
         for part in e.parts:
-            yield "  %-12s %s%s%s" % (
-                type(part).__name__,
-                words.fault(part.fault) if part.fault else "nothing is wrong",
-                ", offers nothing" if part.busy else "",
-                "" if part.ready else ", does not let the contactor close",
-            )
+            wrong = words.fault(part.fault) if part.fault else "nothing is wrong"
+            busy = ", offers nothing" if part.busy else ""
+            closes = "" if part.ready else ", does not let the contactor close"
+            yield "  %-12s %s%s%s" % (type(part).__name__, wrong, busy, closes)
 
 
 def clear(unit, connectors):
     """Clear the faults that wait for a person."""
     for c in connectors:
+        said = "not while a car is there, or the contactor is welded"
         if unit.station.availability.clear_faults(c):
-            yield "connector %d: faults that waited for a person are cleared" % c.number
-        else:
-            yield "connector %d: not while a car is there, or the contactor is welded" % c.number
+            said = "faults that waited for a person are cleared"
+        yield "connector %d: %s" % (c.number, said)
 
 
 def tasks(unit):

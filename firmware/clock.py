@@ -24,11 +24,10 @@ def parse_iso(text):
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
     3.15). Raises ValueError for anything else."""
     # (ASCII only: MicroPython interns each character that is looked at, for ever)
-    if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):
+    data = text.encode("utf-8", "surrogatepass")
+    if not 19 <= len(text) == len(data) or data[10] not in b"Tt ":
         raise ValueError("not a date-time")
-    if text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
-        raise ValueError("not a date-time")
-    if text[13] != ":" or text[16] != ":":
+    if bytes((data[4], data[7], data[13], data[16])) != b"--::":
         raise ValueError("not a date-time")
     year, month, day = _number(text[:4]), _number(text[5:7]), _number(text[8:10])
     hour, minute, second = _number(text[11:13]), _number(text[14:16]), _number(text[17:19])
@@ -59,13 +58,11 @@ def parse_iso(text):
 
 def fraction_ms(text):
     """The fraction of such a date-time; 0 where it has none."""
-    ms = 0
-    if text[19:20] == ".":
-        weight = 100
-        for digit in text[20:23].encode():
-            if 48 <= digit < 58:
-                ms += (digit - 48) * weight
-                weight //= 10
+    ms, weight = 0, 100
+    for digit in text[20:23].encode() if text[19:20] == "." else b"":
+        if 48 <= digit < 58:
+            ms += (digit - 48) * weight
+            weight //= 10
     return ms
 
 
@@ -153,8 +150,7 @@ class Clock:
 
     def now(self):
         """Seconds since 2020; a negative number while not set."""
-        t = time.time() - _SECONDS_2000_2020 - self._ahead_s
-        return t if t > self._past_s else self._past_s
+        return max(time.time() - _SECONDS_2000_2020 - self._ahead_s, self._past_s)
 
     def known(self):
         """True once the time has been set since the power came."""

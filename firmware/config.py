@@ -11,12 +11,7 @@ _NETWORKS = const('up to 4 of {"ssid": ..., "password": 8 to 63 characters}')
 
 # field: (type, default, check or None, what the check wants)
 _FIELDS = {
-    "url": (
-        list,
-        None,
-        lambda v: 0 < len(v) <= 4 and all([_is_url(t) for t in v]),
-        "ws:// or wss://..., or a list of 1 to 4",
-    ),
+    "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
     "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
@@ -44,20 +39,20 @@ _FIELDS = {
     "gateway": (str, "", lambda v: not v or _is_address(v), _ADDRESS),
     "dns": (str, "", lambda v: not v or _is_address(v, True), _ADDRESS),
     "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
-    "country": (
-        str,
-        "",
-        lambda v: not v or len(v) == 2 and v.isalpha() and v.isupper(),
-        "two capital letters",
-    ),
+    "country": (str, "", lambda v: not v or _is_country(v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
     "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
 
 
-def _is_url(text):
-    return type(text) is str and (text[:5] == "ws://" or text[:6] == "wss://")
+def _are_urls(urls):
+    good = [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in urls]
+    return 0 < len(urls) <= 4 and all(good)
+
+
+def _is_country(text):
+    return len(text) == 2 and text.isalpha() and text.isupper()
 
 
 def _is_tag(text):
@@ -116,7 +111,7 @@ class Config:
 def find(name):
     """(default, what is wanted in words) of a field, or None."""
     kind, default, _, wants = _FIELDS.get(name, (None,) * 4)
-    return kind and (default, wants or _KINDS.get(kind))
+    return kind and (default, wants or _KINDS[kind])
 
 
 def load(path=_PATH):

@@ -67,11 +67,9 @@ def before():
 
 def after(end):
     """The run has ended: by `end`, an exception or a text, or orderly (None)."""
-    crashes = 0
-    if end is not None:
-        crashes = _in_a_row() + 1
+    crashes = 0 if end is None else _in_a_row() + 1
     machine.RTC().memory(b"%d" % crashes)
-    if end is not None and not add(end):  # the next boot notes it then
+    if crashes and not add(end):  # the next boot notes it then
         machine.RTC().memory(b"run %d" % (crashes - 1))
 
 
@@ -81,10 +79,8 @@ def stopped(unit, *args):
     machine.RTC().memory(b"stop")
     if unit:
         machine.WDT(timeout=_REPL_ms)
-        print(
-            "Stopped, contactors are open."
-            + ("" if args else " In ten minutes the unit starts by itself.")
-        )
+        more = "" if args else " In ten minutes the unit starts by itself."
+        print("Stopped, contactors are open." + more)
         unit.link.exit()
 
 

@@ -1,17 +1,14 @@
-"""The log: one line a message on the console and in a ring buffer in RAM.
-Levels: ERROR, WARNING, INFO, DEBUG. Test `level` before building an expensive message."""
+"""The log: one line a message on the console and in a ring buffer in RAM."""
 
 import time
 from micropython import const
 
-ERROR = const(0)
-WARNING = const(1)
-INFO = const(2)
-DEBUG = const(3)
+_WARNING = const(1)
+_INFO = const(2)
 _SIZE = const(512)  # the last 8 lines or so
 _LINE = const(240)  # longer lines are cut
 
-level = INFO
+level = _INFO  # 0: errors only; as in config.json
 _ring = bytearray(_SIZE)
 _at = 0
 
@@ -32,20 +29,14 @@ def error(text):
 
 def warning(text):
     """Log what somebody should look at."""
-    if level >= WARNING:
+    if level >= _WARNING:
         _write("W", text)
 
 
 def info(text):
     """Log what happens."""
-    if level >= INFO:
+    if level >= _INFO:
         _write("I", text)
-
-
-def debug(text):
-    """Log what only a developer wants to know."""
-    if level >= DEBUG:
-        _write("D", text)
 
 
 def tail():

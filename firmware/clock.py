@@ -1,11 +1,10 @@
-"""UTC as integer seconds since 2020-01-01 (EPOCH), ISO 8601 in and out, and "is the clock set?".
+"""UTC as integer seconds since 2020-01-01, ISO 8601 in and out, and "is the clock set?".
 Knows calendar arithmetic and an RTC object that is handed in; must not know OCPP or tasks.
 Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here."""
 
 import time
 from micropython import const
 
-EPOCH = "2020-01-01T00:00:00Z"
 FAR = const(0x3FFFFFFF)  # later than any instant that is ever compared: "never"
 
 _DAYS_2020 = const(737730)  # days from 0000-03-01 to 2020-01-01, proleptic Gregorian

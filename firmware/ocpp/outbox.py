@@ -148,7 +148,11 @@ class Outbox:
         elif await self._say_other(True):
             pass
         elif station.transfers:
-            await self._transfer(station.transfers.pop(0))
+            transfer = station.transfers.pop(0)
+            conf = await self.ask(*self.message("transfer", transfer)) or {}
+            if station.policy:
+                accepted, data = self.message("answered", conf)
+                station.policy.heard(transfer, accepted, data, station)
         else:
             return False
         return True
@@ -192,12 +196,6 @@ class Outbox:
         await self.ask(*self.message("notice", notice, self.identity, info))
         if not notice.number:
             self._info = None
-
-    async def _transfer(self, transfer):
-        conf = await self.ask(*self.message("transfer", transfer)) or {}
-        if self.station.policy:
-            accepted, data = self.message("answered", conf)
-            self.station.policy.heard(transfer, accepted, data, self.station)
 
     async def _authorize(self, ask):
         conf = status = group = None

@@ -28,7 +28,7 @@ class Periods:
             if json.loads(b"[" + item + b",{0:1}]")[1:] != [{0: 1}]:
                 raise ValueError
             self._n += 1
-            self.end = self._step()
+            self.end = _skip(text, self._past())  # the comma or bracket behind the item
             if text[self.end] != 0x2C:  # ","
                 break
             self._at = _skip(text, self.end + 1)
@@ -37,16 +37,13 @@ class Periods:
         self._at = at
 
     def _past(self):
+        # Where the item at hand ends.
         if self._text[self._at] != 0x7B:  # "{"
             raise ValueError
         n = bytes(self._text[self._at : self._at + _ITEM]).find(b"}") + 1
         if not n:
             raise ValueError
         return self._at + n
-
-    def _step(self):
-        # Where the comma or the bracket behind this item stands.
-        return _skip(self._text, self._past())
 
     def __len__(self):
         return self._n
@@ -59,7 +56,7 @@ class Periods:
         if i < self._i:
             self._i, self._at = 0, self._first
         while self._i < i:
-            self._at = _skip(self._text, self._step() + 1)
+            self._at = _skip(self._text, _skip(self._text, self._past()) + 1)
             self._i += 1
         return json.loads(self._text[self._at : self._past()])
 
@@ -129,10 +126,8 @@ def _cut(text):
         raise ValueError
     frame = json.loads(head[:at] + tail)
     payload = frame[3]
-    profile = payload[
-        "csChargingProfiles" if "csChargingProfiles" in payload else "chargingProfile"
-    ]
-    schedule = profile["chargingSchedule"]
+    name = "csChargingProfiles" if "csChargingProfiles" in payload else "chargingProfile"
+    schedule = payload[name]["chargingSchedule"]
     if schedule["chargingSchedulePeriod"] != []:
         raise ValueError
     schedule["chargingSchedulePeriod"] = periods

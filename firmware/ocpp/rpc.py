@@ -268,11 +268,9 @@ def _text(frame):
     yield b"]"
 
 
-def _is_id(message_id):
+def _is_id(text):
     # Echoed as it is, so it must be text that can be sent: without lone surrogates.
-    if not isinstance(message_id, str) or not 0 < len(message_id) <= 128:
-        return False
-    return printable(message_id) == message_id
+    return isinstance(text, str) and 0 < len(text) <= 128 and printable(text) == text
 
 
 def printable(text):

@@ -166,9 +166,7 @@ def _value(value, kind, path):
                 _fault(path, "Property", "at most " + kind[1:] + " characters")
         elif first == "t":
             try:
-                if len(value) > _MAX_DATE_TIME:
-                    raise ValueError
-                parse_iso(value)
+                parse_iso(value if len(value) <= _MAX_DATE_TIME else "")
             except ValueError:
                 _fault(path, "Property", "'%s' is no date-time" % _printable(value))
         elif value not in kind.split("|"):
@@ -182,15 +180,10 @@ def _expect(cls, value, path, text):
 
 def _fault(path, code, text):
     # check() catches this and returns the arguments. "Occurence" is OCPP 1.6's own spelling.
-    text = _join(path) + ": " + text
-    raise ValueError(code + "ConstraintViolation", text[:_MAX_DESCRIPTION])
-
-
-def _join(path):
-    text = ""
+    where = ""
     for part in path:
-        text += "[%d]" % part if type(part) is int else "." + part if text else part
-    return text
+        where += "[%d]" % part if type(part) is int else "." + part if where else part
+    raise ValueError(code + "ConstraintViolation", (where + ": " + text)[:_MAX_DESCRIPTION])
 
 
 def _printable(text):

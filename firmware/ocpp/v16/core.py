@@ -19,9 +19,8 @@ def RemoteStartTransaction(unit, payload):
     tag = payload["idTag"]
     number = payload.get("connectorId")
     c = None
-    if unit.outbox.ready() and lazy.load("storage.tags").printable(
-        tag
-    ):  # (4.2: not while Pending)
+    can_be_sent = lazy.load("storage.tags").printable(tag)
+    if can_be_sent and unit.outbox.ready():  # (4.2: not while Pending)
         if number is None:
             c = access.choose()
         elif 1 <= number <= len(station.connectors):
@@ -49,10 +48,9 @@ def RemoteStartTransaction(unit, payload):
 def RemoteStopTransaction(unit, payload):
     """5.12: by its transactionId."""
     c = unit.station.running(payload["transactionId"])
-    if c is None:
-        return {"status": "Rejected"}
-    c.stop(states.REMOTE)
-    return {"status": "Accepted"}
+    if c:
+        c.stop(states.REMOTE)
+    return {"status": "Accepted" if c else "Rejected"}
 
 
 def ClearCache(unit, payload):
@@ -66,10 +64,9 @@ def ClearCache(unit, payload):
 def ChangeAvailability(unit, payload):
     """5.2: Scheduled where a transaction has to end first."""
     station, number = unit.station, payload["connectorId"]
-    if not 0 <= number <= len(station.connectors):
-        return {"status": "Rejected"}
     operative = payload["type"] == "Operative"
-    if not station.set_availability(number, operative):
+    known = 0 <= number <= len(station.connectors)
+    if not known or not station.set_availability(number, operative):
         return {"status": "Rejected"}
     later = [c.tx for c in station.connectors if c.tx and number in (0, c.number)]
     return {"status": "Scheduled" if later and not operative else "Accepted"}

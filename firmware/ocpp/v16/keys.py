@@ -228,23 +228,23 @@ def pieces(c, names, printable):
     """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
     names = names or [line[0] for line in lines(c)]
     stored = c.stored  # (as it is now, whatever is changed while the answer leaves)
-    return lambda: _pieces(c, names, printable, stored)
 
+    def made():
+        between = '{"configurationKey":['
+        for name in names:
+            line = find(name, c)
+            if line:
+                entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
+                if line[_TYPE] != "h":
+                    entry["value"] = text(line, c, None, stored)
+                yield between + json.dumps(entry)
+                between = ","
+        yield "]" if between == "," else between + "]"
+        between = ',"unknownKey":['
+        for name in names:
+            if not find(name, c):
+                yield between + json.dumps(printable(name))
+                between = ","
+        yield "]}" if between == "," else "}"
 
-def _pieces(c, names, printable, stored):
-    between = '{"configurationKey":['
-    for name in names:
-        line = find(name, c)
-        if line:
-            entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
-            if line[_TYPE] != "h":
-                entry["value"] = text(line, c, None, stored)
-            yield between + json.dumps(entry)
-            between = ","
-    yield "]" if between == "," else between + "]"
-    between = ',"unknownKey":['
-    for name in names:
-        if not find(name, c):
-            yield between + json.dumps(printable(name))
-            between = ","
-    yield "]}" if between == "," else "}"
+    return made

@@ -16,7 +16,6 @@ _MAX_ECHO = const(20)
 _MAX_DIGITS = const(20)
 
 _table = _others = ""
-_answer = False  # one is being checked, not a request
 
 
 def use(shapes):
@@ -44,21 +43,19 @@ def error_for(action):
     return "NotImplemented"
 
 
-def check(action, payload, conf=False):
-    """None if `payload` conforms, else (OCPP-J error code, description of at most 120 characters).
+def check(action, payload):
+    """None if `payload` of a request conforms, else (OCPP-J error code, description of at most 120
+    characters).
 
-    `conf`: the payload is the confirmation to our own request `action`; there an optional field
-    that is null is taken out. Elsewhere null is a wrong type. 16.0 is not an integer (draft-04: "a
-    JSON number without a fraction or exponent part"; the validators of `ocpp` agree), true is not
-    one either. Fields that the schema does not have are tolerated: back ends add their own, and
-    refusing helps nobody. Nesting is followed as deep as the table goes, no deeper."""
-    global _answer
-    fields = _fields(">" + action if conf else action)
+    Null is a wrong type. 16.0 is not an integer (draft-04: "a JSON number without a fraction or
+    exponent part"; the validators of `ocpp` agree), true is not one either. Fields that the schema
+    does not have are tolerated: back ends add their own, and refusing helps nobody. Nesting is
+    followed as deep as the table goes, no deeper."""
+    fields = _fields(action)
     if fields is None:
         return error_for(action), "no table"
     if not isinstance(payload, dict):
         return "FormationViolation", "payload: object expected"
-    _answer = conf
     try:
         _object(payload, fields, [])
     except ValueError as fault:
@@ -68,11 +65,10 @@ def check(action, payload, conf=False):
 
 def usable(action, answer, log, fields=None):
     """What can be used of the confirmation to our request `action`: a field that is damaged is
-    None in it, and said. (A text of digits is a number.)"""
-    if not fields:
-        if not check(action, answer, True):
-            return answer
-        fields = _fields(">" + action)
+    None in it, and said. An optional one that is null is taken out; a text of digits is a number.
+
+    `fields`: of an object in it."""
+    fields = fields or _fields(">" + action)
     if type(answer) is not dict:
         log("answer to %s: object expected" % action)
         answer = {}
@@ -80,7 +76,9 @@ def usable(action, answer, log, fields=None):
         name, kind = fields[i], fields[i + 1]
         value = answer.get(name)
         if value is None:
-            if kind[0] != "?":
+            if kind[0] == "?":
+                answer.pop(name, None)  # (some back ends write out what is not there)
+            else:
                 log("answer to %s: no %s" % (action, name))
             continue
         kind = kind.lstrip("?")
@@ -121,12 +119,10 @@ def _object(obj, fields, path):
         if type(value) is int and kind in "?i?n":  # i, n, ?i or ?n
             continue
         path.append(name)
-        if value is None and (name not in obj or _answer and kind[0] == "?"):
-            if kind[0] != "?":
-                _fault(path, "Occurence", "required")
-            obj.pop(name, None)  # (some back ends write out what is not there)
-        else:
+        if name in obj:
             _value(value, kind.lstrip("?"), path)
+        elif kind[0] != "?":
+            _fault(path, "Occurence", "required")
         path.pop()
 
 

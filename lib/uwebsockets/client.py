@@ -54,7 +54,7 @@ async def connect(
         raise ValueError("wss needs an SSLContext")
     key = _base64(urandom(16))
     request = _request(netloc, path, key, protocols, user, password)
-    rx, tx = _buffer(rx_size), _buffer(tx_size)
+    rx, tx = [memoryview(bytearray(n) if isinstance(n, int) else n) for n in (rx_size, tx_size)]
     if resolve:
         addr = await resolve(host), port
     ai = socket.getaddrinfo(*(addr or (host, port)), 0, socket.SOCK_STREAM)[0]
@@ -85,10 +85,6 @@ async def connect(
     finally:
         if s:
             s.close()
-
-
-def _buffer(size):
-    return memoryview(bytearray(size) if isinstance(size, int) else size)
 
 
 def _base64(data):
@@ -132,15 +128,12 @@ def _request(netloc, path, key, protocols, user, password):
     if protocols:
         lines.append("Sec-WebSocket-Protocol: " + ", ".join(protocols))
     if user is not None:
-        user = user.encode() if isinstance(user, str) else user
-        password = password or b""
-        password = password.encode() if isinstance(password, str) else password
+        user, password = [t.encode() if isinstance(t, str) else t for t in (user, password or b"")]
         if b":" in user:
             raise ValueError("':' in user")
         lines.append("Authorization: Basic " + _base64(user + b":" + password).decode())
-    for line in lines:
-        if "\r" in line or "\n" in line:
-            raise ValueError("line break in a header")
+    if any(["\r" in line or "\n" in line for line in lines]):
+        raise ValueError("line break in a header")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -197,22 +190,20 @@ async def _answer(stream, buf, key, protocols):
             message += ", redirect not followed: " + _printable(got[b"location"])
         raise HandshakeError(status, message)
     accept = _base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
-    if got.get(b"upgrade", b"").lower() != b"websocket":
-        raise HandshakeError(status, "no Upgrade: websocket in the answer")
-    if b"upgrade" not in [x.strip() for x in got.get(b"connection", b"").lower().split(b",")]:
-        raise HandshakeError(status, "no Connection: Upgrade in the answer")
-    if got.get(b"sec-websocket-accept") != accept:
-        raise HandshakeError(status, "wrong Sec-WebSocket-Accept")
     extension = got.get(b"sec-websocket-extensions")
-    if extension:
-        raise HandshakeError(status, "extension not offered: " + _printable(extension))
     chosen = got.get(b"sec-websocket-protocol", b"")
-    for p in protocols:
-        if chosen == p.encode():
-            return p
-    if chosen:
-        raise HandshakeError(status, "subprotocol not offered: " + _printable(chosen))
-    if protocols:
-        raise HandshakeError(
-            status, "server chose no subprotocol, offered: " + ", ".join(protocols)
-        )
+    if got.get(b"upgrade", b"").lower() != b"websocket":
+        message = "no Upgrade: websocket in the answer"
+    elif b"upgrade" not in [x.strip() for x in got.get(b"connection", b"").lower().split(b",")]:
+        message = "no Connection: Upgrade in the answer"
+    elif got.get(b"sec-websocket-accept") != accept:
+        message = "wrong Sec-WebSocket-Accept"
+    elif extension:
+        message = "extension not offered: " + _printable(extension)
+    elif chosen in [p.encode() for p in protocols or ("",)]:
+        return chosen.decode() or None
+    elif chosen:
+        message = "subprotocol not offered: " + _printable(chosen)
+    else:
+        message = "server chose no subprotocol, offered: " + ", ".join(protocols)
+    raise HandshakeError(status, message)

@@ -12,10 +12,8 @@ _TOO_BIG = const(1009)
 
 
 class ConnectionClosed(OSError):
-    """The connection is over. code and reason: the peer's, or ours when we failed it.
-
-    Codes are those of RFC 6455 section 7.4; 1006 when TCP ended without a close frame. by_peer: a
-    close frame of the peer has brought this."""
+    """The connection is over. code and reason: the peer's, or ours when we failed it. Codes are
+    those of RFC 6455 section 7.4; 1006: TCP ended without a close frame. by_peer: it sent one."""
 
     def __init__(self, code, reason, by_peer=False):
         super().__init__("closed: %d %s" % (code, reason))
@@ -134,7 +132,6 @@ def check(first, size, inside):
 
 def length(data):
     """The length of a frame, from the 2 or 8 bytes in which it stands (big-endian, section 5.2).
-
     Raises ConnectionClosed if that is not the shortest form, or the top bit of 64 is set."""
     size = int.from_bytes(data, "big")
     if size < 126 or len(data) == 8 and (size < 65536 or data[0] & 0x80):

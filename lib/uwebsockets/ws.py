@@ -58,8 +58,7 @@ class _Sender:
         return self._send(_PING, payload)
 
     def exit(self, code):
-        """End it at once: with a close frame if that can leave as it is, and without waiting. For
-        who has no event loop any more."""
+        """End it at once, with a close frame if that can leave: for who has no event loop left."""
         if not (self._close_sent or self._lock.locked() or self.closed):
             tx, key = self._tx, urandom(4)
             p = wire.header(tx, _CLOSE, 2, key)

@@ -98,7 +98,11 @@ def build(config, last):
     rest = settings.config = _rest(config)
 
     def connect(app):
-        return _connect(app, _identity(config, board))
+        # What talks with the Central System, for the App, which it calls.
+        rpc, identity = Rpc(app.handle, log.info), _identity(config, board)
+        outbox = Outbox(station, rpc, settings, identity, last, log.info)
+        link = Link(rest, rpc, outbox, settings, clock, wifi.resolve, log.info)
+        return rpc, outbox, Requests(outbox, app.reset, link.close), link
 
     return App(rest, clock, outlets, settings, station, _reader(board), last, connect)
 
@@ -109,14 +113,6 @@ def _identity(config, board):
     metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
     meter = getattr(board, "METER", "sdm630").upper() if metered else None
     return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
-
-
-def _connect(app, identity):
-    # What talks with the Central System, for the App, which it calls.
-    rpc, settings = Rpc(app.handle, log.info), app.settings
-    outbox = Outbox(app.station, rpc, settings, identity, app.last, log.info)
-    link = Link(app.config, rpc, outbox, settings, app.clock, wifi.resolve, log.info)
-    return rpc, outbox, Requests(outbox, app.reset, link.close), link
 
 
 def _rest(config):

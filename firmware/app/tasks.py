@@ -1,5 +1,4 @@
-"""The running unit: its parts and its tasks. With build.py, which makes them, the only modules
-that know all the others."""
+"""The running unit: its parts and its tasks. It and build.py alone know all other modules."""
 
 import asyncio
 import esp32
@@ -65,8 +64,7 @@ class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
     outlets: the drivers and parts, by connector; reader: of cards, or None; last: a line about the
-    crash that this run came after, or ""; connect: makes the Rpc, Outbox, Requests and Link
-    that call the App."""
+    crash before, or ""; connect: makes the Rpc, Outbox, Requests and Link that call the App."""
 
     def __init__(self, config, clock, outlets, settings, station, reader, last, connect):
         self.config = config
@@ -243,11 +241,9 @@ class App:
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._tick, self._limit, self._sessions):
             asyncio.create_task(supervise(task, True))
-        for task in (self._meter, self._console):
+        cards = (self._cards,) if self.reader else ()
+        for task in (self._meter, self._console) + cards + (self._network,):
             asyncio.create_task(supervise(task, False))
-        if self.reader:
-            asyncio.create_task(supervise(self._cards, False))
-        asyncio.create_task(supervise(self._network, False))
         # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
         await asyncio.sleep_ms(0)
         await supervise(self._connect, False)

@@ -94,7 +94,23 @@ def event(kind, tx, sample, _):
         tx.id = _NO_ID
     if kind == journal.SAMPLE:
         return samples(tx.connector, tx, sample)
-    return "StopTransaction", _stop(tx)
+    payload = {
+        "transactionId": tx.id,
+        "meterStop": tx.stop_Wh,
+        "timestamp": format_iso(tx.stop_s),
+        "reason": lazy.load("ocpp.v16.words").reason(tx.cause),
+    }
+    if tx.stop_token:
+        payload["idTag"] = tx.stop_token
+
+    def pieces():  # (transactionData may be long)
+        between = json.dumps(payload)[:-1] + ',"transactionData":['
+        for sample in tx.data:
+            yield between + json.dumps(_value(sample))
+            between = ","
+        yield "]}"
+
+    return "StopTransaction", pieces if tx.data else payload
 
 
 def heard(station, token, conf):
@@ -121,29 +137,6 @@ def end_twin(journal, tx, transaction_id):
     twin.id = transaction_id
     twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
     journal.stop(twin)
-
-
-def _stop(tx):
-    # A dict, or with transactionData, which may be long, a function that gives it in pieces.
-    payload = {
-        "transactionId": tx.id,
-        "meterStop": tx.stop_Wh,
-        "timestamp": format_iso(tx.stop_s),
-        "reason": lazy.load("ocpp.v16.words").reason(tx.cause),
-    }
-    if tx.stop_token:
-        payload["idTag"] = tx.stop_token
-    if not tx.data:
-        return payload
-
-    def pieces():
-        between = json.dumps(payload)[:-1] + ',"transactionData":['
-        for sample in tx.data:
-            yield between + json.dumps(_value(sample))
-            between = ","
-        yield "]}"
-
-    return pieces
 
 
 def _value(sample):

@@ -1,5 +1,4 @@
-"""The one place where a connector is made of what its board's file says: by the unit at boot
-(app/build.py; forgotten then), by the proofs and by the unit tests."""
+"""Makes connectors of what a board's file says: at boot, in the proofs and in the unit tests."""
 
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet
@@ -36,8 +35,7 @@ class Fitting:
     """Fits out the connectors of `board` (a module of boards/, or what looks like one).
 
     `config`: a config.Config, or what has its `voltage_V`, `meter_lost_mA`, `wake` and
-    `ventilation`. `power_cut`: the reset was one, or nobody knows. `driver`: finds the classes of
-    the drivers, for who plays them."""
+    `ventilation`. `power_cut`: the reset was one, or nobody knows. `driver`: finds drivers."""
 
     def __init__(self, board, config, power_cut=True, driver=driver):
         self._board = board

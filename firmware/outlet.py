@@ -1,5 +1,4 @@
-"""What one connector has below its state: controller, drivers and parts, as the board's file names
-them. fitting.py makes it."""
+"""What one connector has below its state, as its board's file names it. fitting.py makes it."""
 
 from firmware.charging import limits
 

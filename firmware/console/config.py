@@ -1,5 +1,4 @@
-"""Console commands about settings and records: keys, the journal, the log, the restart. Each is a
-generator of lines (line.py)."""
+"""Console commands (line.py) about settings and records: keys, journal, log, the restart."""
 
 import json
 import os

@@ -1,5 +1,4 @@
-"""Console commands about charging limits: why they are what they are, the profiles, the composite
-schedule. Each is a generator of lines (line.py)."""
+"""Console commands (line.py) about charging limits: why, the profiles, the composite schedule."""
 
 from micropython import const
 

@@ -1,7 +1,6 @@
 """The serial console: one line that a person types while the charger runs, from its first
-character to what it does. docs/console.md. Knows the unit (app) and which module beside it has a
-command. App._console loads it with the first character and forgets it with the line's end; a
-command's own module is loaded for as long as the command takes."""
+character to what it does (docs/console.md). App._console loads it for that one line, and it the
+module of a command for as long as that takes."""
 
 import asyncio
 import sys

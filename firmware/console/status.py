@@ -1,5 +1,4 @@
-"""Console commands about what is: the station, sessions, faults, tasks, memory. Each is a
-generator of lines (line.py)."""
+"""Console commands (line.py) about what is: the station, sessions, faults, tasks, memory."""
 
 import asyncio
 import esp32

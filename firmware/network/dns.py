@@ -67,9 +67,8 @@ async def ask(server, port, packet, parse, anyone=False):
     """Send `packet` to `server` by UDP, up to three times; return what parse(answer) makes of the
     first answer that it takes, or None if there is none.
 
-    parse: returns None for what is not the answer; may raise OSError for one that ends the matter.
-        IndexError and ValueError count as None.
-    anyone: may answer, not `server` only."""
+    parse: gives None (or IndexError, ValueError) for what is not the answer; may raise OSError for
+    one that ends the matter. anyone: may answer, not `server` only."""
     host, _, own_port = server.partition(":")
     address = socket.getaddrinfo(host, int(own_port or port))[0][-1]  # (nothing to look up)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

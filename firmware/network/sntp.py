@@ -12,9 +12,8 @@ _1900_2020_s = 3786825600
 
 
 async def now(host, resolve):
-    """The time as `host` has it ("name" or "name:port"): seconds since 2020, ms (never 0), how
-    many ms ago it was asked (Clock.set). OSError, whose text says why, if it does not tell. An
-    address is resolve(name)."""
+    """The time as `host` has it ("name" or "name:port", found by resolve(name)): seconds since
+    2020, ms (never 0), how many ms ago it was asked (Clock.set). OSError says why it does not."""
     # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
     # nobody can answer who has not seen it.
     packet = b"\x23" + bytes(39) + os.urandom(8)

@@ -9,8 +9,7 @@ config = None  # the unit's config.Config; set by app/tasks.py
 
 
 def up():
-    """True while there is an address; always where config.json names no network (a wired or
-    simulated unit)."""
+    """True while there is an address; always where config.json names no network."""
     return not config.networks or network.WLAN(network.WLAN.IF_STA).isconnected()
 
 

@@ -25,8 +25,7 @@ async def connect(link):
 
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
     a round, the back-off comes and then the first again. After a connection that was no good the
-    next address follows, after a good one a new round. Only addresses that the SecurityProfile
-    allows are dialled."""
+    next address follows, after a good one a new round."""
     config, settings = link.config, link.settings
     urls = security.addresses(config, security.level(config, settings))
     while True:

@@ -1,6 +1,5 @@
 """Keeps one WebSocket to the Central System up: notices a dead peer, remembers why each one ended.
-dial.py makes them, and is in RAM only while there is none. Knows uwebsockets and an Rpc; must
-not know what is said over it."""
+dial.py makes them, and is in RAM only while there is none. What is said there is rpc.py's."""
 
 import asyncio
 import gc

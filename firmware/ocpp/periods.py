@@ -12,9 +12,8 @@ _SPACE = const(b" \t\r\n")
 
 
 class Periods:
-    """A JSON array of flat objects as a sequence; an item is parsed when it is looked at.
-
-    Valid as long as the text is: until the next message is received."""
+    """A JSON array of flat objects as a sequence; an item is parsed when it is looked at. Valid
+    as long as the text is: until the next message is received."""
 
     def __init__(self, text, at):
         """`text` from `at`, the first item's brace. Raises ValueError unless all items are flat

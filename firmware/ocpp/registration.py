@@ -56,8 +56,7 @@ class Registration:
             outbox.log("currentTime %s ignored" % text)
 
     async def heartbeats(self):
-        """While a connection is up. They are counted over reconnects: after hours without one the
-        clock needs it."""
+        """While a connection is up; counted over reconnects, for the clock needs one then."""
         outbox = self._outbox
         while True:
             await asyncio.sleep(1)

@@ -80,8 +80,7 @@ class Rpc:
         before the next such message, it counts on beside that one's. `brief`: the actions whose
         answers are not waited for as long, as it stands when their turn comes.
 
-        Raises CallError (the Central System refused), asyncio.TimeoutError or OSError (the
-        connection is gone)."""
+        Raises CallError (it was refused), asyncio.TimeoutError or OSError (no connection)."""
         async with self._lock:
             if self._ws is None:
                 raise OSError("offline")

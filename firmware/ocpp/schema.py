@@ -44,8 +44,7 @@ def error_for(action):
 
 
 def check(action, payload):
-    """None if `payload` of a request conforms, else (OCPP-J error code, description of at most 120
-    characters).
+    """None if a request's payload conforms, else (OCPP-J error code, why: at most 120 letters).
 
     Null is a wrong type. 16.0 is not an integer (draft-04: "a JSON number without a fraction or
     exponent part"; the validators of `ocpp` agree), true is not one either. Fields that the schema
@@ -64,10 +63,9 @@ def check(action, payload):
 
 
 def usable(action, answer, log, fields=None):
-    """What can be used of the confirmation to our request `action`: a field that is damaged is
-    None in it, and said. An optional one that is null is taken out; a text of digits is a number.
-
-    `fields`: of an object in it."""
+    """What can be used of the confirmation to our request `action`, or of an object in it with
+    these `fields`: a field that is damaged is None in it, and said; an optional one that is null
+    is taken out. (A text of digits is a number.)"""
     fields = fields or _fields(">" + action)
     if type(answer) is not dict:
         log("answer to %s: object expected" % action)
@@ -183,7 +181,6 @@ def _fault(path, code, text):
 
 
 def _printable(text):
-    # ASCII only: a lone surrogate from json.loads would become invalid UTF-8 on the wire. By
-    # bytes: MicroPython interns each character that is taken out of a text, for ever.
+    # ASCII only: a lone surrogate would become invalid UTF-8 on the wire. (By bytes: see rpc.py.)
     data = text[:_MAX_ECHO].encode("utf-8", "surrogatepass")
     return bytes([b if 32 <= b < 127 else 63 for b in data if b & 0xC0 != 0x80]).decode()

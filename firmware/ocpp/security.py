@@ -64,10 +64,8 @@ def _is_tls(url):
 
 
 def prepare(config, settings, url, profile=None):
-    """-> (SSLContext or None, user or None, password or None) for a dial of `url`.
-
-    profile: another than that in force. Raises ValueError: something is missing; its text says
-    what, and where it belongs."""
+    """-> (SSLContext or None, user or None, password or None) for a dial of `url`, by the profile
+    in force or another. Raises ValueError: it says what is missing, and where that belongs."""
     if profile is None:
         profile = level(config, settings)
     if _is_tls(url) != (profile > 1):
@@ -85,8 +83,7 @@ def prepare(config, settings, url, profile=None):
 
 
 def load(profile):
-    """The TLS context of this security profile, with the unit's certificates in it. Raises
-    ValueError."""
+    """The TLS context of a security profile, with the unit's certificates. Raises ValueError."""
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)

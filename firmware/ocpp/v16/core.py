@@ -1,5 +1,4 @@
-"""OCPP 1.6 Core: what the Central System may ask. Payload in, domain call, payload out; each
-handler gets requests.Requests."""
+"""OCPP 1.6 Core: what the Central System may ask. Each handler gets requests.Requests."""
 
 import asyncio
 import json

@@ -106,9 +106,8 @@ def key(setting, c):
 
 
 def text(line, c, name=None, stored=None):
-    """What is in force, as OCPP writes it; default measurands are those that have a source.
-
-    name: of a stored value, if not the setting's. stored: the values, if not those of now."""
+    """What is in force, as OCPP writes it; default measurands are those that have a source. name:
+    of a stored value, if not the setting's. stored: the values, if not those of now."""
     stored = c.stored if stored is None else stored
     value = stored.get(name or line[_SETTING], c.fixed.get(line[_SETTING]))
     if line[_TYPE] == "l" and type(value) is int:

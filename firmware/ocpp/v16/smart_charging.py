@@ -1,5 +1,4 @@
-"""OCPP 1.6 SmartCharging. Payload in, domain call, payload out; each handler gets
-requests.Requests. The rules: docs/smart-charging.md."""
+"""OCPP 1.6 SmartCharging (docs/smart-charging.md). Each handler gets requests.Requests."""
 
 import asyncio
 from micropython import const

@@ -3,8 +3,8 @@ RTC memory, which every reset but a power cut leaves alone, holds one of
   maintain   the next boot is for maintenance (docs/updates.md)
   run N      the firmware runs; the N runs before have crashed
   N          it does not run; the last N runs have crashed
-  stop       a person or a tool has ended the run: for boot.py the next start is no try
-  back       boot.py has given a slot up, the record says why"""
+  stop       a person or a tool has ended the run: for pick.py the next start is no try
+  back       pick.py has given a slot up, the record says why"""
 
 import io
 import machine
@@ -109,14 +109,41 @@ def read():
 
 
 def put(*words):
-    """Replace /slot: after a power cut it is the old one or the new one. Raises OSError."""
-    _replace("/slot", " ".join(words))
+    """Replace /slot, as replace() does."""
+    replace("/slot", " ".join(words))
 
 
-def _replace(path, text):
+def replace(path, text):
+    """Put `text` in place of the file, which after a power cut is the old or the new one. Raises
+    OSError."""
     with open(path + ".new", "w") as f:
         f.write(text)
     os.rename(path + ".new", path)
+
+
+def at_rest(board):
+    """For boot.py: each pin that drives, then its safe level; contactors first, pilots last."""
+    pins = [[c["contactor"] * 10 for c in board.CONNECTORS]]
+    for c in board.CONNECTORS:
+        lock = c.get("lock", {})
+        pins.append([lock[end] * 10 for end in ("a", "b") if lock.get(end) is not None])
+    pins.append([c["pilot"] * 10 + 1 for c in board.CONNECTORS])
+    return " ".join(["%02d" % pin for some in pins for pin in some])
+
+
+def keep(board):
+    """Leave in /safe what boot.py has to drive, should the next start be no power-on."""
+    text = at_rest(board)
+    try:
+        with open("/safe") as f:
+            if f.read() == text:
+                return
+    except OSError:
+        pass
+    try:
+        replace("/safe", text)
+    except OSError as e:
+        print("/safe: %s" % e)
 
 
 def _button_down():
@@ -159,7 +186,7 @@ def add(end):
         last = last.replace("\n", " ")[:_LINE]
         line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
-        _replace(_PATH, (line + text + _crashes())[:_SIZE])
+        replace(_PATH, (line + text + _crashes())[:_SIZE])
         return True
     except Exception as e:  # no memory, no room on the flash
         sys.print_exception(e)

@@ -1,10 +1,10 @@
-"""Makes this unit's outputs safe, whatever else is wrong with it. Used by boot.py and main.py."""
+"""Makes this unit's outputs safe, whatever else is wrong with it. Used by pick.py and main.py."""
 
 import json
 
 from firmware.drivers import outputs
 
-_board = None  # the module of the board that boot.py found, for every later call
+_board = None  # the module of the board that pick.py found, for every later call
 
 
 def board():

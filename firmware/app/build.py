@@ -46,6 +46,7 @@ def build(config, last):
     except ImportError:
         raise ConfigError("config.json: board: there is no " + config.board)
     _check(board)
+    lazy.load("crash").keep(board)
     if config.connectors > len(board.CONNECTORS):
         raise ConfigError(
             "config.json: connectors: %s has %d" % (config.board, len(board.CONNECTORS))

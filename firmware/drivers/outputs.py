@@ -1,5 +1,5 @@
 """Contactors and pilots of a board, and how to make them safe at once: contactor open, pilot X1,
-no motor driven. boot.py calls safe() before anything can fail, main.py on every way out."""
+no motor driven. pick.py calls safe() before anything can fail, main.py on every way out."""
 
 from machine import PWM, Pin
 from micropython import const

@@ -407,7 +407,8 @@ class Life:
         elif name == "late" or name == "stall":
             self.tick(TICK_ms + argument)
         elif name == "cut" or name == "reset":
-            self.wall.no_power()
+            if name == "cut":  # (a reset of the processor lets go of no pin)
+                self.wall.no_power()
             self.pass_time(argument)
             self.power_up(name == "cut")
         elif name == "person":

@@ -150,7 +150,7 @@ def test_build_makes_the_tree_of_the_board(tree, micropython):
     assert done.stdout.strip() == "42", done
     table = sizes(out)
     assert table["total"] == sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
-    assert set(table) == {"boot, main", "firmware", "firmware/sub", "total"}
+    assert set(table) == {"boot, pick, main", "firmware", "firmware/sub", "total"}
 
 
 def test_build_follows_the_sources(tree):

@@ -1,6 +1,6 @@
-"""boot.py, main.py, start.py, crash.py and slots.py: which code runs, whether it runs, and what is
-noted of its end. With the flash in RAM at /, as a board has it, and power cuts at each of its
-operations; the code in the slots is a stand-in that only knows its version."""
+"""boot.py, pick.py, main.py, start.py, crash.py, slots.py: which code runs, whether it runs, and
+what is noted of its end. With the flash in RAM at /, as a board has it, and power cuts at each of
+its operations; the code in the slots is a stand-in that only knows its version."""
 
 import os
 import sys
@@ -92,6 +92,8 @@ from firmware import crash, slots, start
 
 with open("boot.py") as f:
     BOOT = compile(f.read(), "boot.py", "exec")
+with open("pick.py") as f:
+    PICK = compile(f.read(), "pick.py", "exec")
 with open("main.py") as f:
     MAIN = compile(f.read(), "main.py", "exec")
 REAL = {name: sys.modules[name] for name in sys.modules if name.startswith("firmware")}
@@ -145,7 +147,7 @@ def install(folder, version):
 
 
 def boot(cause=PWRON):
-    """Run boot.py; -> the version that main.py would start, None where there is none."""
+    """Run boot.py and pick.py; -> the version that main.py would start, or None."""
     chip.cause = cause
     try:
         for _ in range(5):
@@ -153,7 +155,9 @@ def boot(cause=PWRON):
             forget()
             sys.path[:] = PATH
             try:
-                exec(BOOT, space)
+                sys.modules["pick"] = None  # (it is compiled once)
+                exec(BOOT, {})
+                exec(PICK, space)
                 break
             except Reset:
                 chip.cause = HARD

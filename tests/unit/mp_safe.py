@@ -1,13 +1,16 @@
 """safe.py and drivers/outputs.py: outputs safe whatever fails. The boards: mp_boards.py."""
 
+import sys
+
 import strict_machine
 from rig import raises
 
 strict_machine.install()
 
-from firmware import safe
+from firmware import crash, safe
 from firmware.drivers import outputs
 
+PWRON_RESET, WDT_RESET = 1, 3
 X1, OPEN = (1000, 65535), (5000, 0)
 
 
@@ -89,7 +92,7 @@ class Files:
     def __call__(self, path, mode="r"):
         import io
 
-        assert path == "/config.json"
+        assert path in ("/config.json", "/safe")
         if self.text is None:
             raise OSError(2)
         return io.StringIO(self.text)
@@ -146,12 +149,52 @@ def test_an_unknown_board_drives_nothing():
 # Boot
 
 
+def program(path):
+    with open(path) as f:
+        return compile(f.read(), path, "exec")
+
+
+def boot_with(text, cause=WDT_RESET):
+    """What boot.py drives, with this in /safe, before it goes on to pick.py."""
+    strict_machine.log.clear()
+    strict_machine.pins.clear()
+    sys.modules["machine"].reset_cause = lambda: cause
+    sys.modules["pick"] = None
+    exec(program("boot.py"), {"open": Files(text)})
+    return strict_machine.log
+
+
+def test_boot_py_opens_and_rests_what_was_driven_before_it_looks_for_anything():
+    for board in strict_machine.boards():
+        everything_on(board)
+        log = boot_with(crash.at_rest(board))
+        contactors = [c["contactor"] for c in board.CONNECTORS]
+        assert [(pin, value) for pin, _, value in log[: len(contactors)]] == [
+            (pin, 0) for pin in contactors
+        ], "contactors first"
+        for c in board.CONNECTORS:
+            assert strict_machine.pins[c["pilot"]] == ("out", 1)
+            for end in ("a", "b") if "lock" in c else ():
+                assert strict_machine.pins[c["lock"][end]] == ("out", 0), board.__name__
+
+
+def test_boot_py_drives_nothing_that_nobody_has_driven():
+    text = "330 271 "
+    assert boot_with(text) and not boot_with(text, PWRON_RESET)
+    for none in (None, "", "\n"):
+        assert not boot_with(none), none
+
+
+def test_a_damaged_safe_file_costs_only_what_is_damaged():
+    for text in ("x 330", "330 9", "330 271x", "330 \0", "99999999999999990 330"):
+        assert (33, "out", 0) in boot_with(text), text
+
+
 def test_boot_leaves_the_outputs_safe_and_never_raises():
     from firmware.boards import reference as board
 
     assert board_for("{}")
-    with open("boot.py") as f:
-        boot = compile(f.read(), "boot.py", "exec")
+    boot = program("pick.py")
     for broken in ((), (33,), (27,)):
         strict_machine.broken.clear()
         strict_machine.pins.clear()

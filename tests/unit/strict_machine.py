@@ -7,6 +7,8 @@ import sys
 
 INPUT_ONLY = (34, 35, 36, 37, 38, 39)  # of an ESP32
 
+PWRON_RESET = 1
+
 chip = "ESP32"
 pins = {}
 broken = set()

@@ -16,6 +16,10 @@ MICROPYTHON32 = os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython
 # Whose figures of memory count; where it is the 64-bit port, objects are larger than the ESP32's.
 PORT = MICROPYTHON32 if shutil.which(MICROPYTHON32) else MICROPYTHON
 
+# So many times slower than this PC is an ESP32, at 160 and at 240 MHz: by six of MicroPython's own
+# benchmarks, whose times on a chip were published (100 to 130 and 67 to 87). Never measured here.
+CHIP_160, CHIP_240 = 115, 77
+
 MEASUREMENTS = {}
 quick = False  # the least work with which every measurement still runs; the figures say little
 

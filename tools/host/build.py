@@ -1,4 +1,5 @@
-"""Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py and main.py as they are.
+"""Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py, pick.py and main.py as
+they are.
 
     python -m host.build [--out build/firmware] [-O N] [--sizes | --json]
 
@@ -23,7 +24,7 @@ SIMULATOR = ROOT / "build" / "simulator"
 # -O1 leaves out asserts; line numbers in tracebacks go only at -O3.
 OPT = 1
 # MicroPython looks these up by name and as source.
-PLAIN = ("boot.py", "main.py")
+PLAIN = ("pick.py", "boot.py", "main.py")
 # What is compiled, by tree.
 COMPILED = {OUT: ("firmware", "lib"), SIMULATOR: ("tools/sim/esp32", "tools/sim")}
 # So a .mpy file begins (version 6, bytecode, small integers of 31 bits). Then come how many names
@@ -53,7 +54,7 @@ def sources(root=ROOT, tree=OUT):
 
 
 def build_simulator():
-    """Compile what stands in for the chip, and the chip's own copy of boot.py and main.py; -> the
+    """Compile what stands in for the chip, with boot.py, pick.py and main.py of its own; -> the
     tree. Compiled at run time its names would crowd those of the firmware that runs beside it, and
     it needs no line numbers."""
     return build(SIMULATOR, 3, tree=SIMULATOR)
@@ -62,7 +63,7 @@ def build_simulator():
 def package(target):
     """What a file on the board is counted under: firmware/ocpp, lib/uwebsockets, ..."""
     parts = target.split("/")
-    return "/".join(parts[: min(2, len(parts) - 1)]) or "boot, main"
+    return "/".join(parts[: min(2, len(parts) - 1)]) or "boot, pick, main"
 
 
 def sizes(out=OUT):

@@ -115,7 +115,7 @@ os.rename("/slot.new", "/slot")
 
 
 def local_hashes(tree):
-    """{path: SHA-256} of what is in slots, and of what lies at / (boot.py, main.py)."""
+    """{path: SHA-256} of what is in slots, and of what lies at / (boot.py, pick.py, main.py)."""
     hashes = {}
     for path in sorted(tree.rglob("*")):
         if path.is_file():
@@ -136,7 +136,7 @@ def board_hashes(port, folder):
 
 
 def plain_differ(port, plain):
-    """Which of boot.py and main.py are not those of the build."""
+    """Which of boot.py, pick.py and main.py are not those of the build."""
     there = port.ask(
         "import binascii, hashlib\n"
         "def h(name):\n"

@@ -3,7 +3,7 @@
     python -m host.romfs
 
 writes build/firmware.romfs for `mpremote romfs deploy`. Behind the file system stands the CRC-32
-of all before it, four bytes, little-endian: by them boot.py knows that the upload was not cut
+of all before it, four bytes, little-endian: by them pick.py knows that the upload was not cut
 short. MicroPython itself believes the length in the header.
 """
 
@@ -19,7 +19,7 @@ from host.build import PLAIN, BuildError, build, build_simulator
 
 def build_image(out=None):
     """Brings build/firmware and its image up to date; -> path of the image. Raises BuildError."""
-    # MicroPython looks for boot.py and main.py in the writable file system only.
+    # MicroPython looks for boot.py (and that for pick.py) and main.py in the writable file system.
     return _pack(build(out), PLAIN)
 
 
@@ -53,7 +53,7 @@ def _pack(tree, left_out=()):
 
 
 def _mpremote(folder, image):
-    # (it needs no board for this; boot.py and main.py stay as they are)
+    # (it needs no board for this; boot.py, pick.py and main.py stay as they are)
     command = ["-m", "mpremote", "romfs", "--no-mpy", "--output", str(image), "build", folder]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     if done.returncode:

@@ -168,6 +168,8 @@ class VirtualBoard(Station):
 
     def stop_board(self):
         super().stop_board()
+        if self.chip.cause == SOFT_RESET:
+            self.world.wall.ledc_off()
         self.line.stop(forget=self.chip.cause != SOFT_RESET)
 
     async def crashed(self, code):
@@ -189,7 +191,8 @@ class VirtualBoard(Station):
 
     def press_en(self):
         kept, self.chip.cause = self.chip.memory, PWRON_RESET
-        self.reset()  # (the chip calls it power-on, but RTC memory has not lost its power)
+        self.switch_off()
+        self.start_board()  # (the chip calls it power-on, but RTC memory has not lost its power)
         self.chip.memory = kept
 
     def power_cut(self, off_s):

@@ -240,7 +240,7 @@ def start():
         vfs.VfsLfs2.mkfs(flash)
         vfs.mount(flash, "/")
     # As the ESP32 port has it; then what few boards need of the chip is loaded when they do.
-    sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP]
+    sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib", CHIP, "/sim"]
     put_files()
     gc.collect()
     try:

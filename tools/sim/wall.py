@@ -20,6 +20,7 @@ class Wall:
         self.now_ms = 0
         self.on_change = on_change
         self.outlets = []
+        self._plain = set()  # the pins of pilots and contactors that LEDC has lost
         for i, pins in enumerate(connectors):
             start_Wh = meters_Wh[i] if i < len(meters_Wh) else 1000
             outlet = Outlet(i + 1, pins, start_Wh)
@@ -37,6 +38,11 @@ class Wall:
     # --- what the chip does
 
     def pwm(self, pin, freq, duty):
+        """LEDC drives the pin from now on."""
+        self._plain.discard(pin)
+        self._drive(pin, duty)
+
+    def _drive(self, pin, duty):
         outlet = self.outlet_of(pin, "pilot")
         if outlet:
             if duty != outlet.duty:
@@ -49,11 +55,22 @@ class Wall:
             outlet.coil = duty >= 32768
             outlet.coil_ms = 0
 
-    def no_power(self):
-        """The chip is off or in reset: nothing drives its pins."""
+    def out(self, pin, level):
+        """The pin is a plain output: what LEDC sent there has ended."""
+        self._plain.add(pin)
+        self._drive(pin, 65535 if level else 0)
+
+    def ledc_off(self):
+        """A soft reset: LEDC's pins are low, plain outputs keep their level."""
         for outlet in self.outlets:
-            self.pwm(outlet.pins["pilot"], 0, 0)
-            self.pwm(outlet.pins["contactor"], 0, 0)
+            for use in ("pilot", "contactor"):
+                if outlet.pins[use] not in self._plain:
+                    self._drive(outlet.pins[use], 0)
+
+    def no_power(self):
+        """Nothing drives the chip's pins: it is off, or EN is pressed."""
+        self._plain.clear()
+        self.ledc_off()
 
     # --- physics
 

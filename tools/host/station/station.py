@@ -18,6 +18,7 @@ from host.station.world import World
 
 END_s = 10  # for the firmware to leave its outputs safe at the end
 ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
+BOOT_ms = 700  # of a chip: the panic's text, its boot loaders, MicroPython (0.5 to 1 s, estimated)
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
@@ -56,20 +57,33 @@ class Station:
         there.close()
 
     def stop_board(self):
-        """The chip stops wherever it is; its pins are let go."""
+        """The chip stops wherever it is. What drives its pins, LEDC and levels, goes on."""
         self.board.stop()
         self.chip.stop()
+
+    def switch_off(self):
+        """Its power fails, or EN is pressed: the pins are let go."""
+        self.stop_board()
         self.world.no_power()
 
     def reset(self):
         if self.chip.bus and not self.over.is_set():
             log(f"{self.NAME}: reset")
             self.stop_board()
+            self.boots()
             self.start_board()
+
+    def boots(self):
+        """The time between a reset and the first line of boot.py, in which nobody controls the
+        pins. (At speed 1 it passes anyway, while the board's process starts.)"""
+        wall = self.world.wall
+        if not self.world.real:
+            wall.advance(wall.now_ms + BOOT_ms)
+            self.world.moved()
 
     def power_cut(self, off_s):
         log(f"{self.NAME}: power fails for {off_s:g} s")
-        self.stop_board()
+        self.switch_off()
         self.powered = False
         self.world.moved()
         if self._returning:
@@ -113,6 +127,7 @@ class Station:
         await asyncio.sleep(CRASH_s)
         if self.powered and not self.chip.bus:
             self.chip.cause = HARD_RESET
+            self.boots()
             self.start_board()
 
     async def state(self):
@@ -171,7 +186,7 @@ class Station:
 
     def _end(self):
         self.leave()
-        self.stop_board()
+        self.switch_off()
         self.world.end()
         if self._temporary:
             os.unlink(self._flash)

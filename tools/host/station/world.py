@@ -73,7 +73,7 @@ class World:
             return ()
 
     def no_power(self):
-        """The chip's pins are let go."""
+        """The chip is off, or EN is pressed: its pins are let go."""
         self.wall.no_power()
         self.panel.no_power()
         if self._meters:

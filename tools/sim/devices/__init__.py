@@ -87,7 +87,7 @@ class Panel:
             self._turns_ms.append(at_ms)
 
     def no_power(self):
-        """The chip is off or in reset: nothing drives its pins."""
+        """The chip is off, or EN is pressed: nothing drives its pins."""
         self.advance()
         for device in self._devices.values():
             device.off()
@@ -107,6 +107,8 @@ class Panel:
             return 0, 0, 0, self.reader.spi(payload) if self.reader else b"\xff" * len(payload)
         device, key = self._pins.get(pin, (None, None))
         a = 0
+        if op == PIN_OUT:
+            self._wall.out(pin, value)
         if device:
             if op == PIN_OUT:
                 device.out(key, value)

@@ -114,8 +114,8 @@ def composite(unit, number="1", duration_s=None, kind="A"):
         raise ValueError("it is in A or in W")
     rate = profile.WATTS if watts else profile.AMPS
     profiles = lazy.load("station.profiles")
-    now, schedule = profiles.schedule(unit.station, int(number), int(duration_s), rate)
-    while profiles.compose(unit.station, schedule):
+    now, schedule = profiles.schedule(station, int(number), int(duration_s), rate)
+    while profiles.compose(station, schedule):
         yield None
     what = "watts in all" if watts else "amperes per phase"
     said = number, format_iso(now), schedule.length_s, what

@@ -23,10 +23,9 @@ def parse_iso(text):
     Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
     3.15). Raises ValueError for anything else."""
     # (ASCII only: MicroPython interns each character that is looked at, for ever)
-    data = text.encode("utf-8", "surrogatepass")
-    if not 19 <= len(text) == len(data) or data[10] not in b"Tt ":
+    if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):
         raise ValueError("not a date-time")
-    if bytes((data[4], data[7], data[13], data[16])) != b"--::":
+    if not text[4] == text[7] == "-" or not text[13] == text[16] == ":" or text[10] not in "Tt ":
         raise ValueError("not a date-time")
     year, month, day = _number(text[:4]), _number(text[5:7]), _number(text[8:10])
     hour, minute, second = _number(text[11:13]), _number(text[14:16]), _number(text[17:19])

@@ -74,9 +74,8 @@ def _networks(networks):
         if not isinstance(n, dict) or len(n) > 1 + ("password" in n):
             return None
         ssid, password = n.get("ssid"), n.get("password", "")
-        if not isinstance(ssid, str) or not isinstance(password, str):
-            return None
-        if not 0 < len(ssid) <= 32 or not _is_key(password):
+        good = isinstance(ssid, str) and 0 < len(ssid) <= 32
+        if not (good and isinstance(password, str) and _is_key(password)):
             return None
         out.append((ssid, password))
     return out if len(out) <= 4 else None

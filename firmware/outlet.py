@@ -4,14 +4,10 @@ from firmware.charging import limits
 
 
 class Outlet:
-    """Its tick, and what its parts allow.
-
-    | controller | electrical.controller.Controller |
-    | line, contactor, meter | drivers |
-    | devices  | the other drivers: update() once a tick, before the controller's |
-    | button   | drivers.button.Button, or None |
-    | proximity, residual, mirror, earth, lock, phases, derating, overcurrent, supply |
-      parts of electrical/, None where the board has none |"""
+    """Its tick, and what its parts allow. controller: electrical.controller.Controller; line,
+    contactor, meter: drivers; devices: the other drivers, update() once a tick, before the
+    controller's; button: drivers.button.Button; and by name the parts of electrical/. What the
+    board has none of is None."""
 
     def __init__(self, line, contactor, meter):
         self.line = line

@@ -47,10 +47,9 @@ def build(config, last):
         raise ConfigError("config.json: board: there is no " + config.board)
     _check(board)
     lazy.load("crash").keep(board)
-    if config.connectors > len(board.CONNECTORS):
-        raise ConfigError(
-            "config.json: connectors: %s has %d" % (config.board, len(board.CONNECTORS))
-        )
+    most = len(board.CONNECTORS)
+    if config.connectors > most:
+        raise ConfigError("config.json: connectors: %s has %d" % (config.board, most))
     log.level = config.log
     fixed = {
         "connectors": config.connectors,

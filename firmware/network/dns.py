@@ -28,15 +28,10 @@ async def resolve(host, servers):
     host = host.lower().rstrip(".")
     if host == "localhost":
         return "127.0.0.1"
-    name = b""
-    for label in host.split("."):
-        label = label.encode()
-        if not 0 < len(label) < 64:
-            raise OSError("not a host name: " + host)
-        name += bytes((len(label),)) + label
-    if len(name) > 254:
+    labels = host.encode().split(b".")
+    if len(host.encode()) > 253 or not all([0 < len(label) < 64 for label in labels]):
         raise OSError("not a host name: " + host)
-    name += b"\0"
+    name = b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
     error = OSError("DNS: the network has named no server: give one as dns in config.json")
     for server in servers:
         try:

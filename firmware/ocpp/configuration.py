@@ -92,9 +92,7 @@ class Configuration:
         keys = _keys()
         try:
             with open(self._path, "w") as f:
-                f.write(
-                    json.dumps({keys.key(setting, self): stored[setting] for setting in stored})
-                )
+                f.write(json.dumps({keys.key(name, self): stored[name] for name in stored}))
         except OSError as e:
             self.log("ocpp.json not written: %s" % e)
             return False

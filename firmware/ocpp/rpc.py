@@ -175,11 +175,9 @@ class Rpc:
     async def _refuse(self, head):
         # A CALL that there is no room for: its id stands at the front.
         if len(head) == 3 and head[0].replace(b" ", b"") == b"[2," and b"\\" not in head[1]:
-            message_id = head[1].decode()
-            if _is_id(message_id) and not self.mute:
-                await _send(
-                    self._ws, [_ERROR, message_id, "InternalError", "no memory for it", {}]
-                )
+            answer = [_ERROR, head[1].decode(), "InternalError", "no memory for it", {}]
+            if _is_id(answer[1]) and not self.mute:
+                await _send(self._ws, answer)
 
     async def _answer_call(self, message_id, frame):
         try:

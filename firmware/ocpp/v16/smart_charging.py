@@ -49,10 +49,9 @@ def record(p, number, unit):
     kind = _KINDS.index(p["chargingProfileKind"])
     purpose = _PURPOSES.index(p["chargingProfilePurpose"])
     start = _time(schedule, "startSchedule")
-    duration = schedule.get("duration")
+    duration, rate = schedule.get("duration"), schedule.get("minChargingRate")
     if duration is not None and duration < 0:
         raise Refused("duration is negative")
-    rate = schedule.get("minChargingRate")
     if rate is not None and rate < 0:
         raise Refused("minChargingRate is negative")
     recurrency = 0

@@ -134,10 +134,8 @@ def _check(board):
 
 def _check_url(config, profile):
     if not lazy.load("ocpp.security").addresses(config, profile):
-        raise ConfigError(
-            "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
-            % profile
-        )
+        why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
+        raise ConfigError(why % profile)
 
 
 def _policy(config, connectors):

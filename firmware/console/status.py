@@ -41,20 +41,16 @@ def status(unit, connectors):
         yield "the last run: " + unit.last
     if station.policy:
         yield station.policy.fault or "policy.py is in force"
-    told = (
-        "messages of transactions wait" if station.journal.head() else "nothing waits to be told"
-    )
+    waits = station.journal.head()
+    told = "messages of transactions wait" if waits else "nothing waits to be told"
     yield "%d profiles, %s" % (station.store.count(), told)
     for c in connectors:
         e, meter = c.controller, c.meter
-        yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % (
-            c.number,
-            words.status(c.state),
-            pilot.STATES[e.state],
-            e.pilot_mA / 1000,
-            "closed" if e.closed else "open",
-            ", its fault: " + words.fault(e.fault) if e.fault else "",
-        )
+        contactor = "closed" if e.closed else "open"
+        fault = ", its fault: " + words.fault(e.fault) if e.fault else ""
+        said = c.number, words.status(c.state), pilot.STATES[e.state]
+        said += e.pilot_mA / 1000, contactor, fault
+        yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % said
         wrong = ": not believed, %s" % meter.why if meter.why else ": not answering"
         readings = [meter.energy_Wh, meter.power_W] + [mA / 1000 for mA in meter.current_mA]
         text = "  meter %d Wh, %d W, %g %g %g A" % tuple(readings)

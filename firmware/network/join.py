@@ -19,21 +19,16 @@ _CONNECTING = const(1001)
 _LEFT = const(8)  # the reason of a disconnect() of our own
 
 _NONE = (_IDLE, _CONNECTING, _LEFT)  # that are no reason
-# By status: the chip hands the reason code of 802.11, or its own from 200 on, through.
-_PASSWORD = const("its password is refused: see wifi_password or networks in config.json")
-_SECURITY = const("it wants another security than WPA2 or WPA3 with a password")
-_WHY = {
-    2: _PASSWORD,  # authentication ran out of time
-    15: _PASSWORD,  # so did the four-way handshake: the usual sign of a wrong one
-    200: "it has fallen silent: too far away?",
-    201: "it is not there: name as in config.json? 2.4 GHz? near enough?",
-    202: _PASSWORD,
-    203: "it takes no more stations",
-    204: _PASSWORD,
-    210: _SECURITY,
-    211: _SECURITY,
-    212: "it is too far away",
-}
+# By status: the chip hands the reason code of 802.11, or its own from 200 on, through. (2 and 15:
+# authentication or the four-way handshake ran out of time, the usual sign of a wrong password.)
+_WHY = (
+    ((2, 15, 202, 204), "its password is refused: see wifi_password or networks in config.json"),
+    ((200,), "it has fallen silent: too far away?"),
+    ((201,), "it is not there: name as in config.json? 2.4 GHz? near enough?"),
+    ((203,), "it takes no more stations"),
+    ((210, 211), "it wants another security than WPA2 or WPA3 with a password"),
+    ((212,), "it is too far away"),
+)
 
 
 async def join(config, log):
@@ -96,7 +91,10 @@ async def _try(wlan, ssid, password, ip):
     status = wlan.status()
     if status in _NONE:
         return "it does not answer"
-    return _WHY.get(status, "not joined, status %d" % status)
+    for codes, why in _WHY:
+        if status in codes:
+            return why
+    return "not joined, status %d" % status
 
 
 def _associated(wlan):

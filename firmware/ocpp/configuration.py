@@ -35,7 +35,8 @@ class Configuration:
                     # "-": what security.py keeps until a new one has worked
                     old = name[:1] == "-"
                     line = keys.find(name[old:], self)
-                    if old and line and line[_TYPE] not in "hl":
+                    kind = line and line[_TYPE]
+                    if old and line and kind not in "hl":
                         line = None
                     setting = line and "-" * old + line[_SETTING]
                     self.stored[setting] = value
@@ -44,12 +45,8 @@ class Configuration:
                         good = value  # (the password of config.json)
                     # (a number or a flag must be one, not a text that says so; config.json may say
                     # more than an "l" that was stored)
-                    if (
-                        None in (good, value)
-                        or isinstance(value, str) != (line[_TYPE] in "mph")
-                        or line[_TYPE] == "l"
-                        and good != value
-                    ):
+                    wrong = None in (good, value) or kind == "l" and good != value
+                    if wrong or isinstance(value, str) != (kind in "mph"):
                         log("ocpp.json: %s ignored" % name)
                         del self.stored[setting]
         except OSError:

@@ -74,10 +74,8 @@ def prepare(config, settings, url, profile=None):
     if profile < 3:  # (a certificate takes the password's place: A00.FR.401)
         password = settings.password() or config.password or None
         if profile and not password:
-            raise ValueError(
-                "SecurityProfile %d needs a password: set %s, or password in config.json"
-                % (profile, settings.key("password"))
-            )
+            why = "SecurityProfile %d needs a password: set %s, or password in config.json"
+            raise ValueError(why % (profile, settings.key("password")))
     context = load(profile) if profile > 1 else None
     return context, config.id if password else None, password
 
@@ -94,9 +92,8 @@ def load(profile):
         names = []
     names = sorted([name for name in names if name[-4:] == ".der"])
     if not names:
-        raise ValueError(
-            "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der" % profile
-        )
+        why = "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der"
+        raise ValueError(why % profile)
     for name in names:
         try:
             context.load_verify_locations(_read(name))
@@ -108,10 +105,8 @@ def load(profile):
         except ValueError as e:
             raise ValueError("/certs/client.der, client.key.der: %s in DER" % e)
         except OSError:
-            raise ValueError(
-                "no client certificate: SecurityProfile 3 needs /certs/client.der and"
-                " client.key.der"
-            )
+            why = "no client certificate: SecurityProfile 3 needs /certs/%s and %s"
+            raise ValueError(why % (_CLIENT, _CLIENT_KEY))
     return context
 
 

@@ -48,8 +48,6 @@ class Periods:
         return self._n
 
     def __getitem__(self, i):
-        if i < 0:
-            i += self._n
         if not 0 <= i < self._n:
             raise IndexError("no such period")
         if i < self._i:

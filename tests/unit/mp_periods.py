@@ -166,10 +166,10 @@ def test_a_sequence():
     periods = periods_of(loads(memoryview(frame(50))))
     whole = periods_of(json.loads(frame(50)))
     assert len(periods) == 50
-    for i in list(range(50)) + [49, 0, 25, 24, 25, 26, -1, -50, 3, 3]:
+    for i in list(range(50)) + [49, 0, 25, 24, 25, 26, 3, 3]:
         assert periods[i] == whole[i], i
     assert list(periods) == whole == [p for p in periods]
-    for i in (50, -51, 1000):
+    for i in (50, -1, -51, 1000):
         try:
             periods[i]
             raise AssertionError(i)

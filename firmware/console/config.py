@@ -42,8 +42,14 @@ def config(unit, name=None, value=None):
             if text.startswith(status):
                 yield text
     for line in [keys.find(name, settings)] if name else keys.lines(settings):
-        out = "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
-        yield _line(line, out, value)
+        out = line[0] + " = "
+        out += "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
+        if line[_ACCESS] == "ro":
+            out += "  (read-only)"
+        elif value is not None:
+            wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
+            out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
+        yield out
     if name:
         return
     fields = _read()
@@ -69,16 +75,6 @@ def _find(name, value):
     text = _printable(name, fields.get(name, field[0]))
     default = "" if name in fields else ", the default"
     yield "config.json %s = %s%s  (%s; read-only)" % (name, text, default, field[1])
-
-
-def _line(line, text, value):
-    out = line[0] + " = " + text
-    if line[_ACCESS] == "ro":
-        out += "  (read-only)"
-    elif value is not None:
-        wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
-        out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
-    return out
 
 
 def _printable(key, value):

@@ -83,22 +83,18 @@ def profiles(unit):
         here = "*" if w[profile.ID] in in_force else " "
         said = here, profile.connector(w), profile.level(w), purposes[profile.purpose(w)]
         said += w[profile.ID], _KINDS.split(" ")[kind], profile.count(w)
-        said += "W" if profile.rate(w) else "A", _time(w)
+        begin, end = w[profile.VALID_FROM], w[profile.VALID_TO]
+        valid = "since always" if not begin else "from %s on" % format_iso(begin)
+        if end >= 0:
+            valid += " until before " + format_iso(end)
+        if profile.transaction(w) is not None:
+            valid += " for transaction %d" % profile.transaction(w)
+        said += "W" if profile.rate(w) else "A", valid
         yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % said
         if w[profile.KEY] >> 24 & profile.FLAG_REPLACED:
             yield "  (replaced: in force until %s)" % format_iso(w[11])
     if unit.station.store.damaged:
         yield "%d damaged: 6 A stand in for each" % unit.station.store.damaged
-
-
-def _time(w):
-    begin, end = w[profile.VALID_FROM], w[profile.VALID_TO]
-    text = "since always" if not begin else "from %s on" % format_iso(begin)
-    if end >= 0:
-        text += " until before " + format_iso(end)
-    if profile.transaction(w) is not None:
-        text += " for transaction %d" % profile.transaction(w)
-    return text
 
 
 def composite(unit, number="1", duration_s=None, kind="A"):

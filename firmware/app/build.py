@@ -95,7 +95,9 @@ def build(config, last):
     if power_cut:
         for c in connectors:
             sharing.delay(c)
-    rest = settings.config = _rest(config)
+    rest = settings.config = Config()  # (what is needed from now on: 120 bytes less than all)
+    for name in "board country dns hostname id ip networks ntp password url watchdog_s".split(" "):
+        setattr(rest, name, getattr(config, name))
 
     def connect(app):
         # What talks with the Central System, for the App, which it calls.
@@ -113,15 +115,6 @@ def _identity(config, board):
     metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
     meter = getattr(board, "METER", "sdm630").upper() if metered else None
     return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
-
-
-def _rest(config):
-    # What is needed after the start: 120 bytes less than all of it.
-    rest = Config()
-    names = "board country dns hostname id ip networks ntp password url watchdog_s"
-    for name in names.split(" "):
-        setattr(rest, name, getattr(config, name))
-    return rest
 
 
 def _check(board):

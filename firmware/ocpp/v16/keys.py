@@ -46,7 +46,7 @@ _TABLE = (
     "MeterValuesSampledDataMaxLength - ro i 12",
     "MinimumStatusDuration status_s rw i 0 0 3600",
     "NumberOfConnectors connectors ro i -",
-    "PilotwireAcceptKnownMeasurands accept_known rw b false",  # (known())
+    "PilotwireAcceptKnownMeasurands accept_known rw b false",  # (change())
     "PilotwireIncreaseDelay rise_s rw i 5 2 5",  # (connector.py, allot)
     "PilotwireMinimumPause pause_s rw i 60 0 3600",
     "ResetRetries reset_retries rw i 0 0 10",  # (a reset here does not fail: none is needed)
@@ -159,14 +159,6 @@ def check(line, text, c):
     return text
 
 
-def known(line, text, c):
-    """`text`, or of a list of measurands what of it there is, where the Central System has said
-    that it is to be taken (accept_known), if there is any."""
-    if line[_TYPE] == "m" and c.value("accept_known"):
-        text = _source(text.split(","), c) or text
-    return text
-
-
 def _source(names, c):
     # Those of the measurands that have a source, each once, as a list of OCPP.
     out = []
@@ -207,7 +199,9 @@ def change(c, name, value):
     line = find(name, c)
     if not line:
         return "NotSupported"
-    said = known(line, value, c)
+    said = value
+    if line[_TYPE] == "m" and c.value("accept_known"):  # what of it there is, if there is any
+        said = _source(value.split(","), c) or value
     value = check(line, said, c)
     if value is None:
         return "Rejected"

@@ -8,8 +8,7 @@ _CHIPS = {"ESP32": 40, "ESP32S2": 47, "ESP32S3": 49}
 _INPUT_ONLY = (range(34, 40), (46,), ())
 _NO_ADC1 = (0,) + tuple(range(11, 49))
 _STRAPPING = ((0, 2, 5, 12, 15), (0, 45, 46), (0, 3, 45, 46))
-# Use, what keeps a pin from it, the pins of each chip in turn. (Octal PSRAM on the S3: quad leaves
-# them free.)
+# Use, what keeps a pin from it, the pins of each chip in turn. (Quad PSRAM leaves the S3's free.)
 _RULES = (
     (_ANY, "belongs to the flash", (range(6, 12), range(27, 33), range(26, 33))),
     (_ANY, "does not exist", ((24, 28, 29, 30, 31), range(22, 26), range(22, 26))),

@@ -219,8 +219,7 @@ class App:
         await self.link.run()
 
     def _lost(self, _, context):
-        # A task has failed that nobody waits for. All of them belong to the connection: its next
-        # one starts them again.
+        # A task has failed that nobody waits for. All are of the connection: its next has others.
         why = context["exception"]
         if not isinstance(why, OSError):  # (which only says that the connection has ended)
             failed("a task", why)

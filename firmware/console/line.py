@@ -16,8 +16,7 @@ _CLEAR = const(0x15)  # Ctrl-U
 _ESCAPE = const(0x1B)
 _DELETE = const(0x7F)
 
-# (Names are dear, short texts among them: docs/memory.md. So those of other modules are
-# used again.)
+# (Short texts are names, and dear: docs/memory.md. So those of other modules are used again.)
 
 # Module, then what help says of its commands: usage, a colon, what it does. [connector] is all of
 # them if it is not given.
@@ -202,8 +201,7 @@ def _others(name):
 
 def _rank(a, b):
     # How many letters are to be put in, taken out or changed; two that were swapped count once.
-    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
-    a, b = a.encode(), b.encode()
+    a, b = a.encode(), b.encode()  # (docs/memory.md, Names)
     if len(a) > 12:
         return len(a)
     before, row = [], list(range(len(b) + 1))

@@ -116,8 +116,7 @@ async def _address(link, host):
 
 
 def _quoted(text):
-    # The identity is one element of the path, percent-encoded (OCPP-J 1.6, 3.1.1; RFC 3986). By
-    # bytes: MicroPython interns each character that is taken out of a text, for ever.
+    # One element of the path (OCPP-J 1.6, 3.1.1; RFC 3986). By bytes: docs/memory.md, Names.
     out = b""
     for b in text.encode():
         c = bytes((b,))

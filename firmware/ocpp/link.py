@@ -36,8 +36,7 @@ class Link:
         self._good = False
         self._again = False  # it is dialled again at once
         self._pinging = False  # a ping is on its way out
-        # Kept: a heap in pieces would not have them again when the connection is lost. (A message
-        # of more has a buffer of its own, of up to 16 KB, until the next one is waited for.)
+        # Kept: a heap in pieces would not have them again when the connection is lost.
         self.rx, self.tx = bytearray(2048), bytearray(512)
         self.online = False
         self.network = None
@@ -56,8 +55,7 @@ class Link:
 
     def record(self, reason):
         """Keep why a connection ended, or could not be made, and log it."""
-        # Parts of it come from the peer: nothing that could upset a terminal. (By bytes:
-        # MicroPython interns each character that is taken out of a text, for ever.)
+        # Parts of it come from the peer: nothing that could upset a terminal (memory.md, Names).
         reason = bytes([b if 32 <= b < 127 else 63 for b in reason.encode()[:_LINE]]).decode()
         self.log("Central System: " + reason)
         reason = reason[:_TEXT]

@@ -272,8 +272,7 @@ def _is_id(text):
 
 def printable(text):
     """`text` without what cannot be sent, and not too long."""
-    # Lone surrogates are ED A0..BF xx. By bytes: MicroPython interns each character that is taken
-    # out of a text, for ever.
+    # Lone surrogates are ED A0..BF xx. By bytes: docs/memory.md, Names.
     data = text[:_MAX_TEXT].encode("utf-8", "surrogatepass")
     at = data.find(b"\xed")
     while at >= 0:

@@ -181,6 +181,6 @@ def _fault(path, code, text):
 
 
 def _printable(text):
-    # ASCII only: a lone surrogate would become invalid UTF-8 on the wire. (By bytes: see rpc.py.)
+    # ASCII only: a lone surrogate would become invalid UTF-8 on the wire. (docs/memory.md, Names.)
     data = text[:_MAX_ECHO].encode("utf-8", "surrogatepass")
     return bytes([b if 32 <= b < 127 else 63 for b in data if b & 0xC0 != 0x80]).decode()

@@ -173,11 +173,9 @@ def explain(error, config, settings, url):
     return "TLS: %s" % error.args[1] if len(error.args) > 1 else text
 
 
-# --- what changes them
-#
-# A changed password or security profile is kept beside the one before, which has "-" in front of
-# its name, until a dial with either of them has worked: both outlive the power. `refused`: the
-# password before has its turn; `failed`: dials in a row that failed.
+# What changes them. A changed password or security profile is kept beside the one before, which
+# has "-" in front of its name, until a dial with either of them has worked: both outlive the
+# power. `refused`: the password before has its turn; `failed`: dials in a row that failed.
 
 
 def change(settings, name, value, log):

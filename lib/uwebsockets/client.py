@@ -72,8 +72,7 @@ async def connect(
             s = ssl.wrap_socket(s, server_hostname=host, do_handshake_on_connect=False)
             s.setblocking(False)
         stream = asyncio.StreamWriter(s)
-        # drain() waits for the connection before it writes. write() would try at once, which not
-        # every port and TLS version takes.
+        # drain() waits for the connection. write() would try at once: not every TLS takes that.
         stream.out_buf = request
         await stream.drain()
         protocol = await _answer(stream, rx, key, protocols)

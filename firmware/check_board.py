@@ -36,14 +36,13 @@ _PARTS = {
     "button": ({"pin": _IN}, (), ("pressed", "pull")),
     "s0": ({"pin": _IN}, (), ("per_kWh", "level", "pull")),
 }
-_OPTIONAL = ("low", "sense", "test")  # pins that a part may lack
-
 _BUSES = {
     "METER_UART": ({"tx": _OUT, "rx": _IN, "de": _OUT}, ("id",), ("baud",)),
     "RC522": ({"sck": _OUT, "mosi": _OUT, "miso": _IN, "cs": _OUT, "rst": _OUT}, ("id",), ()),
     "PN532": ({"tx": _OUT, "rx": _IN}, ("id",), ()),
 }
-_OPTIONAL_OF_BUS = ("de", "baud", "rst")
+_OPTIONAL = ("low", "sense", "test", "de", "rst")  # pins that a part or bus may lack
+
 # least and most, by key of a connector or part
 _RANGES = {
     "meter": (1, 247),
@@ -102,7 +101,7 @@ class _Check:
         for name in _BUSES:
             if hasattr(board, name):
                 bus = getattr(board, name)
-                self._keys(name, bus, _BUSES[name], _OPTIONAL_OF_BUS)
+                self._keys(name, bus, _BUSES[name])
                 if name != "RC522":
                     uarts.append(bus["id"])
                     self._range(name + ": id", bus["id"], 1, 1 if chip == "ESP32S2" else 2)
@@ -119,14 +118,14 @@ class _Check:
                 continue
             place = "%s: %s" % (where, key)
             self._want(key in _PARTS, place + ": there is no such part")
-            self._keys(place, c[key], _PARTS[key], _OPTIONAL)
+            self._keys(place, c[key], _PARTS[key])
             self._values(place, key, c[key])
         sensors = [key for key in ("ntc", "mcp9700", "ds18b20") if key in c]
         self._want(len(sensors) < 2, where + ": two temperature sensors")
         good = "lock" not in c or "proximity" in c
         self._want(good, where + ": a lock needs proximity, which sees the plug")
 
-    def _keys(self, where, part, description, optional):
+    def _keys(self, where, part, description):
         pins, needs, may = description
         self._want(isinstance(part, dict), where + ": a dict is expected")
         for key in part:
@@ -135,7 +134,7 @@ class _Check:
         for key in sorted(pins):
             pin = part.get(key)
             if pin is None:
-                self._want(key in optional, "%s: %s is missing" % (where, key))
+                self._want(key in _OPTIONAL, "%s: %s is missing" % (where, key))
             elif key == "pins":
                 good = isinstance(pin, tuple) and len(pin) in (1, 3)
                 self._want(good, where + ": pins: a tuple of 1 or 3 is expected")

@@ -77,7 +77,7 @@ class App:
         self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
         self._reset_kind = None
-        self._watchdog = None
+        self._watchdog = None  # (fed by the tick, which run() starts with it)
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
         self._due = asyncio.Event()
@@ -108,8 +108,7 @@ class App:
                 await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
             for i in range(len(connectors)):
                 self.outlets[i].tick(time.ticks_ms(), connectors[i].allow_mA)
-            if self._watchdog:
-                self._watchdog.feed()
+            self._watchdog.feed()
             # Three readings have to fit into 100 ms: what the tick took is part of its period.
             took = time.ticks_diff(time.ticks_ms(), began)
             await asyncio.sleep_ms(max(_REST_ms, _TICK_ms - took))

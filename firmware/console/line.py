@@ -18,30 +18,27 @@ _DELETE = const(0x7F)
 
 # (Short texts are names, and dear: docs/memory.md. So those of other modules are used again.)
 
-# Module, then what help says of its commands: usage, a colon, what it does. [connector] is all of
-# them if it is not given.
+# Module, then what help says: usage, a colon, what it does. Without [connector] it is all of them.
 _TABLE = (
-    "status"
-    "\nstatus [connector]: the station, and every connector in a few words"
-    "\nsession [connector]: transactions, and tags that wait for a car"
-    "\nfaults [connector]: what is wrong, and what each part of the hardware says"
-    "\nclear [connector]: faults that wait for a person"
-    "\ntasks: what runs, and when it is next due"
-    "\nheap: memory, flash and the table of names",
-    "limits"
-    "\nlimit [connector]: who decides the limit, every source, what comes next"
-    "\nprofiles: the charging profiles, * those in force"
-    "\ncomposite [number] [duration_s] [A|W]: the composite schedule as a picture; 0: all",
-    "config"
-    "\nconfig [key] [value]: OCPP keys: show, or change as the Central System does; config.json"
-    "\njournal: what the Central System must still be told"
-    "\nlog [level] [follow]: the latest lines; error, warning, info or debug from now on; follow:"
-    " only until a key is pressed"
-    "\nreset [hard]: end transactions and restart",
-    "bench"
-    "\nbench on|off [connector]: bench mode, without a car: for five minutes the next two work"
-    "\npilot amperes|off [connector]: the duty for 6 to 80 A"
-    "\ncontactor on|off [connector]: close it, if nothing is wrong",
+    "status status [connector]: the station, and every connector in a few words",
+    "status session [connector]: transactions, and tags that wait for a car",
+    "status faults [connector]: what is wrong, and what each part of the hardware says",
+    "status clear [connector]: faults that wait for a person",
+    "status tasks: what runs, and when it is next due",
+    "status heap: memory, flash and the table of names",
+    "limits limit [connector]: who decides the limit, every source, what comes next",
+    "limits profiles: the charging profiles, * those in force",
+    "limits composite [number] [duration_s] [A|W]: the composite schedule as a picture; 0: all",
+    "config config [key] [value]: OCPP keys: show, or change as the Central System does;"
+    " config.json",
+    "config journal: what the Central System must still be told",
+    "config log [level] [follow]: the latest lines; error, warning, info or debug from now on;"
+    " follow: only until a key is pressed",
+    "config reset [hard]: end transactions and restart",
+    "bench bench on|off [connector]: bench mode, without a car: for five minutes the next two"
+    " work",
+    "bench pilot amperes|off [connector]: the duty for 6 to 80 A",
+    "bench contactor on|off [connector]: close it, if nothing is wrong",
 )
 
 
@@ -155,10 +152,9 @@ async def _ask(unit, stdin, data, parts):
 
 def _find(unit, parts):
     name = parts[0].lower()
-    for lines in _TABLE:
-        at = max(lines.find("\n" + name + end) for end in " :") + 1
-        if at:
-            fields = lines[at:].split(": ")[0].split(" ")
+    for text in _TABLE:
+        module, *fields = text.split(": ")[0].split(" ")
+        if fields[0] == name:
             least = len([field for field in fields if not field.startswith("[")])
             if not least <= len(parts) <= len(fields):
                 raise ValueError("it is used as: " + " ".join(fields))
@@ -172,27 +168,25 @@ def _find(unit, parts):
                     if not n.isdigit() or not 1 <= int(n) <= len(every):
                         raise ValueError("connector %s: there are 1 to %d" % (n, len(every)))
                     args.append(every[int(n) - 1 : int(n)])
-            return getattr(lazy.load("console." + lines.split("\n")[0]), name)(unit, *args)
+            return getattr(lazy.load("console." + module), name)(unit, *args)
     return _help() if name in ("help", "?") else _others(name)
 
 
 def _help():
-    for lines in _TABLE:
-        for text in lines.split("\n")[1:]:
-            yield "  %-37s  %s" % tuple(text.split(": ", 1))
+    for text in _TABLE:
+        yield "  %-37s  %s" % tuple(text[text.find(" ") + 1 :].split(": ", 1))
     yield "  %-37s  %s" % (">>> expression or statement", "Python, with `unit` and `station`")
     yield "Ctrl-C stops the firmware, outputs safe, and gives the REPL."
 
 
 def _others(name):
     best, least = None, 3
-    for lines in ("\nhelp: all of this",) + _TABLE:
-        for text in lines.split("\n")[1:]:
-            other = text.split(":")[0].split(" ")[0]
-            far = _rank(name, other)
-            if far < least:
-                best, least = other, far
-            yield None
+    for text in ("line help: all of this",) + _TABLE:
+        other = text.split(":")[0].split(" ")[1]
+        far = _rank(name, other)
+        if far < least:
+            best, least = other, far
+        yield None
     if best:
         yield "%s: no such command; did you mean %s?" % (name, best)
     else:

@@ -29,7 +29,8 @@ def parse_iso(text):
         raise ValueError("not a date-time")
     year, month, day = _number(text[:4]), _number(text[5:7]), _number(text[8:10])
     hour, minute, second = _number(text[11:13]), _number(text[14:16]), _number(text[17:19])
-    if not 1 <= month <= 12 or not 1 <= day <= _month_days(year, month):
+    first = _days(year, month, 1)
+    if not 1 <= month <= 12 or not 1 <= day <= _days(year, month + 1, 1) - first:
         raise ValueError("no such date")
     if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
         raise ValueError("no such time")
@@ -51,7 +52,7 @@ def parse_iso(text):
             raise ValueError("bad zone")
         if sign == "-":
             offset_min = -offset_min
-    return _days(year, month, day) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
+    return (first + day - 1) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
 
 
 def fraction_ms(text):
@@ -73,12 +74,6 @@ def _number(digits):
     if not digits.isdigit():  # int() alone would take "+1" and " 1"
         raise ValueError("not a number")
     return int(digits)
-
-
-def _month_days(year, month):
-    if month == 2:
-        return 29 if year % 4 == 0 and (year % 100 or year % 400 == 0) else 28
-    return 30 if month in (4, 6, 9, 11) else 31
 
 
 def _days(year, month, day):

@@ -52,7 +52,7 @@ async def connect(
     secure, host, port, netloc, path = _parse(url)
     if secure and ssl is None:
         raise ValueError("wss needs an SSLContext")
-    key = _base64(urandom(16))
+    key = b2a_base64(urandom(16), newline=False)
     request = _request(netloc, path, key, protocols, user, password)
     rx, tx = [memoryview(bytearray(n) if isinstance(n, int) else n) for n in (rx_size, tx_size)]
     if resolve:
@@ -84,10 +84,6 @@ async def connect(
     finally:
         if s:
             s.close()
-
-
-def _base64(data):
-    return b2a_base64(data)[:-1]
 
 
 # -> is it wss, host, port, what the Host header says, path with query
@@ -130,7 +126,8 @@ def _request(netloc, path, key, protocols, user, password):
         user, password = [t.encode() if isinstance(t, str) else t for t in (user, password or b"")]
         if b":" in user:
             raise ValueError("':' in user")
-        lines.append("Authorization: Basic " + _base64(user + b":" + password).decode())
+        user = b2a_base64(user + b":" + password, newline=False)
+        lines.append("Authorization: Basic " + user.decode())
     if any(["\r" in line or "\n" in line for line in lines]):
         raise ValueError("line break in a header")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -188,14 +185,14 @@ async def _answer(stream, buf, key, protocols):
         if b"location" in got:
             message += ", redirect not followed: " + _printable(got[b"location"])
         raise HandshakeError(status, message)
-    accept = _base64(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    digest = sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
     extension = got.get(b"sec-websocket-extensions")
     chosen = got.get(b"sec-websocket-protocol", b"")
     if got.get(b"upgrade", b"").lower() != b"websocket":
         message = "no Upgrade: websocket in the answer"
     elif b"upgrade" not in [x.strip() for x in got.get(b"connection", b"").lower().split(b",")]:
         message = "no Connection: Upgrade in the answer"
-    elif got.get(b"sec-websocket-accept") != accept:
+    elif got.get(b"sec-websocket-accept") != b2a_base64(digest, newline=False):
         message = "wrong Sec-WebSocket-Accept"
     elif extension:
         message = "extension not offered: " + _printable(extension)

@@ -44,14 +44,11 @@ def parse_iso(text):
     zone = text[i:].split("[")[0]  # "Z[GMT]": a Java back end names the zone too (RFC 9557)
     offset_min = 0
     if zone not in ("", "Z", "z"):
-        sign, minutes = zone[0], _number(zone[-2:])
-        if sign not in "+-" or len(zone) < 5 or zone[3:-2] not in ("", ":") or minutes > 59:
+        sign, hours, minutes = zone[0], _number(zone[1:3]), _number(zone[-2:])
+        formed = sign in "+-" and len(zone) >= 5 and zone[3:-2] in ("", ":")
+        if not formed or hours > 23 or minutes > 59:
             raise ValueError("bad zone")
-        offset_min = _number(zone[1:3]) * 60 + minutes
-        if offset_min > 24 * 60 - 1:
-            raise ValueError("bad zone")
-        if sign == "-":
-            offset_min = -offset_min
+        offset_min = (hours * 60 + minutes) * (-1 if sign == "-" else 1)
     return (first + day - 1) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
 
 

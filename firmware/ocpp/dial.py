@@ -64,12 +64,10 @@ async def delay(link):
     began_ms = time.ticks_ms()
     up = True
     while True:
-        was = up
-        up = not link.network or link.network()
+        was, up = up, not link.network or link.network()
         left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
         if up and not was:  # the network was what was missing
-            link.steps = 0
-            return
+            link.steps = left_ms = 0
         if up and left_ms <= 0:
             return
         await asyncio.sleep_ms(_STEP_ms if link.network else left_ms)

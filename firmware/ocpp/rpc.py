@@ -88,14 +88,13 @@ class Rpc:
             self._waiting = "%s-%d" % (self._prefix, self._number)
             self._answered.clear()
             self.began = time.ticks_ms()
+            wait_s = _BRIEF_s if action in brief else _ANSWER_s
             if tries is not None:
                 del tries[: 2 - 2 * _TRIES]
                 tries += self._waiting, self.began
                 left = [one for one in self._repeated if one[0] and one[0] is not tries]
                 self._repeated = [(tries, action)] + left[:1]
                 wait_s = self._wait_s
-            else:
-                wait_s = _BRIEF_s if action in brief else _ANSWER_s
             try:
                 await _send(self._ws, [_CALL, self._waiting, action, payload])
                 await asyncio.wait_for(self._answered.wait(), wait_s)

@@ -128,9 +128,8 @@ def explain(error, config, settings, url):
             hint = "put the new address into url in config.json"
         elif status == 401 and profile == 3:
             hint = "a password is wanted, and SecurityProfile 3 sends none"
-        if "%k" in hint:
-            hint = hint.replace("%k", settings.key("password"))
-        return "%s; %s" % (text, hint.replace("%s", config.id))
+        hint = hint.replace("%k", settings.key("password")).replace("%s", config.id)
+        return "%s; %s" % (text, hint)
     if text[:4] == "TLS:":
         for line in _CERTIFICATE.split("\n"):
             what, _, hint = line.partition("|")
@@ -202,10 +201,10 @@ def change(settings, name, value, log):
     if stored.get("-" + name) == value:  # back to the one that works
         del stored["-" + name]
     stored[name] = value
-    if not settings.write(stored):
-        return False
-    settings.refused, settings.failed = False, 0
-    return True
+    done = settings.write(stored)
+    if done:
+        settings.refused, settings.failed = False, 0
+    return done
 
 
 def failed(settings, error, log):

@@ -71,15 +71,8 @@ def mask(buf, start, end, key):
         xor.readinto(buf[start:] if start else buf, n)
         _xor = xor
         return
-    a, b, c, d = key
-    for i in range(start, end - 3, 4):
-        buf[i] ^= a
-        buf[i + 1] ^= b
-        buf[i + 2] ^= c
-        buf[i + 3] ^= d
-    start = end - (n & 3)
-    for i in range(start, end):
-        buf[i] ^= key[i - start]
+    for i in range(n):
+        buf[start + i] ^= key[i & 3]
 
 
 def utf8(buf, state=0):

@@ -34,7 +34,7 @@ def _parse(p, packet, host):
     if len(p) < 48 or p[0] & 7 != 4 or p[24:32] != packet[40:]:
         return None
     if not 0 < p[1] < 16 or p[0] >> 6 == 3:  # (a kiss of death has stratum 0: do not ask again)
-        code = "".join([chr(b) for b in p[12:16] if 32 < b < 127])
+        code = bytes([b for b in p[12:16] if 32 < b < 127]).decode()
         raise OSError("NTP: %s knows no time %s" % (host, code))
     # (32 bits of seconds since 1900: after 2036 they begin anew)
     t = (int.from_bytes(p[40:44], "big") - _1900_2020_s) & 0xFFFFFFFF

@@ -95,10 +95,9 @@ def _join(text):
             except ValueError:
                 low = -1
             if 0 <= low < 1024 and 0 <= high < 1024:
-                high += 64  # (their 20 bits count from U+10000 on)
+                c = 0x10000 + (high << 10 | low)
                 out += text[done:at]
-                out += bytes((0xF0 | high >> 8, 0x80 | high >> 2 & 63))
-                out += bytes((0x80 | (high & 3) << 4 | low >> 6, 0x80 | low & 63))
+                out += bytes((0xF0 | c >> 18, 128 | c >> 12 & 63, 128 | c >> 6 & 63, 128 | c & 63))
                 size = 12
                 done = at + 12
         at = text.find(b"\\", at + size)

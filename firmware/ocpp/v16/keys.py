@@ -178,19 +178,17 @@ def mask(text, n):
         name = name.strip()
         if name[:8] == "Voltage." and name[-2:] == "-N":
             name = name[:-2]
-        phases = 0xFF
+        phases = 0xFFF  # (all there is; only current and voltage have bits of one phase)
         if name[-3:-1] == ".L" and name[-1] in "123":
             phases = 0x12 << int(name[-1])
             name = name[:-3]
         if name not in known:
             return None
         i = known.index(name)
-        one = b"\x01\x02\x1c\xe0"[i] if i < 4 else 0x10 << i
-        if phases != 0xFF:  # only current and voltage have phases
-            one = one & phases if i in (2, 3) else 0
-        if not one & n:
+        one = (b"\x01\x02\x1c\xe0"[i] if i < 4 else 0x10 << i) & phases & n
+        if not one:
             return None
-        bits |= one & n
+        bits |= one
     return bits
 
 

@@ -159,9 +159,7 @@ def _value(sample):
             }
             if k < len(units):
                 value["unit"] = units[k]
-            if 2 <= i < 5:
-                value["phase"] = "L%d" % (i - 1)
-            elif 5 <= i < 8:
-                value["phase"] = "L%d" % (i - 4) + "-N"
+            if 2 <= i < 8:
+                value["phase"] = "L%d" % ((i - 2) % 3 + 1) + ("-N" if i > 4 else "")
             values.append(value)
     return {"timestamp": format_iso(sample[0]), "sampledValue": values}

@@ -83,8 +83,8 @@ class _Check:
         self._want(good, "CONNECTORS: a tuple of 1 to 4 is expected")
         for number, c in enumerate(connectors, 1):
             self._want(isinstance(c, dict), "connector %d: a dict is expected" % number)
-        # (above 70 A a burst can miss the low part of a period)
-        most_mA = 80000 if all("peak" in c for c in connectors) else 70000
+        # (above 63 A a burst can miss the low part of a period)
+        most_mA = 80000 if all("peak" in c for c in connectors) else 63000
         self._range("MAX_mA", self._get("MAX_mA"), 6000, most_mA)
         self._want(self._get("PHASES") in (1, 3), "PHASES: 1 or 3 is expected")
         good = getattr(board, "METER", "sdm630") in ("sdm630", "sdm120", "pzem")

@@ -13,6 +13,8 @@ _TABLE = tuple(map(int, _TABLE.split()))
 # a pull-up of r25_ohm like -24 degC).
 _END_mV = const(3100)
 _FIRST_dC = const(-400)
+_LAST_dC = const(1200)
+_FLOOR_mV = const(180)  # as analog.FLOOR_uV
 _STEP_dC = const(100)
 
 
@@ -31,6 +33,9 @@ class Ntc:
         self._part.temperature_dC = None
         uV = mean_uV(self._read)
         mV = _END_mV if uV is None else uV // 1000
+        if mV < _FLOOR_mV:  # (68 degC by now with the largest pull-up, or a short circuit)
+            self._part.temperature_dC = _LAST_dC
+            return
         left_mV = self._supply_mV - mV
         if mV >= _END_mV or left_mV * 32 < self._supply_mV:  # (which keeps the products small)
             return

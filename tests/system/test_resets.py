@@ -84,7 +84,7 @@ async def test_safe_where_nothing_can_be_found(tmp_path, files):
 
 
 async def test_only_power_and_en_let_go_of_the_pins(tmp_path):
-    """What chip.md has of resets; without boot.py, so that nothing but the chip acts."""
+    """Without boot.py, so that nothing but the chip acts."""
     async with Board(tmp_path, "--trace", tmp_path / "trace") as b:
         await b.mpremote("rm", ":boot.py")
         await b.mpremote("exec", CHARGING)

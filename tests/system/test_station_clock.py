@@ -16,6 +16,7 @@ from host.csms import parse_time
 from host.process import poll
 from host.profile import profile
 
+BUSY = 4  # the load of a machine on which a way may take longer than the other, unseen
 UNKNOWN = "1970-01-01T00:00:00Z"  # a currentTime that is ignored
 UNTIL_s = 0.08  # the difference is asked for until it is known to this
 
@@ -133,17 +134,25 @@ async def test_the_clock_is_the_central_systems(bench, fraction, way_s):
         b.cs.answer("Heartbeat", lambda p: answer({}))
         # (who tells no fractions has to be wrong by more than they are to be noticed)
         for ahead_s in (0.9, -0.4, 1.6, 40.5) if fraction else (0.9, -2.3, 40.5):
-            if ahead_s == 0.9:
+            told = ahead_s != 0.9
+            if not told:
                 await b.booted()
-            else:
-                answered.clear()
-                await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
-                await asyncio.wait_for(answered.wait(), WAIT_s)
-                await b.settled()
-                # (it does not go back by less than two seconds: it stands until then)
-                t = await b.now()
-                await poll(functools.partial(later, b, t), WAIT_s, "the next second")
-            await agrees(b.process, ahead_s, within_s + late_s)
+            while True:
+                if told:
+                    answered.clear()
+                    await b.st.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+                    await asyncio.wait_for(answered.wait(), WAIT_s)
+                    await b.settled()
+                    # (it does not go back by less than two seconds: it stands until then)
+                    t = await b.now()
+                    await poll(functools.partial(later, b, t), WAIT_s, "the next second")
+                try:
+                    await agrees(b.process, ahead_s, within_s + late_s)
+                    break
+                except AssertionError:  # (one way longer than the other cannot be told from it)
+                    if os.getloadavg()[0] < BUSY:
+                        raise
+                told = True
         await b.charge()
         mark = b.process.mark()
         begin_s = int(host_s() + ahead_s) + 3

@@ -119,7 +119,7 @@ def test_what_is_missing_or_no_board():
         refused(Good(CONNECTORS=wrong), "CONNECTORS: a tuple of 1 to 4 is expected")
     refused(Good(CONNECTORS=(5,)), "connector 1: a dict is expected")
     for wrong in (5999, 70001, "32", 32000.0):
-        refused(Good(MAX_mA=wrong), "MAX_mA: 6000 to 70000 is expected")
+        refused(Good(MAX_mA=wrong), "MAX_mA: 6000 to 63000 is expected")
     refused(Good(PHASES=2), "PHASES: 1 or 3 is expected")
     refused(Good(METER="abb"), "METER: sdm630, sdm120 or pzem is expected")
     for step_Wh in (0, 1001, "10"):
@@ -296,7 +296,7 @@ def test_peak_detectors():
     check(Good(CONNECTORS=(bare(peak=low),)))
     refused_part("peak: low: a pin, or None for no diode check", peak={})
     refused_part("peak: zero_uV and per_V_uV: both or none", peak={"low": 39, "zero_uV": 1})
-    refused(Good(MAX_mA=70001, CONNECTORS=(bare(),)), "MAX_mA: 6000 to 70000 is expected")
+    refused(Good(MAX_mA=70001, CONNECTORS=(bare(),)), "MAX_mA: 6000 to 63000 is expected")
 
 
 def test_buses():

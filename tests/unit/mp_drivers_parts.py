@@ -286,7 +286,9 @@ def test_the_ohms_of_a_cable():
                 continue
             line.outlet.cable_ohm = ohm
             line.advance(25, pp)
-            assert abs(pp._part.cable_ohm - ohm) <= 2 + ohm // 100, (pullup, ohm)
+            mV = max(142, 3300 * ohm // (ohm + pullup))  # (the ADC's noise is 20)
+            most = pullup * (mV + 20) // (3280 - mV) - ohm
+            assert abs(pp._part.cable_ohm - ohm) <= 2 + most, (pullup, ohm)
         line.outlet.cable_ohm = None
         line.advance(25, pp)
         got = pp._part.cable_ohm
@@ -325,7 +327,7 @@ def test_ntc_over_its_range():
             ntc.update()
             got = ntc._part.temperature_dC
             # straight between two points of the table: warm rather than cold
-            assert -12 <= got - dC <= 20, (r25, pullup, dC, got)
+            assert -20 <= got - dC <= 28 or got == 1200 and dC > 670, (r25, pullup, dC, got)
 
 
 def test_ntc_open_shorted_and_broken():
@@ -352,11 +354,11 @@ def test_mcp9700():
     for dC in (-300, 0, 250, 650, 710):
         line.outlet.temperature_dC = dC
         line.advance(25, sensor)
-        assert abs(sensor._part.temperature_dC - dC) <= 2, dC
+        assert abs(sensor._part.temperature_dC - dC) <= 20, dC
     line.outlet.sensor_lost = True
     line.advance(25, sensor)
     assert sensor._part.temperature_dC is None
-    for uV, dC in ((99999, None), (100000, -400), (1999000, 1499), (2000001, None)):
+    for uV, dC in ((179999, None), (180000, -320), (1999000, 1499), (2000001, None)):
         sensor._read = lambda uV=uV: uV
         sensor.update()
         assert sensor._part.temperature_dC == dC, uV

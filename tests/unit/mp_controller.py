@@ -788,3 +788,38 @@ def test_nothing_is_allocated():
                 seen |= 1 << c.fault | c.closed << 20 | (c.pilot_mA > 0) << 21
     own = 1 << faults.PILOT_SHORT | 1 << faults.DIODE | 1 << faults.VENTILATION
     assert seen == 0x300001 | own, hex(seen)  # every fault, closed, offered
+
+
+def test_short_pulses_of_c_do_not_close():
+    for pulse_ms in (25, 50, 75, 250, 475):
+        b = Bench("B", 16000)
+        b.run(10000)
+        for _ in range(10):
+            b.state = "C"
+            for _ in range(pulse_ms // TICK_ms):
+                b.tick()
+                assert not b.c.closed, pulse_ms
+            b.state = "B"
+            for _ in range(20):
+                b.tick()
+                assert not b.c.closed, pulse_ms
+
+
+def test_one_or_two_stray_readings_do_not_open():
+    for state in "ABDE":
+        b = charging()
+        for n in (1, 2, 1, 2):
+            b.state = state
+            assert b.tick(n).closed, (state, n)
+            b.state = "C"
+            assert b.tick(2).closed, (state, n)
+
+
+def test_what_a_car_may_draw_while_its_limit_goes_down_every_5_s():
+    """Never the highest for ever: what was said 5 s ago is over."""
+    b = charging(32000)
+    for mA in range(30000, 10000, -2000):
+        b.allow(mA)
+        assert b.c.pilot_mA == mA and b.c.may_draw_mA == mA + 2000
+        b.run(5000 - TICK_ms)
+        assert b.c.may_draw_mA == mA + 2000

@@ -186,7 +186,7 @@ def meter_lost(most_s):
         s.set(name)
         s.until(lambda: s.c.fault == faults.METER, 1000 * most_s, "lost")
         s.until(lambda: s.c.pilot_mA == 6000, 100, "6 A")
-        assert s.c.closed and s.slots.get(limits.METER) == 6000
+        assert s.c.closed and s.slots.values[limits.METER] == 6000
         s.clear(name)
         s.until(lambda: not s.c.fault, 12000, "believed")
         s.until(lambda: s.c.pilot_mA == OFFER_mA, 6000, "more again")
@@ -251,7 +251,7 @@ def warm(s, name):
     s.until(lambda: s.c.pilot_mA == s.slots.hardware_mA // 2, 2500, "a half")
     assert not s.c.fault and s.c.closed
     s.clear(name)
-    s.until(lambda: s.slots.get(limits.TEMPERATURE) is None, 2500, "cooled down")
+    s.until(lambda: s.slots.values[limits.TEMPERATURE] is None, 2500, "cooled down")
 
 
 def sensor_lost(s, name):
@@ -260,7 +260,7 @@ def sensor_lost(s, name):
     assert s.c.pilot_mA == OFFER_mA
     s.until(lambda: s.c.pilot_mA == 6000, 9000, "6 A")
     s.clear(name)
-    s.until(lambda: s.slots.get(limits.TEMPERATURE) is None, 3000, "there again")
+    s.until(lambda: s.slots.values[limits.TEMPERATURE] is None, 3000, "there again")
 
 
 def lock_jams(s, name):
@@ -469,7 +469,7 @@ PARTS = {
     "meter": measures,
     "s0": counts,
     "phases": one_phase,
-    "proximity": lambda s: s.slots.get(limits.CABLE) == 32000,
+    "proximity": lambda s: s.slots.values[limits.CABLE] == 32000,
     "lock": lambda s: s.o.locked and s.fw.lock.ready,
     "residual": lambda s: s.fw.residual.ready,
     "mirror": lambda s: s.fw.mirror.live is True,

@@ -934,3 +934,16 @@ def test_a_small_file_of_a_queue_stays_inline():
         pass
     q.add((60, "y"))
     assert q.peek() == (60, "y")
+
+
+def test_what_is_not_wanted_is_not_written_and_has_no_number():
+    """OCPP 1.6 tells starts, samples, stops: nothing more goes to the flash for it."""
+    j = a_journal()
+    tx = begin(j)
+    chip.on()
+    before = chip.erases
+    for kind in (AUTHORISED, STATE, LIMIT):
+        j.note(tx, kind, T, 2)
+    assert chip.ops == 0 and chip.erases == before
+    end(j, tx)
+    assert numbered(j) == [(START, None, 0), (STOP, None, 1)]

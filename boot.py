@@ -6,17 +6,25 @@ import machine
 import sys
 
 gc.threshold(8192)  # a low peak keeps the heap in one piece and leaves the rest to TLS
-if machine.reset_cause() != machine.PWRON_RESET:  # (after that nothing drives them)
+
+
+def rest():
+    with open("/safe", "rb") as f:  # what the last start drove (firmware/crash.py)
+        for pin in f.read().split():
+            try:
+                machine.Pin(int(pin), machine.Pin.OUT, value=0)
+            except Exception as e:
+                sys.print_exception(e)
+
+
+while machine.reset_cause() != machine.PWRON_RESET:  # (after that nothing drives them)
     try:
-        with open("/safe") as f:  # from the last start (firmware/app/build.py): pin, then level
-            text = f.read()
-    except OSError:
-        text = ""
-    for pin in text.split():
-        try:
-            machine.Pin(int(pin[:-1]), machine.Pin.OUT, value=int(pin[-1]))
-        except Exception as e:
-            sys.print_exception(e)
+        rest()
+    except KeyboardInterrupt:
+        continue  # again and again, it does not keep this from its end
+    except Exception:  # (there is none yet)
+        pass
+    break
 import pick  # noqa: E402, F401
 
-del sys.modules["pick"], pick
+del sys.modules["pick"], pick, rest

@@ -122,26 +122,29 @@ def replace(path, text):
 
 
 def at_rest(board):
-    """For boot.py: each pin that drives, then its safe level; contactors first, pilots last."""
-    pins = [[c["contactor"] * 10 for c in board.CONNECTORS]]
+    """The pins of /safe, which boot.py pulls low unless the power was off: contactors first, then
+    motors, then pilots (low is F). None high: of another board it may be a contactor's."""
+    pins = [[c["contactor"] for c in board.CONNECTORS]]
     for c in board.CONNECTORS:
         lock = c.get("lock", {})
-        pins.append([lock[end] * 10 for end in ("a", "b") if lock.get(end) is not None])
-    pins.append([c["pilot"] * 10 + 1 for c in board.CONNECTORS])
-    return " ".join(["%02d" % pin for some in pins for pin in some])
+        pins.append([lock[end] for end in ("a", "b") if lock.get(end) is not None])
+    pins.append([c["pilot"] for c in board.CONNECTORS])
+    return b" ".join([b"%d" % pin for some in pins for pin in some])
 
 
 def keep(board):
-    """Leave in /safe what boot.py has to drive, should the next start be no power-on."""
-    text = at_rest(board)
+    """Leave them in /safe."""
+    pins = at_rest(board)
     try:
-        with open("/safe") as f:
-            if f.read() == text:
+        with open("/safe", "rb") as f:
+            if f.read() == pins:
                 return
     except OSError:
         pass
     try:
-        replace("/safe", text)
+        with open("/safe.new", "wb") as f:
+            f.write(pins)
+        os.rename("/safe.new", "/safe")
     except OSError as e:
         print("/safe: %s" % e)
 

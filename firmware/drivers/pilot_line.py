@@ -37,6 +37,7 @@ class PilotLine:
         self._read_us = 150  # what one takes on this chip
         self._shift_us = 0
         self._missed = 0
+        self._late = True
         self.high_mV = 0
         self.low_mV = 0
 
@@ -70,7 +71,7 @@ class PilotLine:
             seen = -_SHORT_mV < high_mV < _SHORT_mV
         if seen:
             self._missed = 0
-        elif self._missed < _HELD:
+        elif self._missed < _HELD and (self._late or high_mV is None or low_mV is None):
             self._missed += 1
             return
         else:
@@ -88,23 +89,29 @@ class PilotLine:
         if stride % n == 0:
             stride += 1
         self._shift_us = at_us = (self._shift_us + 7) % 20  # (the next burst sees others)
-        quick_us = 250
+        quick_us = 300
+        last_us = -1
         i = k = 0
         begin = ticks_us()
         while i < n:
             now_us = ticks_diff(ticks_us(), begin)
+            if last_us >= 0:
+                quick_us = min(quick_us, now_us - last_us)
+                last_us = -1
             if now_us >= at_us:
                 if now_us > _LONGEST_us:
                     break
                 _readings[i] = read() >> _UNIT
                 i += 1
+                last_us = now_us
                 end_us = ticks_diff(ticks_us(), begin)
-                if end_us - now_us < quick_us:
-                    quick_us = end_us - now_us
+                if end_us > _LONGEST_us:
+                    break
                 while at_us < end_us - 8:
                     k += 1
                     at_us = self._shift_us + k * stride * _PERIOD_us // n
         self._read_us = quick_us + 15
+        self._late = i < n or k > n + 1
         return i
 
     def _level(self, n, sign):

@@ -128,8 +128,9 @@ def explain(error, config, settings, url):
             hint = "put the new address into url in config.json"
         elif status == 401 and profile == 3:
             hint = "a password is wanted, and SecurityProfile 3 sends none"
-        hint = hint.replace("%k", settings.key("password")).replace("%s", config.id)
-        return "%s; %s" % (text, hint)
+        if "%k" in hint:  # (the names of the keys are not loaded for the others)
+            hint = hint.replace("%k", settings.key("password"))
+        return "%s; %s" % (text, hint.replace("%s", config.id))
     if text[:4] == "TLS:":
         for line in _CERTIFICATE.split("\n"):
             what, _, hint = line.partition("|")

@@ -66,7 +66,7 @@ def journal(folder, queues):
         with open(folder.path + "/clock", "rb") as f:
             jumps = list(unpack(f.read()))
         place = max(place, jumps[-2])
-    except (OSError, IndexError, ValueError):
+    except (OSError, IndexError, TypeError, ValueError):
         jumps = []  # the clock never had to be corrected
     marks = [value for mark in marks for value in mark]
     return number, place, marks, jumps, last, going, moved

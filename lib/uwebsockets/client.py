@@ -10,7 +10,8 @@ from os import urandom
 
 from .ws import WebSocket, nodelay
 
-_MAX_LINES = const(64)  # of the answer's head; each fits the receive buffer
+_MAX_LINES = const(64)  # of the answer's head
+_LINE = const(8192)  # bytes of one
 _NAMES = b"""upgrade connection location sec-websocket-accept sec-websocket-protocol
  sec-websocket-extensions""".split()
 
@@ -138,13 +139,14 @@ async def _line(stream, buf):
     byte = bytearray(1)
     n = 0
     while byte != b"\n":
-        if n == len(buf):
+        if n == _LINE:
             raise HandshakeError(0, "header line too long")
         k = stream.s.readinto(byte)
         if k is None:
             k = await stream.readinto(byte)
         if k:
-            buf[n] = byte[0]
+            if n < len(buf):  # (a cookie may be longer, what counts here is not)
+                buf[n] = byte[0]
             n += 1
         elif k == 0:
             raise HandshakeError(0, "connection ended in the handshake")

@@ -8,7 +8,7 @@ from vboard_driver import Board, Listener
 from host.build import ROOT
 
 CONTACTOR, PILOT = 33, 27  # of board "reference"
-SAFE = f"{CONTACTOR}0 {PILOT}1"
+SAFE = f"{CONTACTOR} {PILOT}"
 OFFER = duty(16000)
 CHARGING = f"""
 from machine import PWM, Pin
@@ -31,7 +31,7 @@ if not firmware.start.last:
 
 
 def safe(c):
-    return not c["contactor"] and c["duty_u16"] == X1
+    return not c["contactor"] and c["duty_u16"] == 0  # F
 
 
 async def test_a_hang_is_over_when_boot_py_runs(tmp_path, micropython32):
@@ -45,7 +45,7 @@ async def test_a_hang_is_over_when_boot_py_runs(tmp_path, micropython32):
         await b.process.wait_output("the watchdog bites")
         closed = await b.process.traced("contactor", lambda e: not e["closed"], since=mark)
         trace = b.process.trace()[mark:]
-        assert [e["duty_u16"] for e in trace if e["what"] == "pilot"][:1] == [X1], trace
+        assert [e["duty_u16"] for e in trace if e["what"] == "pilot"][:2] == [0, X1], trace
         await b.again(before)
         assert "watchdog" in (await b.process.state())["crash"]
         await b.status("Charging")
@@ -96,7 +96,14 @@ async def test_only_power_and_en_let_go_of_the_pins(tmp_path):
             assert c["contactor"] and c["duty_u16"] == OFFER, reset
         await b.process.do("reset")  # EN
         await b.process.until(lambda c: not c["contactor"] and c["duty_u16"] == 0)
-        # A soft reset stops LEDC, low, and leaves a plain output as it is.
+        # A soft reset stops LEDC, low, if the port has used it since the processor's reset, and
+        # leaves a plain output as it is.
+        await b.mpremote("exec", CHARGING)
+        with Listener(b.port) as line:
+            await b.mpremote("exec", "--no-follow", "import machine; machine.reset()")
+            await line.until(">>> ")
+        await b.mpremote("soft-reset")
+        await b.process.until(lambda c: c["contactor"] and c["duty_u16"] == OFFER)
         await b.mpremote("exec", CHARGING)
         await b.mpremote("soft-reset")
         await b.process.until(lambda c: not c["contactor"] and c["duty_u16"] == 0)

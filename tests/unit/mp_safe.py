@@ -88,14 +88,19 @@ class Files:
 
     def __init__(self, text):
         self.text = text
+        self.interrupts = 0  # by Ctrl-C
 
     def __call__(self, path, mode="r"):
         import io
 
+        if self.interrupts:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
+
         assert path in ("/config.json", "/safe")
         if self.text is None:
             raise OSError(2)
-        return io.StringIO(self.text)
+        return io.BytesIO(self.text) if "b" in mode else io.StringIO(self.text)
 
 
 def board_for(text):
@@ -160,34 +165,39 @@ def boot_with(text, cause=WDT_RESET):
     strict_machine.pins.clear()
     sys.modules["machine"].reset_cause = lambda: cause
     sys.modules["pick"] = None
-    exec(program("boot.py"), {"open": Files(text)})
+    exec(program("boot.py"), {"open": text if isinstance(text, Files) else Files(text)})
     return strict_machine.log
 
 
-def test_boot_py_opens_and_rests_what_was_driven_before_it_looks_for_anything():
+def test_boot_py_pulls_low_what_was_driven_before_it_looks_for_anything():
     for board in strict_machine.boards():
         everything_on(board)
         log = boot_with(crash.at_rest(board))
         contactors = [c["contactor"] for c in board.CONNECTORS]
-        assert [(pin, value) for pin, _, value in log[: len(contactors)]] == [
-            (pin, 0) for pin in contactors
-        ], "contactors first"
+        assert [pin for pin, _, _ in log[: len(contactors)]] == contactors, "contactors first"
+        assert all(how == ("out", 0) for how in strict_machine.pins.values()), board.__name__
         for c in board.CONNECTORS:
-            assert strict_machine.pins[c["pilot"]] == ("out", 1)
-            for end in ("a", "b") if "lock" in c else ():
-                assert strict_machine.pins[c["lock"][end]] == ("out", 0), board.__name__
+            motor = [c["lock"][end] for end in ("a", "b")] if "lock" in c else []
+            for pin in [c["pilot"]] + motor:
+                assert strict_machine.pins[pin] == ("out", 0), board.__name__
 
 
 def test_boot_py_drives_nothing_that_nobody_has_driven():
-    text = "330 271 "
+    text = b"33 27"
     assert boot_with(text) and not boot_with(text, PWRON_RESET)
-    for none in (None, "", "\n"):
+    for none in (None, b"", b"\n"):
         assert not boot_with(none), none
 
 
 def test_a_damaged_safe_file_costs_only_what_is_damaged():
-    for text in ("x 330", "330 9", "330 271x", "330 \0", "99999999999999990 330"):
+    for text in (b"x 33", b"\xff 33 27", b"33 27x", b"33 \0", b"99999999999999990 33", b"-5 33"):
         assert (33, "out", 0) in boot_with(text), text
+
+
+def test_ctrl_c_does_not_keep_boot_py_from_its_end():
+    files = Files(b"33 27")
+    files.interrupts = 3
+    assert boot_with(files) == [(33, "out", 0), (27, "out", 0)]
 
 
 def test_boot_leaves_the_outputs_safe_and_never_raises():

@@ -2,7 +2,8 @@
 
 Each burst meets another phase of the PWM. What varies: duty from 6 to 63 A, time of a read from 30
 to 200 us (and by 0 to 10 us from read to read), noise of 10 to 30 mV, edges of 0 to 13 us, PWM of
-996 to 1,004 Hz, time of a look at the clock, levels of A to D."""
+996 to 1,004 Hz, time of a look at the clock and of the program between two
+reads, 0 to 60 us, levels of A to D."""
 
 import os
 
@@ -33,6 +34,8 @@ class Adc:
         self.duty_u16 = duty_u16
         self.jitter_us = 1 + 5 * random(3)
         self.look_us = 4 + random(5)
+        self.between_us = random(4) * 20  # from a read to the next but for these looks
+        self.looks = 0
         self.noise_uV = 10000 + random(20001)
         self.edge_ns = random(14) * 1000
         self.period_ns = 1000000000 // (996 + random(9))
@@ -42,10 +45,12 @@ class Adc:
         self.low_uV = ZERO_uV - 12 * PER_V_uV
 
     def ticks_us(self):
-        self.now_us += self.look_us
+        self.looks += 1
+        self.now_us += self.look_us + (self.between_us if self.looks == 2 else 0)
         return self.now_us
 
     def read_uv(self):
+        self.looks = 0
         at = (self.now_us * 1000 + self.phase_ns) % self.period_ns
         self.now_us += self.read_us + self.random(self.jitter_us)
         end = self.period_ns * self.duty_u16 // 65536

@@ -121,6 +121,7 @@ P16 = b"Sec-WebSocket-Protocol: ocpp1.6\r\n"
 END = b"\r\n"
 
 GOOD_ANSWERS = (
+    UP + OK + P16 + b"Set-Cookie: a=" + b"x" * 3000 + b"\r\n" + END,
     UP + OK + P16 + END,
     b"HTTP/1.1 101\r\n" + OK + P16 + END,
     UP.replace(b"\r", b"") + OK.replace(b"\r", b"") + P16.replace(b"\r", b"") + b"\n",
@@ -158,9 +159,9 @@ BAD_ANSWERS = (
     (b"SSH-2.0-OpenSSH_9.2\r\n", 0, "not an HTTP answer: SSH-2.0-OpenSSH_9.2"),
     (b"HTTP/1.1\r\n", 0, "not an HTTP answer: HTTP/1.1"),
     (b"HTTP/1.1 OK\r\n", 0, "not an HTTP answer: HTTP/1.1 OK"),
-    (b"x" * 600, 0, "header line too long"),
+    (b"x" * 9000, 0, "header line too long"),
     (UP + OK + P16, 101, "connection ended in the handshake"),
-    (UP + b"X: " + b"y" * 600, 101, "header line too long"),
+    (UP + b"X: " + b"y" * 9000, 101, "header line too long"),
     (UP + b"X: y\r\n" * 70, 101, "too many header lines"),
     (UP + END, 101, "no Upgrade: websocket in the answer"),
     (

@@ -17,7 +17,19 @@ from host.port import BUSY, CUT, ENVIRONMENT, Port, PortError, explain, front
 DOWNLOAD = "https://micropython.org/download/ESP32_GENERIC/"
 # where the first bytes of MicroPython go
 OFFSETS = {"esp32": "0x1000", "esp32s2": "0x1000", "esp32s3": "0x0", "esp32c3": "0x0"}
-CODE = ("a", "b", "rom", "rom2", "firmware", "lib", "boot.py", "pick.py", "main.py", "slot")
+CODE = (
+    "a",
+    "b",
+    "rom",
+    "rom2",
+    "firmware",
+    "lib",
+    "boot.py",
+    "pick.py",
+    "main.py",
+    "slot",
+    "safe",
+)
 LIST = "import os; print([(e[0], e[1] == 0x4000) for e in os.ilistdir('/')])"
 
 

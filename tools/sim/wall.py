@@ -20,7 +20,7 @@ class Wall:
         self.now_ms = 0
         self.on_change = on_change
         self.outlets = []
-        self._plain = set()  # the pins of pilots and contactors that LEDC has lost
+        self._ledc = set()  # the pins that LEDC has been given since the processor's reset
         for i, pins in enumerate(connectors):
             start_Wh = meters_Wh[i] if i < len(meters_Wh) else 1000
             outlet = Outlet(i + 1, pins, start_Wh)
@@ -39,7 +39,7 @@ class Wall:
 
     def pwm(self, pin, freq, duty):
         """LEDC drives the pin from now on."""
-        self._plain.discard(pin)
+        self._ledc.add(pin)
         self._drive(pin, duty)
 
     def _drive(self, pin, duty):
@@ -57,20 +57,25 @@ class Wall:
 
     def out(self, pin, level):
         """The pin is a plain output: what LEDC sent there has ended."""
-        self._plain.add(pin)
+        self._ledc.discard(pin)
         self._drive(pin, 65535 if level else 0)
 
     def ledc_off(self):
-        """A soft reset: LEDC's pins are low, plain outputs keep their level."""
-        for outlet in self.outlets:
-            for use in ("pilot", "contactor"):
-                if outlet.pins[use] not in self._plain:
-                    self._drive(outlet.pins[use], 0)
+        """A soft reset: the port stops what it knows of LEDC, low; plain outputs keep their level,
+        and so does what LEDC has sent since before the processor's reset."""
+        for pin in self._ledc:
+            self._drive(pin, 0)
+
+    def reset(self):
+        """Of the processor: every pin goes on, but the port has forgotten what LEDC drives."""
+        self._ledc.clear()
 
     def no_power(self):
         """Nothing drives the chip's pins: it is off, or EN is pressed."""
-        self._plain.clear()
-        self.ledc_off()
+        self._ledc.clear()
+        for outlet in self.outlets:
+            self._drive(outlet.pins["pilot"], 0)
+            self._drive(outlet.pins["contactor"], 0)
 
     # --- physics
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from host.station.arguments import load_board
 from host.station.board import Board, open_flash
-from host.station.chip import HARD_RESET, PWRON_RESET, WDT_RESET, Chip
+from host.station.chip import HARD_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET, Chip
 from host.station.control import Control
 from host.station.terminal import log, open_terminal
 from host.station.world import World
@@ -60,6 +60,8 @@ class Station:
         """The chip stops wherever it is. What drives its pins, LEDC and levels, goes on."""
         self.board.stop()
         self.chip.stop()
+        if self.chip.cause != SOFT_RESET:
+            self.world.wall.reset()
 
     def switch_off(self):
         """Its power fails, or EN is pressed: the pins are let go."""

@@ -18,6 +18,7 @@ boot_ms = 0  # world time when this chip got its power
 world_us = 0  # world time of the last look at the clock, and the real time of that look
 last_us = 0
 spin_us = 0  # what reads of the ADC and looks at ticks_us() have taken: world time does not pay it
+looks = 0  # at ticks_us() since the last read
 turn_us = 0  # of simulated time, left for this turn of asyncio's loop
 rtc_s = rtc_ms = 0  # what the RTC shows when world time is 0
 now_ms = None  # set by time.py

@@ -98,6 +98,7 @@ class ADC:
             self._world_us = bus.world_us
         self._noise = self._noise * 75 % 65537
         phase_us = (bus.world_us + bus.spin_us) % _PERIOD_us
+        bus.looks = 0
         bus.spin_us += self._read_us + self._noise % 9
         level, other = self._high, self._low
         if phase_us >= self._high_us:

@@ -14,6 +14,7 @@ _MASK = 0x3FFFFFFF
 # slow, it does not make it jump, and what takes several waits does not last minutes. At speed 1
 # it is the host's time whatever happens: clocks outside do not wait for a chip either.
 _STALL_us = 2000
+_BETWEEN_us = 28  # the same with the bytecodes that keep a reading
 _LOOK_us = 8  # a loop that calls ticks_us() and ticks_diff(), at 160 MHz
 
 
@@ -40,7 +41,8 @@ def ticks_ms():
 def ticks_us():
     """For who waits for microseconds: a clock of its own, on which each look takes as long as on a
     chip, while world time, which may run fast, stands."""
-    bus.spin_us = (bus.spin_us + _LOOK_us) & _MASK
+    bus.looks += 1
+    bus.spin_us = (bus.spin_us + (_BETWEEN_us if bus.looks == 2 else _LOOK_us)) & _MASK
     return bus.spin_us
 
 

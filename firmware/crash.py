@@ -129,7 +129,7 @@ def at_rest(board):
         lock = c.get("lock", {})
         pins.append([lock[end] for end in ("a", "b") if lock.get(end) is not None])
     pins.append([c["pilot"] for c in board.CONNECTORS])
-    return b" ".join([b"%d" % pin for some in pins for pin in some])
+    return " ".join([str(pin) for some in pins for pin in some])
 
 
 def keep(board):
@@ -137,14 +137,12 @@ def keep(board):
     pins = at_rest(board)
     try:
         with open("/safe", "rb") as f:
-            if f.read() == pins:
+            if f.read() == pins.encode():
                 return
     except OSError:
         pass
     try:
-        with open("/safe.new", "wb") as f:
-            f.write(pins)
-        os.rename("/safe.new", "/safe")
+        replace("/safe", pins)
     except OSError as e:
         print("/safe: %s" % e)
 

@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from .analog import mean_uV, reader
+from .analog import FLOOR_uV, mean_uV, reader
 
 # Resistance in ten-thousandths of that at 25 degC, from -40 to 120 degC in steps of 10.
 _TABLE = (
@@ -14,7 +14,6 @@ _TABLE = tuple(map(int, _TABLE.split()))
 _END_mV = const(3100)
 _FIRST_dC = const(-400)
 _LAST_dC = const(1200)
-_FLOOR_mV = const(180)  # as analog.FLOOR_uV
 _STEP_dC = const(100)
 
 
@@ -33,7 +32,7 @@ class Ntc:
         self._part.temperature_dC = None
         uV = mean_uV(self._read)
         mV = _END_mV if uV is None else uV // 1000
-        if mV < _FLOOR_mV:  # (68 degC by now with the largest pull-up, or a short circuit)
+        if mV < FLOOR_uV // 1000:  # (68 degC by now with the largest pull-up, or a short circuit)
             self._part.temperature_dC = _LAST_dC
             return
         left_mV = self._supply_mV - mV

@@ -53,9 +53,9 @@ class PilotLine:
                     break
 
     def sample(self):
-        """Make a burst of reads and take the levels from it. Where too few readings agree (the
-        program was held up), what was seen before stands for two ticks, then it is 0 V. Allocates
-        nothing."""
+        """Make a burst of reads and take the levels from it. Where too few readings agree, or the
+        program was held up, what was seen before stands for two ticks; then, or at once where PWM
+        shows one level only, it is 0 V. Allocates nothing."""
         try:
             n = self._burst()
         except OSError:

@@ -172,7 +172,7 @@ def boot_with(text, cause=WDT_RESET):
 def test_boot_py_pulls_low_what_was_driven_before_it_looks_for_anything():
     for board in strict_machine.boards():
         everything_on(board)
-        log = boot_with(crash.at_rest(board))
+        log = boot_with(crash.at_rest(board).encode())
         contactors = [c["contactor"] for c in board.CONNECTORS]
         assert [pin for pin, _, _ in log[: len(contactors)]] == contactors, "contactors first"
         assert all(how == ("out", 0) for how in strict_machine.pins.values()), board.__name__

@@ -1,27 +1,24 @@
 """The control pilot of one connector on real pins: PWM out, ADC in."""
 
-from array import array
 from machine import ADC, Pin
 from micropython import const
 from time import ticks_diff, ticks_us
 
 from .outputs import pilot_pwm
 
-_PERIOD_us = const(1000)  # of the PWM; the ESP32's divider makes 998.4 or 1001.6 of it
 _EDGE_us = const(13)  # the slowest: 10 us by IEC 61851-1, and what stands before the ADC
 _SEEN_us = const(4000)  # reads times the shorter part of a period: four of them fall into it
 _STEADY = const(13)  # reads of a pilot without PWM
 _MOST = const(97)
+_NONE = const(1 << 22)  # above every reading
 _LONGEST_us = const(14000)  # of a burst
-_UNIT = const(6)  # readings are kept as uV >> 6
-_HALF = const(32)
-_AGREE = const(1015)  # 65 mV: the ADC's noise is up to 30 mV each way
+_SPREAD_uV = const(150000)  # of readings of one level, by the ADC's noise
 _FEW = const(3)  # readings that agree are a level
 _APART_mV = const(3000)  # less is no PWM,
 _SHORT_mV = const(1500)  # unless both levels are about 0 V
 _HELD = const(2)  # ticks
 
-_readings = array("H", bytes(2 * _MOST))  # of the burst that is made, whose ever it is
+_readings = [_NONE] * _MOST  # of the burst that is made, whose ever it is
 
 
 class PilotLine:
@@ -30,6 +27,7 @@ class PilotLine:
 
     def __init__(self, pwm_pin, adc_pin, zero_uV, per_V_uV):
         self._pwm = pilot_pwm(pwm_pin)
+        self._period_us = 1000000 // self._pwm.freq()  # (the ESP32 makes 998 or 1,002 Hz of 1,000)
         self._read = ADC(Pin(adc_pin), atten=ADC.ATTN_11DB).read_uv  # (looking it up allocates)
         self._zero_uV = zero_uV
         self._per_10mV_uV = per_V_uV // 100
@@ -46,11 +44,12 @@ class PilotLine:
         self._pwm.duty_u16(duty_u16)
         self._reads = _STEADY
         if 0 < duty_u16 < 65535:
-            shorter_us = min(duty_u16, 65536 - duty_u16) * _PERIOD_us // 65536 - _EDGE_us
-            for reads in (23, 29, 37, 47, 59, 71, _MOST):
-                self._reads = reads
-                if reads * shorter_us >= _SEEN_us:
+            shorter_us = min(duty_u16, 65536 - duty_u16) * self._period_us // 65536 - _EDGE_us
+            self._reads = 23
+            for reads in (29, 37, 47, 59, 71, _MOST):
+                if self._reads * shorter_us >= _SEEN_us or reads * self._read_us > _LONGEST_us:
                     break
+                self._reads = reads
 
     def sample(self):
         """Make a burst of reads and take the levels from it. Where too few readings agree, or the
@@ -61,17 +60,19 @@ class PilotLine:
         except OSError:
             n = 0
             self._missed = _HELD
-        high_mV = self._level(n, 1)
-        low_mV = self._level(n, -1)
-        if high_mV is None or low_mV is None:
-            seen = False
-        elif self._reads == _STEADY or high_mV - low_mV >= _APART_mV:
-            seen = True
-        else:  # PWM without its other part was not seen; without both it is shorted
-            seen = -_SHORT_mV < high_mV < _SHORT_mV
-        if seen:
+        for i in range(n, _MOST):
+            if _readings[i] == _NONE:
+                break
+            _readings[i] = _NONE
+        _readings.sort()
+        high_mV = self._level(n - 1, n, -1)
+        low_mV = self._level(0, n, 1)
+        both = high_mV is not None and low_mV is not None
+        apart = self._reads == _STEADY or both and high_mV - low_mV >= _APART_mV
+        # PWM without its other part was not seen; without both it is shorted.
+        if both and (apart or -_SHORT_mV < high_mV < _SHORT_mV):
             self._missed = 0
-        elif self._missed < _HELD and (self._late or high_mV is None or low_mV is None):
+        elif self._missed < _HELD and (self._late or not both):
             self._missed += 1
             return
         else:
@@ -84,8 +85,9 @@ class PilotLine:
         # takes and wherever the burst begins: the period has as many parts as there are reads, a
         # prime number, so that a stride of any other number of parts comes to each of them.
         read = self._read
+        period_us = self._period_us
         n = self._reads
-        stride = self._read_us * n // _PERIOD_us + 1
+        stride = self._read_us * n // period_us + 1
         if stride % n == 0:
             stride += 1
         self._shift_us = at_us = (self._shift_us + 7) % 20  # (the next burst sees others)
@@ -101,7 +103,7 @@ class PilotLine:
             if now_us >= at_us:
                 if now_us > _LONGEST_us:
                     break
-                _readings[i] = read() >> _UNIT
+                _readings[i] = read()
                 i += 1
                 last_us = now_us
                 end_us = ticks_diff(ticks_us(), begin)
@@ -109,33 +111,23 @@ class PilotLine:
                     break
                 while at_us < end_us - 8:
                     k += 1
-                    at_us = self._shift_us + k * stride * _PERIOD_us // n
+                    at_us = self._shift_us + k * stride * period_us // n
         self._read_us = quick_us + 15
         self._late = i < n or k > n + 1
         return i
 
-    def _level(self, n, sign):
-        # The highest (1) or lowest (-1) voltage about which three of n readings agree, or None.
-        # Their mean, without the one that is nearest to the other level: it may be of an edge.
-        bound = 1 << 17
+    def _level(self, at, n, step):
+        # The median of the readings from `at` on that are within _SPREAD_uV of the first, three or
+        # more: those that are of an edge are its last ones. Or None.
         for _ in range(2):  # (again without one that is alone)
-            top = -1 << 17
-            total = count = odd = 0
-            for i in range(n):
-                v = _readings[i] * sign
-                if v >= bound:
-                    continue
-                if v > top + _AGREE:
-                    top = total = odd = v
-                    count = 1
-                elif v >= top - _AGREE:
-                    total += v
-                    count += 1
-                    if v < odd:
-                        odd = v
+            i = at
+            while 0 <= i < n and abs(_readings[i] - _readings[at]) <= _SPREAD_uV:
+                i += step
+            count = (i - at) * step
             if count >= _FEW:
-                return self._mV(((total - odd) * sign // (count - 1)) << _UNIT | _HALF)
-            bound = top - _AGREE
+                half = count // 2 * step
+                return self._mV((_readings[at + half] + _readings[i - step - half]) // 2)
+            at += step
         return None
 
     def _mV(self, uV):

@@ -147,7 +147,7 @@ def test_a_reading_that_is_alone_moves_nothing():
 def test_where_too_few_agree_what_was_seen_stands_for_two_ticks():
     pilot = a_pilot()
     pilot.set(17476)
-    none = [1330000 + 80000 * i for i in range(14)]
+    none = [1330000 + 160000 * i for i in range(14)]
     for readings, ticks in ((none, (12000, 12000, 0, 0)), ([2560000] * 24, (0, 0))):
         pilot._read = Steady([2560000, 142000, 2560000, 142000, 2560000]).read_uv
         pilot.sample()

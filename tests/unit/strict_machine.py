@@ -57,6 +57,9 @@ class PWM:
         pins[self._pin] = (self._freq, duty)
         log.append((self._pin, self._freq, duty))
 
+    def freq(self):
+        return self._freq
+
 
 class ADC:
     ATTN_11DB = 3

@@ -44,6 +44,9 @@ class PWM:
     def duty_u16(self, duty):
         levels[self._pin] = duty
 
+    def freq(self):
+        return 1000
+
 
 _us = 0  # what the burst's own clock shows
 

@@ -69,6 +69,9 @@ class PWM:
         self._duty = duty
         bus.ask(bus.PWM, self._pin, min(duty, 65535), self._freq.to_bytes(4, "little"))
 
+    def freq(self):
+        return 1000000 // _PERIOD_us if self._freq == 1000 else self._freq
+
     def deinit(self):
         self.duty_u16(0)
 

@@ -9,9 +9,9 @@ _TABLE = (
     "401860 200204 105385 58246 33621 20175 12535 8037 5301 3588 2486 1760 1270 934 698 529 407"
 )
 _TABLE = tuple(map(int, _TABLE.split()))
-# The ADC shows no more than about this: a wire that is open looks like it, or like the cold (with
-# a pull-up of r25_ohm like -24 degC).
-_END_mV = const(3100)
+# No ADC ends below this: a wire that is open looks like it, or like the cold (with a pull-up of
+# r25_ohm like -21 degC).
+_END_mV = const(3040)
 _FIRST_dC = const(-400)
 _LAST_dC = const(1200)
 _STEP_dC = const(100)
@@ -36,7 +36,7 @@ class Ntc:
             self._part.temperature_dC = _LAST_dC
             return
         left_mV = self._supply_mV - mV
-        if mV >= _END_mV or left_mV * 32 < self._supply_mV:  # (which keeps the products small)
+        if mV >= _END_mV or left_mV * 20 < self._supply_mV:  # (a twentieth: what an ADC errs by)
             return
         ratio = mV * 10000 // left_mV * self._scale // 1000
         if ratio > _TABLE[0]:

@@ -5,10 +5,12 @@ import struct
 import sys
 import utime
 
-from rig import HEAP_LOCKED, PINS, HIGH_mV, in_state, seeded
+from rig import HEAP_LOCKED, PINS, HIGH_mV, adc_units, in_state, seeded
 from turns import calls_in_a_row
 
 sys.path[:0] = ["tools", "tools/sim/esp32"]
+import machine
+
 import bus  # the simulated chip's line to the wall: here it ends in this process
 
 from firmware.boards import wall
@@ -16,6 +18,7 @@ from firmware.drivers.eastron import Meter, thousandths
 from firmware.drivers.modbus import Bus, crc16
 from firmware.drivers.outputs import Contactor
 from firmware.drivers.pilot_line import PilotLine
+from firmware.electrical import pilot as levels
 from sim.devices import line as devices
 
 BOTH = True
@@ -71,6 +74,26 @@ def test_levels_of_every_state_at_every_duty():
         pilot.set(0)
         low = 0 if state == "E" else -12000
         check(pilot, low, low, (state, "F"))
+
+
+def test_an_adc_that_is_60_mV_wrong_sees_every_state():
+    """Without a calibration, where all else is as it should be."""
+    car = line.wall.outlets[0].car
+    for unit in adc_units(machine.ADC):
+        pilot = a_pilot()
+        for s, name in enumerate("ABCDE"):
+            in_state(car, name)
+            for duty in (6560, 17476, 58458, 65535):
+                pilot.set(duty)
+                for _ in range(3):
+                    utime.sleep_us(1100)
+                    pilot.sample()
+                    what = unit, name, duty, pilot.high_mV, pilot.low_mV
+                    for before in range(5):
+                        assert levels.state(pilot.high_mV, before) == s, what
+                    assert levels.clear(pilot.high_mV), what
+                    if duty < 65535 and name != "E":
+                        assert pilot.low_mV <= levels.DIODE_mV, what
 
 
 def test_a_shorted_diode_shows():

@@ -6,7 +6,7 @@ sys.path[:0] = ["tools", "tools/sim/esp32"]
 
 import machine
 
-from rig import HEAP_LOCKED
+from rig import HEAP_LOCKED, adc_units
 
 from firmware.boards import reference_full
 from firmware.drivers.button import LONG, SHORT, Button
@@ -19,6 +19,7 @@ from firmware.drivers.phases import PhaseRelay
 from firmware.drivers.proximity import ProximityLine
 from firmware.drivers.residual import ResidualSensor
 from firmware.drivers.status_led import StatusLed
+from firmware.electrical.proximity import rating_mA
 from firmware.station import states
 from sim.devices.line import Line
 
@@ -347,6 +348,32 @@ def test_ntc_open_shorted_and_broken():
     ntc._part.temperature_dC = 200
     ntc.update()
     assert ntc._part.temperature_dC is None
+
+
+def test_an_open_ntc_shows_on_an_adc_that_is_wrong():
+    for _ in adc_units(machine.ADC):
+        for supply_mV in (1000, 2000, 2450, 3000, 3050, 3100, 3200, 3300):
+            data = {"pin": 39, "r25_ohm": 10000, "pullup_ohm": 10000, "supply_mV": supply_mV}
+            line, ntc = fitted(Ntc, "ntc", **data)
+            for lost in (False, True):
+                line.outlet.sensor_lost = lost
+                for _ in range(4):
+                    line.advance(25, ntc)
+                    assert (ntc._part.temperature_dC is None) == lost, supply_mV
+
+
+def test_no_cable_carries_more_on_an_adc_that_is_wrong():
+    for _ in adc_units(machine.ADC):
+        for pullup in (860, 1000, 2200, 10000, 100000):
+            data = {"pin": 39, "pullup_ohm": pullup, "supply_mV": 3300}
+            line, pp = fitted(ProximityLine, "proximity", **data)
+            for ohm in (100, 220, 680, 1500, None):
+                line.outlet.cable_ohm = ohm
+                for _ in range(4):
+                    line.advance(25, pp)
+                    rated_mA = rating_mA(pp._part.cable_ohm)
+                    assert rated_mA <= rating_mA(ohm), (pullup, ohm, pp._part.cable_ohm)
+                    assert pullup > 2200 or rated_mA == rating_mA(ohm), (pullup, ohm)
 
 
 def test_mcp9700():

@@ -83,6 +83,16 @@ def drive(wall, outlet, controller):
     wall.pwm(outlet.pins["contactor"], 5000, 65535 if controller.closed else 0)
 
 
+def adc_units(ADC):
+    """Makes the simulated ADC each of the units that are the most wrong, then a right one."""
+    try:
+        for i in range(8):
+            ADC.unit([255 if i >> bit & 1 else 0 for bit in range(3)] + [255])
+            yield i
+    finally:
+        ADC.unit((128, 128, 128, 128))
+
+
 class Locked:
     """`with HEAP_LOCKED:` whatever allocates in the block raises MemoryError."""
 

@@ -41,7 +41,9 @@ import time  # noqa: E402, F401
 
 machine._cause = int(cause)
 # The chip that has this flash.
-machine.unique_id = lambda: b"\x24\x0a" + crc32(flash_path.encode()).to_bytes(4, "big")
+seed = crc32(flash_path.encode()).to_bytes(4, "big")
+machine.unique_id = lambda: b"\x24\x0a" + seed
+machine.ADC.unit(seed)
 
 real_sleep_ms = asyncio.sleep_ms
 _LONG_ms = 5  # of real time; a shorter sleep is one that the tick makes, and may end early

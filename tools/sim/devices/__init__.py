@@ -8,7 +8,7 @@ from sim.devices import parts
 
 # operations of sim/esp32/bus.py
 PIN_OUT, PIN_IN, ADC, UART, SPI, ONEWIRE, EDGES = 1, 2, 3, 4, 10, 11, 12
-ADC_END_uV = 3150000  # the ESP32's ADC shows no more
+SUPPLY_uV = 3300000  # of the chip, whose pins take no more
 
 
 class Panel:
@@ -154,4 +154,4 @@ class Panel:
 
 
 def _clip(uV):
-    return max(0, min(uV, ADC_END_uV))
+    return max(0, min(uV, SUPPLY_uV))

@@ -14,11 +14,7 @@ _TRIES = const(2)  # of the chip beyond the first, then its status says what is 
 _PAUSE_ms = const(5000)  # after a round
 _ROUNDS = const(10)  # then the radio is switched off and on
 
-_IDLE = const(1000)
-_CONNECTING = const(1001)
-_LEFT = const(8)  # the reason of a disconnect() of our own
-
-_NONE = (_IDLE, _CONNECTING, _LEFT)  # that are no reason
+_NONE = (1000, 1001)  # idle, connecting: these are no reason
 # By status: the chip hands the reason code of 802.11, or its own from 200 on, through. (2 and 15:
 # authentication or the four-way handshake ran out of time, the usual sign of a wrong password.)
 _WHY = (
@@ -35,11 +31,11 @@ async def join(config, log):
     """See wifi.join(). config: `networks`, [(ssid, password)]; `ip`, (address, netmask, gateway,
     dns) or "" for DHCP; `hostname`; `country`, "" for the chip's own."""
     wlan = network.WLAN(network.WLAN.IF_STA)
-    if wlan.active():
+    if wlan.active() and wlan.config("ssid"):
         log("Wi-Fi: lost")
         await _wait(wlan, _ALONE_ms, _ALONE_ms)
     else:
-        if config.country:  # before active(), like the name
+        if config.country:
             network.country(config.country)
         network.hostname(config.hostname)
         _start(wlan)
@@ -105,7 +101,7 @@ def _associated(wlan):
         return False
 
 
-async def _wait(wlan, ms, sure_ms, before=_IDLE):
+async def _wait(wlan, ms, sure_ms, before=0):
     # Until there is an address, or none will come. A reason is there from the first failure on,
     # while the chip goes on trying, and stays, also for the next network, until there is one: the
     # status from before connect() may be another's, so for that one all the time is waited.

@@ -92,8 +92,8 @@ async def test_joining():
     air["home"] = GOOD
     a_unit("home", country="DE", hostname="wallbox")
     assert not wifi.up()
+    network.WLAN().active(True)  # (as start.py does)
     assert await joined() == ["Wi-Fi home: address 127.0.0.1, -60 dBm"]
-    # What has to be there before the radio is switched on.
     assert network.said == ["DE", "wallbox"]
     assert network.WLAN()._reconnects == -1  # the chip goes on by itself from here
     assert await asked() == ["127.0.0.1"]
@@ -165,32 +165,99 @@ async def test_a_router_that_comes_back_late():
             assert ms - began < away_ms + 60000, ms - began
 
 
+async def after_ms(t, wlan):
+    await asyncio.sleep_ms(t)
+    return wlan.status()
+
+
 async def test_the_status_of_the_simulated_chip():
-    """A reason is there from the first failure on and stays until there is an address."""
+    """As the port's C has it: some reasons are there from the first failure on, and stay until
+    there is an address; the others come when the chip gives up."""
     wlan = network.WLAN()
-    for network.posts, after in ((False, 205), (True, 8)):
-        for reason in (201, 202, 205, 210, 211, 212):
-            wlan.active(False)
+    for network.posts, left in ((False, 202), (True, 1000)):
+        for reason, shown in (
+            (201, 201),
+            (202, 202),
+            (205, 202),
+            (210, 210),
+            (211, 211),
+            (212, 212),
+        ):
+            wlan.begin()
             wlan.active(True)
-            wlan._reason = 0
-            wlan.config(reconnects=-1)
             air["home"] = reason
             wlan.connect("home", "pppppppp")
             assert wlan.status() == 1001
-            await asyncio.sleep_ms(2000)
-            assert wlan.status() == reason and not wlan.isconnected()
-            await asyncio.sleep_ms(1000)
-            assert wlan.status() == reason
+            for _ in range(9):  # (for ever)
+                assert await after_ms(2000, wlan) == shown and not wlan.isconnected()
             air["home"] = GOOD
-            await asyncio.sleep_ms(1000)
-            assert wlan.status() == 1010
+            assert await after_ms(1000, wlan) == shown
+            assert await after_ms(1000, wlan) == 1010
         air["home"] = 205
-        assert wlan.status() == 200  # lost, and tried again by the chip
-        await asyncio.sleep_ms(2000)
-        assert wlan.status() == 205
+        assert wlan.status() == 1001  # lost (200), and tried again by the chip
+        assert await after_ms(2000, wlan) == 202
         wlan.disconnect()
-        assert wlan.status() == after
+        assert wlan.status() == left
+        wlan.active(False)
+        wlan.active(True)
+        assert wlan.status() == left
+        wlan.config(reconnects=2)
+        air["home"] = 15
+        wlan.connect("home", "pppppppp")
+        for shown in (1001, 1001, 15):
+            assert await after_ms(2000, wlan) == shown
+        wlan.disconnect()
+        assert wlan.status() == 15  # (not an attempt that could be left)
     network.posts = False
+
+
+async def test_a_password_that_is_refused_behind_the_reason_of_before():
+    """The one that is told is this network's: it has four seconds at least to have one."""
+    for network.posts in (True, False):
+        for reason, text in ((202, "its password"), (15, "its password"), (212, "it is too far")):
+            network.WLAN().begin()
+            network.takes_ms["garage"] = 4000
+            air.update({"home": OFF, "garage": reason, "office": GOOD})
+            a_unit("home", "garage", "office")
+            said = await joined()
+            assert "not there" in said[0] and text in said[1] and "office" in said[2], said
+    network.takes_ms.clear()
+
+
+async def test_the_doctor_tells_them_apart():
+    """Each network by its own reason, also where the one of the network before stands there."""
+
+    def pass_ms(t):
+        global ms
+        ms += t
+
+    time.sleep_ms = pass_ms
+    with open("tools/host/doctor_outside.py") as f:
+        code = f.read().split('WIFI = """')[1].split('"""')[0].replace("print(", "told = (")
+    for network.posts in (True, False):
+        for first, second in ((OFF, 205), (LOCKED, OFF), (OFF, 15), (212, LOCKED)):
+            network.WLAN().begin()
+            network.takes_ms["garage"] = 5000 if second == 15 else 8000
+            air.update({"home": first, "garage": second})
+            names = [("home", "pppppppp"), ("garage", "pppppppp")]
+            space = {}
+            exec(code % (names, (), 20000, 7000), space)
+            told = [one[1] for one in space["told"][0]]
+            wanted = [LOCKED if reason == 205 else reason for reason in (first, second)]
+            assert told == wanted, (told, wanted)
+    network.takes_ms.clear()
+
+
+async def test_no_memory_for_the_radio():
+    network.WLAN.radio, network.idf_free = None, 40000
+    a_unit("home")
+    try:
+        wifi.up()
+        raise AssertionError("it is up")
+    except OSError as e:
+        assert str(e) == "WiFi Out of Memory"
+    finally:
+        network.idf_free = 94256
 
 
 async def test_one_failure_of_many_is_no_reason():

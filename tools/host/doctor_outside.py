@@ -11,7 +11,8 @@ SECURITY = (210, 211)
 REACH_s = 90  # without a byte: the board asks the DNS, connects, shakes hands
 
 # -> [(ssid, status, associated, address or "")] of those tried, {ssid: dBm} in sight. The chip has
-# a reason from the first failure on, and keeps it, also for the next network, until there is one.
+# a reason from the first failure on, and keeps it, also for the next network, until there is one:
+# for a reason that was there before, all the time is waited.
 WIFI = """
 import network, time
 def tried(w, ssid, password, address, wait_ms, sure_ms):
@@ -19,6 +20,7 @@ def tried(w, ssid, password, address, wait_ms, sure_ms):
     w.config(reconnects=2)
     if address:
         w.ifconfig(address)
+    before = w.status()
     w.connect(ssid, password)
     began, there = time.ticks_ms(), False
     while not w.isconnected():
@@ -28,7 +30,7 @@ def tried(w, ssid, password, address, wait_ms, sure_ms):
             there = True
         except OSError:
             there = False
-        failed = passed > sure_ms and not there and w.status() not in (1000, 1001, 8)
+        failed = passed > sure_ms and not there and w.status() not in (1000, 1001, before)
         if failed or passed > wait_ms:
             return ssid, w.status(), there, ""
         time.sleep_ms(100)
@@ -132,7 +134,7 @@ class Outside:
             elif status in SECURITY:
                 why = f"it wants another security than WPA2 or WPA3 with a password{dBm}"
             elif dBm:
-                why = f"it is there{dBm} and does not let it in: nearer, or another channel?"
+                why = f"it is there{dBm} and does not let it in: password, distance, channel?"
             else:
                 why = "it is not in sight (2.4 GHz only): is the name right, the antenna free?"
             self.doctor.wrong(f"Wi-Fi: {ssid} not joined, status {status}: {why}")

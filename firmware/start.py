@@ -29,6 +29,8 @@ def run():
     again = True
     try:
         try:
+            # (not above: pick.py makes the outputs safe with what it loads there)
+            __import__("firmware.network.wifi", None, None, ("_",)).begin()
             unit, end = lazy.load("app.build").start(last)
             gc.collect()
             if unit:

@@ -8,6 +8,16 @@ from firmware import lazy
 config = None  # the unit's config.Config; set by app/tasks.py
 
 
+def begin():
+    """Switch the radio on, before the code takes its 40 KB of heap; `join` does the rest."""
+    try:
+        with open("/config.json", "rb") as f:
+            if b'"ssid"' in f.read():
+                network.WLAN(network.WLAN.IF_STA).active(True)
+    except OSError:  # (no file; or no memory for it either, which `up` says)
+        pass
+
+
 def up():
     """True while there is an address; always where config.json names no network."""
     return not config.networks or network.WLAN(network.WLAN.IF_STA).isconnected()

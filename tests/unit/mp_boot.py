@@ -65,6 +65,26 @@ class Machine:
 chip = sys.modules["machine"] = Machine()
 
 
+class Wlan:
+    """Notes whether it is on."""
+
+    WLAN = None
+    IF_STA = 0
+    on = False
+    memory = True
+
+    def __init__(self, interface):
+        if not Wlan.memory:
+            raise OSError("WiFi Out of Memory")
+
+    def active(self, up):
+        Wlan.on = up
+
+
+Wlan.WLAN = Wlan
+sys.modules["network"] = Wlan
+
+
 class Safe:
     """Stands in for firmware/safe.py: counts, and is interrupted `interrupts` times first."""
 
@@ -89,6 +109,7 @@ from firmware import clock  # noqa: F401
 
 sys.modules["firmware.safe"] = sys.modules["firmware"].safe = outputs
 from firmware import crash, slots, start
+from firmware.network import wifi  # noqa: F401
 
 with open("boot.py") as f:
     BOOT = compile(f.read(), "boot.py", "exec")
@@ -591,6 +612,7 @@ class App:
 
     def start(self, last):
         assert last == start.last
+        self.radio = Wlan.on
         self.runs += 1
         self.kept, self.last = RTC.kept, last
         return (None, self.mend) if self.mend else (self, None)
@@ -643,6 +665,23 @@ def fails(e):
         raise e
 
     return does
+
+
+def test_the_radio_has_its_memory_before_the_code():
+    """Where config.json names a network; and no memory for it, or no config.json, is no crash."""
+    for text, memory, on in (
+        (None, True, False),
+        ('{"id": "a"}', True, False),
+        ('{"ssid": "home"}', True, True),
+        ('{"networks": [{"ssid": "home"}]}', True, True),
+        ('{"ssid": "home"}', False, False),
+    ):
+        fresh()
+        if text:
+            write("/config.json", text)
+        Wlan.on, Wlan.memory = False, memory
+        app, end = run(fails(SystemExit(0)))
+        assert (app.radio, end) == (on, "reset"), text
 
 
 def fresh():

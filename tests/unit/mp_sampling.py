@@ -27,7 +27,7 @@ FLOOR_uV = 142000
 LEAST, MOST = 6560, 58458  # duties of 6 and 63 A
 READ_us = 30, 37, 60, 83, 100, 111, 125, 142, 166, 200
 USUAL_uV, ROUGH_uV = 10000, 30000  # standard deviation of the noise, at most
-OFF_mV = 300  # of the pilot, with usual noise
+OFF_mV = 310  # of the pilot: 30 mV at the ADC
 STATE_mV = 1200  # the same where another state begins, or the diode is in doubt
 MISSED = 2  # ticks
 

@@ -99,8 +99,10 @@ def test_the_heap_that_is_live(micropython32):
 
 @pytest.mark.parametrize("code", ["romfs", "files"])
 async def test_the_station_runs_from_it_and_from_files(tmp_path, port, code):
+    """With Wi-Fi, whose memory files would take if they came first."""
     heap = ESP32_HEAP if code == "romfs" and in_place(port) else "256K"
-    async with Bench(tmp_path, interpreter=port, code=code, heap=heap) as b:
+    wifi = {"ssid": "home"}
+    async with Bench(tmp_path, interpreter=port, code=code, heap=heap, config=wifi) as b:
         await b.charge()
         await b.pilot(32000)
 

@@ -6,6 +6,7 @@
 #     vboard.boot(globals())" and the words of board.py, where FIRMWARE is the image of the ROMFS
 #     partition or "", and COMMANDS is 1 if the REPL is in raw mode, which skips main.py
 
+import gc
 import os
 import sys
 import vfs
@@ -128,6 +129,8 @@ def boot(names):
         with open("boot.py", "w") as f:
             f.write(_BOOT)
     sys.path[:] = ["", ".frozen", "/rom", "/rom/lib", "/lib"]
+    gc.collect()
+    bus.heap = gc.mem_alloc()
     bus.ask(_PHASE, 0, _RUNNING)
     if run("boot.py", names) and not raw:
         run("main.py", names)

@@ -22,6 +22,7 @@ looks = 0  # at ticks_us() since the last read
 turn_us = 0  # of simulated time, left for this turn of asyncio's loop
 rtc_s = rtc_ms = 0  # what the RTC shows when world time is 0
 now_ms = None  # set by time.py
+heap = 0  # what is in the firmware's heap and not the firmware's
 
 _file = None
 _request = bytearray(16)

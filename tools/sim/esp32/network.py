@@ -1,6 +1,8 @@
 # Wi-Fi as the chip has it. Which networks there are the wall says (command `wifi` of
 # tools/station); what the sockets use is the host's own network, always.
 
+import gc
+import sys
 import time
 from micropython import const
 
@@ -12,15 +14,27 @@ dns = "127.0.0.1"  # the network's DNS server; a simulated one has a port of its
 posts = False  # disconnect() during an attempt tells of itself: nobody knows, both must do
 takes_ms = {}  # what an attempt takes at a network, where it is not _JOIN_ms
 said = []  # country and name, as they were set
-idf_free = 94256  # of the ESP-IDF's heap, when Wi-Fi is asked for
 
-_NEEDS = const(40960)  # of it
+_RAM = const(206256)  # that the ESP-IDF has for MicroPython's heap, for itself and for Wi-Fi
+_NEEDS = const(40960)  # the last of these
+_HEAP = const(57344)  # MicroPython's begins so small, and is doubled when it is full
 _JOIN_ms = const(2000)  # what each attempt takes
 _LEFT = const(8)  # the reason that disconnect() itself leaves
 _SILENT = const(200)  # and a network that has gone
 _MUTE = const(1)  # of the wall: a network without DHCP; 0: a good one; else the reason why not
 # Reasons that status() shows from the first failure on; others where the chip has given up.
 _AT_ONCE = (201, 202, 205, 210, 211, 212)
+
+
+def idf_free():
+    """Of a chip without PSRAM, when Wi-Fi is asked for."""
+    heap = _HEAP
+    used = gc.mem_alloc() - bus.heap
+    if sys.maxsize >> 32:  # (objects are twice as large as the chip's)
+        used //= 2
+    while heap < used:
+        heap *= 2
+    return _RAM - heap
 
 
 def country(code):
@@ -38,7 +52,7 @@ class WLAN:
     def __new__(cls, interface=0):
         # One radio, however often it is asked for.
         if cls.radio is None:
-            if idf_free < _NEEDS:
+            if idf_free() < _NEEDS:
                 raise OSError("WiFi Out of Memory")
             cls.radio = object.__new__(cls)
             cls.radio.begin()

@@ -9,7 +9,7 @@ from .outputs import pilot_pwm
 _EDGE_us = const(13)  # the slowest: 10 us by IEC 61851-1, and what stands before the ADC
 _SEEN_us = const(4000)  # reads times the shorter part of a period: four of them fall into it
 _STEADY = const(13)  # reads of a pilot without PWM
-_MOST = const(97)
+_MOST = const(59)
 _NONE = const(1 << 22)  # above every reading
 _LONGEST_us = const(14000)  # of a burst
 _SPREAD_uV = const(150000)  # of readings of one level, by the ADC's noise
@@ -46,7 +46,7 @@ class PilotLine:
         if 0 < duty_u16 < 65535:
             shorter_us = min(duty_u16, 65536 - duty_u16) * self._period_us // 65536 - _EDGE_us
             self._reads = 23
-            for reads in (29, 37, 47, 59, 71, _MOST):
+            for reads in (29, 37, 47, _MOST):
                 if self._reads * shorter_us >= _SEEN_us or reads * self._read_us > _LONGEST_us:
                     break
                 self._reads = reads

@@ -4,13 +4,14 @@ fact                                     from
 pins                                     its cfg/esp32s2da/board.yaml
 1330 mV at 0 V, 102.5 mV per volt        calculated from the wiki's levels, as in ee_devkitc.py
 1 kohm to 3.3 V at the proximity pin     calculated from its levels; measure yours
-GPIO 26 is free for the sensor's test    only on a module without PSRAM
 fault output high when tripped           chosen here, as in its documented sensor; verify
 three phases, 32 A, SDM630 at address 1  chosen here (its own six ADC channels need C code)
 
-Left out: the lock on GPIO 20 and 19. These are the S2's USB lines, and MicroPython's firmware
-has its console there, which pulls one of them up: the motor would run. A socket needs one without
-USB first, then {"lock": {"a": 20, "b": 19, "sense": 34}} and a change of check_board.py."""
+Left out: the sensor's test on GPIO 26, which MicroPython's image for the S2 keeps for the PSRAM,
+whether there is one or not: press the sensor's own button. And the lock on GPIO 20 and 19. These
+are the S2's USB lines, and MicroPython's firmware has its console there, which pulls one of them
+up: the motor would run. A socket needs one without USB first, then {"lock": {"a": 20, "b": 19,
+"sense": 34}} and a change of check_board.py."""
 
 CHIP = "ESP32S2"
 CONNECTORS = (
@@ -20,7 +21,7 @@ CONNECTORS = (
         "contactor": 21,
         "meter": 1,
         "proximity": {"pin": 3, "pullup_ohm": 1000, "supply_mV": 3300},
-        "residual": {"fault": 41, "level": 1, "test": 26},
+        "residual": {"fault": 41, "level": 1},
         "ds18b20": {"pin": 42},
         "led": {"pins": (37, 35, 36)},  # the lamps "error", "Wi-Fi", "charging"
         "button": {"pin": 0},

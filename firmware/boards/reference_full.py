@@ -1,8 +1,9 @@
-"""The reference map with every part: a socket with lock, for a plain ESP32-WROOM. A proposal,
-never run on hardware by its authors.
+"""The reference map with every part: a socket with lock, for a plain ESP32-WROOM (wrover_full.py
+is for a module with PSRAM). A proposal, never run on hardware by its authors.
 
 GPIO       use                                why there
-27 33 36   pilot, contactor, pilot sense      as in reference.py, as are 16 17 26 (RS485)
+27 33 36   pilot, contactor, pilot sense      as in reference.py
+16/17      RS485 to the meter, RX/TX          UART2's own pins; 26 drives its direction
 25         contactor of L2 and L3             external pull-down, as on 33
 39         proximity                          ADC1; 1 kohm to 3.3 V
 34 / 32    residual current: fault / test     34 is input only and has no pulls: an external
@@ -38,4 +39,5 @@ CONNECTORS = (
         "button": {"pin": 0},
     },
 )
+METER_UART = {"id": 2, "tx": 17, "rx": 16, "de": 26}
 RC522 = {"id": 2, "sck": 18, "mosi": 23, "miso": 19, "cs": 5}

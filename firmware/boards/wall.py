@@ -1,4 +1,4 @@
-"""A wall with up to four outlets on one ESP32-WROOM, meters 1 to 4 on one RS485 line. This is the
+"""A wall with up to four outlets on one ESP32, meters 1 to 4 on one RS485 line. This is the
 board that tools/station simulates for --connectors 2 to 4; it was never built."""
 
 from .reference import *  # noqa: F403

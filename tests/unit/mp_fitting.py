@@ -554,7 +554,7 @@ def test_nothing_is_left_out():
 
 BOARDS = (
     "reference reference_full wall devkitc_s3 ee_minimal ee_minimal_s3 ee_devkitc ee_s2_da"
-    " smartevse_v3"
+    " smartevse_v3 wrover_full"
 ).split()
 
 

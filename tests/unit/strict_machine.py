@@ -1,22 +1,30 @@
 # A machine module that lets nothing pass which would hurt a real charger. `pins` maps a pin to
 # what drives it; `broken` holds pins whose driver raises; `log` has every output in its order;
-# `chip` says which pins can do what.
+# `chip` and `psram`, of its image, say which pins can do what.
 
 import os
 import sys
 
-INPUT_ONLY = (34, 35, 36, 37, 38, 39)  # of an ESP32
+sys.path.append("tools")
+
+from sim.pins import ADC as _ADC
+from sim.pins import GOOD, LEDC, PULL, TX, opened
 
 PWRON_RESET = 1
 
 chip = "ESP32"
+psram = False
 pins = {}
 broken = set()
 log = []
 
 
-def cannot_drive(pin):
-    return pin in INPUT_ONLY if chip == "ESP32" else chip == "ESP32S2" and pin == 46
+def take(pin, use):
+    """As the chip opens a pin. No pin of the flash is touched, no ADC that Wi-Fi needs."""
+    came, errno, text = opened(chip, psram, pin, use)
+    if text:
+        raise OSError(errno, text) if errno else ValueError(text)
+    assert came == GOOD, (pin, use)
 
 
 class Pin:
@@ -27,12 +35,10 @@ class Pin:
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self.id = id
         self.mode = mode
+        take(id, max(mode, 0) | (PULL if pull in (1, 2) else 0))
         if mode == Pin.OUT:
-            assert not cannot_drive(id), f"pin {id} cannot drive"
             pins[id] = ("out", value)
             log.append((id, "out", value))
-        else:
-            assert pull in (-1, None) or not cannot_drive(id), f"pin {id} has no pull"
 
     def irq(self, handler, trigger):
         assert self.mode == Pin.IN
@@ -45,7 +51,7 @@ class Pin:
 
 class PWM:
     def __init__(self, pin, *, freq, duty_u16):  # neither has a default: 50 % would be 30 A
-        assert not cannot_drive(pin.id), f"pin {pin.id} cannot drive"
+        take(pin.id, LEDC)
         self._pin = pin.id
         self._freq = freq
         self.duty_u16(duty_u16)
@@ -65,8 +71,7 @@ class ADC:
     ATTN_11DB = 3
 
     def __init__(self, pin, *, atten):
-        adc1 = range(32, 40) if chip == "ESP32" else range(1, 11)
-        assert pin.id in adc1, f"pin {pin.id} is not of ADC1"
+        take(pin.id, _ADC)
         assert atten == ADC.ATTN_11DB
         self.uV = (2560000, 100000)  # what it reads, again and again
         self._i = 0
@@ -82,7 +87,7 @@ class UART:
     """`answers`: for every request the pieces (after so many any() calls, bytes)."""
 
     def __init__(self, id, baudrate, *, tx, rx):
-        assert not cannot_drive(tx)
+        take(tx, TX)
         self.requests = []
         self.answers = []
         self.coming = []
@@ -107,19 +112,19 @@ class UART:
 
 class OneWire:
     def __init__(self, pin):
-        assert not cannot_drive(pin.id), f"pin {pin.id} cannot drive"
+        Pin(pin.id, Pin.OPEN_DRAIN, Pin.PULL_UP)
 
 
 def boards():
     """Every board, on its own chip, with no pin driven yet."""
-    global chip
+    global chip, psram
     for name in sorted(os.listdir("firmware/boards")):
         if name.endswith(".py") and name != "__init__.py":
             board = __import__("firmware.boards." + name[:-3], None, None, ("CONNECTORS",))
             pins.clear()
-            chip = board.CHIP
+            chip, psram = board.CHIP, getattr(board, "PSRAM", False)
             yield board
-    chip = "ESP32"
+    chip, psram = "ESP32", False
 
 
 def install():

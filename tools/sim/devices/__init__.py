@@ -5,9 +5,10 @@ Runs in the wall's process (tools/host/station), and on MicroPython in the unit 
 """
 
 from sim.devices import parts
+from sim.pins import opened
 
 # operations of sim/esp32/bus.py
-PIN_OUT, PIN_IN, ADC, UART, SPI, ONEWIRE, EDGES = 1, 2, 3, 4, 10, 11, 12
+PIN_OUT, PIN_IN, ADC, UART, SPI, ONEWIRE, EDGES, OPEN = 1, 2, 3, 4, 10, 11, 12, 24
 SUPPLY_uV = 3300000  # of the chip, whose pins take no more
 
 
@@ -95,6 +96,11 @@ class Panel:
     def serve(self, op, pin, value, payload):
         """One operation of the chip; -> three values, payload."""
         self.advance()
+        if op == OPEN:
+            board = self._board
+            psram = getattr(board, "PSRAM", False)
+            came, errno, text = opened(getattr(board, "CHIP", "ESP32"), psram, pin, value)
+            return came, errno, 0, text.encode()
         if op == ADC:
             return self._adc(pin) + (b"",)
         if op == UART:

@@ -2,6 +2,7 @@
 
 import time
 import utime
+from micropython import const
 from umachine import *  # noqa: F403
 
 import bus
@@ -14,6 +15,15 @@ _FLOOR_uV = 142000  # the ADC's, at 11 dB
 _STRAIGHT_uV = 2450000  # up to here it is straight
 _1970_2000_s = 946684800  # from the unix port's epoch to the chip's
 _watched = []  # pins with an interrupt
+_OPEN = const(24)  # an operation of bus.py: what a pin is to be, as sim/pins.py has it
+_PULL = const(8)
+_LEDC = const(16)
+_ADC = const(17)
+_TX = const(18)
+_UART = const(20)
+_STOPS = const(2)
+_SECOND = const(3)
+_TIMEDOUT = const(116)
 
 
 def __getattr__(name):
@@ -27,6 +37,17 @@ def __getattr__(name):
 unique_id = None  # (board.py gives the chip one)
 
 
+def opened(pin, use):
+    """Raise what the port raises where `pin` cannot be that; -> True: it cannot beside Wi-Fi."""
+    came, errno, _, text = bus.ask(_OPEN, pin, use)
+    if came == _STOPS:
+        _end(WDT_RESET)
+    text = str(text, "utf-8")
+    if text:
+        raise OSError(errno, text) if errno else ValueError(text)
+    return came == _SECOND
+
+
 class Pin:
     IN, OUT, OPEN_DRAIN = 1, 3, 7
     PULL_UP, PULL_DOWN = 2, 1
@@ -34,6 +55,8 @@ class Pin:
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self.id = id
+        use = max(mode, 0) or (value is not None)
+        opened(id, use | _PULL if pull in (1, 2) else use)
         if value is not None:
             self.value(value)
 
@@ -58,6 +81,7 @@ def interrupts():
 
 class PWM:
     def __init__(self, pin, freq=5000, duty_u16=32768):
+        opened(pin.id, _LEDC)
         self._pin = pin.id
         self._freq = freq
         self.duty_u16(duty_u16)
@@ -100,8 +124,7 @@ class ADC:
         cls.noise_uV = 215 + d * 430 // 255
 
     def __init__(self, pin, *, atten=ATTN_0DB):
-        if not 32 <= pin.id <= 39 and not 1 <= pin.id <= 10:  # (ADC1 of the S2 and S3)
-            raise ValueError("invalid pin")
+        self._second = opened(pin.id, _ADC)
         self._pin = pin.id
         self._at = self._world_us = -1
         self._dice = 12345 + pin.id + (unique_id()[-1] if unique_id else 0)
@@ -110,6 +133,8 @@ class ADC:
     # The signal runs freely, at what the divider makes of 1 kHz: the wall says how high its two
     # levels are and how long the high one lasts; from one to the other it takes some us.
     def read_uv(self):
+        if self._second:
+            self._beside_wifi()
         at = utime.ticks_ms()
         if at != self._at or bus.world_us != self._world_us:
             self._at = at
@@ -136,11 +161,20 @@ class ADC:
         uV += self.offset_uV + (uV // 1000 * self.slope_ppm + bent_mV * self.bend_ppm) // 1000
         return min(uV, self.end_uV)
 
+    def _beside_wifi(self):
+        import network
+
+        if network.WLAN.radio and network.WLAN.radio.active():
+            raise OSError(_TIMEDOUT, "ESP_ERR_TIMEOUT")
+
 
 class UART:
     """Request and answer only, as Modbus has it: what the wall answers arrives after a while."""
 
     def __init__(self, id, baudrate=9600, *, tx=None, rx=None):
+        opened(id, _UART)
+        opened(tx, _TX)
+        opened(rx, 0)
         self._id = id
         self._answer = b""
         self._ready_ms = 0
@@ -196,12 +230,14 @@ def reset_cause():
 
 
 def reset():
-    bus.ask(bus.RESET, 0, HARD_RESET)
-    while True:  # the wall ends this process
-        utime.sleep(1)
+    _end(HARD_RESET)
 
 
 def soft_reset():
-    bus.ask(bus.RESET, 0, SOFT_RESET)
-    while True:
+    _end(SOFT_RESET)
+
+
+def _end(cause):
+    bus.ask(bus.RESET, 0, cause)
+    while True:  # the wall ends this process
         utime.sleep(1)

@@ -1,5 +1,7 @@
 # The frozen module of the stock firmware, byte by byte over the bus to the wall.
 
+from machine import Pin
+
 import bus
 
 
@@ -9,7 +11,7 @@ class OneWireError(Exception):
 
 class OneWire:
     def __init__(self, pin):
-        self.pin = pin
+        self.pin = Pin(pin.id, Pin.OPEN_DRAIN, Pin.PULL_UP)
 
     def reset(self, required=False):
         found = bool(bus.ask(bus.ONEWIRE, self.pin.id, 257)[0])

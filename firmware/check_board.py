@@ -1,20 +1,33 @@
 """Is a board's data file sound? Asked once at boot; forgotten then."""
 
+import sys
+
+try:
+    from machine import Pin as _look  # ValueError if MicroPython has no such pin; drives none
+except ImportError:  # (on a PC)
+    _look = int
+
 _ADC, _IN, _OUT, _ACTUATOR = "ADC", "input", "output", "actuator"
 _ANY = (_ADC, _IN, _OUT, _ACTUATOR)
+_PSRAM = "is the PSRAM's on this module"
 
-# chip: how many numbers its pins have
-_CHIPS = {"ESP32": 40, "ESP32S2": 47, "ESP32S3": 49}
-_INPUT_ONLY = (range(34, 40), (46,), ())
-_NO_ADC1 = (0,) + tuple(range(11, 49))
-_STRAPPING = ((0, 2, 5, 12, 15), (0, 45, 46), (0, 3, 45, 46))
-# Use, what keeps a pin from it, the pins of each chip in turn. (Quad PSRAM leaves the S3's free.)
+_CHIPS = ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3")
+# by chip: how many numbers its pins have; UARTs beside the console's; SPIs
+_PINS = (40, 47, 49, 22)
+_UARTS = (2, 1, 2, 1)
+_SPIS = (2, 2, 2, 1)
+_INPUT_ONLY = (range(34, 40), (46,), (), ())
+_NO_S_ADC1 = (0,) + tuple(range(11, 49))
+_NO_ADC1 = (range(32), _NO_S_ADC1, _NO_S_ADC1, range(5, 22))
+_STRAPPING = ((0, 2, 5, 12, 15), (0, 45, 46), (0, 3, 45, 46), (2, 8, 9))
+_CONSOLE = ((1, 3), (19, 20, 43, 44), (19, 20, 43, 44), range(18, 22))
+# Use, what keeps a pin from it, the pins of each chip in turn.
 _RULES = (
-    (_ANY, "belongs to the flash", (range(6, 12), range(27, 33), range(26, 33))),
-    (_ANY, "does not exist", ((24, 28, 29, 30, 31), range(22, 26), range(22, 26))),
-    (_ANY, "is the PSRAM's on this module", ((16, 17), (26,), range(33, 38))),
-    (_ANY, "is the console", ((1, 3), (19, 20, 43, 44), (19, 20, 43, 44))),
-    ((_ADC,), "is not of ADC1, the only one beside Wi-Fi", (range(32), _NO_ADC1, _NO_ADC1)),
+    (_ANY, "belongs to the flash", (range(6, 12), range(26, 33), range(26, 33), range(11, 18))),
+    (_ANY, "does not exist", ((24, 28, 29, 30, 31), range(22, 26), range(22, 26), ())),
+    (_ANY, _PSRAM, ((16, 17), (), range(33, 38), ())),  # (quad PSRAM leaves the S3's free)
+    (_ANY, "is the console", _CONSOLE),
+    ((_ADC,), "is not of ADC1, the only one beside Wi-Fi", _NO_ADC1),
     ((_OUT, _ACTUATOR), "is input only", _INPUT_ONLY),
     ((_ACTUATOR,), "is a strapping pin, which moves at reset", _STRAPPING),
 )
@@ -69,15 +82,14 @@ class _Check:
     def run(self):
         board = self._board
         chip = self._get("CHIP")
-        names = sorted(_CHIPS)
-        self._want(chip in names, "CHIP: %s is not one of %s" % (chip, ", ".join(names)))
-        psram = getattr(board, "PSRAM", False)
-        i = names.index(chip)
-        self._pins = _CHIPS[chip]
-        self._rules = [
-            (use, why, pins[i]) for use, why, pins in _RULES if psram or "PSRAM" not in why
-        ]
-        self._input_only = _INPUT_ONLY[i]
+        self._want(chip in _CHIPS, "CHIP: %s is not one of %s" % (chip, ", ".join(_CHIPS)))
+        # it ends in "with ESP32-S3" or the like, but not on a PC
+        this = str(sys.implementation).split(" with ")[-1].replace("-", "")
+        this = this[:7] if this[:7] in _CHIPS else this[:5]
+        good = this == chip or this not in _CHIPS
+        self._want(good, "CHIP: it is for an %s, this is an %s" % (chip, this))
+        self._psram = getattr(board, "PSRAM", False)
+        self._i = _CHIPS.index(chip)
         connectors = self._get("CONNECTORS")
         good = isinstance(connectors, tuple) and 1 <= len(connectors) <= 4
         self._want(good, "CONNECTORS: a tuple of 1 to 4 is expected")
@@ -102,9 +114,10 @@ class _Check:
             if hasattr(board, name):
                 bus = getattr(board, name)
                 self._keys(name, bus, _BUSES[name])
+                most = _SPIS if name == "RC522" else _UARTS
+                self._range(name + ": id", bus["id"], 1, most[self._i])
                 if name != "RC522":
                     uarts.append(bus["id"])
-                    self._range(name + ": id", bus["id"], 1, 1 if chip == "ESP32S2" else 2)
         self._want(len(set(uarts)) == len(uarts), "METER_UART and PN532 are one UART")
 
     def _connector(self, where, c):
@@ -142,9 +155,10 @@ class _Check:
                     self._pin(where, one, pins[key])
             else:
                 self._pin("%s: %s" % (where, key), pin, pins[key])
-                pull = part.get("pull")
+                up = description in (_PARTS["button"], _PARTS["s0"])  # by themselves
+                pull = part.get("pull", 2 if up else None)
                 self._want(pull in (None, 1, 2), where + ": pull: 1 (down) or 2 (up) is expected")
-                good = not pull or pins[key] != _IN or pin not in self._input_only
+                good = not pull or pins[key] != _IN or pin not in _INPUT_ONLY[self._i]
                 self._want(good, "%s: GPIO %d has no pull" % (where, pin))
         for key in needs:
             self._want(key in part, "%s: %s is missing" % (where, key))
@@ -190,9 +204,14 @@ class _Check:
     def _pin(self, where, pin, use):
         self._want(type(pin) is int, where + ": a GPIO's number is expected")
         said = "%s: GPIO %d " % (where, pin)
-        self._want(0 <= pin < self._pins, said + "does not exist")
-        for uses, why, pins in self._rules:
-            self._want(use not in uses or pin not in pins, said + why)
+        self._want(0 <= pin < _PINS[self._i], said + "does not exist")
+        for uses, why, pins in _RULES:
+            good = use not in uses or pin not in pins[self._i]
+            self._want(good or why is _PSRAM and not self._psram, said + why)
+        try:
+            _look(pin)
+        except ValueError:  # (what is left: it is one for a module with PSRAM)
+            self._want(False, said + _PSRAM)
         self._want(pin not in self._used, said + "is also %s" % self._used.get(pin))
         self._used[pin] = where
 

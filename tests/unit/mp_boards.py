@@ -10,8 +10,10 @@ from rig import raises
 
 strict_machine.install()
 
+from firmware import check_board
 from firmware.check_board import check
 from firmware.fitting import Fitting
+from sim import pins
 
 HEAP = "256K"
 
@@ -114,7 +116,7 @@ PP = {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300}
 def test_what_is_missing_or_no_board():
     for name in ("CHIP", "CONNECTORS", "MAX_mA", "PHASES", "SENSE_ZERO_uV", "SENSE_PER_V_uV"):
         refused(Good(**{name: None}), name + " is missing")
-    refused(Good(CHIP="ESP8266"), "CHIP: ESP8266 is not one of ESP32, ESP32S2, ESP32S3")
+    refused(Good(CHIP="ESP8266"), "CHIP: ESP8266 is not one of ESP32, ESP32S2, ESP32S3, ESP32C3")
     for wrong in ((), [], 5, (bare(),) * 5):
         refused(Good(CONNECTORS=wrong), "CONNECTORS: a tuple of 1 to 4 is expected")
     refused(Good(CONNECTORS=(5,)), "connector 1: a dict is expected")
@@ -130,21 +132,98 @@ def test_what_is_missing_or_no_board():
         refused_part(key + " is missing", **{key: None})
 
 
-def test_pins_that_a_module_with_psram_does_not_have():
-    for chip, free, taken in (
-        ("ESP32", 18, (16, 17)),
-        ("ESP32S2", 33, ()),
-        ("ESP32S3", 38, (33, 34, 35, 36, 37)),
-    ):
-        for pin in taken + (free,):
-            c = {"pilot": pin, "sense": 36 if chip == "ESP32" else 1, "contactor": 21}
-            wired = {"CHIP": chip, "CONNECTORS": (c,), "METER_UART": None}
-            check(Good(**wired))
-            if pin == free:
-                check(Good(PSRAM=True, **wired))
-            else:
-                why = "connector 1: pilot: GPIO %d is the PSRAM's on this module" % pin
-                refused(Good(PSRAM=True, **wired), why)
+PSRAMS = (("ESP32", 18, (16, 17)), ("ESP32S3", 38, (33, 34, 35, 36, 37)))
+
+
+def on_the_chip(psram, board, why=None):
+    """The check runs on a chip, with an image of MicroPython for PSRAM or without."""
+    strict_machine.chip, strict_machine.psram = board.CHIP, psram
+    try:
+        refused(board, why) if why else check(board)
+    finally:
+        strict_machine.chip, strict_machine.psram = "ESP32", False
+
+
+def least(chip, **pins):
+    """The least board of a chip, with `pins` elsewhere."""
+    c = {"pilot": 4, "sense": 1, "contactor": 5}
+    if chip == "ESP32":
+        c = {"pilot": 27, "sense": 36, "contactor": 33}
+    elif chip == "ESP32C3":
+        c = {"pilot": 6, "sense": 1, "contactor": 7}
+    c.update(pins)
+    return Good(CHIP=chip, CONNECTORS=(c,), METER_UART=None)
+
+
+def test_pins_that_are_the_psrams():
+    """The board says that there is one; or it does not, but MicroPython is one for PSRAM."""
+    for chip, free, taken in PSRAMS:
+        on_the_chip(True, least(chip, pilot=free))
+        for pin in taken:
+            why = "connector 1: pilot: GPIO %d is the PSRAM's on this module" % pin
+            board = least(chip, pilot=pin)
+            on_the_chip(False, board)
+            on_the_chip(True, board, why)
+            board.PSRAM = True
+            refused(board, why)
+
+
+def test_a_board_of_another_chip():
+    class Here:
+        implementation = None
+
+    check_board.sys, real = Here, check_board.sys
+    try:
+        for name, chip in (
+            ("Generic ESP32 module with SPIRAM with ESP32", "ESP32"),
+            ("TinyPICO with ESP32-PICO-D4", "ESP32"),
+            ("Generic ESP32S3 module with Octal-SPIRAM with ESP32-S3", "ESP32S3"),
+            ("Generic ESP32S3 module with ESP32S3", "ESP32S3"),
+            ("LOLIN_S2_MINI with ESP32-S2FN4R2", "ESP32S2"),
+            ("ESP32C3 module with ESP32-C3", "ESP32C3"),
+            ("linux [GCC 14.2.1] version", None),
+        ):
+            Here.implementation = str(real.implementation).replace("linux", name)
+            for other in ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3"):
+                if chip in (other, None):
+                    on_the_chip(False, least(other))
+                else:
+                    why = "CHIP: it is for an %s, this is an %s" % (other, chip)
+                    refused(least(other), why)
+    finally:
+        check_board.sys = real
+
+
+# what a pin is to be: a part of connector 1, or a bus, with the pin; how the chip opens it
+USES = (
+    (pins.LEDC, lambda pin: {"contactor": pin}),
+    (pins.OUT, lambda pin: {"phases": {"pin": pin}}),
+    (pins.OUT, lambda pin: {"led": {"pins": (pin,)}}),
+    (pins.IN, lambda pin: {"residual": {"fault": pin}}),
+    (pins.IN | pins.PULL, lambda pin: {"button": {"pin": pin}}),
+    (pins.IN | pins.PULL, lambda pin: {"s0": {"pin": pin}}),
+    (pins.ADC, lambda pin: {"mcp9700": {"pin": pin}}),
+    (7 | pins.PULL, lambda pin: {"ds18b20": {"pin": pin}}),
+)
+
+
+def test_what_is_not_refused_the_chip_can_do():
+    """For every pin of every chip, and every use of it."""
+    good = bad = 0
+    for chip in ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3"):
+        for psram in (False, True):
+            for use, part in USES:
+                for pin in range(60):
+                    board = least(chip, **part(pin))
+                    board.PSRAM = psram
+                    can = pins.opened(chip, psram, pin, use)[0] == pins.GOOD
+                    try:
+                        check(board)
+                        good += 1
+                        assert can, (chip, psram, use, pin)
+                    except ValueError:
+                        bad += not can
+    assert good > 900 and bad > 1000
 
 
 def test_pins_that_cannot_do_it():
@@ -179,11 +258,6 @@ def test_pins_that_cannot_do_it():
 
 
 def test_other_chips_have_other_pins():
-    def on(chip, **pins):
-        c = {"pilot": 6, "sense": 4, "contactor": 5}
-        c.update(pins)
-        return Good(CHIP=chip, CONNECTORS=(c,), METER_UART=None)
-
     for chip, pin, why in (
         ("ESP32S2", 46, "is input only"),
         ("ESP32S2", 45, "is a strapping pin, which moves at reset"),
@@ -195,13 +269,24 @@ def test_other_chips_have_other_pins():
         ("ESP32S3", 26, "belongs to the flash"),
         ("ESP32S3", 20, "is the console"),
         ("ESP32S3", 49, "does not exist"),
+        ("ESP32C3", 8, "is a strapping pin, which moves at reset"),
+        ("ESP32C3", 12, "belongs to the flash"),
+        ("ESP32C3", 18, "is the console"),
+        ("ESP32C3", 22, "does not exist"),
     ):
-        check(on(chip))
+        check(least(chip))
         text = "connector 1: contactor: GPIO %d %s" % (pin, why)
-        refused(on(chip, contactor=pin), text)
-    for chip in ("ESP32S2", "ESP32S3"):
-        text = "connector 1: sense: GPIO 12 is not of ADC1, the only one beside Wi-Fi"
-        refused(on(chip, sense=12), text)
+        refused(least(chip, contactor=pin), text)
+    for chip, pin in (("ESP32S2", 12), ("ESP32S3", 12), ("ESP32C3", 5)):
+        text = "connector 1: sense: GPIO %d is not of ADC1, the only one beside Wi-Fi" % pin
+        refused(least(chip, sense=pin), text)
+    for name, bus in (
+        ("PN532", {"id": 2, "tx": 10, "rx": 3}),
+        ("RC522", {"id": 2, "sck": 10, "mosi": 3, "miso": 0, "cs": 4}),
+    ):
+        board = least("ESP32C3")
+        setattr(board, name, bus)
+        refused(board, name + ": id: 1 to 1 is expected")
 
 
 def test_pins_used_twice():
@@ -232,6 +317,8 @@ def test_parts_that_are_not_as_they_should_be():
     refused_part("residual: fault is missing", residual={"test": 32})
     refused_part("residual: level: 0 or 1 is expected", residual={"fault": 34, "level": 2})
     refused_part("mirror: GPIO 35 has no pull", mirror={"pin": 35, "pull": 2})
+    refused_part("button: GPIO 35 has no pull", button={"pin": 35})  # (it pulls up by itself)
+    check(Good(CONNECTORS=(bare(button={"pin": 35, "pull": None}),)))
     refused_part("mirror: pull: 1 (down) or 2 (up) is expected", mirror={"pin": 4, "pull": 3})
     refused_part("led: pins: a tuple of 1 or 3 is expected", led={"pins": (2, 14)})
     refused_part("led: pins: a tuple of 1 or 3 is expected", led={"pins": 14})

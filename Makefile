@@ -17,7 +17,7 @@ HOST := PYTHONPATH=tools $(BIN)/python -m
 
 # What a person says of a board or a unit. The tools get it as it was typed, by the environment:
 # neither make ($) nor a shell (quotes) reads it. SET takes any other field: SET="max_mA=16000 log=3".
-SAID := PORT IMAGE CHIP SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE
+SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE
 $(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
 export $(SAID)
 
@@ -38,13 +38,13 @@ build: $(VENV)  ## Compile what goes on the board into build/firmware
 romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board runs in place
 	@$(HOST) host.romfs
 
-image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE)
+image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE), MicroPython too (IMAGE)
 	@$(HOST) host.image
 
 erase: $(VENV)  ## Erase the chip at PORT, everything on it
 	@$(HOST) host.board erase
 
-micropython: $(VENV)  ## Write MicroPython (IMAGE=FILE.bin) to the chip (CHIP=esp32) at PORT
+micropython: $(VENV)  ## Write MicroPython (IMAGE=FILE.bin) to the chip at PORT
 	@$(HOST) host.board micropython
 
 deploy: $(VENV)  ## Bring the board at PORT up to this build; only what has changed is sent

@@ -11,12 +11,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from host.binary import Binary, BinaryError
 from host.build import ROOT
 from host.port import BUSY, CUT, ENVIRONMENT, Port, PortError, explain, front
 
-DOWNLOAD = "https://micropython.org/download/ESP32_GENERIC/"
-# where the first bytes of MicroPython go
-OFFSETS = {"esp32": "0x1000", "esp32s2": "0x1000", "esp32s3": "0x0", "esp32c3": "0x0"}
+DOWNLOAD = "https://micropython.org/download/ESP32_GENERIC_S3/"
 CODE = (
     "a",
     "b",
@@ -102,27 +101,22 @@ def esptool(port, *words):
         )
 
 
-def micropython(port, image, chip):
-    """Write a MicroPython image (.bin) at the place where this chip looks for it."""
+def micropython(port, image):
+    """Write a MicroPython image (.bin) at the place where its chip looks for it."""
     if not image:
         raise PortError(
             f"no IMAGE: download a .bin of MicroPython 1.26.1 or newer from {DOWNLOAD} "
             "(or your chip's page there), then make micropython PORT=... IMAGE=FILE"
         )
-    if not Path(image).is_file():
-        raise PortError(f"{image}: there is no such file")
-    if Path(image).open("rb").read(1) != b"\xe9":
-        raise PortError(f"{image} is no image for an ESP32 (those begin with E9): take the .bin")
-    if chip not in OFFSETS:
-        raise PortError(f"CHIP={chip}: one of {', '.join(OFFSETS)} is expected")
-    esptool(port, "--chip", chip, "--baud", "460800", "write-flash", OFFSETS[chip], image)
+    binary = Binary(image)
+    words = "--chip", binary.chip, "--baud", "460800", "write-flash", hex(binary.base), image
+    esptool(port, *words)
 
 
 def main(what):
     name = sys.argv[2] if len(sys.argv) > 2 else os.environ.get("PORT", "")
     if what == "micropython":  # (what is wrong with the file can be said without a board)
-        micropython_image = os.environ.get("IMAGE"), os.environ.get("CHIP") or "esp32"
-        micropython(Port(name), *micropython_image)
+        micropython(Port(name), os.environ.get("IMAGE"))
         return
     port = Port(name)
     if what == "repl":
@@ -148,4 +142,4 @@ def main(what):
 
 if __name__ == "__main__":
     target = sys.argv[1] if len(sys.argv) > 1 else ""
-    front(target, lambda: main(target))
+    front(target, lambda: main(target), BinaryError)

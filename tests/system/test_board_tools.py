@@ -115,6 +115,29 @@ async def test_a_place_that_is_none():
         assert lines(done) == [f"image: {wanted}"]
 
 
+class AnEsp32:
+    """The port of a chip that the virtual board is not."""
+
+    borrowed = contextlib.nullcontext
+
+    def ask(self, code):
+        here = "(name='micropython', _machine='Generic ESP32 module with ESP32', _mpy=11014)"
+        return here if code == unit_config.HERE else json.dumps(SETTINGS)
+
+    def put(self, data, path):
+        self.config = json.loads(data)
+
+
+def test_the_map_of_another_chip_is_not_written():
+    """It would start by driving its pilot: on an ESP32 that pin is the flash's, and stops it."""
+    chip = AnEsp32()
+    with pytest.raises(unit_config.ConfigError, match="it is for an ESP32S3, this is an ESP32$"):
+        unit_config.configure(chip, ["board=ee_minimal_s3"])
+    assert not hasattr(chip, "config")
+    unit_config.configure(chip, ["board=ee_minimal"])
+    assert chip.config == {**SETTINGS, "board": "ee_minimal"}
+
+
 # With a board
 
 

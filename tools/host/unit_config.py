@@ -36,8 +36,11 @@ CHECK = """
 import json, sys
 sys.path[:] = ["", "lib", ".frozen"]
 from firmware import check_board, config
+values, here = json.loads(sys.stdin.read())
+if here:
+    check_board.sys = type("", (), {"implementation": here})
 try:
-    c = config.check(json.loads(sys.stdin.read()))
+    c = config.check(values)
     try:
         board = __import__("firmware.boards." + c.board, None, None, ("CONNECTORS",))
     except ImportError:
@@ -52,6 +55,9 @@ except ValueError as e:
 """
 
 
+HERE = "import sys; print(repr(str(sys.implementation)))"
+
+
 class ConfigError(Exception):
     """The line that the unit would print at boot."""
 
@@ -60,10 +66,11 @@ def interpreter():
     return os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython")
 
 
-def check(values):
-    """Raises ConfigError unless the firmware would start with this config.json."""
+def check(values, here=None):
+    """Raises ConfigError unless the firmware would start with this config.json. `here`: what the
+    chip's MicroPython says of itself (HERE)."""
     done = subprocess.run(
-        [interpreter(), "-c", CHECK], input=json.dumps(values), cwd=ROOT, text=True,
+        [interpreter(), "-c", CHECK], input=json.dumps([values, here]), cwd=ROOT, text=True,
         capture_output=True, env={**os.environ, "MICROPYPATH": ".frozen"},
     )  # fmt: skip
     if done.returncode:
@@ -194,7 +201,8 @@ def configure(port, words, path=None):
     with port.borrowed():
         if not path:
             values = changed(read(port), words)
-            check(values)
+        # (before the map of another chip drives a pin of the flash)
+        check(values, port.ask(HERE))
         port.put(json.dumps(values, indent=1).encode(), PATH)
     return values
 

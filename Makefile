@@ -4,12 +4,16 @@ PYTHON ?= python3
 # Another MicroPython unix port: make test MICROPYTHON=/path/to/micropython
 MICROPYTHON ?= $(CURDIR)/.venv/bin/micropython
 export MICROPYTHON
-# A 32-bit one given by hand is not fetched.
+# A 32-bit one given by hand is not fetched, one with the ESP32's options not built.
 ifeq ($(MICROPYTHON32),)
 MICROPYTHON32 := $(CURDIR)/build/micropython32/micropython32
-FETCH32 := build/micropython32.stamp
+FETCH := build/micropython32.stamp
 endif
-export MICROPYTHON32
+ifeq ($(MICROPYTHON_ESP),)
+MICROPYTHON_ESP := $(CURDIR)/build/micropython-esp/micropython-esp
+FETCH += build/micropython-esp.stamp
+endif
+export MICROPYTHON32 MICROPYTHON_ESP
 
 BIN := .venv/bin
 VENV := .venv/stamp
@@ -29,7 +33,7 @@ help:           ## This list
 	@sed -n 's/^VERSION = "\(.*\)"$$/Pilotwire \1, charge-point firmware; what make can do:/p' firmware/version.py
 	@sed -n 's/^\([a-z]*\):.*## */\1	/p' Makefile | while IFS='	' read -r t d; do printf '  make %-12s %s\n' "$$t" "$$d"; done
 
-setup: $(VENV) $(FETCH32)  ## The virtual environment (.venv) and the 32-bit MicroPython (build/)
+setup: $(VENV) $(FETCH)  ## The virtual environment (.venv) and two 32-bit MicroPythons (build/)
 	@:
 
 build: $(VENV)  ## Compile what goes on the board into build/firmware
@@ -73,7 +77,7 @@ SHARED := -n 4 --dist loadfile
 test: lint      ## Lint and every test layer
 	@$(BIN)/pytest $(SHARED)
 
-unit: setup     ## The unit tests only: on 32-bit MicroPython, some on 64-bit too
+unit: setup     ## The unit tests only: on 32-bit MicroPython, some on two others too
 	@$(BIN)/pytest $(SHARED) tests/unit
 
 system: setup   ## The system tests only: the whole firmware against a Central System
@@ -125,10 +129,18 @@ $(VENV): requirements.txt
 	@touch $@
 
 # Exit 3: this machine cannot have it; not tried again until the script changes. Others may pass.
-build/micropython32.stamp: tools/get-micropython32
-	@mkdir -p build
-	@why=$$(tools/get-micropython32 build/micropython32 2>&1); rc=$$?; \
-	if [ $$rc = 0 ]; then echo "$$why"; \
-	elif [ "$$CI" = true ]; then echo "The 32-bit MicroPython is required in CI: $$why" >&2; exit 1; \
-	else echo "Its tests will be skipped: $$why" >&2; fi; \
-	case $$rc in 0|3) touch $@;; esac
+build/micropython32.stamp: tools/get-micropython
+	@$(call get,mp32,micropython32)
+
+build/micropython-esp.stamp: tools/get-micropython $(wildcard tools/chip-port/*)
+	@echo 'Building a MicroPython with the ESP32'"'"'s options (a minute) ...'
+	@$(call get,mpesp,micropython-esp)
+
+define get
+mkdir -p build; \
+why=$$(tools/get-micropython $(1) build/$(2) 2>&1); rc=$$?; \
+if [ $$rc = 0 ]; then echo "$$why"; \
+elif [ "$$CI" = true ]; then echo "The $(1) MicroPython is required in CI: $$why" >&2; exit 1; \
+else echo "Its tests will be skipped: $$why" >&2; fi; \
+case $$rc in 0|3) touch $@;; esac
+endef

@@ -7,6 +7,8 @@ firmware runs in the system tests. In such a file
     HEAP = "64K"     sets the heap of the 32-bit port (160K without it); the 64-bit port gets twice
                      as much, for its objects are twice as large
     BOTH = True      as [mp64] too: for large numbers, layouts of bytes, text, sockets
+    CHIP = True      as [mpesp] too, built with the ESP32's options (tools/chip-port): for floats,
+                     texts of errors, paths, what is full or deep
     SWEEPS = ("test_x", ...)
                      names those that take seconds: they run on the 32-bit port only
     sys.exit(42)     skips a test; the last line printed is the reason
@@ -30,6 +32,8 @@ CI = os.environ.get("CI") == "true"
 INTERPRETERS = {
     "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
     "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
+    "mpesp": os.environ.get("MICROPYTHON_ESP")
+    or str(ROOT / "build/micropython-esp/micropython-esp"),
 }
 HEAP = "160K"
 SKIPPED = 42
@@ -93,12 +97,18 @@ def micropython32():
     return require("mp32")
 
 
+@pytest.fixture(scope="session")
+def micropython_esp():
+    """Path of the 32-bit MicroPython that has the ESP32's options; skips where there is none."""
+    return require("mpesp")
+
+
 def require(name):
     exe = INTERPRETERS[name]
     if Path(exe).exists():
         return exe
     message = f"no {name} interpreter at {exe}: make setup"
-    if name == "mp32" and not CI:
+    if name != "mp64" and not CI:
         pytest.skip(message)
     pytest.fail(message, pytrace=False)
 
@@ -148,7 +158,7 @@ class DeviceFile(pytest.File):
     """A tests/unit/mp_*.py. It is read, not imported: it need not run on CPython."""
 
     def collect(self):
-        tests, settings = [], {"HEAP": HEAP, "BOTH": False, "SWEEPS": ()}
+        tests, settings = [], {"HEAP": HEAP, "BOTH": False, "CHIP": False, "SWEEPS": ()}
         for node in ast.parse(self.path.read_text(), str(self.path)).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 if node.name.startswith("test_"):
@@ -160,8 +170,8 @@ class DeviceFile(pytest.File):
         if sweeps - {node.name for node in tests}:
             raise self.CollectError(f"{self.path}: SWEEPS names what is no test of it")
         for node in tests:
-            both = settings["BOTH"] and node.name not in sweeps
-            for port in INTERPRETERS if both else ["mp32"]:
+            more = {"mp64": "BOTH", "mpesp": "CHIP"} if node.name not in sweeps else {}
+            for port in ["mp32", *(p for p in more if settings[more[p]])]:
                 yield DeviceTest.from_parent(
                     self,
                     name=f"{node.name}[{port}]",

@@ -31,8 +31,9 @@ def run(tmp_path, micropython):
     def run(source, *args, name="mp_demo.py", **environment):
         (unit / name).write_text(source)
         env = {k: v for k, v in os.environ.items() if k not in ("CI", "PYTEST_ADDOPTS")}
-        # It is the harness that is tested here, not the interpreters: one will do for both.
-        env |= {"MICROPYTHON": micropython, "MICROPYTHON32": micropython}
+        # It is the harness that is tested here, not the interpreters: one will do for all.
+        ports = "MICROPYTHON", "MICROPYTHON32", "MICROPYTHON_ESP"
+        env |= dict.fromkeys(ports, micropython)
         env |= environment
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *args]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
@@ -42,15 +43,17 @@ def run(tmp_path, micropython):
 
 
 def test_on_which_ports_a_function_runs(run):
-    """On the 32-bit port, and on both where its file says so, but for its sweeps."""
-    sweeps = "SWEEPS = ('test_passes',)\n" + PASSES
-    for source, both in ((PASSES, 2), (PASSES.replace("BOTH = True", ""), 0), (sweeps, 1)):
+    """On the 32-bit port, and on others where its file says so, but for its sweeps."""
+    sweeps = "SWEEPS = ('test_passes',)\nCHIP = True\n" + PASSES
+    chip = PASSES.replace("BOTH", "CHIP")
+    for source, both, esp in ((PASSES, 2, 0), (chip, 0, 2), (sweeps, 1, 1)):
         code, said = run(source, CI="true")
         assert code == 0, said
         for name in ("test_passes", "test_async"):
             assert f"{name}[mp32] PASSED" in said
         assert said.count("[mp64] PASSED") == both
-    assert "test_async[mp64] PASSED" in said
+        assert said.count("[mpesp] PASSED") == esp
+    assert "test_async[mp64] PASSED" in said and "test_async[mpesp] PASSED" in said
     code, said = run(sweeps.replace("'test_passes'", "'test_gone'"))
     assert code != 0 and "SWEEPS names what is no test" in said, said
 
@@ -89,10 +92,14 @@ def test_a_skip_in_a_worker_fails_in_ci(run):
         assert code != 0 and "nothing may be skipped in CI" in said, said
 
 
-def test_a_missing_32_bit_interpreter_skips_and_fails_in_ci(run):
+def test_a_missing_interpreter_skips_and_fails_in_ci(run):
     code, said = run(PASSES, MICROPYTHON32="/nowhere")
     assert code == 0 and "no mp32 interpreter at /nowhere" in said, said
     code, said = run(PASSES, CI="true", MICROPYTHON32="/nowhere")
+    assert code == 1, said
+    code, said = run("CHIP = True\n" + PASSES, MICROPYTHON_ESP="/nowhere")
+    assert code == 0 and "no mpesp interpreter at /nowhere" in said, said
+    code, said = run("CHIP = True\n" + PASSES, CI="true", MICROPYTHON_ESP="/nowhere")
     assert code == 1, said
 
 

@@ -8,6 +8,7 @@ from firmware import config
 from firmware.config import ConfigError, check, load
 
 BOTH = True
+CHIP = True
 
 LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
 

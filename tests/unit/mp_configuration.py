@@ -25,6 +25,7 @@ class Keyed(Configuration):
 
 HEAP = "800K"
 BOTH = True
+CHIP = True
 SWEEPS = ("test_a_power_cut_in_every_write",)
 FIXED = {"connectors": 2, "security": 0, "phase_switching": "false"}
 ALL = 0xFFF  # of the measurands

@@ -47,6 +47,7 @@ sys.modules["esp32"] = Chip
 sys.modules["network"] = Wlan
 
 HEAP = "480K"
+CHIP = True
 PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
 
 

@@ -16,6 +16,8 @@ from firmware.drivers.modbus import Bus
 from sim.devices.line import Line
 
 HEAP = "256K"
+CHIP = True
+SWEEPS = ("test_what_was_counted_outlives_a_power_cut", "test_lost_and_garbled")
 UART = {"id": 2, "tx": 17, "rx": 16, "de": 26}
 
 

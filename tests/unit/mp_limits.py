@@ -16,6 +16,7 @@ from firmware.charging.limits import (
 )
 
 BOTH = True
+CHIP = True
 
 SOURCES = module.SOURCES.split()
 LEAST = 6000

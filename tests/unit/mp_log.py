@@ -3,6 +3,7 @@
 from firmware import log
 
 BOTH = True
+CHIP = True
 
 printed = []
 

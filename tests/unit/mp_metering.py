@@ -13,6 +13,7 @@ from firmware.storage.journal import STOP
 
 HEAP = "800K"
 BOTH = True
+CHIP = True
 
 ENERGY, POWER, CURRENT, VOLTAGE, OFFERED_A, OFFERED_W, HEAT = 1, 2, 0x1C, 0xE0, 0x100, 0x200, 0x400
 FREQUENCY = 0x800

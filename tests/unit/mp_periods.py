@@ -13,6 +13,7 @@ schema.use(shapes)
 
 HEAP = "512K"
 BOTH = True
+CHIP = True
 
 
 def frame(n, action="SetChargingProfile", field="csChargingProfiles", space="", **more):

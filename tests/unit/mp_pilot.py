@@ -3,6 +3,7 @@
 from firmware.electrical import pilot
 
 BOTH = True
+CHIP = True
 
 HIGH_RANGE = 52500
 SIX_mA = 6005  # what the least duty of 10 % that 13 bits have tells a car

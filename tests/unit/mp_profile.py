@@ -25,6 +25,7 @@ from firmware.clock import parse_iso
 
 HEAP = "1M"
 BOTH = True
+CHIP = True
 NEVER = -1
 
 

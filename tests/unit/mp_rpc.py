@@ -11,6 +11,7 @@ from firmware.ocpp.rpc import CallError, Rpc
 from firmware.ocpp.v16 import shapes
 
 BOTH = True
+CHIP = True
 
 schema.use(shapes)
 BEAT = {"currentTime": "2026-11-20T12:00:00Z"}

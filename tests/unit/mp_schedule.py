@@ -28,6 +28,7 @@ from firmware.clock import parse_iso
 
 HEAP = "640K"
 BOTH = True
+CHIP = True
 
 TX, DEFAULT, MAX = PURPOSES
 FAR = 0x3FFFFFFF

@@ -10,6 +10,7 @@ from firmware.ocpp.v16 import shapes
 schema.use(shapes)
 
 BOTH = True
+CHIP = True
 
 TYPE = "TypeConstraintViolation"
 PROPERTY = "PropertyConstraintViolation"

@@ -16,6 +16,7 @@ from firmware.ocpp.v16 import keys
 
 HEAP = "400K"
 BOTH = True
+CHIP = True
 
 
 class Time:

@@ -13,6 +13,7 @@ from firmware.storage.transactions import Transaction
 
 HEAP = "256K"
 BOTH = True
+CHIP = True
 
 PAYLOAD = (
     '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"%s",'

@@ -15,6 +15,7 @@ from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
 BOTH = True
+CHIP = True
 
 NOTE_s = 300  # a power cut may take so much of the time that is known
 

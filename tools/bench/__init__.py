@@ -13,6 +13,9 @@ from host.build import ROOT
 
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython")
 MICROPYTHON32 = os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32")
+MICROPYTHON_ESP = os.environ.get("MICROPYTHON_ESP") or str(
+    ROOT / "build/micropython-esp/micropython-esp"
+)
 # Whose figures of memory count; where it is the 64-bit port, objects are larger than the ESP32's.
 PORT = MICROPYTHON32 if shutil.which(MICROPYTHON32) else MICROPYTHON
 

@@ -3,17 +3,22 @@
 import asyncio
 import contextlib
 import json
+import os
+import re
+import shutil
+import signal
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from bench import PORT, measurement, min_heap, rounds
+from bench import MICROPYTHON_ESP, PORT, measurement, min_heap, rounds
 from host.csms import CentralSystem
 from host.process import StationProcess, WAIT_s
 from host.profile import profile
 
 BUDGET = 69325  # bytes of live heap: 67.7 KB
+CHIP_HEAP = "112K"  # of an ESP32 without PSRAM: 56 KB that it starts with, and as much again
 ROUNDS = 40
 BOOTS = 10
 READINGS, READING_s = 4, 0.2
@@ -119,9 +124,39 @@ def connected(code, heap):
 def min_heap_run():
     """The smallest --heap on the 32-bit port, the simulator not included, with which the station
     boots, connects and takes in a profile of 96 periods."""
+    return least_heap(PORT)
 
+
+@measurement
+def chip_port():
+    """The same on the port with the ESP32's options, whose heap is two areas, and how much of its
+    stack (bytes there) everything that was called has ever used."""
+    if not shutil.which(MICROPYTHON_ESP):
+        return "make setup could not build it"
+
+    async def run():
+        words = "--interpreter", MICROPYTHON_ESP, "--heap", CHIP_HEAP
+        async with station(*words) as (process, peer):
+            await install(peer, 1, 96)
+            await charge(process, peer)
+            return await stack_used(process)
+
+    used, there = asyncio.run(run())
+    least = least_heap(MICROPYTHON_ESP)
+    return {"min_heap_run": least, "stack_used_bytes": used, "stack_bytes": there}
+
+
+async def stack_used(process):
+    """(bytes of its stack that the chip's port has ever used, by C code too; what there is)"""
+    since = len(process.output)
+    os.kill(process.board_pid(), signal.SIGUSR1)
+    line = await process.wait_output("stack: ", since=since)
+    return [int(number) for number in re.findall(r"\d+", line)]
+
+
+def least_heap(interpreter):
     async def run(heap):
-        async with station("--interpreter", PORT, "--heap", str(heap)) as (_, peer):
+        async with station("--interpreter", interpreter, "--heap", str(heap)) as (_, peer):
             await install(peer, 1, 96)
 
     def works(heap):

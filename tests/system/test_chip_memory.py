@@ -1,0 +1,81 @@
+"""The whole firmware in the memory that an ESP32 without PSRAM has for it, on the MicroPython with
+the ESP32's options (tools/chip-port): a heap of two areas, its stack, float32. docs/memory.md."""
+
+import ssl
+import subprocess
+from datetime import timedelta
+
+from station_driver import Bench
+from test_station_large import asked
+from test_station_security import secured
+
+from bench.station import CHIP_HEAP, stack_used
+from host.profile import profile
+
+STACK = 8600  # bytes: 10.2 KB of the ESP32's 16 KB, by the harsher of two measures
+AREAS = """
+import gc, micropython
+def free(size):
+    try:
+        return len(bytearray(size)) and gc.mem_free() > 0
+    except MemoryError:
+        return False
+def deep(n):
+    try:
+        return deep(n + 1)
+    except RuntimeError:
+        return n
+kept = bytearray(40000)
+print(free(50000), free(60000), 1 + 1e-8 == 1, deep(0) < 60)
+"""
+
+
+def test_the_port_is_as_the_chip(micropython_esp):
+    command = [micropython_esp, "-X", f"heapsize={CHIP_HEAP}", "-c", AREAS]
+    done = subprocess.run(command, capture_output=True, text=True)
+    # (a second area, a block that spans both, float32, the stack's end)
+    assert done.stdout.split() == ["True", "False", "True", "True"], done
+
+
+async def large_profiles(b):
+    b.st.messages.clear()
+    for i in range(10):
+        answer = await b.st.raw(asked(f"large-{i}", 96, limit=16 + i))
+        assert answer[2] == {"status": "Accepted"}, (i, answer)
+
+
+async def in_its_stack(b):
+    used, there = await stack_used(b.process)
+    print(f"{used} of {there} B of stack, heap {(await b.process.state())['heap']}")
+    assert used < STACK
+
+
+async def test_a_day_of_prices_and_a_power_cut(tmp_path, micropython_esp):
+    async with Bench(tmp_path, interpreter=micropython_esp, heap=CHIP_HEAP) as b:
+        await large_profiles(b)
+        id = await b.charge()
+        start = await b.now() - timedelta(minutes=20)
+        prices = [(i * 900, round(10 + i * 0.1, 1), 3) for i in range(96)]
+        day = profile(3, "Tx", prices, startSchedule=start, duration=86400, transactionId=id)
+        await b.set_profile(day, 1)
+        await b.pilot(10100)
+        assert (await b.composite(3600))[0] == (0, 10.1, 3)
+        await in_its_stack(b)
+        await b.cut()
+        await b.pilot(10100)
+        await b.finish()
+        await in_its_stack(b)
+
+
+async def test_tls(bench, certificates, micropython_esp):
+    """With a certificate of its own, and a handshake while a car charges."""
+    where = {"interpreter": micropython_esp, "heap": CHIP_HEAP}
+    async with secured(bench, certificates, 3, client=ssl.CERT_REQUIRED, **where) as b:
+        await b.booted()
+        await large_profiles(b)
+        await b.charge()
+        before = b.st
+        await before.drop()
+        await b.again(before)
+        await large_profiles(b)
+        await in_its_stack(b)

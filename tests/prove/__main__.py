@@ -111,7 +111,7 @@ def main():
     parser.add_argument("--seed", type=int, help="PILOTWIRE_SEED, or a new one")
     parser.add_argument("--seconds", type=float, help="stop after about so long")
     parser.add_argument("--comparisons", type=int, default=COMPARISONS, help="of each kind")
-    parser.add_argument("--interpreters", help="of cpython,mp64,mp32; all")
+    parser.add_argument("--interpreters", help="of cpython,mp64,mp32,mpesp; all")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scenario", help="play the JSON scenario of this file only; -: of stdin")
     options = parser.parse_args()

@@ -543,9 +543,11 @@ def interpreters(names=None):
         "cpython": [sys.executable],
         "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
         "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
+        "mpesp": os.environ.get("MICROPYTHON_ESP")
+        or str(ROOT / "build/micropython-esp/micropython-esp"),
     }
     missing = []
-    for name in ("mp64", "mp32"):
+    for name in ("mp64", "mp32", "mpesp"):
         if Path(found[name]).exists():
             found[name] = [found[name], "-X", "heapsize=" + HEAP]
         else:

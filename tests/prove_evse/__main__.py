@@ -25,6 +25,8 @@ HEAP = "300K"  # (a large one is slower)
 PORTS = {
     "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
     "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
+    "mpesp": os.environ.get("MICROPYTHON_ESP")
+    or str(ROOT / "build/micropython-esp/micropython-esp"),
     "cpython": sys.executable,
 }
 
@@ -182,7 +184,7 @@ def main():
     add("--events", type=int, default=1000000)
     add("--seconds", type=float, default=1e9)
     add("--seed", type=int, default=int(os.environ.get("PILOTWIRE_SEED") or 1))
-    add("--ports", default="mp64,mp32", help="of mp64, mp32, cpython (default %(default)s)")
+    add("--ports", default="mp64,mp32", help="of mp64, mp32, mpesp, cpython (default %(default)s)")
     add("--sabotage", metavar="NAME")
     add("--replay", metavar="FILE", help="a file with the list of events; on the first port")
     args = parser.parse_args()

@@ -38,7 +38,7 @@ def main():
     add("--count", type=int, help="for each module; without it what is usual there")
     add("--seconds", type=float, default=1e9, help="for each module")
     add("--seed", type=int, default=int(os.environ.get("PILOTWIRE_SEED") or 1))
-    add("--ports", default="mp64,mp32", help="of mp64, mp32 (default %(default)s)")
+    add("--ports", default="mp64,mp32", help="of mp64, mp32, mpesp (default %(default)s)")
     add("--only", choices=sorted(MODULES))
     add("--sabotage", metavar="NAME", help="a flaw of the module")
     add("--replay", metavar="FILE", help="on the first port")

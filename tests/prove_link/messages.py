@@ -26,21 +26,19 @@ from pathlib import Path
 
 from . import oracle
 from .oracle import OURS, REQUESTS
+from .ports import PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYER = "tests/prove_link/messages_player.py"
-PORTS = {
-    "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
-    "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
-}
-HEAP = {"mp64": "1100K", "mp32": "600K"}
+HEAP = {"mp64": "1100K", "mp32": "600K", "mpesp": "600K"}
 LONGEST = 8192  # bytes of a message: the buffer of the link
 COUNT = 500_000
 SABOTAGE = "unchecked", "twice", "interns", "leaks", "hasty", "generous"
 CHAPTER = 400  # orders to one unit
 LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
-LEAK = {"mp64": 8192, "mp32": 4096}  # bytes; a unit's own state is larger after some chapters
+# bytes; a unit's own state is larger after some chapters
+LEAK = {"mp64": 8192, "mp32": 4096, "mpesp": 4096}
 MORE_NAMES = 120  # that code loaded later brings, and single letters of ASCII
 FEW = 40  # orders of which two are tried to be left out together
 ID = "@ID@"  # stands for the id of the station's CALL
@@ -716,7 +714,7 @@ def main(argv=None):
     add("--count", type=int, default=COUNT)
     add("--seconds", type=float, default=1e9)
     add("--seed", type=int, default=int(os.environ.get("PILOTWIRE_SEED") or 1))
-    add("--ports", default="mp64,mp32", help="of mp64, mp32 (default %(default)s)")
+    add("--ports", default=",".join(PORTS), help="of mp64, mp32, mpesp (default %(default)s)")
     add("--sabotage", choices=SABOTAGE)
     add("--replay", metavar="FILE", help="a file with a violation; on the first port")
     args = parser.parse_args(argv)

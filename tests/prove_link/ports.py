@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PORTS = {
     "mp64": os.environ.get("MICROPYTHON") or str(ROOT / ".venv/bin/micropython"),
     "mp32": os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32"),
+    "mpesp": os.environ.get("MICROPYTHON_ESP")
+    or str(ROOT / "build/micropython-esp/micropython-esp"),
 }
 BATCH = 100
 

@@ -25,7 +25,7 @@ FOUND = {
 }
 
 
-def test_random_messages(micropython, micropython32):
+def test_random_messages(micropython, micropython32, micropython_esp):
     """Nothing is violated, and a lot has happened."""
     print(f"seed {SEED}")
     said = []
@@ -39,7 +39,9 @@ def test_random_messages(micropython, micropython32):
 
 
 @pytest.mark.parametrize("port", messages.PORTS)
-def test_a_limit_that_no_float32_tells_from_a_tenth(port, micropython, micropython32):
+def test_a_limit_that_no_float32_tells_from_a_tenth(
+    port, micropython, micropython32, micropython_esp
+):
     """161.1 / 3, of seed 231629438: on every port 53.7, and so says the oracle."""
     period = {"startPeriod": 0, "limit": 161.1 / 3}
     assert 53.6999 < period["limit"] < 53.7

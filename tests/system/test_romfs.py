@@ -11,7 +11,7 @@ from bench.station import heap_connected
 from host.build import PLAIN, build
 from host.romfs import build_image, build_simulator_image, in_place
 
-PORTS = ["micropython", "micropython32"]
+PORTS = ["micropython", "micropython32", "micropython_esp"]
 
 LIST = """
 import os, sys, vfs

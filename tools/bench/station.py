@@ -31,14 +31,14 @@ def cpu_s(pid):
 
 
 @contextlib.asynccontextmanager
-async def station(*words, connectors=1, board=None):
+async def station(*words, connectors=1, board=None, **config):
     """-> (StationProcess, the Central System's connection to it)"""
     cs = CentralSystem()
     await cs.start()
     with tempfile.TemporaryDirectory(prefix="pilotwire-bench-") as folder:
-        config = Path(folder) / "config.json"
-        config.write_text(json.dumps({"board": board} if board else {}))
-        words = "--config", config, "--connectors", connectors, *words
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps({**config, "board": board} if board else config))
+        words = "--config", path, "--connectors", connectors, *words
         process = StationProcess(folder, "--url", cs.url, "--id", "B", *words, quiet=True)
         try:
             await process.start()
@@ -107,7 +107,9 @@ def connected(code, heap):
     words = "--interpreter", PORT, "--code", code, "--heap", heap
 
     async def run():
-        async with station(*words) as (process, peer):
+        # (without a network the radio would want its memory after the files have taken it)
+        config = {"ssid": "home"} if code == "files" else {}
+        async with station(*words, **config) as (process, peer):
             result = {"connected_bytes": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)

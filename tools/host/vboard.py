@@ -252,6 +252,7 @@ def arguments(argv=None):
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv); "
         "mpremote needs 1.27 or newer, for its raw REPL")  # fmt: skip
     args = parser.parse_args(argv)
+    args.chip = "off"
     find_interpreter(parser, args)
     for name in ("control", "tcp"):
         if not 0 <= (getattr(args, name) or 0) <= 65535:

@@ -3,12 +3,13 @@
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
-#     SIMULATOR FIRMWARE FD FLASH SPEED WORLD_MS HOST_US RTC_MS CAUSE COMMANDS
+#     SIMULATOR FIRMWARE FD FLASH SPEED MHZ WORLD_MS HOST_US RTC_MS CAUSE ADC COMMANDS
 # started by tools/host/station. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
-# files. WORLD_MS is the world time when the host's clock was at HOST_US (0: when the board is up),
-# RTC_MS what the RTC shows at world time 0. COMMANDS is a file descriptor: its first line has
-# files to put on the flash, as a JSON object; then it takes one JSON command a line. stdin is the
-# serial line.
+# files. MHZ: as slow as a chip that has so many at most (idle.py), or 0. WORLD_MS is the world
+# time when the host's clock was at HOST_US (0: when the board is up), RTC_MS what the RTC shows at
+# world time 0. ADC: four bytes that say how wrong it is. COMMANDS is a file descriptor: its first
+# line has files to put on the flash, as a JSON object; then it takes one JSON command a line.
+# stdin is the serial line.
 
 import asyncio
 import gc
@@ -22,7 +23,7 @@ from micropython import const
 
 import rom
 
-code, fd, flash_path, speed, world_ms, host_us, rtc_ms, cause, words = sys.argv[1:]
+code, fd, flash_path, speed, freq, world_ms, host_us, rtc_ms, cause, seed, words = sys.argv[1:]
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -41,9 +42,8 @@ import time  # noqa: E402, F401
 
 machine._cause = int(cause)
 # The chip that has this flash.
-seed = crc32(flash_path.encode()).to_bytes(4, "big")
-machine.unique_id = lambda: b"\x24\x0a" + seed
-machine.ADC.unit(seed)
+machine.unique_id = lambda: b"\x24\x0a" + crc32(flash_path.encode()).to_bytes(4, "big")
+machine.ADC.unit(unhexlify(seed))
 
 real_sleep_ms = asyncio.sleep_ms
 _LONG_ms = 5  # of real time; a shorter sleep is one that the tick makes, and may end early
@@ -73,29 +73,51 @@ _TURN_us = const(3000000)
 def _wait_io_event(dt):
     if dt:  # (0: a task is ready) what time.py may let pass until the next wait
         bus.turn_us = _TURN_us
+    left_ms = bus.wait()  # (a program that computes keeps it waiting here; not a chip: cpu.py)
+    if left_ms >= 0 and dt:
+        left_ms = max(1, left_ms // bus.speed)
+        dt = left_ms if dt < 0 else min(dt, left_ms)
     _wait(dt)
 
 
-asyncio.core._io_queue.wait_io_event = _wait_io_event
-asyncio.sleep_ms = _sleep_ms
-asyncio.sleep = lambda s: _sleep_ms(int(s * 1000))
+if int(freq):
+    import idle
+
+    idle.start(int(freq))
+else:
+    asyncio.core._io_queue.wait_io_event = _wait_io_event
+    asyncio.sleep_ms = _sleep_ms
+    asyncio.sleep = lambda s: _sleep_ms(int(s * 1000))
 
 
 class Flash:
-    """NOR flash in a host file: 4 KB blocks, erased to ones, programmed by clearing bits."""
+    """NOR flash in a host file: 4 KB blocks, erased to ones, programmed by clearing bits. A chip
+    waits for it: 1 ms for a page of 256 bytes, 45 ms for an erase, 400 for one in 64 of them."""
 
     def __init__(self, path):
         self._file = open(path, "r+b")
         self._blocks = self._file.seek(0, 2) // 4096
         self._erased = b"\xff" * 256
+        self._erases = 0
 
     def readblocks(self, block, buf, offset=0):
+        if bus.chip:
+            bus.chip.lock()
         self._file.seek(block * 4096 + offset)
         self._file.readinto(buf)
+        self._takes(60 + len(buf) // 8)
 
     def writeblocks(self, block, buf, offset=0):
+        if bus.chip:
+            bus.chip.lock()
         self._file.seek(block * 4096 + offset)
         self._file.write(buf)
+        self._takes(60 + 4 * len(buf))
+
+    def _takes(self, us):
+        if bus.chip:
+            bus.world_us += us
+            bus.chip.free()
 
     def ioctl(self, op, arg):
         if op == 4:
@@ -103,9 +125,13 @@ class Flash:
         if op == 5:
             return 4096
         if op == 6:
+            if bus.chip:
+                bus.chip.lock()
             self._file.seek(arg * 4096)
             for _ in range(16):  # (4 KB at once would be 4 KB of the firmware's heap)
                 self._file.write(self._erased)
+            self._erases += 1
+            self._takes(400000 if self._erases % 64 == 0 else 45000)
         return 0
 
 
@@ -129,7 +155,7 @@ async def commands():
             answer = unit.status()
             answer["heap"]["simulator"] = bus.heap  # of "alloc": what is not the firmware's
         elif command["do"] == "speed":
-            time.time()  # the old speed counts until now
+            bus.now_ms()  # the old speed counts until now
             bus.speed = command["speed"]
             answer = {"ok": True}
         elif command["do"] == "interrupt":

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from host import station
 from host.build import ROOT, version
+from host.romfs import in_place
+from host.station.board import CHIPS
 from host.station.control import HELP
 
 
@@ -56,12 +58,16 @@ def find_interpreter(parser, args):
     if not size:
         parser.error(f"--heap: {args.heap} is not a size like 128K")
     args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
-    venv = ROOT / ".venv/bin/micropython"
-    args.interpreter = args.interpreter or os.environ.get("MICROPYTHON") or str(venv)
+    slow = args.chip != "off"
+    name, default = ("MICROPYTHON32", "build/micropython32/micropython32") if slow else (
+        "MICROPYTHON", ".venv/bin/micropython")  # fmt: skip
+    args.interpreter = args.interpreter or os.environ.get(name) or str(ROOT / default)
     if os.sep in args.interpreter:  # it is started with / as its folder
         args.interpreter = os.path.abspath(args.interpreter)
     if not shutil.which(args.interpreter):
         parser.error(f"no MicroPython at {args.interpreter}: run 'make setup', or --interpreter")
+    if slow and not in_place(args.interpreter):
+        parser.error(f"--chip: {args.interpreter} has no ffi: the 32-bit one of 'make setup' has")
 
 
 def arguments(argv=None):
@@ -79,6 +85,8 @@ def arguments(argv=None):
     add("--flash", help="flash image that survives from run to run (default: a temporary one)")
     add("--connectors", type=int, help="1 to 4 (default 1)")
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
+    add("--chip", default="off", choices=CHIPS, help="what the board computes, writes and waits "
+        "for takes as long as on that chip; off (default): as on this PC")  # fmt: skip
     add("--heap", help="for the firmware, without what the simulated chip needs (default 256K; "
         "320K for a board with more parts)")  # fmt: skip
     add("--code", default="romfs", metavar="WHAT", help="romfs (default): the firmware runs from "

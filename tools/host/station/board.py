@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import subprocess
+from binascii import crc32
 from pathlib import Path
 
 from host.build import SIMULATOR, build
@@ -14,6 +15,9 @@ FLASH_BYTES = 512 * 4096  # the vfs partition of a 4 MB ESP32
 FLASH_LEAST = 16 * 4096
 # What stands in for the chip shares the firmware's heap: this much of it on the 32-bit port.
 SIMULATOR_HEAP = 9 << 10
+CPU_HEAP = 7 << 10  # the same for sim/esp32/cpu.py
+# The fastest that a chip can be, MHz; each starts with 160. esp32@160 stays there, as a C3 does.
+CHIPS = {"off": 0, "esp32": 240, "esp32@160": 160, "esp32s3": 240}
 ANSWER_s = 10  # for the firmware to answer a command
 
 
@@ -39,7 +43,7 @@ class Board:
 
     def prepare(self):
         self._simulator, self._code = build_simulator_image(), self.code()
-        self.heap = self.args.heap + SIMULATOR_HEAP
+        self.heap = self.args.heap + SIMULATOR_HEAP + (self.args.chip != "off") * CPU_HEAP
         if not in_place(self.args.interpreter):  # the images take heap: not the firmware's
             for image in (self._simulator, self._code):
                 self.heap += image.stat().st_size if image and image.is_file() else 0
@@ -58,10 +62,12 @@ class Board:
             str(fd),
             str(self.flash),
             str(self.world.speed),
+            str(CHIPS[self.args.chip]),
             str(self.world.wall.now_ms),
             str(self.world.host_us()),
             str(rtc_ms),
             str(cause),
+            "80808080" if self.world.calibrated else f"{crc32(str(self.flash).encode()):08x}",
         ]
 
     def start(self, fd, rtc_ms, cause):

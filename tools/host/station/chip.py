@@ -29,6 +29,7 @@ class Chip:
     | memory     | of the RTC |
     | watchdog_s | its time; None: it does not run |
     | fed        | when on the host's clock |
+    | fed_ms     | world time then |
     | waiting    | the board has come to where its escort lets it go on to |
     | escorted   | when on the host's clock the escort has spoken |
     """
@@ -41,6 +42,7 @@ class Chip:
         self.memory = b""
         self.watchdog_s = None
         self.fed = self.escorted = 0.0
+        self.fed_ms = 0
         self.waiting = False
         self._true_clock = true_clock
         self._answered = answered
@@ -91,6 +93,10 @@ class Chip:
             payload, self._inbox = self._inbox[REQUEST.size : end], self._inbox[end:]
             wall.advance(now_ms)
             self.world.moved()
+            if op == FEED or op == WDT:
+                self.fed_ms = now_ms
+            elif self.world.chip and self.hangs(now_ms):
+                return
             a, b, c, answer = self.serve(op, pin, value, payload)
             if self.bus is None:
                 return
@@ -99,6 +105,13 @@ class Chip:
                 self.bus.sendall(struct.pack("<iiiH", a, b, c, length) + answer)
             except OSError:  # it has died since it asked; watch() will see
                 return
+
+    def hangs(self, now_ms):
+        """The watchdog bites at the board's own time."""
+        late = bool(self.watchdog_s) and now_ms - self.fed_ms > self.watchdog_s * 1000
+        if late:
+            self.fed = 0.0  # (for Station.watch, which looks in a moment)
+        return late
 
     def interrupt(self, op):
         """INTERRUPT, as in sim/esp32/bus.py, if somebody has typed Ctrl-C; nobody can here."""

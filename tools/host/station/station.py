@@ -32,7 +32,8 @@ class Station:
         board = load_board(args)
         self._flash, self._temporary = open_flash(args.flash)
         meters = None if self._temporary else Path(f"{self._flash}.meters")
-        self.world = World(board, args.connectors, args.speed, meters, args.trace)
+        chip = args.chip != "off"
+        self.world = World(board, args.connectors, args.speed, meters, args.trace, chip)
         self.powered = True
         self._returning = None  # the timer of _power_back
         self.over = asyncio.Event()
@@ -50,7 +51,7 @@ class Station:
     def start_board(self):
         """Give the board its power, or let it come out of reset."""
         here, there = socket.socketpair()
-        if self.world.speed == 1:
+        if self.world.real:
             self.world.wall.advance(self.world.host_ms())
         self.chip.start(here)
         self.board.start(there.fileno(), self.chip.rtc_ms, self.chip.cause)

@@ -11,15 +11,17 @@ from sim.wall import Wall
 class World:
     """`wall` and the devices on it (`panel`), `air`: the Wi-Fi networks that are not just there.
 
-    `speed` is simulated seconds per second. `meters` keeps what the meters show from run to run,
-    None: nothing does.
+    `chip`: the board's time is a chip's. `speed` is simulated seconds per second. `meters` keeps
+    what the meters show from run to run, None: nothing does.
     """
 
-    def __init__(self, board, connectors, speed, meters, trace):
+    def __init__(self, board, connectors, speed, meters, trace, chip=False):
         self.speed = speed
+        self.chip = chip
+        self.calibrated = hasattr(board, "SENSE_CURVE")  # by the levels that its own ADC shows
         # At speed 1 world time is the host's, always: what stalls or starts slowly, as a busy host
         # lets it, is late in it. (At other speeds it waits for the board.)
-        self.real = speed == 1
+        self.real = speed == 1 and not chip
         self.begin()
         self._meters = meters
         self._trace = open(trace, "w", buffering=1) if trace else None
@@ -52,7 +54,7 @@ class World:
         """When it was this world time, by the host's clock; 0: now it is, for a board that has to
         start first."""
         at_ms, at = self._anchor
-        return int(at * 1000000) + (self.wall.now_ms - at_ms) * 1000 if self.speed == 1 else 0
+        return int(at * 1000000) + (self.wall.now_ms - at_ms) * 1000 if self.real else 0
 
     def moved(self):
         """The host's clock goes on from the world time that is now."""

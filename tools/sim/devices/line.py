@@ -2,7 +2,6 @@
 # Needs tools/sim/esp32 and tools on sys.path. Import it before the drivers.
 
 import sys
-import time
 import utime
 
 import bus
@@ -24,7 +23,7 @@ class Line:
             sys.modules["machine"]._watched.clear()  # of the line before
         bus.ask = self.ask
         if virtual:
-            time._world_ms = lambda: self.wall.now_ms
+            bus.now_ms = lambda: self.wall.now_ms
 
     def device(self, part):
         return self.panel.of(self.outlet, part)

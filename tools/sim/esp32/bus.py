@@ -6,6 +6,7 @@
 #                      somebody has typed Ctrl-C
 
 import struct
+import sys
 from micropython import const
 from utime import ticks_us
 
@@ -21,7 +22,11 @@ spin_us = 0  # what reads of the ADC and looks at ticks_us() have taken: world t
 looks = 0  # at ticks_us() since the last read
 turn_us = 0  # of simulated time, left for this turn of asyncio's loop
 rtc_s = rtc_ms = 0  # what the RTC shows when world time is 0
-now_ms = None  # set by time.py
+now_ms = None  # set by time.py, or by cpu.py
+chip = None  # cpu.py, where the board's time is a chip's
+next = 0  # world time of the timer's next callback; 0: it does not run
+period = 0  # of it, in us
+callback = None
 heap = 0  # what is in the firmware's heap and not the firmware's
 
 _file = None
@@ -37,6 +42,8 @@ def open_fd(fd):
 def ask(op, pin=0, value=0, payload=b""):
     """-> three values, payload"""
     global last_us
+    if chip:
+        chip.lock()
     struct.pack_into("<BBHiQ", _request, 0, op, pin, len(payload), value, now_ms())
     _file.write(_request)
     if payload:
@@ -46,7 +53,9 @@ def ask(op, pin=0, value=0, payload=b""):
     payload = bytearray(n & ~_INTERRUPT)
     if payload:
         _read(payload)
-    if speed != 1:  # how long the host let the wall wait is not the chip's time
+    if chip:
+        chip.free()
+    elif speed != 1:  # how long the host let the wall wait is not the chip's time
         last_us = ticks_us()
     if n & _INTERRUPT:
         raise KeyboardInterrupt
@@ -60,3 +69,40 @@ def _read(buf):
         if not n:
             raise SystemExit(1)  # the wall is gone
         view = view[n:]
+
+
+# --- machine.Timer: its callback runs between two bytecodes (cpu.py) or, without the chip's time,
+# between two steps of asyncio's loop (board.py)
+
+
+def start(us, function):
+    """Call `function` back every so often; 0: never."""
+    global next, period, callback
+    period, callback = us, function
+    now_ms()
+    next = us and world_us + us
+
+
+def wait():
+    """Call back if it is time; -> ms until then, -1: the timer does not run. For a program that
+    looks here by itself."""
+    if not next:
+        return -1
+    if next // 1000 <= now_ms():
+        tick(1)
+    return max(0, next // 1000 - now_ms())
+
+
+def tick(most):
+    """Call back for each period that has passed, `most` times at once: so many may wait."""
+    global next
+    now_us = world_us
+    while next and next <= now_us:
+        next += period
+        if most <= 0:
+            continue
+        most -= 1
+        try:
+            callback(None)
+        except Exception as e:  # (as the port: it goes on)
+            sys.print_exception(e)

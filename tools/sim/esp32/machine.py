@@ -34,6 +34,11 @@ def __getattr__(name):
     raise AttributeError(name)
 
 
+def freq(Hz):
+    if bus.chip:
+        bus.chip.freq(Hz)
+
+
 unique_id = None  # (board.py gives the chip one)
 
 
@@ -101,6 +106,10 @@ class PWM:
         self.duty_u16(0)
 
 
+# Of a unit's ADC: offset in uV, slope and bend in ppm, its end in uV, a 47th of the most noise.
+_made = 0, 0, 0, 3135000, 430
+
+
 class ADC:
     """As the chip's: 37 to 125 us a read, its own on each unit and pin; noise much like a normal
     distribution, up to 10 to 30 mV; nothing below 142 mV. From there to 2,450 mV a unit is wrong
@@ -109,19 +118,13 @@ class ADC:
 
     ATTN_0DB, ATTN_2_5DB, ATTN_6DB, ATTN_11DB = 0, 1, 2, 3
 
-    offset_uV = slope_ppm = bend_ppm = 0  # of a unit
-    end_uV = 3135000
-    noise_uV = 430  # a 47th of the most
-
-    @classmethod
-    def unit(cls, seed):
+    @staticmethod
+    def unit(seed):
         """Be those of one unit of many: four bytes say which."""
+        global _made
         a, b, c, d = seed
-        cls.offset_uV = (a - 128) * 234
-        cls.slope_ppm = (b - 128) * 95
-        cls.bend_ppm = (c - 128) * 390
-        cls.end_uV = 3060000 + b * 584
-        cls.noise_uV = 215 + d * 430 // 255
+        ppm = (b - 128) * 95, (c - 128) * 390
+        _made = ((a - 128) * 234,) + ppm + (3060000 + b * 584, 215 + d * 430 // 255)
 
     def __init__(self, pin, *, atten=ATTN_0DB):
         self._second = opened(pin.id, _ADC)
@@ -135,8 +138,8 @@ class ADC:
     def read_uv(self):
         if self._second:
             self._beside_wifi()
-        at = utime.ticks_ms()
-        if at != self._at or bus.world_us != self._world_us:
+        at = bus.world_us // 4000 if bus.chip else utime.ticks_ms()
+        if at != self._at or not bus.chip and bus.world_us != self._world_us:
             self._at = at
             self._high, self._low, duty, _ = bus.ask(bus.ADC, self._pin)
             self._high = self._shown(self._high)
@@ -145,8 +148,11 @@ class ADC:
             self._world_us = bus.world_us
         dice = self._dice = self._dice * 75 % 65537
         phase_us = (bus.world_us + bus.spin_us) % _PERIOD_us
+        took_us = self._read_us + dice % 9
+        if bus.chip:
+            bus.chip.look(took_us)
         bus.looks = 0
-        bus.spin_us += self._read_us + dice % 9
+        bus.spin_us += 0 if bus.chip else took_us
         level, other = self._high, self._low
         if phase_us >= self._high_us:
             level, other = other, level
@@ -154,18 +160,33 @@ class ADC:
         if phase_us < _EDGE_us and self._high_us != _PERIOD_us:
             level = other + (level - other) // _EDGE_us * phase_us
         steps = 2 * (dice % 32 + dice // 32 % 32) + dice // 1024 % 64 - 93
-        return max(_FLOOR_uV, (level + steps * self.noise_uV // 2) // 1000 * 1000)
+        return max(_FLOOR_uV, (level + steps * _made[4] // 2) // 1000 * 1000)
 
     def _shown(self, uV):
+        offset, slope, bend, end, _ = _made
         bent_mV = max(uV - _STRAIGHT_uV, 0) // 1000
-        uV += self.offset_uV + (uV // 1000 * self.slope_ppm + bent_mV * self.bend_ppm) // 1000
-        return min(uV, self.end_uV)
+        uV += offset + (uV // 1000 * slope + bent_mV * bend) // 1000
+        return min(uV, end)
 
     def _beside_wifi(self):
         import network
 
         if network.WLAN.radio and network.WLAN.radio.active():
             raise OSError(_TIMEDOUT, "ESP_ERR_TIMEOUT")
+
+
+class Timer:
+    PERIODIC = 1
+
+    def __init__(self, id):
+        if not 0 <= id <= 1:  # (what each chip has)
+            raise ValueError("invalid Timer number")
+
+    def init(self, *, mode=PERIODIC, period, callback):
+        bus.start(period * 1000, callback)
+
+    def deinit(self):
+        bus.start(0, None)
 
 
 class UART:
@@ -212,16 +233,17 @@ class RTC:
 
 
 class WDT:
-    """Bites in real time: what hangs is the process."""
+    """Bites in real time, for what hangs is the process; or in the chip's."""
 
     def __init__(self, id=0, timeout=5000):
-        self._fed = utime.ticks_ms()
+        self._ticks_ms = time.ticks_ms if bus.chip else utime.ticks_ms
+        self._fed = self._ticks_ms()
         bus.ask(bus.WDT, 0, timeout)
 
     def feed(self):
         interrupts()
-        if utime.ticks_diff(utime.ticks_ms(), self._fed) >= 100:
-            self._fed = utime.ticks_ms()
+        if utime.ticks_diff(self._ticks_ms(), self._fed) >= 100:
+            self._fed = self._ticks_ms()
             bus.ask(bus.FEED)
 
 

@@ -35,12 +35,15 @@ bus.now_ms = _world_ms
 
 
 def ticks_ms():
-    return (_world_ms() - bus.boot_ms) & _MASK
+    return (bus.now_ms() - bus.boot_ms) & _MASK
 
 
 def ticks_us():
     """For who waits for microseconds: a clock of its own, on which each look takes as long as on a
     chip, while world time, which may run fast, stands."""
+    if bus.chip:
+        bus.chip.look()
+        return bus.world_us & _MASK
     bus.looks += 1
     bus.spin_us = (bus.spin_us + (_BETWEEN_us if bus.looks == 2 else _LOOK_us)) & _MASK
     return bus.spin_us
@@ -57,20 +60,25 @@ def ticks_diff(a, b):
 
 def rtc():
     """What the RTC shows: seconds, ms."""
-    s, ms = divmod(_world_ms() + bus.rtc_ms, 1000)
+    s, ms = divmod(bus.now_ms() + bus.rtc_ms, 1000)
     return s + bus.rtc_s, ms
 
 
 def time():
-    return (_world_ms() + bus.rtc_ms) // 1000 + bus.rtc_s
+    return (bus.now_ms() + bus.rtc_ms) // 1000 + bus.rtc_s
 
 
 def sleep_ms(ms):
-    _world_ms()
+    bus.now_ms()
+    if bus.chip:
+        import idle
+
+        return idle.sleep_us(ms * 1000)
     utime.sleep_ms(ms // bus.speed)
     if bus.speed != 1:
         bus.last_us = utime.ticks_us()
         bus.world_us += ms * 1000
+    bus.wait()
 
 
 def sleep(s):

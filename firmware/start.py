@@ -25,6 +25,10 @@ def run():
     last = crash("before")
     if last is None:
         return
+    try:
+        machine.freq(240000000)  # (MicroPython's own images start with 160)
+    except ValueError:  # a chip that has no more
+        pass
     end = None
     again = True
     try:

@@ -55,6 +55,10 @@ class Machine:
     def reset_cause(self):
         return self.cause
 
+    def freq(self, Hz):
+        assert Hz == 240000000
+        raise ValueError("this one has 160 MHz")
+
     def reset(self):
         raise Reset
 

@@ -12,7 +12,7 @@ from firmware import lazy, log
 from firmware.network import wifi
 
 _TICK_ms = const(25)
-_REST_ms = const(5)  # for all else, however long a tick takes
+_REST_ms = const(10)  # for all else, however long a tick takes
 _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
@@ -60,6 +60,36 @@ def failed(name, why):
         pass  # (it is started again all the same)
 
 
+class Ticker:
+    """The electrical tick: the callback of a hardware timer, which the port runs between two
+    bytecodes of whatever else does. What both sides see: single numbers with one writer each.
+    It ticks from when it is made; safe.py ends it.
+
+    | ticks | complete ones, of 256 |
+    | why   | what a tick has raised, then none comes any more; or None |"""
+
+    def __init__(self, outlets, connectors):
+        self.ticks = 0
+        self.why = None
+        self._outlets, self._connectors = outlets, connectors
+        self._ended_ms = 0
+        machine.Timer(0).init(period=_TICK_ms, callback=self.tick)
+
+    def tick(self, _):
+        """Readings in, pilots and contactors out. Allocates nothing."""
+        if self.why or time.ticks_diff(time.ticks_ms(), self._ended_ms) < _REST_ms:
+            return
+        try:
+            for i in range(len(self._outlets)):
+                self._outlets[i].tick(time.ticks_ms(), self._connectors[i].allow_mA)
+            self.ticks = (self.ticks + 1) & 255
+            self._ended_ms = time.ticks_ms()
+        except BaseException as e:  # (also Ctrl-C: what a callback raises nobody hears)
+            self.why = e
+            for outlet in self._outlets:
+                outlet.contactor.set(False)
+
+
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
 
@@ -77,10 +107,9 @@ class App:
         self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
         self._reset_kind = None
-        self._watchdog = None  # (fed by the tick, which run() starts with it)
+        self._ticker = self._watchdog = None  # (which run() starts)
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
-        self._due = asyncio.Event()
 
     def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
@@ -97,27 +126,21 @@ class App:
 
     # --- tasks (docs/architecture.md)
 
-    async def _tick(self):
-        # Allocates nothing once it runs, and feeds the watchdog only when all of it has passed.
-        connectors = self.station.connectors
+    async def _limit(self):
+        # The loop's side of the tick: what it is to offer, and whether it comes. The watchdog is
+        # fed where both go on.
+        tick = self._ticker
+        seen = 0
         while True:
-            began = time.ticks_ms()
+            if tick.why:
+                raise tick.why
             due_s = self.station.sharing.due_s  # (0 means at once, also before the clock is set)
             if not due_s or self.clock.now() >= due_s:
-                self._due.set()
-                await asyncio.sleep_ms(0)  # (_limit's turn: the pilot follows in this very tick)
-            for i in range(len(connectors)):
-                self.outlets[i].tick(time.ticks_ms(), connectors[i].allow_mA)
-            self._watchdog.feed()
-            # Three readings have to fit into 100 ms: what the tick took is part of its period.
-            took = time.ticks_diff(time.ticks_ms(), began)
-            await asyncio.sleep_ms(max(_REST_ms, _TICK_ms - took))
-
-    async def _limit(self):
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
+                self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
+            if seen != tick.ticks:
+                seen = tick.ticks
+                self._watchdog.feed()
+            await asyncio.sleep_ms(_TICK_ms)
 
     async def _sessions(self):
         while True:
@@ -236,8 +259,9 @@ class App:
             log.warning("the last run: %s" % self.last)
         asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
+        self._ticker = Ticker(self.outlets, self.station.connectors)
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
-        for task in (self._tick, self._limit, self._sessions):
+        for task in (self._limit, self._sessions):
             asyncio.create_task(supervise(task, True))
         cards = (self._cards,) if self.reader else ()
         for task in (self._meter, self._console) + cards + (self._network,):

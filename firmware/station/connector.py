@@ -212,5 +212,5 @@ class Connector:
             self.kept = tx.token
         self.tx = self._stop = None
         # (a car that has come since then is another one's)
-        self.shown.finished = c.visit - (left and self.plugged())
+        self.shown.finished = c.visit - (left and c.visit & 1)
         owner.ended(self)

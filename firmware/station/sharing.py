@@ -128,18 +128,21 @@ class Sharing:
         if shared:
             limits.share(self._ceiling_mA, self._wants_mA, self._share_mA)
         changed = False
-        for i, c in enumerate(self.connectors):
-            mA = self._wants_mA[i]
-            if shared:
-                # Nobody gets more before the others have really let go of it.
-                free = self._ceiling_mA
-                for k, other in enumerate(self.connectors):
-                    if k != i:
-                        free -= max(self._share_mA[k], other.controller.may_draw_mA)
-                mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
-                changed = changed or mA != self._may_mA[i]
-            self._may_mA[i] = mA
-            self._pacing[i]._take(c, mA)
+        # (A tick may come at any moment, and offers what stands in allow_mA: less goes first.)
+        for more in (False, True):
+            for i, c in enumerate(self.connectors):
+                mA = self._wants_mA[i]
+                if shared:
+                    # Nobody gets more before the others have really let go of it.
+                    free = self._ceiling_mA
+                    for k, other in enumerate(self.connectors):
+                        if k != i:
+                            free -= max(self._share_mA[k], other.controller.may_draw_mA)
+                    mA = min(self._share_mA[i], max(free, c.controller.pilot_mA))
+                if (mA > c.allow_mA) == more:
+                    changed = changed or shared and mA != self._may_mA[i]
+                    self._may_mA[i] = mA
+                    self._pacing[i]._take(c, mA)
         if changed:
             self.on_limit()
 

@@ -38,7 +38,7 @@ class Shown:
     """Which of these a connector shows: what is there, what is offered, what is drawn."""
 
     def __init__(self):
-        self._fault = faults.NONE  # what was told last
+        self.fault = faults.NONE  # the one that goes with the state
         self.finished = _NEVER  # Controller.visit when a transaction ended
         self._offered_ms = _UNKNOWN_ms  # since when the car has been offered energy
         self._withheld_ms = _UNKNOWN_ms  # since when it has not, in a transaction
@@ -47,14 +47,14 @@ class Shown:
         """Bring the state of `connector` up to date; True when it, or its fault, has changed."""
         if not connector.settled():
             return False
-        before = connector.state, self._fault
+        before = connector.state, self.fault
+        self.fault = connector.controller.fault  # (once: the tick goes on meanwhile)
         connector.state = self._state(connector, now_ms)
-        self._fault = connector.controller.fault
-        return (connector.state, self._fault) != before
+        return (connector.state, self.fault) != before
 
     def _state(self, connector, now_ms):
         c = connector.controller
-        if faults.REACTION[c.fault]:
+        if faults.REACTION[self.fault]:
             self._offered_ms = _UNKNOWN_ms
             return FAULTED
         if not connector.tx:

@@ -122,8 +122,8 @@ class Station:
         for c in self.connectors:
             if c.shown.changed(c, now_ms):
                 self.tell(c, now_s)
-                if c.controller.fault in faults.ENDING:
-                    self.availability.set("latched", [[c.number, c.controller.fault]], True)
+                if c.shown.fault in faults.ENDING:
+                    self.availability.set("latched", [[c.number, c.shown.fault]], True)
 
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""
@@ -153,7 +153,7 @@ class Station:
     def notice(self, c, now_s):
         """A Notice of connector `c` (None: of the charge point itself), as it is now."""
         if c:
-            return Notice(c.number, c.state, c.controller.fault, now_s)
+            return Notice(c.number, c.state, c.shown.fault, now_s)
         state = states.FREE if self.availability.in_service() else states.OUT_OF_SERVICE
         broken = self.policy and self.policy.fault
         return Notice(0, state, faults.POLICY if broken else faults.NONE, now_s)

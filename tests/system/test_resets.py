@@ -17,16 +17,13 @@ PWM(Pin({PILOT}), freq=1000, duty_u16={OFFER})
 """
 # It hangs as soon as energy flows; the next run does not.
 HANGS = """
-import firmware.app.tasks, firmware.start
-async def hang(self):
-    import asyncio, time
-    while not self.station.connectors[0].controller.closed:
-        await asyncio.sleep_ms(100)
-    print("it hangs")
-    while True:
-        time.sleep_ms(10)
-if not firmware.start.last:
-    firmware.app.tasks.App._limit = hang
+import time
+def local_limit(now_s, station):
+    from firmware import start
+    if not start.last and station.connectors[0].controller.closed:
+        print("it hangs")
+        while True:
+            time.sleep_ms(10)
 """
 
 

@@ -230,7 +230,7 @@ async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, 
     async with injected(tmp_path, speed=20) as b:
         inject = Inject(b, tmp_path)
         id = await b.charge()
-        for task, ms in (("_tick", None), ("_tick", 0), ("_limit", None), ("_sessions", None)):
+        for task, ms in (("_limit", None), ("_sessions", None)):
             for n, kind in ((1, "RuntimeError"), (2, "MemoryError"), (3, "OSError")):
                 await b.process.until(lambda c: c["contactor"] and c["pilot_mA"])
                 before, mark, trace = b.st, b.st.mark(), b.process.mark()
@@ -256,7 +256,40 @@ async def test_a_critical_task_that_fails_leaves_outputs_safe_at_once(tmp_path, 
     for task, places in inject.places.items():
         print(f"{task}: {len(places)} places: {places}")
     print(f"{len(late_ms)} throws; simulated ms until outputs are safe: {sorted(late_ms)}")
-    assert len(inject.places["_tick"]) == 2, "both of its awaits"
+
+
+BROKEN_TICK = """
+import os
+charges = 0
+
+def sample():
+    raise %s("injected")
+
+def local_limit(now_s, station):
+    global charges
+    charges += station.connectors[0].controller.closed
+    if charges == 3 and "broken" not in os.listdir("/"):
+        from firmware import start
+        open("/broken", "w").close()
+        start.unit.outlets[0].line.sample = sample
+        print("the tick breaks")
+"""
+
+
+async def test_a_tick_that_fails_opens_the_contactor_at_once(tmp_path):
+    """It is a timer's callback: what it raises nobody hears, and the timer would go on."""
+    async with Bench(tmp_path, policy=BROKEN_TICK % "RuntimeError") as b:
+        before = b.st
+        id = await b.charge()
+        opened = await b.process.traced("contactor", lambda e: not e["closed"])
+        await b.process.traced(
+            "pilot", lambda e: e["duty_u16"] == X1 and e["ms"] + 1000 > opened["ms"]
+        )
+        await b.again(before)
+        state = await b.process.state()
+        assert state["crash"].startswith("RuntimeError: injected; 20")
+        assert state["connectors"][0]["transactionId"] == id
+        forgive(b)
 
 
 SETTINGS = {

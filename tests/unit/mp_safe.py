@@ -143,6 +143,15 @@ def test_now_makes_the_configured_board_safe():
         is_safe(board)
 
 
+def test_now_stops_the_tick_first():
+    """Before an output is driven: a tick that came after that could close the contactor."""
+    assert board_for('{"board":"reference"}') == "reference"
+    strict_machine.log.clear()
+    safe.now()
+    assert strict_machine.log[0] == ("timer", 0, "stopped")
+    assert len(strict_machine.log) > 2
+
+
 def test_an_unknown_board_drives_nothing():
     for name in ("none-such", "5", "reference.x", "__init__"):
         strict_machine.pins.clear()

@@ -49,6 +49,14 @@ class Pin:
         log.append((self.id, "out", value))
 
 
+class Timer:
+    def __init__(self, id):
+        self.id = id
+
+    def deinit(self):
+        log.append(("timer", self.id, "stopped"))
+
+
 class PWM:
     def __init__(self, pin, *, freq, duty_u16):  # neither has a default: 50 % would be 30 A
         take(pin.id, LEDC)

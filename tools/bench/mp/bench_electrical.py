@@ -9,7 +9,7 @@ import json
 import micropython
 import sys
 from collections import OrderedDict
-from time import ticks_diff, ticks_us
+from time import clock, ticks_diff
 
 import uwebsockets  # noqa: F401
 
@@ -78,6 +78,14 @@ class UART:
         pass
 
 
+class Timer:
+    def __init__(self, id):
+        pass
+
+    def init(self, period, callback):
+        pass
+
+
 class OneWire:
     """25 degC."""
 
@@ -101,29 +109,14 @@ class OneWire:
 
 
 class Chip:
-    """The modules machine, onewire, time and asyncio; 25 ms pass from tick to tick."""
+    """The modules machine, onewire and time; 25 ms pass from tick to tick."""
 
-    Pin, PWM, ADC, UART, OneWire = Pin, PWM, ADC, UART, OneWire
+    Pin, PWM, ADC, UART, OneWire, Timer = Pin, PWM, ADC, UART, OneWire, Timer
     PWRON_RESET = 1
     ms = 2**30 - 20000  # ticks wrap soon
-    _ended = True
-    _stop = StopIteration()
 
     def reset_cause(self):
         return 5
-
-    def sleep_ms(self, ms):
-        self.ms = (self.ms + 25) & (2**30 - 1)
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        self._ended = not self._ended
-        if self._ended:
-            self._stop.__traceback__ = None
-            raise self._stop
 
 
 chip = Chip()
@@ -134,31 +127,26 @@ for name in ("machine", "esp32", "network", "onewire", "time"):
     sys.modules[name] = chip
 
 from firmware import config, fitting  # noqa: E402
-from firmware.app import tasks  # noqa: E402
+from firmware.app.tasks import Ticker  # noqa: E402
 from firmware.boards import reference, reference_full  # noqa: E402
 from firmware.charging import limits  # noqa: E402
 from firmware.station import connector  # noqa: E402
 
-tasks.asyncio = chip
 out = OrderedDict()
 
 
 class Unit:
-    """What App._tick asks of the App, with one connector that charges."""
-
-    due_s = 2**30 - 1
+    """One connector that charges, and its ticks."""
 
     def __init__(self, board):
         self.config = config.check({"url": "ws://c", "id": "B"})
-        self.clock = self._watchdog = self.station = self.sharing = self
         fit, pins = fitting.Fitting(board, self.config, False), board.CONNECTORS[0]
         self.unit = fit.outlet(pins)
         slots = limits.Limits(board.MAX_mA)
         self.connector = connector.Connector(1, self.unit, slots, None, None)
         fit.lamp(self.unit, pins, self.connector)
-        self.outlets, self.connectors = [self.unit], [self.connector]
+        self.ticker = Ticker([self.unit], [self.connector])
         self.controller, self.overcurrent = self.connector.controller, self.unit.overcurrent
-        self.ticks = tasks.App._tick(self)
         self.connector.allow_mA = 16000
         for _ in range(4000):
             self.tick()
@@ -166,28 +154,24 @@ class Unit:
         if not c.closed or c.fault or c.pilot_mA != 16000:
             raise ValueError((c.closed, c.fault, c.pilot_mA, c.state))
 
-    def now(self):
-        return 0
-
-    def feed(self):
-        pass
-
     def tick(self):
         levels[RESIDUAL] = levels[TEST]  # it trips while it is tested
         levels[LIVE] = 0 if levels[CONTACTOR] else 1
         if self.overcurrent:
             self.overcurrent.readings += 1
-        next(self.ticks)
+        chip.ms = (chip.ms + 25) & (2**30 - 1)
+        self.ticker.tick(None)
 
 
 def cost(name, function, arg):
-    """us and bytes of one of the TIMES that function(arg) does it; nothing may be allocated."""
-    least = 1 << 29
+    """us of CPU and bytes of one of the TIMES that function(arg) does it; nothing may be
+    allocated."""
+    least = 1e9
     for _ in range(ROUNDS):
         gc.collect()
-        began = ticks_us()
+        began = clock()
         function(arg)
-        least = min(least, ticks_diff(ticks_us(), began))
+        least = min(least, 1e6 * (clock() - began))
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()
@@ -220,18 +204,22 @@ def sample(line):
         line.sample()
 
 
-def whole(ticks):
+def whole(unit):
     for _ in range(TIMES):
-        next(ticks)
+        unit.tick()
 
 
 reference.CONNECTORS = ({"pilot": PILOT, "sense": SENSE, "contactor": CONTACTOR},)
 for board, parts in ((reference, "without_parts"), (reference_full, "all_parts")):
     u = Unit(board)
-    cost("whole_tick_" + parts, whole, u.ticks)
+    cost("whole_tick_" + parts, whole, u)
     cost("drivers_" + parts, drivers, u.unit.devices)
     cost("pilot_sample_" + parts, sample, u.unit.line)
     cost("controller_" + parts, controller, u.controller)
+u.unit.line.set(6554)
+cost("pilot_sample_6_A", sample, u.unit.line)
+u.unit.line.set(65535)
+cost("pilot_sample_no_pwm", sample, u.unit.line)
 out["parts"] = len(u.controller.parts)
 out["drivers"] = len(u.unit.devices)
 print(json.dumps(out))

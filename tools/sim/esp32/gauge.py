@@ -1,17 +1,19 @@
 # How long the firmware keeps its event loop, in CPU time of this process: what else the host does
-# does not count. Loaded when a test asks for it the first time (board.py); it costs heap then.
+# does not count. And how far its ticks are apart, in world time. Loaded when a test asks for it
+# the first time (board.py); it costs heap then.
 
 import asyncio
-import machine
 import utime
+
+import bus
 
 _queue = asyncio.core._io_queue
 _wait = _queue.wait_io_event
-_feed = machine.WDT.feed
+_tick = bus.callback
 _clock = utime.clock  # seconds of CPU
 _began = _fed = _clock()
 _longest = _between = 0.0
-_ticks = 0
+_ticks = _at_us = _gap_us = _late = 0
 
 
 def _wait_io_event(dt):
@@ -24,25 +26,36 @@ def _wait_io_event(dt):
     _began = _clock()
 
 
-def _feed_it(self):
-    global _fed, _between, _ticks
+def _tick_it(_):
+    global _fed, _between, _ticks, _at_us, _gap_us, _late
     now = _clock()
-    if now - _fed > _between:
-        _between = now - _fed
+    _between = max(_between, now - _fed)
     _fed = now
     _ticks += 1
-    _feed(self)
+    bus.now_ms()
+    if _at_us:
+        _gap_us = max(_gap_us, bus.world_us - _at_us)
+        _late += bus.world_us - _at_us > 50000
+    _at_us = bus.world_us
+    _tick(None)
 
 
 _queue.wait_io_event = _wait_io_event
-machine.WDT.feed = _feed_it
+bus.callback = _tick_it
 
 
 def read():
     """What happened since the last read: us of CPU of the longest step of a task, and of all that
-    ran between two ticks (in a busy time the tick is that much late, less its 25 ms); ticks."""
-    global _longest, _between, _ticks
-    result = int(_longest * 1e6), int(_between * 1e6), _ticks
+    ran between two ticks; ticks; the longest time between two in the world, and how often that was
+    more than 50 ms."""
+    global _longest, _between, _ticks, _gap_us, _late
+    result = {
+        "step_us": int(_longest * 1e6),
+        "between_us": int(_between * 1e6),
+        "ticks": _ticks,
+        "gap_ms": _gap_us // 1000,
+        "late": _late,
+    }
     _longest = _between = 0.0
-    _ticks = 0
-    return {"step_us": result[0], "between_us": result[1], "ticks": result[2]}
+    _ticks = _gap_us = _late = 0
+    return result

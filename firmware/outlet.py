@@ -45,8 +45,8 @@ class Outlet:
             self.overcurrent.readings = meter.readings
             self.overcurrent.lost = bool(meter.why and not meter.known())
             volts = [mV for mV in meter.voltage_mV if mV] if meter.known() else ()
-            self.supply.low_mV = min(volts) if volts else 0
-            self.supply.high_mV = max(volts) if volts else 0
+            low_mV, high_mV = (min(volts), max(volts)) if volts else (0, 0)
+            self.supply.low_mV, self.supply.high_mV = low_mV, high_mV  # (no tick comes between)
             self.supply.readings = meter.readings
 
     def limit(self, slots):

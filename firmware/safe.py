@@ -24,9 +24,13 @@ def board():
 
 def now():
     """Contactors open, no energy offered, and no tick that could change that."""
-    Timer(0).deinit()
-    for _ in range(9):  # what waits in the port's queue of 8 callbacks runs here, not afterwards
-        pass
-    pins = board()
-    if pins:
-        outputs.safe(pins)
+    try:
+        Timer(0).deinit()
+        for _ in range(
+            9
+        ):  # what waits in the port's queue of 8 callbacks runs here, not afterwards
+            pass
+    finally:
+        pins = board()
+        if pins:
+            outputs.safe(pins)

@@ -12,7 +12,7 @@ from firmware import lazy, log
 from firmware.network import wifi
 
 _TICK_ms = const(25)
-_REST_ms = const(10)  # for all else, however long a tick takes
+_REST_ms = const(5)  # for all else, however long a tick takes
 _POLL_ms = const(100)
 _METER_ms = const(1000)
 _CARD_ms = const(250)
@@ -72,14 +72,14 @@ class Ticker:
         self.ticks = 0
         self.why = None
         self._outlets, self._connectors = outlets, connectors
-        self._ended_ms = 0
+        self._ended_ms = time.ticks_ms()
         machine.Timer(0).init(period=_TICK_ms, callback=self.tick)
 
     def tick(self, _):
         """Readings in, pilots and contactors out. Allocates nothing."""
-        if self.why or time.ticks_diff(time.ticks_ms(), self._ended_ms) < _REST_ms:
-            return
         try:
+            if self.why or time.ticks_diff(time.ticks_ms(), self._ended_ms) < _REST_ms:
+                return
             for i in range(len(self._outlets)):
                 self._outlets[i].tick(time.ticks_ms(), self._connectors[i].allow_mA)
             self.ticks = (self.ticks + 1) & 255
@@ -87,7 +87,12 @@ class Ticker:
         except BaseException as e:  # (also Ctrl-C: what a callback raises nobody hears)
             self.why = e
             for outlet in self._outlets:
-                outlet.contactor.set(False)
+                for _ in range(3):  # (Ctrl-C again and again does not keep this from its end)
+                    try:
+                        outlet.contactor.set(False)
+                        break
+                    except BaseException:
+                        pass
 
 
 class App:

@@ -7,7 +7,7 @@ from time import ticks_diff, ticks_ms
 
 _WINDOW = const(4)  # updates, 100 ms: a half-wave opto-coupler makes ten edges
 _EDGES = const(4)
-_LATE_ms = const(50)  # between two updates
+_LATE_ms = const(100)  # between two updates: a tick may be late
 
 
 class Contact:

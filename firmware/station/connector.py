@@ -130,7 +130,7 @@ class Connector:
         seen = c.known or faults.REACTION[c.fault]
         if seen and not self.settled() and (now_ms - self._boot_ms) & _TICKS >= _SETTLE_ms:
             self._boot_ms = None
-            if self.tx and not (self.resumes and (self.plugged() or not c.known)):
+            if self.tx and not (self.resumes and (not c.known or self.plugged())):
                 self.stop(states.POWER_LOSS)
         if self.settled() and self.tx:
             self._follow_transaction(now_s, now_ms, owner)
@@ -156,7 +156,9 @@ class Connector:
         elif self.plugged() and not faults.REACTION[self.controller.fault] and read:
             # Sure of the plug-in first: its lock holds, the sensor was tested. That takes
             # seconds, and then it is so, or a fault.
-            if not any([part.busy for part in self.parts]):
+            busy = any([part.busy for part in self.parts])
+            # (The fault once more: a test may have failed in between.)
+            if not busy and not faults.REACTION[self.controller.fault]:
                 self._begin(ask, now_s, now_ms, owner)
         elif (now_ms - ask.ticks_ms) & _TICKS >= 1000 * ask.wait_s:
             self.waits = None
@@ -187,7 +189,7 @@ class Connector:
         if c.fault in faults.ENDING and not self._stop:
             self.tx.fault = c.fault
             self.stop(states.FAULT)
-        if not self._stop or c.closed:
+        if not self._stop or c.closed or self.allow_mA:  # (a tick could close it still)
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.
         tx, meter = self.tx, self.meter

@@ -249,7 +249,7 @@ async def test_the_doctor_tells_them_apart():
 
 
 async def test_no_memory_for_the_radio():
-    network.WLAN.radio, network.idf_free = None, lambda: 40000
+    network.WLAN.radio, network.free = None, lambda: 40000
     a_unit("home")
     try:
         wifi.up()
@@ -257,7 +257,7 @@ async def test_no_memory_for_the_radio():
     except OSError as e:
         assert str(e) == "WiFi Out of Memory"
     finally:
-        network.idf_free = lambda: 41000
+        network.free = lambda: 41000
     assert not wifi.up()
 
 

@@ -3,13 +3,13 @@
 #
 # usage: MICROPYPATH=build/simulator/tools/sim:.frozen micropython -X heapsize=128K
 #     -c "import rom, sys; rom.simulator(sys.argv.pop(1)); import board; board.start()"
-#     SIMULATOR FIRMWARE FD FLASH SPEED MHZ WORLD_MS HOST_US RTC_MS CAUSE ADC COMMANDS
+#     SIMULATOR FIRMWARE FD FLASH SPEED MHZ WORLD_MS HOST_US RTC_MS CAUSE KNOWN COMMANDS
 # started by tools/host/station. SIMULATOR is a ROMFS image, FIRMWARE one or a folder of .mpy
 # files. MHZ: as slow as a chip that has so many at most (idle.py), or 0. WORLD_MS is the world
 # time when the host's clock was at HOST_US (0: when the board is up), RTC_MS what the RTC shows at
-# world time 0. ADC: four bytes that say how wrong it is. COMMANDS is a file descriptor: its first
-# line has files to put on the flash, as a JSON object; then it takes one JSON command a line.
-# stdin is the serial line.
+# world time 0. KNOWN: 1 if the board is calibrated to its ADC. COMMANDS is a file descriptor: its
+# first line has files to put on the flash, as a JSON object; then it takes one JSON command a
+# line. stdin is the serial line.
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from micropython import const
 
 import rom
 
-code, fd, flash_path, speed, freq, world_ms, host_us, rtc_ms, cause, seed, words = sys.argv[1:]
+code, fd, flash_path, speed, freq, world_ms, host_us, rtc_ms, cause, known, words = sys.argv[1:]
 CHIP = "/sim/tools/sim/esp32"
 sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
@@ -42,8 +42,9 @@ import time  # noqa: E402, F401
 
 machine._cause = int(cause)
 # The chip that has this flash.
-machine.unique_id = lambda: b"\x24\x0a" + crc32(flash_path.encode()).to_bytes(4, "big")
-machine.ADC.unit(unhexlify(seed))
+seed = crc32(flash_path.encode()).to_bytes(4, "big")
+machine.unique_id = lambda: b"\x24\x0a" + seed
+machine.ADC.unit(b"\x80\x80\x80\x80" if int(known) else seed)
 
 real_sleep_ms = asyncio.sleep_ms
 _LONG_ms = 5  # of real time; a shorter sleep is one that the tick makes, and may end early

@@ -107,7 +107,7 @@ class PWM:
 
 
 # Of a unit's ADC: offset in uV, slope and bend in ppm, its end in uV, a 47th of the most noise.
-_made = 0, 0, 0, 3135000, 430
+made = 0, 0, 0, 3135000, 430
 
 
 class ADC:
@@ -121,10 +121,10 @@ class ADC:
     @staticmethod
     def unit(seed):
         """Be those of one unit of many: four bytes say which."""
-        global _made
+        global made
         a, b, c, d = seed
         ppm = (b - 128) * 95, (c - 128) * 390
-        _made = ((a - 128) * 234,) + ppm + (3060000 + b * 584, 215 + d * 430 // 255)
+        made = ((a - 128) * 234,) + ppm + (3060000 + b * 584, 215 + d * 430 // 255)
 
     def __init__(self, pin, *, atten=ATTN_0DB):
         self._second = opened(pin.id, _ADC)
@@ -160,10 +160,10 @@ class ADC:
         if phase_us < _EDGE_us and self._high_us != _PERIOD_us:
             level = other + (level - other) // _EDGE_us * phase_us
         steps = 2 * (dice % 32 + dice // 32 % 32) + dice // 1024 % 64 - 93
-        return max(_FLOOR_uV, (level + steps * _made[4] // 2) // 1000 * 1000)
+        return max(_FLOOR_uV, (level + steps * made[4] // 2) // 1000 * 1000)
 
     def _shown(self, uV):
-        offset, slope, bend, end, _ = _made
+        offset, slope, bend, end, _ = made
         bent_mV = max(uV - _STRAIGHT_uV, 0) // 1000
         uV += offset + (uV // 1000 * slope + bent_mV * bend) // 1000
         return min(uV, end)

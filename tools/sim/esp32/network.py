@@ -26,7 +26,7 @@ _MUTE = const(1)  # of the wall: a network without DHCP; 0: a good one; else the
 _AT_ONCE = (201, 202, 205, 210, 211, 212)
 
 
-def idf_free():
+def free():
     """Of a chip without PSRAM, when Wi-Fi is asked for."""
     heap = _HEAP
     used = gc.mem_alloc() - bus.heap
@@ -52,7 +52,7 @@ class WLAN:
     def __new__(cls, interface=0):
         # One radio, however often it is asked for.
         if cls.radio is None:
-            if idf_free() < _NEEDS:
+            if free() < _NEEDS:
                 raise OSError("WiFi Out of Memory")
             cls.radio = object.__new__(cls)
             cls.radio.begin()

@@ -282,6 +282,7 @@ class World:
         c = self.connectors[number - 1]
         if c.tx:
             c.stop(states.LOCAL)
+            self.station.poll()  # (it ends when nothing can close the contactor any more)
             self.station.poll()
             self.meters[number - 1].readings += 1
             self.station.poll()

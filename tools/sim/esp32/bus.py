@@ -78,6 +78,7 @@ def _read(buf):
 def start(us, function):
     """Call `function` back every so often; 0: never."""
     global next, period, callback
+    next = 0  # (nothing is called back while this changes)
     period, callback = us, function
     now_ms()
     next = us and world_us + us

@@ -53,7 +53,7 @@ def start(most_MHz):
     bus.chip = sys.modules[__name__]
     bus.now_ms = now_ms
     # Three quarters of what a look at the clock costs are this module's, not the chip's.
-    factor, before_us, own_ns = 1 << 16, bus.world_us, 1 << 20
+    factor, before_us, own_ns = 64000, bus.world_us, 1 << 20
     for _ in range(20):
         bus.world_us = 0  # (in ns, by this factor)
         for _ in range(16):
@@ -101,9 +101,9 @@ def _passed_ns():
 def _charge():
     # What was computed since the last _restart(), but for a loop that looks at a clock (look()).
     global _looks
-    ns = (_now[0] - _s) * 1000000000 + _now[1] - _ns - _skip_ns
+    ns = _passed_ns()
     if ns > 0 and (_looks < 0 or ns >= _SPIN_ns):
-        bus.world_us += (ns >> 4) * factor >> 12
+        bus.world_us += (ns >> 4) * factor // 4000
         _looks = -1
 
 
@@ -111,41 +111,27 @@ def lock():
     """What this process computes from here on is not the chip's."""
     global _holds
     if not _holds:
-        _clock(_CPU, _now)
         _charge()
     _holds += 1
 
 
 def free():
-    global _holds, _late, _s, _ns, _skip_ns
+    global _holds, _late
     if _holds == 1:
-        _clock(_CPU, _now)
-        _s, _ns = _now[0], _now[1]
-        _skip_ns = _own_ns
+        _restart()
     _holds -= 1
     if _late and not _holds:
         _late = False
         due()
 
 
-def takes(us):
-    """The chip does nothing else for so long."""
-    lock()
-    bus.world_us += us
-    free()
-
-
 def now_ms():
     """World time."""
-    global _s, _ns, _skip_ns
     if _holds:
         return bus.world_us // 1000
-    _clock(_CPU, _now)
     _charge()
     ms = bus.world_us // 1000
-    _clock(_CPU, _now)
-    _s, _ns = _now[0], _now[1]
-    _skip_ns = _own_ns
+    _restart()
     return ms
 
 
@@ -153,7 +139,6 @@ def look(read_us=0):
     """At a clock that runs in us; or a read of the ADC, which takes `read_us`. What a loop of them
     computes here is mostly the simulator's: it takes what it does on a chip."""
     global _looks
-    _clock(_CPU, _now)
     _charge()
     if read_us:
         _looks = 0

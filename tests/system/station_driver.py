@@ -15,6 +15,7 @@ from pathlib import Path
 from host.build import ROOT
 from host.csms import CallError, CentralSystem, parse_time
 from host.process import TOOL, StationProcess, WAIT_s, poll
+from host.profile import profile
 
 TEST_s = 4 * WAIT_s  # a bound on any test, so that nothing hangs
 ID = "CP1"
@@ -198,6 +199,15 @@ class Bench:
         await self.status("Charging", connector, since)
         c = await self.process.until(lambda c: c["transactionId"] is not None, connector)
         return c["transactionId"]
+
+    async def day_of_prices(self, id):
+        """A TxProfile of 96 quarter hours, 5.5 KB of JSON, of which the second holds."""
+        start = await self.now() - timedelta(minutes=20)
+        prices = [(i * 900, round(10 + i * 0.1, 1), 3) for i in range(96)]
+        day = profile(3, "Tx", prices, startSchedule=start, duration=86400, transactionId=id)
+        await self.set_profile(day, 1)
+        await self.pilot(10100)
+        assert (await self.composite(3600))[0] == (0, 10.1, 3)
 
     async def finish(self, tag=TAG, connector=1):
         """Stop with the tag and unplug; -> StopTransaction.req."""

@@ -3,14 +3,12 @@ the ESP32's options (tools/chip-port): a heap of two areas, its stack, float32. 
 
 import ssl
 import subprocess
-from datetime import timedelta
 
 from station_driver import Bench
 from test_station_large import asked
 from test_station_security import secured
 
 from bench.station import CHIP_HEAP, stack_used
-from host.profile import profile
 
 STACK = 8600  # bytes: 10.2 KB of the ESP32's 16 KB, by the harsher of two measures
 AREAS = """
@@ -54,12 +52,7 @@ async def test_a_day_of_prices_and_a_power_cut(tmp_path, micropython_esp):
     async with Bench(tmp_path, interpreter=micropython_esp, heap=CHIP_HEAP) as b:
         await large_profiles(b)
         id = await b.charge()
-        start = await b.now() - timedelta(minutes=20)
-        prices = [(i * 900, round(10 + i * 0.1, 1), 3) for i in range(96)]
-        day = profile(3, "Tx", prices, startSchedule=start, duration=86400, transactionId=id)
-        await b.set_profile(day, 1)
-        await b.pilot(10100)
-        assert (await b.composite(3600))[0] == (0, 10.1, 3)
+        await b.day_of_prices(id)
         await in_its_stack(b)
         await b.cut()
         await b.pilot(10100)

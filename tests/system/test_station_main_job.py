@@ -151,12 +151,7 @@ async def test_main_job_32_bit(tmp_path, micropython32):
         print(f"32-bit heap after the main job: {heap}")
         # A day of prices: 96 periods, 5.5 KB of JSON.
         id = await b.charge()
-        start = await b.now() - timedelta(minutes=20)
-        prices = [(i * 900, round(10 + i * 0.1, 1), 3) for i in range(96)]
-        day = profile(3, "Tx", prices, startSchedule=start, duration=86400, transactionId=id)
-        await b.set_profile(day, 1)
-        await b.pilot(10100)
-        assert (await b.composite(3600))[0] == (0, 10.1, 3)
+        await b.day_of_prices(id)
 
 
 async def test_latency(bench):

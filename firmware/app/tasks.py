@@ -62,7 +62,7 @@ def failed(name, why):
 
 class Ticker:
     """The electrical tick: the callback of a hardware timer, which the port runs between two
-    bytecodes of whatever else does. What both sides see: single numbers with one writer each.
+    bytecodes of whatever else does. What both sides see: single numbers, each stored at once.
     It ticks from when it is made; safe.py ends it.
 
     | ticks | complete ones, of 256 |

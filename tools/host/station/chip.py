@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import struct
 import time
 from datetime import datetime, timedelta, timezone
@@ -110,7 +111,7 @@ class Chip:
         """The watchdog bites at the board's own time."""
         late = bool(self.watchdog_s) and now_ms - self.fed_ms > self.watchdog_s * 1000
         if late:
-            self.fed = 0.0  # (for Station.watch, which looks in a moment)
+            self.fed = -math.inf  # (for Station.watch, which looks in a moment)
         return late
 
     def interrupt(self, op):

@@ -19,6 +19,7 @@ from host.station.world import World
 END_s = 10  # for the firmware to leave its outputs safe at the end
 ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
 BOOT_ms = 700  # of a chip: the panic's text, its boot loaders, MicroPython (0.5 to 1 s, estimated)
+CATCH_UP_s = 60  # for a board whose time is a chip's
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
@@ -105,6 +106,8 @@ class Station:
     async def watch(self):
         """Restart what crashed or hung, move the world while the board has no power."""
         chip = self.chip
+        # (A board whose time is a chip's waits for the host after each long step; chip.hangs().)
+        late_s = CATCH_UP_s if self.world.chip else 0
         while True:
             await asyncio.sleep(0.02)
             now = time.monotonic()
@@ -114,7 +117,9 @@ class Station:
                 self.world.wall.advance(self.world.host_ms())
             elif chip.bus and not self.board.runs():
                 await self.crashed(self.board.process.returncode)
-            elif chip.watchdog_s and not chip.waiting and now - chip.fed > chip.watchdog_s:
+            elif (
+                chip.watchdog_s and not chip.waiting and now - chip.fed > chip.watchdog_s + late_s
+            ):
                 log(f"{self.NAME}: the watchdog bites")
                 chip.cause = WDT_RESET
                 self.reset()

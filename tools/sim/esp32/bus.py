@@ -41,9 +41,17 @@ def open_fd(fd):
 
 def ask(op, pin=0, value=0, payload=b""):
     """-> three values, payload"""
+    if not chip:
+        return _ask(op, pin, value, payload)
+    chip.lock()
+    try:
+        return _ask(op, pin, value, payload)
+    finally:
+        chip.free()
+
+
+def _ask(op, pin, value, payload):
     global last_us
-    if chip:
-        chip.lock()
     struct.pack_into("<BBHiQ", _request, 0, op, pin, len(payload), value, now_ms())
     _file.write(_request)
     if payload:
@@ -53,9 +61,7 @@ def ask(op, pin=0, value=0, payload=b""):
     payload = bytearray(n & ~_INTERRUPT)
     if payload:
         _read(payload)
-    if chip:
-        chip.free()
-    elif speed != 1:  # how long the host let the wall wait is not the chip's time
+    if speed != 1:  # how long the host let the wall wait is not the chip's time
         last_us = ticks_us()
     if n & _INTERRUPT:
         raise KeyboardInterrupt

@@ -1,9 +1,10 @@
 # The chip's time where the board runs as one (tools/station --chip): world time is what this
 # process computes, times `factor`, and what it waits for. Neither how busy the host is nor what
-# the simulator computes (between lock() and free()) is in it. When a hardware timer is due a
-# signal cuts through what computes; its callback then runs between bytecodes, as on the chip.
+# the simulator computes (between lock() and free()) is in it. A hardware timer's callback cuts
+# through what computes, between two bytecodes, as on the chip.
 # On the 32-bit port, which has ffi; idle.py, which waits, loads it.
 
+import _thread
 import ffi
 import sys
 import time
@@ -12,8 +13,8 @@ from micropython import const, schedule
 
 import bus
 
-_CPU = const(2)  # CLOCK_PROCESS_CPUTIME_ID
-_SIGALRM = const(14)
+_CPU = const(3)  # CLOCK_THREAD_CPUTIME_ID
+_MONOTONIC = const(1)
 _LEAST_us = const(20)
 _SPIN_ns = const(20000)  # of CPU between two looks at a clock: what takes longer is computing
 _BETWEEN_us = const(28)  # what the bytecodes take that keep a reading, at 160 MHz,
@@ -28,16 +29,18 @@ _least_us = _most_Hz = 0
 factor = 0  # us of the chip for 64 of this process's CPU
 _libc = ffi.open("libc.so.6")
 _clock = _libc.func("i", "clock_gettime", "iP")
-_setitimer = _libc.func("i", "setitimer", "iPP")
+_settime = _libc.func("i", "timerfd_settime", "iiPP")
+_read = _libc.func("i", "read", "iPi")
+_usleep = _libc.func("i", "usleep", "i")
+_timer = _libc.func("i", "timerfd_create", "ii")(_MONOTONIC, 0)
 _now = array("i", (0, 0))
-_begin = array("i", (0, 0))
-_end = array("i", (0, 0))
 _alarm = array("i", (0, 0, 0, 0))
+_expired = bytearray(8)
 _s = _ns = 0  # of CPU, when that was looked at last
-_skip_ns = 0  # of it since then that signals took, and what a look at it takes itself
-_own_ns = 0
+_own_ns = 0  # what a look at it takes itself
 _holds = 0
-_late = False  # a timer was due in the simulator's own time
+_calls = False  # back what is due
+_late = False  # a timer was due in the meantime
 _looks = -1  # at a clock since the last read of the ADC; -1: something else has come between
 
 
@@ -49,7 +52,7 @@ def start(most_MHz):
         _restart()
         _work()
         least_us = min(least_us, _passed_ns() // 1000)
-    _libc.func("i", "signal", "iC")(_SIGALRM, _on_alarm)
+    _thread.start_new_thread(_alarms, ())
     bus.chip = sys.modules[__name__]
     bus.now_ms = now_ms
     # Three quarters of what a look at the clock costs are this module's, not the chip's.
@@ -87,15 +90,14 @@ def _work():
 
 
 def _restart():
-    global _s, _ns, _skip_ns
+    global _s, _ns
     _clock(_CPU, _now)
     _s, _ns = _now[0], _now[1]
-    _skip_ns = _own_ns
 
 
 def _passed_ns():
     _clock(_CPU, _now)
-    return (_now[0] - _s) * 1000000000 + _now[1] - _ns - _skip_ns
+    return (_now[0] - _s) * 1000000000 + _now[1] - _ns - _own_ns
 
 
 def _charge():
@@ -110,28 +112,25 @@ def _charge():
 def lock():
     """What this process computes from here on is not the chip's."""
     global _holds
-    if not _holds:
+    _holds += 1  # (first: a timer's callback would count the same time)
+    if _holds == 1:
         _charge()
-    _holds += 1
 
 
 def free():
-    global _holds, _late
+    global _holds
     if _holds == 1:
         _restart()
     _holds -= 1
-    if _late and not _holds:
-        _late = False
+    if _late and not _holds and not _calls:
         due()
 
 
 def now_ms():
     """World time."""
-    if _holds:
-        return bus.world_us // 1000
-    _charge()
+    lock()
     ms = bus.world_us // 1000
-    _restart()
+    free()
     return ms
 
 
@@ -139,48 +138,56 @@ def look(read_us=0):
     """At a clock that runs in us; or a read of the ADC, which takes `read_us`. What a loop of them
     computes here is mostly the simulator's: it takes what it does on a chip."""
     global _looks
-    _charge()
-    if read_us:
-        _looks = 0
-        bus.world_us += read_us
-    else:
+    lock()
+    if not read_us:
+        read_us = _BETWEEN_us if _looks == 1 else _LOOK_us
         _looks = max(_looks, 0) + 1
-        bus.world_us += _BETWEEN_us if _looks == 2 else _LOOK_us
-    _restart()
+    else:
+        _looks = 0
+    bus.world_us += read_us
+    free()
 
 
 # --- the hardware timer
 
 
-def _signal(number):
-    global _skip_ns
-    _clock(_CPU, _begin)
+def _alarms():
+    # A thread of its own, for which the host's timer goes off; what it schedules runs in the
+    # board's, whose CPU time alone counts. It allocates nothing.
+    while True:
+        if _read(_timer, _expired, 8) == 8:
+            while not _scheduled():
+                _usleep(100)
+
+
+def _scheduled():
     try:
         schedule(due, 0)
+        return True
     except RuntimeError:  # the queue is full, of nothing else
-        pass
-    _clock(_CPU, _end)
-    _skip_ns += (_end[0] - _begin[0]) * 1000000000 + _end[1] - _begin[1]
-
-
-_on_alarm = ffi.callback("v", _signal, "i", lock=True)
+        return False
 
 
 def due(_=0):
-    global _late
-    if _holds:
-        _late = True
+    """Call back what is due; as on the chip, not from within a callback."""
+    global _calls, _late
+    _late = True
+    if _holds or _calls:
         return
-    lock()
-    free()
-    bus.tick(_QUEUE)
+    _calls = True
+    _late = False
+    try:
+        now_ms()
+        bus.tick(_QUEUE)
+    finally:
+        _calls = False
     arm()
 
 
-def arm(on=True):
+def arm():
     """The alarm goes off when the timer is due, if this process computes until then."""
     left_us = 0
-    if bus.next and on:
+    if bus.next:
         left_us = max(_LEAST_us, (bus.next - bus.world_us) * 64 // factor)
-    _alarm[2], _alarm[3] = left_us // 1000000, left_us % 1000000
-    _setitimer(0, _alarm, None)
+    _alarm[2], _alarm[3] = left_us // 1000000, left_us % 1000000 * 1000
+    _settime(_timer, 0, _alarm, None)

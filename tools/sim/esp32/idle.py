@@ -89,17 +89,18 @@ def sleep_ms(ms):
 def wait_io_event(_):
     """For asyncio's loop: until something comes, or a sleep ends, or a timer is due."""
     cpu.lock()
-    cpu.arm(False)  # (poll() would begin again after each signal)
-    _wait_for_host()
-    _sleepers.wake()
-    task = asyncio.core._task_queue.peek()
-    if task and utime.ticks_diff(task.ph_key, utime.ticks_ms()) <= 0:
-        _poll(0)
-    else:
-        until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
-        _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
+    try:
+        _wait_for_host()
         _sleepers.wake()
-    cpu.free()
+        task = asyncio.core._task_queue.peek()
+        if task and utime.ticks_diff(task.ph_key, utime.ticks_ms()) <= 0:
+            _poll(0)
+        else:
+            until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
+            _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
+            _sleepers.wake()
+    finally:
+        cpu.free()
     cpu.due()
 
 
@@ -108,9 +109,11 @@ def sleep_us(us):
     end_us = bus.world_us + us
     while bus.world_us < end_us:
         cpu.lock()
-        _wait_for_host()
-        _idle(end_us, None)
-        cpu.free()
+        try:
+            _wait_for_host()
+            _idle(end_us, None)
+        finally:
+            cpu.free()
         cpu.due()
 
 
@@ -156,10 +159,12 @@ def _say(*args, end="\n", **more):
     # Characters leave one after the other; the FIFO takes 128, then the program waits.
     global _sent_us
     cpu.lock()
-    n = sum([len(str(a)) + 1 for a in args]) - 1 + len(end)
-    _sent_us = max(_sent_us, bus.world_us) + n * _CHARACTER_us
-    over_us = _sent_us - bus.world_us - _FIFO_us
-    if over_us > 0:
-        bus.world_us += (over_us + _GRID_us - 1) // _GRID_us * _GRID_us
-    _print(*args, end=end, **more)
-    cpu.free()
+    try:
+        n = sum([len(str(a)) + 1 for a in args]) - 1 + len(end)
+        _sent_us = max(_sent_us, bus.world_us) + n * _CHARACTER_us
+        over_us = _sent_us - bus.world_us - _FIFO_us
+        if over_us > 0:
+            bus.world_us += (over_us + _GRID_us - 1) // _GRID_us * _GRID_us
+        _print(*args, end=end, **more)
+    finally:
+        cpu.free()

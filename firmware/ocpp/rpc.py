@@ -10,7 +10,7 @@ from binascii import hexlify
 from micropython import const
 
 from . import schema
-from .periods import loads
+from .text import loads, printable
 
 _CALL = const(2)
 _RESULT = const(3)
@@ -19,6 +19,8 @@ _ANSWER_s = const(30)  # how long the Central System may take
 _BRIEF_s = const(5)  # the same, for an answer that did not come before, and that nobody needs
 _LONGEST_s = const(120)  # the same, for one that took longer before
 _TRIES = const(8)  # of a message that is repeated, whose answers still count
+_PIECE = const(256)  # of a long payload: made in one step of the loop, ten keys or so
+_HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
 
@@ -213,7 +215,10 @@ async def _dispatch(handle, message_id, frame):
         raise CallError("FormationViolation", "the action is not a string")
     if not schema.known(action):
         raise CallError(schema.error_for(action), action[:40])
+    # (A profile of 96 periods: to read, to check, and to take it in are three steps of the loop.)
+    await asyncio.sleep_ms(0)
     fault = schema.check(action, payload)
+    await asyncio.sleep_ms(0)
     if fault:
         raise CallError(*fault)
     try:
@@ -238,12 +243,15 @@ async def _send(ws, frame):
 async def _write(ws, frame):
     if not callable(frame[-1]):
         return await ws.send(json.dumps(frame, separators=(",", ":")))
-    # A long payload is made once for its length and again while it leaves, and never held.
-    size = 0
+    # A long payload is made once for its length; one that is longer still is not held, but made
+    # again while it leaves.
+    size, held = 0, []
     for piece in _text(frame):
         size += len(piece)
-        await asyncio.sleep_ms(0)  # (50 keys are a tenth of a second on an ESP32)
-    pieces = _text(frame)
+        if size <= _HELD:
+            held.append(piece)
+        await asyncio.sleep_ms(0)  # (50 keys are a good part of a second on an ESP32)
+    pieces = iter(held) if size <= _HELD else _text(frame)
     rest = b""
 
     def read(n):
@@ -257,25 +265,16 @@ async def _write(ws, frame):
 
 
 def _text(frame):
-    # A frame whose payload is given as pieces, in pieces of bytes.
-    yield (json.dumps(frame[:-1])[:-1] + ",").encode()
+    # A frame whose payload is given as pieces, in larger pieces of bytes.
+    out = (json.dumps(frame[:-1])[:-1] + ",").encode()
     for piece in frame[-1]():
-        yield piece.encode()
-    yield b"]"
+        out += piece.encode()
+        if len(out) >= _PIECE:
+            yield out
+            out = b""
+    yield out + b"]"
 
 
 def _is_id(text):
     # Echoed as it is, so it must be text that can be sent: without lone surrogates.
     return isinstance(text, str) and 0 < len(text) <= 128 and printable(text) == text
-
-
-def printable(text):
-    """`text` without what cannot be sent, and not too long."""
-    # Lone surrogates are ED A0..BF xx. By bytes: docs/memory.md, Names.
-    data = text[:_MAX_TEXT].encode("utf-8", "surrogatepass")
-    at = data.find(b"\xed")
-    while at >= 0:
-        if data[at + 1] >= 0xA0:
-            data = data[:at] + b"?" + data[at + 3 :]
-        at = data.find(b"\xed", at + 1)
-    return data.decode()

@@ -6,8 +6,6 @@ from micropython import const
 
 from firmware.clock import parse_iso
 
-from .periods import Periods
-
 _MAX_ITEMS = const(1000)  # the domain's own bounds are lower; this one only bounds the time
 _LONGEST = const(48)  # letters of an action; the longest that there is has 33
 _MAX_DATE_TIME = const(40)  # nine digits of fraction and an offset make 35
@@ -125,8 +123,7 @@ def _object(obj, fields, path):
 
 
 def _array(array, kind, path):
-    if type(array) is not Periods:
-        _expect(list, array, path, "array")
+    _expect(list, array, path, "array")
     if len(array) > _MAX_ITEMS:
         _fault(path, "Occurence", "too many items")
     fields = _fields(kind) if kind[0] == "@" else None

@@ -77,5 +77,6 @@ def compose(station, composite):
     """Work on a composite schedule for a moment; False: it is complete."""
     more = composite.steps(_STEPS)
     station.store.trim()  # (of many profiles the periods do not fit into RAM together)
-    station.sharing.due_s = 0  # the periods in force may just have been let go
+    if not more:
+        station.sharing.due_s = 0  # the periods in force may have been let go
     return more

@@ -510,6 +510,7 @@ async def test_an_escaped_pair_is_a_character():
 
 
 async def test_others_run_while_a_long_answer_is_made():
+    """A short one is made once; one that is too long to be held, for its length and again."""
     b = Bench()
     turns = []
     over = False
@@ -523,15 +524,19 @@ async def test_others_run_while_a_long_answer_is_made():
         nonlocal made
         for i in range(50):
             made += 1
-            yield ("," if i else "[") + "%d" % i
+            yield ("," if i else "[") + space + "%d" % i
         yield "]"
 
-    made = 0
-    b.reply = lambda payload: pieces
     task = asyncio.create_task(others())
-    got = await b.receive('[2,"1","GetConfiguration",{}]')
-    assert got == [3, "1", list(range(50))]
-    assert len({n for n in turns if 0 < n < 50}) == 49  # (while its length is counted)
+    b.reply = lambda payload: pieces
+    for size, times in ((100, 1), (150, 2)):
+        space = " " * size
+        made = 0
+        turns.clear()
+        got = await b.receive('[2,"1","GetConfiguration",{}]')
+        assert got == [3, "1", list(range(50))]
+        assert made == 50 * times
+        assert len({n for n in turns if 0 < n < 50}) > 15  # (while its length is counted)
     over = True
     await task
 

@@ -5,7 +5,8 @@ import json
 from micropython import const
 
 from firmware import lazy
-from firmware.ocpp.rpc import CallError, printable
+from firmware.ocpp.rpc import CallError
+from firmware.ocpp.text import printable
 from firmware.station import states
 
 _MAX_KEYS = const(50)  # in one GetConfiguration request (a key says it too)

@@ -83,17 +83,21 @@ def find(name, c):
     start = name + " "
     for text in _TABLE:
         if text.startswith(start) and " " not in name:
-            line = text.split(" ")
-            if line[_SETTING] in c.fixed and line[_DEFAULT] != "-":
-                line[_ACCESS] = "ro"
-            return line
+            return _line(text, c)
     return None
+
+
+def _line(text, c):
+    line = text.split(" ")
+    if line[_SETTING] in c.fixed and line[_DEFAULT] != "-":
+        line[_ACCESS] = "ro"
+    return line
 
 
 def lines(c):
     """Every key's line, in order, one at a time."""
     for text in _TABLE:
-        yield find(text[: text.find(" ")], c)
+        yield _line(text, c)
 
 
 def key(setting, c):
@@ -217,25 +221,23 @@ def change(c, name, value):
 
 def pieces(c, names, printable):
     """A function that gives GetConfiguration.conf as pieces of JSON; no names: all."""
-    names = names or [line[0] for line in lines(c)]
     stored = c.stored  # (as it is now, whatever is changed while the answer leaves)
 
     def made():
         between = '{"configurationKey":['
-        for name in names:
-            line = find(name, c)
-            if line:
-                entry = {"key": name, "readonly": line[_ACCESS] == "ro"}
-                if line[_TYPE] != "h":
-                    entry["value"] = text(line, c, None, stored)
-                yield between + json.dumps(entry)
-                between = ","
+        unknown = []
+        for line in (find(name, c) or name for name in names) if names else lines(c):
+            if isinstance(line, str):
+                unknown.append(json.dumps(printable(line)))
+                continue
+            entry = {"key": line[0], "readonly": line[_ACCESS] == "ro"}
+            if line[_TYPE] != "h":
+                entry["value"] = text(line, c, None, stored)
+            yield between + json.dumps(entry)
+            between = ","
         yield "]" if between == "," else between + "]"
-        between = ',"unknownKey":['
-        for name in names:
-            if not find(name, c):
-                yield between + json.dumps(printable(name))
-                between = ","
-        yield "]}" if between == "," else "}"
+        if unknown:
+            yield ',"unknownKey":[' + ",".join(unknown) + "]"
+        yield "}"
 
     return made

@@ -6,7 +6,7 @@ from micropython import const
 
 from firmware import lazy
 from firmware.clock import format_iso, parse_iso
-from firmware.ocpp.rpc import printable
+from firmware.ocpp.text import printable
 from firmware.station import metering, states
 from firmware.storage import journal
 from firmware.storage.transactions import Transaction

@@ -132,11 +132,14 @@ def _composite(number, now, rate, schedule):
     yield '"chargingSchedulePeriod":['
     out = schedule.out
     for i in range(0, len(out), 3):
-        tenth = out[i + 1] % 10  # written as integers: exact also with the ESP32's floats
-        yield '%s{"startPeriod":%d,"limit":%d' % ("," if i else "", out[i], out[i + 1] // 10)
-        if tenth:
-            yield ".%d" % tenth
-        yield ',"numberPhases":%d}' % out[i + 2] if out[i + 2] else "}"
+        limit = out[i + 1]  # written as integers: exact also with the ESP32's floats
+        yield '%s{"startPeriod":%d,"limit":%d%s%s}' % (
+            "," if i else "",
+            out[i],
+            limit // 10,
+            ".%d" % (limit % 10) if limit % 10 else "",
+            ',"numberPhases":%d' % out[i + 2] if out[i + 2] else "",
+        )
     yield "]}}"
 
 

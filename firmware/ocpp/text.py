@@ -1,0 +1,54 @@
+"""Text from and for the wire where MicroPython's json alone does not do: surrogates."""
+
+import json
+from micropython import const
+
+_PIECE = const(256)  # looked at at once: so much is free in one piece
+_MAX_TEXT = const(200)  # of what is sent back
+
+
+def loads(text):
+    """json.loads(text), but an escaped pair is the one character that it stands for."""
+    for at in range(0, len(text), _PIECE):
+        piece = bytes(text[at : at + _PIECE + 2])
+        if b"\\ud" in piece or b"\\uD" in piece:
+            text = _join(bytes(text))
+            break
+    return json.loads(text)
+
+
+def printable(text):
+    """`text` without what cannot be sent, and not too long."""
+    # Lone surrogates are ED A0..BF xx. By bytes: docs/memory.md, Names.
+    data = text[:_MAX_TEXT].encode("utf-8", "surrogatepass")
+    at = data.find(b"\xed")
+    while at >= 0:
+        if data[at + 1] >= 0xA0:
+            data = data[:at] + b"?" + data[at + 3 :]
+        at = data.find(b"\xed", at + 1)
+    return data.decode()
+
+
+def _join(text):
+    # MicroPython's json makes two lone surrogates of \ud83d\udd0c, and nothing could be sent back
+    # that has them. So the character stands there itself. (Not by chr(), which keeps it for ever.)
+    out = bytearray()
+    done = 0
+    at = text.find(b"\\")
+    while at >= 0:
+        size = 2  # of the escape: a backslash that is meant is none again
+        if text[at + 1 : at + 2] == b"u" and text[at + 6 : at + 8] == b"\\u":
+            try:
+                high = int(text[at + 2 : at + 6], 16) - 0xD800
+                low = int(text[at + 8 : at + 12], 16) - 0xDC00
+            except ValueError:
+                low = -1
+            if 0 <= low < 1024 and 0 <= high < 1024:
+                c = 0x10000 + (high << 10 | low)
+                out += text[done:at]
+                out += bytes((0xF0 | c >> 18, 128 | c >> 12 & 63, 128 | c >> 6 & 63, 128 | c & 63))
+                size = 12
+                done = at + 12
+        at = text.find(b"\\", at + size)
+    out += text[done:]
+    return out

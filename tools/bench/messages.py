@@ -1,0 +1,79 @@
+"""What a message costs on a chip: the board's own computing, as tools/station --chip has it."""
+
+import asyncio
+import statistics
+
+from bench import measurement, rounds
+from bench.station import CHIP_HEAP, charge, daily, station
+
+CHIP = "esp32"  # at 240 MHz
+ROUNDS = 9
+IDLE_s = 20
+
+
+def profiles(periods):
+    number = 0
+    while True:
+        number += 1
+        yield {"connectorId": 1, "csChargingProfiles": daily(10 + number % 2, periods)}
+
+
+def same(payload):
+    while True:
+        yield payload
+
+
+def messages():
+    """(name, action, payloads); profiles first, for the composites are of them."""
+    day = {"connectorId": 1, "duration": 86400}
+    key = {"key": "MeterValueSampleInterval", "value": "60"}
+    return (
+        ("SetChargingProfile_24", "SetChargingProfile", profiles(24)),
+        ("GetCompositeSchedule_24", "GetCompositeSchedule", same(day)),
+        ("SetChargingProfile_96", "SetChargingProfile", profiles(96)),
+        ("GetCompositeSchedule_96", "GetCompositeSchedule", same(day)),
+        ("ClearChargingProfile", "ClearChargingProfile", same({"id": 99})),
+        ("GetConfiguration", "GetConfiguration", same({})),
+        ("GetConfiguration_1", "GetConfiguration", same({"key": [key["key"]]})),
+        ("ChangeConfiguration", "ChangeConfiguration", same(key)),
+        ("TriggerMessage", "TriggerMessage", same({"requestedMessage": "MeterValues"})),
+        ("DataTransfer", "DataTransfer", same({"vendorId": "x"})),
+    )
+
+
+async def gauged(process, wait):
+    """The gauge of what happens until `wait` is over; in ms of computing."""
+    await process.command("gauge")
+    await wait
+    return await process.command("gauge")
+
+
+@measurement
+def messages_chip_ms():
+    """Medians in ms of an ESP32 at 240 MHz (a model, never measured on one) while a car charges:
+    what a message has computed beyond what the chip computes without one, the tick left out; the
+    longest step of the loop; until the answer is there. And that share, and the tick's."""
+
+    async def run():
+        result = {}
+        words = "--chip", CHIP, "--heap", CHIP_HEAP
+        async with station(*words) as (process, peer):
+            await charge(process, peer)
+            await process.command("gauge")
+            idle = await gauged(process, asyncio.sleep(rounds(IDLE_s, 2)))
+            share = idle["busy_ms"] / idle["world_ms"]
+            result["idle_loop_percent"] = round(100 * share)
+            result["idle_tick_percent"] = idle["tick_ms"] * 100 // idle["world_ms"]
+            for name, action, payloads in messages():
+                took, step, answer = [], [], []
+                for _ in range(rounds(ROUNDS)):
+                    seen = await gauged(process, peer.call(action, next(payloads)))
+                    took.append(round(seen["busy_ms"] - share * seen["world_ms"]))
+                    step.append(seen["step_ms"])
+                    answer.append(seen["world_ms"])
+                result[f"{name}_ms"] = statistics.median(took)
+                result[f"{name}_step_ms"] = statistics.median(step)
+                result[f"{name}_answer_ms"] = statistics.median(answer)
+        return result
+
+    return asyncio.run(run())

@@ -24,10 +24,10 @@ _FIELDS = {
     "meter_lost_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "policy_broken_mA": (int, 6000, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "plug_and_charge": (str, "", lambda v: _is_tag(v), "at most 20 characters of ASCII"),
-    "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800"),
+    "start_delay_s": (int, 0, lambda v: 0 <= v <= 1800, "0 to 1800 seconds"),
     "wake": (bool, True, None, None),
     "ventilation": (bool, False, None, None),
-    "voltage_V": (int, 230, lambda v: 100 <= v <= 300, "100 to 300"),
+    "voltage_V": (int, 230, lambda v: 100 <= v <= 300, "100 to 300 volts"),
     "vendor": (str, "Pilotwire", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
     "model": (str, "ESP32", lambda v: 0 < len(v) <= 20, "1 to 20 characters"),
     "serial": (str, "", lambda v: len(v) <= 25, "at most 25 characters"),
@@ -41,7 +41,7 @@ _FIELDS = {
     "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
     "country": (str, "", lambda v: not v or _is_country(v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
-    "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60"),
+    "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60 seconds"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
 

@@ -524,6 +524,9 @@ async def test_others_run_while_a_long_answer_is_made():
         nonlocal made
         for i in range(50):
             made += 1
+            if i == 0:
+                gc.collect()
+                live.append(gc.mem_alloc())
             yield ("," if i else "[") + space + "%d" % i
         yield "]"
 
@@ -532,10 +535,12 @@ async def test_others_run_while_a_long_answer_is_made():
     for size, times in ((100, 1), (150, 2)):
         space = " " * size
         made = 0
+        live = []
         turns.clear()
         got = await b.receive('[2,"1","GetConfiguration",{}]')
         assert got == [3, "1", list(range(50))]
         assert made == 50 * times
+        assert live[-1] - live[0] < 2048  # (nothing of it is held while it is made again)
         assert len({n for n in turns if 0 < n < 50}) > 15  # (while its length is counted)
     over = True
     await task

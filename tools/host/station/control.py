@@ -38,7 +38,8 @@ HELP = (
                                                  seconds at most, until you say it again; answers
                                                  how many ms of it have passed
   gauge                                          CPU time (us) that the firmware's longest step
-                                                 took, and its tick waited; since the last gauge
+                                                 took, and its tick waited; world time (ms) of
+                                                 steps and ticks; since the last gauge
   state  help  quit"""
 )
 

@@ -39,7 +39,7 @@ _expired = bytearray(8)
 _s = _ns = 0  # of CPU, when that was looked at last
 _own_ns = 0  # what a look at it takes itself
 _holds = 0
-_calls = False  # back what is due
+_calls = False  # due() calls back
 _late = False  # a timer was due in the meantime
 _looks = -1  # at a clock since the last read of the ADC; -1: something else has come between
 
@@ -153,7 +153,7 @@ def look(read_us=0):
 
 def _alarms():
     # A thread of its own, for which the host's timer goes off; what it schedules runs in the
-    # board's, whose CPU time alone counts. It allocates nothing.
+    # board's, whose CPU time alone counts.
     while True:
         if _read(_timer, _expired, 8) == 8:
             while not _scheduled():

@@ -327,6 +327,37 @@ async def test_another_thing_answers_between_two_looks(tmp_path):
             os.close(end)
 
 
+async def test_what_was_typed_while_it_started_is_in_nobodys_way():
+    """mpremote had asked for raw paste when the board restarted, and nothing had read that when
+    Ctrl-C came: its REPL waits for the end of what is pasted, until the next Ctrl-C."""
+    board, line = pty.openpty()
+    os.set_blocking(board, False)
+    typed = b""
+
+    async def until(end):
+        def come():
+            nonlocal typed
+            with contextlib.suppress(BlockingIOError):
+                typed += os.read(board, 4096)
+            return end in typed
+
+        await poll(come, WAIT_s, repr(end))
+
+    asked = asyncio.create_task(asyncio.to_thread(port.Port(os.ttyname(line)).ask, "print(1)", 20))
+    await until(b"\x03\r\x01")
+    typed = b""
+    os.write(board, b"\r\n=== \r\n=== ")
+    await until(b"\x03\r\x01")
+    os.write(board, b"raw REPL; CTRL-B to exit\r\n>")
+    await until(b"\x05A\x01")
+    os.write(board, b"R\x00")
+    await until(b"print(1)\x04")
+    os.write(board, b"OK1\r\n\x04\x04>")
+    assert await asked == 1
+    for end in board, line:
+        os.close(end)
+
+
 # Ctrl-C
 
 STAGES = [  # target, what it has said when somebody presses Ctrl-C, what is said then

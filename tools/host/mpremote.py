@@ -3,8 +3,9 @@
     python -m host.mpremote SILENT_s WORDS
 
 As it comes, mpremote waits for ever for a board that has lost its power in the middle of a file.
-Here it gives up after SILENT_s without a byte, or when the chip's boot loader speaks; with 0 (for
-the REPL) only what goes wrong is put into one line.
+Here it gives up after SILENT_s without a byte, or when the chip's boot loader speaks, and presses
+Ctrl-C a second time if the first does not lead into the raw REPL; with 0 (for the REPL) only what
+goes wrong is put into one line.
 """
 
 import re
@@ -20,7 +21,7 @@ GONE = "the board has stopped answering"
 RESTARTED = "the board restarted in the middle"
 _LOOK_s = 0.1
 _BOOT = re.compile(rb"rst:0x[0-9a-f]+ \(")  # of the chip's boot loader
-_ENTER_s = 10  # for a board to let go of what it does
+_ENTER_s = 6  # for a board to let go of what it does, each of two times
 _KEPT = 32  # bytes that are looked at once more
 
 
@@ -29,9 +30,13 @@ class Line:
 
     def __init__(self, serial, transport, silent_s):
         self._serial, self._transport, self._silent_s = serial, transport, silent_s
-        self._opened = self._heard = time.monotonic()
         self._tail = b""
+        self.enter()
         serial.timeout = _LOOK_s
+
+    def enter(self):
+        """The raw REPL is about to be asked for."""
+        self._entering = self._heard = time.monotonic()
 
     def __getattr__(self, name):
         return getattr(self._serial, name)
@@ -60,7 +65,7 @@ class Line:
         if self._transport.in_raw_repl:  # (before that it may well be starting)
             if _BOOT.search(self._tail):
                 raise TransportError(RESTARTED)
-        elif time.monotonic() - self._opened > _ENTER_s:  # it prints and prints
+        elif time.monotonic() - self._entering > _ENTER_s:  # it prints and prints
             raise TransportError("could not enter raw repl")
         return data
 
@@ -73,14 +78,24 @@ class Line:
 
 
 def watch(silent_s):
-    """Every SerialTransport from here on has such a line."""
-    init = SerialTransport.__init__
+    """Every SerialTransport from here on has such a line, and asks for the raw REPL twice.
+
+    What was typed while a board started is still to be read when Ctrl-C has stopped its firmware:
+    the way into raw paste puts its friendly REPL into paste mode, where Ctrl-A is text."""
+    init, enter = SerialTransport.__init__, SerialTransport.enter_raw_repl
 
     def watched(self, *words, **options):
         init(self, *words, **options)
         self.serial = Line(self.serial, self, silent_s)
 
-    SerialTransport.__init__ = watched
+    def insistent(self, *words, **options):
+        try:
+            return enter(self, *words, **options)
+        except TransportError:
+            self.serial.enter()
+        return enter(self, *words, **options)
+
+    SerialTransport.__init__, SerialTransport.enter_raw_repl = watched, insistent
 
 
 def main():

@@ -117,9 +117,10 @@ class Link:
 
     async def _receive(self, ws):
         # Not in the loop, whose frame holds on to what it had on its stack: a large message has a
-        # buffer of its own, of up to 16 KB, that has to go when it has been dealt with.
+        # buffer of its own, of up to 16 KB, that has to go when it has been decoded.
         data = await ws.recv()
         if ws.text:  # (only text is known to be UTF-8)
+            data = self._rpc.decode(data)
             await self._rpc.receive(data)
         else:
             self.log("frame ignored: binary")

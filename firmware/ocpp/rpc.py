@@ -23,6 +23,7 @@ _PIECE = const(256)  # of a long payload: made in one step of the loop, ten keys
 _HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
+_NO_MEMORY = "InternalError", "no memory for it"  # in place of what was asked
 
 
 class CallError(Exception):
@@ -121,25 +122,39 @@ class Rpc:
         self._waiting = None
         self._answered.set()
 
-    async def receive(self, data):
-        """Deal with one message. Never raises for what the peer sent."""
-        try:
-            await self._receive(data)
-        except MemoryError:
-            self._log("no memory for a frame of %d bytes" % len(data))
-            await self._refuse(bytes(data[:48]).split(b'"', 2))
-
-    async def _receive(self, data):
+    def decode(self, data):
+        """-> the frame for receive(), or None. Never raises for what the peer sent."""
         try:
             frame = loads(data)
         except ValueError:
             return self._log("frame ignored: not JSON")
+        except MemoryError:
+            self._log("no memory for a frame of %d bytes" % len(data))
+            # A CALL is answered even so: its id stands at the front.
+            head = bytes(data[:48]).split(b'"', 2)
+            if len(head) < 3 or head[0].replace(b" ", b"") != b"[2," or b"\\" in head[1]:
+                return None
+            frame = [_CALL, head[1].decode(), _NO_MEMORY]
         # What has no usable type or id cannot be answered (OCPP-J 1.6, 4.1.3 and 4.2).
         if not isinstance(frame, list) or len(frame) < 2 or not _is_id(frame[1]):
             return self._log("frame ignored: no message type and id")
-        kind, message_id = frame[0], frame[1]
-        if kind is True or kind not in (_CALL, _RESULT, _ERROR):
+        if frame[0] is True or frame[0] not in (_CALL, _RESULT, _ERROR):
             return self._log("frame ignored: unknown message type")
+        return frame
+
+    async def receive(self, frame):
+        """Deal with what decode() has given. Never raises for what the peer sent."""
+        if not frame:
+            return
+        kind, message_id = frame[0], frame[1]
+        try:
+            await self._receive(kind, message_id, frame)
+        except MemoryError:
+            self._log("no memory for a message")
+            if kind == _CALL:
+                await self._receive(kind, message_id, [_NO_MEMORY])
+
+    async def _receive(self, kind, message_id, frame):
         if kind == _CALL:
             return None if self.mute else await self._answer_call(message_id, frame)
         # (nothing, or null, where a confirmation has no fields: meant as {})
@@ -173,13 +188,6 @@ class Rpc:
         if payload is not None:
             self.late(schema.usable(action, payload, self._log), tries)
 
-    async def _refuse(self, head):
-        # A CALL that there is no room for: its id stands at the front.
-        if len(head) == 3 and head[0].replace(b" ", b"") == b"[2," and b"\\" not in head[1]:
-            answer = [_ERROR, head[1].decode(), "InternalError", "no memory for it", {}]
-            if _is_id(answer[1]) and not self.mute:
-                await _send(self._ws, answer)
-
     async def _answer_call(self, message_id, frame):
         try:
             answer = [_RESULT, message_id, await _dispatch(self._handle, message_id, frame)]
@@ -206,6 +214,8 @@ class Rpc:
 
 
 async def _dispatch(handle, message_id, frame):
+    if frame[-1] is _NO_MEMORY:
+        raise CallError(*_NO_MEMORY)
     if len(message_id) > _MAX_ID:
         raise CallError("FormationViolation", "the message id is longer than 36")
     if len(frame) != 4:

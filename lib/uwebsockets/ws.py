@@ -233,10 +233,6 @@ class WebSocket(_Sender):
                 k = 2 if size == 126 else 8
                 await self._fill(ctl[:k])
                 size = wire.length(ctl[:k])
-            # A large message gets the place of the last one: were that let go of, a stale pointer
-            # on the stack of C might hold it all the same, and a small heap has no room for two.
-            if n == 0 and not len(self._base) < size <= len(self._rx):
-                self._rx = self._base
             if op >= _CLOSE:
                 payload = ctl[:size]
                 await self._fill(payload)
@@ -261,7 +257,8 @@ class WebSocket(_Sender):
                     raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
                 self._mid = False
                 self.text = opcode == _TEXT
-                return self._rx[:n]
+                rx, self._rx = self._rx, self._base
+                return rx[:n]
 
     # Fill `buf`, and check it as text that goes on from `state` -> state; -1: no text. A wait lets
     # other tasks run, and costs 200 bytes of heap: once a frame, and in a long one.

@@ -133,7 +133,7 @@ class Central:
             if action == "BootNotification":
                 conf["status"], conf["interval"] = "Accepted", 0
         answer = json.dumps([3, message_id, conf]).encode()
-        asyncio.create_task(self.rpc.receive(answer))
+        asyncio.create_task(self.rpc.receive(self.rpc.decode(answer)))
 
     async def send_from(self, size, read):
         data = b""
@@ -143,7 +143,7 @@ class Central:
 
     async def ask(self, text):
         self.answer = None
-        await self.rpc.receive(text.encode())
+        await self.rpc.receive(self.rpc.decode(text.encode()))
         return self.answer
 
 

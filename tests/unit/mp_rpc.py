@@ -62,10 +62,13 @@ class Bench:
     async def receive(self, frame):
         """The peer sends `frame`; -> what we sent back, or None."""
         n = len(self.ws.sent)
-        data = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
-        await self.rpc.receive(data if isinstance(data, bytes) else data.encode())
+        await self.rpc.receive(self.decode(frame))
         assert len(self.ws.sent) <= n + 1
         return self.ws.sent[n] if len(self.ws.sent) > n else None
+
+    def decode(self, frame):
+        data = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
+        return self.rpc.decode(data if isinstance(data, bytes) else data.encode())
 
     async def call(self, action="Heartbeat", payload=None):
         """The confirmation, or the exception, of a call."""
@@ -168,7 +171,7 @@ async def test_an_answer_before_send_returns():
     b = Bench()
     loop = []
     b.ws.answer = lambda frame: loop.append(
-        asyncio.create_task(b.rpc.receive(json.dumps([3, frame[1], BEAT]).encode()))
+        asyncio.create_task(b.rpc.receive(b.decode([3, frame[1], BEAT])))
     )
     for _ in range(3):
         assert await b.call() == BEAT
@@ -659,7 +662,7 @@ async def test_an_answer_that_takes_its_time():
             return {"status": "Accepted"}
 
         b.reply = handler
-        await b.rpc.receive(b'[2,"1","Reset",{"type":"Soft"}]')
+        await b.receive([2, "1", "Reset", {"type": "Soft"}])
         assert b.ws.sent == [wanted], b.ws.sent
 
 

@@ -212,7 +212,7 @@ class Unit:
     async def message(self, data):
         """The Central System sends a text (bytes)."""
         try:
-            await self.rpc.receive(memoryview(data))
+            await self.rpc.receive(self.rpc.decode(memoryview(data)))
         except Exception as e:
             self.failed("receive: %r" % e)
             sys.print_exception(e)

@@ -119,6 +119,8 @@ class _Check:
                 if name != "RC522":
                     uarts.append(bus["id"])
         self._want(len(set(uarts)) == len(uarts), "METER_UART and PN532 are one UART")
+        if hasattr(board, "HEARTBEAT"):
+            self._pin("HEARTBEAT", board.HEARTBEAT, _ACTUATOR)
 
     def _connector(self, where, c):
         for key, use in (("pilot", _ACTUATOR), ("sense", _ADC), ("contactor", _ACTUATOR)):

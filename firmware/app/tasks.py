@@ -8,7 +8,7 @@ import sys
 import time
 from micropython import const
 
-from firmware import lazy, log
+from firmware import lazy, log, safe
 from firmware.network import wifi
 
 _TICK_ms = const(25)
@@ -66,11 +66,15 @@ class Ticker:
     It ticks from when it is made; safe.py ends it.
 
     | ticks | complete ones, of 256 |
-    | why   | what a tick has raised, then none comes any more; or None |"""
+    | why   | what a tick has raised, then none comes any more; or None |
 
-    def __init__(self, outlets, connectors):
+    pin: the one whose level each complete tick changes, for the monostable that holds the
+    contactors (docs/hardware.md); None: the board has none."""
+
+    def __init__(self, outlets, connectors, pin=None):
         self.ticks = 0
         self.why = None
+        self._pin = None if pin is None else machine.Pin(pin, machine.Pin.OUT, value=0)
         self._outlets, self._connectors = outlets, connectors
         self._ended_ms = time.ticks_ms()
         machine.Timer(0).init(period=_TICK_ms, callback=self.tick)
@@ -83,6 +87,8 @@ class Ticker:
             for i in range(len(self._outlets)):
                 self._outlets[i].tick(time.ticks_ms(), self._connectors[i].allow_mA)
             self.ticks = (self.ticks + 1) & 255
+            if self._pin:
+                self._pin(self.ticks & 1)
             self._ended_ms = time.ticks_ms()
         except BaseException as e:  # (also Ctrl-C: what a callback raises nobody hears)
             self.why = e
@@ -264,7 +270,8 @@ class App:
             log.warning("the last run: %s" % self.last)
         asyncio.get_event_loop().set_exception_handler(self._lost)
         # From here on the tick must come: started last, so that a failed start is not a reset.
-        self._ticker = Ticker(self.outlets, self.station.connectors)
+        pin = getattr(safe.board(), "HEARTBEAT", None)
+        self._ticker = Ticker(self.outlets, self.station.connectors, pin)
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._limit, self._sessions):
             asyncio.create_task(supervise(task, True))

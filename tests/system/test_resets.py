@@ -2,7 +2,7 @@
 EN."""
 
 import pytest
-from station_driver import X1, Bench, duty
+from station_driver import X1, Bench, duty, own_tree
 from vboard_driver import Board, Listener
 
 from host.build import ROOT
@@ -47,6 +47,36 @@ async def test_a_hang_is_over_when_boot_py_runs(tmp_path, micropython32):
         assert "watchdog" in (await b.process.state())["crash"]
         await b.status("Charging")
         print(closed["ms"], "ms: the contactor opens")
+
+
+# The same, and the tick does not come either, as where C code hangs with interrupts off.
+BOARD = """
+from .reference import *  # noqa: F403
+
+HEARTBEAT = 19
+"""
+STOPS = HANGS.replace("        while", "        machine.Timer(0).deinit()\n        while")
+STOPS = STOPS.replace("import time", "import machine\nimport time")
+WATCHDOG_s = 8
+
+
+async def test_the_heartbeat_holds_the_contactor_until_no_tick_comes(bench, tmp_path):
+    """Long before the watchdog bites. Without a heartbeat it would not even close."""
+    tool = own_tree(tmp_path / "tree")
+    (tmp_path / "tree/firmware/boards/mine.py").write_text(BOARD)
+    b = bench(config={"board": "mine", "watchdog_s": WATCHDOG_s}, policy=STOPS, speed=1)
+    b.tool = tool
+    async with b:
+        before = b.st
+        await b.do("plug")
+        await b.do("tag TAG")
+        await b.process.wait_output("it hangs")
+        closed = await b.process.traced("contactor", lambda e: e["closed"])
+        opened = await b.process.traced("contactor", lambda e: not e["closed"])
+        assert opened["ms"] - closed["ms"] < 1000 * WATCHDOG_s // 2  # (policy.py runs each second)
+        await b.process.wait_output("the watchdog bites")
+        await b.again(before)
+        await b.status("Charging")
 
 
 # No code at all, nor in a slot, nor in one on trial; a board that there is not.

@@ -301,6 +301,15 @@ def test_pins_used_twice():
     refused(Good(METER_UART=uart), "METER_UART: tx: GPIO 27 is also connector 1: pilot")
 
 
+def test_heartbeat():
+    check(Good(HEARTBEAT=19))
+    refused(Good(HEARTBEAT=27), "HEARTBEAT: GPIO 27 is also connector 1: pilot")
+    refused(Good(HEARTBEAT=38), "HEARTBEAT: GPIO 38 is input only")
+    refused(Good(HEARTBEAT={"pin": 19}), "HEARTBEAT: a GPIO's number is expected")
+    why = "HEARTBEAT: GPIO 5 is a strapping pin, which moves at reset"
+    refused(Good(HEARTBEAT=5), why)
+
+
 def test_parts_that_are_not_as_they_should_be():
     refused_part("buzzer: there is no such part", buzzer={"pin": 4})
     refused_part("lock: a dict is expected", lock=21, proximity=PP)

@@ -19,7 +19,8 @@ class Outlet:
 
     | attribute | the truth about |
     |---|---|
-    | duty, coil | what the station drives: pilot (0: -12 V, 65535: +12 V), contactor coil |
+    | duty, driven | what the station drives: pilot (0: -12 V, 65535: +12 V), contactor coil |
+    | coil | it has current: it is driven, and nothing has taken its supply |
     | closed, live | main contacts; load side live: closed, or welded |
     | welded, stuck_open | one pole is stuck closed; the contacts do not close |
     | phases_relay | L2 and L3 are connected |
@@ -44,7 +45,7 @@ simulated sensor; it does not react any more |
         self.pins = pins
         self.car = Car(self)
         self.duty = 0  # without power the pilot is low: state F to a car
-        self.coil = False
+        self.coil = self.driven = False
         self.closed = self.live = False
         self.coil_ms = 0
         self.welded = self.stuck_open = False

@@ -9,15 +9,19 @@ Runs on CPython and on MicroPython.
 from sim.car import Dice, offered_mA
 from sim.outlet import Outlet
 
+HELD_ms = 500  # by the monostable in the supply of the coils, after an edge of the heartbeat
 TRACE_STEP_mA = 2000  # a car's current is traced when it moved this far, or has settled
 _STEP_ms = 50
 
 
 class Wall:
-    """`on_change(outlet, what, fields)` is called for every change that a trace shows."""
+    """`on_change(outlet, what, fields)` is called for every change that a trace shows. heartbeat:
+    the pin whose edges hold the contactors; None: there is no such monostable."""
 
-    def __init__(self, connectors, on_change, meters_Wh=(), seed=None):
+    def __init__(self, connectors, on_change, meters_Wh=(), seed=None, heartbeat=None):
         self.now_ms = 0
+        self._heartbeat = heartbeat
+        self._beat = 0, -HELD_ms  # its level, and when that changed last
         self.on_change = on_change
         self.outlets = []
         self._ledc = set()  # the pins that LEDC has been given since the processor's reset
@@ -51,12 +55,20 @@ class Wall:
                 self.on_change(outlet, "pilot", fields)
             return
         outlet = self.outlet_of(pin, "contactor")
-        if outlet and outlet.coil != (duty >= 32768):
-            outlet.coil = duty >= 32768
+        if outlet:
+            outlet.driven = duty >= 32768
+            self._supply(outlet)
+
+    def _supply(self, outlet):
+        held = self._heartbeat is None or self.now_ms - self._beat[1] < HELD_ms
+        if outlet.coil != (outlet.driven and held):
+            outlet.coil = not outlet.coil
             outlet.coil_ms = 0
 
     def out(self, pin, level):
         """The pin is a plain output: what LEDC sent there has ended."""
+        if pin == self._heartbeat and level != self._beat[0]:
+            self._beat = level, self.now_ms
         self._ledc.discard(pin)
         self._drive(pin, 65535 if level else 0)
 
@@ -92,6 +104,8 @@ class Wall:
     def _step(self, outlet, dt):
         car = outlet.car
         before = car.current_mA
+        if self._heartbeat is not None:
+            self._supply(outlet)
         if outlet.step(dt):
             self.on_change(outlet, "contactor", {"closed": outlet.closed, "load_mA": before})
         state = car.state()

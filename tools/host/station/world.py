@@ -25,7 +25,12 @@ class World:
         self.begin()
         self._meters = meters
         self._trace = open(trace, "w", buffering=1) if trace else None
-        self.wall = Wall(board.CONNECTORS[:connectors], self.changed, self._load_meters())
+        self.wall = Wall(
+            board.CONNECTORS[:connectors],
+            self.changed,
+            self._load_meters(),
+            heartbeat=getattr(board, "HEARTBEAT", None),
+        )
         self.panel = Panel(board, self.wall)
         self.air = {}  # a number of chip.AIR by SSID
 

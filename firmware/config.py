@@ -41,7 +41,7 @@ _FIELDS = {
     "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
     "country": (str, "", lambda v: not v or _is_country(v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
-    "watchdog_s": (int, 8, lambda v: 2 <= v <= 60, "2 to 60 seconds"),
+    "watchdog_s": (int, 0, lambda v: v == 0 or 2 <= v <= 60, "0 or 2 to 60 seconds"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
 
@@ -144,6 +144,8 @@ def check(values):
         if good and not good(value):
             raise ConfigError("config.json: %s: %s is expected" % (name, wants))
         setattr(config, name, value)
+    if not config.watchdog_s:  # TLS computes for up to 2 s in one piece (docs/security.md)
+        config.watchdog_s = 8 if any([url[:4] == "wss:" for url in config.url]) else 2
     # `networks` as [(ssid, password)], the one of `ssid` first.
     config.networks = _networks(config.networks)
     if config.ssid:

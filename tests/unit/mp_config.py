@@ -77,7 +77,7 @@ FIELDS = {
     ),
     "country": ("", ("", "DE"), ("de", "D", "DEU", "1A", "\xc4A")),
     "ntp": ("", ("", "ntp.example", "x" * 253), ("x" * 254,)),
-    "watchdog_s": (8, (2, 60), (1, 61, 0, -8)),
+    "watchdog_s": (2, (2, 60), (1, 61, -8)),
     "log": (2, (0, 3), (-1, 4)),
 }
 
@@ -160,6 +160,12 @@ def test_the_name_in_the_network_is_the_id_unless_given():
     ):
         assert check({"url": "ws://x", "id": id}).hostname == hostname, id
     assert check({"url": "ws://x", "id": "y", "hostname": "z"}).hostname == "z"
+
+
+def test_the_watchdog_waits_longer_where_tls_may_compute():
+    for url, wanted_s in (("ws://x", 2), ("wss://x", 8), (["ws://wss", "wss://x"], 8)):
+        assert check({"url": url, "id": "y"}).watchdog_s == wanted_s, url
+        assert check({"url": url, "id": "y", "watchdog_s": 5}).watchdog_s == 5
 
 
 def test_null_is_no_value():

@@ -20,6 +20,7 @@ END_s = 10  # for the firmware to leave its outputs safe at the end
 ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
 BOOT_ms = 700  # of a chip: the panic's text, its boot loaders, MicroPython (0.5 to 1 s, estimated)
 CATCH_UP_s = 60  # for a board whose time is a chip's
+BUSY_s = 6  # a host may keep a board or its wall from running, where no chip would be late
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
@@ -107,7 +108,7 @@ class Station:
         """Restart what crashed or hung, move the world while the board has no power."""
         chip = self.chip
         # (A board whose time is a chip's waits for the host after each long step; chip.hangs().)
-        late_s = CATCH_UP_s if self.world.chip else 0
+        late_s = CATCH_UP_s if self.world.chip else BUSY_s
         while True:
             await asyncio.sleep(0.02)
             now = time.monotonic()

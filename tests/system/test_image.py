@@ -1,7 +1,9 @@
 """make image IMAGE=...: MicroPython, the code and the file system of a unit as one file; and
-the table of partitions that docs/flashing.md proposes."""
+the table of partitions of ports/esp32."""
 
+import os
 import re
+import shutil
 import struct
 from hashlib import md5
 
@@ -28,9 +30,9 @@ STOCK = [
 
 
 def proposed():
-    """[(label, type, where, size)] of the table in docs/flashing.md."""
-    text = (ROOT / "docs/flashing.md").read_text()
-    rows = re.findall(r"^ +(\w+), +(app|data), +\w+, +(0x\w+), +(0x\w+)", text, re.MULTILINE)
+    """[(label, type, where, size)] of the table in ports/esp32."""
+    text = (ROOT / "ports/esp32/PILOTWIRE/partitions.csv").read_text()
+    rows = re.findall(r"^(\w+), +(app|data), +\w+, +(0x\w+), +(0x\w+)", text, re.MULTILINE)
     return [(name, KINDS[kind], int(at, 16), int(size, 16)) for name, kind, at, size in rows]
 
 
@@ -57,6 +59,40 @@ def test_the_proposed_table():
     sizes = {name: size for name, _, _, size in table}
     assert sizes["factory"] >= STOCK[2][3], "as much as MicroPython itself takes for granted"
     assert build_image().stat().st_size <= sizes["romfs"] // 2, "two slots (docs/updates.md)"
+
+
+GIT = """#!/bin/sh
+for last; do :; done
+mkdir -p "$last/ports/esp32/boards"
+"""
+IDF = """#!/bin/sh
+exit 1
+"""
+MAKE = """#!/bin/sh
+echo "$@" >> "{folder}/made"
+case "$*" in
+*submodules | *mpy-cross) ;;
+*BOARD=PILOTWIRE)
+    mkdir ports/esp32/build-PILOTWIRE
+    cp "{folder}/mp.bin" ports/esp32/build-PILOTWIRE/firmware.bin ;;
+*) exec {make} "$@" ;;
+esac
+"""
+
+
+async def test_the_script_that_builds_micropython(tmp_path):
+    """With what stands in for git, ESP-IDF and MicroPython's own make."""
+    (tmp_path / "mp.bin").write_bytes(micropython("esp32", proposed()))
+    make = MAKE.format(folder=tmp_path, make=shutil.which("make"))
+    for name, text in (("git", GIT), ("idf.py", IDF), ("make", make)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    words = [f"PATH={tmp_path}:{os.environ['PATH']}", f"WORK={tmp_path / 'work'}"]
+    done = await run("env", *words, "URL=ws://x/y", f"ID={ID}", ROOT / "ports/esp32/build.sh")
+    assert not done.returncode, done.stdout
+    assert (tmp_path / "work/ports/esp32/boards/PILOTWIRE/mpconfigboard.h").exists()
+    assert len((tmp_path / "made").read_text().splitlines()) == 4
+    assert "pilotwire.img: 4190208 B, with config.json" in done.stdout
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -210,7 +210,7 @@ class Controller(_Car):
 
     def reset(self):
         """A person clears the latched faults; True if that was possible: no car, contactor open,
-        not welded still.
+        not welded nor tripped still.
         (With a welded contactor F stays, and nobody knows whether there is a car.)"""
         if self.closed or self.state != pilot.A and self.fault != faults.WELDED:
             return False

@@ -70,6 +70,9 @@ class Residual:
         self.fault = faults.RESIDUAL_TEST
 
     def reset(self):
-        """A person clears the fault; the sensor is tested before anything else."""
+        """A person clears the fault; False: the sensor has tripped still. It is tested before
+        anything else."""
+        if self.tripped:
+            return False
         self.fault = faults.NONE
         self._due = self._tests

@@ -295,7 +295,7 @@ async def test_faults_and_clearing_them(console):
         said = await say("faults 1")
         assert said[0] == "connector 1: ResidualCurrent, errorCode GroundFailure, severity 0"
         assert "when a person says so: the button, or clear 1" in said[1]
-        not_now = "connector 1: not while a car is there, or the contactor is welded"
+        not_now = "connector 1: not with a car, a welded contactor or a sensor that has tripped"
         assert await say("clear") == [not_now]
         assert (await say("bench on"))[0].startswith("bench: connector 1: a car is connected")
         await b.do("clear residual")

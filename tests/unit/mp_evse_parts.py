@@ -166,15 +166,15 @@ def test_residual_without_a_test_input():
 
 
 def test_residual_after_a_person_is_tested_again():
-    """(What does not end it: mp_evse_faults.) Meanwhile it is not; and one that still trips is at
-    fault again."""
+    """(What does not end it: mp_evse_faults.) Meanwhile it is not; and one that still trips cannot
+    be cleared: kept.py would forget it, and a power cut the fault."""
     c = Told()
     part = tested(c)
     run(part, c, 100, tripped=True)
     for _ in range(200):
         part.tick(540000, c)
         assert part.fault == faults.RESIDUAL and not part.test
-    part.reset()
+    assert part.reset() is False
     run(part, c, TICK_ms)
     assert part.fault == faults.RESIDUAL
     run(part, c, TICK_ms, tripped=False)

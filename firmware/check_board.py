@@ -40,6 +40,7 @@ _PARTS = {
     "lock": ({"a": _ACTUATOR, "b": _ACTUATOR, "sense": _IN}, (), ("locked", "pull", "pulse_ms")),
     "residual": ({"fault": _IN, "test": _ACTUATOR}, (), ("level", "pull", "test_level")),
     "mirror": ({"pin": _IN}, (), ("live", "ac", "pull")),
+    "interlock": ({"pin": _IN}, (), ("live", "ac", "pull")),
     "earth": ({"pin": _IN}, (), ("live", "ac", "pull")),
     "proximity": ({"pin": _ADC}, _DIVIDER, ()),
     "ntc": ({"pin": _ADC}, ("r25_ohm",) + _DIVIDER, ()),
@@ -173,6 +174,9 @@ class _Check:
             self._want("low" in part, where + ": low: a pin, or None for no diode check")
             good = ("zero_uV" in part) == ("per_V_uV" in part)
             self._want(good, where + ": zero_uV and per_V_uV: both or none")
+        elif key == "interlock":  # (with `ac` a wire that is broken has no edges)
+            good = part.get("ac") or part.get("pull") != 1 + part.get("live", 1)
+            self._want(good, where + ": with this pull a broken wire is a closed loop")
         elif key == "proximity":  # the largest resistor that means a cable
             mV = part["supply_mV"] * 2460 // (2460 + part["pullup_ohm"])
             why = ": 2460 ohm show as %d mV, the ADC ends at 2450" % mV

@@ -9,6 +9,7 @@ _PARTS = (
     ("proximity", "Proximity", "proximity", "ProximityLine"),
     ("residual", "Residual", "residual", "ResidualSensor"),
     ("mirror", "Mirror", "contact", "Contact"),
+    ("interlock", "Interlock", "contact", "Contact"),
     ("earth", "Earth", "contact", "Contact"),
     ("lock", "Lock", "lock", "LockMotor"),
     ("phases", "Phases", "phases", "PhaseRelay"),

@@ -17,7 +17,7 @@ class Outlet:
         self.devices = []
         self.button = None
         self.proximity = self.residual = self.mirror = self.earth = self.lock = self.phases = None
-        self.derating = self.overcurrent = self.supply = None
+        self.interlock = self.derating = self.overcurrent = self.supply = None
 
     def tick(self, now_ms, allow_mA):
         """One step, every 25 ms: readings in, pilot and contactor out. `allow_mA` is what the car

@@ -1,4 +1,4 @@
-"""The reference map with every part for an ESP32 with PSRAM (WROVER), where 16 and 17 are the
+"""The map of reference_full.py for an ESP32 with PSRAM (WROVER), where 16 and 17 are the
 PSRAM's. A proposal, never run on hardware by its authors.
 
 GPIO  use                               why there

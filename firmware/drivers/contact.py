@@ -1,5 +1,5 @@
 """A contact, or an opto-coupler on the mains: is the load side of the contactor live, is the
-protective earth there?"""
+protective earth there, is the loop of an interlock closed?"""
 
 from machine import Pin
 from micropython import const
@@ -11,8 +11,8 @@ _LATE_ms = const(100)  # between two updates: a tick may be late
 
 
 class Contact:
-    """Feeds mirror.Mirror or earth.Earth. `live`: the level of the pin when the load side is
-    live, or the earth is there; with `ac` the pin follows the mains and its edges count."""
+    """Feeds mirror.Mirror, earth.Earth or interlock.Interlock. `live`: the level of the pin while
+    that is live, there, closed; with `ac` the pin follows the mains and its edges count."""
 
     def __init__(self, part, pin, live=1, ac=False, pull=None):
         self._part = part

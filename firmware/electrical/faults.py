@@ -7,21 +7,22 @@ NONE = const(0)
 WELDED = const(1)
 RESIDUAL = const(2)
 RESIDUAL_TEST = const(3)
-PE = const(4)
-OVERLOAD = const(5)
-PILOT_SHORT = const(6)
-CABLE = const(7)
-DIODE = const(8)
-NOT_CLOSED = const(9)
-VENTILATION = const(10)
-UNDERVOLTAGE = const(11)
-OVERVOLTAGE = const(12)
-OVERHEATED = const(13)
-OVERCURRENT = const(14)
-LOCK = const(15)
-PILOT_RANGE = const(16)
-METER = const(17)
-POLICY = const(18)  # of the charge point itself: the owner's rules are broken (policy.py)
+INTERLOCK = const(4)
+PE = const(5)
+OVERLOAD = const(6)
+PILOT_SHORT = const(7)
+CABLE = const(8)
+DIODE = const(9)
+NOT_CLOSED = const(10)
+VENTILATION = const(11)
+UNDERVOLTAGE = const(12)
+OVERVOLTAGE = const(13)
+OVERHEATED = const(14)
+OVERCURRENT = const(15)
+LOCK = const(16)
+PILOT_RANGE = const(17)
+METER = const(18)
+POLICY = const(19)  # of the charge point itself: the owner's rules are broken (policy.py)
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
@@ -37,6 +38,7 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # | WELDED        | OPEN_F   | 500 ms after opening, live for 250 ms (mirror); F stays | reset |
 # | RESIDUAL      | OPEN_F   | at the first reading (residual)       | reset |
 # | RESIDUAL_TEST | OPEN_F   | 1 s of test without a trip, or 3 s until that ends | reset |
+# | INTERLOCK     | OPEN_F   | at the first reading (interlock)      | 500 ms closed, unplugged |
 # | PE            | OPEN_F   | at the first reading (earth)          | 60 s after it came back |
 # | OVERLOAD      | OPEN_F   | 1 s and two readings above 150 % (overcurrent) | unplugged |
 # | PILOT_SHORT   | OPEN_F   | 50 ms or 3 readings of state E        | state E is; closes in 30 s |
@@ -60,9 +62,9 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # |               |          | contactor and current, in 60 s without | a reading comes |
 #
 # reset: only by a person, Controller.reset(); all others go by themselves, as said, and not else.
-# Those that end a transaction: it could only go on by itself where a person has to come.
+# Those that end a transaction, as INTERLOCK does, and outlive a reset: a person has to come.
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
 # How soon somebody has to see to it, as OCPP 2.0.1 counts: 0 danger, 1 hardware, 2 system failure,
-# 3 critical, 4 error, 5 alert, 6 warning .. 9 debug.
-SEVERITY = b"\x09\x00\x00\x01\x00\x03\x04\x04\x04\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
-REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"
+# 3 critical, 4 error, 5 alert, 6 warning .. 9 debug. (Nobody opens an INTERLOCK for nothing: 0.)
+SEVERITY = b"\x09\x00\x00\x01\x00\x00\x03\x04\x04\x04\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
+REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"

@@ -65,6 +65,19 @@ class ForgetsTrip(Sound):
             part.reset()
 
 
+class StartsByItself(Sound):
+    """Charges on as soon as the loop of the emergency stop is closed again."""
+
+    rules = ("latched",)
+    prefer = "interlock"
+    needs = "interlock"
+
+    def says(self, closed, high_mV, allow_mA):
+        part = self.parts.get("interlock")
+        if part and part.live:
+            part._sure = 20  # (as if no car had been there)
+
+
 class ChangesOften(Sound):
     rules = ("spacing", "limit", "told")
 
@@ -155,6 +168,7 @@ ALL = {
     "opens-late": OpensLate,
     "ignores-diode": IgnoresDiode,
     "forgets-trip": ForgetsTrip,
+    "starts-by-itself": StartsByItself,
     "changes-often": ChangesOften,
     "offers-more": OffersMore,
     "offers-forever": OffersForever,
@@ -168,6 +182,9 @@ ALL = {
     "blind-to-current": blind("overcurrent", "current_mA", 0, "overdraw-200", "overcurrent"),
     "blind-to-heat": blind("derating", "temperature_dC", 250, "overheat", "hot", "warm", "sensor"),
     "blind-to-earth": blind("earth", "live", True, "pe-loss", "pe", "offer", "close"),
+    "blind-to-interlock": blind(
+        "interlock", "live", True, "interlock", "interlock", "close", "latched"
+    ),
     "blind-to-voltage": blind(
         "supply", "low_mV", 230000, "over-voltage", "voltage", "offer", "close"
     ),

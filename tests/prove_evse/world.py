@@ -231,6 +231,9 @@ class Sensors:
     def earth(self, part, dt_ms):
         part.live = self.outlet.pe_ok
 
+    def interlock(self, part, dt_ms):
+        part.live = self.outlet.loop_closed
+
     def proximity(self, part, dt_ms):
         ohm = self.outlet.cable_ohm
         part.cable_ohm = ohm and ohm * (98 + self.dice.below(5)) // 100

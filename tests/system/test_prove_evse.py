@@ -22,6 +22,7 @@ BROKEN = (
     "opens-late",
     "ignores-diode",
     "forgets-trip",
+    "starts-by-itself",
     "changes-often",
     "offers-more",
     "closes-early",
@@ -29,6 +30,7 @@ BROKEN = (
     "unlocks-early",
     "blind-to-lock",
     "blind-to-cable",
+    "blind-to-interlock",
 )
 
 

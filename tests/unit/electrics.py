@@ -64,6 +64,7 @@ class Plain:
 FITTINGS = {
     "residual": {"test": 32},
     "mirror": {},
+    "interlock": {},
     "earth": {},
     "meter": 1,
     "ntc": {},

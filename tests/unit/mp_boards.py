@@ -323,6 +323,23 @@ def test_parts_that_are_not_as_they_should_be():
         refused_part("phases: min_s: 10 to 3600 is expected", phases={"pin": 25, "min_s": wrong})
     refused_part("earth: pin is missing", earth={"live": 0})
     refused_part("earth: live: 0 or 1 is expected", earth={"pin": 14, "live": True + 1})
+    refused_part("interlock: pin is missing", interlock={"live": 0})
+    refused_part("interlock: live: 0 or 1 is expected", interlock={"pin": 14, "live": 2})
+    refused_part("interlock: GPIO 35 has no pull", interlock={"pin": 35, "live": 0, "pull": 2})
+    for n, loop in enumerate(({"pull": 2}, {"pull": 1}, {"live": 0, "pull": 1})):
+        loop["pin"] = 14
+        if n == 1:  # (the level of a closed loop is 1 if it is not said)
+            check(Good(CONNECTORS=(bare(interlock=loop),)))
+        else:
+            why = "interlock: with this pull a broken wire is a closed loop"
+            refused_part(why, interlock=loop)
+            check(Good(CONNECTORS=(bare(interlock=dict(loop, ac=True)),)))
+    for loop in ({"pin": 14, "live": 0, "pull": 2}, {"pin": 35}, {"pin": 35, "live": 0}):
+        check(Good(CONNECTORS=(bare(interlock=loop),)))
+    loop = {"pin": 14, "live": 0}
+    two = bare(interlock=loop), bare(pilot=25, sense=39, contactor=32, interlock=loop)
+    why = "connector 2: interlock: pin: GPIO 14 is also connector 1: interlock: pin"
+    refused(Good(CONNECTORS=two), why)
     refused_part("residual: fault is missing", residual={"test": 32})
     refused_part("residual: level: 0 or 1 is expected", residual={"fault": 34, "level": 2})
     refused_part("mirror: GPIO 35 has no pull", mirror={"pin": 35, "pull": 2})

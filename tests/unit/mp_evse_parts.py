@@ -5,6 +5,7 @@ from rig import TICK_ms
 from firmware.electrical import faults, pilot
 from firmware.electrical.derating import Derating
 from firmware.electrical.earth import Earth
+from firmware.electrical.interlock import Interlock
 from firmware.electrical.lock import Lock
 from firmware.electrical.mirror import Mirror
 from firmware.electrical.overcurrent import Overcurrent
@@ -917,6 +918,32 @@ def test_earth_lost():
     run(part, c, TICK_ms, live=False)  # again, for a moment
     part.live = True
     assert until(part, c, ready_of) == 60000 and not part.fault
+
+
+def test_interlock():
+    """Open at the first reading; over when it was closed and no car was there for 500 ms."""
+    part, c = Interlock(), Told()
+    run(part, c, 1000)  # not read yet: nothing may close, and nothing is wrong
+    assert not part.ready and not part.fault and not part.busy
+    part.live = True
+    assert until(part, c, ready_of) == TICK_ms and not part.fault
+    for state in (pilot.A, pilot.B, pilot.C, pilot.D, pilot.E):
+        assert run(part, c, 1000, state=state).ready and not part.fault  # a car is no fault
+        part.live = False
+        assert until(part, c, fault_of) == TICK_ms and part.fault == faults.INTERLOCK
+        assert not part.ready
+        run(part, c, 1000, state=pilot.A)
+        assert part.fault  # no car, but it is open
+        if state != pilot.A:
+            run(part, c, 475, live=True)
+            run(part, c, 700000, state=state)
+            assert part.fault and not part.ready
+            c.state = pilot.A
+        part.live = True
+        run(part, c, 475)
+        run(part, c, TICK_ms, live=False)  # again, for a moment
+        part.live = True
+        assert until(part, c, ready_of) == 500 and not part.fault
 
 
 def test_a_lock_does_not_move_before_anybody_knows_whether_a_car_is_there():

@@ -361,6 +361,7 @@ TABLE = {
     "residual": ("residual", stops(faults.RESIDUAL, 1000, PERSON)),
     "residual-broken": ("residual", fails_its_test),
     "pe-loss": ("earth", stops(faults.PE, 200, BY_ITSELF, 60000)),
+    "interlock": ("interlock", stops(faults.INTERLOCK, 200, UNPLUGGED)),
     "overheat": ("heat", stops(faults.OVERHEATED, 2500, BY_ITSELF)),
     "warm": ("heat", warm),
     "sensor-lost": ("heat", sensor_lost),
@@ -477,6 +478,7 @@ PARTS = {
     "lock": lambda s: s.o.locked and s.fw.lock.ready,
     "residual": lambda s: s.fw.residual.ready,
     "mirror": lambda s: s.fw.mirror.live is True,
+    "interlock": lambda s: s.fw.interlock.live is True,
     "earth": lambda s: s.fw.earth.live is True,
     "ntc": heat,
     "mcp9700": heat,
@@ -500,11 +502,17 @@ class Other:
 
 
 OTHERS = (
-    Other(s0={"pin": 4}, mirror={"pin": 35, "ac": True}, earth={"pin": 14, "ac": True}),
+    Other(
+        s0={"pin": 4},
+        mirror={"pin": 35, "ac": True},
+        earth={"pin": 14, "ac": True},
+        interlock={"pin": 13, "ac": True},
+    ),
     Other(
         METER="pzem",
         meter=1,
         peak={"low": 39},
+        interlock={"pin": 14, "live": 0, "pull": 2},
         ntc={"pin": 32, "r25_ohm": 10000, "pullup_ohm": 10000, "supply_mV": 3300},
     ),
     Other(peak={"low": None}, residual={"fault": 13, "level": 0, "pull": 1}),

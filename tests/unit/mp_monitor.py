@@ -131,6 +131,7 @@ def test_what_breaks_a_rule_after_a_while():
         ("told", 15900, {"told_mA": 10000}, 0, 25),
         ("residual", 10000, {"residual_trip": True}, 25, 200),
         ("pe", 10000, {"pe_ok": False}, 100, 200),
+        ("interlock", 10000, {"loop_closed": False}, 100, 25),
         ("cable", 10000, {"cable_ohm": None}, 100, 200),
         ("latched", 10000, {"faults": {"diode-short"}}, 100, 200),
         ("offer", 10000, {"volts_mV": [230000, 260000, 230000]}, 5100, 200),
@@ -148,7 +149,7 @@ def test_what_breaks_a_rule_after_a_while():
     ):
         s = stage(mA, **now)
         s.run(good_ms)
-        if rule in ("residual", "pe", "cable"):
+        if rule in ("residual", "pe", "interlock", "cable"):
             s.o.duty = X1  # (what is late is the contactor)
         breaks(rule, s.run, ms)
     # but not when something is, or was, in the way
@@ -232,6 +233,34 @@ def test_a_trip_is_for_good():
     s.run(1000)
     s.m.person()
     s.duty(D16, 25)
+
+
+def test_an_interlock_that_is_closed_again():
+    """Nothing is offered before the car was unplugged, also to one that came to the open loop."""
+    for came_to_it in (False, True):
+        s = stage(loop_closed=False, duty=X1)
+        if came_to_it:
+            s.car.unplug()
+            s.run(1000)
+            s.car.plug()
+        s.run(200)
+        s.o.loop_closed = True
+        s.run(100000)
+        s.o.duty = D16
+        breaks("latched", s.run, 25)
+        s.o.duty = X1
+        s.car.unplug()
+        s.run(1000)
+        s.duty(D16, 25)
+
+
+def test_no_offer_and_no_closing_with_an_open_interlock():
+    s = stage(loop_closed=False)
+    s.duty(D16, 100)
+    breaks("latched", s.run, 25)
+    s = stage(loop_closed=False)
+    s.run(75)
+    breaks("close", s.close)
 
 
 def test_the_contactor_welds_or_does_not_close():

@@ -57,6 +57,7 @@ WALL_FAULTS = {
     "residual": _flag("residual_mA", 30, 0),
     "residual-broken": _flag("residual_broken"),
     "pe-loss": _flag("pe_ok", False, True),
+    "interlock": _flag("loop_closed", False, True),
     "overheat": (lambda o: _set_ambient(o, 750), lambda o: _set_ambient(o, AMBIENT_dC)),
     "warm": (lambda o: _set_ambient(o, 660), lambda o: _set_ambient(o, AMBIENT_dC)),
     "sensor-lost": _flag("sensor_lost"),

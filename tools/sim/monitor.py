@@ -24,8 +24,8 @@ from sim.rules.deadlines import (
 
 TRACE = 60  # lines kept
 PARTS = (
-    "residual", "mirror", "earth", "overcurrent", "derating", "proximity", "lock", "phases",
-    "supply",
+    "residual", "mirror", "interlock", "earth", "overcurrent", "derating", "proximity", "lock",
+    "phases", "supply",
 )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ class Outlet:
     | phases_relay | L2 and L3 are connected |
     | volts_mV | L1, L2, L3 to N |
     | pe_ok | the protective earth of the supply |
+    | loop_closed | the loop of the emergency stop, as the station's input sees it: nothing else \
+hangs on it here |
     | residual_mA, residual_trip, residual_broken | leakage; the sensor's output, set by the \
 simulated sensor; it does not react any more |
     | residual_test | the trip is, or is going to be, the answer to a test |
@@ -51,7 +53,7 @@ simulated sensor; it does not react any more |
         self.welded = self.stuck_open = False
         self.phases_relay = True
         self.volts_mV = [VOLT_mV] * 3
-        self.pe_ok = True
+        self.pe_ok = self.loop_closed = True
         self.residual_mA = 0
         self.residual_trip = self.residual_broken = self.residual_test = False
         self.plugged = False

@@ -15,7 +15,7 @@ TOKENS = "Accepted Blocked Expired Invalid ConcurrentTx"  # of a tag, by storage
 BOOTS = "Accepted Pending Rejected"  # by Outbox.boot (7.35)
 _ERRORS = const(
     "NoError|PowerSwitchFailure ContactorWelded|GroundFailure ResidualCurrent|"
-    "GroundFailure ResidualSelfTest|GroundFailure ProtectiveEarth|"
+    "GroundFailure ResidualSelfTest|OtherError Interlock|GroundFailure ProtectiveEarth|"
     "OverCurrentFailure Overload|EVCommunicationError PilotShort|OtherError Cable|"
     "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
     "OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|HighTemperature|"

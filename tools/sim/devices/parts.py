@@ -148,6 +148,14 @@ class Earth(Mirror):
         return self.outlet.pe_ok
 
 
+class Interlock(Mirror):
+    """The same, of an emergency stop's loop: its contacts, or an opto-coupler on the mains behind
+    them."""
+
+    def live(self):
+        return self.outlet.loop_closed
+
+
 class Relay(Device):
     def begin(self):
         self.outlet.phases_relay = False
@@ -260,6 +268,7 @@ MAKERS = {
     "residual": Residual,
     "mirror": Mirror,
     "earth": Earth,
+    "interlock": Interlock,
     "phases": Relay,
     "proximity": Proximity,
     "ntc": Ntc,

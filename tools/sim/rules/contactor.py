@@ -64,7 +64,7 @@ def _closing(m, state, duty):
     for name in ("state D", "state E"):
         if hazards.lately(m, name, CHATTER_ms - 200) and m.seen_long.get(name):
             m.fail("chatter", "closed soon after %s" % name)
-    for name in ("pe", "cable", "residual"):
+    for name in ("pe", "interlock", "cable", "residual"):
         if m.active.get(name, 0) > TRIP_ms:
             m.fail("close", "with " + name)
     if m.now_ms - m.voltage_at_ms < VOLTAGE_BACK_ms - 1100:
@@ -100,7 +100,7 @@ def _demanded(m):
     """True if a fault wants the contactor open under load."""
     if m.not_c_ms or m.latched:
         return True
-    for name in ("residual", "pe", "cable", "lock", "diode", "not closed"):
+    for name in ("residual", "pe", "interlock", "cable", "lock", "diode", "not closed"):
         if hazards.lately(m, name, 1000):
             return True
     return (
@@ -130,6 +130,8 @@ def _stays_closed(m, state, duty, dt_ms):
         m.fail("diode", "still closed")
     if active.get("pe", 0) + TICK_ms > PE_ms + TICK_ms:
         m.fail("pe", "still closed")
+    if active.get("interlock", 0) + TICK_ms > PE_ms + TICK_ms:
+        m.fail("interlock", "still closed")
     if active.get("cable", 0) > CABLE_ms:
         m.fail("cable", "still closed")
     if active.get("lock", 0) > LOCK_ms:

@@ -8,6 +8,8 @@ from sim.rules.deadlines import (
     LEAVE_C_ms,
     LOW_mV,
     METER_ms,
+    PE_ms,
+    RELEASE_ms,
     SETTLE_ms,
     TICK_ms,
     TRIP_ms,
@@ -22,6 +24,7 @@ _KEPT = {
     "weld": "person",
     "not closed": "person",
     "diode": "unplug",
+    "interlock": "unplug",
     "cable": "unplug",
     "overcurrent": "unplug",
 }
@@ -62,6 +65,8 @@ def look(m, state, core, dt_ms):
         m.doubt["residual"] = "person"
     if not outlet.pe_ok and "earth" in fitted:
         found.append("pe")
+    if not outlet.loop_closed and "interlock" in fitted:
+        found.append("interlock")
     if "proximity" in fitted and state != "A" and not rating_mA(outlet.cable_ohm):
         found.append("cable")
     if "lock" in fitted and not outlet.locked and m.coil:
@@ -98,6 +103,8 @@ def look(m, state, core, dt_ms):
                 found.append("far overcurrent")
         if most and mA * 102 > most * 150 - 10000:
             found.append("perhaps far")  # (as the meter may show it)
+    if lately(m, "interlock", RELEASE_ms):  # (a car that comes so soon may have to go once more)
+        m.doubt["interlock"] = "unplug"
     active, since = m.active, m.since
     if not found and not active:
         m.calm_ms += dt_ms
@@ -129,6 +136,8 @@ def look(m, state, core, dt_ms):
         _latch(m, "weld", "person")
     if "diode" in active and active["diode"] > LEAVE_C_ms:
         _latch(m, "diode", "unplug")
+    if "interlock" in active and active["interlock"] > PE_ms:  # (also a car that comes to it)
+        _latch(m, "interlock", "unplug")
 
 
 def _forget(m, kept):

@@ -186,9 +186,10 @@ class Connector:
                     self._journal.note(self.tx, _STATE + i, now_s, value)
         if c.known and not self.plugged() and self.settings("stop_unplugged"):
             self.stop(states.UNPLUGGED)
-        if c.fault in faults.ENDING and not self._stop:
-            self.tx.fault = c.fault
-            self.stop(states.FAULT)
+        fault = c.fault  # (once: the tick goes on meanwhile)
+        if (fault in faults.ENDING or fault == faults.INTERLOCK) and not self._stop:
+            self.tx.fault = fault
+            self.stop(states.INTERLOCK if fault == faults.INTERLOCK else states.FAULT)
         if not self._stop or c.closed or self.allow_mA:  # (a tick could close it still)
             return
         # What flowed until the contactor opened belongs to the bill: wait for a reading.

@@ -32,6 +32,7 @@ SOFT_RESET = const(5)
 HARD_RESET = const(6)
 UNLOCK = const(7)
 REFUSED = const(8)  # the Central System does not accept its token
+INTERLOCK = const(9)  # an emergency stop, or what else opens its loop
 
 
 class Shown:

@@ -1,8 +1,8 @@
 """Boards of one's own: with a pulse meter, over power cuts: what is counted, told and kept; with a
-meter whose register has large steps."""
+meter whose register has large steps; with the loop of an emergency stop."""
 
 import pytest
-from station_driver import TAG, WAIT_s, duty, own_tree
+from station_driver import TAG, X1, WAIT_s, duty, own_tree
 
 from host.process import poll
 
@@ -17,6 +17,11 @@ STEPS = """
 from .reference import *  # noqa: F403
 
 METER_STEP_Wh = 1000
+"""
+LOOP = """
+from .reference import *  # noqa: F403
+
+CONNECTORS = (dict(CONNECTORS[0], interlock={"pin": 4, "live": 0, "pull": 2}),)  # noqa: F405
 """
 
 
@@ -124,6 +129,41 @@ async def test_a_register_in_kWh(station):
         assert {p["errorCode"] for p in told} == {"NoError"}, told
         shown = [e["duty_u16"] for e in b.process.trace("pilot") if e["duty_u16"]]
         assert duty(32000) in shown and duty(6000) not in shown, shown
+
+
+@pytest.mark.parametrize("station", [LOOP], indirect=True)
+async def test_an_emergency_stop(station):
+    """Energy is off at once and the transaction ends with that reason; released, nothing begins
+    before the car was unplugged, whoever asks for it."""
+    async with station as b:
+        id = await b.charge()
+        f_at, c_at = (len(b.process.trace(what)) for what in ("pilot", "contactor"))
+        mark = b.st.mark()
+        await b.do("fault interlock")
+        await b.status("Faulted", since=mark)
+        (said,) = b.st.received("StatusNotification", mark)
+        assert (said["errorCode"], said["vendorErrorCode"]) == ("OtherError", "Interlock")
+        assert (await b.process.connector())["severity"] == 0
+        stop = await b.st.expect("StopTransaction")
+        assert (stop["transactionId"], stop["reason"]) == (id, "EmergencyStop")
+        await b.process.until(lambda c: c["duty_u16"] == X1 and not c["contactor"])
+        f, x1 = b.process.trace("pilot")[f_at:]
+        (opened,) = b.process.trace("contactor")[c_at:]
+        assert f["duty_u16"] == 0 and x1["duty_u16"] == X1 and not opened["closed"], (f, x1)
+        assert abs(opened["ms"] - f["ms"]) <= 100, (opened, f)
+        mark = b.st.mark()
+        await b.do("clear interlock")
+        await b.do(f"tag {TAG}")
+        now = await b.now()
+        await poll(lambda: _passed(b, now, 60), WAIT_s, "a minute")
+        c = await b.process.connector()
+        assert (c["status"], c["transactionId"], c["contactor"]) == ("Faulted", None, False)
+        assert not [e for e in b.process.trace("pilot")[f_at:] if e["advertised_mA"]]
+        await b.do("unplug")
+        await b.status("Available", since=mark)
+        assert not b.st.received("StartTransaction", mark)
+        await b.charge()
+        await b.finish()
 
 
 async def _passed(b, since, seconds):

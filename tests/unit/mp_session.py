@@ -1434,11 +1434,27 @@ def test_a_residual_current_ends_the_transaction_and_outlives_every_reset():
         assert w.station.availability.latched == []
 
 
+def test_an_open_interlock_ends_the_transaction_and_waits_for_nobody():
+    w = World(2).ready()
+    w.charge(c=w.cs[1])
+    w.electrics[1].fault = faults.INTERLOCK
+    w.poll(3000)
+    assert not w.cs[1].tx and w.cs[1].state == states.FAULTED
+    assert w.queue() == ["stop 1"] and w.journal.head()[1].cause == states.INTERLOCK
+    assert w.journal.head()[1].fault == faults.INTERLOCK
+    assert w.station.availability.latched == []
+    w.boot()
+    assert w.station.availability.latched == []
+    w.electrics[1].fault = faults.NONE
+    w.poll(3000)
+    assert not w.cs[1].tx and w.cs[1].allow_mA == 0
+
+
 def test_other_faults_do_not_end_it():
     w = World().ready()
     tx = w.charge()
     for fault in range(1, len(faults.REACTION)):
-        if fault not in faults.ENDING:
+        if fault not in faults.ENDING and fault != faults.INTERLOCK:
             w.fault(fault, 1000)
             assert w.c.tx is tx, fault
     assert w.station.availability.latched == []

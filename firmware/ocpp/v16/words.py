@@ -10,6 +10,7 @@ _STATUSES = const(
 )
 _REASONS = const(
     "Local Remote EVDisconnected PowerLoss Other SoftReset HardReset UnlockCommand DeAuthorized"
+    " EmergencyStop"
 )
 TOKENS = "Accepted Blocked Expired Invalid ConcurrentTx"  # of a tag, by storage/tags.py (7.2)
 BOOTS = "Accepted Pending Rejected"  # by Outbox.boot (7.35)

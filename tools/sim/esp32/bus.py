@@ -30,6 +30,7 @@ callback = None
 heap = 0  # what is in the firmware's heap and not the firmware's
 
 _file = None
+_typed = False  # Ctrl-C, by the latest answer
 _request = bytearray(16)
 _answer = bytearray(14)
 
@@ -41,35 +42,46 @@ def open_fd(fd):
 
 def ask(op, pin=0, value=0, payload=b""):
     """-> three values, payload"""
-    if not chip:
-        return _ask(op, pin, value, payload)
-    chip.lock()
-    try:
-        return _ask(op, pin, value, payload)
-    finally:
+    if chip:
+        chip.lock()
+    answer = _ask(op, pin, value, payload)
+    if chip:
         chip.free()
+    if _typed:
+        raise KeyboardInterrupt
+    return answer
 
 
+# (In pieces of 11 places for names and values: beyond that each call would take heap, which the
+# chip's does not, and have it collected sooner.)
 def _ask(op, pin, value, payload):
-    global last_us
-    struct.pack_into("<BBHiQ", _request, 0, op, pin, len(payload), value, now_ms())
+    _request[0] = op
+    _request[1] = pin
+    struct.pack_into("<H", _request, 2, len(payload))
+    struct.pack_into("<iQ", _request, 4, value, now_ms())
     _file.write(_request)
     if payload:
         _file.write(payload)
-    _read(_answer)
+    return _answered()
+
+
+def _answered():
+    global last_us, _typed
+    n = _file.readinto(_answer)
+    if n < len(_answer):
+        _read(memoryview(_answer)[n:])
     a, b, c, n = struct.unpack("<iiiH", _answer)
-    payload = bytearray(n & ~_INTERRUPT)
-    if payload:
-        _read(payload)
+    payload = b""
+    if n & ~_INTERRUPT:
+        payload = bytearray(n & ~_INTERRUPT)
+        _read(memoryview(payload))
     if speed != 1:  # how long the host let the wall wait is not the chip's time
         last_us = ticks_us()
-    if n & _INTERRUPT:
-        raise KeyboardInterrupt
+    _typed = bool(n & _INTERRUPT)
     return a, b, c, payload
 
 
-def _read(buf):
-    view = memoryview(buf)
+def _read(view):
     while view:
         n = _file.readinto(view)
         if not n:

@@ -87,21 +87,31 @@ def sleep_ms(ms):
 
 
 def wait_io_event(_):
-    """For asyncio's loop: until something comes, or a sleep ends, or a timer is due."""
+    """For asyncio's loop: until something comes, or a sleep ends. The timer's callbacks run
+    meanwhile, as on the chip, whose poll() waits on after them."""
+    while not _waited():
+        cpu.due()
+    cpu.due()
+
+
+def _waited():
     cpu.lock()
     try:
         _wait_for_host()
-        _sleepers.wake()
-        task = asyncio.core._task_queue.peek()
-        if task and utime.ticks_diff(task.ph_key, utime.ticks_ms()) <= 0:
+        if _ready():
             _poll(0)
-        else:
-            until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
-            _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
-            _sleepers.wake()
+            return True
+        until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
+        _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
+        return _ready()
     finally:
         cpu.free()
-    cpu.due()
+
+
+def _ready():
+    _sleepers.wake()
+    task = asyncio.core._task_queue.peek()
+    return task and utime.ticks_diff(task.ph_key, utime.ticks_ms()) <= 0
 
 
 def sleep_us(us):

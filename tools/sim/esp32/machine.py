@@ -110,6 +110,10 @@ class PWM:
 made = 0, 0, 0, 3135000, 430
 
 
+def _noise(dice):
+    return 2 * (dice % 32 + dice // 32 % 32) + dice // 1024 % 64 - 93
+
+
 class ADC:
     """As the chip's: 37 to 125 us a read, its own on each unit and pin; noise much like a normal
     distribution, up to 10 to 30 mV; nothing below 142 mV. From there to 2,450 mV a unit is wrong
@@ -135,38 +139,42 @@ class ADC:
 
     # The signal runs freely, at what the divider makes of 1 kHz: the wall says how high its two
     # levels are and how long the high one lasts; from one to the other it takes some us.
+    # (More than 11 places for names and values, and each call would take heap, which a chip's
+    # does not: it would collect three times as often.)
     def read_uv(self):
         if self._second:
             self._beside_wifi()
         at = bus.world_us // 4000 if bus.chip else utime.ticks_ms()
         if at != self._at or not bus.chip and bus.world_us != self._world_us:
             self._at = at
-            self._high, self._low, duty, _ = bus.ask(bus.ADC, self._pin)
-            self._high = self._shown(self._high)
-            self._low = self._shown(self._low)
-            self._high_us = (duty + 33) * _PERIOD_us // 65536 if duty < 65535 else _PERIOD_us
-            self._world_us = bus.world_us
-        dice = self._dice = self._dice * 75 % 65537
+            self._ask()
+        self._dice = self._dice * 75 % 65537
         phase_us = (bus.world_us + bus.spin_us) % _PERIOD_us
-        took_us = self._read_us + dice % 9
+        at = self._read_us + self._dice % 9
         if bus.chip:
-            bus.chip.look(took_us)
+            bus.chip.look(at)
         bus.looks = 0
-        bus.spin_us += 0 if bus.chip else took_us
+        bus.spin_us += 0 if bus.chip else at
         level, other = self._high, self._low
         if phase_us >= self._high_us:
             level, other = other, level
             phase_us -= self._high_us
         if phase_us < _EDGE_us and self._high_us != _PERIOD_us:
             level = other + (level - other) // _EDGE_us * phase_us
-        steps = 2 * (dice % 32 + dice // 32 % 32) + dice // 1024 % 64 - 93
-        return max(_FLOOR_uV, (level + steps * made[4] // 2) // 1000 * 1000)
+        level += _noise(self._dice) * made[4] // 2
+        return max(_FLOOR_uV, level // 1000 * 1000)
+
+    def _ask(self):
+        self._high, self._low, duty, _ = bus.ask(bus.ADC, self._pin)
+        self._high = self._shown(self._high)
+        self._low = self._shown(self._low)
+        self._high_us = (duty + 33) * _PERIOD_us // 65536 if duty < 65535 else _PERIOD_us
+        self._world_us = bus.world_us
 
     def _shown(self, uV):
-        offset, slope, bend, end, _ = made
-        bent_mV = max(uV - _STRAIGHT_uV, 0) // 1000
-        uV += offset + (uV // 1000 * slope + bent_mV * bend) // 1000
-        return min(uV, end)
+        bent = max(uV - _STRAIGHT_uV, 0) // 1000 * made[2]
+        uV += made[0] + (uV // 1000 * made[1] + bent) // 1000
+        return min(uV, made[3])
 
     def _beside_wifi(self):
         import network

@@ -1,6 +1,7 @@
 """What one connector has below its state, as its board's file names it. fitting.py makes it."""
 
 from firmware.charging import limits
+from firmware.electrical import pilot
 
 
 class Outlet:
@@ -18,24 +19,25 @@ class Outlet:
         self.button = None
         self.proximity = self.residual = self.mirror = self.earth = self.lock = self.phases = None
         self.interlock = self.derating = self.overcurrent = self.supply = None
+        self._duty, self._closed = pilot.STEADY, False  # as they are driven
 
     def tick(self, now_ms, allow_mA):
         """One step, every 25 ms: readings in, pilot and contactor out. `allow_mA` is what the car
         may draw per phase. Allocates nothing."""
-        c, line = self.controller, self.line
         for device in self.devices:
             device.update()
-        line.sample()
-        duty, closed = c.duty_u16, c.closed
+        self.line.sample()
         if self.proximity:  # (its slot comes up to 100 ms later: too late for a cable)
             allow_mA = min(allow_mA, self.proximity.rating_mA)
-        c.tick(now_ms, line.high_mV, line.low_mV, allow_mA)
-        if closed and not c.closed:
+        c = self.controller
+        c.tick(now_ms, self.line.high_mV, self.line.low_mV, allow_mA)
+        if self._closed and not c.closed:
             self.contactor.set(False)  # opening comes before everything else
-        if duty != c.duty_u16:
-            line.set(c.duty_u16)
-        if c.closed and not closed:
+        if self._duty != c.duty_u16:
+            self.line.set(c.duty_u16)
+        if c.closed and not self._closed:
             self.contactor.set(True)
+        self._duty, self._closed = c.duty_u16, c.closed
 
     def metered(self):
         """Hand the latest reading to the parts that watch it."""

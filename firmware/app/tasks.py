@@ -14,6 +14,7 @@ from firmware.network import wifi
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
 _POLL_ms = const(100)
+_LOOK_ms = const(250)  # at the tick; limits are worked out in time by _sessions too
 _METER_ms = const(1000)
 _CARD_ms = const(250)
 _AWAY = const(4)  # polls without a card
@@ -92,13 +93,16 @@ class Ticker:
             self._ended_ms = time.ticks_ms()
         except BaseException as e:  # (also Ctrl-C: what a callback raises nobody hears)
             self.why = e
-            for outlet in self._outlets:
-                for _ in range(3):  # (Ctrl-C again and again does not keep this from its end)
-                    try:
-                        outlet.contactor.set(False)
-                        break
-                    except BaseException:
-                        pass
+            self._open()
+
+    def _open(self):
+        for outlet in self._outlets:
+            for _ in range(3):  # (Ctrl-C again and again does not keep this from its end)
+                try:
+                    outlet.contactor.set(False)
+                    break
+                except BaseException:
+                    pass
 
 
 class App:
@@ -151,7 +155,7 @@ class App:
             if seen != tick.ticks:
                 seen = tick.ticks
                 self._watchdog.feed()
-            await asyncio.sleep_ms(_TICK_ms)
+            await asyncio.sleep_ms(_LOOK_ms)
 
     async def _sessions(self):
         while True:

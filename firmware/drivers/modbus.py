@@ -53,8 +53,11 @@ class Bus:
             self._drive(0)
         size = 5 + 2 * n
         answer = b""
-        for _ in range(_ANSWER_ms // _QUIET_ms):
-            await asyncio.sleep_ms(_QUIET_ms)
+        # (No look before the last character can have come: each costs a step of the loop.)
+        wait_ms = max(size * 10000 // self._baud, _QUIET_ms)
+        for _ in range((_ANSWER_ms - wait_ms) // _QUIET_ms + 1):
+            await asyncio.sleep_ms(wait_ms)
+            wait_ms = _QUIET_ms
             if self._uart.any():
                 answer += self._uart.read() or b""
                 if len(answer) >= size:

@@ -55,16 +55,7 @@ class PilotLine:
         """Make a burst of reads and take the levels from it. Where too few readings agree, or the
         program was held up, what was seen before stands for two ticks; then, or at once where PWM
         shows one level only, it is 0 V. Allocates nothing."""
-        try:
-            n = self._burst()
-        except OSError:
-            n = 0
-            self._missed = _HELD
-        for i in range(n, _MOST):
-            if _readings[i] == _NONE:
-                break
-            _readings[i] = _NONE
-        _readings.sort()
+        n = self._some()
         high_mV = self._level(n - 1, n, -1)
         low_mV = self._level(0, n, 1)
         both = high_mV is not None and low_mV is not None
@@ -80,10 +71,17 @@ class PilotLine:
         self.high_mV = high_mV
         self.low_mV = low_mV
 
+    def _some(self):
+        try:
+            return self._burst()
+        except OSError:
+            self._missed = _HELD
+            return 0
+
     def _burst(self):
-        # Into _readings, -> how many. Each phase of the PWM is seen once, however long a read
-        # takes and wherever the burst begins: the period has as many parts as there are reads, a
-        # prime number, so that a stride of any other number of parts comes to each of them.
+        # Into _readings, then sorted, -> how many. Each phase of the PWM is seen once, however
+        # long a read takes and wherever the burst begins: the period has as many parts as there
+        # are reads, a prime number, so that any other stride comes to each of them.
         read = self._read
         period_us = self._period_us
         n = self._reads
@@ -114,21 +112,31 @@ class PilotLine:
                     at_us = self._shift_us + k * stride * period_us // n
         self._read_us = quick_us + 15
         self._late = i < n or k > n + 1
+        for k in range(i, _MOST):
+            if _readings[k] == _NONE:
+                break
+            _readings[k] = _NONE
+        _readings.sort()
         return i
 
     def _level(self, at, n, step):
         # The median of the readings from `at` on that are within _SPREAD_uV of the first, three or
         # more: those that are of an edge are its last ones. Or None.
-        for _ in range(2):  # (again without one that is alone)
-            i = at
-            while 0 <= i < n and abs(_readings[i] - _readings[at]) <= _SPREAD_uV:
-                i += step
-            count = (i - at) * step
-            if count >= _FEW:
-                half = count // 2 * step
-                return self._mV((_readings[at + half] + _readings[i - step - half]) // 2)
+        end = _end(at, n, step)
+        if (end - at) * step < _FEW:  # (again without one that is alone)
             at += step
-        return None
+            end = _end(at, n, step)
+            if (end - at) * step < _FEW:
+                return None
+        n = (end - at) * step // 2 * step  # half of them
+        return self._mV((_readings[at + n] + _readings[end - step - n]) // 2)
 
     def _mV(self, uV):
         return (uV - self._zero_uV) * 10 // self._per_10mV_uV
+
+
+def _end(at, n, step):
+    i = at
+    while 0 <= i < n and abs(_readings[i] - _readings[at]) <= _SPREAD_uV:
+        i += step
+    return i

@@ -105,10 +105,9 @@ class _Car:
         if self.pilot_mA == 0:
             self._proof = 0  # there is no low phase to see
         elif low_mV > pilot.DIODE_mV:
-            self._proof = min(self._proof, 0) - 1
+            self._proof = max(min(self._proof, 0) - 1, -_DIODE_READINGS)
         else:
-            self._proof = max(self._proof, 0) + 1
-        self._proof = max(-_DIODE_READINGS, min(self._proof, _DIODE_READINGS))
+            self._proof = min(max(self._proof, 0) + 1, _DIODE_READINGS)
         asks = self.state == pilot.D and not self.ventilation
         if self.state == pilot.A:
             self._diode = self._woken = False
@@ -197,8 +196,7 @@ class Controller(_Car):
             could = could and self._serves(self.state)
         # What an open contactor's car was told is nobody's share: an offer that begins anew waits
         # until that is forgotten where it was more.
-        told_mA = 0 if self.pilot_mA or self.closed else self._draw.most_mA(0)
-        could = could and told_mA <= allow_mA
+        could = could and (self.pilot_mA or self.closed or self._draw.most_mA(0) <= allow_mA)
         if reaction == faults.REPORT and not busy and could and not self.bench:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
@@ -220,9 +218,9 @@ class Controller(_Car):
     def _count(self, dt):
         self._duty_ms = min(self._duty_ms + dt, _LONG_ms)
         self._draw.count(dt)
-        self._off_ms = max(self._off_ms - dt, 0)
-        self.delay_ms = max(self.delay_ms - dt, 0)
-        self._chatter_ms = max(self._chatter_ms - dt, 0)
+        self._off_ms = self._off_ms and max(self._off_ms - dt, 0)
+        self.delay_ms = self.delay_ms and max(self.delay_ms - dt, 0)
+        self._chatter_ms = self._chatter_ms and max(self._chatter_ms - dt, 0)
         if self._f_ms:
             self._f_ms = max(self._f_ms - dt, 0)
         elif self._x1_ms:

@@ -77,6 +77,8 @@ class Draw:
 
     def count(self, dt_ms):
         """Time passes; 5 s, and nothing is left of it."""
+        if not max(self._ms):
+            return
         for i in range(_PLACES):
             self._ms[i] = max(self._ms[i] - dt_ms, 0)
             if not self._ms[i]:

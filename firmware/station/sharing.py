@@ -36,7 +36,7 @@ class _Pacing:
             ended = c.limits.values[_PAUSE] is not None
             c.limits.put(_PAUSE, None)
             return ended
-        rest_ms = self._pause_ms - 1000 * c.settings("rise_s")
+        rest_ms = self._pause_ms and self._pause_ms - 1000 * c.settings("rise_s")
         if rest_ms <= 0 or not pilot.advertisable_mA(mA):
             return False
         c.limits.put(_PAUSE, 0, now_s + rest_ms // 1000 + 1)  # (the delay is a part of it)

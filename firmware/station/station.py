@@ -100,7 +100,8 @@ class Station:
         """Follow cars, contactors and time-outs; call about ten times a second."""
         now_s, now_ms = self.clock.now(), time.ticks_ms()
         roam = [c for c in self.connectors if c.waits and c.waits.roams]
-        if roam or any([ask and not ask.connector for ask in self.asks + [self.asked]]):
+        asks = (self.asked or self.asks) and self.asks + [self.asked]
+        if roam or asks and any([ask and not ask.connector for ask in asks]):
             cars = [c for c in self.connectors if c.plugged() and (c.free() or c in roam)]
             if cars and cars != roam:
                 self.access().take(cars)

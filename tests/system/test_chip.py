@@ -14,6 +14,7 @@ GAP_ms = 25 + ERASE_ms + 100
 OPEN_ms = 30  # the wall's contactor
 OFF_ms = 200  # three readings, each up to 50 ms late (about 100 where nothing else computes)
 TIMES = 9
+IDLE = 0.3  # of the chip
 
 
 async def taken_in(b, number):
@@ -84,3 +85,18 @@ async def test_the_watchdog_has_the_boards_time_too(tmp_path):
         await b.again(before)
         assert "watchdog" in (await b.process.state())["crash"]
         await b.status("Charging")
+
+
+async def test_nothing_to_do_takes_little(tmp_path):
+    """Of the loop, while a car charges and nothing is asked: 18 to 22 % of the chip beside other
+    work on the PC, which inflates it."""
+    async with Bench(tmp_path, **CHIP) as b:
+        await b.charge()
+        share = []
+        for _ in range(5):
+            await b.process.command("gauge")
+            await asyncio.sleep(3)
+            seen = await b.process.command("gauge")
+            share.append(seen["busy_ms"] / seen["world_ms"])
+        print(share)
+        assert median(share) < IDLE

@@ -30,7 +30,6 @@ callback = None
 heap = 0  # what is in the firmware's heap and not the firmware's
 
 _file = None
-_typed = False  # Ctrl-C, by the latest answer
 _request = bytearray(16)
 _answer = bytearray(14)
 
@@ -45,9 +44,10 @@ def ask(op, pin=0, value=0, payload=b""):
     if chip:
         chip.lock()
     answer = _ask(op, pin, value, payload)
+    typed = _answer[13] & 128  # _INTERRUPT; what runs next asks too
     if chip:
         chip.free()
-    if _typed:
+    if typed:
         raise KeyboardInterrupt
     return answer
 
@@ -66,7 +66,7 @@ def _ask(op, pin, value, payload):
 
 
 def _answered():
-    global last_us, _typed
+    global last_us
     n = _file.readinto(_answer)
     if n < len(_answer):
         _read(memoryview(_answer)[n:])
@@ -77,7 +77,6 @@ def _answered():
         _read(memoryview(payload))
     if speed != 1:  # how long the host let the wall wait is not the chip's time
         last_us = ticks_us()
-    _typed = bool(n & _INTERRUPT)
     return a, b, c, payload
 
 

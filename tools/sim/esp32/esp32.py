@@ -1,6 +1,6 @@
 # What the ESP-IDF keeps for itself; the figures are those of an idle ESP32.
 
-HEAP_DATA, HEAP_EXEC = 4, 1
+HEAP_DATA = 4
 
 
 def idf_heap_info(capabilities):

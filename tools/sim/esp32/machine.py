@@ -7,7 +7,7 @@ from umachine import *  # noqa: F403
 
 import bus
 
-PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 _cause = PWRON_RESET
 _PERIOD_us = 1002  # of a PWM of 1 kHz: 998.4 Hz
 _EDGE_us = 6  # of the pilot, with what stands before the ADC

@@ -8,8 +8,6 @@ from micropython import const
 
 import bus
 
-AP_IF, STA_IF = 1, 0
-
 dns = "127.0.0.1"  # the network's DNS server; a simulated one has a port of its own: "...:5300"
 posts = False  # disconnect() during an attempt tells of itself: nobody knows, both must do
 takes_ms = {}  # what an attempt takes at a network, where it is not _JOIN_ms
@@ -45,7 +43,7 @@ hostname = country
 
 
 class WLAN:
-    IF_STA, IF_AP = 0, 1
+    IF_STA = 0
     PM_NONE = 0
     radio = None
 

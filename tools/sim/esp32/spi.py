@@ -10,7 +10,7 @@ _SPI = const(21)
 
 
 class SPI:
-    MSB, LSB = 0, 1
+    MSB = 0
 
     def __init__(self, id, baudrate=1000000, *, polarity=0, phase=0, sck, mosi, miso):
         opened(id, _SPI)

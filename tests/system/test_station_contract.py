@@ -236,6 +236,21 @@ async def test_console_where_the_input_ends(micropython, tmp_path, what):
             await process.wait()
 
 
+async def test_a_fault_that_the_board_does_not_see(bench):
+    async with bench() as b:
+        for name, part in (
+            ("interlock", "interlock"),
+            ("residual-broken", "residual"),
+            ("warm", "ntc"),
+        ):
+            note = f"board reference has no {part} and sees nothing"
+            assert await b.process.command("fault " + name) == {"ok": True, "note": note}
+            assert await b.process.command("clear " + name) == {"ok": True}
+        for name in ("meter-lost", "phase-loss", "diode-short"):
+            assert await b.process.command("fault " + name) == {"ok": True}
+            await b.do("clear " + name)
+
+
 def test_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -79,3 +79,31 @@ WALL_FAULTS = {
 }
 for kind in LIES:
     WALL_FAULTS["meter-" + kind] = _lie(kind)
+
+# What of a board sees it, the first letters of a fault's name; without it nothing does.
+_THERMOMETERS = ("ntc", "mcp9700", "ds18b20")
+_SEEN_BY = {
+    "weld": ("mirror",),
+    "stuck-open": ("mirror",),
+    "residual": ("residual",),
+    "pe-loss": ("earth",),
+    "interlock": ("interlock",),
+    "overheat": _THERMOMETERS,
+    "warm": _THERMOMETERS,
+    "sensor-lost": _THERMOMETERS,
+    "lock-": ("lock",),
+    "cable-": ("proximity",),
+    "under-voltage": ("meter",),
+    "over-voltage": ("meter",),
+    "phase-loss": ("meter",),
+    "meter-": ("meter", "s0"),
+}
+
+
+def unseen(name, pins):
+    """The part without which a connector with these `pins` does not see the fault `name` of the
+    wall; None: it sees it."""
+    for start, parts in _SEEN_BY.items():
+        if name.startswith(start) and not any(part in pins for part in parts):
+            return parts[0]
+    return None

@@ -8,7 +8,7 @@ import shlex
 
 from host.station.chip import AIR
 from sim.car import FAULTS
-from sim.faults import WALL_FAULTS
+from sim.faults import WALL_FAULTS, unseen
 
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 ENDS = (["ev"], ["station"])  # of a cable
@@ -195,10 +195,12 @@ class Control:
         outlet = self.outlet(words, 1)
         if words[0] in WALL_FAULTS:
             WALL_FAULTS[words[0]][clear](outlet)
-        elif clear:
-            outlet.car.faults.discard(words[0])
+            part = unseen(words[0], outlet.pins)
+            if part and not clear:
+                note = f"board {self.station.args.unit['board']} has no {part} and sees nothing"
+                return {"ok": True, "note": note}
         else:
-            outlet.car.faults.add(words[0])
+            (outlet.car.faults.discard if clear else outlet.car.faults.add)(words[0])
 
     def do_clear(self, words):
         self.do_fault(words, True)

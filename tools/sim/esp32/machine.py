@@ -78,7 +78,7 @@ class Pin:
 
 
 def interrupts():
-    """Run the handlers of what happened: an interrupt waits for the next feed of the watchdog."""
+    """Run the handlers of what happened: an interrupt waits for the timer's next callback."""
     for pin in _watched:
         for _ in range(bus.ask(bus.EDGES, pin.id)[0]):
             pin._handler(pin)
@@ -191,7 +191,11 @@ class Timer:
             raise ValueError("invalid Timer number")
 
     def init(self, *, mode=PERIODIC, period, callback):
-        bus.start(period * 1000, callback)
+        def call(timer):
+            interrupts()
+            callback(timer)
+
+        bus.start(period * 1000, call)
 
     def deinit(self):
         bus.start(0, None)
@@ -249,7 +253,6 @@ class WDT:
         bus.ask(bus.WDT, 0, timeout)
 
     def feed(self):
-        interrupts()
         if utime.ticks_diff(self._ticks_ms(), self._fed) >= 100:
             self._fed = self._ticks_ms()
             bus.ask(bus.FEED)

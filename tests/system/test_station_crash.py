@@ -90,6 +90,7 @@ kept = []
 async def hungry(self):
     while self.outbox.boot is None or not self.station.connectors[0].controller.closed:
         await asyncio.sleep_ms(100)
+    await asyncio.sleep_ms(1000)  # (a contactor takes 40 ms to close, and could stay open)
     size = 4096
     while True:
         try:

@@ -102,7 +102,8 @@ class StationProcess:
         async def taken():
             answer = await self.command(text)
             error = answer.get("error")
-            assert error in (EARLY, THERE) or answer.get("ok"), f"{text}: {answer}"
+            answer.pop("note", None)
+            assert error in (EARLY, THERE) or answer == {"ok": True}, f"{text}: {answer}"
             if error == THERE:  # (each look at it would begin that time anew)
                 await self.passes(AWAY_s)
             return not error

@@ -14,7 +14,7 @@ from firmware.network import wifi
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
 _POLL_ms = const(100)
-_LOOK_ms = const(250)  # at the tick; limits are worked out in time by _sessions too
+_LOOK_ms = const(250)  # at the tick
 _METER_ms = const(1000)
 _CARD_ms = const(250)
 _AWAY = const(4)  # polls without a card
@@ -142,16 +142,12 @@ class App:
     # --- tasks (docs/architecture.md)
 
     async def _limit(self):
-        # The loop's side of the tick: what it is to offer, and whether it comes. The watchdog is
-        # fed where both go on.
+        # The loop's side of the tick: does it come? The watchdog is fed where both go on.
         tick = self._ticker
         seen = 0
         while True:
             if tick.why:
                 raise tick.why
-            due_s = self.station.sharing.due_s  # (0 means at once, also before the clock is set)
-            if not due_s or self.clock.now() >= due_s:
-                self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
             if seen != tick.ticks:
                 seen = tick.ticks
                 self._watchdog.feed()

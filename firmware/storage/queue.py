@@ -20,14 +20,13 @@ _ALONE = const(0x80)  # of rows.py
 
 class Queue:
     """A queue of rows, (number, ...). Durable when a method returns; OSError: the flash is full.
-    `last`: the highest number that was ever there, if that is known. Else for queue_files.py."""
+    `last`: the highest number that was ever there, if that is known. Else for resume.py."""
 
     def __init__(self, path, mark, spare, log):
         """In folder `path`; the names of the files begin with `mark`, a letter. `spare` blocks of
         the flash are left to others."""
         self.prefix = path + "/" + mark
-        self.spare = spare
-        self.log = log
+        self.spare, self.log = spare, log
         self.files = []  # the numbers of their first rows
         self.small = 0  # how many small ones there are, at the end of it
         self.size = 0  # bytes in the last small one; 0: the next row begins another
@@ -47,7 +46,7 @@ class Queue:
                 raise OSError(errno.EINVAL)  # it is too long
             self.size = 0
             if self.small >= _FILES:
-                lazy.load("storage.queue_files").join(self)
+                lazy.load("storage.resume").join(self)
             name, head = row[0], _ALONE | len(data)
         else:
             name, head = self.files[-1], len(data)
@@ -62,8 +61,7 @@ class Queue:
             self.files.append(name)
             self.small += 1
         self.size += 2 + len(data)
-        self.row = row
-        self.last = row[0]
+        self.row, self.last = row, row[0]
 
     def peek(self):
         """The oldest row, or None."""
@@ -113,13 +111,11 @@ class Queue:
         self.small = min(self.small, len(self.files))
         if not self.small:
             self.size = 0
-        self.at = 0
-        self.before = ()
-        self.next = None
+        self.at, self.before, self.next = 0, (), None
         return name, self.files[0] if self.files else self.last + 1
 
     def remove(self, name):
-        """Remove the file `name`; for queue_files.py."""
+        """Remove the file `name`; for resume.py."""
         try:
             os.remove(self.prefix + str(name))
         except OSError:

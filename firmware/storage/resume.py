@@ -1,66 +1,64 @@
-"""The seldom part of journal.py, forgotten after each use: what it finds on flash when the power
-comes, and the first setting of the clock."""
+"""The seldom part of journal.py and queue.py, forgotten after each use: what they find on flash
+when the power comes, small files that become a big one, the first setting of the clock."""
 
 import os
+from micropython import const
 
-from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
-from .rows import pack, unpack
+from .rows import SMALL, pack, read, unpack
+
+_ENOSPC = const(28)  # (MicroPython's errno has no name for it)
+_BLOCK = const(4096)
 
 
 def journal(folder, queues):
     """Fill `queues`; -> of the transactions in `folder` the last number, the last place, the marks
     (journal.py), how the clock was set, the latest time, the transactions that go on, and those of
     them that are to be written: their times were put right, or a row came after."""
-    queue_files = lazy.load("storage.queue_files")
     last = -UNSET_s
+    number = 0
     going, moved, marks = [], [], []
+    latest = {}  # by number of a transaction: its next `seq`, and the most that its meter showed
 
     def past(t):
         nonlocal last
         last = max(last, t if t < PLAUSIBLE else t - UNSET_s)
 
-    latest = {}  # by number of a transaction: its next `seq`, and the most that its meter showed
-
     def each(row):
         past(row[3])
         seq, Wh = latest.get(row[1], (0, 0))
-        if row[-1] & 1:
-            Wh = max(Wh, row[4])
-        latest[row[1]] = max(seq, row[2] + 1), Wh
+        latest[row[1]] = max(seq, row[2] + 1), max(Wh, row[4] if row[-1] & 1 else 0)
 
     for queue in queues:
-        queue_files.load(queue, each)
+        _load(queue, each)
     place = max([queue.last for queue in queues])
-    number = 0
-    for n in numbers(folder):
-        tx = folder.read(n)
+    for number in numbers(folder):
+        tx = folder.read(number)
         if tx is None:
             continue
-        number = n
         if tx.id is None and tx.began is not None:
             marks.append((tx.began, 2 * number))
         past(tx.origin_s)
         if tx.stop_s is not None:
             past(tx.stop_s)
             marks.append((tx.ended, 2 * number + 1))
-        else:
-            if tx.data:  # (a clock that was ahead may have been set back since: not that late)
-                past(tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
-            going.append(tx)
-            seq, Wh = latest.get(n, (0, 0))
-            behind = seq > tx.seq  # the power failed between a row and the transaction's file
-            if behind:
-                tx.seq, tx.seen_Wh = seq, max(tx.seen_Wh, Wh)
-            if _settle(tx) or behind:
-                moved.append(tx)
+            continue
+        if tx.data:  # (a clock that was ahead may have been set back since: not that late)
+            past(tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
+        going.append(tx)
+        seq, Wh = latest.get(number, (0, 0))
+        behind = seq > tx.seq  # the power failed between a row and the transaction's file
+        if behind:
+            tx.seq, tx.seen_Wh = seq, max(tx.seen_Wh, Wh)
+        if _settle(tx) or behind:
+            moved.append(tx)
     marks.sort()
     if marks:
         place = max(place, marks[-1][0])
-    there = [str(n) for n in numbers(folder)]
-    for name in os.listdir(folder.path):  # data of what was never begun, or was answered
-        if name.endswith(".data") and name[:-5] not in there:
+    names = os.listdir(folder.path)
+    for name in names:  # data of what was never begun, or was answered
+        if name.endswith(".data") and name[:-5] not in names:
             os.remove(folder.path + "/" + name)
     try:
         with open(folder.path + "/clock", "rb") as f:
@@ -75,14 +73,11 @@ def journal(folder, queues):
 def _settle(tx):
     # What goes on must not mix times of several starts: those before this one are settled. Where
     # the clock was set since it began, its origin was moved by as much. True: something changed.
+    before = tx.data, tx.start_s, tx.origin_s
     jump = tx.origin_s - tx.start_s if tx.start_s < PLAUSIBLE <= tx.origin_s else 0
-    data = [(_corrected(s[0], jump),) + s[1:] for s in tx.data]
-    times = _corrected(tx.start_s, jump), _corrected(tx.origin_s)
-    if data == tx.data and times == (tx.start_s, tx.origin_s):
-        return False
-    tx.data = data
-    tx.start_s, tx.origin_s = times
-    return True
+    tx.data = [(_corrected(s[0], jump),) + s[1:] for s in tx.data]
+    tx.start_s, tx.origin_s = _corrected(tx.start_s, jump), _corrected(tx.origin_s)
+    return before != (tx.data, tx.start_s, tx.origin_s)
 
 
 def _corrected(t, jump=0):
@@ -103,3 +98,82 @@ def keep(what):
 def numbers(folder):
     """Of all that the Central System may not know to their end, rising."""
     return sorted([int(name) for name in os.listdir(folder.path) if name.isdigit()])
+
+
+def _load(queue, each):
+    # Fill `queue` from its folder; each(row) is called with rows that are there, those that were
+    # added last among them.
+    prefix, files = queue.prefix, queue.files
+    path, mark = prefix.rsplit("/", 1)
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass  # it is there
+    try:
+        entries = os.listdir(path)
+    except OSError as e:
+        queue.log("%s: %s" % (path, e))
+        return
+    for name in entries:
+        if not os.stat(path + "/" + name)[6]:  # it was being made when the power failed
+            os.remove(path + "/" + name)
+        elif name == mark:
+            try:
+                with open(prefix, "rb") as f:
+                    queue.answered = unpack(f.read(8))[0]
+            except (IndexError, ValueError) as e:
+                queue.log("%s damaged: samples may be told again: %r" % (prefix, e))
+        elif name[:1] == mark and name[1:].isdigit():
+            files.append(int(name[1:]))
+    files.sort()
+    small = 0
+    while small < len(files) and os.stat(prefix + str(files[-1 - small]))[6] <= SMALL:
+        small += 1
+    last = queue.answered
+    if small < len(files):
+        last = _end(prefix, files[-1 - small], each)
+        # Small files that the power cut left after they had been joined.
+        while small and files[-small] <= last:
+            os.remove(prefix + str(files.pop(-small)))
+            small -= 1
+    if small:
+        last = _end(prefix, files[-1], each)
+    queue.small = small
+    queue.last = max(last, queue.answered)
+
+
+def _end(prefix, name, each):
+    # The number of a file's last row.
+    last = name
+    try:
+        with open(prefix + str(name), "rb") as f:
+            row = read(f, ())
+            while row:
+                last = row[0]
+                each(row)
+                row = read(f, row)
+    except (IndexError, ValueError, TypeError):
+        pass  # (peek() will tell)
+    return last
+
+
+def join(queue):
+    """The small files of `queue` to the end of the big one before them, or into the first of them:
+    either way the reader's place in the first file stays what it was."""
+    prefix = queue.prefix
+    if os.statvfs(prefix[:-2])[3] < queue.spare:
+        raise OSError(_ENOSPC)
+    names = queue.files[-queue.small :]
+    big = queue.files[: -queue.small][-1:]
+    data = bytearray()
+    for name in names:
+        with open(prefix + str(name), "rb") as f:
+            data.extend(f.read())
+    room = big and os.stat(prefix + str(big[0]))[6] + len(data) <= _BLOCK
+    into = big[0] if room else names.pop(0)
+    with open(prefix + str(into), "ab" if room else "wb") as f:
+        f.write(data)
+    queue.small = 0
+    del queue.files[-len(names) :]
+    for name in names:
+        queue.remove(name)

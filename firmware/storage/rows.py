@@ -38,13 +38,10 @@ def unpack(data, before=()):
     at = 0
     while at < len(data):
         n = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            n |= (byte & 127) << shift
+        while not shift or data[at - 1] > 127:
+            n |= (data[at] & 127) << shift
             shift += 7
-            if byte < 128:
-                break
+            at += 1
         old = before[len(out)] if len(out) < len(before) else 0
         if n == 2:
             end = at + 1 + data[at]

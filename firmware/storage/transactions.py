@@ -41,17 +41,15 @@ class Transaction:
                      None once the start was given up |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
-        self.number = number
+        self.number, self.connector = number, connector
         self._uuid = os.urandom(16)
-        self.connector = connector
         self.token, self.kind = token, kind
         self.start_s = self.origin_s = start_s
         self.start_Wh = self.seen_Wh = start_Wh
         self.denied = False
         self.data = []
-        self.group = self.id = None
+        self.group = self.id = self.began = self.ended = None
         self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
-        self.began = self.ended = None
         self.offset_Wh = self.fault = self.seq = 0
 
     @property
@@ -68,9 +66,7 @@ class Transaction:
         nothing). What goes on from there is the transaction's energy, what lies between is not.
         True: `offset_Wh` has changed."""
         if before_Wh is None:
-            passed_s = now_s - self.origin_s
-            if passed_s <= 0:  # the clock is not set
-                passed_s = 86400
+            passed_s = now_s - self.origin_s if now_s > self.origin_s else 86400  # (no clock)
             before_Wh = self.seen_Wh - self.offset_Wh
             if 0 <= now_Wh - before_Wh <= _RISE_Wh_s * passed_s:
                 return False
@@ -112,8 +108,7 @@ class Folder:
     """The transactions on flash. Durable when a method returns."""
 
     def __init__(self, path, log):
-        self.path = path
-        self.log = log
+        self.path, self.log = path, log
         try:
             os.mkdir(path)
         except OSError:
@@ -128,7 +123,7 @@ class Folder:
                 tx.unpack(f.read())
             tx.data = self._data(path)
             return tx
-        except (ValueError, KeyError, TypeError, IndexError) as e:
+        except (ValueError, TypeError, IndexError) as e:
             # An empty file was never finished; any other is told and set out of the way.
             self.log("transaction file %d dropped: %r" % (number, e))
             os.remove(path)
@@ -151,8 +146,7 @@ class Folder:
             before = ()
             for sample in tx.data:
                 row = pack(sample, before)
-                out.append(len(row))
-                out.extend(row)
+                out.extend(bytes((len(row),)) + row)
                 before = sample
             if len(out) <= SMALL or len(tx.data) < 3:
                 break
@@ -161,7 +155,7 @@ class Folder:
             f.write(bytes((crc32(out, _SEED) & 0xFF,)) + out)
 
     def _data(self, path):
-        out = []
+        out, at, row = [], 1, ()
         try:
             with open(path + ".data", "rb") as f:
                 data = f.read()
@@ -170,10 +164,10 @@ class Folder:
         if data and crc32(data[1:], _SEED) & 0xFF != data[0]:
             self.log("%s.data damaged" % path)
             return out
-        at = 1
         while at < len(data):
             end = at + 1 + data[at]
-            out.append(unpack(data[at + 1 : end], out[-1] if out else ()))
+            row = unpack(data[at + 1 : end], row)
+            out.append(row)
             at = end
         return out
 

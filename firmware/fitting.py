@@ -3,19 +3,19 @@
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet
 
-# The board's key for a part; its module in electrical/, in small letters, and class; module and
-# class of its driver in drivers/.
+# The board's key for a part; its module in electrical/ and class; module and class of its driver
+# in drivers/.
 _PARTS = (
-    ("proximity", "Proximity", "proximity", "ProximityLine"),
-    ("residual", "Residual", "residual", "ResidualSensor"),
-    ("mirror", "Mirror", "contact", "Contact"),
-    ("interlock", "Interlock", "contact", "Contact"),
-    ("earth", "Earth", "contact", "Contact"),
-    ("lock", "Lock", "lock", "LockMotor"),
-    ("phases", "Phases", "phases", "PhaseRelay"),
-    ("ntc", "Derating", "ntc", "Ntc"),
-    ("mcp9700", "Derating", "mcp9700", "Mcp9700"),
-    ("ds18b20", "Derating", "ds18b20", "Ds18b20"),
+    ("proximity", "proximity", "Proximity", "proximity", "ProximityLine"),
+    ("residual", "residual", "Residual", "residual", "ResidualSensor"),
+    ("mirror", "contact", "Mirror", "contact", "Contact"),
+    ("interlock", "contact", "Interlock", "contact", "Contact"),
+    ("earth", "contact", "Earth", "contact", "Contact"),
+    ("lock", "lock", "Lock", "lock", "LockMotor"),
+    ("phases", "phases", "Phases", "phases", "PhaseRelay"),
+    ("ntc", "derating", "Derating", "ntc", "Ntc"),
+    ("mcp9700", "derating", "Derating", "mcp9700", "Mcp9700"),
+    ("ds18b20", "derating", "Derating", "ds18b20", "Ds18b20"),
 )
 
 
@@ -24,8 +24,8 @@ def driver(module, name):
     return _class("drivers." + module, name)
 
 
-def _part(name):
-    return _class("electrical." + name.lower(), name)
+def _part(module, name):
+    return _class("electrical." + module, name)
 
 
 def _class(module, name):
@@ -100,15 +100,15 @@ class Fitting:
 
     def _parts(self, outlet, pins):
         parts = []
-        for key, name, module, driver in _PARTS:
+        for key, home, name, module, driver in _PARTS:
             if key in pins:
-                part = _part(name)
+                part = _part(home, name)
                 part = part("test" in pins[key]) if key == "residual" else part()
                 parts.append(part)
                 outlet.devices.append(self._driver(module, driver)(part, **pins[key]))
                 setattr(outlet, name.lower(), part)
         if "meter" in pins:
-            outlet.overcurrent = _part("Overcurrent")(self._config.meter_lost_mA)
-            outlet.supply = _part("Supply")(self._config.voltage_V)
+            outlet.overcurrent = _part("meter", "Overcurrent")(self._config.meter_lost_mA)
+            outlet.supply = _part("meter", "Supply")(self._config.voltage_V)
             parts += outlet.overcurrent, outlet.supply
         return tuple(parts)

@@ -36,7 +36,7 @@ EQUIVALENT = {
     # (any number below 0)
     "firmware/charging/limits.py: smallest = -1: 1 -> 2",
     # A tick is 25 ms.
-    "firmware/electrical/earth.py: _BACK_ms = const(60000): 60000 -> 59999",
+    "firmware/electrical/contact.py: _BACK_ms = const(60000): 60000 -> 59999",
     # Beyond _LONG it counts no further.
     "firmware/drivers/button.py: self._held = _LONG + 1  "
     "# updates; beyond _LONG it says nothing more: 1 -> 2",

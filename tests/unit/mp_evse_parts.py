@@ -3,16 +3,13 @@
 from rig import TICK_ms
 
 from firmware.electrical import faults, pilot
+from firmware.electrical.contact import Earth, Interlock, Mirror
 from firmware.electrical.derating import Derating
-from firmware.electrical.earth import Earth
-from firmware.electrical.interlock import Interlock
 from firmware.electrical.lock import Lock
-from firmware.electrical.mirror import Mirror
-from firmware.electrical.overcurrent import Overcurrent
+from firmware.electrical.meter import Overcurrent, Supply
 from firmware.electrical.phases import Phases
 from firmware.electrical.proximity import Proximity, rating_mA
 from firmware.electrical.residual import Residual
-from firmware.electrical.supply import Supply
 
 
 class Told:

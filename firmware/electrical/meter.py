@@ -1,5 +1,5 @@
-"""A car that draws more than it was told, and a meter that says nothing.
-docs/electrical.md 5, hazards 10, 12 and 16."""
+"""What the meter's readings say: a car that draws more than it was told, a voltage out of its
+range, and a meter that says nothing. docs/electrical.md 5, hazards 9, 10, 12 and 16."""
 
 from micropython import const
 
@@ -11,6 +11,9 @@ _MARGIN_mA = const(500)
 _GROSS_ms = const(1000)
 _LOST_ms = const(60000)
 _FRESH_ms = const(5000)
+_FRESH_V_ms = const(3000)
+_OUTSIDE_ms = const(4000)
+_INSIDE_ms = const(60000)
 
 
 class Overcurrent:
@@ -25,10 +28,8 @@ class Overcurrent:
 
     def __init__(self, lost_mA=6000):
         self.fault = faults.NONE
-        self.current_mA = self._told_mA = 0
-        self.lost = False
-        self._lost_mA = lost_mA
-        self.readings = self._seen = 0
+        self.lost, self._lost_mA = False, lost_mA
+        self.current_mA = self._told_mA = self.readings = self._seen = 0
         self._age_ms = 0  # of the latest reading
         self._over_ms = -1  # since the first reading above, or -1
         self._gross = self._gross_ms = 0  # readings above 150 %, up to two; since the first
@@ -65,3 +66,40 @@ class Overcurrent:
     def limit_mA(self):
         """What may be offered without a meter, or None while it is there."""
         return self._lost_mA if self.lost or self._age_ms >= _LOST_ms else None
+
+
+class Supply:
+    """Inputs `low_mV`, `high_mV`: lowest and highest phase; `high_mV` 0: nothing is known.
+    `readings`: rises with each."""
+
+    busy = False
+
+    def __init__(self, nominal_V=230):
+        """The range is 90 to 110 % of `nominal_V`: 207 to 253 V."""
+        self._least_mV, self._most_mV = nominal_V * 900, nominal_V * 1100
+        self.fault = faults.NONE
+        self.ready = True
+        self.low_mV = self.high_mV = self.readings = self._seen = 0
+        self._age_ms = _FRESH_V_ms  # of the latest reading
+        self._outside_ms = self._inside_ms = 0
+
+    def tick(self, dt_ms, c):
+        """Judge the latest voltages (see controller.py)."""
+        self._age_ms = 0 if self.readings != self._seen else min(self._age_ms + dt_ms, _FRESH_V_ms)
+        self._seen = self.readings
+        outside = faults.NONE
+        fresh = self._age_ms < _FRESH_V_ms  # (an old reading is no evidence, for good or bad)
+        if fresh and self.high_mV > self._most_mV:
+            outside = faults.OVERVOLTAGE
+        if fresh and self.high_mV and self.low_mV < self._least_mV:
+            outside = faults.UNDERVOLTAGE
+        self._outside_ms = min(self._outside_ms + dt_ms, _OUTSIDE_ms) if outside else 0
+        if outside:
+            self._inside_ms = 0
+        elif fresh or not self.high_mV:
+            self._inside_ms = min(self._inside_ms + dt_ms, _INSIDE_ms)
+        if self._outside_ms == _OUTSIDE_ms:
+            self.fault = outside
+        elif self._inside_ms == _INSIDE_ms:
+            self.fault = faults.NONE
+        self.ready = not self.fault and not outside

@@ -11,14 +11,11 @@ class Outlet:
     board has none of is None."""
 
     def __init__(self, line, contactor, meter):
-        self.line = line
-        self.contactor = contactor
-        self.meter = meter
-        self.controller = None
+        self.line, self.contactor, self.meter = line, contactor, meter
         self.devices = []
-        self.button = None
         self.proximity = self.residual = self.mirror = self.earth = self.lock = self.phases = None
         self.interlock = self.derating = self.overcurrent = self.supply = None
+        self.controller = self.button = None
         self._duty, self._closed = pilot.STEADY, False  # as they are driven
 
     def tick(self, now_ms, allow_mA):
@@ -46,10 +43,10 @@ class Outlet:
             self.overcurrent.current_mA = max(meter.current_mA)
             self.overcurrent.readings = meter.readings
             self.overcurrent.lost = bool(meter.why and not meter.known())
-            volts = [mV for mV in meter.voltage_mV if mV] if meter.known() else ()
-            low_mV, high_mV = (min(volts), max(volts)) if volts else (0, 0)
-            self.supply.low_mV, self.supply.high_mV = low_mV, high_mV  # (no tick comes between)
-            self.supply.readings = meter.readings
+            supply = self.supply
+            volts = meter.known() and [mV for mV in meter.voltage_mV if mV] or (0,)
+            supply.low_mV, supply.high_mV = min(volts), max(volts)  # (no tick comes between)
+            supply.readings = meter.readings
 
     def limit(self, slots):
         """Put what the parts allow into `slots` (charging.limits.Limits); True if that changed."""

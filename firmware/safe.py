@@ -26,11 +26,8 @@ def now():
     """Contactors open, no energy offered, and no tick that could change that."""
     try:
         Timer(0).deinit()
-        for _ in range(
-            9
-        ):  # what waits in the port's queue of 8 callbacks runs here, not afterwards
+        for _ in range(9):  # (what waits in the port's queue of 8 callbacks runs here, not later)
             pass
     finally:
-        pins = board()
-        if pins:
-            outputs.safe(pins)
+        if board():
+            outputs.safe(board())

@@ -13,8 +13,7 @@ class Button:
     (after 3 s, while held). A button that is held from the beginning counts from its release."""
 
     def __init__(self, pin, pressed=0, pull=Pin.PULL_UP):
-        self._pin = Pin(pin, Pin.IN, pull)
-        self._pressed = pressed
+        self._pin, self._pressed = Pin(pin, Pin.IN, pull), pressed
         self._before = True
         self._down = _LONG + 1  # updates; beyond _LONG it says nothing more
         self._event = 0
@@ -32,8 +31,8 @@ class Button:
                 if 0 < self._down < _LONG:
                     self._event = SHORT
                 self._down = 0
-            elif self._down <= _LONG:
-                self._down += 1
+            else:
+                self._down = min(self._down, _LONG) + 1
                 if self._down == _LONG:
                     self._event = LONG
         self._before = down

@@ -15,9 +15,7 @@ class Contact:
     that is live, there, closed; with `ac` the pin follows the mains and its edges count."""
 
     def __init__(self, part, pin, live=1, ac=False, pull=None):
-        self._part = part
-        self._live = live
-        self._ac = ac
+        self._part, self._live, self._ac = part, live, ac
         self._edges = self._updates = 0
         self._now_ms = ticks_ms()
         self._pin = Pin(pin, Pin.IN, pull)

@@ -18,8 +18,7 @@ class Ds18b20:
     the tick for 2 ms at most: the answer is read byte by byte, one an update."""
 
     def __init__(self, part, pin):
-        self._part = part
-        self._wire = OneWire(Pin(pin))
+        self._part, self._wire = part, OneWire(Pin(pin))
         self._data = bytearray(9)
         self._at = -2  # -2 to begin, -1 while it converts, then the byte to read
         self._began_ms = ticks_ms()

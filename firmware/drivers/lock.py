@@ -8,13 +8,11 @@ class LockMotor:
     `pulse_ms`: how long this motor is driven."""
 
     def __init__(self, part, a, b, sense=None, locked=1, pull=None, pulse_ms=300):
-        self._part = part
+        self._part, self._locked = part, locked
         part.pulse_ms = pulse_ms
         self._drive = 0
-        self._a = Pin(a, Pin.OUT, value=0)
-        self._b = Pin(b, Pin.OUT, value=0)
+        self._a, self._b = Pin(a, Pin.OUT, value=0), Pin(b, Pin.OUT, value=0)
         self._sense = None if sense is None else Pin(sense, Pin.IN, pull)
-        self._locked = locked
 
     def update(self):
         """The bolt's place in, the motor's drive out; once a tick."""

@@ -8,8 +8,7 @@ class Mcp9700:
     from no voltage at all: None, the sensor is lost."""
 
     def __init__(self, part, pin):
-        self._part = part
-        self._read = reader(pin)
+        self._part, self._read = part, reader(pin)
 
     def update(self):
         """Read the temperature; once a tick."""

@@ -83,22 +83,19 @@ class Meter:
     gives = 0x8FF
 
     def __init__(self, bus, address):
-        self._bus = bus
-        self._address = address
+        self._bus, self._address = bus, address
         self._failed = _STALE
         self.energy_Wh = self.power_W = self.frequency_cHz = self.readings = self.step_Wh = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
         self.closed = False
-        self.why = None
         self.moved = lambda before_Wh, now_Wh: None
         self._asked_ms = ticks_ms()
         self._gap_ms = 0  # since the latest reading
-        self._last = None  # the latest answer, and for how long it has been the same
-        self._same_ms = 0
+        self.why = self._last = None  # the latest answer,
+        self._same_ms = 0  # and for how long it has been the same
         self._odd_ms = -1  # voltage or current contradict the contactor so long; -1: they do not
         self._still_mWh = 0  # shown since the energy rose
-        self._other_Wh = 0  # the first energy of another register, and how many have followed it
-        self._others = -1
+        self._other_Wh, self._others = 0, -1  # another register's first energy; what followed it
 
     def known(self):
         """False until the first reading, and once the meter has stopped answering, or lies."""

@@ -22,8 +22,7 @@ class Ntc:
     short circuit reads as 120 degC, the safe side."""
 
     def __init__(self, part, pin, r25_ohm, pullup_ohm, supply_mV):
-        self._part = part
-        self._read = reader(pin)
+        self._part, self._read = part, reader(pin)
         self._scale = pullup_ohm * 1000 // r25_ohm
         self._supply_mV = supply_mV
 

@@ -16,13 +16,10 @@ class PeakLine:
         self._duty = 65535
         self._high = reader(high_pin)
         self._low = None if low_pin is None else reader(low_pin)
-        self._high_at = zero_uV, per_V_uV // 100
-        if low_zero_uV is None:
-            self._low_at = self._high_at
-        else:
+        self._high_at = self._low_at = zero_uV, per_V_uV // 100
+        if low_zero_uV is not None:
             self._low_at = low_zero_uV, low_per_V_uV // 100
-        self.high_mV = 0
-        self.low_mV = 0
+        self.high_mV = self.low_mV = 0
 
     def set(self, duty_u16):
         """Drive the pilot, of 65536; 65535 is +12 V, 0 is -12 V."""
@@ -31,11 +28,11 @@ class PeakLine:
 
     def sample(self):
         """Read both levels, in mV of the pilot."""
-        self.high_mV = _pilot_mV(self._high, self._high_at)
+        self.high_mV = self.low_mV = _pilot_mV(self._high, self._high_at)
         if self._low:
             self.low_mV = _pilot_mV(self._low, self._low_at)
-        else:
-            self.low_mV = -12000 if 0 < self._duty < 65535 else self.high_mV
+        elif 0 < self._duty < 65535:
+            self.low_mV = -12000
 
 
 def _pilot_mV(read, at):

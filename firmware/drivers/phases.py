@@ -9,10 +9,9 @@ class PhaseRelay:
     phase before it may be three again."""
 
     def __init__(self, part, pin, level=1, min_s=300):
-        self._part = part
+        self._part, self._level = part, level
         part.min_ms = 1000 * min_s
         self._three = False
-        self._level = level
         self._pin = Pin(pin, Pin.OUT, value=1 - level)
 
     def update(self):

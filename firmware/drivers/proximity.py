@@ -12,10 +12,8 @@ class ProximityLine:
     cable, or an ADC that fails."""
 
     def __init__(self, part, pin, pullup_ohm, supply_mV):
-        self._part = part
-        self._read = reader(pin)
-        self._pullup_ohm = pullup_ohm
-        self._supply_mV = supply_mV
+        self._part, self._read = part, reader(pin)
+        self._pullup_ohm, self._supply_mV = pullup_ohm, supply_mV
 
     def update(self):
         """Measure the resistor; once a tick."""

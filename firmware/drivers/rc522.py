@@ -35,8 +35,7 @@ class Reader:
         self._spi = SPI(id, baudrate=1000000, sck=Pin(sck), mosi=Pin(mosi), miso=Pin(miso))
         self._cs = Pin(cs, Pin.OUT, value=1)
         self._rst = None if rst is None else Pin(rst, Pin.OUT, value=1)
-        self._out = bytearray(2)
-        self._in = bytearray(2)
+        self._out, self._in = bytearray(2), bytearray(2)
 
     async def poll(self):
         """The UID of a card that is there, as hexadecimal text, or None."""
@@ -98,8 +97,7 @@ class Reader:
         self._transfer(register << 1, value)
 
     def _transfer(self, address, value):
-        self._out[0] = address
-        self._out[1] = value
+        self._out[0], self._out[1] = address, value
         self._cs(0)
         self._spi.write_readinto(self._out, self._in)
         self._cs(1)

@@ -8,10 +8,8 @@ class ResidualSensor:
     open wire should look like that, so `pull` goes the same way."""
 
     def __init__(self, part, fault, level=1, pull=None, test=None, test_level=1):
-        self._part = part
-        self._level = level
+        self._part, self._level, self._test_level = part, level, test_level
         self._seen = self._testing = False
-        self._test_level = test_level
         self._test = None if test is None else Pin(test, Pin.OUT, value=1 - test_level)
         self._fault = Pin(fault, Pin.IN, pull)
         self._fault.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)

@@ -28,8 +28,7 @@ class StatusLed:
     """Shows `connector.state`. `pins`: one, or red, green, blue; `on`: the level that lights."""
 
     def __init__(self, connector, pins, on=1):
-        self._connector = connector
-        self._on = on
+        self._connector, self._on = connector, on
         self._pins = [Pin(p, Pin.OUT, value=1 - on) for p in pins]
         self._lit = [False] * len(pins)
         self._updates = 0

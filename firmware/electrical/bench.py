@@ -20,9 +20,7 @@ class Bench:
         self.left_ms = STAY_ms
         self.allow_mA = 0
         self.close = False
-        self._parts = parts
-        self._wanted = wanted
-        self._ended = ended
+        self._parts, self._wanted, self._ended = parts, wanted, ended
 
     def drive(self, c, dt_ms):
         """What controller `c` does in this tick, which has decided to offer nothing."""
@@ -37,8 +35,7 @@ class Bench:
             c.pilot_mA = pilot.advertisable_mA(self.allow_mA)
         c.closed = self.close
         for part in self._parts:
-            if not part.ready:
-                c.closed = False
+            c.closed = c.closed and part.ready
 
     def _over(self, c):
         if faults.REACTION[c.fault]:

@@ -28,20 +28,16 @@ class Lock:
         self.pulse_ms = 300
         self._is = None  # locked, debounced
         self._other = 0  # readings in a row that differ from it
-        self.drive = self._tries = 0
         self._ms = 0  # of the pulse or the pause
-        self._failed_ms = 0
+        self.drive = self._tries = self._failed_ms = 0
         self._open_ms = _WELD_ms  # since the contactor opened
 
     def tick(self, dt_ms, c):
         """Decide where the bolt has to go (see controller.py)."""
-        if self.locked is None or self.locked == self._is:
-            self._other = 0
-        else:
-            self._other += 1
-            if self._other == _READINGS:
-                self._is = self.locked
-                self._other = 0
+        same = self.locked is None or self.locked == self._is
+        self._other = 0 if same else self._other + 1
+        if self._other == _READINGS:
+            self._is, self._other = self.locked, 0
         self._failed_ms = min(self._failed_ms + dt_ms, _FAILED_ms) if c.state == pilot.E else 0
         self._open_ms = 0 if c.closed else min(self._open_ms + dt_ms, _WELD_ms)
         if not c.known:  # a car may be there, and what holds its plug stays as it is
@@ -79,14 +75,12 @@ class Lock:
             if self._ms >= self.pulse_ms:
                 if self.locked is None:
                     self._is = self.drive > 0
-                self.drive = 0
-                self._ms = 0
+                self.drive = self._ms = 0
         elif self._is is self._want:
             self.reset()
+        elif self._ms >= _PAUSE_ms and self._tries == _TRIES:
+            self.fault = faults.LOCK
         elif self._ms >= _PAUSE_ms:
-            if self._tries == _TRIES:
-                self.fault = faults.LOCK
-                return
             self._tries += 1
             self.drive = 1 if self._want else -1
             self._ms = 0

@@ -18,15 +18,13 @@ class Phases:
     fault = 0
 
     def __init__(self):
-        self.ready = True
-        self.wanted = 0
+        self.ready = self.three = True
         self.min_ms = 300000
-        self.three = True
         self.busy = self._closed = False
         self._load = False  # the latest opening was under load
         self._open_ms = 0  # since the contactor opened
         self._moved_ms = -1  # since the relay moved; -1: it has not yet
-        self._pause_ms = 0
+        self.wanted = self._pause_ms = 0
 
     def tick(self, dt_ms, c):
         """Move L2 and L3 when that is safe (see controller.py)."""
@@ -43,10 +41,9 @@ class Phases:
         due = self.wanted and not early and (self.wanted == 3) != self.three
         if due and not c.closed and self._open_ms >= _DEAD_ms:
             self.three = not self.three
-            self._moved_ms = 0
+            self._moved_ms, due = 0, False
             if c.state != pilot.A:
                 least_ms = _LOAD_PAUSE_ms - self._open_ms if self._load else 0
                 self._pause_ms = max(least_ms, _PAUSE_ms)
-            due = False
         self.busy = bool(due or self._pause_ms)
         self.ready = not self.busy

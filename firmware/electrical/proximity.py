@@ -19,9 +19,10 @@ _MOST_ohm = const(4500)
 def rating_mA(ohm):
     """What a cable with this resistor carries; 0: none, or a fault. `ohm` None: open."""
     rating = 0
-    for i in range(4):
-        if ohm is not None and _FROM_ohm[i] <= ohm <= _MOST_ohm:
-            rating = _RATING_mA[i]
+    if ohm is not None and ohm <= _MOST_ohm:
+        for i in range(4):
+            if _FROM_ohm[i] <= ohm:
+                rating = _RATING_mA[i]
     return rating
 
 
@@ -50,26 +51,23 @@ class Proximity:
         plugged = ohm is not None and ohm <= _MOST_ohm
         self._other = 0 if plugged == self.plugged else self._other + 1
         if self._other == _GONE:
-            self.plugged = not self.plugged
-            self._other = 0
+            self.plugged, self._other = plugged, 0
         self._seen_ms = min(self._seen_ms + dt_ms, _FIRST_ms) if rating == self._seen_mA else 0
         self._seen_mA = rating
         self._gone = 0 if rating else min(self._gone + 1, _GONE)
+        sure = self._seen_ms >= _CHANGED_ms
         if c.state == pilot.A:
             self.fault = faults.NONE
             self._without_ms = 0
-            if not rating or self._seen_ms >= _CHANGED_ms:
+            if not rating or sure:
                 self.rating_mA = rating
-        elif self.fault:
-            pass
         elif self.rating_mA:
-            changed = rating != self.rating_mA and self._seen_ms >= _CHANGED_ms
-            if self._gone == _GONE or changed:
+            if self._gone == _GONE or sure and rating != self.rating_mA:
                 self.fault = faults.CABLE
                 self.rating_mA = 0
-        elif rating and self._seen_ms >= _CHANGED_ms:
+        elif rating and sure and not self.fault:
             self.rating_mA = rating
-        else:
+        elif not self.fault:
             self._without_ms += min(dt_ms, _STEP_ms)  # (a stall is no evidence)
             if self._without_ms >= _FIRST_ms:
                 self.fault = faults.CABLE

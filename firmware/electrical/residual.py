@@ -41,18 +41,16 @@ class Residual:
         if self._plugged and not before or self._age_ms == _DAY_ms:
             self._due = self._tests
         self._ms = min(self._ms + min(dt_ms, _STEP_ms), _END_ms)  # (a stall is no answer)
-        if self._phase == _TEST:
-            if self.tripped:
-                self._go(_END)
-            elif self._ms >= _TRIP_ms:
-                self._failed()
-        elif self._phase == _END:
-            if not self.tripped:
+        if self._phase == _TEST and self.tripped:
+            self._go(_END)
+        elif self._phase == _END and not self.tripped:
+            self._go(_IDLE)
+            self._due = False
+            self._age_ms = 0
+        elif self._phase:
+            if self._ms >= (_TRIP_ms if self._phase == _TEST else _END_ms):
                 self._go(_IDLE)
-                self._due = False
-                self._age_ms = 0
-            elif self._ms >= _END_ms:
-                self._failed()
+                self.fault = faults.RESIDUAL_TEST
         elif self.tripped:
             self.fault = faults.RESIDUAL
         elif self._due and not self.fault and not c.closed:
@@ -61,13 +59,8 @@ class Residual:
         self.ready = not self.busy and not self.fault
 
     def _go(self, phase):
-        self._phase = phase
-        self._ms = 0
+        self._phase, self._ms = phase, 0
         self.test = phase == _TEST
-
-    def _failed(self):
-        self._go(_IDLE)
-        self.fault = faults.RESIDUAL_TEST
 
     def reset(self):
         """A person clears the fault; False: the sensor has tripped still. It is tested before

@@ -13,8 +13,7 @@ class Access:
     """Of `station`, at `now_ms`."""
 
     def __init__(self, station, now_ms):
-        self._station = station
-        self._now_ms = now_ms
+        self._station, self._now_ms = station, now_ms
 
     def tag(self, token, number):
         """A person presents `token` at connector `number`: stops their transaction or asks to
@@ -111,7 +110,7 @@ class Access:
         """`token`, whose group may be known, may charge at connector `c` (None: where its car
         comes), or end what goes on there if it is another one of its group; `w`: the profile of
         the transaction to come."""
-        station = self._station
+        station, same = self._station, token.lower()
         if group is None:
             entry = station.local().known(token)
             group = entry[1] if entry else None
@@ -121,15 +120,14 @@ class Access:
             station.log("tag %s: no connector is free" % token)
         elif not c.tx:
             # (one that waits is shown again: it roams as before)
-            if c.waits and c.waits.token.lower() == token.lower():
-                roams = roams or c.waits.roams
-            wait_s = station.settings("wait_s")
-            _let(c, Ask(token, c, w, self._now_ms, group, wait_s, roams))
-        elif c.tx.token.lower() != token.lower():
-            if group and c.tx.group and group.lower() == c.tx.group.lower():
-                c.stop(states.LOCAL, token)
-            else:
-                station.log("connector %d: in use with another tag" % c.number)
+            roams = roams or c.waits and c.waits.token.lower() == same and c.waits.roams
+            _let(c, Ask(token, c, w, self._now_ms, group, station.settings("wait_s"), roams))
+        elif c.tx.token.lower() == same:
+            pass  # it is shown again
+        elif group and c.tx.group and group.lower() == c.tx.group.lower():
+            c.stop(states.LOCAL, token)
+        else:
+            station.log("connector %d: in use with another tag" % c.number)
 
     def _asking(self):
         # Those that have no answer yet.

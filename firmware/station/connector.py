@@ -46,29 +46,22 @@ class Connector:
     def __init__(self, number, outlet, limits, journal, settings, resumes=True):
         """`outlet`: what has the controller, meter and parts; `settings`: value of a configuration
         key by its name."""
-        self.number = number
-        self.controller = outlet.controller
-        self.meter = outlet.meter
+        self.number, self.limits, self.settings = number, limits, settings
+        self.controller, self.meter = outlet.controller, outlet.meter
         self.lock, self.proximity, self.heat = outlet.lock, outlet.proximity, outlet.derating
-        parts = outlet.proximity, outlet.residual, outlet.lock
-        self.parts = [part for part in parts if part]
-        self.limits, self.settings = limits, settings
-        self.resumes = resumes
-        self.state = states.FREE
-        self.operative = True
+        self.parts = [part for part in (self.proximity, outlet.residual, self.lock) if part]
+        self.resumes, self.operative = resumes, True
+        self.state, self.shown = states.FREE, states.Shown()
         self.tx = self.resumed = self.waits = self.kept = self.last = None
         self.presented = self.ending = False
-        self.allow_mA = 0
         self.winner = self.other = None
-        self.until_s = self.phases = self.other_mA = 0
+        self.allow_mA = self.until_s = self.phases = self.other_mA = 0
         self._journal = journal
-        self.shown = states.Shown()
-        self._last_ms = 0
         self._stop = None  # (cause, token) of a stop that waits for the current to end
         self._readings = 0  # of the meter, when the contactor opened for that stop,
         self._polls = 0  # and how often it was looked for another since
         self._boot_ms = _UNKNOWN_ms
-        self._now_s = 0  # of the latest poll
+        self._last_ms = self._now_s = 0  # (_now_s: of the latest poll)
         self._noted = ()  # state and limit that the journal has of the transaction
 
     def settled(self):

@@ -86,11 +86,10 @@ class Shown:
             may = pilot.advertisable_mA(connector.allow_mA)
             return same if short and may else PAUSED_BY_STATION
         self._withheld_ms = _UNKNOWN_ms
+        if c.closed or self._offered_ms == _UNKNOWN_ms:
+            self._offered_ms = now_ms
         if c.closed:
-            self._offered_ms = now_ms
             return CHARGING
-        if self._offered_ms == _UNKNOWN_ms:
-            self._offered_ms = now_ms
         if connector.state == CHARGING or (now_ms - self._offered_ms) & _TICKS >= _GRACE_ms:
             return PAUSED_BY_CAR
         return same

@@ -29,8 +29,7 @@ def run():
         machine.freq(240000000)  # (MicroPython's own images start with 160)
     except ValueError:  # a chip that has no more
         pass
-    end = None
-    again = True
+    end, again = None, True
     try:
         try:
             # (not above: pick.py makes the outputs safe with what it loads there)

@@ -39,8 +39,7 @@ class Store:
     station without a limit: 6 A stand in for it, in its place, until it is replaced or cleared."""
 
     def __init__(self, folder, log):
-        self.path = folder
-        self.log = log
+        self.path, self.log = folder, log
         self._used = []  # records with periods that were asked for since the last trim
         self.records = []
         self._sequence = 0
@@ -48,12 +47,9 @@ class Store:
             _insert(self.records, w)
             self._sequence = max(self._sequence, w[SEQUENCE])
         # The power failed before it was written what they wait for now: the last that was put.
-        last = None
-        for r in self.records:
-            if not replaced(r) and (last is None or r[SEQUENCE] > last[SEQUENCE]):
-                last = r
-        for old in _alone(self.records, self.records) if last else ():
-            self._wait_for(last, old)
+        there = [r for r in self.records if not replaced(r)]
+        for old in _alone(self.records, there) if there else ():
+            self._wait_for(max(there, key=lambda r: r[SEQUENCE]), old)
         self._follow(_PAST_s)
 
     @property
@@ -93,9 +89,8 @@ class Store:
     def put(self, w, least_s=_FAR, until_s=_FAR):
         """Install record `w` (profile.pack). Durable when this returns. Raises Full.
 
-        One that is installed already, as it is, is not written again. It is not before `least_s`
-        and not after `until_s`: what `w` replaces stays in force if it may have begun and `w` may
-        not."""
+        What is installed already, as it is, is not written again. It is `least_s` to `until_s`
+        now: what `w` replaces stays in force if it may have begun and `w` may not."""
         if not self.room(w):
             raise Full("%d profiles are installed" % self.count())
         gone = list(map(self.whole, self.replaced_by(w)))
@@ -105,16 +100,12 @@ class Store:
             return
         number = self._sequence + 1
         places = [name(r) for r in gone]
-        stay = []
-        if profile.begin(w) > least_s:
-            for r in gone:
-                if profile.begin(r) <= until_s:
-                    stay.append(r[:])
-                    begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
-                    stay[-1][KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
-                    profile.seal(stay[-1], r[SEQUENCE] or number)
-            number += 1  # (higher than what may just have got one)
+        waiting = profile.begin(w) > least_s
+        stay = [r[:] for r in gone if waiting and profile.begin(r) <= until_s]
         for r in stay:
+            begun = profile.begin(r) <= least_s  # (also if the clock then goes back)
+            r[KEY] |= (FLAG_REPLACED | FLAG_BEGUN * begun) << 24
+            profile.seal(r, r[SEQUENCE] or number)
             for old in self.records:
                 if replaced(old) and (old[KEY] ^ r[KEY]) & _PLACE == 0:
                     if old[_UNTIL] > least_s:
@@ -128,6 +119,7 @@ class Store:
         there = [r for r in self.records + [w] if r not in gone]
         _end(self, there, least_s)
         waits = _alone(self.records, there)
+        number += bool(stay)  # (higher than what may just have got one)
         profile.seal(w, number)
         try:
             for r in stay + [w]:
@@ -221,8 +213,7 @@ def _fits(w, r):
 
 
 def _insert(records, w):
-    # Highest stackLevel first, and within it connectors before connector 0, what was replaced
-    # before its successor.
+    # Highest stackLevel first; in it connectors before 0, what was replaced before its successor.
     i = 0
     while i < len(records) and _rank(records[i]) >= _rank(w):
         i += 1

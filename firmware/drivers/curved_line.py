@@ -4,8 +4,7 @@ from .pilot_line import PilotLine
 
 
 class CurvedLine(PilotLine):
-    """`curve`: ((uV at the ADC, mV of the pilot), ...), rising; straight between two points and on
-    beyond the ends."""
+    """`curve`: ((uV at the ADC, mV of the pilot), ...), rising; straight between, and beyond."""
 
     def __init__(self, pwm_pin, adc_pin, curve):
         self._uV = [uV for uV, _ in curve]

@@ -1,5 +1,4 @@
-"""Eastron SDM630 and SDM72 (three phases), SDM120 and SDM230 (one): float32 input registers, from
-the maker's published table."""
+"""Eastron SDM630, SDM72 (three phases), SDM120, SDM230 (one): float32, by the maker's table."""
 
 import struct
 from micropython import const

@@ -4,8 +4,7 @@ from machine import Pin
 
 
 class LockMotor:
-    """Drives lock.Lock. `locked`: the level of the sense input when the bolt is out;
-    `pulse_ms`: how long this motor is driven."""
+    """Drives lock.Lock. `locked`: the level of `sense` with the bolt out; `pulse_ms`: a drive."""
 
     def __init__(self, part, a, b, sense=None, locked=1, pull=None, pulse_ms=300):
         self._part, self._locked = part, locked

@@ -9,8 +9,7 @@ _TABLE = (
     "401860 200204 105385 58246 33621 20175 12535 8037 5301 3588 2486 1760 1270 934 698 529 407"
 )
 _TABLE = tuple(map(int, _TABLE.split()))
-# No ADC ends below this: a wire that is open looks like it, or like the cold (with a pull-up of
-# r25_ohm like -21 degC).
+# No ADC ends below this: so looks an open wire, or the cold (-21 degC with a pull-up of r25_ohm).
 _END_mV = const(3040)
 _FIRST_dC = const(-400)
 _LAST_dC = const(1200)

@@ -37,16 +37,12 @@ def safe(board):
     safe only if every output obeyed; goes on to the next when one fails."""
     failure = None
     for c in board.CONNECTORS:
-        lock = c.get("lock")
-        for make, pin in (
-            (Contactor, c["contactor"]),
-            (pilot_pwm, c["pilot"]),
-            (_at_rest, lock and lock["a"]),
-            (_at_rest, lock and lock["b"]),
-        ):
+        outputs = [(Contactor, c["contactor"]), (pilot_pwm, c["pilot"])]
+        if "lock" in c:
+            outputs += [(_at_rest, c["lock"]["a"]), (_at_rest, c["lock"]["b"])]
+        for make, pin in outputs:
             try:
-                if pin is not None:
-                    make(pin)
+                make(pin)
             except Exception as e:
                 failure = e
     if failure:

@@ -8,8 +8,7 @@ _OPEN_ohm = const(10000)
 
 
 class ProximityLine:
-    """Feeds proximity.Proximity with the ohms between proximity contact and earth; None: no
-    cable, or an ADC that fails."""
+    """Feeds proximity.Proximity with the ohms to earth; None: no cable, or an ADC that fails."""
 
     def __init__(self, part, pin, pullup_ohm, supply_mV):
         self._part, self._read = part, reader(pin)

@@ -19,12 +19,10 @@ class Meter:
     gives = 0x01
 
     def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP, path=None):
-        self._per_kWh = per_kWh
-        self._level = level
+        self._per_kWh, self._level, self._path = per_kWh, level, path
         self._edge_ms = ticks_ms()
         self.offset_Wh = self.readings = self._pulses = self._quiet = 0
         self.moved = lambda before_Wh, now_Wh: None
-        self._path = path
         try:
             with open(path) as f:
                 self.offset_Wh = int(f.read())

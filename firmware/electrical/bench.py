@@ -1,5 +1,4 @@
-"""Bench mode, a mode of the controller: pilot and contactor without a car, for a voltmeter and an
-oscilloscope. Loaded while it lasts."""
+"""Bench mode of the controller: pilot and contactor without a car. Loaded while it lasts."""
 
 from micropython import const
 

@@ -16,8 +16,7 @@ _SURE = const(20)  # readings, 500 ms: a car that comes while the fault shows F 
 
 
 class Mirror:
-    """Input `live`: the load side is live (mirror contact, opto coupler); None: nobody knows,
-    then nothing is checked."""
+    """Input `live`: the contactor's load side is live; None: nobody knows, nothing is checked."""
 
     busy = False
 

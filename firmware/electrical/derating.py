@@ -1,5 +1,4 @@
-"""Less current when it gets hot, none when it gets too hot.
-docs/electrical.md 5, hazards 11 and 12."""
+"""Less current when it is hot, none when it is too hot: docs/electrical.md 5, hazards 11, 12."""
 
 from micropython import const
 

@@ -1,5 +1,4 @@
-"""What can be wrong: how fast it is answered, how it goes by, how grave it is. The gravest has the
-lowest number, and of several the gravest counts."""
+"""What can be wrong, the gravest first, which is what counts; what follows, how it goes by."""
 
 from micropython import const
 

@@ -46,7 +46,20 @@ class Lock:
         if want != self._want:
             self._want = want
             self.reset()
-        self._move(dt_ms)
+        self._ms = min(self._ms + dt_ms, _PAUSE_ms)
+        if self.drive:
+            if self._ms >= self.pulse_ms:
+                if self.locked is None:
+                    self._is = self.drive > 0
+                self.drive = self._ms = 0
+        elif self._is is want:
+            self.reset()
+        elif self._ms >= _PAUSE_ms and self._tries == _TRIES:
+            self.fault = faults.LOCK
+        elif self._ms >= _PAUSE_ms:
+            self._tries += 1
+            self.drive = 1 if want else -1
+            self._ms = 0
         self.holds = self._is is not False
         holds = self._is is True and want and not self.release
         self.ready = holds and self.locked is not False  # (nor closes on a reading that doubts it)
@@ -68,22 +81,6 @@ class Lock:
         if c.state == pilot.E:
             return self._want
         return c.fault != faults.CABLE
-
-    def _move(self, dt_ms):
-        self._ms = min(self._ms + dt_ms, _PAUSE_ms)
-        if self.drive:
-            if self._ms >= self.pulse_ms:
-                if self.locked is None:
-                    self._is = self.drive > 0
-                self.drive = self._ms = 0
-        elif self._is is self._want:
-            self.reset()
-        elif self._ms >= _PAUSE_ms and self._tries == _TRIES:
-            self.fault = faults.LOCK
-        elif self._ms >= _PAUSE_ms:
-            self._tries += 1
-            self.drive = 1 if self._want else -1
-            self._ms = 0
 
     def reset(self):
         """A person, or the Central System, wants it: try again."""

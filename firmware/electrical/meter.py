@@ -69,8 +69,7 @@ class Overcurrent:
 
 
 class Supply:
-    """Inputs `low_mV`, `high_mV`: lowest and highest phase; `high_mV` 0: nothing is known.
-    `readings`: rises with each."""
+    """Inputs: `low_mV`, `high_mV`: of the phases; `high_mV` 0: unknown. `readings`: as above."""
 
     busy = False
 

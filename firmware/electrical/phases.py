@@ -1,5 +1,4 @@
-"""The relay of L2 and L3: one or three phases, and how to change that under a car.
-docs/electrical.md 6."""
+"""The relay of L2 and L3, and how to move it under a car: docs/electrical.md 6."""
 
 from micropython import const
 

@@ -9,8 +9,7 @@ _GONE = const(3)  # readings in a row; and of `plugged`
 _CHANGED_ms = const(500)
 _STEP_ms = const(100)
 _FIRST_ms = const(1000)  # a car may be seen this long before its cable
-# Ohm from which on a cable carries so much; between the windows of docs/electrical.md 4 the
-# lower value.
+# Ohm from which on a cable carries so much; between the windows (docs/electrical.md 4) the less.
 _FROM_ohm = (80, 141, 309, 937)
 _RATING_mA = (63000, 32000, 20000, 13000)
 _MOST_ohm = const(4500)

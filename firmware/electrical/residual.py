@@ -1,5 +1,4 @@
-"""A sensor of DC residual current (RDC-DD) with a test input.
-docs/electrical.md 5, hazards 3 and 4."""
+"""A sensor of DC residual current (RDC-DD): docs/electrical.md 5, hazards 3 and 4."""
 
 from micropython import const
 
@@ -63,8 +62,7 @@ class Residual:
         self.test = phase == _TEST
 
     def reset(self):
-        """A person clears the fault; False: the sensor has tripped still. It is tested before
-        anything else."""
+        """A person clears the fault, and it is tested first; False: it has tripped still."""
         if self.tripped:
             return False
         self.fault = faults.NONE

@@ -81,8 +81,8 @@ class Access:
                 self.authorised(ask)
 
     def next_ask(self):
-        """The oldest of Station.asks, taken out, or None. A card that was shown longer ago than
-        wait_s, while offline, must not start charging now."""
+        """The oldest of Station.asks that still counts, taken out, or None: a card that was shown
+        longer ago than wait_s must not start charging now."""
         station = self._station
         while station.asks:
             ask = station.asks.pop(0)
@@ -108,8 +108,7 @@ class Access:
 
     def accept(self, token, c, w=None, group=None):
         """`token`, whose group may be known, may charge at connector `c` (None: where its car
-        comes), or end what goes on there if it is another one of its group; `w`: the profile of
-        the transaction to come."""
+        comes) by profile `w`, or end what another one of its group has begun there."""
         station, same = self._station, token.lower()
         if group is None:
             entry = station.local().known(token)
@@ -158,8 +157,8 @@ class Access:
                     ask.connector, ask.visit = c, c.controller.visit
 
     def _take(self, here, there):
-        # The token that waits there: its car came here. What waits here goes there for it, unless
-        # it has waited longer.
+        # The token that waits there: its car came here. What waits here goes there, unless it has
+        # waited longer.
         for c in (here, there):
             if c.waits and not c.same_car(c.waits.visit):
                 c.waits = None

@@ -44,8 +44,7 @@ class Connector:
     | other, other_mA | the profile that would limit without it, and to what |"""
 
     def __init__(self, number, outlet, limits, journal, settings, resumes=True):
-        """`outlet`: what has the controller, meter and parts; `settings`: value of a configuration
-        key by its name."""
+        """`outlet`: what has controller, meter and parts; `settings`: a setting by its name."""
         self.number, self.limits, self.settings = number, limits, settings
         self.controller, self.meter = outlet.controller, outlet.meter
         self.lock, self.proximity, self.heat = outlet.lock, outlet.proximity, outlet.derating
@@ -79,8 +78,7 @@ class Connector:
         return now == visit or now == visit + 1 and not visit & 1
 
     def energy_Wh(self):
-        """The meter's register; in a transaction as if it had always been the same one, and
-        never less than what was seen before."""
+        """The meter's register; in a transaction as if it were one register that never falls."""
         tx = self.tx
         return max(tx.seen_Wh, self.meter.energy_Wh + tx.offset_Wh) if tx else self.meter.energy_Wh
 
@@ -105,8 +103,7 @@ class Connector:
         return usable and not self.tx and not (self.waits and self.same_car(self.waits.visit))
 
     def again(self, tag, now_ms):
-        """`tag` is there: True if it just began or ended a transaction here and was never gone for
-        long since."""
+        """`tag` is there: True if it began or ended a transaction here and never left since."""
         if self.last != tag.lower():
             return False
         self._last_ms = now_ms
@@ -147,8 +144,7 @@ class Connector:
         elif lock and lock.release and self.plugged():
             self.waits = None  # (somebody unlocked it, while the lock was closing)
         elif self.plugged() and not faults.REACTION[self.controller.fault] and read:
-            # Sure of the plug-in first: its lock holds, the sensor was tested. That takes
-            # seconds, and then it is so, or a fault.
+            # Sure of the plug-in first: it is locked, the sensor was tested; or there is a fault.
             busy = any([part.busy for part in self.parts])
             # (The fault once more: a test may have failed in between.)
             if not busy and not faults.REACTION[self.controller.fault]:

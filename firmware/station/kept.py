@@ -1,6 +1,5 @@
-"""What of the station outlives every reboot beside its transactions: what is out of service, where
-a car is that has charged, which faults wait for a person. The file stays under 128 bytes:
-LittleFS keeps it inline."""
+"""What of the station outlives every reboot beside its transactions (class Kept). The file stays
+under 128 bytes: LittleFS keeps it inline."""
 
 import json
 from micropython import const
@@ -20,9 +19,7 @@ class Kept:
       hold_limit a cap until the time is known again |"""
 
     def __init__(self, path, connectors, log):
-        self._path = path
-        self._connectors = connectors
-        self._log = log
+        self._path, self._connectors, self._log = path, connectors, log
         self.out, self.charged, self.latched = [], [], []
         self.held = [None] * len(connectors)
         try:
@@ -54,9 +51,8 @@ class Kept:
         if values == before:
             return True
         setattr(self, key, values)
-        kept = {"version": _VERSION}
-        for name in ("out", "charged", "latched", "held"):
-            kept[name] = getattr(self, name)
+        kept = {"version": _VERSION, "out": self.out, "charged": self.charged}
+        kept.update(latched=self.latched, held=self.held)
         try:
             with open(self._path, "w") as f:
                 f.write(json.dumps(kept, separators=(",", ":")))
@@ -72,13 +68,11 @@ class Kept:
             c.operative = c.number not in self.out
 
     def in_service(self):
-        """False: the charge point as a whole is out of service, and no transaction goes on that
-        has yet to end for that."""
+        """False: all of the charge point is out of service, and no transaction has yet to end."""
         return 0 not in self.out or any([c.tx and not c.operative for c in self._connectors])
 
     def clear_faults(self, c):
-        """A person clears the faults of connector `c` that wait for one; True if that was
-        possible (Controller.reset)."""
+        """A person clears the faults of connector `c`; True if that was possible (Controller)."""
         done = c.controller.reset()
         if done:
             self.set("latched", [x for x in self.latched if x[0] == c.number], False)

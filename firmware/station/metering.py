@@ -1,6 +1,5 @@
 """Samples: what a connector's meter, and the station's other sources, showed at an instant. When
-they are taken and what of them goes where is what the configuration keys say (OCPP 1.6 ed. 2,
-9.1). Knows nothing of messages."""
+they are taken, and what goes where, the settings say (OCPP 1.6 ed. 2, 9.1). Knows no messages."""
 
 from micropython import const
 
@@ -43,8 +42,7 @@ class Metering:
         self._seen = None  # the last poll with a known clock
 
     def poll(self, now_s, known, dt_ms):
-        """Take what is due; to be called about once a second, when the meters have been read.
-        `known`: the clock is set."""
+        """Take what is due; once a second, when the meters are read. `known`: the clock is set."""
         step_s = self._station.settings("aligned_s")
         at = now_s - now_s % 86400 % (step_s or 86400)  # each day begins anew at midnight UTC
         last_s, self._seen = self._seen, now_s if known else None
@@ -96,14 +94,12 @@ class Metering:
         if not bits:
             return None
         offered_mA = c.controller.pilot_mA
-        n = 1 if meter.gives & 0x1C == 0x04 else 3  # phases of the meter; fewer by a profile
-        if 0 < c.phases < n:
-            n = c.phases
+        n = 1 if meter.gives & 0x1C == 0x04 else 3  # phases of the meter
+        n = min(n, c.phases or n)  # fewer by a profile
         offered_mV = sum(volts[:n]) if meter.known() else 0
         # (where no voltage is measured: the nominal one)
         offered_mV = offered_mV or n * self._station.sharing.evaluator.voltage_V * 1000
-        values = (c.energy_Wh(), meter.power_W) + tuple(meter.current_mA)
-        values += tuple([(mV + 50) // 100 for mV in volts])
-        values += offered_mA, offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz
-        values = [v for i, v in enumerate(values) if bits >> i & 1]
-        return (t,) + tuple(values) + (bits, context)
+        values = [c.energy_Wh(), meter.power_W] + list(meter.current_mA)
+        values += [(mV + 50) // 100 for mV in volts] + [offered_mA]
+        values += offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz
+        return (t,) + tuple([v for i, v in enumerate(values) if bits >> i & 1]) + (bits, context)

@@ -122,7 +122,9 @@ class Policy:
         """Ask for the local limit and put it into every connector's slot; call once a second."""
         self._well += 1
         self._quiet += 1
-        limit_mA = self._ask("local_limit", _is_limit, now_s, station)
+        limit_mA = self._ask(
+            "local_limit", lambda a: a is None or type(a) is int and a >= 0, now_s, station
+        )
         if self._bad.get("local_limit"):
             self._age += 1
         else:
@@ -154,7 +156,3 @@ class Policy:
             if c.limits.values[limits.POLICY] != limit_mA:
                 station.sharing.due_s = 0
             c.limits.put(limits.POLICY, limit_mA, ends_s, self.limit_mA)
-
-
-def _is_limit(answer):
-    return answer is None or type(answer) is int and answer >= 0

@@ -43,8 +43,7 @@ def put(station, w):
 
 
 def clear(station, profile_id=None, connector=None, purpose=None, level=None):
-    """Remove the profiles that match all that is given (`profile_id` alone decides if given);
-    returns how many went."""
+    """Remove the profiles that match all that is given (or `profile_id` alone) -> how many."""
     store, wanted = station.store, (profile_id,)
     if profile_id is None:
         wanted = None, connector, purpose, level

@@ -151,8 +151,7 @@ class Sharing:
         return self._may_mA[c.number - 1] if self._shared(c) else c.limits.limit_mA
 
     def _shared(self, c):
-        # True if its share of the ceiling is what limits connector `c`. (Who wants less than the
-        # pilot can offer has no share, but not for that.)
+        # True if its share of the ceiling limits connector `c`. (Below 6 A nobody has a share.)
         wants_mA = self._wants_mA[c.number - 1]
         shares = len(self.connectors) > 1 and pilot.advertisable_mA(wants_mA)
         return shares and self._may_mA[c.number - 1] < c.limits.value_mA

@@ -1,5 +1,4 @@
-"""What a connector, a transaction's end and a token can be, by number. Each protocol version has
-its own words for them."""
+"""What a connector and a transaction's end can be, by number. Each protocol has its own words."""
 
 from micropython import const
 

@@ -36,12 +36,9 @@ class Station:
     def __init__(self, sharing, journal, availability, log, policy, plug_tag="", auth="/auth"):
         self.sharing = sharing
         self.connectors = connectors = sharing.connectors
-        self.store = sharing.store
-        self.clock = sharing.clock
-        self.settings = sharing.settings
+        self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
         self.journal, self.availability = journal, availability
-        self.log, self.policy = log, policy
-        self.plug_tag = plug_tag
+        self.log, self.policy, self.plug_tag = log, policy, plug_tag
         self._auth = auth  # folder of the tokens that are known (storage/tags.py)
         self.online, self.asked = False, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
@@ -134,8 +131,7 @@ class Station:
             c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
         else:
-            if len(self.samples) == _MAX_SAMPLES:
-                self.samples.pop(0)
+            del self.samples[: 1 - _MAX_SAMPLES]
             self.samples.append(Sample(c.number, sample))
         self.wake()
 
@@ -160,8 +156,8 @@ class Station:
         return Notice(0, state, faults.POLICY if broken else faults.NONE, now_s)
 
     def transfer(self, vendor, message, data):
-        """For policy.py: tell the Central System `data`, which is for `vendor`. Its answer goes to
-        policy.heard. False: too many wait already."""
+        """For policy.py: tell `vendor` the `data`; policy.heard gets the answer. False: too many
+        wait already."""
         if len(self.transfers) == _MAX_TRANSFERS:
             return False
         self.transfers.append(Transfer(vendor, message, data))

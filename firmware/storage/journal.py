@@ -27,8 +27,7 @@ class Journal:
     Every message has a place, a number that rises, and one within its transaction, from 0 on,
     which it keeps over reboots: `seq` is that of head(). When the flash is full samples give way,
     the oldest first: periodic ones, then the others and what note() keeps; their numbers are
-    missing then. Starts and stops never do. `wanted`: the kinds behind SAMPLE that the protocol
-    in use tells; others are not kept."""
+    missing then. Starts and stops never do. `wanted`: the kinds behind SAMPLE that are kept."""
 
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""
@@ -80,8 +79,7 @@ class Journal:
         self._add(0 if context == PERIODIC else 1, tx, sample[:-2] + (bits | context << 12,))
 
     def note(self, tx, kind, t, *values):
-        """What is no sample of a transaction, at `t`, if its kind is wanted, with whole numbers:
-        head() has (t, value, ...) of it."""
+        """What is no sample, at `t`, if its kind is wanted; head() has (t, number, ...) of it."""
         if kind in self.wanted:
             self._add(1, tx, (t,) + values + (-2 * kind,))  # (bit 0 of a sample's says: energy)
 
@@ -207,8 +205,7 @@ class Journal:
         return self._write(self._folder.write, tx, ranks)
 
     def _write(self, write, what, ranks=2):
-        # write(what), and while there is no room for it the samples of lower `ranks` give way.
-        # False: there was none left, or the flash does not work.
+        # write(what); for want of room samples of lower `ranks` give way. False: it failed.
         while True:
             try:
                 write(what)

@@ -1,5 +1,4 @@
-"""A queue on flash of rows: whole numbers, texts and None, numbered in rising order. Must not know
-what they mean.
+"""A queue on flash of rows (rows.py), numbered in rising order. Must not know what they mean.
 
 A row goes to the end of a small file, which LittleFS keeps inline in the directory: 0.03 erases.
 Eight small files are joined to a block of the flash, 1.5 erases for some 55 rows. Files have the
@@ -23,8 +22,7 @@ class Queue:
     `last`: the highest number that was ever there, if that is known. Else for resume.py."""
 
     def __init__(self, path, mark, spare, log):
-        """In folder `path`; the names of the files begin with `mark`, a letter. `spare` blocks of
-        the flash are left to others."""
+        """In folder `path`, by files that begin with `mark`, a letter; leaves `spare` blocks."""
         self.prefix = path + "/" + mark
         self.spare, self.log = spare, log
         self.files = []  # the numbers of their first rows
@@ -95,9 +93,9 @@ class Queue:
                 self.log("sample %d: %s" % (number, e))
 
     def drop(self, anew):
-        """Remove the oldest file; -> the numbers of its first row and of the next file's, or None
-        where there is nothing. `anew`: write to it before, which has LittleFS look for room again:
-        it does not before it creates a file."""
+        """Remove the oldest file; -> the numbers of its first row and of the next file's, or None.
+        `anew`: write to it before: so LittleFS looks for room again, which for a new file it does
+        not."""
         if not self.files:
             return None
         name = self.files.pop(0)

@@ -81,8 +81,7 @@ def _settle(tx):
 
 
 def _corrected(t, jump=0):
-    # A time from before the clock was set, in an earlier start: as far as it was known then, or
-    # `jump` later if it was set in that.
+    # A time of an earlier start, without a clock: as far as it was known, or moved as it was then.
     if jump and t < PLAUSIBLE:
         return t + jump
     return t + UNSET_s if t < PLAUSIBLE <= t + UNSET_s else t
@@ -101,8 +100,7 @@ def numbers(folder):
 
 
 def _load(queue, each):
-    # Fill `queue` from its folder; each(row) is called with rows that are there, those that were
-    # added last among them.
+    # Fill `queue` from its folder; each(row) is called with some of its rows, the last among them.
     prefix, files = queue.prefix, queue.files
     path, mark = prefix.rsplit("/", 1)
     try:

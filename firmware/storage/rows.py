@@ -9,9 +9,8 @@ _ALONE = const(0x80)
 
 
 def pack(values, before=()):
-    """`values` (int, str or None), knowing those of `before`, as bytes. A value is None (0), as
-    before (1), a text (2, its length, itself), or a number: 3 + the difference, zigzag, 7 bits a
-    byte with the lowest first."""
+    """`values` as bytes, knowing those of `before`. A value is None (0), as before (1), a text (2,
+    its length, itself), or a number: 3 + the difference, zigzag, 7 bits a byte, lowest first."""
     out = bytearray()
     for i, v in enumerate(values):
         old = before[i] if i < len(before) else 0

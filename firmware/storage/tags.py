@@ -1,7 +1,6 @@
 """Who may charge, as far as the station itself knows: the local list of the Central System, and
-a cache of what it has said of tags. On flash, one line a tag, looked up line by line: nothing of
-it stays in RAM, not even this module (Station.local). Tags are compared without case. Knows no
-messages."""
+a cache of what it has said of tags. On flash, looked up line by line: nothing of it stays in RAM,
+not even this module (Station.local). Tags are compared without case. Knows no messages."""
 
 import os
 from micropython import const
@@ -62,7 +61,7 @@ class Tags:
             return
         line = _entry(tag, status, expiry_s, group if group and printable(group) else "", kind)
         if self._line(self._cache, tag, kind) != line:
-            self._rewrite(self._cache, line, _key(tag, kind), _MAX_CACHE)
+            self._replace(self._cache, lambda f: self._first(f, line, _key(tag, kind)))
 
     def clear(self):
         """Empty the cache."""
@@ -82,18 +81,13 @@ class Tags:
     def set_list(self, version, entries):
         """Replace the local list by `entries`: (tag, status, expiry_s or None, group or None,
         kind). False: too long, or the flash is full; the old one is in force then."""
-        if len(entries) > MAX_LIST:
-            return False
-        try:
-            with open(self._list + ".new", "w") as f:
-                f.write("%d\n" % version)
-                for entry in entries:
-                    f.write(_entry(*entry))
-            os.rename(self._list + ".new", self._list)
-        except OSError as e:
-            self._log("local list: %s" % e)
-            return False
-        return True
+
+        def fill(f):
+            f.write("%d\n" % version)
+            for entry in entries:
+                f.write(_entry(*entry))
+
+        return len(entries) <= MAX_LIST and self._replace(self._list, fill)
 
     def _find(self, path, tag, kind):
         line = self._line(path, tag, kind)
@@ -113,19 +107,23 @@ class Tags:
             pass  # there is none, or what follows is damaged (not UTF-8)
         return None
 
-    def _rewrite(self, path, first, tag, most):
-        # `first` at the top, the others behind it, without the one that it replaces.
+    def _replace(self, path, fill):
+        # The file by what fill(f) writes. False: the flash is full; the old one stays.
         try:
-            with open(path + ".new", "w") as new:
-                new.write(first)
-                self._others(path, new, tag, most - 1)
+            with open(path + ".new", "w") as f:
+                fill(f)
             os.rename(path + ".new", path)
+            return True
         except OSError as e:
             self._log("%s: %s" % (path, e))
+            return False
 
-    def _others(self, path, new, tag, most):
+    def _first(self, new, line, tag):
+        # `line` at the top of the cache, the others behind it, without the one that it replaces.
+        new.write(line)
+        most = _MAX_CACHE - 1
         try:
-            old = open(path)
+            old = open(self._cache)
         except OSError:
             return  # there are none
         with old:

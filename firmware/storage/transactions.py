@@ -37,8 +37,7 @@ class Transaction:
       it runs |
     | fault       | what ended it (electrical/faults.py), where that was one |
     | seq         | how many messages there were of it so far: the number of the next one |
-    | began, ended | the places of its start and stop among all messages (journal.py); began is
-                     None once the start was given up |"""
+    | began, ended | the places of its start (None: given up) and stop in the journal |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
         self.number, self.connector = number, connector
@@ -62,9 +61,8 @@ class Transaction:
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
     def moved(self, before_Wh, now_Wh, now_s):
-        """The meter shows another register: `now_Wh`, where `before_Wh` were (None: since boot
-        nothing). What goes on from there is the transaction's energy, what lies between is not.
-        True: `offset_Wh` has changed."""
+        """The meter shows another register: `now_Wh`, where `before_Wh` were (None: nothing since
+        boot). What lies between is not the transaction's. True: `offset_Wh` has changed."""
         if before_Wh is None:
             passed_s = now_s - self.origin_s if now_s > self.origin_s else 86400  # (no clock)
             before_Wh = self.seen_Wh - self.offset_Wh

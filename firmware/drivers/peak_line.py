@@ -12,8 +12,7 @@ class PeakLine:
     def __init__(
         self, pwm_pin, high_pin, low_pin, zero_uV, per_V_uV, low_zero_uV=None, low_per_V_uV=None
     ):
-        self._pwm = pilot_pwm(pwm_pin)
-        self._duty = 65535
+        self._pwm, self._duty = pilot_pwm(pwm_pin), 65535
         self._high = reader(high_pin)
         self._low = None if low_pin is None else reader(low_pin)
         self._high_at = self._low_at = zero_uV, per_V_uV // 100

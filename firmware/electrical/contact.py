@@ -18,12 +18,10 @@ _SURE = const(20)  # readings, 500 ms: a car that comes while the fault shows F 
 class Mirror:
     """Input `live`: the contactor's load side is live; None: nobody knows, nothing is checked."""
 
-    busy = False
-
     def __init__(self):
         self.fault = faults.NONE
         self.live = None
-        self.ready = self._closed = False
+        self.ready = self.busy = self._closed = False
         self._ms = 0  # since the contactor was told otherwise
         self._wrong_ms = 0  # since the load side disagrees with it
         self._failures = 0  # in a row, to close
@@ -62,11 +60,9 @@ class Mirror:
 class Earth:
     """Input `live`: the earth is there; None: it was not read yet."""
 
-    busy = False
-
     def __init__(self):
         self.fault = faults.NONE
-        self.ready = False
+        self.ready = self.busy = False
         self.live = None
         self._back_ms = _BACK_ms  # since it came back
 

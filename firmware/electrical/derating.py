@@ -17,11 +17,9 @@ _LOST_LONG_ms = const(600000)  # and nothing from here on
 class Derating:
     """Input `temperature_dC`: the hottest place in 0.1 degC; None: the sensor is lost."""
 
-    ready = True
-    busy = False
-
     def __init__(self):
         self.fault = faults.NONE
+        self.ready, self.busy = True, False
         self.temperature_dC = None
         self._part = 1  # a half is 2, a quarter 4
         self._lost_ms = 0

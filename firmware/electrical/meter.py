@@ -23,11 +23,9 @@ class Overcurrent:
     Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading; `lost`: the
     meter answers what cannot be believed. `lost_mA`: the limit without a meter (limit_mA)."""
 
-    ready = True
-    busy = False
-
     def __init__(self, lost_mA=6000):
         self.fault = faults.NONE
+        self.ready, self.busy = True, False
         self.lost, self._lost_mA = False, lost_mA
         self.current_mA = self._told_mA = self.readings = self._seen = 0
         self._age_ms = 0  # of the latest reading
@@ -71,13 +69,11 @@ class Overcurrent:
 class Supply:
     """Inputs: `low_mV`, `high_mV`: of the phases; `high_mV` 0: unknown. `readings`: as above."""
 
-    busy = False
-
     def __init__(self, nominal_V=230):
         """The range is 90 to 110 % of `nominal_V`: 207 to 253 V."""
         self._least_mV, self._most_mV = nominal_V * 900, nominal_V * 1100
         self.fault = faults.NONE
-        self.ready = True
+        self.ready, self.busy = True, False
         self.low_mV = self.high_mV = self.readings = self._seen = 0
         self._age_ms = _FRESH_V_ms  # of the latest reading
         self._outside_ms = self._inside_ms = 0

@@ -14,8 +14,6 @@ class Phases:
     phases again (to one it goes at once: what one may carry must not flow on three). Outputs:
     `three`: the relay of L2 and L3; `busy`: offer nothing meanwhile."""
 
-    fault = 0
-
     def __init__(self):
         self.ready = self.three = True
         self.min_ms = 300000
@@ -23,7 +21,7 @@ class Phases:
         self._load = False  # the latest opening was under load
         self._open_ms = 0  # since the contactor opened
         self._moved_ms = -1  # since the relay moved; -1: it has not yet
-        self.wanted = self._pause_ms = 0
+        self.fault = self.wanted = self._pause_ms = 0
 
     def tick(self, dt_ms, c):
         """Move L2 and L3 when that is safe (see controller.py)."""

@@ -47,8 +47,7 @@ class Policy:
     | limit_mA  | the safe value: what each connector may take at most while it is broken |"""
 
     def __init__(self, log, limit_mA=6000):
-        self._log = log
-        self.limit_mA = limit_mA
+        self._log, self.limit_mA = log, limit_mA
         self.module = self.fault = None
         self._bad = {}  # by function, since all was well: True if the latest call failed
         self._well = 0  # polls since the last fault

@@ -91,10 +91,10 @@ class Fitting:
             self._bus = self._driver("modbus", "Bus")(**board.METER_UART)
         kind = getattr(board, "METER", "sdm630")
         if kind == "pzem":
-            made = self._driver("pzem", "Meter")(self._bus, pins["meter"])
+            made = self._driver("modbus", "Pzem")(self._bus, pins["meter"])
         else:
             phases = 1 if kind == "sdm120" else 3
-            made = self._driver("eastron", "Meter")(self._bus, pins["meter"], phases)
+            made = self._driver("modbus", "Eastron")(self._bus, pins["meter"], phases)
         made.step_Wh = getattr(board, "METER_STEP_Wh", 0)
         return made
 

@@ -41,7 +41,7 @@ EQUIVALENT = {
     "firmware/drivers/button.py: self._held = _LONG + 1  "
     "# updates; beyond _LONG it says nothing more: 1 -> 2",
     # (the meter has ten registers)
-    "firmware/drivers/pzem.py: data = await self._bus.read(self._address, 0, 8): 8 -> 9",
+    "firmware/drivers/modbus.py: data = await self._bus.read(self._address, 0, 8): 8 -> 9",
 }
 
 

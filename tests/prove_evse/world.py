@@ -205,7 +205,7 @@ class Sensors:
             return lambda pin: Contactor(outlet)
         if module == "pilot_line":
             return lambda *pins: Line(outlet)
-        if module == "eastron":
+        if name == "Eastron":
             return lambda *bus: Meter(outlet)
         if name == "Bus" or module == "no_meter":
             return lambda **pins: None

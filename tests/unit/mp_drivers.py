@@ -14,8 +14,7 @@ import machine
 import bus  # the simulated chip's line to the wall: here it ends in this process
 
 from firmware.boards import wall
-from firmware.drivers.eastron import Meter, thousandths
-from firmware.drivers.modbus import Bus, crc16
+from firmware.drivers.modbus import Bus, Eastron, crc16, thousandths
 from firmware.drivers.outputs import Contactor
 from firmware.drivers.pilot_line import PilotLine
 from firmware.electrical import pilot as levels
@@ -350,12 +349,12 @@ async def test_a_failed_part_leaves_the_whole_reading_as_it_was():
     for n in range(3):
         answers = [[(1, two)], [(1, one)], [(1, last)]]
         answers[n] = []
-        meter = Meter(a_bus(*answers), 1)
+        meter = Eastron(a_bus(*answers), 1)
         await meter.read()
         assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (0, 0, (0, 0, 0)), n
         assert meter.voltage_mV == (0, 0, 0)
         assert not meter.known() and not meter.readings
-    meter = Meter(a_bus([(1, two)], [(1, one)], [(1, last)]), 1)
+    meter = Eastron(a_bus([(1, two)], [(1, one)], [(1, last)]), 1)
     meter.closed = True
     await meter.read()
     assert (meter.energy_Wh, meter.power_W, meter.current_mA) == (16000, 16, (16000,) * 3)
@@ -364,5 +363,5 @@ async def test_a_failed_part_leaves_the_whole_reading_as_it_was():
 
 async def test_reading_leaves_the_tick_its_time():
     line.wall.outlets[2].meter_lost = True
-    calls, _ = await calls_in_a_row(bus, Meter(Bus(2, 17, 16, 26), 3).read())
+    calls, _ = await calls_in_a_row(bus, Eastron(Bus(2, 17, 16, 26), 3).read())
     assert 0 < calls < 20, calls

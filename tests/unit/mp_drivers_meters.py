@@ -11,8 +11,8 @@ import time
 
 from rig import HEAP_LOCKED, scratch
 
-from firmware.drivers import eastron, pzem, s0
-from firmware.drivers.modbus import Bus
+from firmware.drivers import s0
+from firmware.drivers.modbus import Bus, Eastron, Pzem
 from sim.devices.line import Line
 
 HEAP = "256K"
@@ -37,9 +37,9 @@ def a_meter(kind):
     line = Line(Board(kind))
     bus = Bus(**UART)
     make = {
-        "sdm630": lambda: eastron.Meter(bus, 7),
-        "sdm120": lambda: eastron.Meter(bus, 7, 1),
-        "pzem": lambda: pzem.Meter(bus, 7),
+        "sdm630": lambda: Eastron(bus, 7),
+        "sdm120": lambda: Eastron(bus, 7, 1),
+        "pzem": lambda: Pzem(bus, 7),
     }[kind]
     meter = make()
     meter.closed = True
@@ -122,19 +122,19 @@ async def test_late_answers():
 
 async def test_another_address_and_a_line_without_direction():
     line, meter = a_meter("sdm630")
-    other = eastron.Meter(Bus(**UART), 9)
+    other = Eastron(Bus(**UART), 9)
     await other.read()
     assert not other.known()
     bus = Bus(id=2, tx=17, rx=16)  # TTL
     line.outputs.clear()
-    meter = eastron.Meter(bus, 8)
+    meter = Eastron(bus, 8)
     await meter.read()
     assert meter.known() and not line.outputs
 
 
 async def test_the_wrong_kind_of_meter_is_not_believed():
     line, _ = a_meter("sdm120")
-    meter = eastron.Meter(Bus(**UART), 7, 3)
+    meter = Eastron(Bus(**UART), 7, 3)
     await meter.read()
     assert not meter.known()
 

@@ -12,7 +12,7 @@ import time
 
 from rig import due
 
-from firmware.drivers import eastron, modbus, pzem
+from firmware.drivers import modbus
 from sim.devices.meters import Meters
 from sim.faults import WALL_FAULTS
 from sim.wall import Wall
@@ -47,8 +47,8 @@ class Site:
         self.outlet = wall.outlets[0]
         self.meters = Meters(wall.outlets, kind)
         bus = Bus(self.meters)
-        self.meter = pzem.Meter(bus, 7) if kind == "pzem" else None
-        self.meter = self.meter or eastron.Meter(bus, 7, 3 if kind == "sdm630" else 1)
+        self.meter = modbus.Pzem(bus, 7) if kind == "pzem" else None
+        self.meter = self.meter or modbus.Eastron(bus, 7, 3 if kind == "sdm630" else 1)
         self.moves = []
         self.meter.moved = lambda *move: self.moves.append(move)
         self.kind = kind

@@ -4,23 +4,9 @@ from machine import Pin
 from micropython import const
 
 _STEP = const(5)  # updates, 125 ms; a pattern has 16 steps
-_R = const(0x10000)
-_G = const(0x20000)
-_B = const(0x40000)
-
-# colour and, a bit a step, when it is lit
+# By states.FREE ..: 1 red, 2 green, 3 both, 4 blue; and, a bit a step, when it is lit.
 _PATTERNS = const(
-    (  # by states.FREE ..
-        _G | 0xFFFF,
-        _B | 0x00FF,
-        _B | 0xFFF0,
-        _B | 0x0101,
-        _B | 0x0505,
-        _G | 0x00FF,
-        _R | _G | 0x0F0F,
-        _R | 0x0001,
-        _R | 0x5555,
-    )
+    (0x2FFFF, 0x400FF, 0x4FFF0, 0x40101, 0x40505, 0x200FF, 0x30F0F, 0x10001, 0x15555)
 )
 
 

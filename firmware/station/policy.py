@@ -50,13 +50,10 @@ class Policy:
         self._log, self.limit_mA = log, limit_mA
         self.module = self.fault = None
         self._bad = {}  # by function, since all was well: True if the latest call failed
-        self._well = 0  # polls since the last fault
-        self._logged = None  # the latest fault in the log, and how many polls ago
-        self._quiet = 0
-        self._told = None  # the fault that was told
         self._slow = {}  # by function: calls in a row
-        self._said_mA = limit_mA  # by local_limit, and how many polls ago
-        self._age = 0
+        self._well = self._quiet = 0  # polls since the last fault, and since one was logged
+        self._logged = self._told = None  # that one, and the fault that was told
+        self._said_mA, self._age = limit_mA, 0  # by local_limit, and how many polls ago
         try:
             import policy
 
@@ -79,8 +76,7 @@ class Policy:
             except Exception:
                 pass  # (how it is written may be the policy's own too)
             self._log("%s: %d mA at most" % (self.fault, self.limit_mA))
-            self._logged = kind
-            self._quiet = 0
+            self._logged, self._quiet = kind, 0
         self._bad[name] = True
         self._well = 0
 
@@ -102,8 +98,7 @@ class Policy:
                 self._bad[name] = False
             return answer
         except BaseException as e:
-            self._failed(name, e)
-        return None
+            return self._failed(name, e)
 
     def accept(self, w, station):
         """False: the profile of record `w` must not be kept. Where it fails to say it may, for a

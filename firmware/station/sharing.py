@@ -19,8 +19,7 @@ class _Pacing:
 
     def __init__(self):
         self._offered = False  # the transaction has had its first offer
-        self._offer_ms = 0  # when that was looked at last, and how long after the time before
-        self._dt_ms = 0
+        self._offer_ms = self._dt_ms = 0  # when it was looked at last; since the time before
         self._rise_mA = 0  # the least of what has stood above what is allowed
         self._rise_ms = _UNKNOWN_ms  # for so long
         self._pause_ms = 0  # until energy that was taken away may come back
@@ -53,8 +52,7 @@ class _Pacing:
             self._offered = c.tx is not None
             return
         if self._rise_ms == _UNKNOWN_ms:
-            self._rise_ms = 0
-            self._rise_mA = mA
+            self._rise_ms, self._rise_mA = 0, mA
         else:
             self._rise_ms += min(self._dt_ms, _STEP_ms)
             self._rise_mA = min(self._rise_mA, mA)
@@ -82,9 +80,8 @@ class Sharing:
         self._wants_mA = [0] * len(connectors)
         self._share_mA = [0] * len(connectors)
         self._may_mA = [0] * len(connectors)  # the less of both: what they may have, soon or now
-        self._ceiling = None  # the profile of the ceiling in force, and what it says
-        self._ceiling_mA = NONE
-        self._ceiling_s = FAR  # when that may change
+        # The profile of the ceiling in force, what it says, when that may change.
+        self._ceiling, self._ceiling_mA, self._ceiling_s = None, NONE, FAR
 
     def evaluate(self, now_s, now_ms):
         """Work out every connector's limit as of `now_s`. The pilot follows at the next tick."""

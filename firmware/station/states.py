@@ -45,11 +45,10 @@ class Shown:
 
     def changed(self, connector, now_ms):
         """Bring the state of `connector` up to date; True when it, or its fault, has changed."""
-        if not connector.settled():
-            return False
         before = connector.state, self.fault
-        self.fault = connector.controller.fault  # (once: the tick goes on meanwhile)
-        connector.state = self._state(connector, now_ms)
+        if connector.settled():
+            self.fault = connector.controller.fault  # (once: the tick goes on meanwhile)
+            connector.state = self._state(connector, now_ms)
         return (connector.state, self.fault) != before
 
     def _state(self, connector, now_ms):

@@ -34,8 +34,7 @@ class Journal:
         self._folder = folder
         periodic = Queue(samples, "p", 2 * _SPARE, folder.log)
         self._samples = periodic, Queue(samples, "v", _SPARE, folder.log)
-        self.seq = 0
-        self.wanted = ()
+        self.seq, self.wanted = 0, ()
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
         self._open = {}  # the transactions that are not (durably) stopped, by number
         self._tx = self._head = None  # the one that was told of last; what head() gives

@@ -23,8 +23,7 @@ class Tags:
     The first line of the list is its version."""
 
     def __init__(self, folder, settings, clock, log):
-        self._cache = folder + "/cache"
-        self._list = folder + "/list"
+        self._cache, self._list = folder + "/cache", folder + "/list"
         self._settings, self._clock, self._log = settings, clock, log
         try:
             os.mkdir(folder)

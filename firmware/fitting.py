@@ -7,12 +7,12 @@ from firmware.outlet import Outlet
 # in drivers/.
 _PARTS = (
     ("proximity", "proximity", "Proximity", "proximity", "ProximityLine"),
-    ("residual", "residual", "Residual", "residual", "ResidualSensor"),
-    ("mirror", "contact", "Mirror", "contact", "Contact"),
-    ("interlock", "contact", "Interlock", "contact", "Contact"),
-    ("earth", "contact", "Earth", "contact", "Contact"),
-    ("lock", "lock", "Lock", "lock", "LockMotor"),
-    ("phases", "phases", "Phases", "phases", "PhaseRelay"),
+    ("residual", "residual", "Residual", "parts", "ResidualSensor"),
+    ("mirror", "contact", "Mirror", "parts", "Contact"),
+    ("interlock", "contact", "Interlock", "parts", "Contact"),
+    ("earth", "contact", "Earth", "parts", "Contact"),
+    ("lock", "lock", "Lock", "parts", "LockMotor"),
+    ("phases", "phases", "Phases", "parts", "PhaseRelay"),
     ("ntc", "derating", "Derating", "ntc", "Ntc"),
     ("mcp9700", "derating", "Derating", "mcp9700", "Mcp9700"),
     ("ds18b20", "derating", "Derating", "ds18b20", "Ds18b20"),
@@ -57,14 +57,14 @@ class Fitting:
         c.ventilation = config.ventilation
         outlet.controller = c
         if "button" in pins:
-            outlet.button = self._driver("button", "Button")(**pins["button"])
+            outlet.button = self._driver("panel", "Button")(**pins["button"])
             outlet.devices.append(outlet.button)
         return outlet
 
     def lamp(self, outlet, pins, connector):
         """The lamp that shows the state of `connector`, if there is one."""
         if "led" in pins:
-            make = self._driver("status_led", "StatusLed")
+            make = self._driver("panel", "StatusLed")
             outlet.devices.append(make(connector, **pins["led"]))
 
     def _line(self, pins):

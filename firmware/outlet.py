@@ -7,7 +7,7 @@ from firmware.electrical import pilot
 class Outlet:
     """Its tick, and what its parts allow. controller: electrical.controller.Controller; line,
     contactor, meter: drivers; devices: the other drivers, update() once a tick, before the
-    controller's; button: drivers.button.Button; the parts of electrical/. None: there is none."""
+    controller's; button: drivers.panel.Button; the parts of electrical/. None: there is none."""
 
     def __init__(self, line, contactor, meter):
         self.line, self.contactor, self.meter = line, contactor, meter

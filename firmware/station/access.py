@@ -4,7 +4,7 @@ as long as one of them takes; those that wait for an answer are Station.asks."""
 from micropython import const
 
 from . import states
-from .events import Ask
+from .states import Ask
 
 _TICKS = const(0x3FFFFFFF)
 

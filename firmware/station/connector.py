@@ -25,7 +25,7 @@ class Connector:
     | state      | of states.py, told when it changes |
     | tx         | the transaction, or None |
     | resumed    | that which went on at boot, or None |
-    | waits      | events.Ask: who may start one when a car is plugged in, or None |
+    | waits      | states.Ask: who may start one when a car is plugged in, or None |
     | operative  | in service: a transaction may begin |
     | ending     | a reset is under way: none may begin |
     | lock, proximity | of electrical/, or None |

@@ -9,8 +9,8 @@ from firmware.charging import profile
 from firmware.electrical import faults
 
 from . import states
-from .events import Notice, Sample, Transfer
 from .metering import Metering
+from .states import Notice, Sample, Transfer
 
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)

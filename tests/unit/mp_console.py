@@ -13,7 +13,7 @@ from firmware.console import line as console
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from firmware.station import states
-from firmware.station.events import Ask
+from firmware.station.states import Ask
 
 
 class Chip:

@@ -9,16 +9,12 @@ import machine
 from rig import HEAP_LOCKED, adc_units
 
 from firmware.boards import reference_full
-from firmware.drivers.button import LONG, SHORT, Button
-from firmware.drivers.contact import Contact
 from firmware.drivers.ds18b20 import Ds18b20
-from firmware.drivers.lock import LockMotor
 from firmware.drivers.mcp9700 import Mcp9700
 from firmware.drivers.ntc import Ntc
-from firmware.drivers.phases import PhaseRelay
+from firmware.drivers.panel import LONG, SHORT, Button, StatusLed
+from firmware.drivers.parts import Contact, LockMotor, PhaseRelay, ResidualSensor
 from firmware.drivers.proximity import ProximityLine
-from firmware.drivers.residual import ResidualSensor
-from firmware.drivers.status_led import StatusLed
 from firmware.electrical.proximity import rating_mA
 from firmware.station import states
 from sim.devices.line import Line

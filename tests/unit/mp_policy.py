@@ -7,8 +7,8 @@ from rig import scratch
 
 from firmware.charging import limits, profile
 from firmware.station import policy as rules
-from firmware.station.events import Transfer
 from firmware.station.policy import Policy
+from firmware.station.states import Transfer
 
 TRANSFER = Transfer("Owner", "Limit", "connector 1")
 

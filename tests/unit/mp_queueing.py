@@ -8,7 +8,7 @@ import talking
 from firmware.electrical import pilot
 from firmware.ocpp.v16 import keys
 from firmware.station import metering, states
-from firmware.station.events import Sample
+from firmware.station.states import Sample
 from firmware.storage import journal, tags
 
 HEAP = "400K"

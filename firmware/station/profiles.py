@@ -25,8 +25,7 @@ def install(station, w):
 def put(station, w):
     """Store profile record `w`, as of now; None, or why it cannot be kept. Durable."""
     station.sharing.due_s = 0  # (also if the flash fails in the middle)
-    now_s = station.clock.now()
-    known = station.clock.known()
+    now_s, known = station.clock.now(), station.clock.known()
     least_s, until_s = (now_s, now_s) if known else (station.clock.least_s(), FAR)
     flags = 0
     if profile.purpose(w) == profile.CEILING and not w[profile.KEY] >> 24 & profile.FLAG_ORIGIN:

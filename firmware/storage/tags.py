@@ -91,9 +91,8 @@ class Tags:
     def _find(self, path, tag, kind):
         line = self._line(path, tag, kind)
         entry = line.rstrip("\n").split("\t") if line else ()
-        if len(entry) != 5 or not (entry[2] + entry[3]).isdigit() or not entry[2]:
-            return None
-        return entry
+        good = len(entry) == 5 and entry[2] and (entry[2] + entry[3]).isdigit()
+        return entry if good else None
 
     def _line(self, path, tag, kind):
         tag = _key(tag, kind)

@@ -86,7 +86,7 @@ class Fitting:
             path = "/s0.%d" % pins["s0"]["pin"]
             return self._driver("s0", "Meter")(path=path, **pins["s0"])
         if "meter" not in pins:
-            return self._driver("no_meter", "Meter")()
+            return self._driver("s0", "NoMeter")()
         if not self._bus:  # (one for all)
             self._bus = self._driver("modbus", "Bus")(**board.METER_UART)
         kind = getattr(board, "METER", "sdm630")

@@ -158,11 +158,9 @@ class Store:
             if not replaced(old):
                 continue
             then = [r for r in self.records if not replaced(r) and _fits(r, old)]
-            until = min(map(profile.begin, then)) if then else -1
-            for r in then:
-                if r[SEQUENCE] == old[SEQUENCE]:
-                    until = -1  # the power failed before it was replaced
-            old[_UNTIL] = until
+            # (one number: the power failed before it was replaced)
+            never = not then or old[SEQUENCE] in [r[SEQUENCE] for r in then]
+            old[_UNTIL] = until = -1 if never else min(map(profile.begin, then))
             if until < 0 or until + _PAST_s <= least_s:
                 self.records.remove(old)
                 _forget(self.path, name(old))

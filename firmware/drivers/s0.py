@@ -1,4 +1,4 @@
-"""S0 pulse meter: energy only. One contact that closes for 30 to 100 ms a pulse."""
+"""No meter, or one that gives pulses (S0): a contact that closes for 30 to 100 ms each."""
 
 from machine import Pin
 from micropython import const
@@ -9,13 +9,27 @@ _KEEP_Wh = const(50)  # counted since it was written: 220 times an hour at 11 kW
 _QUIET = const(10)  # readings without a pulse, and it is written too
 
 
-class Meter:
-    """The interface of modbus.Meter; all but the energy stays 0. A broken wire cannot be told from
-    no load. `energy_Wh` is `offset_Wh`, from the file `path`, and what was counted since: a power
-    cut costs _KEEP_Wh at most while energy flows, and nothing _QUIET readings later."""
+class NoMeter:
+    """The interface of modbus.Meter: nothing is billed, and nothing is watched."""
 
-    power_W = frequency_cHz = 0
+    energy_Wh = power_W = frequency_cHz = 0
     current_mA = voltage_mV = (0, 0, 0)
+    readings = gives = 0
+
+    def known(self):
+        """True: nothing is awaited."""
+        return True
+
+    async def read(self):
+        """Count a reading."""
+        self.readings += 1
+
+
+class Meter(NoMeter):
+    """Energy only. A broken wire cannot be told from no load. `energy_Wh` is `offset_Wh`, from the
+    file `path`, and what was counted since: a power cut costs _KEEP_Wh at most while energy flows,
+    and nothing _QUIET readings later."""
+
     gives = 0x01
 
     def __init__(self, pin, per_kWh=1000, level=0, pull=Pin.PULL_UP, path=None):
@@ -31,10 +45,6 @@ class Meter:
         self._kept_Wh = self.energy_Wh = self.offset_Wh  # (known before the first look)
         self._pin = Pin(pin, Pin.IN, pull)
         self._pin.irq(self._edge, Pin.IRQ_RISING | Pin.IRQ_FALLING)
-
-    def known(self):
-        """True: a pulse meter does not answer."""
-        return True
 
     async def read(self):
         """Take over what was counted; once a second."""

@@ -207,7 +207,7 @@ class Sensors:
             return lambda *pins: Line(outlet)
         if name == "Eastron":
             return lambda *bus: Meter(outlet)
-        if name == "Bus" or module == "no_meter":
+        if name in ("Bus", "NoMeter"):
             return lambda **pins: None
         return self.play
 

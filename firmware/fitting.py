@@ -6,7 +6,7 @@ from firmware.outlet import Outlet
 # The board's key for a part; its module in electrical/ and class; module and class of its driver
 # in drivers/.
 _PARTS = (
-    ("proximity", "proximity", "Proximity", "proximity", "ProximityLine"),
+    ("proximity", "proximity", "Proximity", "analog", "ProximityLine"),
     ("residual", "residual", "Residual", "parts", "ResidualSensor"),
     ("mirror", "contact", "Mirror", "parts", "Contact"),
     ("interlock", "contact", "Interlock", "parts", "Contact"),
@@ -14,7 +14,7 @@ _PARTS = (
     ("lock", "lock", "Lock", "parts", "LockMotor"),
     ("phases", "phases", "Phases", "parts", "PhaseRelay"),
     ("ntc", "derating", "Derating", "ntc", "Ntc"),
-    ("mcp9700", "derating", "Derating", "mcp9700", "Mcp9700"),
+    ("mcp9700", "derating", "Derating", "analog", "Mcp9700"),
     ("ds18b20", "derating", "Derating", "ds18b20", "Ds18b20"),
 )
 

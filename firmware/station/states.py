@@ -97,10 +97,8 @@ class Shown:
 
 # Connector `number` (0: the charge point itself) was in `state` with `fault` from `time_s` on.
 Notice = namedtuple("Notice", ("number", "state", "fault", "time_s"))
-
 # A sample (metering.py) of connector `number` that belongs to no transaction.
 Sample = namedtuple("Sample", ("number", "sample"))
-
 # `data` for the party named `vendor`, by the owner's rules (policy.py); texts.
 Transfer = namedtuple("Transfer", ("vendor", "message", "data"))
 

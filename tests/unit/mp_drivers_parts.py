@@ -9,12 +9,11 @@ import machine
 from rig import HEAP_LOCKED, adc_units
 
 from firmware.boards import reference_full
+from firmware.drivers.analog import Mcp9700, ProximityLine
 from firmware.drivers.ds18b20 import Ds18b20
-from firmware.drivers.mcp9700 import Mcp9700
 from firmware.drivers.ntc import Ntc
 from firmware.drivers.panel import LONG, SHORT, Button, StatusLed
 from firmware.drivers.parts import Contact, LockMotor, PhaseRelay, ResidualSensor
-from firmware.drivers.proximity import ProximityLine
 from firmware.electrical.proximity import rating_mA
 from firmware.station import states
 from sim.devices.line import Line

@@ -145,8 +145,7 @@ class Store:
 
     def _wait_for(self, w, old):
         # The replaced record `old` waits for `w` from now on, which has not its place.
-        i = self.records.index(old)
-        self.records[i] = r = self.whole(old)
+        r = self.whole(old)
         r[ID] = w[ID]
         if r[SEQUENCE] != _STAND_IN:
             self.rewrite(r)  # (if that fails, it waits until the next start at least)
@@ -182,9 +181,8 @@ class Store:
     def whole(self, w):
         """The record `w` of `records` with its periods in RAM."""
         if len(w) == HEADER:
-            i = self.records.index(w)
             head, w = w, _believe(self, name(w))
-            self.records[i] = w
+            self.records[self.records.index(head)] = w
             w[KEY] |= head[KEY] & FLAG_BEGUN << 24
             if replaced(w):
                 w[_UNTIL] = head[_UNTIL]

@@ -142,9 +142,8 @@ class Meter:
         last, self._last = self._last, answer
         same = self.closed and answer == last
         self._same_ms = min(self._same_ms + dt, _LONG_ms) if same else 0
-        still = last and energy_Wh == last[3]
-        mWh = self._still_mWh + power_W * dt // 3600
-        self._still_mWh = min(mWh, _LONG_ms) if still else 0
+        mWh = min(self._still_mWh + power_W * dt // 3600, _LONG_ms)
+        self._still_mWh = mWh if last and energy_Wh == last[3] else 0
         if max(mV) < _DEAD_mV if self.closed else most_mA >= _STRAY_mA:
             self._odd_ms = 0 if self._odd_ms < 0 else min(self._odd_ms + dt, _LONG_ms)
         else:

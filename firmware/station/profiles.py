@@ -66,9 +66,9 @@ def schedule(station, number, duration_s, rate):
     own_mA = [c.limits.local_mA if local else c.limits.fixed_mA for c in connectors]
     hardware = [0] + [mA // 100 for mA in own_mA]
     numbers = (number,) if number else tuple([c.number for c in connectors])
-    module = lazy.load("charging.composite")  # (seldom asked for: not kept)
     asked = numbers, now, duration_s, starts, running, hardware, rate, profile.MAX_PERIODS
-    return now, module.Composite(sharing.evaluator, *asked)
+    # (seldom asked for: not kept)
+    return now, lazy.load("charging.composite").Composite(sharing.evaluator, *asked)
 
 
 def compose(station, composite):

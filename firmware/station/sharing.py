@@ -178,8 +178,7 @@ class Sharing:
 
     def delay(self, c):
         """Many stations must not all start at one price's first second, or after one outage."""
-        random = int.from_bytes(os.urandom(2), "big")
-        c.controller.delay_ms = random * self._delay_s * 1000 >> 16
+        c.controller.delay_ms = int.from_bytes(os.urandom(2), "big") * self._delay_s * 1000 >> 16
 
     def running(self, w):
         """The transaction of profile record `w` goes on."""

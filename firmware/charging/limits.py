@@ -48,9 +48,7 @@ class Limits:
 
     def moved(self, jump_s):
         """The clock was set: what expires does so after the time that it was given."""
-        for i, until_s in enumerate(self._until_s):
-            if until_s != NEVER:
-                self._until_s[i] = until_s + jump_s
+        self._until_s = [t if t == NEVER else t + jump_s for t in self._until_s]
 
     def resolve(self, now_s):
         """Work out the answer as of `now_s`."""

@@ -78,9 +78,7 @@ class Lock:
             return False
         if self.release or self._failed_ms == _FAILED_ms:
             return False
-        if c.state == pilot.E:
-            return self._want
-        return c.fault != faults.CABLE
+        return self._want if c.state == pilot.E else c.fault != faults.CABLE
 
     def reset(self):
         """A person, or the Central System, wants it: try again."""

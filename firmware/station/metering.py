@@ -23,7 +23,6 @@ MEASURANDS = (
 )
 _OFFERED = const(0x300)  # bits
 _HEAT = const(0x400)
-_FREQUENCY = const(0x800)
 _LATE_s = const(10)  # the meters are read in turn; later than that the clock has jumped
 
 
@@ -77,22 +76,7 @@ class Metering:
 
     def take(self, c, t, key, context):
         """What setting `key` asks for, of connector `c` at `t`; None: nothing."""
-        meter = c.meter
-        volts = meter.voltage_mV
-        heat_dC = c.heat.temperature_dC if c.heat else None
-        bits = gives(meter, c.heat)
-        if not meter.known():  # what it showed last is not what it shows
-            bits &= _OFFERED | _HEAT
-        for i in range(3):
-            if not volts[i]:
-                bits &= ~(0x20 << i)
-        if heat_dC is None:
-            bits &= ~_HEAT
-        if not meter.frequency_cHz:
-            bits &= ~_FREQUENCY
-        bits = bits & self._station.settings(key) or (context == TRIGGER and bits & -bits)
-        if not bits:
-            return None
+        meter, volts = c.meter, c.meter.voltage_mV
         offered_mA = c.controller.pilot_mA
         n = 1 if meter.gives & 0x1C == 0x04 else 3  # phases of the meter
         n = min(n, c.phases or n)  # fewer by a profile
@@ -100,6 +84,16 @@ class Metering:
         # (where no voltage is measured: the nominal one)
         offered_mV = offered_mV or n * self._station.sharing.evaluator.voltage_V * 1000
         values = [c.energy_Wh(), meter.power_W] + list(meter.current_mA)
-        values += [(mV + 50) // 100 for mV in volts] + [offered_mA]
-        values += offered_mA * offered_mV // 1000000, heat_dC, meter.frequency_cHz
+        values += [(mV + 50) // 100 if mV else None for mV in volts] + [offered_mA]
+        values += [offered_mA * offered_mV // 1000000, c.heat and c.heat.temperature_dC]
+        values.append(meter.frequency_cHz or None)
+        bits = gives(meter, c.heat)
+        if not meter.known():  # what it showed last is not what it shows
+            bits &= _OFFERED | _HEAT
+        for i, value in enumerate(values):
+            if value is None:  # not known
+                bits &= ~(1 << i)
+        bits = bits & self._station.settings(key) or (context == TRIGGER and bits & -bits)
+        if not bits:
+            return None
         return (t,) + tuple([v for i, v in enumerate(values) if bits >> i & 1]) + (bits, context)

@@ -76,7 +76,8 @@ def leap(year):
 
 class Meter:
     energy_Wh = 1000
-    voltage_mV = (0, 0, 0)
+    power_W = 0
+    current_mA = voltage_mV = (0, 0, 0)
     gives = 0x01
     frequency_cHz = 0
 

@@ -5,13 +5,10 @@ import errno
 import socket
 from binascii import b2a_base64
 from hashlib import sha1
-from micropython import const
 from os import urandom
 
 from .ws import WebSocket, nodelay
 
-_MAX_LINES = const(64)  # of the answer's head
-_LINE = const(8192)  # bytes of one
 _NAMES = b"""upgrade connection location sec-websocket-accept sec-websocket-protocol
  sec-websocket-extensions""".split()
 
@@ -37,7 +34,6 @@ async def connect(
     resolve=None,
 ):
     """Dial `url` (ws://host[:port]/path or wss://...), shake hands, return the WebSocket.
-
     protocols: subprotocols to offer; the server has to choose one of them. () offers none.
     user, password: str or bytes, sent as HTTP Basic authentication.
     ssl: the SSLContext for wss, with the trust the caller wants; none is made here.
@@ -47,7 +43,6 @@ async def connect(
         own; one that is larger or finds no memory closes with 1009.
     addr: (ip, port) to dial instead of looking up the host (the look-up blocks the event loop).
     resolve: or a coroutine function that looks it up: resolve(host) returns the IP as text.
-
     Raises HandshakeError, OSError, ValueError for arguments that cannot work. No time-out inside:
     use asyncio.wait_for. Whatever goes wrong, the socket is closed."""
     secure, host, port, netloc, path = _parse(url)
@@ -76,8 +71,7 @@ async def connect(
         # drain() waits for the connection. write() would try at once: not every TLS takes that.
         stream.out_buf = request
         await stream.drain()
-        protocol = await _answer(stream, rx, key, protocols)
-        ws = WebSocket(stream, rx, tx, rx_max, tcp, protocol)
+        ws = WebSocket(stream, rx, tx, rx_max, tcp, await _answer(stream, rx, key, protocols))
         s = None
         return ws
     except ValueError as e:  # what mbedTLS raises for a certificate that it refuses
@@ -90,20 +84,16 @@ async def connect(
 # -> is it wss, host, port, what the Host header says, path with query
 def _parse(url):
     scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
-    netloc = rest.split("/")[0].split("?")[0]
+    scheme, netloc = scheme.lower(), rest.split("/")[0].split("?")[0]
     path = rest[len(netloc) :]
-    if not path.startswith("/"):
-        path = "/" + path
+    path = path if path.startswith("/") else "/" + path
     if netloc.startswith("["):
         host, _, port = netloc[1:].partition("]")
-        good = not port or port[0] == ":"
-        port = port[1:]
+        port = port[1:] if port[:1] in ("", ":") else "?"
     else:
         host, _, port = netloc.partition(":")
-        good = True
     port = port or ("443" if scheme == "wss" else "80")
-    if scheme not in ("ws", "wss") or not good or not host or not port.isdigit():
+    if scheme not in ("ws", "wss") or not host or not port.isdigit():
         raise ValueError("not ws[s]://host[:port]/path")
     if not 0 < int(port) < 65536:
         raise ValueError("port " + port)
@@ -113,14 +103,9 @@ def _parse(url):
 
 
 def _request(netloc, path, key, protocols, user, password):
-    lines = [
-        "GET %s HTTP/1.1" % path,
-        "Host: " + netloc,
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: " + key.decode(),
-    ]
+    lines = ["GET %s HTTP/1.1" % path, "Host: " + netloc, "Upgrade: websocket"]
+    lines += "Connection: Upgrade", "Sec-WebSocket-Version: 13"
+    lines.append("Sec-WebSocket-Key: " + key.decode())
     if protocols:
         lines.append("Sec-WebSocket-Protocol: " + ", ".join(protocols))
     if user is not None:
@@ -136,10 +121,9 @@ def _request(netloc, path, key, protocols, user, password):
 
 # One line of the head, without its end. Byte by byte: what follows the head belongs to frames.
 async def _line(stream, buf):
-    byte = bytearray(1)
-    n = 0
+    byte, n = bytearray(1), 0
     while byte != b"\n":
-        if n == _LINE:
+        if n == 8192:
             raise HandshakeError(0, "header line too long")
         k = stream.s.readinto(byte)
         if k is None:
@@ -153,9 +137,8 @@ async def _line(stream, buf):
     return bytes(buf[:n]).strip()
 
 
-# What a server said, for a message: short, and nothing that could upset a log.
+# What a server said, for a log. (By bytes: MicroPython interns what chr() gives, for ever.)
 def _printable(line):
-    # (by bytes: MicroPython interns what chr() gives, for ever)
     return bytes([c if 32 <= c < 127 else 63 for c in line[:100]]).decode()
 
 
@@ -165,17 +148,15 @@ async def _answer(stream, buf, key, protocols):
     status = (line.split(None, 2) + [b"", b""])[1]
     if not line.startswith(b"HTTP/1.") or not status.isdigit():
         raise HandshakeError(0, "not an HTTP answer: " + _printable(line))
-    status = int(status)
-    message = "HTTP " + _printable(line[9:])
+    status, message = int(status), "HTTP " + _printable(line[9:])
     got = {}
     try:
-        for _ in range(_MAX_LINES):
+        for _ in range(64):
             line = await _line(stream, buf)
             if not line:
                 break
             name, _, value = line.partition(b":")
-            name = name.lower()
-            value = value.strip()
+            name, value = name.lower(), value.strip()
             if name in _NAMES:  # a header that is repeated counts as a list
                 got[name] = got[name] + b"," + value if name in got else value
         else:

@@ -17,9 +17,7 @@ class ConnectionClosed(OSError):
 
     def __init__(self, code, reason, by_peer=False):
         super().__init__("closed: %d %s" % (code, reason))
-        self.code = code
-        self.reason = reason
-        self.by_peer = by_peer
+        self.code, self.reason, self.by_peer = code, reason, by_peer
 
 
 _size_key = bytearray(6)
@@ -42,18 +40,10 @@ class _InPlace(IOBase):
 def header(buf, op, size, key):
     """Put the header of a final frame of `size` bytes, masked with `key`, in buf; its length."""
     buf[0] = 0x80 | op
-    n = 2
-    if size < 126:
-        buf[1] = 0x80 | size
-    elif size < 65536:
-        buf[1] = 0xFE
-        buf[2] = size >> 8
-        buf[3] = size & 255
-        n = 4
-    else:
-        buf[1] = 0xFF
-        buf[2:10] = size.to_bytes(8, "big")
-        n = 10
+    buf[1] = 0x80 | size if size < 126 else 0xFE if size < 65536 else 0xFF
+    n = 2 if size < 126 else 4 if size < 65536 else 10
+    for i in range(2, n):
+        buf[i] = size >> 8 * (n - 1 - i) & 255
     buf[n : n + 4] = key
     return n + 4
 
@@ -65,8 +55,7 @@ def mask(buf, start, end, key):
     if 6 < n < 65536:
         xor = _xor or websocket(_InPlace())
         _xor = None  # one that is interrupted (Ctrl-C) is left in the middle of a frame
-        _size_key[0] = n >> 8
-        _size_key[1] = n & 255
+        _size_key[0], _size_key[1] = n >> 8, n & 255
         _size_key[2:] = key
         xor.readinto(buf[start:] if start else buf, n)
         _xor = xor
@@ -77,22 +66,18 @@ def mask(buf, start, end, key):
 
 def utf8(buf, state=0):
     """Is `buf` (bytes-like) UTF-8: no overlong form, no surrogate, nothing > U+10FFFF?
-
     -1: no. 0: yes. More: so far, but its last character is cut; this is the `state` for the bytes
     that follow. (MicroPython's own decoding lets all of those pass, and copies.)"""
     if not state and (not buf or max(buf) < 0x80):  # ASCII, seen without running bytecode
         return 0
     # continuation bytes still due, and the range of the next one
-    need = state >> 16
-    low = state >> 8 & 255
-    high = state & 255
+    need, low, high = state >> 16, state >> 8 & 255, state & 255
     for c in buf:
         if need:
             if not low <= c <= high:
                 return -1
             need -= 1
-            low = 0x80
-            high = 0xBF
+            low, high = 0x80, 0xBF
         elif c >= 0x80:
             if not 0xC2 <= c <= 0xF4:
                 return -1
@@ -103,8 +88,7 @@ def utf8(buf, state=0):
 
 
 def check(first, size, inside):
-    """Raises ConnectionClosed unless a server's frame may begin with these two bytes (section 5.2
-    to 5.5); inside: between the fragments of a message."""
+    """Raises ConnectionClosed unless a frame may begin so (5.2 to 5.5); inside: of fragments."""
     op = first & 15
     if first & 0x70:
         why = "reserved bits"
@@ -112,14 +96,12 @@ def check(first, size, inside):
         why = "masked frame"
     elif op & 7 > 2:
         why = "opcode %d" % op
-    elif op >= 8:
-        if size < 126 and first & 0x80:
-            return
+    elif op >= 8 and (size > 125 or first < 0x80):
         why = "control frame > 125 or in pieces"
-    elif (op == 0) == inside:
-        return
-    else:
+    elif op < 8 and (op == 0) != inside:
         why = "continuation out of order"
+    else:
+        return
     raise ConnectionClosed(_PROTOCOL_ERROR, why)
 
 
@@ -135,7 +117,6 @@ def length(data):
 def room(rx, n, size, most, fin):
     """The buffer for a message of `size` bytes so far, of which `n` are in `rx`: rx or, if they do
     not fit, a new one. Raises ConnectionClosed for more than `most`, or if there is no memory.
-
     Of a message whose last frame this is (`fin`) the length is known: it gets that, in steps of
     512, so that the next of its kind may have the same place. Of another it is not: it gets the
     most, so that it is not copied again, or else what it needs now."""
@@ -160,15 +141,12 @@ def is_close_code(code):
 
 def farewell(payload):
     """Raises ConnectionClosed: what a close frame with this payload makes of the connection."""
-    code = _NO_CODE
-    if payload:
-        code = int.from_bytes(payload[:2], "big")
-        if not is_close_code(code):  # a code of one byte is < 1000
-            raise ConnectionClosed(_PROTOCOL_ERROR, "close code %d" % code)
-        payload = payload[2:]
-        if utf8(payload):
-            raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
-    raise ConnectionClosed(code, str(payload, "utf-8"), True)
+    code = int.from_bytes(payload[:2], "big") if payload else _NO_CODE
+    if payload and not is_close_code(code):  # a code of one byte is < 1000
+        raise ConnectionClosed(_PROTOCOL_ERROR, "close code %d" % code)
+    if utf8(payload[2:]):
+        raise ConnectionClosed(_BAD_TEXT, "close reason is not UTF-8")
+    raise ConnectionClosed(code, str(payload[2:], "utf-8"), True)
 
 
 def close_payload(code, reason):

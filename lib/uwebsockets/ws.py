@@ -1,6 +1,5 @@
-"""An open WebSocket: frames in, frames out, and the end of the connection.
-One task reads (recv), any task sends. No time-outs on reads, they would lose bytes: who doubts
-the peer looks at last_rx_ms, pings, and calls close(). It must not know URLs, HTTP, messages."""
+"""An open WebSocket: frames in, frames out, and the end. One task reads (recv), any task sends. No
+time-outs on reads, they would lose bytes: who doubts the peer looks at last_rx_ms, and pings."""
 
 import asyncio
 from micropython import const
@@ -15,20 +14,17 @@ _BINARY = const(2)
 _CLOSE = const(8)
 _PING = const(9)
 _PONG = const(10)
-
 _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
 
 _TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
 _MADE = const(256)  # bytes to ask of a function: a full buffer of what it makes is too much
-_FULL_MS = const(10)  # for a full socket to drain
 
 
 class _Sender:
     # The half of a WebSocket that any task may use: frames out, and the end of TCP.
     def __init__(self, stream, tx, tcp):
-        self._stream = stream
-        self._tcp = tcp  # the socket below TLS
+        self._stream, self._tcp = stream, tcp  # (tcp: the socket below TLS)
         self._tx = tx  # one masked chunk
         self._lock = asyncio.Lock()  # a frame has to leave whole
         self._due = None  # ping payload to be answered by the task that holds the lock
@@ -39,7 +35,6 @@ class _Sender:
 
     def send(self, data, text=None):
         """Awaitable: send one message. str goes as text, bytes-like as binary unless text=True.
-
         Raises ConnectionClosed. One that is cancelled or fails in the middle of its frame ends
         the connection. Surrogates in a str are not looked for: the peer will refuse them."""
         text = isinstance(data, str) if text is None else text
@@ -100,13 +95,11 @@ class _Sender:
         tx = self._tx
         size = data if read else len(data)
         key = urandom(4)
-        p = wire.header(tx, op, size, key)
-        pos = 0
+        p, pos = wire.header(tx, op, size, key), 0
         try:
             while tx:
                 k = min(size - pos, _MADE) if read else size - pos
-                if k > len(tx) - p:
-                    k = len(tx) - p & ~3
+                k = k if k <= len(tx) - p else len(tx) - p & ~3
                 tx[p : p + k] = read(k) if read else data[pos : pos + k]
                 wire.mask(tx, p, p + k, key)
                 if pos == 0 and k < size:
@@ -121,10 +114,8 @@ class _Sender:
                         raise ConnectionClosed(self._code, self._reason)
                     sent += self._stream.s.write(tx, sent, p - sent) or 0
                     if sent < p:
-                        await asyncio.sleep_ms(_FULL_MS)
-                p = 0
-                if pos == size:
-                    tx = None
+                        await asyncio.sleep_ms(10)
+                p, tx = 0, tx if pos < size else None
                 await asyncio.sleep_ms(0)  # who sends much, or in a loop, has to let others run
         except OSError as e:
             raise self._end(_LOST, "send: %s" % e)
@@ -153,7 +144,6 @@ class WebSocket(_Sender):
 
     async def recv(self):
         """The next message: a memoryview valid until the next recv; self.text tells its kind.
-
         Raises ConnectionClosed, after our close frame has been sent; RuntimeError if another task
         is in recv (MicroPython would never wake the earlier one). Cancelling it while nothing has
         arrived costs nothing; inside a message, the connection."""
@@ -179,17 +169,14 @@ class WebSocket(_Sender):
 
     async def close(self, code=1000, reason=""):
         """Close handshake, then the end of TCP; leave_ms at most. Any task, any number of times.
-
         A recv in another task sees the answer and raises. `reason` is cut to 123 bytes."""
         if not wire.is_close_code(code):
             raise ValueError("close code")
         if not self._closing and not self.closed:
-            other = self._reader
-            self._reader = other or 2  # from now on recv keeps out
+            other, self._reader = self._reader, self._reader or 2  # from now on recv keeps out
             await self._leave(code, reason, other)
         await self._gone.wait()
-        # Let the tasks that used the socket go before the caller dials again: the unix port gives
-        # the next socket the same descriptor.
+        # Who used the socket goes first: the unix port gives the next one the same descriptor.
         while self._reader == 1 or self._lock.locked():
             await asyncio.sleep_ms(1)
 
@@ -225,9 +212,7 @@ class WebSocket(_Sender):
         state = -1  # of its text: see utf8()
         while True:
             await self._fill(ctl[:2], -1, True)
-            fin = ctl[0] & 0x80
-            op = ctl[0] & 15
-            size = ctl[1]
+            fin, op, size = ctl[0] & 0x80, ctl[0] & 15, ctl[1]
             wire.check(ctl[0], size, opcode != 0)
             if size > 125:
                 k = 2 if size == 126 else 8
@@ -247,16 +232,14 @@ class WebSocket(_Sender):
                     await self._send(_PONG, payload)
                 continue
             if op:
-                opcode = op
-                state = 0 if op == _TEXT else -1
+                opcode, state = op, 0 if op == _TEXT else -1
             self._rx = wire.room(self._rx, n, n + size, self._max, fin)
             state = await self._fill(self._rx[n : n + size], state)
             n += size
             if fin:
                 if state > 0:
                     raise ConnectionClosed(_BAD_TEXT, "not UTF-8")
-                self._mid = False
-                self.text = opcode == _TEXT
+                self._mid, self.text = False, opcode == _TEXT
                 rx, self._rx = self._rx, self._base
                 return rx[:n]
 
@@ -272,10 +255,8 @@ class WebSocket(_Sender):
             if k is None:
                 k = await self._stream.readinto(view)
             if k:
-                self._mid = True
-                self.last_rx_ms = ticks_ms()
-                n += k
-                wait = False
+                self._mid, self.last_rx_ms = True, ticks_ms()
+                n, wait = n + k, False
                 if state >= 0:
                     state = wire.utf8(view[:k], state)
                     if state < 0:
@@ -288,9 +269,8 @@ class WebSocket(_Sender):
 
 
 def nodelay(tcp, on):
-    """Nagle's algorithm joins chunks to packets; the last would wait 40 ms for an acknowledgement:
-    it goes with `on`. None: no socket."""
+    """Ends (`on`) or begins Nagle's algorithm: it joins chunks, but keeps the last for 40 ms."""
     try:
         tcp.setsockopt(6, 1, on)  # IPPROTO_TCP, TCP_NODELAY, of Linux and of lwIP
     except (OSError, ValueError, AttributeError):
-        pass  # a port without it
+        pass  # no socket, or a port without it

@@ -1,12 +1,16 @@
-"""UTC as integer seconds since 2020-01-01, ISO 8601 in and out, and "is the clock set?".
-Knows calendar arithmetic and an RTC object that is handed in; must not know OCPP or tasks.
-Why 2020: an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here."""
+"""UTC as integer seconds since 2020-01-01, ISO 8601 in and out, and "is the clock set?". Why 2020:
+an integer is free of heap below 2**30 on the ESP32, which lasts until 2054 from here."""
 
+import re
 import time
 from micropython import const
 
 FAR = const(0x3FFFFFFF)  # later than any instant that is ever compared: "never"
 
+# "[GMT]": a Java back end names the zone too (RFC 9557).
+_DATE_TIME = const(
+    r"(\d\d\d\d)-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?(\[[ -~]*)?$"
+)
 _DAYS_2020 = const(737730)  # days from 0000-03-01 to 2020-01-01, proleptic Gregorian
 _SECONDS_2000_2020 = const(631152000)  # MicroPython's epoch on the ESP32 is 2000-01-01
 PLAUSIBLE = const(157852800)  # 2025-01-01: an RTC before this was never set
@@ -19,47 +23,30 @@ _SECOND_ms = const(500)  # where only the second is told: its middle, and as muc
 
 def parse_iso(text):
     """Seconds since 2020-01-01T00:00:00Z of an RFC 3339 date-time, without its fraction.
-
-    Offsets are honoured ("+02:00", "+0200"); without a zone the time is UTC (OCPP 1.6 ed. 2,
-    3.15). Raises ValueError for anything else."""
-    # (ASCII only: MicroPython interns each character that is looked at, for ever)
-    if not 19 <= len(text) == len(text.encode("utf-8", "surrogatepass")):
+    Offsets are honoured ("+02:00", "+0200"); without a zone it is UTC (OCPP 1.6 ed. 2, 3.15).
+    Raises ValueError for anything else."""
+    match = re.match(_DATE_TIME, text)
+    if not match:
         raise ValueError("not a date-time")
-    if not text[4] == text[7] == "-" or not text[13] == text[16] == ":" or text[10] not in "Tt ":
-        raise ValueError("not a date-time")
-    year, month, day = _number(text[:4]), _number(text[5:7]), _number(text[8:10])
-    hour, minute, second = _number(text[11:13]), _number(text[14:16]), _number(text[17:19])
+    year, month, day, hour, minute, second = [int(match.group(i)) for i in range(1, 7)]
     first = _days(year, month, 1)
     if not 1 <= month <= 12 or not 1 <= day <= _days(year, month + 1, 1) - first:
         raise ValueError("no such date")
+    zone, offset_min = match.group(8) or "Z", 0
+    if zone not in "Zz":
+        hours, minutes = int(zone[:3]), int(zone[-2:])
+        offset_min = hours * 60 + (minutes if zone[0] == "+" else -minutes)
+        if abs(hours) > 23 or minutes > 59:
+            raise ValueError("no such zone")
     if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
         raise ValueError("no such time")
-    i = 19
-    if text[i : i + 1] == ".":
-        i += 1
-        while text[i : i + 1].isdigit():
-            i += 1
-        if i == 20:
-            raise ValueError("empty fraction")
-    zone = text[i:].split("[")[0]  # "Z[GMT]": a Java back end names the zone too (RFC 9557)
-    offset_min = 0
-    if zone not in ("", "Z", "z"):
-        sign, hours, minutes = zone[0], _number(zone[1:3]), _number(zone[-2:])
-        formed = sign in "+-" and len(zone) >= 5 and zone[3:-2] in ("", ":")
-        if not formed or hours > 23 or minutes > 59:
-            raise ValueError("bad zone")
-        offset_min = (hours * 60 + minutes) * (-1 if sign == "-" else 1)
     return (first + day - 1) * 86400 + hour * 3600 + (minute - offset_min) * 60 + second
 
 
 def fraction_ms(text):
     """The fraction of such a date-time; 0 where it has none."""
-    ms, weight = 0, 100
-    for digit in text[20:23].encode() if text[19:20] == "." else b"":
-        if 48 <= digit < 58:
-            ms += (digit - 48) * weight
-            weight //= 10
-    return ms
+    fraction = re.match(_DATE_TIME, text).group(7) or "."
+    return int((fraction[1:] + "000")[:3])
 
 
 def format_iso(t):
@@ -67,17 +54,10 @@ def format_iso(t):
     return "%04d-%02d-%02dT%02d:%02d:%02dZ" % _civil(t)
 
 
-def _number(digits):
-    if not digits.isdigit():  # int() alone would take "+1" and " 1"
-        raise ValueError("not a number")
-    return int(digits)
-
-
 def _days(year, month, day):
     # Years begin in March, so that the leap day is the last one of its year.
     if month <= 2:
-        year -= 1
-        month += 12
+        year, month = year - 1, month + 12
     days = 365 * year + year // 4 - year // 100 + year // 400
     return days + (153 * (month - 3) + 2) // 5 + day - 1 - _DAYS_2020
 
@@ -92,25 +72,18 @@ def _civil(t):
     day = days - (153 * month + 2) // 5 + 1
     year += 400 * era
     if month >= 10:
-        year += 1
-        month -= 12
+        year, month = year + 1, month - 12
     return year, month + 3, day, second // 3600, second // 60 % 60, second % 60
 
 
 class Clock:
-    """The station's wall clock, kept by the RTC, which survives every reset but a power cut.
-
-    After one, certificates want some date all the same (mbedTLS asks the RTC): it is set to the
-    last time that was noted, from a file. That is not taken for the time: until set() is called,
-    also after a reset, known() is False and now() is what the RTC shows less `UNSET_s`.
-
-    So times from before the clock was set tell the order in which things happened over power
-    cuts too, and `UNSET_s` more is the earliest that it can have been."""
+    """The station's wall clock, kept by the RTC, which survives every reset but a power cut. After
+    one it shows the time that was noted last (docs/clock.md), and until set() is called known() is
+    False and now() is that less `UNSET_s`: what happened has an order, and an earliest time."""
 
     def __init__(self, rtc, path=None):
         """`path`: of the file, or None; `note()` says when it is written."""
-        self._rtc = rtc
-        self._path = path
+        self._rtc, self._path = rtc, path
         self._ahead_s = 0  # of now() is the RTC
         self._kept_s = 0  # the time in the file
         self._past_s = -FAR  # now() has said that
@@ -122,8 +95,7 @@ class Clock:
         guess = 0
         try:
             with open(path) as f:
-                kept_s, guess = f.read().split(" ")
-            kept_s, guess = int(kept_s), int(guess)
+                kept_s, guess = [int(word) for word in f.read().split(" ")]
             if 0 <= kept_s < FAR:
                 self._kept_s = kept_s
         except OSError:
@@ -132,8 +104,7 @@ class Clock:
             guess = 1  # (it is damaged: the RTC is not believed)
         shown_s = self.now()
         if shown_s < 0:  # the power was away: the RTC began with the year 2000
-            least_s = self._kept_s + shown_s + _SECONDS_2000_2020
-            self._ahead_s = shown_s - least_s + UNSET_s
+            self._ahead_s = UNSET_s - self._kept_s - _SECONDS_2000_2020
             self.note(_NOTE_s)
         elif guess or not self.plausible(shown_s):  # (no time was ever known)
             self._ahead_s = UNSET_s
@@ -151,8 +122,7 @@ class Clock:
         return PLAUSIBLE <= t < FAR  # (what is beyond cannot be compared)
 
     def least_s(self):
-        """The earliest that it can be now: what now() says, or while the clock is not set what was
-        known last and the time with power since then; 0: no time was ever known."""
+        """The earliest that it can be now, set or not; 0: no time was ever known."""
         t = self.now()
         if not self.plausible(t):
             t += UNSET_s
@@ -165,11 +135,18 @@ class Clock:
         ahead_s = self._ahead_s
         t = self.now() + (UNSET_s if ahead_s else 0)
         new = ahead_s not in (0, UNSET_s)  # the RTC does not show it yet
-        if new or not -every_s < t - self._kept_s < every_s:
-            # The file first: who comes back from a reset in between must not believe the RTC.
-            if self.keep(t) and new:
-                self.put(t)
-                self._ahead_s = UNSET_s
+        if not new and -every_s < t - self._kept_s < every_s:
+            return
+        # The file first: who comes back from a reset in between must not believe the RTC.
+        try:
+            with open(self._path, "w") as f:
+                f.write("%d %d" % (t, ahead_s != 0 and self.plausible(t)))
+        except OSError:  # (no room: the next note() tries again)
+            return
+        self._kept_s = t
+        if new:
+            self.put(t)
+            self._ahead_s = UNSET_s
 
     def heard(self, t):
         """Something was noted at `t` before this start, which note() may not have known."""
@@ -179,18 +156,13 @@ class Clock:
             self.note(_NOTE_s)
 
     def set(self, t, ms, trip_ms):
-        """Somebody says that it is `t` and `ms` (0: they know no fraction), having been asked
-        `trip_ms` ago; -> by how many seconds the clock was moved, 0 where it was by less than 2 s:
-        now() does not step back for that.
-
-        It is taken for what lies in the middle of the way, a second after `t` at most, and to be
-        wrong by a fifth of the way, or all of it from a second on. Where that and what the clock
-        was set to before can both be true, the middle of what they leave is."""
+        """Somebody says that it is `t` and `ms` (0: no fraction is known), asked `trip_ms` ago; ->
+        by how many s the clock was moved: 0 for less than 2 s, now() does not step back for that.
+        How far that is believed, beside what the clock was set to before: docs/clock.md."""
         before, before_ms = self.now(), self.now_ms()
         doubt_ms = _NEAR_ms + (trip_ms // 5 if trip_ms < 1000 else trip_ms)
         if not ms:
-            ms = _SECOND_ms
-            doubt_ms += _SECOND_ms
+            ms, doubt_ms = _SECOND_ms, doubt_ms + _SECOND_ms
         error_ms = t * 1000 + ms + min(trip_ms // 2, 1000) - before_ms
         if self._doubt_ms is not None:
             own_ms = max(self._doubt_ms, 2 * _NEAR_ms)
@@ -198,8 +170,7 @@ class Clock:
             low_ms = max(error_ms - doubt_ms, -own_ms)
             high_ms = min(error_ms + doubt_ms, own_ms)
             if low_ms <= high_ms:
-                error_ms = (low_ms + high_ms) // 2
-                doubt_ms = (high_ms - low_ms) // 2
+                error_ms, doubt_ms = (low_ms + high_ms) // 2, (high_ms - low_ms) // 2
         moved_ms = moved_s = 0
         if -_NEAR_ms < error_ms < _NEAR_ms:
             doubt_ms += abs(error_ms)
@@ -211,15 +182,13 @@ class Clock:
             self._past_s = before
             if not -_SMALL_ms < moved_ms < _SMALL_ms:
                 self._past_s = -FAR
-                # Rounded so that nothing comes to lie in the future, and what is lost is made up
-                # for the next time.
+                # Rounded so that nothing comes to lie in the future; made up for the next time.
                 self._rest_ms += moved_ms
                 moved_s = min(self._rest_ms // 1000, self.now() - before)
                 self._rest_ms -= moved_s * 1000
             if guess or t < self._kept_s:  # (else note() has time)
                 self.note(0)
-        self._doubt_ms = doubt_ms
-        self._checked_s = self.now()
+        self._doubt_ms, self._checked_s = doubt_ms, self.now()
         return moved_s
 
     def now_ms(self):
@@ -236,13 +205,3 @@ class Clock:
         weekday = (_days(year, month, day) + 2) % 7  # 2020-01-01 was a Wednesday; Monday is 0
         # (the ESP32 has microseconds there, and counts its seconds from them)
         self._rtc.datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
-
-    def keep(self, t):
-        """Write the file. False: it could not be."""
-        try:
-            with open(self._path, "w") as f:
-                f.write("%d %d" % (t, self._ahead_s != 0 and self.plausible(t)))
-            self._kept_s = t
-            return True
-        except OSError:  # (no room: the next note() tries again)
-            return False

@@ -7,8 +7,7 @@ from firmware.electrical.pilot import advertisable_mA
 
 def bench(unit, word, connectors):
     """Begin, prolong or end bench mode (electrical/bench.py); not while a car is there."""
-    c = _connector(connectors)
-    on = _wanted(word)
+    c, on = _connector(connectors), _wanted(word)
     made = lazy.load("electrical.bench")
     if c.controller.bench:
         c.controller.bench.left_ms = made.STAY_ms if on else 0

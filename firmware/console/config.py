@@ -11,7 +11,6 @@ from firmware.storage.transactions import Folder
 
 _ACCESS = const(2)  # in a line of keys.py
 _TYPE = const(3)
-_LEVELS = const("error warning info debug")
 _CHANGED = const(
     "Accepted: in force from now on|RebootRequired: in force after a reset|"
     "Rejected: it stays as it was"
@@ -30,17 +29,14 @@ def config(unit, name=None, value=None):
     yield None
     settings = unit.settings
     if name and not keys.find(name, settings):
-        for text in _find(name, value):
-            yield text
+        yield from _find(name, value)
         return
     if value is not None:
         status = unit.handle("ChangeConfiguration", {"key": name, "value": value})["status"]
         after, unit.rpc.after = unit.rpc.after, None
         if after:
             after()
-        for text in _CHANGED.split("|"):
-            if text.startswith(status):
-                yield text
+        yield [text for text in _CHANGED.split("|") if text.startswith(status)][0]
     for line in [keys.find(name, settings)] if name else keys.lines(settings):
         out = line[0] + " = "
         out += "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
@@ -50,9 +46,7 @@ def config(unit, name=None, value=None):
             wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
             out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
         yield out
-    if name:
-        return
-    fields = _read()
+    fields = {} if name else _read()
     for key in sorted(fields):
         yield "config.json %s = %s  (read-only)" % (key, _printable(key, fields[key]))
 
@@ -97,19 +91,16 @@ def journal(unit):
             said = number, tx.connector, tx.token, told, format_iso(tx.start_s)
             text = "transaction %d: connector %d, tag %s, %s, since %s" % said
             yield text + ("" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s))
-    files = size = 0
-    for entry in os.ilistdir("/samples"):
-        if len(entry[0]) > 1:
-            files += 1
-            size += entry[3]
-    yield "%d transactions, %d bytes of samples in %d files" % (len(numbers), size, files)
-    head = unit.station.journal.head()
+    sizes = [entry[3] for entry in os.ilistdir("/samples") if len(entry[0]) > 1]
+    said = len(numbers), sum(sizes), len(sizes)
+    yield "%d transactions, %d bytes of samples in %d files" % said
+    s = unit.station
+    head = s.journal.head()
     if head:
         kind = "start|stop|sample|token|state|limit".split("|")[head[0]]
         yield "next to be told: %s of transaction %d" % (kind, head[1].number)
     else:
         yield "nothing waits to be told"
-    s = unit.station
     waiting = len(s.news), len(s.samples), len(s.asks)
     yield "besides: %d statuses, %d meter values, %d tags to ask for" % waiting
 
@@ -118,7 +109,7 @@ def log(unit, level="", follow=""):
     """Show the log, set its level, or follow it until a key is pressed."""
     if level == "follow" and not follow:
         level, follow = follow, level
-    levels = _LEVELS.split(" ")
+    levels = "error warning info debug".split(" ")
     if level and level not in levels or follow not in ("", "follow"):
         raise ValueError("it is used as: log [error|warning|info|debug] [follow]")
     before = messages.level
@@ -133,9 +124,7 @@ def log(unit, level="", follow=""):
     elif level:
         yield "from now on: %s" % level
     else:
-        for line in messages.tail().split(b"\n"):
-            if line:
-                yield b"|" + line
+        yield from [b"|" + line for line in messages.tail().split(b"\n") if line]
 
 
 def reset(unit, kind="Soft"):

@@ -7,9 +7,6 @@ from firmware.charging import limits, profile
 from firmware.charging.schedule import NONE
 from firmware.clock import FAR, format_iso
 
-_KINDS = const("Absolute Recurring Relative Daily Weekly")
-_BAR = const(40)  # characters of the highest limit
-_DAY_s = const(86400)
 _LONGEST_s = const(316224000)  # ten years
 
 
@@ -72,6 +69,7 @@ def profiles(unit):
     records = unit.station.store.records
     purposes = unit.outbox.module("words").PURPOSES
     in_force = [c.winner[profile.ID] for c in unit.station.connectors if c.winner]
+    kinds = "Absolute Recurring Relative Daily Weekly".split(" ")
     if not records:
         yield "no charging profile is installed"
         return
@@ -82,7 +80,7 @@ def profiles(unit):
             kind = 3 + (w[profile.KEY] >> 20 & 3)
         here = "*" if w[profile.ID] in in_force else " "
         said = here, profile.connector(w), profile.level(w), purposes[profile.purpose(w)]
-        said += w[profile.ID], _KINDS.split(" ")[kind], profile.count(w)
+        said += w[profile.ID], kinds[kind], profile.count(w)
         begin, end = w[profile.VALID_FROM], w[profile.VALID_TO]
         valid = "since always" if not begin else "from %s on" % format_iso(begin)
         if end >= 0:
@@ -97,10 +95,9 @@ def profiles(unit):
         yield "%d damaged: 6 A stand in for each" % unit.station.store.damaged
 
 
-def composite(unit, number="1", duration_s=None, kind="A"):
+def composite(unit, number="1", duration_s="86400", kind="A"):
     """The composite schedule from now on; duration in s, a day if none is said."""
     station = unit.station
-    duration_s = duration_s or str(_DAY_s)
     if not number.isdigit() or int(number) > len(station.connectors):
         raise ValueError("connector %s: there are 0 to %d" % (number, len(station.connectors)))
     if not duration_s.isdigit() or not 0 < int(duration_s) <= _LONGEST_s:
@@ -114,13 +111,12 @@ def composite(unit, number="1", duration_s=None, kind="A"):
     while profiles.compose(station, schedule):
         yield None
     what = "watts in all" if watts else "amperes per phase"
-    said = number, format_iso(now), schedule.length_s, what
-    yield "connector %s from %s for %d s, %s" % said
+    yield "connector %s from %s for %d s, %s" % (number, format_iso(now), schedule.length_s, what)
     out = schedule.out
     highest = max([out[i] for i in range(1, len(out), 3)] + [1])
     for i in range(0, len(out), 3):
         t, limit, phases = out[i : i + 3]
-        bar = "#" * (limit * _BAR // highest)
+        bar = "#" * (limit * 40 // highest)
         on = " (%d phases)" % phases if phases else ""
         yield "%s %8g %s%s" % (format_iso(now + t), limit / 10, bar, on)
     if schedule.length_s < int(duration_s):

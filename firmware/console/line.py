@@ -1,8 +1,8 @@
-"""The serial console: one line that a person types while the charger runs, from its first
-character to what it does (docs/console.md). App._console loads it for that one line, and it the
-module of a command for as long as that takes."""
+"""The serial console (docs/console.md): a line that a person types, from its first character to
+what it does. App._console loads this for that line, and it the module of a command."""
 
 import asyncio
+import io
 import sys
 from micropython import const
 
@@ -11,10 +11,6 @@ from firmware import lazy, log
 _TO_BEGIN = const(b"\r\x1b[K")  # of the line on the screen, and clear it
 _LINE = const(512)  # bytes
 _PIECE = const(100)  # characters at a time
-_BACKSPACE = const(8)
-_CLEAR = const(0x15)  # Ctrl-U
-_ESCAPE = const(0x1B)
-_DELETE = const(0x7F)
 
 # (Short texts are names, and dear: docs/memory.md. So those of other modules are used again.)
 
@@ -71,8 +67,6 @@ async def line(unit, stdin, data, names):
         elif text.strip():
             await _ask(unit, stdin, data, text.split())
     except (Exception, SystemExit) as e:
-        import io
-
         out = io.StringIO()
         sys.print_exception(e, out)
         await _say(out.getvalue())
@@ -93,13 +87,13 @@ async def _read(stdin, data, text):
         b = data[0]
         if escape:  # an arrow or a function key: ESC [ ... letter
             escape = 2 if escape == 1 and b in b"[O" else 0 if 0x40 <= b else escape
-        elif b == _ESCAPE:
+        elif b == 0x1B:  # Escape
             escape = 1
-        elif b == _CLEAR:
+        elif b == 0x15:  # Ctrl-U
             write(_TO_BEGIN)
             text[:] = b""
             lost = 0
-        elif b in (_BACKSPACE, _DELETE):
+        elif b in b"\b\x7f":  # backspace, delete
             if lost:
                 lost -= 1
             elif text:
@@ -135,8 +129,7 @@ async def _value(unit, text, names):
 
 async def _ask(unit, stdin, data, parts):
     # A command is a generator of lines to say (str, or bytes of who knows what), of None for a
-    # moment of others' time and True to wait for a key. What it does from one to the next takes
-    # less than 20 ms on an ESP32.
+    # moment of others' time, and True to wait for a key; 20 ms at most from one to the next.
     try:
         for piece in _find(unit, parts):
             if piece is True:
@@ -161,13 +154,12 @@ def _find(unit, parts):
             args = parts[1:]
             if fields[-1] == "[connector]":  # all Connectors in a list, or the one of that number
                 every = unit.station.connectors
-                if len(parts) < len(fields):
-                    args.append(every)
-                else:
+                if len(parts) == len(fields):
                     n = args.pop()
                     if not n.isdigit() or not 1 <= int(n) <= len(every):
                         raise ValueError("connector %s: there are 1 to %d" % (n, len(every)))
-                    args.append(every[int(n) - 1 : int(n)])
+                    every = every[int(n) - 1 : int(n)]
+                args.append(every)
             return getattr(lazy.load("console." + module), name)(unit, *args)
     return _help() if name in ("help", "?") else _others(name)
 
@@ -187,10 +179,8 @@ def _others(name):
         if far < least:
             best, least = other, far
         yield None
-    if best:
-        yield "%s: no such command; did you mean %s?" % (name, best)
-    else:
-        yield "%s: no such command; try help" % name[:_PIECE]
+    hint = "did you mean %s?" % best if best else "try help"
+    yield "%s: no such command; %s" % (name[:_PIECE], hint)
 
 
 def _rank(a, b):

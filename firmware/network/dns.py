@@ -1,6 +1,5 @@
-"""The address of a host, by DNS or, for names in .local, by multicast DNS (RFC 1035, RFC 6762
-5.1), while the event loop goes on: the ESP32's getaddrinfo() holds up everything, for a minute or
-more where the server is dead. Knows UDP and asyncio. Loaded for a dial, then forgotten."""
+"""The address of a host, by DNS or, in .local, by multicast DNS (RFC 1035, RFC 6762 5.1), while
+the loop goes on: the ESP32's getaddrinfo() stops it, for a minute where the server is dead."""
 
 import asyncio
 import os
@@ -8,22 +7,17 @@ import socket
 from errno import EAGAIN
 from micropython import const
 
-_TRIES = const(3)
 _WAIT_s = const(2)  # for an answer, then the question is sent again
-_POLL_ms = const(15)
 _SIZE = const(512)  # of an answer without EDNS (RFC 1035, 4.2.1); what is longer is cut off
-_LABELS = const(10)  # of a name in an answer, pointers counted: a chain of these ends here
 EVERYONE = "224.0.0.251:5353"
 
 
 async def resolve(host, servers):
     """The IPv4 address of `host` as text, "192.0.2.1"; an address is returned as it is.
-
-    servers: who to ask, addresses as text; "192.0.2.1:5300" is a server at a port of its own, and
-    EVERYONE are all around, for names in .local.
-
+    servers: who to ask, such addresses or "192.0.2.1:5300"; EVERYONE are all around, for .local.
     Raises OSError, whose text says what is wrong, after 6 s at most for each who is asked."""
-    if _is_address(host) or ":" in host:
+    parts = host.split(".")
+    if ":" in host or len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts]):
         return host
     host = host.lower().rstrip(".")
     if host == "localhost":
@@ -46,11 +40,8 @@ async def _asked(server, host, name):
     # id, flags (recursion desired), 1 question, no records; A, IN (answer to me alone, please)
     packet = os.urandom(2) + (b"\0" if here else b"\1") + b"\0\0\1\0\0\0\0\0\0"
     packet += name + (b"\0\1\x80\1" if here else b"\0\1\0\1")
-
-    def parse(answer):
-        return _parse(answer, packet, None if here else host)
-
-    address = await ask(server, 53, packet, parse, here)
+    asked = None if here else host
+    address = await ask(server, 53, packet, lambda p: _parse(p, packet, asked), here)
     if address:
         return address
     if here:
@@ -61,7 +52,6 @@ async def _asked(server, host, name):
 async def ask(server, port, packet, parse, anyone=False):
     """Send `packet` to `server` by UDP, up to three times; return what parse(answer) makes of the
     first answer that it takes, or None if there is none.
-
     parse: gives None (or IndexError, ValueError) for what is not the answer; may raise OSError for
     one that ends the matter. anyone: may answer, not `server` only."""
     host, _, own_port = server.partition(":")
@@ -69,7 +59,7 @@ async def ask(server, port, packet, parse, anyone=False):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         s.setblocking(False)
-        for _ in range(_TRIES):
+        for _ in range(3):
             try:
                 s.sendto(packet, address)
             except OSError as e:
@@ -90,21 +80,15 @@ async def _receive(s, address, parse):
         except OSError as e:
             if e.errno != EAGAIN:
                 raise
-            await asyncio.sleep_ms(_POLL_ms)
+            await asyncio.sleep_ms(15)
             continue
-        if address is None or source == address:
-            try:
-                result = parse(data)
-                if result is not None:
-                    return result
-            except (IndexError, ValueError):
-                pass  # cut off, or made to do harm
+        try:
+            result = parse(data) if address in (None, source) else None
+            if result is not None:
+                return result
+        except (IndexError, ValueError):
+            pass  # cut off, or made to do harm
         await asyncio.sleep_ms(0)
-
-
-def _is_address(text):
-    parts = text.split(".")
-    return len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts])
 
 
 def _parse(p, packet, host):
@@ -124,14 +108,12 @@ def _parse(p, packet, host):
     for _ in range(_word(p, 4)):
         i = _skip(p, i) + 4
     for _ in range(_word(p, 6)):
-        name = i
-        i = _skip(p, i)
-        n = _word(p, i + 8)
-        i += 10
+        name, i = i, _skip(p, i) + 10
+        n = _word(p, i - 2)
         # A server resolves aliases itself: the first address is that of the last of them.
         if _word(p, i - 10) == 1 and _word(p, i - 8) & 0x7FFF == 1 and n == 4:
             if (host or _is(p, name, packet)) and p[i] and i + 4 <= len(p):
-                return "%d.%d.%d.%d" % (p[i], p[i + 1], p[i + 2], p[i + 3])
+                return "%d.%d.%d.%d" % tuple(p[i : i + 4])
         i += n
     if host:
         cut = ", or none that fits" if p[2] & 2 else ""
@@ -152,7 +134,7 @@ def _skip(p, i):
 def _is(p, i, packet):
     # Whether the name at `i` is the one that was asked for.
     asked = 12
-    for _ in range(_LABELS):
+    for _ in range(10):  # labels and pointers: a chain of these has an end
         n = p[i]
         if n >= 0xC0:
             i = _word(p, i) & 0x3FFF
@@ -161,6 +143,5 @@ def _is(p, i, packet):
             return False
         if not n:
             return True
-        i += n + 1
-        asked += n + 1
+        i, asked = i + n + 1, asked + n + 1
     return False

@@ -1,5 +1,4 @@
-"""Joins one of the unit's Wi-Fi networks, and says what to do where that does not work. Loaded for
-that and forgotten: once it has joined, the chip rejoins the same network by itself."""
+"""Joins one of the unit's Wi-Fi networks, or says what to do. The chip rejoins it by itself."""
 
 import asyncio
 import network
@@ -11,8 +10,6 @@ _ALONE_ms = const(20000)  # the chip's own tries when it has lost the network
 _JOIN_ms = const(20000)  # for a network: to be found, to accept the password, to give an address
 _SURE_ms = const(7000)  # for the chip's own tries: a first failure is not the last word
 _TRIES = const(2)  # of the chip beyond the first, then its status says what is wrong
-_PAUSE_ms = const(5000)  # after a round
-_ROUNDS = const(10)  # then the radio is switched off and on
 
 _NONE = (1000, 1001)  # idle, connecting: these are no reason
 # By status: the chip hands the reason code of 802.11, or its own from 200 on, through. (2 and 15:
@@ -39,11 +36,10 @@ async def join(config, log):
             network.country(config.country)
         network.hostname(config.hostname)
         _start(wlan)
-    said = []
-    rounds = 0
+    said, rounds = [], 0
     while not wlan.isconnected():
         rounds += 1
-        if rounds % _ROUNDS == 0:  # a tick comes late for it, but the radio may hang
+        if rounds % 10 == 0:  # a tick comes late for it, but the radio may hang
             wlan.active(False)
             _start(wlan)
         for ssid, password in config.networks:
@@ -54,7 +50,7 @@ async def join(config, log):
                 said.append((ssid, why))
                 log("Wi-Fi %s: %s" % (ssid, why))
         else:
-            await asyncio.sleep_ms(_PAUSE_ms)
+            await asyncio.sleep_ms(5000)
     wlan.config(reconnects=-1)
     name = wlan.config("ssid")
     log("Wi-Fi %s: address %s, %d dBm" % (name, wlan.ifconfig()[0], wlan.status("rssi")))

@@ -1,5 +1,4 @@
-"""The time from an NTP server (RFC 4330), where no Central System tells it. The event loop goes
-on: the stock firmware's ntptime would hold it up. Loaded for that, then forgotten."""
+"""The time from an NTP server (RFC 4330). (The stock ntptime would hold up the event loop.)"""
 
 import os
 import time
@@ -14,17 +13,12 @@ _1900_2020_s = 3786825600
 async def now(host, resolve):
     """The time as `host` has it ("name" or "name:port", found by resolve(name)): seconds since
     2020, ms (never 0), how many ms ago it was asked (Clock.set). OSError says why it does not."""
-    # leap indicator 0, version 4, mode 3: client. What comes last is the server's to repeat: so
-    # nobody can answer who has not seen it.
+    # leap indicator 0, version 4, mode 3: client; then what only who has seen it can repeat
     packet = b"\x23" + bytes(39) + os.urandom(8)
-
-    def parse(answer):
-        return _parse(answer, packet, host)
-
     name, colon, port = host.partition(":")
     address = await resolve(name) + colon + port
     asked_ms = time.ticks_ms()
-    t = await ask(address, 123, packet, parse)
+    t = await ask(address, 123, packet, lambda p: _parse(p, packet, host))
     if t is None:
         raise OSError("NTP: no answer from " + host)
     return t + (time.ticks_diff(time.ticks_ms(), asked_ms),)

@@ -1,5 +1,4 @@
-"""Wi-Fi as a station, the part that stays: is the unit in a network, and where is a host. join.py
-and dns.py, loaded when they are needed, do the rest."""
+"""Wi-Fi as a station, the part that stays; join.py and dns.py are loaded when they are needed."""
 
 import network
 

@@ -1,6 +1,5 @@
-"""What is told about transactions, in order and until it is answered, once for every version of
-OCPP: retries, what was refused, silence, answers that come late. Knows the journal; messages.py
-of the version's package knows how it is said and what an answer means."""
+"""What is told about transactions, in order and until it is answered: retries, what was refused,
+silence, late answers. How it is said, and what an answer means, knows a version's messages.py."""
 
 import asyncio
 from micropython import const
@@ -9,8 +8,6 @@ from firmware.station import states
 from firmware.storage.journal import SAMPLE, START
 
 _ACCEPTED = const(0)  # of a token (storage/tags.py)
-_LONGEST_s = const(518400)  # asyncio cannot sleep for seven days
-_SILENT = const(3)  # tries of a sample, at least, while other messages are answered
 
 
 class Delivery:
@@ -58,17 +55,16 @@ class Delivery:
                 self._attempts += 1
             elif kind == SAMPLE and outbox.rpc.answered and outbox.rpc.unanswered < 2:
                 # (something was answered since the try before)
-                if once or silences >= max(most, _SILENT):
-                    self._deaf = True
-                    self._attempts = most
+                if once or silences >= max(most, 3):
+                    self._deaf, self._attempts = True, most
             if self._attempts < most:
                 retry_s = max(self._attempts, 1) * outbox.settings.value("retry_s")
-                self._pause = asyncio.create_task(self._release(min(retry_s, _LONGEST_s)))
+                self._pause = asyncio.create_task(self._release(min(retry_s, 518400)))
                 return
             outbox.log("%s given up after %d attempts" % (action, silences or most))
             self._done()
 
-    async def _release(self, pause_s):
+    async def _release(self, pause_s):  # (asyncio cannot sleep for seven days)
         await asyncio.sleep(pause_s)
         self._pause = None
         self._outbox.wake()
@@ -88,8 +84,7 @@ class Delivery:
                 outbox.wake()
 
     def _over(self, conf):
-        # The journal's head, or an earlier try of it, was answered; True if that is its end: a
-        # start wants an id.
+        # A try of the journal's head was answered; True if that is its end: a start wants an id.
         outbox, station = self._outbox, self._outbox.station
         messages = outbox.module("messages")
         kind, tx, _ = station.journal.head()
@@ -118,13 +113,12 @@ class Delivery:
     def _done(self):
         # With the journal's head.
         self.cancel()
-        self._attempts = 0
         journal = self._outbox.station.journal
         kind, tx, _ = journal.head()
         if kind == START and tx.id is not None and self._tries:
             self._others = [self._tries, tx, tx.id]
         else:
             self._tries.clear()
-        self._tries = []
+        self._attempts, self._tries = 0, []
         journal.done()
         self._outbox.wake()

@@ -1,9 +1,9 @@
 """Makes the connection to the Central System: which address, and when; security.py knows with what
-credentials, and what the answer means to a person. In RAM only while there is no connection;
-what it has to remember is in the Link. Knows uwebsockets; must not know what is said over it."""
+credentials. In RAM only while there is no connection: what it has to remember is in the Link."""
 
 import asyncio
 import os
+import re
 import time
 from micropython import const
 
@@ -12,17 +12,12 @@ from firmware import lazy
 from firmware.ocpp.versions import PACKAGES
 
 _DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
-_LOOKUP_s = const(15)
-_KNOWN_s = const(5)  # for the look-up, where an address is known from before
-_LONGEST_s = const(3600)
-_STEP_ms = const(500)
 
 security = lazy.load("ocpp.security")
 
 
 async def connect(link):
     """The next WebSocket to the Central System, of `link` (link.Link); tries for ever.
-
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
     a round, the back-off comes and then the first again. After a connection that was no good the
     next address follows, after a good one a new round."""
@@ -53,16 +48,13 @@ async def connect(link):
 
 
 async def delay(link):
-    """Back-off as in OCPP 2.0.1: the minimum, doubled so many times at most, and something by
-    chance, so that a fleet does not come back all at once."""
+    """Back-off as in OCPP 2.0.1; something is by chance, or a fleet would come back at once."""
     value = link.settings.value
     doubled = min(link.steps, value("backoff_doublings"))
     link.steps += 1
-    wait_ms = 1000 * min(value("backoff_s") << doubled, _LONGEST_s)
-    chance = int.from_bytes(os.urandom(3), "big")
-    wait_ms += chance % (1000 * value("backoff_random_s") + 1)
-    began_ms = time.ticks_ms()
-    up = True
+    wait_ms = 1000 * min(value("backoff_s") << doubled, 3600)
+    wait_ms += int.from_bytes(os.urandom(3), "big") % (1000 * value("backoff_random_s") + 1)
+    began_ms, up = time.ticks_ms(), True
     while True:
         was, up = up, not link.network or link.network()
         left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
@@ -70,27 +62,20 @@ async def delay(link):
             link.steps = left_ms = 0
         if up and left_ms <= 0:
             return
-        await asyncio.sleep_ms(_STEP_ms if link.network else left_ms)
+        await asyncio.sleep_ms(500 if link.network else left_ms)
 
 
 async def _open(link, url):
     ssl, user, password = security.prepare(link.config, link.settings, url)
-    found = None
+    found = []
 
     async def resolve(host):
-        nonlocal found
-        found = host, await _address(link, host)
+        found[:] = host, await _address(link, host)
         return found[1]
 
+    protocols = [protocol for protocol, _ in PACKAGES]
     ws = await uwebsockets.connect(
-        url,
-        protocols=[protocol for protocol, _ in PACKAGES],
-        user=user,
-        password=password,
-        ssl=ssl,
-        rx_size=link.rx,
-        tx_size=link.tx,
-        resolve=resolve,
+        url, protocols, user, password, ssl, rx_size=link.rx, tx_size=link.tx, resolve=resolve
     )
     if found[0] != found[1]:
         link.known[found[0]] = found[1]
@@ -98,11 +83,10 @@ async def _open(link, url):
 
 
 async def _address(link, host):
-    # By DNS; where that is dead, as it was when it was last reached.
-    known = link.known.get(host)
-    why = "nobody answers"
+    # By DNS; where that is dead for 15 s, or 5, as it was when it was last reached.
+    known, why = link.known.get(host), "nobody answers"
     try:
-        return await asyncio.wait_for(link.resolve(host), _KNOWN_s if known else _LOOKUP_s)
+        return await asyncio.wait_for(link.resolve(host), 5 if known else 15)
     except asyncio.TimeoutError:
         pass
     except OSError as e:
@@ -115,9 +99,5 @@ async def _address(link, host):
 
 def _quoted(text):
     # One element of the path (OCPP-J 1.6, 3.1.1; RFC 3986). By bytes: docs/memory.md, Names.
-    out = b""
-    for b in text.encode():
-        c = bytes((b,))
-        plain = c.isalpha() or c.isdigit() or c in b"-._~:@!$&'()*+,;="
-        out += c if plain else b"%%%02X" % b
-    return out.decode()
+    odd = rb"[^-A-Za-z0-9._~:@!$&'()*+,;=]"
+    return re.sub(odd, lambda m: b"%%%02X" % m.group(0)[0], text.encode()).decode()

@@ -10,11 +10,6 @@ from firmware import lazy
 
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
-_ENDS = const(4)
-_LEAVE_ms = const(1000)  # for a close frame to leave, and for the answer, before a restart
-_TEXT = const(90)  # of a reason that is kept
-_LINE = const(200)
-_ALL = const(9)  # (more addresses than there can be)
 
 
 class Link:
@@ -24,25 +19,18 @@ class Link:
     this round), steps (of the back-off), known (host: the address where it was reached last)."""
 
     def __init__(self, config, rpc, outbox, settings, clock, resolve, log):
-        self.config = config
-        self.settings = settings
-        self.clock = clock
-        self.log = log
-        self.resolve = resolve
+        self.config, self.settings = config, settings
+        self.clock, self.log, self.resolve = clock, log, resolve
         self._rpc = rpc
         self._outbox = outbox  # its talk() runs while online; when it ends the link is closed
-        self._ws = None
-        self._why = None  # why we end the connection
-        self._good = False
-        self._again = False  # it is dialled again at once
-        self._pinging = False  # a ping is on its way out
+        # Why we end it; it is dialled again at once; a ping is on its way out.
+        self._ws = self._why = None
+        self._good = self._again = self._pinging = False
         # Kept: a heap in pieces would not have them again when the connection is lost.
         self.rx, self.tx = bytearray(2048), bytearray(512)
-        self.online = False
-        self.network = None
+        self.online, self.network = False, None
         self.lost = self.number = self.steps = 0
-        self.ends = []
-        self.known = {}
+        self.ends, self.known = [], {}
 
     async def run(self):
         """Connect, for ever."""
@@ -56,13 +44,12 @@ class Link:
     def record(self, reason):
         """Keep why a connection ended, or could not be made, and log it."""
         # Parts of it come from the peer: nothing that could upset a terminal (memory.md, Names).
-        reason = bytes([b if 32 <= b < 127 else 63 for b in reason.encode()[:_LINE]]).decode()
+        reason = bytes([b if 32 <= b < 127 else 63 for b in reason.encode()[:200]]).decode()
         self.log("Central System: " + reason)
-        reason = reason[:_TEXT]
-        times = 1
-        if self.ends and self.ends[-1][2] == reason:
-            times += self.ends.pop()[1]
-        self.ends = self.ends[1 - _ENDS :] + [(self.clock.now(), times, reason)]
+        reason = reason[:90]
+        again = self.ends and self.ends[-1][2] == reason
+        times = self.ends.pop()[1] + 1 if again else 1
+        self.ends = self.ends[-3:] + [(self.clock.now(), times, reason)]
 
     def close(self, reason):
         """End the connection, if there is one; it is dialled again at once."""
@@ -73,7 +60,7 @@ class Link:
     async def stop(self):
         """Before a restart: close the connection, if there is one, within a second."""
         if self.online:
-            self._ws.leave_ms = _LEAVE_ms
+            self._ws.leave_ms = 1000
             await self._ws.close(1012)
 
     def exit(self):
@@ -106,7 +93,7 @@ class Link:
         if self._good or self._rpc.answered and self._outbox.ready():
             self.steps = 0
         if self._good:
-            self.number = _ALL
+            self.number = 9  # (more addresses than there can be)
         if self._again:
             self.number = 0
 
@@ -140,8 +127,7 @@ class Link:
         # A ping each period. Who says nothing at all from one to the next is gone; so is one that
         # does not let a ping leave for so long. Without pings heartbeats are what it answers.
         began_ms = pinged_ms = time.ticks_ms()
-        pinged = False
-        why = None
+        pinged, why = False, None
         while not why:
             await asyncio.sleep(1)
             now_ms = time.ticks_ms()
@@ -154,8 +140,7 @@ class Link:
             silent = False
             period_s = self.settings.value("ping_s")
             if not period_s:
-                pinged_ms = now_ms
-                pinged = False
+                pinged_ms, pinged = now_ms, False
                 silent = silent_ms >= 2000 * self.settings.value("heartbeat_s")
             elif time.ticks_diff(now_ms, pinged_ms) >= 1000 * period_s:
                 silent = pinged and silent_ms > time.ticks_diff(now_ms, pinged_ms)

@@ -1,5 +1,4 @@
-"""What the charge point tells by itself, once for every version of OCPP: boot, then what is most
-urgent. messages.py of the version's package knows how it is said."""
+"""What the charge point tells by itself, most urgent first; a version's messages.py says it."""
 
 import asyncio
 from micropython import const
@@ -13,8 +12,6 @@ from firmware.station import metering
 
 _ACCEPTED = const(0)  # of `boot`, and of a token (storage/tags.py)
 _REJECTED = const(2)
-_MAX_TRIGGERS = const(8)
-_STEP_ms = const(100)
 
 
 class Outbox:
@@ -23,12 +20,9 @@ class Outbox:
     what the boot message says; `info`, of this start, or "", goes with the first own notice."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
-        self.station = station
-        self.rpc = rpc
-        self.settings = settings
-        self.identity = identity
-        self.log = log
-        self._info = info
+        self.station, self.rpc = station, rpc
+        self.settings, self.log = settings, log
+        self.identity, self._info = identity, info
         self._wake = asyncio.Event()
         self.wake = station.wake = self._wake.set
         self._triggers = []
@@ -62,7 +56,7 @@ class Outbox:
 
     def trigger(self, action, number):
         """Say that, of connector `number` (None: all), once the answer has left; False: full."""
-        if len(self._triggers) >= _MAX_TRIGGERS:
+        if len(self._triggers) >= 8:
             return False
         self._triggers.append((action, number))
         self.rpc.after = self.wake
@@ -70,8 +64,7 @@ class Outbox:
 
     async def talk(self):
         """While a connection is up: boot until that is accepted, then what is due."""
-        station = self.station
-        told = False
+        station, told = self.station, False
         self.delivery.again()
         if self.boot is None:  # a mere reconnect is no boot (OCPP-J 1.6, 5.4)
             await self.registration.boot()
@@ -85,7 +78,7 @@ class Outbox:
                     await self._wait_triggered()
                 elif not told:
                     while not all([c.settled() for c in station.connectors]):
-                        await asyncio.sleep_ms(_STEP_ms)
+                        await asyncio.sleep_ms(100)
                     told = True
                     station.news.clear()  # while offline only the present counts
                     await self._say_notice(station.notice(None, station.clock.now()))
@@ -104,9 +97,8 @@ class Outbox:
             brief = () if action in self._needed else self._silent
             conf = await self.rpc.call(action, payload, brief, tries)
         except CallError as e:
-            self.refused = True
+            conf, self.refused = None, True
             self.log("%s failed: %s %s" % (action, e.code, e.description))
-            conf = None
         except asyncio.TimeoutError:
             if action not in self._silent:
                 self._silent.append(action)
@@ -223,8 +215,7 @@ def _stable(station, least_s, slow):
     news, now_s = station.news, station.clock.now()
     at = 0
     while at < len(news):
-        notice = news[at]
-        t = notice.time_s
+        notice, t = news[at], news[at].time_s
         after = [later.time_s for later in news[at + 1 :] if later.number == notice.number]
         if after and (slow or after[0] - t < least_s):
             news.pop(at)

@@ -7,17 +7,15 @@ from firmware.clock import FAR, format_iso
 
 def reason(station, c, purposes):
     """{limit_mA, limit_by, limit_next} of connector `c`; all are None: nothing limits it.
-
     limit_by: source is one of `purposes` (words.py) or of limits.SOURCES, profile and stackLevel
     are of a profile; until: when that ends or changes; None: never, or nobody knows. limit_next:
     what would hold without it, source and limit_mA."""
     limit_mA, by, after = station.sharing.limit_mA(c), None, None
     if limit_mA is not None:
         source, w, until_s, next_mA, next_source, next_w = station.sharing.why(c)
-        by = _source(source, w, purposes)
-        by["until"] = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
-        after = _source(next_source, next_w, purposes)
-        after["limit_mA"] = next_mA
+        until = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
+        by = dict(_source(source, w, purposes), until=until)
+        after = dict(_source(next_source, next_w, purposes), limit_mA=next_mA)
     return {"limit_mA": limit_mA, "limit_by": by, "limit_next": after}
 
 

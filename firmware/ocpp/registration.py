@@ -1,5 +1,4 @@
-"""How the charge point is registered with the Central System, and takes its time: the same for
-every version of OCPP. outbox.py says when."""
+"""Boot and heartbeats, and the time that they bring, for every version of OCPP."""
 
 import asyncio
 import time
@@ -8,7 +7,6 @@ from micropython import const
 from firmware.clock import fraction_ms, parse_iso
 
 _REJECTED = const(2)  # of Outbox.boot
-_BOOT_RETRY_s = const(60)  # where the Central System names no interval
 
 
 class Registration:
@@ -27,8 +25,7 @@ class Registration:
     async def boot(self):
         """Tell the start; the answer is outbox.boot."""
         outbox = self._outbox
-        self._pause_s = _BOOT_RETRY_s
-        self._asked_ms = time.ticks_ms()
+        self._pause_s, self._asked_ms = 60, time.ticks_ms()  # (if it names no interval)
         conf = await outbox.ask(*outbox.message("boot", outbox.identity))
         status = conf and conf.get("status")
         if not status:

@@ -1,17 +1,7 @@
-"""Checks the payloads that a Central System sends: are they OCPP, and if not, which CALLERROR code
-do they earn? Goes by the shapes.py of the version that is spoken; must not know what a value
-means: ranges, limits and order are the domain's."""
-
-from micropython import const
+"""Checks the payloads that a Central System sends, by the shapes.py of the version spoken: are
+they OCPP, and if not, which CALLERROR do they earn? Ranges, limits and order are the domain's."""
 
 from firmware.clock import parse_iso
-
-_MAX_ITEMS = const(1000)  # the domain's own bounds are lower; this one only bounds the time
-_LONGEST = const(48)  # letters of an action; the longest that there is has 33
-_MAX_DATE_TIME = const(40)  # nine digits of fraction and an offset make 35
-_MAX_DESCRIPTION = const(120)  # OCPP-J allows 255
-_MAX_ECHO = const(20)
-_MAX_DIGITS = const(20)
 
 _table = _others = ""
 
@@ -42,19 +32,15 @@ def error_for(action):
 
 
 def check(action, payload):
-    """None if a request's payload conforms, else (OCPP-J error code, why: at most 120 letters).
-
+    """None if a known request conforms, else (OCPP-J error code, why: at most 120 letters).
     Null is a wrong type. 16.0 is not an integer (draft-04: "a JSON number without a fraction or
     exponent part"; the validators of `ocpp` agree), true is not one either. Fields that the schema
     does not have are tolerated: back ends add their own, and refusing helps nobody. Nesting is
     followed as deep as the table goes, no deeper."""
-    fields = _fields(action)
-    if fields is None:
-        return error_for(action), "no table"
     if not isinstance(payload, dict):
         return "FormationViolation", "payload: object expected"
     try:
-        _object(payload, fields, [])
+        _object(payload, _fields(action), [])
     except ValueError as fault:
         return fault.args
     return None
@@ -62,8 +48,7 @@ def check(action, payload):
 
 def usable(action, answer, log, fields=None):
     """What can be used of the confirmation to our request `action`, or of an object in it with
-    these `fields`: a field that is damaged is None in it, and said; an optional one that is null
-    is taken out. (A text of digits is a number.)"""
+    `fields`: a damaged one is None, and said; null is taken out; a text of digits is a number."""
     fields = fields or _fields(">" + action)
     if type(answer) is not dict:
         log("answer to %s: object expected" % action)
@@ -81,7 +66,7 @@ def usable(action, answer, log, fields=None):
         if kind[0] == "@":
             value = usable(action, value, log, _fields(kind))
         else:
-            if kind == "i" and type(value) is str and len(value) <= _MAX_DIGITS:
+            if kind == "i" and type(value) is str and len(value) <= 20:
                 if value[value.startswith("-") :].isdigit():
                     value = int(value)
             try:
@@ -95,7 +80,7 @@ def usable(action, answer, log, fields=None):
 
 def _is_name(action):
     # Letters only, so that nothing from the wire can match across the punctuation of a table.
-    return isinstance(action, str) and len(action) <= _LONGEST and action.isalpha()
+    return isinstance(action, str) and len(action) <= 48 and action.isalpha()
 
 
 def _fields(key):
@@ -109,8 +94,7 @@ def _object(obj, fields, path):
     # Called for each of 96 periods: integers pass quickly, and nothing here is allocated.
     _expect(dict, obj, path, "object")
     for i in range(0, len(fields), 2):
-        name = fields[i]
-        kind = fields[i + 1]
+        name, kind = fields[i], fields[i + 1]
         value = obj.get(name)
         if type(value) is int and kind in "?i?n":  # i, n, ?i or ?n
             continue
@@ -124,7 +108,7 @@ def _object(obj, fields, path):
 
 def _array(array, kind, path):
     _expect(list, array, path, "array")
-    if len(array) > _MAX_ITEMS:
+    if len(array) > 1000:  # the domain's own bounds are lower; this one only bounds the time
         _fault(path, "Occurence", "too many items")
     fields = _fields(kind) if kind[0] == "@" else None
     path.append(0)
@@ -157,7 +141,7 @@ def _value(value, kind, path):
                 _fault(path, "Property", "at most " + kind[1:] + " characters")
         elif first == "t":
             try:
-                parse_iso(value if len(value) <= _MAX_DATE_TIME else "")
+                parse_iso(value if len(value) <= 40 else "")
             except ValueError:
                 _fault(path, "Property", "'%s' is no date-time" % _printable(value))
         elif value not in kind.split("|"):
@@ -174,10 +158,10 @@ def _fault(path, code, text):
     where = ""
     for part in path:
         where += "[%d]" % part if type(part) is int else "." + part if where else part
-    raise ValueError(code + "ConstraintViolation", (where + ": " + text)[:_MAX_DESCRIPTION])
+    raise ValueError(code + "ConstraintViolation", (where + ": " + text)[:120])
 
 
 def _printable(text):
     # ASCII only: a lone surrogate would become invalid UTF-8 on the wire. (docs/memory.md, Names.)
-    data = text[:_MAX_ECHO].encode("utf-8", "surrogatepass")
+    data = text[:20].encode("utf-8", "surrogatepass")
     return bytes([b if 32 <= b < 127 else 63 for b in data if b & 0xC0 != 0x80]).decode()

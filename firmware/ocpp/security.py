@@ -1,6 +1,5 @@
 """The security profiles of the OCPP 1.6 security white paper: what a dial needs, what its failure
-means to a person, and the two keys that change them. Loaded for a dial or such a change, and
-forgotten. Nothing here dials, and there is no way round the check of a certificate."""
+means to a person, and the two keys that change them. No way leads round a certificate's check."""
 
 import os
 from micropython import const
@@ -11,8 +10,6 @@ from firmware.clock import Clock, format_iso
 _FOLDER = const("/certs/")
 _CLIENT = const("client.der")
 _CLIENT_KEY = const("client.key.der")
-# Over the addresses with a raised SecurityProfile, then one with that before it (A05.FR.08).
-_ROUNDS = const(3)
 
 # What mbedTLS says of a certificate, and what that means. Of several the first one counts most.
 _CERTIFICATE = const(
@@ -31,10 +28,10 @@ _TLS = {
 # Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
 _ALERT = const(-30592)
 _ENDED = (32, -32, 103, 104, -104, -29312, _ALERT)
-_REFUSED = const(111)
-# Of HTTP; 101: switched, but not to our subprotocol.
+# Of HTTP; 101: switched, but not to our subprotocol; 300: any redirect; 429: any 5xx too.
 _ANSWERS = {
     101: "is this url for OCPP 1.6J?",
+    300: "put the new address into url in config.json",
     401: "is the password right (%k, or password in config.json)?",
     403: "may station %s connect here?",
     404: "does the Central System know station %s? Is the path of url right?",
@@ -48,7 +45,7 @@ def level(config, settings):
     value = settings.value("security")
     before = settings.stored.get("-security")
     if before is not None and before < value:
-        n = _ROUNDS * len(addresses(config, value))
+        n = 3 * len(addresses(config, value))  # (A05.FR.08)
         if settings.failed % (n + len(addresses(config, before))) >= n:
             return before
     return value
@@ -76,8 +73,8 @@ def prepare(config, settings, url, profile=None):
         if profile and not password:
             why = "SecurityProfile %d needs a password: set %s, or password in config.json"
             raise ValueError(why % (profile, settings.key("password")))
-    context = load(profile) if profile > 1 else None
-    return context, config.id if password else None, password
+    user = config.id if password else None
+    return load(profile) if profile > 1 else None, user, password
 
 
 def load(profile):
@@ -87,10 +84,9 @@ def load(profile):
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # chain, host name and dates
     try:
-        names = [name for name in os.listdir(_FOLDER[:-1]) if name[:2] == "ca"]
+        names = [n for n in sorted(os.listdir(_FOLDER[:-1])) if n[:2] == "ca" and n[-4:] == ".der"]
     except OSError:
         names = []
-    names = sorted([name for name in names if name[-4:] == ".der"])
     if not names:
         why = "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der"
         raise ValueError(why % profile)
@@ -117,16 +113,13 @@ def _read(name):
 
 def explain(error, config, settings, url):
     """What a dial of `url` failed by, in one line: the cause, and what a person has to do."""
-    status = getattr(error, "status", 0)
-    text = str(error) or type(error).__name__
+    status, text = getattr(error, "status", 0), str(error) or type(error).__name__
     host = url.partition("://")[2].partition("/")[0]
     profile = level(config, settings)
     if status:
-        hint = "is the url that of the Central System?"
-        hint = _ANSWERS.get(429 if status >= 500 else status, hint)
-        if 300 <= status < 400:
-            hint = "put the new address into url in config.json"
-        elif status == 401 and profile == 3:
+        kind = 429 if status >= 500 else 300 if 300 <= status < 400 else status
+        hint = _ANSWERS.get(kind, "is the url that of the Central System?")
+        if status == 401 and profile == 3:
             hint = "a password is wanted, and SecurityProfile 3 sends none"
         if "%k" in hint:  # (the names of the keys are not loaded for the others)
             hint = hint.replace("%k", settings.key("password"))
@@ -149,7 +142,7 @@ def explain(error, config, settings, url):
         return text
     number = error.errno
     ended = text.startswith("connection ended")
-    if number == _REFUSED:
+    if number == 111:  # refused
         hint = ": nobody listens at %s: does the Central System run, are host and port right?"
         return text + hint % url
     if not _is_tls(url):
@@ -209,8 +202,7 @@ def change(settings, name, value, log):
 
 
 def failed(settings, error, log):
-    """A dial failed: the next one may be with what was in force before. True: it should come at
-    once, for a new password was refused."""
+    """A dial failed: the next may be with what was before; True: at once, a password is wrong."""
     settings.failed += 1
     refused = getattr(error, "status", 0) == 401 and "-password" in settings.stored
     if refused:

@@ -1,10 +1,10 @@
 """Text from and for the wire where MicroPython's json alone does not do: surrogates."""
 
 import json
+import re
 from micropython import const
 
 _PIECE = const(256)  # looked at at once: so much is free in one piece
-_MAX_TEXT = const(200)  # of what is sent back
 
 
 def loads(text):
@@ -18,22 +18,16 @@ def loads(text):
 
 
 def printable(text):
-    """`text` without what cannot be sent, and not too long."""
-    # Lone surrogates are ED A0..BF xx. By bytes: docs/memory.md, Names.
-    data = text[:_MAX_TEXT].encode("utf-8", "surrogatepass")
-    at = data.find(b"\xed")
-    while at >= 0:
-        if data[at + 1] >= 0xA0:
-            data = data[:at] + b"?" + data[at + 3 :]
-        at = data.find(b"\xed", at + 1)
-    return data.decode()
+    """`text` without what cannot be sent, and of 200 characters at most."""
+    # (that is lone surrogates; by bytes: docs/memory.md, Names)
+    data = text[:200].encode("utf-8", "surrogatepass")
+    return re.sub(b"\xed[\xa0-\xbf].", b"?", data).decode()
 
 
 def _join(text):
     # MicroPython's json makes two lone surrogates of \ud83d\udd0c, and nothing could be sent back
     # that has them. So the character stands there itself. (Not by chr(), which keeps it for ever.)
-    out = bytearray()
-    done = 0
+    out, done = bytearray(), 0
     at = text.find(b"\\")
     while at >= 0:
         size = 2  # of the escape: a backslash that is meant is none again
@@ -47,8 +41,7 @@ def _join(text):
                 c = 0x10000 + (high << 10 | low)
                 out += text[done:at]
                 out += bytes((0xF0 | c >> 18, 128 | c >> 12 & 63, 128 | c >> 6 & 63, 128 | c & 63))
-                size = 12
-                done = at + 12
+                size, done = 12, at + 12
         at = text.find(b"\\", at + size)
     out += text[done:]
     return out

@@ -281,7 +281,7 @@ def test_unknown_and_unsupported_actions():
     ]
     for action in ["", "Foo", "reset", "Reset ", "R\u00e9set", None, 1, [], {}] + crafted:
         assert not known(action) and error_for(action) == "NotImplemented", action
-    assert check("ReserveNow", {}) == ("NotSupported", "no table")
+    assert error_for("ReserveNow") == "NotSupported"
 
 
 def test_the_shapes_are_those_of_the_version_that_is_spoken():

@@ -10,22 +10,16 @@ from firmware.ocpp.text import printable
 from firmware.station import states
 
 _MAX_KEYS = const(50)  # in one GetConfiguration request (a key says it too)
-_VENDOR = const("Pilotwire")  # vendorId of our own DataTransfer messages
 
 
 def RemoteStartTransaction(unit, payload):
     """5.11, also with a TxProfile for it."""
     station, access = unit.station, unit.station.access()
-    tag = payload["idTag"]
-    number = payload.get("connectorId")
-    c = None
+    tag, number = payload["idTag"], payload.get("connectorId")
+    c = access.choose() if number is None else _connector(station, number)
     can_be_sent = lazy.load("storage.tags").printable(tag)
-    if can_be_sent and unit.outbox.ready():  # (4.2: not while Pending)
-        if number is None:
-            c = access.choose()
-        elif 1 <= number <= len(station.connectors):
-            c = station.connectors[number - 1]
-    if c is None or not c.free():
+    # (4.2: not while Pending)
+    if c is None or not (c.free() and can_be_sent and unit.outbox.ready()):
         return {"status": "Rejected"}
     w = None
     if "chargingProfile" in payload:
@@ -53,6 +47,10 @@ def RemoteStopTransaction(unit, payload):
     return {"status": "Accepted" if c else "Rejected"}
 
 
+def _connector(station, number):
+    return station.connectors[number - 1] if 0 < number <= len(station.connectors) else None
+
+
 def ClearCache(unit, payload):
     """5.4: of tags that it has spoken of."""
     if not unit.settings.value("cache"):
@@ -74,8 +72,7 @@ def ChangeAvailability(unit, payload):
 
 def UnlockConnector(unit, payload):
     """5.18: what runs there ends first; answered when the lock has moved, or has not."""
-    number = payload["connectorId"]
-    c = unit.station.connectors[number - 1] if 0 < number <= len(unit.station.connectors) else None
+    c = _connector(unit.station, payload["connectorId"])
     if c is None or c.lock is None:
         return {"status": "NotSupported"}
     if c.number in unit.unlocking:
@@ -109,7 +106,7 @@ def ChangeConfiguration(unit, payload):
 
 def DataTransfer(unit, payload):
     """5.6: LimitReason of Pilotwire, with the connector as data, tells who decides its limit."""
-    if payload["vendorId"] != _VENDOR:
+    if payload["vendorId"] != "Pilotwire":
         return {"status": "UnknownVendorId"}
     if payload.get("messageId") != "LimitReason":
         return {"status": "UnknownMessageId"}

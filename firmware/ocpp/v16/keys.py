@@ -1,6 +1,5 @@
-"""OCPP 1.6's configuration keys: the name of each, the setting that it is, access, type, default,
-limits; what text means as a value, and what is told of them. /ocpp.json has these names too,
-whatever version is spoken. Loaded at boot, and for who reads or changes keys: 4 KB of heap."""
+"""OCPP 1.6's configuration keys, and what text means as a value of one. /ocpp.json has their
+names, whatever version is spoken. Loaded at boot, and for who reads or changes keys: 4 KB."""
 
 import json
 from micropython import const
@@ -78,26 +77,22 @@ _ROTATIONS = const("NotApplicable Unknown RST RTS SRT STR TRS TSR")
 
 
 def find(name, c):
-    """The key's line, split; None: there is no such key. What the unit itself says (`fixed`) is
-    read-only, whatever the table says, unless it is only where the key starts (default "-")."""
-    start = name + " "
-    for text in _TABLE:
-        if text.startswith(start) and " " not in name:
-            return _line(text, c)
+    """The key's line, as in lines(); None: there is no such key."""
+    for line in lines(c, name + " "):
+        if line[0] == name:
+            return line
     return None
 
 
-def _line(text, c):
-    line = text.split(" ")
-    if line[_SETTING] in c.fixed and line[_DEFAULT] != "-":
-        line[_ACCESS] = "ro"
-    return line
-
-
-def lines(c):
-    """Every key's line, in order, one at a time."""
+def lines(c, start=""):
+    """The lines, split, in order, of the keys with that `start`. What the unit says (`fixed`) is
+    read-only, whatever the table says, unless it is only where the key starts (default "-")."""
     for text in _TABLE:
-        yield _line(text, c)
+        if text.startswith(start):
+            line = text.split(" ")
+            if line[_SETTING] in c.fixed and line[_DEFAULT] != "-":
+                line[_ACCESS] = "ro"
+            yield line
 
 
 def key(setting, c):
@@ -147,18 +142,16 @@ def check(line, text, c):
             return None
         return value if int(line[_LEAST]) <= value <= int(line[_MOST]) else None
     if kind == "h":
-        if len(text) & 1 or not int(line[_LEAST]) <= len(text) <= int(line[_MOST]):
-            return None
-        return None if text.lower().strip("0123456789abcdef") else text
+        good = int(line[_LEAST]) <= len(text) <= int(line[_MOST]) and not len(text) & 1
+        return text if good and not text.lower().strip("0123456789abcdef") else None
     if text.count(",") >= int(line[_LEAST]):
         return None
     if kind == "m":
         return mask(text, c.gives)
     for name in text.split(","):  # "RST" or "1.RST,2.STR": a connector's, 0: the station's
-        parts = name.strip().split(".")
-        if parts[-1] not in _ROTATIONS.split(" ") or len(parts) > 2:
-            return None
-        if len(parts) == 2 and not (parts[0].isdigit() and int(parts[0]) <= c.fixed["connectors"]):
+        number, dot, rotation = name.strip().rpartition(".")
+        known = not dot or number.isdigit() and int(number) <= c.fixed["connectors"]
+        if not known or rotation not in _ROTATIONS.split(" "):
             return None
     return text
 
@@ -174,10 +167,8 @@ def _source(names, c):
 
 
 def mask(text, n):
-    """Bits (metering.py) of a list of measurands, "Voltage.L1,Temperature", as far as `n` has
-    them; None: one is unknown, or has none of them."""
-    bits = 0
-    known = metering.MEASURANDS.split(" ")
+    """Bits (metering.py) of `n` that a list of measurands names; None: one has none of them."""
+    bits, known = 0, metering.MEASURANDS.split(" ")
     for name in text.split(",") if text.strip() else ():
         name = name.strip()
         if name[:8] == "Voltage." and name[-2:] == "-N":
@@ -224,8 +215,7 @@ def pieces(c, names, printable):
     stored = c.stored  # (as it is now, whatever is changed while the answer leaves)
 
     def made():
-        between = '{"configurationKey":['
-        unknown = []
+        between, unknown = '{"configurationKey":[', []
         for line in (find(name, c) or name for name in names) if names else lines(c):
             if isinstance(line, str):
                 unknown.append(json.dumps(printable(line)))

@@ -1,5 +1,4 @@
-"""What the charge point tells by itself, as messages of OCPP 1.6, and what their confirmations
-mean. Loaded while one is made, as (action, payload), or taken (outbox.py, delivery.py)."""
+"""What the charge point tells by itself as messages of OCPP 1.6, and what their answers mean."""
 
 import json
 from micropython import const
@@ -14,15 +13,13 @@ from firmware.storage.transactions import Transaction
 _BOOT = const("BootNotification")
 _NOTICE = const("StatusNotification")
 _SAMPLE = const("MeterValues")
-_NEEDED = (_BOOT, "Authorize", "DataTransfer")  # somebody waits for these answers
-# What the outbox knows by its place; at the end what the journal is to keep beside starts, stops
-# and samples: nothing.
-ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, _NEEDED, ())
+# What the outbox knows by its place; at the end those whose answers somebody waits for, and what
+# the journal is to keep beside starts, stops and samples: nothing.
+ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, (_BOOT, "Authorize", "DataTransfer"), ())
 _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
 IDLE = {"status": "Idle"}  # of diagnostics and firmware, which can be asked for
-_NO_ID = const(-1)  # of a transaction that the Central System never gave one (errata 3.18)
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -33,8 +30,7 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 
 def boot(identity):
     """Of BootNotification (4.2)."""
-    fields = zip(_IDENTITY.split(" "), identity)
-    return _BOOT, {name: text for name, text in fields if text}
+    return _BOOT, {name: text for name, text in zip(_IDENTITY.split(" "), identity) if text}
 
 
 def authorize(token):
@@ -81,8 +77,7 @@ def samples(number, tx, sample):
 
 
 def event(kind, tx, sample, _):
-    """The journal's head; its number in the transaction is not told in OCPP 1.6. What follows a
-    start that was given up says so with its id."""
+    """The journal's head. What follows a start that was given up says so with its id."""
     if kind == journal.START:
         return "StartTransaction", {
             "connectorId": tx.connector,
@@ -91,7 +86,7 @@ def event(kind, tx, sample, _):
             "timestamp": format_iso(tx.start_s),
         }
     if tx.id is None:
-        tx.id = _NO_ID
+        tx.id = -1  # (the Central System never gave it one: errata 3.18)
     if kind == journal.SAMPLE:
         return samples(tx.connector, tx, sample)
     payload = {
@@ -148,9 +143,8 @@ def _value(sample):
         if sample[-2] >> i & 1:
             at += 1
             n, digits = sample[at], _DIGITS[k]
-            text = str(abs(n))
+            text = "%0*d" % (digits + 1, abs(n))
             if digits:  # of the fraction
-                text = "0" * (digits + 1 - len(text)) + text
                 text = text[:-digits] + "." + text[-digits:]
             value = {
                 "value": "-" + text if n < 0 else text,

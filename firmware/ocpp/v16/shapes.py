@@ -48,8 +48,7 @@ TABLE = (
 )
 
 
-# The other actions of OCPP 1.6 and of its security extension, in either direction: recognised,
-# so that a Central System hears NotSupported.
+# Other actions of OCPP 1.6 and its security extension, either way: known, but NotSupported.
 OTHERS = (
     " CancelReservation CertificateSigned DeleteCertificate ExtendedTriggerMessage GetDiagnostics"
     " GetInstalledCertificateIds GetLocalListVersion GetLog InstallCertificate"

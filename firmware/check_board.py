@@ -72,16 +72,12 @@ _BITS = ("level", "locked", "live", "test_level", "on", "pressed")
 
 def check(board):
     """Raises ValueError: one line that says what is wrong with `board`, a module of boards/."""
-    _Check(board).run()
+    _Check(board)
 
 
 class _Check:
     def __init__(self, board):
-        self._board = board
-        self._used = {}
-
-    def run(self):
-        board = self._board
+        self._board, self._used = board, {}
         chip = self._get("CHIP")
         self._want(chip in _CHIPS, "CHIP: %s is not one of %s" % (chip, ", ".join(_CHIPS)))
         # it ends in "with ESP32-S3" or the like, but not on a PC
@@ -89,8 +85,7 @@ class _Check:
         this = this[:7] if this[:7] in _CHIPS else this[:5]
         good = this == chip or this not in _CHIPS
         self._want(good, "CHIP: it is for an %s, this is an %s" % (chip, this))
-        self._psram = getattr(board, "PSRAM", False)
-        self._i = _CHIPS.index(chip)
+        self._psram, self._i = getattr(board, "PSRAM", False), _CHIPS.index(chip)
         connectors = self._get("CONNECTORS")
         good = isinstance(connectors, tuple) and 1 <= len(connectors) <= 4
         self._want(good, "CONNECTORS: a tuple of 1 to 4 is expected")
@@ -110,16 +105,14 @@ class _Check:
         good = not meters or hasattr(board, "METER_UART")
         self._want(good, "METER_UART is missing, there are meters")
         self._want(len(set(meters)) == len(meters), "two meters have one address")
-        uarts = []
+        ids = []  # of UARTs
         for name in _BUSES:
             if hasattr(board, name):
-                bus = getattr(board, name)
+                bus, spi = getattr(board, name), name == "RC522"
                 self._keys(name, bus, _BUSES[name])
-                most = _SPIS if name == "RC522" else _UARTS
-                self._range(name + ": id", bus["id"], 1, most[self._i])
-                if name != "RC522":
-                    uarts.append(bus["id"])
-        self._want(len(set(uarts)) == len(uarts), "METER_UART and PN532 are one UART")
+                self._range(name + ": id", bus["id"], 1, (_SPIS if spi else _UARTS)[self._i])
+                ids += () if spi else (bus["id"],)
+        self._want(len(set(ids)) == len(ids), "METER_UART and PN532 are one UART")
         if hasattr(board, "HEARTBEAT"):
             self._pin("HEARTBEAT", board.HEARTBEAT, _ACTUATOR)
 
@@ -145,7 +138,7 @@ class _Check:
         pins, needs, may = description
         self._want(isinstance(part, dict), where + ": a dict is expected")
         for key in part:
-            good = key in pins or key in needs or key in may
+            good = key in pins or key in needs + may
             self._want(good, "%s: %s: there is no such key" % (where, key))
         for key in sorted(pins):
             pin = part.get(key)
@@ -179,8 +172,7 @@ class _Check:
             self._want(good, where + ": with this pull a broken wire is a closed loop")
         elif key == "proximity":  # the largest resistor that means a cable
             mV = part["supply_mV"] * 2460 // (2460 + part["pullup_ohm"])
-            why = ": 2460 ohm show as %d mV, the ADC ends at 2450" % mV
-            self._want(mV <= 2450, where + why)
+            self._want(mV <= 2450, where + ": 2460 ohm show as %d mV, the ADC ends at 2450" % mV)
         elif key == "ntc":
             good = part["r25_ohm"] <= part["pullup_ohm"] <= part["r25_ohm"] * 3
             self._want(good, where + ": pullup_ohm: one to three times r25_ohm is expected")

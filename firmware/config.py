@@ -1,9 +1,8 @@
 """This unit's config.json: fields, defaults, checks. Not the OCPP keys (ocpp/configuration.py)."""
 
 import json
+import re
 from micropython import const
-
-_PATH = "/config.json"
 
 _ADDRESS = const("an address like 192.168.1.2")
 _KEY = const("8 to 63 characters, 64 hex digits, or none")
@@ -39,7 +38,7 @@ _FIELDS = {
     "gateway": (str, "", lambda v: not v or _is_address(v), _ADDRESS),
     "dns": (str, "", lambda v: not v or _is_address(v, True), _ADDRESS),
     "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
-    "country": (str, "", lambda v: not v or _is_country(v), "two capital letters"),
+    "country": (str, "", lambda v: re.match("([A-Z][A-Z])?$", v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
     "watchdog_s": (int, 0, lambda v: v == 0 or 2 <= v <= 60, "0 or 2 to 60 seconds"),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
@@ -49,10 +48,6 @@ _FIELDS = {
 def _are_urls(urls):
     good = [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in urls]
     return 0 < len(urls) <= 4 and all(good)
-
-
-def _is_country(text):
-    return len(text) == 2 and text.isalpha() and text.isupper()
 
 
 def _is_tag(text):
@@ -113,7 +108,7 @@ def find(name):
     return kind and (default, wants or _KINDS[kind])
 
 
-def load(path=_PATH):
+def load(path="/config.json"):
     """Read and check the configuration. Raises ConfigError."""
     try:
         with open(path) as f:

@@ -17,19 +17,13 @@ from firmware import safe
 from firmware.clock import Clock, format_iso
 
 _PATH = const("/crash")
-_SIZE = const(1000)  # of the record; the oldest crash gives way
-_LINE = const(100)  # of what has happened
-_TRACE = const(500)  # of one traceback: its end
-_REPL_ms = const(600000)  # for a person who has stopped the firmware; then the unit starts again
 _CRASHES = const(3)  # in a row, then safe mode
 
 
 def before():
-    """What came before this run: a line about the last one if it crashed, otherwise "". None where
-    the firmware is not to run: then it has said why."""
+    """A line about the run before if it crashed, else ""; None: do not run, it has said why."""
     memory = machine.RTC().memory
-    words = memory().split()
-    cause = machine.reset_cause()
+    words, cause = memory().split(), machine.reset_cause()
     if words == [b"maintain"]:
         if cause == machine.SOFT_RESET:
             machine.reset()  # (a soft reset leaves the watchdog running)
@@ -37,8 +31,7 @@ def before():
         print("Maintenance: the firmware does not run, contactors are open, no watchdog.")
         print("It starts at the next reset.")
         return None
-    crashes = _in_a_row()
-    last = ""
+    crashes, last = _in_a_row(), ""
     if words[:1] == [b"run"]:  # nobody was left to note how it ended
         last = "the supply dipped, or the reset button was pressed"
         if cause == machine.WDT_RESET:
@@ -57,10 +50,10 @@ def before():
         memory(b"stop")
         print("SAFE MODE: %s. The firmware does not run, contactors are open." % why)
         print("It starts again at the next reset: machine.reset() or the power. /crash says:")
-        print(_crashes())
+        print(_text(_PATH))
         return None
     if crashes or last or words == [b"back"]:
-        last = _crashes().split("\n")[0]
+        last = _text(_PATH).split("\n")[0]
     memory(b"run %d" % crashes)
     return last
 
@@ -78,7 +71,7 @@ def stopped(unit, *args):
     off. The watchdog cannot be stopped, only be made slower."""
     machine.RTC().memory(b"stop")
     if unit:
-        machine.WDT(timeout=_REPL_ms)
+        machine.WDT(timeout=600000)
         more = "" if args else " In ten minutes the unit starts by itself."
         print("Stopped, contactors are open." + more)
         unit.link.exit()
@@ -90,8 +83,7 @@ def _in_a_row():
 
 
 def clear():
-    """The run has reached the Central System, or has lasted: what came before is forgiven, and a
-    slot on trial is taken."""
+    """The run is good: what came before it is forgiven, and a slot on trial is taken."""
     machine.RTC().memory(b"run 0")
     words = read()
     # (one that an update has just switched to has not run yet)
@@ -101,11 +93,7 @@ def clear():
 
 def read():
     """The words of /slot (docs/updates.md): slot that runs, slot from before, tries left."""
-    try:
-        with open("/slot") as f:
-            return f.read().split() or ["rom"]
-    except OSError:
-        return ["rom"]
+    return _text("/slot").split() or ["rom"]
 
 
 def put(*words):
@@ -114,8 +102,7 @@ def put(*words):
 
 
 def replace(path, text):
-    """Put `text` in place of the file, which after a power cut is the old or the new one. Raises
-    OSError."""
+    """Put `text` into the file, after a power cut the old or the new one. Raises OSError."""
     with open(path + ".new", "w") as f:
         f.write(text)
     os.rename(path + ".new", path)
@@ -124,25 +111,18 @@ def replace(path, text):
 def at_rest(board):
     """The pins of /safe, which boot.py pulls low unless the power was off: contactors first, then
     motors, then pilots (low is F). None high: of another board it may be a contactor's."""
-    pins = [[c["contactor"] for c in board.CONNECTORS]]
-    for c in board.CONNECTORS:
-        lock = c.get("lock", {})
-        pins.append([lock[end] for end in ("a", "b") if lock.get(end) is not None])
-    pins.append([c["pilot"] for c in board.CONNECTORS])
-    return " ".join([str(pin) for some in pins for pin in some])
+    pins = [c["contactor"] for c in board.CONNECTORS]
+    pins += [c["lock"][end] for c in board.CONNECTORS if "lock" in c for end in ("a", "b")]
+    pins += [c["pilot"] for c in board.CONNECTORS]
+    return " ".join([str(pin) for pin in pins])
 
 
 def keep(board):
     """Leave them in /safe."""
     pins = at_rest(board)
     try:
-        with open("/safe", "rb") as f:
-            if f.read() == pins.encode():
-                return
-    except OSError:
-        pass
-    try:
-        replace("/safe", pins)
+        if _text("/safe") != pins:
+            replace("/safe", pins)
     except OSError as e:
         print("/safe: %s" % e)
 
@@ -164,30 +144,30 @@ def _button_down():
     return False
 
 
-def _crashes():
+def _text(path):
+    # Of a small file; "" where it is not there, or damaged.
     try:
-        with open(_PATH) as f:
+        with open(path) as f:
             return f.read()
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 
 def add(end):
     """Put an exception, or a text, in front of the record. Raises nothing; False if it failed."""
     try:
-        text = ""
-        last = end
+        text, last = "", end
         if isinstance(end, BaseException):
             sys.print_exception(end)
             f = io.StringIO()
             sys.print_exception(end, f)
-            text = f.getvalue()[-_TRACE:]
+            text = f.getvalue()[-500:]  # its end
             last = "%s: %s" % (type(end).__name__, end)
         now, up_s = format_iso(Clock(None).now()), time.ticks_ms() // 1000  # (modulo 12 days)
-        last = last.replace("\n", " ")[:_LINE]
+        last = last.replace("\n", " ")[:100]
         line = "%s; %s, after %d s, reset cause %d\n" % (last, now, up_s, machine.reset_cause())
         print(line, end="")
-        replace(_PATH, (line + text + _crashes())[:_SIZE])
+        replace(_PATH, (line + text + _text(_PATH))[:1000])  # (the oldest crash gives way)
         return True
     except Exception as e:  # no memory, no room on the flash
         sys.print_exception(e)

@@ -34,15 +34,12 @@ def _class(module, name):
 
 class Fitting:
     """Fits out the connectors of `board` (a module of boards/, or what looks like one).
-
     `config`: a config.Config, or what has its `voltage_V`, `meter_lost_mA`, `wake` and
     `ventilation`. `power_cut`: the reset was one, or nobody knows. `driver`: finds drivers."""
 
     def __init__(self, board, config, power_cut=True, driver=driver):
-        self._board = board
-        self._config = config
-        self._power_cut = power_cut
-        self._driver = driver
+        self._board, self._config = board, config
+        self._power_cut, self._driver = power_cut, driver
         self._bus = None
 
     def outlet(self, pins):
@@ -52,10 +49,8 @@ class Fitting:
         outlet = Outlet(self._line(pins), contactor, self._meter(pins))
         # (a detector of the high level alone cannot measure a steady -12 V)
         sees_f = "peak" not in pins
-        c = Controller(self._parts(outlet, pins), self._power_cut, sees_f)
-        c.wake = config.wake
-        c.ventilation = config.ventilation
-        outlet.controller = c
+        c = outlet.controller = Controller(self._parts(outlet, pins), self._power_cut, sees_f)
+        c.wake, c.ventilation = config.wake, config.ventilation
         if "button" in pins:
             outlet.button = self._driver("panel", "Button")(**pins["button"])
             outlet.devices.append(outlet.button)
@@ -83,8 +78,8 @@ class Fitting:
     def _meter(self, pins):
         board = self._board
         if "s0" in pins:
-            path = "/s0.%d" % pins["s0"]["pin"]
-            return self._driver("s0", "Meter")(path=path, **pins["s0"])
+            s0 = pins["s0"]
+            return self._driver("s0", "Meter")(path="/s0.%d" % s0["pin"], **s0)
         if "meter" not in pins:
             return self._driver("s0", "NoMeter")()
         if not self._bus:  # (one for all)

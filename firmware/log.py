@@ -3,12 +3,10 @@
 import time
 from micropython import const
 
-_WARNING = const(1)
-_INFO = const(2)
 _SIZE = const(512)  # the last 8 lines or so
 _LINE = const(240)  # longer lines are cut
 
-level = _INFO  # 0: errors only; as in config.json
+level = 2  # 0: errors, 1: warnings, 2: information; as in config.json
 _ring = bytearray(_SIZE)
 _at = 0
 
@@ -29,13 +27,13 @@ def error(text):
 
 def warning(text):
     """Log what somebody should look at."""
-    if level >= _WARNING:
+    if level >= 1:
         _write("W", text)
 
 
 def info(text):
     """Log what happens."""
-    if level >= _INFO:
+    if level >= 2:
         _write("I", text)
 
 

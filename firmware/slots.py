@@ -7,9 +7,7 @@ from micropython import const
 
 from firmware.crash import put, read
 
-_TRIES = const(3)  # boots that may fail before it is the slot from before again
 _BLOCK = const(4096)
-_FOLDER = const(0x4000)
 
 
 def current():
@@ -20,8 +18,8 @@ def current():
 
 
 def switch(name):
-    """`name` runs from the next boot on, on trial. Call it when all of that slot is written."""
-    put(name, current(), str(_TRIES))
+    """`name` runs from the next boot on, on trial: three may fail. Call it when all is written."""
+    put(name, current(), "3")
 
 
 def _forget(name):
@@ -42,11 +40,8 @@ def stage():
 def _remove(path):
     try:
         for entry in os.ilistdir(path):
-            below = path + "/" + entry[0]
-            if entry[1] == _FOLDER:
-                _remove(below)
-            else:
-                os.remove(below)
+            remove = _remove if entry[1] == 0x4000 else os.remove  # (a folder, a file)
+            remove(path + "/" + entry[0])
         os.rmdir(path)
     except OSError as e:
         if e.errno != 2:  # (ENOENT: it was not there)
@@ -75,8 +70,7 @@ def write_rom(path):
         crc, left = 0, size - 4
         while left > 0:
             n = f.readinto(buf, min(left, _BLOCK))
-            crc = crc32(memoryview(buf)[:n], crc)
-            left -= n
+            crc, left = crc32(memoryview(buf)[:n], crc), left - n
         if left or f.read() != crc.to_bytes(4, "little"):
             raise ValueError("%s is not a whole image: make romfs" % path)
         _forget(name)

@@ -1,5 +1,4 @@
-"""Builds the unit from its configuration. Runs once at boot and is then forgotten (start.py), so
-that it costs no heap: 4 KB on the 32-bit port."""
+"""Builds the unit at boot from its configuration, and is forgotten (start.py): 4 KB of heap."""
 
 import machine
 from binascii import hexlify
@@ -27,8 +26,7 @@ from firmware.storage.transactions import Folder
 
 
 def start(last):
-    """(the App of config.json, None), or (None, the line that was printed of what a person has to
-    mend there). `last`: a line about the crash before, or ""."""
+    """(App of config.json, None), or (None, what was printed that a person has to mend there)."""
     try:
         return build(load(), last), None
     except ConfigError as e:
@@ -45,7 +43,10 @@ def build(config, last):
         board = __import__("firmware.boards." + config.board, None, None, ("CONNECTORS",))
     except ImportError:
         raise ConfigError("config.json: board: there is no " + config.board)
-    _check(board)
+    try:
+        lazy.load("check_board").check(board)  # (9 KB that nothing needs afterwards)
+    except ValueError as e:
+        raise ConfigError(str(e))
     lazy.load("crash").keep(board)
     most = len(board.CONNECTORS)
     if config.connectors > most:
@@ -67,7 +68,10 @@ def build(config, last):
     for outlet in outlets:
         measurands |= metering.gives(outlet.meter, outlet.derating)
     settings = Configuration(fixed, log.warning, measurands)
-    _check_url(config, settings.value("security"))
+    level = settings.value("security")
+    if not lazy.load("ocpp.security").addresses(config, level):
+        why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
+        raise ConfigError(why % level)
     connectors = []
     for number, outlet in enumerate(outlets, 1):
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
@@ -86,11 +90,14 @@ def build(config, last):
                 part.fault = fault
     profiles = store.Store("/profiles", log.error)
     evaluator = Evaluator(profiles, config.voltage_V)
-    held = availability if config.hold_limit else None
-    sharing = Sharing(
-        connectors, evaluator, profiles, clock, settings.value, held, config.start_delay_s
-    )
-    rules = _policy(config, connectors)
+    held, delay_s = availability if config.hold_limit else None, config.start_delay_s
+    sharing = Sharing(connectors, evaluator, profiles, clock, settings.value, held, delay_s)
+    rules = lazy.load("station.policy").Policy(log.warning, config.policy_broken_mA)
+    if rules.fault or hasattr(rules.module, "local_limit"):
+        for c in connectors:  # until its first word
+            c.limits.put(limits.POLICY, rules.limit_mA)
+    if not (rules.fault or rules.module):  # then not even the code that would ask them is kept
+        rules = None
     station = Station(sharing, journal, availability, log.info, rules, config.plug_and_charge)
     if power_cut:
         for c in connectors:
@@ -106,7 +113,11 @@ def build(config, last):
         link = Link(rest, rpc, outbox, settings, clock, wifi.resolve, log.info)
         return rpc, outbox, Requests(outbox, app.reset, link.close), link
 
-    return App(rest, clock, outlets, settings, station, _reader(board), last, connect)
+    reader = None
+    for name in ("RC522", "PN532"):
+        if hasattr(board, name):
+            reader = fitting.driver(name.lower(), "Reader")(**getattr(board, name))
+    return App(rest, clock, outlets, settings, station, reader, last, connect)
 
 
 def _identity(config, board):
@@ -115,33 +126,3 @@ def _identity(config, board):
     metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
     meter = getattr(board, "METER", "sdm630").upper() if metered else None
     return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
-
-
-def _check(board):
-    # 9 KB that nothing needs afterwards
-    try:
-        lazy.load("check_board").check(board)
-    except ValueError as e:
-        raise ConfigError(str(e))
-
-
-def _check_url(config, profile):
-    if not lazy.load("ocpp.security").addresses(config, profile):
-        why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
-        raise ConfigError(why % profile)
-
-
-def _policy(config, connectors):
-    # Of owners without rules of their own not even the code that would ask for them is kept.
-    rules = lazy.load("station.policy").Policy(log.warning, config.policy_broken_mA)
-    if rules.fault or hasattr(rules.module, "local_limit"):
-        for c in connectors:  # until its first word
-            c.limits.put(limits.POLICY, rules.limit_mA)
-    return rules if rules.fault or rules.module else None
-
-
-def _reader(board):
-    for name in ("RC522", "PN532"):
-        if hasattr(board, name):
-            return fitting.driver(name.lower(), "Reader")(**getattr(board, name))
-    return None

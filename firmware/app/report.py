@@ -12,8 +12,7 @@ def status(unit):
     gc.collect()
     heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
     out, link, boot = [], unit.link, unit.outbox.boot
-    words = unit.outbox.module("words")
-    reason = lazy.load("ocpp.reason").reason
+    words, reason = unit.outbox.module("words"), lazy.load("ocpp.reason").reason
     for c in unit.station.connectors:
         tx, e = c.tx, c.controller
         row = {

@@ -23,21 +23,18 @@ GPIO       use                                why there
 from .reference import *  # noqa: F403
 
 CONNECTORS = (
-    {
-        "pilot": 27,
-        "sense": 36,
-        "contactor": 33,
-        "meter": 1,
-        "phases": {"pin": 25},
-        "proximity": {"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300},
-        "residual": {"fault": 34, "level": 1, "test": 32},
-        "mirror": {"pin": 35, "live": 0},
-        "earth": {"pin": 14, "live": 0, "pull": 2},
-        "lock": {"a": 21, "b": 22, "sense": 13, "locked": 0, "pull": 2, "pulse_ms": 600},
-        "ds18b20": {"pin": 4},
-        "led": {"pins": (2, 12, 15)},
-        "button": {"pin": 0},
-    },
+    dict(
+        CONNECTORS[0],  # noqa: F405
+        phases={"pin": 25},
+        proximity={"pin": 39, "pullup_ohm": 1000, "supply_mV": 3300},
+        residual={"fault": 34, "level": 1, "test": 32},
+        mirror={"pin": 35, "live": 0},
+        earth={"pin": 14, "live": 0, "pull": 2},
+        lock={"a": 21, "b": 22, "sense": 13, "locked": 0, "pull": 2, "pulse_ms": 600},
+        ds18b20={"pin": 4},
+        led={"pins": (2, 12, 15)},
+        button={"pin": 0},
+    ),
 )
 METER_UART = {"id": 2, "tx": 17, "rx": 16, "de": 26}
 RC522 = {"id": 2, "sck": 18, "mosi": 23, "miso": 19, "cs": 5}

@@ -122,9 +122,7 @@ class _Check:
             self._pin("%s: %s" % (where, key), c[key], use)
         self._ranges(where, c)
         self._want("meter" not in c or "s0" not in c, where + ": meter and s0: one of them")
-        for key in sorted(c):
-            if key in ("pilot", "sense", "contactor", "meter"):
-                continue
+        for key in sorted(set(c) - {"pilot", "sense", "contactor", "meter"}):
             place = "%s: %s" % (where, key)
             self._want(key in _PARTS, place + ": there is no such part")
             self._keys(place, c[key], _PARTS[key])

@@ -18,7 +18,7 @@ def status(unit):
         row = {
             "id": c.number,
             "cp": pilot.STATES[e.state],
-            "status": words.status(c.state),
+            "status": words.STATES.split(" ")[c.state],
             "fault": words.fault(e.fault) if e.fault else None,
             "severity": faults.SEVERITY[e.fault] if e.fault else None,
             "transactionId": tx.id if tx else None,

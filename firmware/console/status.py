@@ -48,7 +48,7 @@ def status(unit, connectors):
         e, meter = c.controller, c.meter
         contactor = "closed" if e.closed else "open"
         fault = ", its fault: " + words.fault(e.fault) if e.fault else ""
-        said = c.number, words.status(c.state), pilot.STATES[e.state]
+        said = c.number, words.STATES.split(" ")[c.state], pilot.STATES[e.state]
         said += e.pilot_mA / 1000, contactor, fault
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % said
         wrong = ": not believed, %s" % meter.why if meter.why else ": not answering"
@@ -125,8 +125,7 @@ def clear(unit, connectors):
 def tasks(unit):
     """What each task waits for, or where it is."""
     core = asyncio.core
-    for i in range(0, len(unit.tasks), 2):
-        name, task = unit.tasks[i : i + 2]
+    for name, task in zip(unit.tasks[::2], unit.tasks[1::2]):
         if task is asyncio.current_task():
             text = "the one that says this"
         elif task.done():

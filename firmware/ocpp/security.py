@@ -6,11 +6,6 @@ from micropython import const
 
 from firmware.clock import Clock, format_iso
 
-# Certificates and the private key, DER, on the unit's flash. Each ca*.der is trusted.
-_FOLDER = const("/certs/")
-_CLIENT = const("client.der")
-_CLIENT_KEY = const("client.key.der")
-
 # What mbedTLS says of a certificate, and what that means. Of several the first one counts most.
 _CERTIFICATE = const(
     "correctly signed|unknown CA: put the CA that has signed the certificate of %s on this unit as"
@@ -78,13 +73,13 @@ def prepare(config, settings, url, profile=None):
 
 
 def load(profile):
-    """The TLS context of a security profile, with the unit's certificates. Raises ValueError."""
+    """The TLS context of a security profile, by /certs: trusts each ca*.der. Raises ValueError."""
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # chain, host name and dates
     try:
-        names = [n for n in sorted(os.listdir(_FOLDER[:-1])) if n[:2] == "ca" and n[-4:] == ".der"]
+        names = [n for n in sorted(os.listdir("/certs")) if n[:2] == "ca" and n[-4:] == ".der"]
     except OSError:
         names = []
     if not names:
@@ -97,17 +92,17 @@ def load(profile):
             raise ValueError("/certs/%s: not a certificate in DER" % name)
     if profile == 3:
         try:
-            context.load_cert_chain(_read(_CLIENT), _read(_CLIENT_KEY))
+            context.load_cert_chain(_read("client.der"), _read("client.key.der"))
         except ValueError as e:
             raise ValueError("/certs/client.der, client.key.der: %s in DER" % e)
         except OSError:
-            why = "no client certificate: SecurityProfile 3 needs /certs/%s and %s"
-            raise ValueError(why % (_CLIENT, _CLIENT_KEY))
+            why = "SecurityProfile 3 needs /certs/client.der and client.key.der"
+            raise ValueError("no client certificate: " + why)
     return context
 
 
 def _read(name):
-    with open(_FOLDER + name, "rb") as f:
+    with open("/certs/" + name, "rb") as f:
         return f.read()
 
 

@@ -167,7 +167,7 @@ def _source(names, c):
 
 
 def mask(text, n):
-    """Bits (metering.py) of `n` that a list of measurands names; None: one has none of them."""
+    """Bits (metering.py) of `n` that a list of measurands names; None: one is not there."""
     bits, known = 0, metering.MEASURANDS.split(" ")
     for name in text.split(",") if text.strip() else ():
         name = name.strip()

@@ -56,7 +56,7 @@ def notice(notice, identity, info):
     error, vendor_error = words.error(notice.fault)
     payload = {
         "connectorId": notice.number,
-        "status": words.status(notice.state),
+        "status": words.STATES.split(" ")[notice.state],
         "errorCode": error,
         "timestamp": format_iso(notice.time_s),
     }

@@ -5,7 +5,7 @@ from micropython import const
 PURPOSES = "TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"  # profile.TX ..
 # By state of a connector and cause of a stop (station/states.py): 7.7, 7.36. By fault
 # (electrical/faults.py): errorCode (7.6) and vendorErrorCode.
-_STATUSES = const(
+STATES = (
     "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Reserved Unavailable Faulted"
 )
 _REASONS = const(
@@ -23,11 +23,6 @@ _ERRORS = const(
     "OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
     "PowerMeterFailure|OtherError Policy"
 )
-
-
-def status(state):
-    """ChargePointStatus."""
-    return _STATUSES.split(" ")[state]
 
 
 def reason(cause):

@@ -54,8 +54,7 @@ def format_iso(t):
     return "%04d-%02d-%02dT%02d:%02d:%02dZ" % _civil(t)
 
 
-def _days(year, month, day):
-    # Years begin in March, so that the leap day is the last one of its year.
+def _days(year, month, day):  # (years begin in March: the leap day is the last one)
     if month <= 2:
         year, month = year - 1, month + 12
     days = 365 * year + year // 4 - year // 100 + year // 400

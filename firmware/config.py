@@ -50,20 +50,17 @@ def _are_urls(urls):
     return 0 < len(urls) <= 4 and all(good)
 
 
-def _is_tag(text):
-    # (that can be sent as it is, as an idTag)
+def _is_tag(text):  # (that can be sent as it is, as an idTag)
     return len(text) <= 20 and all([" " <= c <= "~" for c in text])
 
 
-def _is_key(text):
-    # (WPA's passphrase, or the key itself)
+def _is_key(text):  # (WPA's passphrase, or the key itself)
     if len(text) == 64:
         return all([c in "0123456789abcdef" for c in text.lower()])
     return not text or 8 <= len(text.encode()) <= 63
 
 
-def _networks(networks):
-    # As [(ssid, password)]; None if they are none.
+def _networks(networks):  # as [(ssid, password)]; None if they are none
     out = []
     for n in networks:
         if not isinstance(n, dict) or len(n) > 1 + ("password" in n):
@@ -76,8 +73,7 @@ def _networks(networks):
     return out if len(out) <= 4 else None
 
 
-def _is_address(text, port=False):
-    # (with `port`, one may follow)
+def _is_address(text, port=False):  # (one may follow)
     text, colon, number = text.partition(":")
     if colon and not (port and number.isdigit() and 0 < int(number) < 65536):
         return False
@@ -85,8 +81,7 @@ def _is_address(text, port=False):
     return len(parts) == 4 and all([p.isdigit() and int(p) < 256 for p in parts])
 
 
-def _hostname(text):
-    # What is left of `text` as a name in a network (RFC 1123, 2.1).
+def _hostname(text):  # what is left of `text` as a name in a network (RFC 1123, 2.1)
     name = bytes([b if 48 <= b < 58 or 97 <= b | 32 < 123 else 45 for b in text.encode()])
     return name[:32].decode().strip("-")
 

@@ -144,8 +144,7 @@ def _button_down():
     return False
 
 
-def _text(path):
-    # Of a small file; "" where it is not there, or damaged.
+def _text(path):  # of a small file; "" where it is not there, or damaged
     try:
         with open(path) as f:
             return f.read()

@@ -22,8 +22,7 @@ def switch(name):
     put(name, current(), "3")
 
 
-def _forget(name):
-    # Nothing may lead to a slot that is no longer whole.
+def _forget(name):  # nothing may lead to a slot that is no longer whole
     if name in read():
         put(current())
 

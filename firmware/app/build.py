@@ -106,8 +106,7 @@ def build(config, last):
     for name in "board country dns hostname id ip networks ntp password url watchdog_s".split(" "):
         setattr(rest, name, getattr(config, name))
 
-    def connect(app):
-        # What talks with the Central System, for the App, which it calls.
+    def connect(app):  # what talks with the Central System, for the App, which it calls
         rpc, identity = Rpc(app.handle, log.info), _identity(config, board)
         outbox = Outbox(station, rpc, settings, identity, last, log.info)
         link = Link(rest, rpc, outbox, settings, clock, wifi.resolve, log.info)

@@ -56,8 +56,7 @@ def _read():
         return json.load(f)
 
 
-def _find(name, value):
-    # Of config.json, which is the unit's owner's, and not changed here.
+def _find(name, value):  # of config.json, which is the unit's owner's, and not changed here
     field = lazy.load("config").find(name)
     yield None
     if not field:
@@ -71,8 +70,7 @@ def _find(name, value):
     yield "config.json %s = %s%s  (%s; read-only)" % (name, text, default, field[1])
 
 
-def _printable(key, value):
-    # Without what nobody is to read over a shoulder.
+def _printable(key, value):  # without what nobody is to read over a shoulder
     if "password" in key and value:
         return "(not shown)"
     if isinstance(value, list):

@@ -14,8 +14,7 @@ def _text(mA):
     return "no limit at all" if mA is None else "%g A" % (mA / 1000)
 
 
-def _source(source):
-    # limit_by or limit_next (ocpp/reason.py) in words.
+def _source(source):  # limit_by or limit_next (ocpp/reason.py) in words
     text = source["source"]
     if "profile" in source:
         text += ", id %d, stackLevel %d" % (source["profile"], source["stackLevel"])
@@ -52,8 +51,7 @@ def limit(unit, connectors):
         yield "the time is not known: what needs it is at its lowest"
 
 
-def _period(station, c):
-    # What the profiles will say when their answer next changes.
+def _period(station, c):  # what the profiles will say when their answer next changes
     at = c.until_s
     if not 0 < at < FAR:
         return "no change to come"

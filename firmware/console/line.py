@@ -114,7 +114,6 @@ async def _read(stdin, data, text):
 
 
 async def _value(unit, text, names):
-    # Everything at hand: the unit, and for short the station.
     names["unit"], names["station"] = unit, unit.station
     try:
         code = compile(text, "console", "eval")

@@ -124,15 +124,13 @@ def _word(p, i):
     return p[i] << 8 | p[i + 1]
 
 
-def _skip(p, i):
-    # Where the name at `i` ends. A pointer is its last part; none is followed.
+def _skip(p, i):  # where the name at `i` ends; a pointer is its last part, none is followed
     while 0 < p[i] < 0xC0:
         i += p[i] + 1
     return i + 2 if p[i] else i + 1
 
 
-def _is(p, i, packet):
-    # Whether the name at `i` is the one that was asked for.
+def _is(p, i, packet):  # is the name at `i` the one that was asked for?
     asked = 12
     for _ in range(10):  # labels and pointers: a chain of these has an end
         n = p[i]

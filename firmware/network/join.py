@@ -15,6 +15,7 @@ _NONE = (1000, 1001)  # idle, connecting: these are no reason
 # By status: the chip hands the reason code of 802.11, or its own from 200 on, through. (2 and 15:
 # authentication or the four-way handshake ran out of time, the usual sign of a wrong password.)
 _WHY = (
+    (_NONE, "it does not answer"),
     ((2, 15, 202, 204), "its password is refused: see wifi_password or networks in config.json"),
     ((200,), "it has fallen silent: too far away?"),
     ((201,), "it is not there: name as in config.json? 2.4 GHz? near enough?"),
@@ -62,8 +63,7 @@ def _start(wlan):
     wlan.config(pm=network.WLAN.PM_NONE)
 
 
-async def _try(wlan, ssid, password, ip):
-    # "" once joined, else why not.
+async def _try(wlan, ssid, password, ip):  # -> "" once joined, else why not
     try:
         wlan.disconnect()
         # For ever (-1) it would never say more than "connecting".
@@ -81,8 +81,6 @@ async def _try(wlan, ssid, password, ip):
     if _associated(wlan):
         return "it gives no address (DHCP): restart the router, or give ip in config.json"
     status = wlan.status()
-    if status in _NONE:
-        return "it does not answer"
     for codes, why in _WHY:
         if status in codes:
             return why

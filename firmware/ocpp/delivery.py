@@ -111,7 +111,6 @@ class Delivery:
         return True
 
     def _done(self):
-        # With the journal's head.
         self.cancel()
         journal = self._outbox.station.journal
         kind, tx, _ = journal.head()

@@ -82,8 +82,7 @@ async def _open(link, url):
     return ws
 
 
-async def _address(link, host):
-    # By DNS; where that is dead for 15 s, or 5, as it was when it was last reached.
+async def _address(link, host):  # by DNS; where that is dead for 15 s, or 5, as it was last
     known, why = link.known.get(host), "nobody answers"
     try:
         return await asyncio.wait_for(link.resolve(host), 5 if known else 15)

@@ -163,7 +163,6 @@ class Link:
 
 
 def _cause(e):
-    # Who ended it, and why.
     if not hasattr(e, "code"):
         return str(e) or type(e).__name__
     if e.by_peer:

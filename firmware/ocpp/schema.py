@@ -83,8 +83,7 @@ def _is_name(action):
     return isinstance(action, str) and len(action) <= 48 and action.isalpha()
 
 
-def _fields(key):
-    # A line of the tables as [name, kind, name, kind, ...], or None if there is none.
+def _fields(key):  # a line of the tables as [name, kind, name, kind, ...], or None
     key = ("." if key.isalpha() else "\n") + key + ":"
     at = _table.find(key)
     return None if at < 0 else _table[at + len(key) : _table.find("\n", at + 1)].split()

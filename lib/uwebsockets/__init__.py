@@ -5,8 +5,7 @@ from .ws import ConnectionClosed, WebSocket  # noqa: F401
 
 
 def __getattr__(name):
-    # Dialling is half of the code and needed only now and then: who is short of heap may forget
-    # it while connected (`del uwebsockets.client`, and from sys.modules).
+    # Half of the code only dials: who is short of heap may forget it (here and in sys.modules).
     if name in ("connect", "HandshakeError"):
         return getattr(__import__("client", None, None, True, 1), name)
     raise AttributeError(name)

@@ -25,9 +25,8 @@ _xor = None
 
 
 class _InPlace(IOBase):
-    # The interpreter's own `websocket`, made for WebREPL, unmasks what it reads from a socket, in
-    # C. This is a socket with a frame for it whose payload is "read" into a buffer where it
-    # already stands: ten times as fast as bytecode.
+    # The interpreter's own `websocket`, in C, unmasks what it reads from a socket. This is one
+    # with a frame whose payload stands in the buffer already: ten times as fast as bytecode.
     def readinto(self, buf):
         n = len(buf)
         if n == 2:

@@ -156,8 +156,7 @@ def check(line, text, c):
     return text
 
 
-def _source(names, c):
-    # Those of the measurands that have a source, each once, as a list of OCPP.
+def _source(names, c):  # those of the measurands that have a source, each once, as text
     out = []
     for name in names:
         name = name.strip()

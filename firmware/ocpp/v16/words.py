@@ -3,8 +3,7 @@
 from micropython import const
 
 PURPOSES = "TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"  # profile.TX ..
-# By state of a connector and cause of a stop (station/states.py): 7.7, 7.36. By fault
-# (electrical/faults.py): errorCode (7.6) and vendorErrorCode.
+# By state of a connector, cause of a stop (station/states.py), fault (electrical/faults.py).
 STATES = (
     "Available Preparing Charging SuspendedEV SuspendedEVSE Finishing Reserved Unavailable Faulted"
 )

@@ -16,9 +16,11 @@ from . import faults, pilot
 _TICKS = const(0x3FFFFFFF)
 _LONG_ms = const(600000)  # timers stop counting here
 
-# A state is left after two other readings this far apart, or three; they need not agree, or a
-# pilot that wavers between A and B would keep the contactor closed. What it is instead two
-# readings in a row have to say: a stray one must not pass for an unplugged car.
+# The contactor opens after two readings of another state this far apart, or three: with its own
+# 25 ms that is in time (seq. 7). They need not agree, or a pilot that wavers between A and B would
+# keep it closed. The state itself is left later, and what it is instead two readings in a row have
+# to say: what is loose for a moment must not pass for an unplugged car.
+_OPEN_ms = const(20)
 _LEAVE_ms = const(50)
 _STABLE_C_ms = const(500)  # cars pulse through C: close only after this (a BMW iX3: 250 ms)
 _MIN_OFF_ms = const(5000)  # contactor open at least this long
@@ -57,7 +59,6 @@ class _Car:
         self._seen_ms = 0
         self._other = self._other_ms = 0  # readings in a row that were not `state`, and since when
         self._next = pilot.A  # the latest of them
-        self._left = False  # they were enough to leave `state`
         self._simple = False  # the car came with S2 closed
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
         self._diode = False  # it was disproved: that stays until the car has gone
@@ -83,15 +84,12 @@ class _Car:
         if s == self.state:
             self.known = self.known or self._seen_ms >= _LEAVE_ms
             self._other = self._other_ms = 0
-            self._left = False
             return
         alike = self._other and s == self._next
         self._next = s
         self._other_ms = min(self._other_ms + dt, _LONG_ms) if self._other else 0
         self._other += 1
-        self._left = self._left or self._other == 3 or self._other_ms >= _LEAVE_ms
-        if self._left and alike:
-            self._left = False
+        if alike and (self._other > 2 or self._other_ms >= _LEAVE_ms):
             self._simple = s > pilot.B and (self._simple or self.known and self.state == pilot.A)
             self.known = True
             if s == pilot.A or self.state == pilot.A:
@@ -276,7 +274,9 @@ class Controller(_Car):
             ignores = not self.pilot_mA and self._duty_ms >= obey_ms
             # (in bench mode it closes again, as long as that lasts)
             ignores = ignores or self.bench
-            if not self._serves(self.state) or self._left or reaction >= faults.OPEN or ignores:
+            left = self._other > 2 or self._other_ms >= _OPEN_ms
+            left = left and not self._serves(self._next)
+            if left or not self._serves(self.state) or reaction >= faults.OPEN or ignores:
                 self.closed = False
                 self._off_ms = _MIN_OFF_ms
         elif ready and self.pilot_mA and self._serves(self.state) and not self._off_ms:

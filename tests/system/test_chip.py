@@ -12,7 +12,8 @@ CHIP = {"chip": "esp32", "heap": "112K", "speed": 1}
 ERASE_ms = 400  # of the flash, at worst, when nothing runs; and what may wait for it
 GAP_ms = 25 + ERASE_ms + 100
 OPEN_ms = 30  # the wall's contactor
-OFF_ms = 200  # three readings, each up to 50 ms late (about 100 where nothing else computes)
+OFF_ms = 60  # two readings, at the median; and at worst where no flash is erased
+WORST_ms = 75
 TIMES = 9
 IDLE = 0.3  # of the chip
 
@@ -35,7 +36,7 @@ async def test_the_tick_goes_on_while_a_profile_is_taken_in(tmp_path):
 
 
 async def test_the_contactor_opens_in_time_while_profiles_are_taken_in(tmp_path):
-    """The car leaves state C; the coil is off three readings later."""
+    """The car leaves state C; the coil is off two readings later."""
     took_ms = []
     async with Bench(tmp_path, **CHIP) as b:
         await b.charge()
@@ -61,7 +62,7 @@ async def test_the_contactor_opens_in_time_while_profiles_are_taken_in(tmp_path)
             over.set()
             await task
     print(sorted(took_ms))
-    assert median(took_ms) < OFF_ms and max(took_ms) < OFF_ms + ERASE_ms
+    assert median(took_ms) < OFF_ms and max(took_ms) < WORST_ms + ERASE_ms
 
 
 HANGS = """

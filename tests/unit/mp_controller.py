@@ -241,19 +241,18 @@ def test_never_closes_with_a_shorted_diode():
 # Opening
 
 
-def test_opens_within_100_ms_of_leaving_c():
+def test_opens_two_readings_after_c_was_left():
     for state in "ABDE":
         for mA in (6000, 16000, 32000):
             b = charging(mA)
             b.state = state
-            # The car left just after a reading: one tick passes before the first other reading.
-            assert b.until(opened) + TICK_ms <= 100, (state, b.now_ms)
+            assert b.until(opened) == 2 * TICK_ms, state
 
 
 def test_opens_when_the_readings_agree_only_in_not_being_c():
     for pair in ("AB", "BD", "DE", "AE", "BE"):
         b = charging()
-        for i in range(3):
+        for i in range(2):
             assert b.c.closed
             b.state = pair[i & 1]
             b.tick()
@@ -287,20 +286,16 @@ def test_a_stray_reading_is_no_state():
 
 
 def test_ticks_that_come_late():
-    # two readings 50 ms apart are enough
-    for dt_ms in (50, 60, 500, 3000):
+    # two readings 20 ms apart are enough
+    for dt_ms in (20, 25, 60, 500, 3000):
         b = charging()
         b.state = "B"
         assert b.tick(1, dt_ms).closed
         assert not b.tick(1, dt_ms).closed, dt_ms
-    b = charging()
-    b.state = "B"
-    b.tick(1, 40)
-    assert b.tick(1, 40).closed  # 40 ms between them: not yet
-    assert not b.tick(1, 40).closed
-    b = charging()
-    b.state = "B"
-    assert b.tick(2, 24).closed and not b.tick(1, 24).closed  # a little early: three are enough
+    for dt_ms in (5, 19):  # what comes sooner, after a stall: three
+        b = charging()
+        b.state = "B"
+        assert b.tick(2, dt_ms).closed and not b.tick(1, dt_ms).closed, dt_ms
 
 
 def test_x1_comes_before_opening_and_the_car_has_6_s():
@@ -434,7 +429,7 @@ def test_less_is_offered_to_an_open_contactors_car_when_more_is_forgotten():
 
 def test_what_the_car_before_may_draw_is_not_what_the_next_one_may():
     b = charging(16000)
-    b.until(opened, state="A")
+    b.car("A", 75)
     b.allow_mA = 6000
     b.until(lambda c: c.pilot_mA, 4000, state="B")
     assert b.c.pilot_mA == b.c.may_draw_mA == 6000
@@ -605,7 +600,7 @@ def test_ventilation_that_the_board_has():
         b.state = "C" if state == "D" else "D"
         for _ in range(400):
             assert b.tick().closed and b.c.pilot_mA == 16000
-        assert b.until(opened, state="B") + TICK_ms <= 100
+        assert b.until(opened, state="B") == 2 * TICK_ms
 
 
 def test_d_and_e_chatter():
@@ -805,14 +800,20 @@ def test_short_pulses_of_c_do_not_close():
                 assert not b.c.closed, pulse_ms
 
 
-def test_one_or_two_stray_readings_do_not_open():
+def test_a_stray_reading_does_not_open_and_two_are_no_other_state():
     for state in "ABDE":
         b = charging()
-        for n in (1, 2, 1, 2):
+        for n in (1, 2, 1, 3):
             b.state = state
-            assert b.tick(n).closed, (state, n)
+            assert b.tick().closed, state
             b.state = "C"
-            assert b.tick(2).closed, (state, n)
+            assert b.tick(n).closed, state
+        b.state = state
+        assert not b.tick(2).closed and b.c.state == pilot.C and b.c.fault == faults.NONE
+        b.state = "C"
+        b.run(4975)
+        assert b.c.state == pilot.C and not b.c.closed
+        assert b.until(closed) <= 1000
 
 
 def test_what_a_car_may_draw_while_its_limit_goes_down_every_5_s():

@@ -78,7 +78,7 @@ def test_all_is_well():
     s.o.duty, s.m.granted_mA = X1, 0
     s.run(1000)
     s.car.s2, s.car.current_mA = False, 0
-    s.run(50)
+    s.run(25)
     s.open()
     s.run(60000)
     assert s.m.closings == s.m.openings == 1 and not s.m.load_openings
@@ -87,12 +87,11 @@ def test_all_is_well():
 def test_leaving_c():
     for fault in ("", "pilot-short", "pilot-open", "ventilation"):
         s = stage(10000, s2=fault == "ventilation", faults={fault})
-        s.run(75)
+        s.run(25)
         s.open()
     # what comes late does so once
     s = stage(10000, s2=False)
     s.run(3000, 3000)
-    s.run(50)
     breaks("open", s.run, 25)
 
 
@@ -122,10 +121,10 @@ def test_what_breaks_a_rule_after_a_while():
     """(rule, current with which it is closed or None, what is so from then on, ms that are good,
     ms in which the rule is broken)"""
     for rule, mA, now, good_ms, ms in (
-        ("open", 10000, {"s2": False}, 75, 25),
-        ("open", 10000, {"s2": False, "faults": {"pilot-short"}}, 75, 25),
-        ("open", 10000, {"s2": False, "faults": {"pilot-open"}}, 75, 25),
-        ("open", 10000, {"faults": {"ventilation"}}, 75, 25),
+        ("open", 10000, {"s2": False}, 25, 25),
+        ("open", 10000, {"s2": False, "faults": {"pilot-short"}}, 25, 25),
+        ("open", 10000, {"s2": False, "faults": {"pilot-open"}}, 25, 25),
+        ("open", 10000, {"faults": {"ventilation"}}, 25, 25),
         ("x1-ignored", 10000, {"faults": {"ignore-x1"}, "duty": X1}, 6025, 100),
         ("follow", 15900, {"duty": D6}, 5000, 100),
         ("told", 15900, {"told_mA": 10000}, 0, 25),

@@ -12,7 +12,6 @@ from sim.rules.deadlines import (
     F,
     FAR_OVER_ms,
     HOT_ms,
-    LEAVE_C_ms,
     LOAD_mA,
     LOCK_ms,
     METER_ms,
@@ -21,6 +20,7 @@ from sim.rules.deadlines import (
     NOT_CLOSED_OFF_ms,
     OBEY_ms,
     OFFER_ms,
+    OPEN_ms,
     OVER_ms,
     PE_ms,
     SENSOR_ms,
@@ -116,7 +116,7 @@ def _demanded(m):
 
 def _stays_closed(m, state, duty, dt_ms):
     active = m.active
-    if m.not_c_ms + TICK_ms > LEAVE_C_ms:
+    if m.not_c_ms + TICK_ms > OPEN_ms:
         m.fail("open", "closed in %s" % state)
     if duty == F:
         m.fail("open", "closed in F")

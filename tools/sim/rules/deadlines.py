@@ -5,7 +5,8 @@ X1 = 65535
 F = 0
 LONG_ms = 3600000
 
-LEAVE_C_ms = 100  # hazards 1, 2, 6: any state but C
+OPEN_ms = 60  # hazards 1, 2, 6: any state but C; the contactor travels for the rest of 100
+SEEN_ms = 100  # of a shorted diode: the station must know
 TRIP_ms = 50  # hazard 3, to the software
 DIODE_ms = 3000
 WELD_ms = 1200  # 1 s after opening, and the contactor's travel

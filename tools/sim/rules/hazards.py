@@ -5,11 +5,11 @@ from sim.rules.deadlines import (
     DUTY_ms,
     F,
     HIGH_mV,
-    LEAVE_C_ms,
     LOW_mV,
     METER_ms,
     PE_ms,
     RELEASE_ms,
+    SEEN_ms,
     SETTLE_ms,
     TICK_ms,
     TRIP_ms,
@@ -134,7 +134,7 @@ def look(m, state, core, dt_ms):
         _latch(m, "residual", "person")
     if "weld" in active and active["weld"] > WELD_ms:
         _latch(m, "weld", "person")
-    if "diode" in active and active["diode"] > LEAVE_C_ms:
+    if "diode" in active and active["diode"] > SEEN_ms:
         _latch(m, "diode", "unplug")
     if "interlock" in active and active["interlock"] > PE_ms:  # (also a car that comes to it)
         _latch(m, "interlock", "unplug")

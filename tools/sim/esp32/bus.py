@@ -120,7 +120,12 @@ def tick(most):
         if most <= 0:
             continue
         most -= 1
+        if chip:
+            chip.free()
         try:
             callback(None)
         except Exception as e:  # (as the port: it goes on)
             sys.print_exception(e)
+        finally:
+            if chip:
+                chip.lock()

@@ -176,12 +176,13 @@ def due(_=0):
         return
     _calls = True
     _late = False
+    lock()
     try:
-        now_ms()
         bus.tick(_QUEUE)
     finally:
+        arm()
+        free()
         _calls = False
-    arm()
 
 
 def arm():

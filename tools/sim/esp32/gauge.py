@@ -7,6 +7,7 @@ import utime
 
 import bus
 
+_lock, _free = (bus.chip.lock, bus.chip.free) if bus.chip else (lambda: None, lambda: None)
 _queue = asyncio.core._io_queue
 _wait = _queue.wait_io_event
 _tick = bus.callback
@@ -22,6 +23,7 @@ _ticks = _at_us = _gap_us = _late = 0
 def _wait_io_event(dt):
     # Called by the loop before each step of a task: what went by since the last one was a step.
     global _began, _longest, _began_us, _longest_us, _busy_us, _ticked_us
+    _lock()
     took = _clock() - _began
     if took > _longest:
         _longest = took
@@ -29,14 +31,18 @@ def _wait_io_event(dt):
     us = bus.world_us - _began_us - _ticked_us  # (the tick cuts through the step)
     _longest_us = max(_longest_us, us)
     _busy_us += us
+    _free()
     _wait(dt)
+    _lock()
     _ticked_us = 0
     _began_us = bus.world_us
     _began = _clock()
+    _free()
 
 
 def _tick_it(_):
     global _fed, _between, _ticks, _at_us, _gap_us, _late, _ticked_us, _all_us
+    _lock()
     now = _clock()
     _between = max(_between, now - _fed)
     _fed = now
@@ -46,11 +52,14 @@ def _tick_it(_):
         _gap_us = max(_gap_us, bus.world_us - _at_us)
         _late += bus.world_us - _at_us > 50000
     _at_us = bus.world_us
+    _free()
     _tick(None)
+    _lock()
     bus.now_ms()
     us = bus.world_us - _at_us
     _ticked_us += us
     _all_us += us
+    _free()
 
 
 _queue.wait_io_event = _wait_io_event

@@ -15,6 +15,7 @@ _GRID_us = const(10000)  # FreeRTOS's tick: what sleeps wakes with one
 _BEHIND_us = const(100000)  # of real time: a host that is later than that is not waited for
 _FAR_us = const(1000000000)
 _AHEAD_ms = const(200000000)
+_POLL_us = const(150)  # by each step of the loop, to look at sockets and console (estimate)
 _CHARACTER_us = const(87)  # at 115,200 baud
 _FIFO_us = const(11136)  # 128 of them
 
@@ -52,6 +53,7 @@ class _Sleepers:
     def __next__(self):
         if self._begin_us < 0:
             raise StopIteration
+        cpu.lock()
         at = len(self._tasks)
         while at and self.until_us[at - 1] > self._begin_us:
             at -= 1
@@ -63,6 +65,7 @@ class _Sleepers:
         self.until_us.insert(at, self._begin_us)
         core._task_queue.push(core.cur_task, place)
         self._begin_us = -1
+        cpu.free()
 
     def wake(self):
         queue = asyncio.core._task_queue
@@ -89,23 +92,32 @@ def sleep_ms(ms):
 def wait_io_event(_):
     """For asyncio's loop: until something comes, or a sleep ends. The timer's callbacks run
     meanwhile, as on the chip, whose poll() waits on after them."""
-    while not _waited():
+    cpu.lock()
+    bus.world_us += _POLL_us
+    try:
+        while not _waited():
+            _call_back()
+        _call_back()
+    finally:
+        cpu.free()
+
+
+def _call_back():
+    # What is due; what it computes is the chip's.
+    if bus.next and bus.next <= bus.world_us:
+        cpu.free()
         cpu.due()
-    cpu.due()
+        cpu.lock()
 
 
 def _waited():
-    cpu.lock()
-    try:
-        _wait_for_host()
-        if _ready():
-            _poll(0)
-            return True
-        until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
-        _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
-        return _ready()
-    finally:
-        cpu.free()
+    _wait_for_host()
+    if _ready():
+        _poll(0)
+        return True
+    until_us = _sleepers.until_us[0] if _sleepers.until_us else bus.world_us + _FAR_us
+    _idle((until_us + _GRID_us - 1) // _GRID_us * _GRID_us, _poll)
+    return _ready()
 
 
 def _ready():
@@ -116,15 +128,15 @@ def _ready():
 
 def sleep_us(us):
     """The program does nothing, and the timer's callbacks run."""
+    cpu.lock()
     end_us = bus.world_us + us
-    while bus.world_us < end_us:
-        cpu.lock()
-        try:
+    try:
+        while bus.world_us < end_us:
             _wait_for_host()
             _idle(end_us, None)
-        finally:
-            cpu.free()
-        cpu.due()
+            _call_back()
+    finally:
+        cpu.free()
 
 
 def _idle(until_us, poll):

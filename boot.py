@@ -5,7 +5,7 @@ import gc
 import machine
 import sys
 
-gc.threshold(8192)  # a low peak keeps the heap in one piece and leaves the rest to TLS
+gc.threshold(16384)  # a low peak keeps the heap in one piece and leaves the rest to TLS
 
 
 def rest():

@@ -39,19 +39,25 @@ class Composite:
 
     def _work(self, ev, connectors, t, duration_s, tx_starts, running, hardware, rate, room):
         out, at = self.out, t
+        # (the pilot's asks for others in between)
+        asked = [(c, ev.another()) for c in connectors]
+        ev = ev.another()
         end = min(t + duration_s, _FAR)  # (what is beyond 2054 nobody can tell)
         for _ in range(_STEPS):
             total, phases, until = 0, 0, _FAR
-            for c in connectors:
-                ev.at(c, at, tx_starts[c], running[c], rate)
-                given, limit = ev.phases, ev.limit
+            for c, own in asked:
+                if t < at < own.steady:
+                    own.later(at, rate)
+                else:
+                    own.at(c, at, tx_starts[c], running[c], rate)
+                given, limit = own.phases, own.limit
                 most = hardware[c]
                 if rate == WATTS:
-                    most *= ev.voltage_V * (given or 3)
+                    most *= own.voltage_V * (given or 3)
                 total += most if limit == NONE else min(limit, most)
                 if given and (not phases or given < phases):
                     phases = given
-                until = min(until, ev.until)
+                until = min(until, own.until)
             if len(connectors) > 1:
                 ev.at(0, at, t, False, rate)
                 if NONE != ev.limit < total:

@@ -101,35 +101,42 @@ class _Moment:
         return e
 
     def _period(self, w, t):
-        # The limit in force at t, which is _e seconds into the schedule (binary search), its
-        # numberPhases in _phases; `until` falls to where the next different period begins.
-        e = self._e
-        w = self._store.whole(w)
-        if e < 0:
-            e = -1 - e
-            word = profile.lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
-            for low in range(HEADER, len(w), 2):
-                if w[low] > e and w[KEY] >> 18 & 3 != RECURRING:
-                    self.until = min(self.until, t + w[low] - e)
+        # The limit in force at t, which is _e seconds into the schedule, its numberPhases in
+        # _phases; `until` falls to where the next different period begins.
+        if self._e < 0:
+            word = self._lowest(w, t, -1 - self._e)
+        else:
+            i = _at(w, self._e)
+            word = w[i + 1]
+            while i < len(w) - 2:
+                i += 2
+                if w[i + 1] != word:
+                    self.until = min(self.until, t + w[i] - self._e + self._early)
                     break
-            self._phases = word >> 24
-            return word & 0xFFFFFF
-        low = HEADER
-        high = end = len(w) - 2
-        while low < high:
-            middle = low + ((high - low + 2) >> 2 << 1)
-            if w[middle] <= e:
-                low = middle
-            else:
-                high = middle - 2
-        word = w[low + 1]
-        while low < end:
-            low += 2
-            if w[low + 1] != word:
-                self.until = min(self.until, t + w[low] - e + self._early)
-                break
         self._phases = word >> 24
         return word & 0xFFFFFF
+
+    def _lowest(self, w, t, e):
+        # The same where nobody knows how far: at least `e` seconds.
+        for i in range(HEADER, len(w), 2):
+            if w[i] > e and w[KEY] >> 18 & 3 != RECURRING:
+                self.until = min(self.until, t + w[i] - e)
+                break
+        return profile.lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
+
+
+def _at(w, e):
+    # Where the period is that is in force `e` seconds into the schedule. (More than 11 places for
+    # names and values, and a function takes heap at each call: not where a composite asks often.)
+    low = HEADER
+    high = len(w) - 2
+    while low < high:
+        middle = low + ((high - low + 2) >> 2 << 1)
+        if w[middle] <= e:
+            low = middle
+        else:
+            high = middle - 2
+    return low
 
 
 class Evaluator(_Moment):
@@ -140,6 +147,7 @@ class Evaluator(_Moment):
     | winner    | the record that decided, or None |
     | other, other_limit | what would limit without it: TX under a ceiling, or the reverse |
     | until     | the next instant at which the answer may change; clock.FAR: never |
+    | steady    | until then it comes from the same records: later() may ask again |
 
     `store.records` is sorted by stackLevel, highest first, and within a level a connector's own
     record stands before the one of connector 0. `store.whole(w)` returns the record with its
@@ -153,8 +161,10 @@ class Evaluator(_Moment):
         self.voltage_V = voltage_V
         self.known = True
         self.ahead_s = 0
-        self.until = _FAR
+        self.until = self.steady = _FAR
         self._e = self._phases = 0  # seconds into the schedule, of the latest answer
+        self._own = self._cap = None  # the two records that it came from, the seconds into them
+        self._own_e = self._cap_e = self._t = 0  # at _t
         # Of the record looked at last: when its answer ends, how long its first second lasts
         # beyond that, whether it can be placed.
         self._edge = self._early = 0
@@ -170,7 +180,7 @@ class Evaluator(_Moment):
         """Evaluate `connector` (1..N; 0: the ceiling alone) at `t`, seconds since 2020. tx_start:
         start of the transaction; with in_transaction False there is none, profiles of one are
         left out and Relative schedules count from tx_start as if one began then (A25)."""
-        self.until = _FAR
+        self.until = self.steady = _FAR
         self._least = w = None
         if self.known and self._lows:
             self._lows.clear()
@@ -179,9 +189,37 @@ class Evaluator(_Moment):
                 w = self._top(profile.TX, connector, t, tx_start)
             if w is None:  # one that is not active does not hide the default (A2)
                 w = self._top(profile.TX_DEFAULT, connector, t, tx_start)
+        plain = self.known and (w is None or self._e >= 0 and not self._early)
+        self._t, self._own, self._own_e = t, w, self._e
         w = self._say(w, t)
         limit, phases = self._limit, self._phases
-        cap = self._say(self._top(profile.CEILING, 0, t, tx_start), t)
+        cap = self._cap = self._top(profile.CEILING, 0, t, tx_start)
+        self._cap_e = self._e
+        cap = self._say(cap, t)
+        self.until = min(self.until, self.steady)
+        if not plain or cap is not None and (self._e < 0 or self._early):
+            self.steady = t
+        self._decide(w, limit, phases, cap, rate)
+
+    def later(self, t, rate=AMPS):
+        """What at() would say to the same question at `t`, which is not before the latest and
+        before `steady`."""
+        passed_s = t - self._t
+        self._t = t
+        self.until = self.steady
+        self._e = self._own_e = self._own_e + passed_s
+        w = self._say(self._own, t)
+        limit, phases = self._limit, self._phases
+        self._e = self._cap_e = self._cap_e + passed_s
+        self._decide(w, limit, phases, self._say(self._cap, t), rate)
+
+    def another(self):
+        """One with the same profiles and the same clock, for who asks now and then."""
+        ev = Evaluator(self._store, self.voltage_V)
+        ev.known, ev.ahead_s = self.known, self.ahead_s
+        return ev
+
+    def _decide(self, w, limit, phases, cap, rate):
         cap_limit, cap_phases = self._limit, self._phases
         # numberPhases of the combination: the smallest of those given (A18)
         self.phases = given = min(phases or cap_phases, cap_phases or phases)
@@ -197,13 +235,15 @@ class Evaluator(_Moment):
         # The record that says least of `w`, the active one, and those that cannot be placed; what
         # it says in _limit and _phases.
         self._phases = 0
-        limit = self._limit = NONE if w is None else self._period(w, t)
+        self._limit = NONE if w is None else self._period(w, t)
+        return w if self._least is None else self._less(w)
+
+    def _less(self, w):
         least, self._least = self._least, None
-        if least is not None:
-            if w is None or self._least_limit < self._convert(limit, w, AMPS, self._phases, 0):
-                w = least
-                word = self._lows[w[profile.SEQUENCE]]
-                self._limit, self._phases = word & 0xFFFFFF, word >> 24
+        if w is None or self._least_limit < self._convert(self._limit, w, AMPS, self._phases, 0):
+            w = least
+            word = self._lows[w[profile.SEQUENCE]]
+            self._limit, self._phases = word & 0xFFFFFF, word >> 24
         return w
 
     def _convert(self, limit, w, rate, phases, given):
@@ -216,8 +256,8 @@ class Evaluator(_Moment):
         return limit // (self.voltage_V * (phases or 3))
 
     def _top(self, purpose, connector, t, tx_start):
-        # The active record of the highest level, with its seconds elapsed in _e; a level that is
-        # not active is transparent (A1). What would take its place earlier lowers `until`.
+        # The active record of the highest level, whole, with its seconds elapsed in _e; a level
+        # that is not active is transparent (A1). What would take its place lowers `steady`.
         own_level = own_end = -1
         now = t if self.known else t + self.ahead_s
         for w in self._store.records:
@@ -238,19 +278,19 @@ class Evaluator(_Moment):
                 begins = profile.begin(w)
                 end = w[_UNTIL] if key >> 24 & FLAG_REPLACED else _FAR
                 edge = begins if begins > now else end
-                if now < edge < _FAR and edge - now + t < self.until:
-                    self.until = edge - now + t
+                if now < edge < _FAR and edge - now + t < self.steady:
+                    self.steady = edge - now + t
                 if begins <= now < end or level == own_level and begins == own_end:
                     own_level, own_end = level, end
                 elif now < begins < end and not self.known and level != own_level:
                     own_level, own_end = level, -1  # perhaps
             e = self._elapsed(w, t, tx_start)
-            self.until = min(self.until, self._edge)
+            self.steady = min(self.steady, self._edge)
             if e is None:
                 continue
             if self._sure and not doubt:
                 self._e = e
-                return w
+                return self._store.whole(w)
             # It may be active, or what lies below it.
             word = self._lows.get(w[profile.SEQUENCE])
             if word is None:

@@ -2,7 +2,6 @@
 loaded for one request: which one says the table of the messages (schema.py)."""
 
 import asyncio
-import gc
 from micropython import const
 
 from firmware.ocpp import schema
@@ -26,7 +25,6 @@ class Requests:
 
     def handle(self, action, payload):
         """The answer to a request whose schema was checked (rpc.Rpc)."""
-        gc.collect()  # (what was asked may be long, and the module comes beside it)
         return getattr(self.outbox.module(schema.module(action)), action)(self, payload)
 
     async def unlock(self, c):

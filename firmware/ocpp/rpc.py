@@ -2,6 +2,7 @@
 Knows frames, ids and schemas; must not know what the messages mean."""
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ _ANSWER_s = const(30)  # how long the Central System may take
 _BRIEF_s = const(5)  # the same, for an answer that did not come before, and that nobody needs
 _LONGEST_s = const(120)  # the same, for one that took longer before
 _TRIES = const(8)  # of a message that is repeated, whose answers still count
-_PIECE = const(256)  # of a long payload: made in one step of the loop, ten keys or so
+_PIECE = const(512)  # of a long payload: made in one step of the loop, twenty keys or so
 _HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
@@ -225,10 +226,14 @@ async def _dispatch(handle, message_id, frame):
         raise CallError("FormationViolation", "the action is not a string")
     if not schema.known(action):
         raise CallError(schema.error_for(action), action[:40])
+    # (Of a long profile each of these is a long step by itself.)
+    await asyncio.sleep_ms(0)
     fault = schema.check(action, payload)
-    await asyncio.sleep_ms(0)  # (to take in a profile of 96 periods is a long step by itself)
     if fault:
         raise CallError(*fault)
+    await asyncio.sleep_ms(0)
+    gc.collect()  # (the handler's module comes beside what was asked)
+    await asyncio.sleep_ms(0)
     try:
         answer = handle(action, payload)
         return await answer if hasattr(answer, "send") else answer
@@ -275,13 +280,17 @@ async def _write(ws, frame):
 
 def _text(frame):
     # A frame whose payload is given as pieces, in larger pieces of bytes.
-    out = (json.dumps(frame[:-1])[:-1] + ",").encode()
+    pieces = [json.dumps(frame[:-1])[:-1], ","]
+    size = 0
     for piece in frame[-1]():
-        out += piece.encode()
-        if len(out) >= _PIECE:
-            yield out
-            out = b""
-    yield out + b"]"
+        pieces.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            yield "".join(pieces).encode()
+            pieces.clear()
+            size = 0
+    pieces.append("]")
+    yield "".join(pieces).encode()
 
 
 def _is_id(text):

@@ -148,6 +148,20 @@ def begin(w):
     return 0 if w[KEY] >> 24 & FLAG_BEGUN else max(0, w[VALID_FROM], w[START])
 
 
+def period(w, e):
+    """Which word begins the period that is in force `e` seconds into the schedule. (More than 11
+    places for names and values, and a function takes heap at each call: composites ask often.)"""
+    low = HEADER
+    high = len(w) - 2
+    while low < high:
+        middle = low + ((high - low + 2) >> 2 << 1)
+        if w[middle] <= e:
+            low = middle
+        else:
+            high = middle - 2
+    return low
+
+
 def lowest(w, e=0, end_s=_MAX_WORD):
     """The second word of the period of `w` that allows the least current per phase, of those
     that are not over `e` seconds into its schedule, and begin before `end_s`."""

@@ -106,7 +106,7 @@ class _Moment:
         if self._e < 0:
             word = self._lowest(w, t, -1 - self._e)
         else:
-            i = _at(w, self._e)
+            i = profile.period(w, self._e)
             word = w[i + 1]
             while i < len(w) - 2:
                 i += 2
@@ -123,20 +123,6 @@ class _Moment:
                 self.until = min(self.until, t + w[i] - e)
                 break
         return profile.lowest(w, e, _FAR - (t + self.ahead_s) - self._early + e)
-
-
-def _at(w, e):
-    # Where the period is that is in force `e` seconds into the schedule. (More than 11 places for
-    # names and values, and a function takes heap at each call: not where a composite asks often.)
-    low = HEADER
-    high = len(w) - 2
-    while low < high:
-        middle = low + ((high - low + 2) >> 2 << 1)
-        if w[middle] <= e:
-            low = middle
-        else:
-            high = middle - 2
-    return low
 
 
 class Evaluator(_Moment):

@@ -109,11 +109,13 @@ def replace(path, text):
 
 
 def at_rest(board):
-    """The pins of /safe, which boot.py pulls low unless the power was off: contactors first, then
-    motors, then pilots (low is F). None high: of another board it may be a contactor's."""
+    """The pins of /safe, pulled low by boot.py unless the power was off: contactors, motors, then
+    pilots (F), tests of residual current. None high: it may be another board's contactor."""
     pins = [c["contactor"] for c in board.CONNECTORS]
     pins += [c["lock"][end] for c in board.CONNECTORS if "lock" in c for end in ("a", "b")]
     pins += [c["pilot"] for c in board.CONNECTORS]
+    tests = [c["residual"] for c in board.CONNECTORS if "test" in c.get("residual", ())]
+    pins += [test["test"] for test in tests if test.get("test_level", 1)]
     return " ".join([str(pin) for pin in pins])
 
 

@@ -187,7 +187,8 @@ def test_boot_py_pulls_low_what_was_driven_before_it_looks_for_anything():
         assert all(how == ("out", 0) for how in strict_machine.pins.values()), board.__name__
         for c in board.CONNECTORS:
             motor = [c["lock"][end] for end in ("a", "b")] if "lock" in c else []
-            for pin in [c["pilot"]] + motor:
+            test = [c["residual"]["test"]] if "test" in c.get("residual", {}) else []
+            for pin in [c["pilot"]] + motor + test:
                 assert strict_machine.pins[pin] == ("out", 0), board.__name__
 
 

@@ -29,6 +29,7 @@ def run(seed, events, seconds, saboteur=None):
     happened = ticks = closings = openings = loads = changes = 0
     first = seed
     seen = set()
+    took = {}  # load of the chip -> ms until the coil was off -> how often
     while happened < events and time.time() - began < seconds:
         chapter = world.chapter(seed, prefer=saboteur and saboteur.prefer)
         try:
@@ -48,6 +49,9 @@ def run(seed, events, seconds, saboteur=None):
         loads += monitor.load_openings
         changes += monitor.changes
         seen |= monitor.hazards_seen
+        times = took.setdefault(life.load, {})
+        for ms in life.took_ms:
+            times[ms] = times.get(ms, 0) + 1
         if time.time() - said > 10:
             said = time.time()
             say({"at": happened})
@@ -55,9 +59,21 @@ def run(seed, events, seconds, saboteur=None):
     done["closings"], done["openings"], done["under load"] = closings, openings, loads
     done["duty changes"] = changes
     done["hazards"] = sorted(seen)
+    done["coil off"] = {"load %d" % load: spread(took[load]) for load in sorted(took)}
     done["seconds"] = int(time.time() - began)
     say({"done": done})
     return True
+
+
+def spread(times):
+    """Of {ms: how often}."""
+    n = sum(times.values())
+    at = 0
+    for ms in sorted(times):
+        at += times[ms]
+        if 2 * at >= n:
+            return {"times": n, "median_ms": ms, "worst_ms": max(times)}
+    return {"times": 0}
 
 
 def report(e, events, seed=None):

@@ -46,6 +46,40 @@ class OpensLate(Sound):
             self.closed = True
 
 
+class ATickLate(Sound):
+    """Sets its outputs only when the next tick comes."""
+
+    rules = ("x1", "limit", "told", "open", "f", "residual", "pe", "interlock", "load", "close")
+
+    def __init__(self, c, parts):
+        super().__init__(c, parts)
+        self._next = X1, False
+
+    def says(self, closed, high_mV, allow_mA):
+        now = self._next
+        self._next = self.duty_u16, self.closed
+        self.duty_u16, self.closed = now
+
+
+class SlowToSee(Sound):
+    """The car's state that it sees is a third of a second old."""
+
+    rules = ("open", "close", "load", "chatter", "idle")
+
+    def __init__(self, c, parts):
+        super().__init__(c, parts)
+        self._seen = []
+
+    def tick(self, now_ms, high_mV, low_mV, allow_mA):
+        seen = self._seen
+        if not self.c.duty_u16:  # (in state F it sees its own -12 V)
+            del seen[:]
+        seen.append((now_ms, high_mV))
+        while len(seen) > 1 and (now_ms - seen[1][0]) % (1 << 30) >= 333:
+            del seen[0]
+        super().tick(now_ms, seen[0][1], low_mV, allow_mA)
+
+
 class IgnoresDiode(Sound):
     rules = ("close", "latched", "diode")
     prefer = "diode-short"
@@ -166,6 +200,8 @@ class UnlocksEarly(Sound):
 
 ALL = {
     "opens-late": OpensLate,
+    "a-tick-late": ATickLate,
+    "slow-to-see": SlowToSee,
     "ignores-diode": IgnoresDiode,
     "forgets-trip": ForgetsTrip,
     "starts-by-itself": StartsByItself,

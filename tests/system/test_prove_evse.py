@@ -20,6 +20,7 @@ FOREVER_s = 10**9  # (so many events, however busy the machine is)
 # Those that a few hundred events are sure to find; the others: --sabotage NAME.
 BROKEN = (
     "opens-late",
+    "a-tick-late",
     "ignores-diode",
     "forgets-trip",
     "starts-by-itself",
@@ -47,6 +48,25 @@ def test_random_events(micropython, micropython32):
         assert did["events"] >= SHARE // 2 and did["closings"] > 20 and len(did["hazards"]) > 5, (
             port
         )
+
+
+def test_the_chips_time():
+    """Ticks are 10 to 80 ms apart, but where the flash erases a sector for long."""
+    host()
+    from tests.prove_evse import chip
+
+    print(f"seed {SEED}")
+    for load in range(len(chip.LOADS)):
+        c = chip.Chip(SEED, load)
+        apart = []
+        for _ in range(5000):
+            begin_ms = c.next_ms()
+            assert c.end_ms <= c.between_ms < begin_ms
+            apart.append(begin_ms - c.read_ms)
+            c.read_ms, c.end_ms = begin_ms, begin_ms + c.tick_ms
+        long = [ms for ms in apart[1:] if ms > 80]
+        assert min(apart[1:]) >= 10 and len(long) < 50 and max(apart) < 25 + 400 + 25, apart
+        assert not load or max(apart) > 70
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -95,6 +95,27 @@ def test_leaving_c():
     breaks("open", s.run, 25)
 
 
+def test_a_step_that_takes_time():
+    """What it drives is judged by what it read, how long by when it drove."""
+    s = stage()
+    s.m.reads(25)
+    s.car.s2 = False  # (nobody could know)
+    s.o.coil = True
+    s.m.drives(25)
+    s.run(25)
+    s.run(19, 19)  # (too soon after the one before)
+    breaks("open", s.run, 25)
+    for spread_ms in (3, 4):
+        s = stage(9000, spread_ms=spread_ms)
+        s.duty(D10, 5000)
+        s.o.duty = D16
+        s.m.reads(25)
+        if spread_ms == 3:
+            breaks("spacing", s.m.drives, 21)
+        else:
+            s.m.drives(21)
+
+
 def test_what_breaks_a_rule_at_once():
     for rule, s, act in (
         # closing: not in C, without an offer, untested, not locked

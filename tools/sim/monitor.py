@@ -8,6 +8,9 @@ Deadlines for reactions are counted in the station's own time: a step that comes
 flash, TLS or a collection held the program up, counts as one tick. In such a stall the hardware
 (docs/hardware.md) protects, not the program. The contactor's travel is not part of a deadline
 either.
+
+Where a step takes time, what it drives is judged by what was true when it read (reads()), and how
+long something was driven by when it was (drives()).
 """
 
 from sim.rules import contactor, hazards, pilot
@@ -15,6 +18,7 @@ from sim.rules.deadlines import (
     TESTS_F,
     X1,
     DUTY_ms,
+    EARLY_ms,
     LONG_ms,
     MIN_OFF_ms,
     NOISE_mA,
@@ -48,6 +52,9 @@ class Monitor:
     | tested     | the residual current sensor passed a test since this car came |
     | excuse_ms  | so long anything may have opened the contactor: set by who disturbed a reading |
     | hold_ms    | so long it need not offer anything: a random delay, a phase switch |
+    | spread_ms  | from reading to driving one step takes so much longer than another: what a \
+station counts from step to step may be so much shorter at its outputs |
+    | strayed    | what was read last was spoilt by the car |
     """
 
     def __init__(self, outlet, fitted=PARTS, hardware_mA=32000):
@@ -56,7 +63,7 @@ class Monitor:
         self.hardware_mA = hardware_mA
         self.now_ms = 0
         self.trace = []
-        self.granted_mA = 0
+        self.granted_mA = self.spread_ms = 0
         self.closings = self.openings = self.load_openings = self.changes = 0
         self.hazards_seen = set()
         self.power_up(True)
@@ -76,6 +83,7 @@ class Monitor:
         self.began_ms = {}  # hazard -> when it may have begun, at the earliest
         self.since = {}  # hazard -> when it ended
         self.seen_long = {}  # hazard -> it was there long enough to be seen
+        self.gone = 0  # readings in a row without a car
         self.gone_ms = self.not_c_ms = self.c_ms = self.x1_ms = 0
         self.want_ms = self.idle_ms = self.cable_ms = 0
         self.offers = [(0, 0)]  # (since when, offer)
@@ -104,7 +112,7 @@ class Monitor:
 
     def stray(self):
         """The latest reading of the pilot was spoilt: what was being made sure of begins anew."""
-        self.not_c_ms = self.gone_ms = 0
+        self.not_c_ms = self.gone_ms = self.gone = 0
         self.excuse_ms = max(self.excuse_ms, 3 * TICK_ms)
         for name in ("state D", "state E"):
             if name in self.active:
@@ -138,24 +146,36 @@ class Monitor:
 
     def look(self, dt_ms):
         """`dt_ms` after the last look the station has read its inputs and set its outputs."""
+        self.reads(dt_ms)
+        self.drives(dt_ms)
+
+    def reads(self, dt_ms):
+        """The station reads its inputs, `dt_ms` after it did so before."""
         outlet = self.outlet
         car = outlet.car
-        core = min(dt_ms, TICK_ms)
+        core = self._core = min(dt_ms, TICK_ms)
         self.now_ms += dt_ms
         self.up_ms += core
-        state = car.state()
-        duty, coil = outlet.duty, outlet.coil
+        self.state = state = car.state()
+        self.locked = outlet.locked
         self.excuse_ms = max(0, self.excuse_ms - dt_ms)
-        if car.faults and car.disturbs():
+        self.strayed = bool(car.faults) and car.disturbs()
+        if self.strayed:
             self.stray()
         self.hold_ms = max(0, self.hold_ms - dt_ms)
         if state == "C":
             self.not_c_ms = 0
             self.c_ms += dt_ms
         else:
-            self.not_c_ms += core
+            self.not_c_ms += core if dt_ms >= EARLY_ms else 0
             self.c_ms = 0
         hazards.look(self, state, core, dt_ms)
+
+    def drives(self, dt_ms):
+        """It has set its outputs by what it read, `dt_ms` after it did so before."""
+        outlet = self.outlet
+        state, core = self.state, self._core
+        duty, coil = outlet.duty, outlet.coil
         pilot.look(self, state, duty, coil, core, dt_ms)
         contactor.look(self, state, duty, coil, core, dt_ms)
         self._car(dt_ms)
@@ -165,7 +185,7 @@ class Monitor:
                 self.fail("phases", "switched %d ms after opening" % self.off_ms)
             self.relay = outlet.phases_relay
         self.coil, self.duty = coil, duty
-        if car.faults and car.disturbs():
+        if self.strayed:
             self.stray()
 
     def _car(self, dt_ms):

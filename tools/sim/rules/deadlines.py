@@ -1,6 +1,7 @@
 """The numbers of docs/electrical.md 4, 5 and 8, as the monitor holds a station to them."""
 
 TICK_ms = 25
+EARLY_ms = 20  # a reading that comes sooner after the one before says nothing new
 X1 = 65535
 F = 0
 LONG_ms = 3600000

@@ -36,15 +36,16 @@ def look(m, state, core, dt_ms):
     found = []
     # (in state F the station cannot see whether there is a car)
     if state != "A":
-        m.gone_ms = 0
+        m.gone_ms = m.gone = 0
     elif m.duty != F:
         m.gone_ms += core
+        m.gone += 1
     if state == "A":
-        # Between 50 and 100 ms nobody can ask whether the station has seen the car go.
+        # Between two readings and 100 ms nobody can ask whether the station has seen the car go.
         if m.gone_ms > 4 * TICK_ms:
             m.tested = False
             _forget(m, m.doubt)
-        if m.gone_ms >= 2 * TICK_ms:
+        if m.gone >= 2:
             _forget(m, m.latched)
             m.seen_long.clear()
     elif state == "E" or state == "D":

@@ -33,11 +33,11 @@ def look(m, state, duty, coil, core, dt_ms):
         m.fail("limit", "%d mA offered, %d granted: less is immediate" % (offer, granted))
     m.duty_ms += dt_ms
     if duty != was:
-        if 0 < offered_mA(was) < offer and m.duty_ms < DUTY_ms:
+        if 0 < offered_mA(was) < offer and m.duty_ms < DUTY_ms - m.spread_ms:
             m.fail("spacing", "more is offered %d ms after a change" % m.duty_ms)
         f_ms = m.f_ms + dt_ms
         if was == F and f_ms < 300:
-            if f_ms >= TEST_F_ms and not coil and m.tests_left:
+            if f_ms >= TEST_F_ms - m.spread_ms and not coil and m.tests_left:
                 m.tests_left -= 1
             elif m.calm_ms < 1000:
                 m.fail("f", "state F for %d ms" % f_ms)

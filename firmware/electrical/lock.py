@@ -68,8 +68,8 @@ class Lock:
     def _wanted(self, c):
         if c.closed or self._open_ms < _WELD_ms:  # (a welded contactor is seen after 500 ms)
             return True
-        if c.fault == faults.WELDED:  # (what is plugged in, or not, stays so)
-            return self._want
+        if c.fault == faults.WELDED:  # (what is plugged in, or not, stays so; also a bolt that was
+            return self._want or self._is is True  # about to go back)
         if c.state == pilot.A:
             if self.keep and not self.release:
                 return self._is is not False  # (so also after a power cut)

@@ -658,6 +658,23 @@ def test_lock_stays_while_closed_or_welded():
         assert not motor.locked
 
 
+def test_lock_that_was_about_to_open_when_a_weld_was_seen():
+    for sense in (True, False):
+        c = Told()
+        part = Lock()
+        motor = Motor(part, sense=sense)
+        run(part, c, 5000, motor)
+        run(part, c, 400, motor, state=pilot.B)
+        assert motor.locked
+        run(part, c, 100, motor, state=pilot.A)  # (the motor pauses)
+        c.fault = faults.WELDED
+        run(part, c, 20000, motor)
+        assert motor.locked
+        c.fault = faults.NONE
+        run(part, c, 2000, motor)
+        assert not motor.locked
+
+
 def test_lock_in_e_and_without_a_cable():
     part, c, motor = locked()
     c.state = pilot.E

@@ -193,8 +193,9 @@ class Controller(_Car):
             could = self.closed or ready and self._off_ms <= _CLOSE_ms
             could = could and self._serves(self.state)
         # What an open contactor's car was told is nobody's share: an offer that begins anew waits
-        # until that is forgotten where it was more.
-        could = could and (self.pilot_mA or self.closed or self._draw.most_mA(0) <= allow_mA)
+        # until that is forgotten where it was more. (To wake it is no offer yet.)
+        again = self.pilot_mA or self.closed or self._f_ms
+        could = could and (again or self._draw.most_mA(0) <= allow_mA)
         if reaction == faults.REPORT and not busy and could and not self.bench:
             offer = min(allow_mA, _SIMPLE_mA) if self._simple else allow_mA
         self._drive_pilot(offer, dt)
@@ -248,9 +249,8 @@ class Controller(_Car):
     def _drive_pilot(self, offer_mA, dt):
         if self._sleeps(offer_mA, dt):
             self._woken = True
-            self._f_ms = _WAKE_F_ms
-            self._x1_ms = _WAKE_X1_ms
-        elif self._f_ms and self._x1_ms and not offer_mA:
+            self._f_ms, self._x1_ms = _WAKE_F_ms, _WAKE_X1_ms
+        elif self._x1_ms and not offer_mA and self._f_ms <= _WAKE_F_ms - _FAULT_F_ms:
             self._f_ms = 0  # there is nothing to wake the car for
         duty = pilot.STEADY
         if self._f_ms or self.fault == faults.WELDED:

@@ -679,6 +679,12 @@ def test_what_ends_a_wake_up():
     assert b.allow(0).duty_u16 == X1
     b.allow_mA = 16000
     assert b.until(lambda c: c.pilot_mA) == 750  # (X1 began with the tick before)
+    b = sleeping()  # no sooner than any other state F
+    b.tick()
+    b.run(29900)
+    b.until(lambda c: c.duty_u16 == F)
+    b.allow_mA = 0
+    assert b.until(lambda c: c.duty_u16 == X1) == 325
     b = sleeping()
     b.tick()
     b.run(31000)
@@ -689,6 +695,18 @@ def test_what_ends_a_wake_up():
     assert b.until(lambda c: c.state == pilot.A) == 75
     b.run(10000)
     assert b.c.duty_u16 == X1
+
+
+def test_less_to_offer_than_a_moment_ago_does_not_end_a_wake_up():
+    for before_ms in (4000, 25, 0, -25, -3000):
+        b = sleeping()
+        b.tick()
+        b.run(30000 - before_ms)
+        b.allow_mA = 15000
+        b.until(lambda c: c.duty_u16 == F)
+        assert 4000 <= b.until(lambda c: c.duty_u16 == X1) + max(-before_ms, 0) <= 4075, before_ms
+        b.until(lambda c: c.pilot_mA)
+        assert b.c.duty_u16 == pilot.duty_u16(15000)
 
 
 # Levels between the windows

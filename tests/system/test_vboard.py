@@ -13,6 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
+from statistics import median
 
 import pytest
 from station_driver import X1, duty
@@ -121,6 +123,42 @@ async def test_a_watchdog_cannot_be_stopped(tmp_path):
             line.type("import machine\rw = machine.WDT(timeout=800)\r\x04")
             await line.until("soft reboot")
             await b.process.wait_output("the watchdog bites", since=since)
+
+
+async def test_a_board_in_a_chips_time(tmp_path, micropython32):
+    """At its REPL: what it computes takes as long as on a chip (docs/hardware.md: 23 to 29 ms; a
+    busy PC makes it more, alone it takes less than one), and waiting for keys takes time too."""
+    async with Board(tmp_path, "--chip", "esp32", "--interpreter", micropython32) as b:
+
+        async def wall():
+            return datetime.fromisoformat((await b.process.command("state"))["t"][:-1])
+
+        async def passed(seconds):
+            begun = now = await wall()
+            while now - begun < timedelta(seconds=seconds):
+                await asyncio.sleep(0.1)
+                now = await wall()
+
+        with Listener(b.port) as line:
+
+            async def said(code):
+                # (typed at the prompt only: what comes while code runs is lost)
+                line.type(code + "; print('it is', a, 'now')\r")
+                text = await line.until(" now\r\n>>> ")
+                return int(text.split("\r\nit is ")[-1].split()[0])
+
+            line.type("\r")
+            await line.until(">>> ")
+            await said("import machine; from time import *; machine.freq(240000000); a = 0")
+            took_us = []
+            for _ in range(5):
+                took_us.append(await said("a = ticks_us(); sum(range(10000)); a = ticks_us() - a"))
+            print(took_us)
+            assert 15000 < median(took_us) < 60000, took_us
+            assert await said("a = ticks_ms(); sleep_ms(200); a = ticks_ms() - a") >= 200
+            since_ms = await said("a = ticks_ms()")
+            await asyncio.wait_for(passed(3), WAIT_s)  # in the world, and nothing is typed
+            assert await said("a = ticks_ms()") - since_ms >= 1500
 
 
 async def test_mpremote_knows_the_romfs_partition(tmp_path):

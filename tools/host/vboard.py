@@ -15,7 +15,7 @@ from host.build import BuildError
 from host.romfs import in_place
 from host.serial_line import SerialLine
 from host.station.arguments import Parser, find_interpreter
-from host.station.board import Board
+from host.station.board import CHIPS, Board
 from host.station.chip import HARD_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET, Chip
 from host.station.control import CommandError, Control, number
 from host.station.station import Station
@@ -163,6 +163,8 @@ class VirtualBoard(Station):
     def start_board(self):
         if self.chip.cause == SOFT_RESET:
             self.line.say("MPY: soft reboot\r\n")
+        else:
+            self.boots()
         super().start_board()
         self.since = time.monotonic()
 
@@ -248,11 +250,13 @@ def arguments(argv=None):
     add("--romfs", metavar="IMAGE", type=Path, help="a ROMFS partition of 512 KB, in this file")
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change on the pins")
+    add("--chip", default="off", choices=CHIPS, help="what the board computes, writes and waits "
+        "for takes as long as on that chip; off (default): as on this PC. Its interpreter is the "
+        "32-bit one, which is too old for mpremote: for a REPL that is typed at")  # fmt: skip
     add("--heap", default="1M", help="default 1M: objects are twice as large as on an ESP32")
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv); "
         "mpremote needs 1.27 or newer, for its raw REPL")  # fmt: skip
     args = parser.parse_args(argv)
-    args.chip = "off"
     find_interpreter(parser, args)
     for name in ("control", "tcp"):
         if not 0 <= (getattr(args, name) or 0) <= 65535:

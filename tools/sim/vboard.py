@@ -135,6 +135,8 @@ def boot(names):
     if run("boot.py", names) and not raw:
         run("main.py", names)
     bus.ask(_PHASE, 0, _REPL)
+    if bus.chip:
+        bus.chip.repl = True
 
 
 def run(path, names):

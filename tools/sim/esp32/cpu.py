@@ -8,6 +8,7 @@ import _thread
 import ffi
 import sys
 import time
+import utime
 from array import array
 from micropython import const, schedule
 
@@ -19,6 +20,7 @@ _LEAST_us = const(20)
 _SPIN_ns = const(20000)  # of CPU between two looks at a clock: what takes longer is computing
 _BETWEEN_us = const(28)  # what the bytecodes take that keep a reading, at 160 MHz,
 _LOOK_us = const(8)  # and a loop that calls ticks_us() and ticks_diff()
+_WAITED_ms = const(100)
 _QUEUE = const(8)  # callbacks that wait (MICROPY_SCHEDULER_DEPTH)
 # CPU of _work() where MicroPython's published benchmarks took an ESP32 of 160 MHz 115 times as
 # long as a PC. A PC that is faster has a larger factor.
@@ -39,6 +41,8 @@ _expired = bytearray(8)
 _s = _ns = 0  # of CPU, when that was looked at last
 _own_ns = 0  # what a look at it takes itself
 _holds = 0
+_freed_ms = 0  # when the latest of them ended, by the host's clock
+repl = False  # there is one, which waits for keys in C: that is the host's time (vboard.py)
 _calls = False  # due() calls back
 _late = False  # a timer was due in the meantime
 _looks = -1  # at a clock since the last read of the ADC; -1: something else has come between
@@ -115,11 +119,15 @@ def lock():
     _holds += 1  # (first: a timer's callback would count the same time)
     if _holds == 1:
         _charge()
+        waited_ms = utime.ticks_diff(utime.ticks_ms(), _freed_ms)
+        if repl and waited_ms > _WAITED_ms:
+            bus.world_us += waited_ms * 1000
 
 
 def free():
-    global _holds
+    global _holds, _freed_ms
     if _holds == 1:
+        _freed_ms = utime.ticks_ms()
         _restart()
     _holds -= 1
     if _late and not _holds and not _calls:

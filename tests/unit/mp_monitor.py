@@ -116,6 +116,12 @@ def test_a_step_that_takes_time():
             s.m.drives(21)
 
 
+def test_another_cable_is_a_reason_to_open_under_load():
+    s = stage(10000, cable_ohm=680)
+    s.open()
+    assert s.m.load_openings == 1
+
+
 def test_what_breaks_a_rule_at_once():
     for rule, s, act in (
         # closing: not in C, without an offer, untested, not locked

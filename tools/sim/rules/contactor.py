@@ -29,6 +29,7 @@ from sim.rules.deadlines import (
     TRIP_ms,
     VOLTAGE_BACK_ms,
     VOLTAGE_ms,
+    rating_mA,
 )
 
 
@@ -80,6 +81,7 @@ def _closing(m, state, duty):
             m.fail("retries", "closes again after %d ms" % m.off_ms)
     m.was_live = False
     m.on_at_ms = m.now_ms
+    m.cable_mA = rating_mA(m.outlet.cable_ohm)
 
 
 def _opening(m, state, duty):
@@ -100,6 +102,8 @@ def _demanded(m):
     """True if a fault wants the contactor open under load."""
     if m.not_c_ms or m.latched:
         return True
+    if "proximity" in m.fitted and rating_mA(m.outlet.cable_ohm) != m.cable_mA:
+        return True  # (in a stall somebody has put another cable there)
     for name in ("residual", "pe", "interlock", "cable", "lock", "diode", "not closed"):
         if hazards.lately(m, name, 1000):
             return True

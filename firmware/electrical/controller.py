@@ -75,9 +75,10 @@ class _Car:
         s = pilot.state(high_mV, self.state)
         clear = pilot.clear(high_mV)
         seen = s if clear else -1
-        self._seen_ms = min(self._seen_ms + dt, _LONG_ms) if seen == self._seen else 0
+        dt_ms = min(dt, _LEAVE_ms)  # (a stall is no evidence)
+        self._seen_ms = min(self._seen_ms + dt_ms, _LONG_ms) if seen == self._seen else 0
         self._seen = seen
-        self._range_ms = self._range_ms + min(dt, _LEAVE_ms) if clear == self._range else 0
+        self._range_ms = self._range_ms + dt_ms if clear == self._range else 0
         if self._range_ms >= _RANGE_ms:
             self._range = not clear
             self._range_ms = 0

@@ -298,6 +298,16 @@ def test_ticks_that_come_late():
         assert b.tick(2, dt_ms).closed and not b.tick(1, dt_ms).closed, dt_ms
 
 
+def test_what_a_car_did_in_a_stall_is_no_reason_to_close():
+    b = Bench()
+    b.run(6000)
+    b.allow_mA = 16000
+    b.car("B", 1000)
+    b.car("C", TICK_ms)
+    assert not b.tick(1, 4000).closed
+    assert b.until(closed) == 450
+
+
 def test_x1_comes_before_opening_and_the_car_has_6_s():
     for allow_mA in (0, 5999):
         b = charging()

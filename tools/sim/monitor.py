@@ -165,7 +165,7 @@ station counts from step to step may be so much shorter at its outputs |
         self.hold_ms = max(0, self.hold_ms - dt_ms)
         if state == "C":
             self.not_c_ms = 0
-            self.c_ms += dt_ms
+            self.c_ms += min(dt_ms, 2 * TICK_ms)  # (what it was in a stall nobody knows)
         else:
             self.not_c_ms += core if dt_ms >= EARLY_ms else 0
             self.c_ms = 0

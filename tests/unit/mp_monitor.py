@@ -116,6 +116,22 @@ def test_a_step_that_takes_time():
             s.m.drives(21)
 
 
+def test_a_stop_that_is_over_waits_for_a_car_that_has_gone_for_long():
+    for away_ms, idle in ((550, False), (650, True)):
+        s = stage(loop_closed=False, duty=X1)
+        s.run(100)
+        s.o.loop_closed = True
+        s.run(1000)
+        s.car.unplug()
+        s.run(away_ms)
+        s.car.plug()
+        s.run(60000)
+        if idle:
+            breaks("idle", s.run, 30000)
+        else:
+            s.run(30000)
+
+
 def test_another_cable_is_a_reason_to_open_under_load():
     s = stage(10000, cable_ohm=680)
     s.open()

@@ -24,7 +24,7 @@ _KEPT = {
     "weld": "person",
     "not closed": "person",
     "diode": "unplug",
-    "interlock": "unplug",
+    "interlock": "long",  # (unplugged for so long that the station must have let it go)
     "cable": "unplug",
     "overcurrent": "unplug",
 }
@@ -44,9 +44,11 @@ def look(m, state, core, dt_ms):
         # Between two readings and 100 ms nobody can ask whether the station has seen the car go.
         if m.gone_ms > 4 * TICK_ms:
             m.tested = False
-            _forget(m, m.doubt)
+            _forget(m.doubt, "unplug")
+        if m.gone_ms > RELEASE_ms:
+            _forget(m.doubt, "long")
         if m.gone >= 2:
-            _forget(m, m.latched)
+            _forget(m.latched, "unplug")
             m.seen_long.clear()
     elif state == "E" or state == "D":
         if m.duty != F:
@@ -105,7 +107,7 @@ def look(m, state, core, dt_ms):
         if most and mA * 102 > most * 150 - 10000:
             found.append("perhaps far")  # (as the meter may show it)
     if lately(m, "interlock", RELEASE_ms):  # (a car that comes so soon may have to go once more)
-        m.doubt["interlock"] = "unplug"
+        m.doubt["interlock"] = "long"
     active, since = m.active, m.since
     if not found and not active:
         m.calm_ms += dt_ms
@@ -141,9 +143,9 @@ def look(m, state, core, dt_ms):
         _latch(m, "interlock", "unplug")
 
 
-def _forget(m, kept):
+def _forget(kept, until):
     for name in list(kept):
-        if kept[name] == "unplug":
+        if kept[name] == until:
             del kept[name]
 
 

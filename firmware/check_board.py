@@ -42,6 +42,7 @@ _PARTS = {
     "mirror": ({"pin": _IN}, (), ("live", "ac", "pull")),
     "interlock": ({"pin": _IN}, (), ("live", "ac", "pull")),
     "earth": ({"pin": _IN}, (), ("live", "ac", "pull")),
+    "readback": ({"pin": _IN}, (), ("live", "pull")),
     "proximity": ({"pin": _ADC}, _DIVIDER, ()),
     "ntc": ({"pin": _ADC}, ("r25_ohm",) + _DIVIDER, ()),
     "mcp9700": ({"pin": _ADC}, (), ()),

@@ -11,6 +11,7 @@ _PARTS = (
     ("mirror", "contact", "Mirror", "parts", "Contact"),
     ("interlock", "contact", "Interlock", "parts", "Contact"),
     ("earth", "contact", "Earth", "parts", "Contact"),
+    ("readback", "readback", "Readback", "readback", "Pulse"),
     ("lock", "lock", "Lock", "parts", "LockMotor"),
     ("phases", "phases", "Phases", "parts", "PhaseRelay"),
     ("ntc", "derating", "Derating", "ntc", "Ntc"),

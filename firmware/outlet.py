@@ -13,7 +13,7 @@ class Outlet:
         self.line, self.contactor, self.meter = line, contactor, meter
         self.devices = []
         self.proximity = self.residual = self.mirror = self.earth = self.lock = self.phases = None
-        self.interlock = self.derating = self.overcurrent = self.supply = None
+        self.interlock = self.readback = self.derating = self.overcurrent = self.supply = None
         self.controller = self.button = None
         self._duty, self._closed = pilot.STEADY, False  # as they are driven
 

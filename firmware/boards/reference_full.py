@@ -1,5 +1,5 @@
-"""The reference map with every part but an interlock (no pin is left): a socket with lock, for a
-plain ESP32-WROOM (wrover_full.py: with PSRAM). A proposal, never run on hardware by its authors.
+"""The reference map with every part but interlock and readback (no pin is left): a socket with
+lock, for a plain ESP32-WROOM (wrover_full.py: with PSRAM). A proposal, never run on hardware.
 
 GPIO       use                                why there
 27 33 36   pilot, contactor, pilot sense      as in reference.py

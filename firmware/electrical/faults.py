@@ -13,15 +13,16 @@ PILOT_SHORT = const(7)
 CABLE = const(8)
 DIODE = const(9)
 NOT_CLOSED = const(10)
-VENTILATION = const(11)
-UNDERVOLTAGE = const(12)
-OVERVOLTAGE = const(13)
-OVERHEATED = const(14)
-OVERCURRENT = const(15)
-LOCK = const(16)
-PILOT_RANGE = const(17)
-METER = const(18)
-POLICY = const(19)  # of the charge point itself: the owner's rules are broken (policy.py)
+DUTY = const(11)
+VENTILATION = const(12)
+UNDERVOLTAGE = const(13)
+OVERVOLTAGE = const(14)
+OVERHEATED = const(15)
+OVERCURRENT = const(16)
+LOCK = const(17)
+PILOT_RANGE = const(18)
+METER = const(19)
+POLICY = const(20)  # of the charge point itself: the owner's rules are broken (policy.py)
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
@@ -45,6 +46,7 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 # |               |          | that came without (proximity)         | unplugged |
 # | DIODE         | OPEN     | 3 readings of the low phase           | unplugged |
 # | NOT_CLOSED    | OPEN     | 1 s after closing, dead (mirror)      | after 10 s, thrice; reset |
+# | DUTY          | OPEN     | 8 readings of another one (readback)  | 8 right ones, unplugged |
 # | VENTILATION   | OPEN     | 50 ms or 3 readings of state D        | state D is; closes in 30 s |
 # | UNDERVOLTAGE  | OPEN     | 4 s below 207 V (supply)              | 60 s inside the range |
 # | OVERVOLTAGE   | OPEN     | 4 s above 253 V (supply)              | 60 s inside the range |
@@ -65,5 +67,5 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
 # How soon somebody has to see to it, as OCPP 2.0.1 counts: 0 danger, 1 hardware, 2 system failure,
 # 3 critical, 4 error, 5 alert, 6 warning .. 9 debug. (Nobody opens an INTERLOCK for nothing: 0.)
-SEVERITY = b"\x09\x00\x00\x01\x00\x00\x03\x04\x04\x04\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
-REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"
+SEVERITY = b"\x09\x00\x00\x01\x00\x00\x03\x04\x04\x04\x01\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
+REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"

@@ -221,6 +221,7 @@ ALL = {
     "blind-to-interlock": blind(
         "interlock", "live", True, "interlock", "interlock", "close", "latched"
     ),
+    "blind-to-duty": blind("readback", "duty_u16", None, "duty-stuck", "wire", "latched", "idle"),
     "blind-to-voltage": blind(
         "supply", "low_mV", 230000, "over-voltage", "voltage", "offer", "close"
     ),

@@ -215,7 +215,7 @@ class Sensors:
         self.monitor = monitor
         dice = Dice(seed)
         self.dice = dice
-        self.leak_ms = self.test_ms = self.drive_ms = 0
+        self.leak_ms = self.test_ms = self.drive_ms = self.read_ms = 0
         self.answer_ms = dice.between(50, 800)  # of the residual current sensor to its test
         self.release_ms = dice.between(50, 1500)
         self.travel_ms = dice.between(75, 250)  # of the lock
@@ -272,6 +272,12 @@ class Sensors:
 
     def interlock(self, part, dt_ms):
         part.live = self.outlet.loop_closed
+
+    def readback(self, part, dt_ms):
+        self.read_ms += dt_ms
+        if self.read_ms >= (50 if part.wrong else 250):
+            self.read_ms = 0
+            part.duty_u16 = self.outlet.wire()
 
     def proximity(self, part, dt_ms):
         ohm = self.outlet.cable_ohm

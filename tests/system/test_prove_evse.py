@@ -32,6 +32,7 @@ BROKEN = (
     "blind-to-lock",
     "blind-to-cable",
     "blind-to-interlock",
+    "blind-to-duty",
 )
 
 

@@ -1,10 +1,11 @@
 """Boards of one's own: with a pulse meter, over power cuts: what is counted, told and kept; with a
-meter whose register has large steps; with the loop of an emergency stop."""
+meter whose register has large steps; with the loop of an emergency stop; with a read-back."""
 
 import pytest
 from station_driver import TAG, X1, WAIT_s, duty, own_tree
 
 from host.process import poll
+from host.profile import profile
 
 KEEP_Wh = 50  # a power cut costs that at most (docs/boards.md)
 PULSES = """
@@ -22,6 +23,11 @@ LOOP = """
 from .reference import *  # noqa: F403
 
 CONNECTORS = (dict(CONNECTORS[0], interlock={"pin": 4, "live": 0, "pull": 2}),)  # noqa: F405
+"""
+SEEN = """
+from .reference import *  # noqa: F403
+
+CONNECTORS = (dict(CONNECTORS[0], readback={"pin": 34, "live": 0}),)  # noqa: F405
 """
 
 
@@ -162,6 +168,41 @@ async def test_an_emergency_stop(station):
         await b.do("unplug")
         await b.status("Available", since=mark)
         assert not b.st.received("StartTransaction", mark)
+        await b.charge()
+        await b.finish()
+
+
+@pytest.mark.parametrize("station", [SEEN], indirect=True)
+async def test_a_pilot_that_sends_another_duty(station):
+    """All is well until less is offered than the driver goes on telling the car: energy is off
+    within a second, and nothing is offered before that car has gone and the pilot obeys."""
+    async with station as b:
+        id = await b.charge()
+        await b.process.until(lambda c: c["ev_mA"][0] > 10000)
+        await b.do("fault duty-stuck")
+        now = await b.now()
+        await poll(lambda: _passed(b, now, 5), WAIT_s, "5 s")
+        assert (await b.process.connector())["status"] == "Charging"
+        mark = b.st.mark()
+        p_at, c_at = (len(b.process.trace(what)) for what in ("pilot", "contactor"))
+        await b.set_profile(profile(1, "Default", {0: 8}, kind="Relative"))
+        await b.status("Faulted", since=mark)
+        (said,) = b.st.received("StatusNotification", mark)
+        assert (said["errorCode"], said["vendorErrorCode"]) == ("InternalError", "PilotDuty")
+        c = await b.process.until(lambda c: c["duty_u16"] == X1 and not c["contactor"])
+        assert c["severity"] == 1 and c["transactionId"] == id
+        less, x1 = b.process.trace("pilot")[p_at:]
+        (opened,) = b.process.trace("contactor")[c_at:]
+        assert less["duty_u16"] == duty(8000) and x1["duty_u16"] == X1 and not opened["closed"]
+        assert x1["ms"] - less["ms"] < 1000 and opened["ms"] - x1["ms"] < 100, (less, x1, opened)
+        await b.do("console faults")
+        said = "PilotDuty, errorCode InternalError, severity 1"
+        await poll(lambda: any(said in line for line in b.process.output), WAIT_s, said)
+        mark = b.st.mark()
+        await b.do("unplug")
+        await b.do("clear duty-stuck")
+        await b.status("Available", since=mark)
+        await b.clear(id=1)
         await b.charge()
         await b.finish()
 

@@ -66,6 +66,7 @@ FITTINGS = {
     "mirror": {},
     "interlock": {},
     "earth": {},
+    "readback": {},
     "meter": 1,
     "ntc": {},
     "proximity": {},

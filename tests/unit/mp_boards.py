@@ -334,6 +334,10 @@ def test_parts_that_are_not_as_they_should_be():
             why = "interlock: with this pull a broken wire is a closed loop"
             refused_part(why, interlock=loop)
             check(Good(CONNECTORS=(bare(interlock=dict(loop, ac=True)),)))
+    refused_part("readback: pin is missing", readback={"live": 0})
+    refused_part("readback: ac: there is no such key", readback={"pin": 14, "ac": True})
+    refused_part("readback: GPIO 35 has no pull", readback={"pin": 35, "pull": 2})
+    check(Good(CONNECTORS=(bare(readback={"pin": 35, "live": 0}),)))
     for loop in ({"pin": 14, "live": 0, "pull": 2}, {"pin": 35}, {"pin": 35, "live": 0}):
         check(Good(CONNECTORS=(bare(interlock=loop),)))
     loop = {"pin": 14, "live": 0}

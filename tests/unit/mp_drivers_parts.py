@@ -6,14 +6,18 @@ sys.path[:0] = ["tools", "tools/sim/esp32"]
 
 import machine
 
+import bus
 from rig import HEAP_LOCKED, adc_units
 
 from firmware.boards import reference_full
+from firmware.drivers import readback
 from firmware.drivers.analog import Mcp9700, ProximityLine
 from firmware.drivers.ds18b20 import Ds18b20
 from firmware.drivers.ntc import Ntc
 from firmware.drivers.panel import LONG, SHORT, Button, StatusLed
 from firmware.drivers.parts import Contact, LockMotor, PhaseRelay, ResidualSensor
+from firmware.drivers.readback import Pulse
+from firmware.electrical import pilot
 from firmware.electrical.proximity import rating_mA
 from firmware.station import states
 from sim.devices.line import Line
@@ -29,6 +33,7 @@ class Part:
     test = False
     three = False
     status = "Available"
+    wrong = 0
 
 
 class Board:
@@ -544,6 +549,134 @@ def test_a_bounce_and_a_button_held_from_the_beginning():
     assert button.take() == SHORT
 
 
+# The duty that leaves the pilot's driver
+
+
+class Wave:
+    """A pin and the chip's clocks, for the driver alone: a wave of any period, the microseconds
+    that the interpreter takes between two calls, and those by which an interrupt is late."""
+
+    def __init__(self, duty, period_us=1000, between_us=25, phase_us=0):
+        self.period_us = period_us
+        self.high_us = duty * period_us // 65535
+        self.between_us = between_us
+        self.now_us = phase_us
+        self.late_us = 0
+
+    def ticks_us(self):
+        self.now_us += self.between_us
+        return self.now_us
+
+    def time_pulse_us(self, pin, level, timeout_us):
+        self.now_us += self.between_us
+        start_us = self.now_us
+        turns = 2
+        while turns:
+            phase_us = self.now_us % self.period_us
+            high = phase_us < self.high_us
+            if high == bool(level):
+                turns -= 1
+                level = not level
+                took_us = self.now_us - start_us
+                start_us = self.now_us
+                continue
+            steady = not 0 < self.high_us < self.period_us
+            left_us = (self.high_us if high else self.period_us) - phase_us
+            if steady or self.now_us + left_us - start_us >= timeout_us:
+                self.now_us = start_us + timeout_us
+                return -turns
+            self.now_us += left_us
+        self.now_us += self.late_us
+        return took_us + self.late_us
+
+
+def seen(driver, wave, times=1):
+    """What it reads, the last of so many times."""
+    readback.time_pulse_us, readback.ticks_us = wave.time_pulse_us, wave.ticks_us
+    part = driver._part
+    try:
+        for _ in range(times):
+            part.duty_u16 = None
+            while part.duty_u16 is None:
+                driver.update()
+    finally:
+        readback.time_pulse_us, readback.ticks_us = machine.time_pulse_us, readback_ticks_us
+    return part.duty_u16
+
+
+readback_ticks_us = readback.ticks_us
+
+
+def test_the_duty_of_every_offer_on_a_simulated_pin():
+    """Whatever the one before was, on a pin that inverts too; 1 to 2 ms, and four a second."""
+    for live in (1, 0):
+        line, driver = fitted(Pulse, "readback", pin=34, live=live)
+        part = driver._part
+        offers = [pilot.STEADY, pilot.FAULT]
+        offers += [pilot.duty_u16(mA) for mA in (6000, 16000, 30000, 32000, 51000, 63000, 80000)]
+        for before in offers:
+            for duty in offers:
+                line.outlet.duty = before
+                line.advance(500, driver)
+                line.outlet.duty = duty
+                took, took_us = 0, 0
+                for _ in range(40):
+                    part.duty_u16 = None
+                    began_us = bus.spin_us
+                    line.advance(25, driver)
+                    if part.duty_u16 is not None:
+                        took += 1
+                        took_us = max(took_us, bus.spin_us - began_us)
+                        assert abs(part.duty_u16 - duty) < 200, (before, duty, part.duty_u16)
+                assert took == 4 and 1000 <= took_us < 2200, (took, took_us)
+    line.outlet.stuck = offers[2]  # whatever LEDC is given
+    line.advance(500, driver)
+    assert abs(part.duty_u16 - offers[2]) < 200
+    part.wrong = 1  # then it is urgent
+    took = 0
+    for _ in range(40):
+        part.duty_u16 = None
+        line.advance(25, driver)
+        took += part.duty_u16 is not None
+    assert took >= 18
+
+
+def test_the_duty_where_the_interpreter_is_slow_and_the_frequency_another():
+    _, driver = fitted(Pulse, "readback", pin=34)
+    for duty in (6560, 17476, 32767, 32768, 34952, 58458, 62914):
+        for between_us in (2, 25, 60):
+            for period_us in (998, 1000, 1002, 985, 1015):
+                for phase_us in range(0, 1000, 37):
+                    wave = Wave(duty, period_us, between_us, phase_us)
+                    u16 = seen(driver, wave, 2)
+                    off = abs(u16 - duty)
+                    assert off < (200 if abs(period_us - 1000) < 3 else 983), (duty, u16)
+        for period_us in (100, 500, 900, 970, 1030, 1100, 1990, 2000, 10000):
+            for phase_us in range(0, 1000, 111):
+                # (never as if it were right; what takes too long is steady to it)
+                wave = Wave(duty, period_us, 25, phase_us)
+                u16 = seen(driver, wave, 2)
+                assert abs(u16 - duty) > 983, (duty, period_us, u16)
+                assert u16 in (0, 65535) or not -65536 < u16 < 131072
+    # an interrupt at the end of a pulse
+    for late_us, right in ((0, True), (10, True), (17, False), (200, False)):
+        wave = Wave(17476)
+        wave.late_us = late_us
+        assert (abs(seen(driver, wave, 2) - 17476) <= 983) == right, late_us
+
+
+def test_several_do_not_measure_in_the_same_tick():
+    Line(Board(), virtual=True)
+    drivers = [Pulse(Part(), pin) for pin in (34, 35, 39, 4)]
+    for tick in range(40):
+        at_once = 0
+        for driver in drivers:
+            driver._part.duty_u16 = None
+            driver.update()
+            at_once += driver._part.duty_u16 is not None
+        assert at_once < 3, tick  # (34 and 4 share theirs)
+
+
 # The tick
 
 
@@ -563,7 +696,8 @@ def test_updates_allocate_nothing():
     onewire = Ds18b20(part, **FULL["ds18b20"])
     led = StatusLed(part, **FULL["led"])
     button = Button(**FULL["button"])
-    drivers = (lock, sensor, relay, mirror, ac, pp, ntc, mcp, onewire, led, button)
+    pulse = Pulse(part, 35)
+    drivers = (pulse, lock, sensor, relay, mirror, ac, pp, ntc, mcp, onewire, led, button)
     line.advance(25, *drivers)  # (a first assignment of an attribute allocates)
     part.locked = part.tripped = part.temperature_dC = None
     pin = wire.pin  # (to call an instance allocates)
@@ -572,6 +706,8 @@ def test_updates_allocate_nothing():
     pp._read = ntc._read = mcp._read = wire.read_uv
     onewire._wire = wire
     led._pins = [pin] * 3
+    readback.time_pulse_us = lambda pin, level, timeout_us: 267
+    readback.ticks_us = lambda: 0
     for drive, test, state in ((1, True, states.CHARGING), (-1, False, states.FAULTED)):
         part.drive, part.test, part.three, part.state = drive, test, test, state
         onewire._at = 0  # it reads

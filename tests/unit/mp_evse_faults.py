@@ -36,7 +36,7 @@ class World:
         self.allow_mA = 0
         self.draw_mA = 15000
         self.leak = self.sensor_broken = self.jam = self.meter_lost = False
-        self.grounded = self.loop = True
+        self.grounded = self.loop = self.obeys = True
         self.bolt = False
         self.live = None  # of the load side, if not as the contactor says
         self.dC = 250
@@ -50,7 +50,7 @@ class World:
         """The station starts."""
         o = self.made = outlet(FITTINGS, power_cut, ventilation=ventilation)
         self.residual, self.mirror, self.earth = o.residual, o.mirror, o.earth
-        self.interlock = o.interlock
+        self.interlock, self.readback = o.interlock, o.readback
         self.overcurrent, self.derating, self.supply = o.overcurrent, o.derating, o.supply
         self.proximity, self.lock, self.phases = o.proximity, o.lock, o.phases
         self.c = o.controller
@@ -72,6 +72,7 @@ class World:
             self.mirror.live = c.closed if self.live is None else self.live
             self.earth.live = self.grounded
             self.interlock.live = self.loop
+            self.readback.duty_u16 = c.duty_u16 if self.obeys else c.duty_u16 ^ 32768
             if not self.meter_lost and self.ticks % 40 == 0:
                 self.overcurrent.current_mA = self.draw_mA if c.closed and self.car in "CD" else 0
                 self.overcurrent.readings += 1
@@ -202,6 +203,10 @@ def stop(w, on):
     w.loop = not on
 
 
+def other_duty(w, on):
+    w.obeys = not on
+
+
 def overload(w, on):
     w.draw_mA = 25000 if on else 15000
 
@@ -277,6 +282,7 @@ TABLE = {
     faults.CABLE: (cable, PLUGGED, 75, 75, UNPLUGGED),
     faults.DIODE: (diode, CLOSED + ("B2", "C2 open"), 75, 75, UNPLUGGED),
     faults.NOT_CLOSED: (dead, CLOSED + ("C2 in X1",), 250, 250, 10000),
+    faults.DUTY: (other_duty, STATES, 200, 200, UNPLUGGED),
     faults.VENTILATION: (ventilation, ("A",) + PLUGGED[:7] + ("E", "wake X1"), 75, 75, 75),
     faults.UNDERVOLTAGE: (sag, STATES, 3975, 4000, 60000),
     faults.OVERVOLTAGE: (surge, STATES, 3975, 4000, 60000),
@@ -639,6 +645,7 @@ CODES = {
     faults.CABLE: ("OtherError", "Cable"),
     faults.DIODE: ("EVCommunicationError", "DiodeFault"),
     faults.NOT_CLOSED: ("PowerSwitchFailure", "ContactorNotClosed"),
+    faults.DUTY: ("InternalError", "PilotDuty"),
     faults.VENTILATION: ("OtherError", "VentilationNotAvailable"),
     faults.UNDERVOLTAGE: ("UnderVoltage", None),
     faults.OVERVOLTAGE: ("OverVoltage", None),

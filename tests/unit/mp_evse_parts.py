@@ -9,6 +9,7 @@ from firmware.electrical.lock import Lock
 from firmware.electrical.meter import Overcurrent, Supply
 from firmware.electrical.phases import Phases
 from firmware.electrical.proximity import Proximity, rating_mA
+from firmware.electrical.readback import Readback
 from firmware.electrical.residual import Residual
 
 
@@ -958,6 +959,36 @@ def test_interlock():
         run(part, c, TICK_ms, live=False)  # again, for a moment
         part.live = True
         assert until(part, c, ready_of) == 500 and not part.fault
+
+
+def test_readback():
+    """Eight readings in a row, of whatever is driven; over after as many, without a car."""
+    for duty in (pilot.STEADY, pilot.FAULT, 6560, 17476, 34952, 58458):
+        part, c = Readback(), Told()
+        c.duty_u16 = duty
+
+        def read(*off, state=pilot.C, part=part, c=c):
+            for u16 in off:
+                run(part, c, TICK_ms, duty_u16=c.duty_u16 + u16, state=state)
+                run(part, c, 50)  # no new reading: nothing is judged
+            return part
+
+        run(part, c, 1000)
+        assert not part.ready and not part.fault and not part.wrong
+        assert read(-983, 983, 0).ready and not part.fault and not part.wrong
+        for off in (984, -984, 32768, (1 << 18) - duty, -(1 << 18) - duty):
+            assert read(*(off,) * 7).wrong == 7 and part.ready and not part.fault
+            assert not read(0).wrong
+            assert read(*(off,) * 8).fault == faults.DUTY and not part.ready and not part.wrong
+            read(*(0,) * 100)
+            assert part.fault and not part.ready  # the car is still there
+            read(off, *(0,) * 7, state=pilot.A)
+            assert part.fault and part.wrong == 7
+            read(off, *(0,) * 7, state=pilot.A)
+            assert part.fault
+            assert read(0, state=pilot.A).ready and not part.fault and not part.wrong
+    c.duty_u16 = 6560  # another one is set: what is seen from then on counts
+    assert not read(0).wrong
 
 
 def test_a_lock_does_not_move_before_anybody_knows_whether_a_car_is_there():

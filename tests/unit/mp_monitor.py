@@ -296,6 +296,41 @@ def test_an_interlock_that_is_closed_again():
         s.duty(D16, 25)
 
 
+def test_a_pilot_that_sends_another_duty():
+    """The contactor opens within a second; the car has to go, and the next one finds it right."""
+    s = stage(10000)
+    s.o.stuck = D16
+    s.m.granted_mA = 10000
+    s.duty(D10, 900)
+    breaks("latched", s.run, 200)  # (it offers, too)
+    s = stage(10000)
+    s.o.stuck = D16
+    s.m.granted_mA = 10000
+    s.duty(D10, 500)
+    s.duty(X1, 400)
+    breaks("wire", s.run, 200)
+    s = stage(10000)
+    s.o.stuck = D16
+    s.m.granted_mA = 10000
+    s.duty(D10, 900)
+    s.o.duty = X1
+    s.open()  # under load
+    s.run(200)
+    s.o.stuck = None
+    s.run(100000)
+    s.o.duty = D10
+    breaks("latched", s.run, 25)
+    s.o.duty = X1
+    s.car.unplug()
+    s.run(1000)
+    s.duty(D10, 25)
+    # nobody can be asked for what the station cannot see
+    s = Stage(set(PARTS) - {"readback"}).close()
+    s.o.stuck = D16
+    s.m.granted_mA = 10000
+    s.duty(D10, 20000)
+
+
 def test_no_offer_and_no_closing_with_an_open_interlock():
     s = stage(loop_closed=False)
     s.duty(D16, 100)

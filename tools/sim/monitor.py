@@ -28,8 +28,8 @@ from sim.rules.deadlines import (
 
 TRACE = 60  # lines kept
 PARTS = (
-    "residual", "mirror", "interlock", "earth", "overcurrent", "derating", "proximity", "lock",
-    "phases", "supply",
+    "residual", "mirror", "interlock", "earth", "readback", "overcurrent", "derating", "proximity",
+    "lock", "phases", "supply",
 )  # fmt: skip
 
 
@@ -104,7 +104,9 @@ station counts from step to step may be so much shorter at its outputs |
         """Somebody clears what only a person may clear."""
         if self.outlet.car.state() == "A" and not self.outlet.coil:
             self.latched.clear()
-            self.doubt.clear()
+            for name in list(self.doubt):
+                if self.doubt[name] != "power":
+                    del self.doubt[name]
             for name in self.active:
                 self.active[name] = 0  # it has to be found again
             self.dead_closings = 0

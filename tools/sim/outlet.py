@@ -20,6 +20,7 @@ class Outlet:
     | attribute | the truth about |
     |---|---|
     | duty, driven | what the station drives: pilot (0: -12 V, 65535: +12 V), contactor coil |
+    | stuck | what the pilot's driver sends instead, whatever it is given; None: it obeys |
     | coil | it has current: it is driven, and nothing has taken its supply |
     | closed, live | main contacts; load side live: closed, or welded |
     | welded, stuck_open | one pole is stuck closed; the contacts do not close |
@@ -47,6 +48,7 @@ simulated sensor; it does not react any more |
         self.pins = pins
         self.car = Car(self)
         self.duty = 0  # without power the pilot is low: state F to a car
+        self.stuck = None
         self.coil = self.driven = False
         self.closed = self.live = False
         self.coil_ms = 0
@@ -128,9 +130,14 @@ simulated sensor; it does not react any more |
         ripple = self._ripple - 32
         return [mV + ripple if mV else 0 for mV in self.volts_mV]
 
+    def wire(self):
+        """The duty as a car, and the station's sense pins, see it."""
+        duty = self.duty if self.stuck is None else self.stuck
+        return duty + self.skew_u16 if 0 < duty < 65535 else duty
+
     def pilot_mV(self):
         """The levels of the pilot's high and low part, with noise."""
-        high, low = self.car.pilot_mV(self.duty, self.plus_mV, self.minus_mV, self.source_ohm)
+        high, low = self.car.pilot_mV(self.wire(), self.plus_mV, self.minus_mV, self.source_ohm)
         if self.noise_mV:
             noise = 2 * self.noise_mV + 1
             high += self.dice.below(noise) - self.noise_mV
@@ -165,10 +172,7 @@ simulated sensor; it does not react any more |
             car.supplied = 1
         elif volts[2] < _LIVE_mV:
             car.supplied = 2
-        duty = self.duty
-        if self.skew_u16 and 0 < duty < 65535:
-            duty += self.skew_u16
-        car.step(dt, duty, live)
+        car.step(dt, self.wire(), live)
         self.live = live
         if self.bounce_ms and self.coil_ms < self.close_ms + self.bounce_ms and self.closed:
             self.live = live and self.dice.below(2) == 0

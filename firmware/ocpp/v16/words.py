@@ -18,8 +18,8 @@ _ERRORS = const(
     "GroundFailure ResidualSelfTest|OtherError Interlock|GroundFailure ProtectiveEarth|"
     "OverCurrentFailure Overload|EVCommunicationError PilotShort|OtherError Cable|"
     "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
-    "OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|HighTemperature|"
-    "OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
+    "InternalError PilotDuty|OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|"
+    "HighTemperature|OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
     "PowerMeterFailure|OtherError Policy"
 )
 

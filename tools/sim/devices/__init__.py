@@ -112,19 +112,19 @@ class Panel:
         if op == SPI:
             return 0, 0, 0, self.reader.spi(payload) if self.reader else b"\xff" * len(payload)
         device, key = self._pins.get(pin, (None, None))
-        a = 0
+        a = b = 0
         if op == PIN_OUT:
             self._wall.out(pin, value)
         if device:
             if op == PIN_OUT:
                 device.out(key, value)
             elif op == PIN_IN:
-                a = device.level(key)
+                a, b = device.level(key), device.duty(key)
             elif op == EDGES:
                 a = device.edges(key)
             elif op == ONEWIRE:
                 a = device.wire(value)
-        return a, 0, 0, b""
+        return a, b, 0, b""
 
     # --- analog
 
@@ -136,9 +136,10 @@ class Panel:
             if pins["sense"] == pin:
                 high, low = outlet.pilot_mV()
                 high = self._uV(high)
-                return (high, self._uV(low), outlet.duty) if peak is None else (high, high, 65535)
+                wave = high, self._uV(low), outlet.wire()
+                return wave if peak is None else (high, high, 65535)
             if peak and peak["low"] == pin:
-                low_mV = outlet.pilot_mV()[0 if outlet.duty == 65535 else 1]
+                low_mV = outlet.pilot_mV()[0 if outlet.wire() == 65535 else 1]
                 if "zero_uV" in peak:
                     uV = _clip(peak["zero_uV"] + low_mV * peak["per_V_uV"] // 1000)
                 else:

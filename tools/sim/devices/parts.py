@@ -39,6 +39,10 @@ class Device:
         """How often the pin changed since it was asked last."""
         return 0
 
+    def duty(self, key):
+        """The share of a period of 1 kHz that the pin is high, of 65535, where it has a wave."""
+        return 0
+
     def uV(self, key):
         return 0
 
@@ -156,6 +160,17 @@ class Interlock(Mirror):
         return self.outlet.loop_closed
 
 
+class Readback(Device):
+    """A comparator at 0 V behind the pilot's driver, before its resistor: no car is in it."""
+
+    def duty(self, key):
+        duty = self.outlet.wire()
+        return duty if self.data.get("live", 1) else 65535 - duty
+
+    def level(self, key):
+        return int(self.now_ms * 7 % 64 * 1024 < self.duty(key))  # (anywhere in the period)
+
+
 class Relay(Device):
     def begin(self):
         self.outlet.phases_relay = False
@@ -269,6 +284,7 @@ MAKERS = {
     "mirror": Mirror,
     "earth": Earth,
     "interlock": Interlock,
+    "readback": Readback,
     "phases": Relay,
     "proximity": Proximity,
     "ntc": Ntc,

@@ -7,6 +7,8 @@ from umachine import *  # noqa: F403
 
 import bus
 
+del time_pulse_us  # noqa: F821 (the unix port's)
+
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 _cause = PWRON_RESET
 _PERIOD_us = 1002  # of a PWM of 1 kHz: 998.4 Hz
@@ -27,10 +29,14 @@ _TIMEDOUT = const(116)
 
 
 def __getattr__(name):
-    if name == "SPI":  # few boards have one
+    if name == "SPI":  # few boards have one, or the other
         from spi import SPI
 
         return SPI
+    if name == "time_pulse_us":
+        from pulse import time_pulse_us
+
+        return time_pulse_us
     raise AttributeError(name)
 
 

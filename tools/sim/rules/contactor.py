@@ -29,6 +29,7 @@ from sim.rules.deadlines import (
     TRIP_ms,
     VOLTAGE_BACK_ms,
     VOLTAGE_ms,
+    WIRE_ms,
     rating_mA,
 )
 
@@ -100,7 +101,7 @@ def _opening(m, state, duty):
 
 def _demanded(m):
     """True if a fault wants the contactor open under load."""
-    if m.not_c_ms or m.latched:
+    if m.not_c_ms or m.latched or "wire" in m.doubt:
         return True
     if "proximity" in m.fitted and rating_mA(m.outlet.cable_ohm) != m.cable_mA:
         return True  # (in a stall somebody has put another cable there)
@@ -136,6 +137,8 @@ def _stays_closed(m, state, duty, dt_ms):
         m.fail("pe", "still closed")
     if active.get("interlock", 0) + TICK_ms > PE_ms + TICK_ms:
         m.fail("interlock", "still closed")
+    if active.get("wire", 0) > WIRE_ms:
+        m.fail("wire", "still closed")
     if active.get("cable", 0) > CABLE_ms:
         m.fail("cable", "still closed")
     if active.get("lock", 0) > LOCK_ms:

@@ -7,6 +7,7 @@ from sim.rules.deadlines import (
     HIGH_mV,
     LOW_mV,
     METER_ms,
+    OFF_u16,
     PE_ms,
     RELEASE_ms,
     SEEN_ms,
@@ -15,6 +16,7 @@ from sim.rules.deadlines import (
     TRIP_ms,
     VOLTAGE_ms,
     WELD_ms,
+    WIRE_ms,
     rating_mA,
 )
 
@@ -25,6 +27,7 @@ _KEPT = {
     "not closed": "person",
     "diode": "unplug",
     "interlock": "long",  # (unplugged for so long that the station must have let it go)
+    "wire": "unplug",
     "cable": "unplug",
     "overcurrent": "unplug",
 }
@@ -37,7 +40,7 @@ def look(m, state, core, dt_ms):
     # (in state F the station cannot see whether there is a car)
     if state != "A":
         m.gone_ms = m.gone = 0
-    elif m.duty != F:
+    elif m.duty != F and outlet.stuck != F:
         m.gone_ms += core
         m.gone += 1
     if state == "A":
@@ -70,6 +73,13 @@ def look(m, state, core, dt_ms):
         found.append("pe")
     if not outlet.loop_closed and "interlock" in fitted:
         found.append("interlock")
+    off = outlet.stuck is not None and abs(outlet.wire() - outlet.duty)
+    if off > OFF_u16 // 3:
+        found.append("wire" if "readback" in fitted and off > OFF_u16 else "other")
+        m.doubt["wire"] = "unplug"
+        if outlet.duty == F:  # (that may have been its test at boot)
+            m.doubt["driver"] = "power"
+        m.plain_ms = 0  # (the car hears something else)
     if "proximity" in fitted and state != "A" and not rating_mA(outlet.cable_ohm):
         found.append("cable")
     if "lock" in fitted and not outlet.locked and m.coil:
@@ -141,6 +151,8 @@ def look(m, state, core, dt_ms):
         _latch(m, "diode", "unplug")
     if "interlock" in active and active["interlock"] > PE_ms:  # (also a car that comes to it)
         _latch(m, "interlock", "unplug")
+    if active.get("wire", 0) > WIRE_ms:
+        _latch(m, "wire", "unplug")
 
 
 def _forget(kept, until):

@@ -39,7 +39,7 @@ def look(m, state, duty, coil, core, dt_ms):
         if was == F and f_ms < 300:
             if f_ms >= TEST_F_ms - m.spread_ms and not coil and m.tests_left:
                 m.tests_left -= 1
-            else:
+            elif m.outlet.stuck is None:
                 m.fail("f", "state F for %d ms" % f_ms)
         m.note("duty %d, %d mA (granted %d)" % (duty, offer, granted))
         m.duty_ms = 0

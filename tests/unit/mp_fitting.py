@@ -351,7 +351,8 @@ def takes_no_more(s, name):
     s.car.left_Wh = 1
     s.set(name)
     s.until(lambda: not s.o.coil, 60000, "full")
-    assert not s.c.fault and s.c.state == pilot.B
+    s.until(lambda: s.c.state == pilot.B, TICK_ms, "B")  # (sure of it after another reading)
+    assert not s.c.fault, str(s)
 
 
 _VOLTS = stops(faults.UNDERVOLTAGE, 7000, BY_ITSELF, 60000)

@@ -2,20 +2,34 @@
 its electrical tick cuts through everything else that Python does."""
 
 import asyncio
+from operator import gt
 from statistics import median
 
 from station_driver import Bench
 
+from bench.messages import gauged, messages
 from host.profile import profile
 
 CHIP = {"chip": "esp32", "heap": "112K", "speed": 1}
 ERASE_ms = 400  # of the flash, at worst, when nothing runs; and what may wait for it
 GAP_ms = 25 + ERASE_ms + 100
 OPEN_ms = 30  # the wall's contactor
-OFF_ms = 80  # two readings, at the median: 33 to 46, 61 beside much else on the PC
-WORST_ms = 100  # where no flash is erased
-TIMES = 9
-IDLE = 0.3  # of the chip
+# Until the coil is off, where no flash is erased: 60 and 75 are wanted, a busy PC adds to it.
+OFF_ms = 70
+WORST_ms = 110
+TIMES = 15
+IDLE = 0.2  # of the chip
+ROUNDS = 5
+BUDGET_ms = {  # of all steps, and of the longest
+    "SetChargingProfile_24": (200, 75),
+    "GetCompositeSchedule_24": (300, 75),
+    "SetChargingProfile_96": (350, 100),
+    "GetCompositeSchedule_96": (500, 75),
+    "GetConfiguration": (450, 75),
+    "ChangeConfiguration": (150, 75),
+    "ClearChargingProfile": (150, 60),
+    "TriggerMessage": (200, 75),
+}
 
 
 async def taken_in(b, number):
@@ -35,18 +49,20 @@ async def test_the_tick_goes_on_while_a_profile_is_taken_in(tmp_path):
             assert seen["ticks"] > 10 and seen["gap_ms"] < GAP_ms, seen
 
 
-async def test_the_contactor_opens_in_time_while_profiles_are_taken_in(tmp_path):
-    """The car leaves state C; the coil is off two readings later."""
+async def test_the_contactor_opens_in_time_whatever_is_computed(tmp_path):
+    """The car leaves state C; the coil is off two readings later. (A profile that is there already
+    is not written again.)"""
     took_ms = []
     async with Bench(tmp_path, **CHIP) as b:
         await b.charge()
+        await taken_in(b, 1)
         over = asyncio.Event()
 
         async def busy():
-            number = 0
             while not over.is_set():
-                number += 1
-                await taken_in(b, number)
+                await taken_in(b, 1)
+                await b.st.call("GetCompositeSchedule", {"connectorId": 1, "duration": 86400})
+                await b.st.call("GetConfiguration", {})
 
         task = asyncio.create_task(busy())
         try:
@@ -62,7 +78,7 @@ async def test_the_contactor_opens_in_time_while_profiles_are_taken_in(tmp_path)
             over.set()
             await task
     print(sorted(took_ms))
-    assert median(took_ms) < OFF_ms and max(took_ms) < WORST_ms + ERASE_ms
+    assert median(took_ms) < OFF_ms and max(took_ms) < WORST_ms
 
 
 HANGS = """
@@ -88,9 +104,27 @@ async def test_the_watchdog_has_the_boards_time_too(tmp_path):
         await b.status("Charging")
 
 
+async def test_what_messages_cost(tmp_path):
+    """In ms of the chip, the least of some: a PC that is busy with something else adds to it."""
+    over = []
+    async with Bench(tmp_path, **CHIP) as b:
+        await b.charge()
+        await b.process.command("gauge")
+        for name, action, payloads in messages():
+            if name not in BUDGET_ms:
+                continue
+            seen = [
+                await gauged(b.process, b.st.call(action, next(payloads))) for _ in range(ROUNDS)
+            ]
+            least = [min(one[key] for one in seen) for key in ("busy_ms", "step_ms")]
+            print(name, least)
+            if any(map(gt, least, BUDGET_ms[name])):
+                over.append((name, least))
+    assert not over
+
+
 async def test_nothing_to_do_takes_little(tmp_path):
-    """Of the loop, while a car charges and nothing is asked: 18 to 22 % of the chip beside other
-    work on the PC, which inflates it."""
+    """Of the loop, while a car charges and nothing is asked: 9 % of the chip."""
     async with Bench(tmp_path, **CHIP) as b:
         await b.charge()
         share = []

@@ -48,24 +48,29 @@ async def gauged(process, wait):
     return await process.command("gauge")
 
 
+async def idle(connectors):
+    """% that loop and tick take, and the ms that two ticks are apart at most, while nothing is
+    asked: without a car, and while one charges at each of so many connectors."""
+    result = {}
+    words = "--chip", CHIP, "--heap", CHIP_HEAP
+    async with station(*words, connectors=connectors) as (process, peer):
+        for name in ("no_car", "charging"):
+            if name == "charging":
+                for number in range(1, connectors + 1):
+                    await charge(process, peer, number)
+            spans = [await gauged(process, asyncio.sleep(IDLE_s)) for _ in range(rounds(5))]
+            for what in ("busy", "tick"):
+                share = [100 * seen[what + "_ms"] / seen["world_ms"] for seen in spans]
+                result[f"{name}_{what}_percent"] = round(statistics.median(share), 1)
+            result[f"{name}_gap_ms"] = max(seen["gap_ms"] for seen in spans)
+    return result
+
+
 @measurement
 def idle_chip():
-    """% of an ESP32 at 240 MHz (a model, never measured on one) that loop and tick take while
-    nothing is asked: without a car, and while one charges. Medians of some seconds each."""
-
-    async def run():
-        result = {}
-        async with station("--chip", CHIP, "--heap", CHIP_HEAP) as (process, peer):
-            for name in ("no_car", "charging"):
-                if name == "charging":
-                    await charge(process, peer)
-                spans = [await gauged(process, asyncio.sleep(IDLE_s)) for _ in range(rounds(5))]
-                for what in ("busy", "tick"):
-                    share = [100 * seen[what + "_ms"] / seen["world_ms"] for seen in spans]
-                    result[f"{name}_{what}_percent"] = round(statistics.median(share), 1)
-        return result
-
-    return asyncio.run(run())
+    """Of an ESP32 at 240 MHz (a model, never measured on one), with one connector and with four;
+    medians of some seconds each."""
+    return {f"{n}_connectors": asyncio.run(idle(n)) for n in (1, 4)}
 
 
 @measurement

@@ -27,6 +27,9 @@ class Outlet:
             allow_mA = min(allow_mA, self.proximity.rating_mA)
         c = self.controller
         c.tick(now_ms, self.line.high_mV, self.line.low_mV, allow_mA)
+        if c.closed and c.other:  # the car may have left C
+            self.line.sample()
+            c.look(self.line.high_mV)
         if self._closed and not c.closed:
             self.contactor.set(False)  # opening comes before everything else
         if self._duty != c.duty_u16:

@@ -16,11 +16,10 @@ from . import faults, pilot
 _TICKS = const(0x3FFFFFFF)
 _LONG_ms = const(600000)  # timers stop counting here
 
-# The contactor opens after two readings of another state this far apart, or three: with its own
-# 25 ms that is in time (seq. 7). They need not agree, or a pilot that wavers between A and B would
-# keep it closed. The state itself is left later, and what it is instead two readings in a row have
-# to say: what is loose for a moment must not pass for an unplugged car.
-_OPEN_ms = const(20)
+# The contactor opens after two readings in a row that are not C (look()), or two ticks: with its
+# own 25 ms that is in time (seq. 7). They need not agree, or a pilot that wavers between A and B
+# would keep it closed. The state itself is left later, after this or three ticks, and what it is
+# instead two in a row have to say: what is loose for a moment is no unplugged car.
 _LEAVE_ms = const(50)
 _STABLE_C_ms = const(500)  # cars pulse through C: close only after this (a BMW iX3: 250 ms)
 _MIN_OFF_ms = const(5000)  # contactor open at least this long
@@ -57,7 +56,7 @@ class _Car:
         self._draw = pilot.Draw()
         self._seen = pilot.A  # the state of the latest reading, and since when; -1: none
         self._seen_ms = 0
-        self._other = self._other_ms = 0  # readings in a row that were not `state`, and since when
+        self.other = self._other_ms = 0  # readings in a row that were not `state`, and since when
         self._next = pilot.A  # the latest of them
         self._simple = False  # the car came with S2 closed
         self._proof = 0  # readings in a row: > 0 the diode is there, < 0 it is not
@@ -84,20 +83,20 @@ class _Car:
             self._range_ms = 0
         if s == self.state:
             self.known = self.known or self._seen_ms >= _LEAVE_ms
-            self._other = self._other_ms = 0
+            self.other = self._other_ms = 0
             return
-        alike = self._other and s == self._next
+        alike = self.other and s == self._next
         self._next = s
-        self._other_ms = min(self._other_ms + dt, _LONG_ms) if self._other else 0
-        self._other += 1
-        if alike and (self._other > 2 or self._other_ms >= _LEAVE_ms):
+        self._other_ms = min(self._other_ms + dt, _LONG_ms) if self.other else 0
+        self.other += 1
+        if alike and (self.other > 2 or self._other_ms >= _LEAVE_ms):
             self._simple = s > pilot.B and (self._simple or self.known and self.state == pilot.A)
             self.known = True
             if s == pilot.A or self.state == pilot.A:
                 self.visit += 1
                 self._draw.count(_DUTY_ms)  # (a car that comes was told nothing before)
             self.state = s
-            self._other = self._other_ms = 0
+            self.other = self._other_ms = 0
 
     def _check(self, low_mV):
         # Every fault seen here but the driver's is the car's or the cable's.
@@ -129,6 +128,7 @@ class Controller(_Car):
 
     | state       | pilot.A .. pilot.E, debounced; in state F the last one known |
     | known       | `state` was read since boot, and more than once: not in state F |
+    | other       | ticks in a row whose reading was not `state` |
     | visit       | rises when a car is plugged in, and when it is unplugged: odd with a car |
     | duty_u16    | output: duty of the pilot; pilot.STEADY is X1, pilot.FAULT is F |
     | pilot_mA    | output: what that advertises; 0: nothing is offered |
@@ -206,6 +206,16 @@ class Controller(_Car):
         if self.bench:
             self.bench.drive(self, dt)
 
+    def look(self, high_mV):
+        """One more reading within a tick, of a car that may have left C: has it?"""
+        s = pilot.state(high_mV, self.state)
+        if s != self.state and not self._serves(s):
+            self._open()
+
+    def _open(self):
+        self.closed = False
+        self._off_ms = _MIN_OFF_ms
+
     def reset(self):
         """A person clears the latched faults; True if that was possible: no car, contactor open,
         not welded nor tripped still.
@@ -275,11 +285,9 @@ class Controller(_Car):
             ignores = not self.pilot_mA and self._duty_ms >= obey_ms
             # (in bench mode it closes again, as long as that lasts)
             ignores = ignores or self.bench
-            left = self._other > 2 or self._other_ms >= _OPEN_ms
-            left = left and not self._serves(self._next)
+            left = self.other > 1 and not self._serves(self._next)
             if left or not self._serves(self.state) or reaction >= faults.OPEN or ignores:
-                self.closed = False
-                self._off_ms = _MIN_OFF_ms
+                self._open()
         elif ready and self.pilot_mA and self._serves(self.state) and not self._off_ms:
             stable = self.state == self._seen and self._seen_ms >= _STABLE_C_ms
             self.closed = stable and self._proof == _DIODE_READINGS

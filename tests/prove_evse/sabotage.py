@@ -11,6 +11,7 @@ from sim.rules.deadlines import X1
 class Sound:
     """Bends nothing."""
 
+    other = 0  # (it is not asked to look again within a tick)
     rules = ()  # of the monitor, one of which must catch it
     needs = None  # a part
     prefer = None  # the fault that brings it out

@@ -286,16 +286,26 @@ def test_a_stray_reading_is_no_state():
 
 
 def test_ticks_that_come_late():
-    # two readings 20 ms apart are enough
-    for dt_ms in (20, 25, 60, 500, 3000):
+    for dt_ms in (5, 20, 25, 60, 500, 3000):
         b = charging()
         b.state = "B"
         assert b.tick(1, dt_ms).closed
         assert not b.tick(1, dt_ms).closed, dt_ms
-    for dt_ms in (5, 19):  # what comes sooner, after a stall: three
-        b = charging()
-        b.state = "B"
-        assert b.tick(2, dt_ms).closed and not b.tick(1, dt_ms).closed, dt_ms
+
+
+def test_a_second_look_within_a_tick():
+    for ventilation in (False, True):
+        for high_mV, opens in ((9000, True), (12000, True), (0, True), (6000, 0), (3000, None)):
+            b = charging()
+            b.c.ventilation = ventilation
+            b.state = "B"
+            assert b.tick().closed and b.c.other == 1
+            b.c.look(high_mV)
+            wanted = not ventilation if opens is None else bool(opens)
+            assert b.c.closed != wanted and b.c.state == pilot.C, (high_mV, ventilation)
+            b.state = "C"
+            b.run(4975)
+            assert b.c.closed != wanted
 
 
 def test_what_a_car_did_in_a_stall_is_no_reason_to_close():

@@ -622,7 +622,7 @@ def test_phases_under_a_car():
             w.run(1500)
             w.car = "B"
         ms = w.until(lambda w: not w.c.closed, 7000)
-        assert ms == (50 if obeys else 6000)
+        assert ms == (25 if obeys else 6000)
         assert w.until(lambda w: not w.phases.three, 1000) == 100
         pause_ms = w.until(lambda w: w.c.pilot_mA, 100000)
         assert pause_ms == (10000 if obeys else 60000 - 100), pause_ms

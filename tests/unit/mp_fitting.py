@@ -351,7 +351,7 @@ def takes_no_more(s, name):
     s.car.left_Wh = 1
     s.set(name)
     s.until(lambda: not s.o.coil, 60000, "full")
-    s.until(lambda: s.c.state == pilot.B, TICK_ms, "B")  # (sure of it after another reading)
+    s.until(lambda: s.c.state == pilot.B, 3 * TICK_ms, "B")  # (it is sure of that later)
     assert not s.c.fault, str(s)
 
 

@@ -28,7 +28,7 @@ class Phases:
         if c.closed != self._closed:
             self._closed = c.closed
             self._open_ms = 0
-            self._load = not c.closed and c.state > pilot.B
+            self._load = not c.closed and c.state > pilot.B and not c.other
         if not c.closed:
             self._open_ms = min(self._open_ms + dt_ms, _LOAD_PAUSE_ms)
         if self._moved_ms >= 0:

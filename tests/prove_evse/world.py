@@ -24,6 +24,7 @@ EVENTS = 100  # of a chapter
 END_ms = 10000  # after the last of them
 METER_ms = 1000
 _STEP_ms = 50  # of physics, at most
+_AGAIN_ms = 3  # a second burst of readings in a tick
 _LATE_ms = 80  # between two ticks at most, but where an erase or a stall takes longer
 _PICK_ms = 100  # from boot.py to pick.py, which makes the outputs what the firmware expects
 _NEVER = 1 << 29
@@ -166,6 +167,8 @@ class Line:
 
     def sample(self):
         self.high_mV, self.low_mV = self.outlet.pilot_mV()
+        if self.life.looked:  # (already in this tick, before the others of its ms)
+            return self.life.tick_to(self.life.now_ms + _AGAIN_ms)
         self.high_mV += self.life.spike_mV
         self.life.goes_on()  # (while the tick is made of it)
 
@@ -368,7 +371,7 @@ class Life:
         self.allow_mA = 0
         self.spike_mV = self.loose_ms = 0
         self.left_ms = -1  # when the car left C, under a coil that is on
-        self.ticking = False
+        self.ticking = self.looked = False
         self.power_up(True)
 
     def live(self):
@@ -469,6 +472,7 @@ class Life:
         if made.supply:
             self.sensors.meter(made)
         granted = self.granted_mA()
+        self.looked = False
         made.tick((self.start + begin_ms) & (WRAP - 1), granted)
         self._watch()
         monitor.granted_mA = granted
@@ -496,8 +500,12 @@ class Life:
             elif self.dt_ms > _LATE_ms or chip.free_ms > chip.read_ms:  # (an erase; a stall)
                 self.counts = False
         chip.read_ms = self.now_ms
+        self.looked = True
+        self.tick_to(self.now_ms + chip.tick_ms)
+
+    def tick_to(self, ms):
         self.ticking = True
-        self.pass_to(self.now_ms + chip.tick_ms)
+        self.pass_to(ms)
         self.ticking = False
 
     # --- how long it takes until the coil is off

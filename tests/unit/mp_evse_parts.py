@@ -21,7 +21,7 @@ class Told:
         self.state = state
         self.closed = closed
         self.fault = faults.NONE
-        self.may_draw_mA = self.pilot_mA = 0
+        self.may_draw_mA = self.pilot_mA = self.other = 0
 
 
 def run(part, c, ms, each=None, **now):

@@ -23,6 +23,7 @@ _LONG_ms = const(600000)  # timers stop counting here
 _LEAVE_ms = const(50)
 _STABLE_C_ms = const(500)  # cars pulse through C: close only after this (a BMW iX3: 250 ms)
 _MIN_OFF_ms = const(5000)  # contactor open at least this long
+_AGAIN_ms = const(15)  # a second look comes so much after its tick has begun, at most
 _POWER_CUT_ms = const(10000)  # the same after a power cut
 _BOOT_ms = const(1000)  # X1 before anything is offered
 _TEST_F_ms = const(100)  # the self-test of the pilot's driver
@@ -211,6 +212,7 @@ class Controller(_Car):
         s = pilot.state(high_mV, self.state)
         if s != self.state and not self._serves(s):
             self._open()
+            self._off_ms += _AGAIN_ms
 
     def _open(self):
         self.closed = False

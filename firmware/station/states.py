@@ -10,6 +10,7 @@ _TICKS = const(0x3FFFFFFF)
 _GRACE_ms = const(10000)  # a car may take so long to close S2 before it counts as pausing
 _MOMENT_ms = const(10000)
 _UNKNOWN_ms = const(-1)
+_LEFT = const(4)  # ticks, or it is between two states for good
 _NEVER = const(-1)
 
 # The state of a connector.
@@ -48,7 +49,8 @@ class Shown:
     def changed(self, connector, now_ms):
         """Bring the state of `connector` up to date; True when it, or its fault, has changed."""
         before = connector.state, self.fault
-        if connector.settled():
+        # (In the middle of leaving a state, which takes some ticks, it is as before.)
+        if connector.settled() and not 0 < connector.controller.other < _LEFT:
             self.fault = connector.controller.fault  # (once: the tick goes on meanwhile)
             connector.state = self._state(connector, now_ms)
         return (connector.state, self.fault) != before

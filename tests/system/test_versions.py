@@ -75,7 +75,8 @@ TELLING = {
     "words": """
         PURPOSES = "Tx", "Default", "Most"
         BOOTS = TOKENS = "Accepted"
-        status = fault = str
+        STATES = "0 1 2 3 4 5 6 7 8"
+        fault = str
         """,
     "talk": """
         from firmware.charging import limits

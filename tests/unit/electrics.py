@@ -11,7 +11,7 @@ class Electrics:
     def __init__(self):
         self._state = pilot.A
         self.known = True
-        self.visit = 0
+        self.visit = self.other = 0
         self.fault = faults.NONE
         self.pilot_mA = 0
         self.closed = False

@@ -11,7 +11,7 @@ from bench.station import firmware_bytes, install
 from host.process import WAIT_s, poll
 from host.profile import profile
 
-# The peak, with 96 periods: 98 KB do, but by where things lie 6 KB in one piece may be missing
+# The peak, with 96 periods: in 98 KB, by where things lie, 6 KB in one piece may be missing
 PEAK_HEAP = "104K"
 HEAP = {"micropython32": ESP32_HEAP, "micropython": "256K"}
 MOST = 16384

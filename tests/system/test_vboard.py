@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from statistics import median
 
 import pytest
@@ -129,16 +128,6 @@ async def test_a_board_in_a_chips_time(tmp_path, micropython32):
     """At its REPL: what it computes takes as long as on a chip (docs/hardware.md: 23 to 29 ms; a
     busy PC makes it more, alone it takes less than one), and waiting for keys takes time too."""
     async with Board(tmp_path, "--chip", "esp32", "--interpreter", micropython32) as b:
-
-        async def wall():
-            return datetime.fromisoformat((await b.process.command("state"))["t"][:-1])
-
-        async def passed(seconds):
-            begun = now = await wall()
-            while now - begun < timedelta(seconds=seconds):
-                await asyncio.sleep(0.1)
-                now = await wall()
-
         with Listener(b.port) as line:
 
             async def said(code):
@@ -157,7 +146,7 @@ async def test_a_board_in_a_chips_time(tmp_path, micropython32):
             assert 15000 < median(took_us) < 60000, took_us
             assert await said("a = ticks_ms(); sleep_ms(200); a = ticks_ms() - a") >= 200
             since_ms = await said("a = ticks_ms()")
-            await asyncio.wait_for(passed(3), WAIT_s)  # in the world, and nothing is typed
+            await b.process.passes(3)  # in the world, and nothing is typed
             assert await said("a = ticks_ms()") - since_ms >= 1500
 
 

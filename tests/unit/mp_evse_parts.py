@@ -643,6 +643,15 @@ def locked():
     return part, c, motor
 
 
+def stays_while_welded(part, c, motor):
+    c.fault = faults.WELDED
+    run(part, c, 20000, motor)
+    assert motor.locked
+    c.fault = faults.NONE
+    run(part, c, 2000, motor)
+    assert not motor.locked
+
+
 def test_lock_stays_while_closed_or_welded():
     for state in (pilot.A, pilot.B, pilot.E):
         part, c, motor = locked()
@@ -651,12 +660,7 @@ def test_lock_stays_while_closed_or_welded():
         run(part, c, 20000, motor, release=True)
         assert motor.locked
         c.closed = False
-        c.fault = faults.WELDED
-        run(part, c, 20000, motor)
-        assert motor.locked
-        c.fault = faults.NONE
-        run(part, c, 2000, motor)
-        assert not motor.locked
+        stays_while_welded(part, c, motor)
 
 
 def test_lock_that_was_about_to_open_when_a_weld_was_seen():
@@ -668,12 +672,7 @@ def test_lock_that_was_about_to_open_when_a_weld_was_seen():
         run(part, c, 400, motor, state=pilot.B)
         assert motor.locked
         run(part, c, 100, motor, state=pilot.A)  # (the motor pauses)
-        c.fault = faults.WELDED
-        run(part, c, 20000, motor)
-        assert motor.locked
-        c.fault = faults.NONE
-        run(part, c, 2000, motor)
-        assert not motor.locked
+        stays_while_welded(part, c, motor)
 
 
 def test_lock_in_e_and_without_a_cable():

@@ -296,22 +296,23 @@ def test_an_interlock_that_is_closed_again():
         s.duty(D16, 25)
 
 
+def stuck(s):
+    """10 A are allowed; the driver sends the duty of 16."""
+    s.o.stuck = D16
+    s.m.granted_mA = 10000
+    return s
+
+
 def test_a_pilot_that_sends_another_duty():
     """The contactor opens within a second; the car has to go, and the next one finds it right."""
-    s = stage(10000)
-    s.o.stuck = D16
-    s.m.granted_mA = 10000
+    s = stuck(stage(10000))
     s.duty(D10, 900)
     breaks("latched", s.run, 200)  # (it offers, too)
-    s = stage(10000)
-    s.o.stuck = D16
-    s.m.granted_mA = 10000
+    s = stuck(stage(10000))
     s.duty(D10, 500)
     s.duty(X1, 400)
     breaks("wire", s.run, 200)
-    s = stage(10000)
-    s.o.stuck = D16
-    s.m.granted_mA = 10000
+    s = stuck(stage(10000))
     s.duty(D10, 900)
     s.o.duty = X1
     s.open()  # under load
@@ -325,9 +326,7 @@ def test_a_pilot_that_sends_another_duty():
     s.run(1000)
     s.duty(D10, 25)
     # nobody can be asked for what the station cannot see
-    s = Stage(set(PARTS) - {"readback"}).close()
-    s.o.stuck = D16
-    s.m.granted_mA = 10000
+    s = stuck(Stage(set(PARTS) - {"readback"}).close())
     s.duty(D10, 20000)
 
 

@@ -77,11 +77,13 @@ def session(unit, connectors):
     for c in connectors:
         tx = c.tx
         if not tx:
-            waits = "; tag %s waits for the car" % c.waits.token if c.waits else ""
+            waits = "; reserved" if c.reserved else ""
+            if c.waits:
+                waits = "; tag %s waits for the car" % c.waits.token
             yield "connector %d: no transaction%s" % (c.number, waits)
             continue
         name = "without an id yet" if tx.id is None else tx.id
-        group = ", of group " + tx.group if tx.group else ""
+        group = ", of a group" if tx.group else ""
         said = c.number, name, tx.number, tx.token, group
         yield "connector %d: transaction %s (number %d here), tag %s%s" % said
         since, charged_Wh = format_iso(tx.origin_s), c.energy_Wh() - tx.start_Wh

@@ -23,6 +23,7 @@ LOCK = const(17)
 PILOT_RANGE = const(18)
 METER = const(19)
 POLICY = const(20)  # of the charge point itself: the owner's rules are broken (policy.py)
+LIST = const(21)  # of it too, for a moment: a tag of the local list was refused (tags.py)
 
 # Reactions. All but REPORT forbid to offer energy, from the same tick on.
 REPORT = const(0)  # it is only told; who sets a limit is told by the part (limit_mA)
@@ -67,5 +68,9 @@ OPEN_F = const(4)  # the contactor opens in the same tick; F for 300 ms, then X1
 ENDING = (WELDED, RESIDUAL, RESIDUAL_TEST)
 # How soon somebody has to see to it, as OCPP 2.0.1 counts: 0 danger, 1 hardware, 2 system failure,
 # 3 critical, 4 error, 5 alert, 6 warning .. 9 debug. (Nobody opens an INTERLOCK for nothing: 0.)
-SEVERITY = b"\x09\x00\x00\x01\x00\x00\x03\x04\x04\x04\x01\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06"
-REACTION = b"\x00\x04\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00"
+SEVERITY = (
+    b"\x09\x00\x00\x01\x00\x00\x03\x04\x04\x04\x01\x01\x05\x03\x03\x03\x04\x02\x04\x04\x06\x06"
+)
+REACTION = (
+    b"\x00\x04\x04\x04\x04\x04\x04\x04\x04\x03\x03\x03\x03\x03\x03\x02\x01\x01\x01\x00\x00\x00"
+)

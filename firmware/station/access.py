@@ -47,7 +47,7 @@ class Access:
             tag = c.tx.token if c.tx else c.waits and c.waits.token or c.kept
             if c.last == same or tag and tag.lower() == same:
                 return self.tag(uid, c.number)
-        best = self.choose()
+        best = self.choose(uid)
         if best:
             self.ask(uid, best if best.plugged() else None)
             return True
@@ -65,12 +65,29 @@ class Access:
         its car comes), or say it without it, as the settings want (3.4, 3.5)."""
         station = self._station
         known = station.local()
+        if not self.may(token, c, station.online):
+            return station.log("connector %d: reserved for somebody else" % c.number)
         if known.at_once(token) if station.online else known.offline(token):
             return self.accept(token, c, w)
         station.asks[:] = [ask for ask in station.asks if self._counts(ask)]
         if len(station.asks) < 2 * len(station.connectors):
             station.asks.append(Ask(token, c, w, self._now_ms))
             station.wake()
+
+    def may(self, token, c, asked):
+        """False: connector `c` (None: any) is kept for others than `token`. `asked`: the Central
+        System is about to say of which group it is."""
+        kept = self._station.reservations
+        if not kept or not c:
+            return True
+        entry = self._station.local().known(token)
+        barred = kept.bars(c, token, entry[1] if entry else None)
+        return not barred or asked and kept.group(c)
+
+    def _barred(self, c, token, group):
+        # The same, by what is known now.
+        kept = self._station.reservations
+        return bool(kept) and kept.bars(c, token, group)
 
     def offline(self):
         """The Central System cannot be asked any more: those who need it not go on."""
@@ -113,17 +130,20 @@ class Access:
         if group is None:
             entry = station.local().known(token)
             group = entry[1] if entry else None
-        roams = not c
-        c = c or self._find()
+        kept = station.reservations
+        roams = not c and not (kept and kept.own(token))
+        c = c or self._find(token, group)
         if not c:
             station.log("tag %s: no connector is free" % token)
+        elif not c.tx and self._barred(c, token, group):
+            station.log("connector %d: reserved for somebody else" % c.number)
         elif not c.tx:
             # (one that waits is shown again: it roams as before)
             roams = roams or c.waits and c.waits.token.lower() == same and c.waits.roams
             _let(c, Ask(token, c, w, self._now_ms, group, station.settings("wait_s"), roams))
         elif c.tx.token.lower() == same:
             pass  # it is shown again
-        elif group and c.tx.group and group.lower() == c.tx.group.lower():
+        elif group and group == c.tx.group:
             c.stop(states.LOCAL, token)
         else:
             station.log("connector %d: in use with another tag" % c.number)
@@ -132,28 +152,35 @@ class Access:
         # Those that have no answer yet.
         return [ask for ask in [self._station.asked] + self._station.asks if ask]
 
-    def _find(self):
-        # The free connector that no token is being asked for, with a car if there is one; None.
+    def _find(self, token, group=None):
+        # The free connector that no token is being asked for, nor kept for others: the one that is
+        # kept for `token`, or else one with a car if there is one; None.
         spoken_for = [ask.connector for ask in self._asking()]
         free = [c for c in self._station.connectors if c.free() and c not in spoken_for]
+        if self._station.reservations:
+            own = self._station.reservations.own(token)
+            free = [c for c in free if not self._barred(c, token, group)]
+            free = [c for c in free if c.number == own] or free
         plugged = [c for c in free if c.plugged()]
         return (plugged + free + [None])[0]
 
-    def choose(self):
+    def choose(self, token):
         """The connector on which a start that names none should happen, or None."""
         free = [c for c in self._station.connectors if c.free()]
         asking = [a for a in self._asking() if not a.connector or a.connector.free()]
-        return self._find() if len(free) > len(asking) else None
+        return self._find(token) if len(free) > len(asking) else None
 
     def take(self, cars):
         """To the connectors `cars`, where one is: what named no connector and waits elsewhere goes
         there, who was first first; or what is being asked for."""
         for c in cars:
             for other in self._station.connectors:
-                if other.waits and other.waits.roams and not other.plugged():
-                    self._take(c, other)
+                ask = other.waits
+                if ask and ask.roams and not other.plugged():
+                    if not self._barred(c, ask.token, ask.group):
+                        self._take(c, other)
             for ask in self._asking():
-                if not ask.connector and self._find() is c:
+                if not ask.connector and self._find(ask.token) is c:
                     ask.connector, ask.visit = c, c.controller.visit
 
     def _take(self, here, there):

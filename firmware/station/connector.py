@@ -28,6 +28,7 @@ class Connector:
     | waits      | states.Ask: who may start one when a car is plugged in, or None |
     | operative  | in service: a transaction may begin |
     | ending     | a reset is under way: none may begin |
+    | reserved   | it is kept for somebody who is to come |
     | lock, proximity | of electrical/, or None |
     | parts      | those that must be sure of a plug-in before one begins |
     | heat       | what has temperature_dC (electrical.derating), or None |
@@ -52,7 +53,7 @@ class Connector:
         self.resumes, self.operative = resumes, True
         self.state, self.shown = states.FREE, states.Shown()
         self.tx = self.resumed = self.waits = self.kept = self.last = None
-        self.presented = self.ending = False
+        self.presented = self.ending = self.reserved = False
         self.winner = self.other = None
         self.allow_mA = self.until_s = self.phases = self.other_mA = 0
         self._journal = journal

@@ -67,11 +67,15 @@ class Shown:
             cable = connector.proximity and connector.proximity.plugged  # in the socket
             if not connector.plugged() and not cable and not connector.kept:
                 self.finished = _NEVER
+                if connector.reserved:
+                    return RESERVED
                 return PLUGGED if connector.waits else FREE
             # It ended with the car that is there or was the last; or after that had left.
             now, then = c.visit, self.finished
             ended = then != _NEVER and now - then <= then & 1
-            return ENDING if ended and not connector.waits else PLUGGED
+            if ended and not connector.waits:
+                return ENDING
+            return RESERVED if connector.reserved else PLUGGED
         # What stays while nothing is decided; a transaction is past FREE and ENDING.
         going = PLUGGED <= connector.state <= PAUSED_BY_STATION
         same = connector.state if going else PLUGGED

@@ -1,6 +1,7 @@
 """The charge point as every protocol version sees it: connectors, transactions, and what is to be
 told of them. Handlers call it; it calls down only. Time comes from the clock that it is given."""
 
+import os
 import time
 from micropython import const
 
@@ -29,6 +30,8 @@ class Station:
     | asks, asked | Asks: who may charge; and the one that the Central System thinks about |
     | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
+    | auth       | folder of what is known of tokens |
+    | reservations | reservations.Reservations, or None where there are none |
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
     | wake       | called when there is something new for the Central System |"""
@@ -39,7 +42,7 @@ class Station:
         self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
         self.journal, self.availability = journal, availability
         self.log, self.policy, self.plug_tag = log, policy, plug_tag
-        self._auth = auth  # folder of the tokens that are known (storage/tags.py)
+        self.auth = auth
         self.online, self.asked = False, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.wake = lambda: None
@@ -54,6 +57,7 @@ class Station:
         for c in connectors:
             c.presented = c.tx is not None or c.number in availability.charged
         sharing.trim()
+        self.reservations = _reservations(self)
 
     def access(self):
         """access.Access, of this moment: who may charge."""
@@ -61,7 +65,7 @@ class Station:
 
     def local(self):
         """tags.Tags: whom the station itself knows. Not kept: 4 KB, and all of it is on flash."""
-        return lazy.load("storage.tags").Tags(self._auth, self.settings, self.clock, self.log)
+        return lazy.load("storage.tags").Tags(self.auth, self.settings, self.clock, self.log)
 
     def set_availability(self, number, operative):
         """Put connector `number` (0: all, and the charge point itself) into or out of service,
@@ -105,13 +109,9 @@ class Station:
         for c in self.connectors:
             c.poll(now_s, now_ms, self)
             if self.plug_tag and c.settled() and c.controller.known:
-                # Once a plug-in; after a transaction over reboots too, with whatever tag it was.
-                presented = c.plugged() and (c.presented or c.tx is not None or c.free())
-                if presented and not (c.presented or c.tx):
-                    self.access().tag(self.plug_tag, c.number)
-                elif c.presented and not presented:
-                    self.availability.set("charged", [c.number], False)
-                c.presented = presented
+                _present(self, c)
+        if self.reservations:
+            self.reservations.poll(now_s)
         sharing = self.sharing
         if not sharing.due_s or sharing.due_s <= now_s:  # (negative until the clock is set)
             sharing.evaluate(now_s, now_ms)
@@ -135,8 +135,8 @@ class Station:
             self.samples.append(Sample(c.number, sample))
         self.wake()
 
-    def tell(self, c, now_s):
-        """Queue the state of connector `c` (None: of the charge point itself), as it is now."""
+    def tell(self, c, now_s, fault=None):
+        """Queue a notice()."""
         news = self.news
         if len(news) == _MAX_NEWS:
             # Where nobody listens the oldest goes that is not its connector's last.
@@ -144,16 +144,17 @@ class Station:
             while all([later.number != news[at].number for later in news[at + 1 :]]):
                 at += 1
             news.pop(at)
-        news.append(self.notice(c, now_s))
+        news.append(self.notice(c, now_s, fault))
         self.wake()
 
-    def notice(self, c, now_s):
-        """A Notice of connector `c` (None: of the charge point itself), as it is now."""
+    def notice(self, c, now_s, fault=None):
+        """A Notice of connector `c` (None: of the charge point itself, where a `fault` may be said
+        that is over at once), as it is now."""
         if c:
             return Notice(c.number, c.state, c.shown.fault, now_s)
         state = states.FREE if self.availability.in_service() else states.OUT_OF_SERVICE
         broken = self.policy and self.policy.fault
-        return Notice(0, state, faults.POLICY if broken else faults.NONE, now_s)
+        return Notice(0, state, fault or (faults.POLICY if broken else faults.NONE), now_s)
 
     def transfer(self, vendor, message, data):
         """For policy.py: tell `vendor` the `data`; policy.heard gets the answer. False: too many
@@ -173,6 +174,8 @@ class Station:
             if refusal:
                 self.log("connector %d: not started without its profile: %s" % (c.number, refusal))
                 return False
+        if self.reservations:
+            self.reservations.claim(c, tx)
         self.sharing.delay(c)
         self.clock.note(1)
         self.metering.keep(c, tx, tx.start_s)
@@ -213,3 +216,22 @@ class Station:
             for i, n in enumerate(self.news):
                 self.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
         self.sharing.due_s = 0
+
+
+def _reservations(station):
+    # Of before the power cut, or None.
+    try:
+        os.stat(station.auth + "/reserved")
+    except OSError:
+        return None
+    return lazy.load("station.reservations").Reservations(station)
+
+
+def _present(station, c):
+    # Plug and charge: once a plug-in; after a transaction over reboots too, whatever its tag was.
+    presented = c.plugged() and (c.presented or c.tx is not None or c.free())
+    if presented and not (c.presented or c.tx):
+        station.access().tag(station.plug_tag, c.number)
+    elif c.presented and not presented:
+        station.availability.set("charged", [c.number], False)
+    c.presented = presented

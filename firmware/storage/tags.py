@@ -1,13 +1,33 @@
 """Who may charge, as far as the station itself knows: the local list of the Central System, and
-a cache of what it has said of tags. On flash, looked up line by line: nothing of it stays in RAM,
-not even this module (Station.local). Tags are compared without case. Knows no messages."""
+a cache of what it has said of tags. On flash, in records of one size: nothing of it stays in RAM,
+not even this module (Station.local). Tags are compared without case. Knows no messages.
+
+A record, little endian; those of the list are sorted by their tags, so that a look-up reads a
+few of them, those of the cache by when something new was heard, the latest first:
+
+  bytes  meaning
+  0-7    the tag and its kind: the first bytes of their SHA-256; of the list's first record: _HEAD
+  8-15   the same of its group; zeros: it has none
+  16-19  expiry, seconds since 2020; all ones: never; of the list's first record: its version
+  20     status
+  21     check byte"""
 
 import os
+import struct
+from binascii import crc32, hexlify, unhexlify
+from hashlib import sha256
 from micropython import const
 
 _MAX_CACHE = const(50)  # tags; the one of which something new was heard longest ago goes first
-MAX_LIST = const(200)  # tags in the local list
-_MAX_TEXT = const(36)  # characters of a tag, and of its group
+MAX_LIST = const(1000)  # tags in the local list
+_ROW = const("<8s8siB")
+_SIZE = const(22)
+_STATUS = const(20)
+_KEY = const(8)
+_HEAD = const(b"Taglist1")
+_LAST_s = const(0x7FFFFFFF)
+_GONE = const(0xFF)  # the status of what a change takes out of the list
+_PIECE = const(440)  # copied at once
 
 # What is known of a tag; 1: it is blocked, 3: it is nobody's.
 ACCEPTED = const(0)
@@ -16,11 +36,8 @@ IN_USE = const(4)  # it charges elsewhere: that says nothing of the tag itself
 
 
 class Tags:
-    """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` tells it. Tags of two kinds
-    (station/states.py) are two, whatever their text.
-
-    A line: tag, kind, status, expiry in s since 2020 or nothing, group or nothing; between tabs.
-    The first line of the list is its version."""
+    """`known(tag)` and `offline(tag)` are asked, `heard(tag, ...)` and `update()` tell it. Tags of
+    two kinds (station/states.py) are two, whatever their text. A group is what group() says."""
 
     def __init__(self, folder, settings, clock, log):
         self._cache, self._list = folder + "/cache", folder + "/list"
@@ -33,13 +50,15 @@ class Tags:
     def known(self, tag, kind=0):
         """(status, group or None) of `tag`: the list's word, else the cache's; None: neither has
         it. An entry whose time is over has the status EXPIRED."""
-        entry = self._settings("list") and self._find(self._list, tag, kind)
-        entry = entry or self._settings("cache") and self._find(self._cache, tag, kind)
-        if not entry:
+        key = _key(tag, kind)
+        row = self._settings("list") and self._listed(key)
+        row = row or self._settings("cache") and self._cached(key)
+        if not row:
             return None
-        status, expiry, group = int(entry[2]), entry[3], entry[4]
-        over = expiry and self._clock.known() and self._clock.now() >= int(expiry)
-        return EXPIRED if status == ACCEPTED and over else status, group or None
+        _, group, expiry_s, status = struct.unpack(_ROW, row)
+        over = expiry_s >= 0 and self._clock.known() and self._clock.now() >= expiry_s
+        group = hexlify(group).decode() if any(group) else None
+        return EXPIRED if status == ACCEPTED and over else status, group
 
     def offline(self, tag, kind=0):
         """May `tag` charge while the Central System cannot be asked?"""
@@ -53,97 +72,181 @@ class Tags:
         entry = self._settings("preauthorise") and self.known(tag, kind)
         return bool(entry) and entry[0] == ACCEPTED
 
+    def group(self, text):
+        """What stands for the group that the Central System calls `text` (None: for none)."""
+        return hexlify(_key(text, 0)).decode() if text else None
+
     def heard(self, tag, status, expiry_s=None, group=None, kind=0):
-        """The Central System has said this of `tag`. What the list has is not cached (3.5.3)."""
-        keep = self._settings("cache") and status != IN_USE and printable(tag)
-        if not keep or self._find(self._list, tag, kind):
-            return
-        line = _entry(tag, status, expiry_s, group if group and printable(group) else "", kind)
-        if self._line(self._cache, tag, kind) != line:
-            self._replace(self._cache, lambda f: self._first(f, line, _key(tag, kind)))
+        """The Central System has said this of `tag`. What the list has is not cached (3.5.3).
+        True: the list says that it may charge, and the Central System that it may not."""
+        key = _key(tag, kind)
+        listed = self._listed(key)
+        if listed or status == IN_USE or not self._settings("cache"):
+            conflict = listed and listed[_STATUS] == ACCEPTED and status not in (ACCEPTED, IN_USE)
+            return bool(conflict) and self._settings("list")
+        row = _row(key, status, expiry_s, group)
+        if self._cached(key) != row:
+            self._remember(row)
+        return False
 
     def clear(self):
         """Empty the cache."""
-        try:
-            os.remove(self._cache)
-        except OSError:
-            pass  # it is empty
+        _remove(self._cache)
 
     def version(self):
         """Of the local list; 0: there is none."""
         try:
-            with open(self._list) as f:
-                return int(f.readline())
-        except (OSError, ValueError):
+            with open(self._list, "rb") as f:
+                row = f.read(_SIZE)
+        except OSError:
             return 0
+        return struct.unpack(_ROW, row)[2] if _good(row) and row[:_KEY] == _HEAD else 0
 
-    def set_list(self, version, entries):
-        """Replace the local list by `entries`: (tag, status, expiry_s or None, group or None,
-        kind). False: too long, or the flash is full; the old one is in force then."""
-
-        def fill(f):
-            f.write("%d\n" % version)
-            for entry in entries:
-                f.write(_entry(*entry))
-
-        return len(entries) <= MAX_LIST and self._replace(self._list, fill)
-
-    def _find(self, path, tag, kind):
-        line = self._line(path, tag, kind)
-        entry = line.rstrip("\n").split("\t") if line else ()
-        good = len(entry) == 5 and entry[2] and (entry[2] + entry[3]).isdigit()
-        return entry if good else None
-
-    def _line(self, path, tag, kind):
-        tag = _key(tag, kind)
+    def update(self, version, entries, anew):
+        """Put `entries` into the local list, or make it of them alone (`anew`); it has `version`
+        then. Entries: (tag, status or None: it goes, expiry_s or None, group or None, kind).
+        A generator, which is run to its end: then it is durable. The old list is in force until
+        then, and stays where this raises ValueError, which says why."""
+        rows = []
+        for tag, status, expiry_s, group, kind in entries:
+            status = _GONE if status is None else status
+            rows.append(_row(_key(tag, kind), status, expiry_s, group))
+            yield
+        rows.sort()
+        for i in range(1, len(rows)):
+            if rows[i][:_KEY] == rows[i - 1][:_KEY]:
+                raise ValueError("a tag stands there twice")
+        path = self._list + ".new"
         try:
-            with open(path) as f:
-                for line in f:
-                    if line[: len(tag)].lower() == tag:
-                        return line
-        except (OSError, ValueError):
-            pass  # there is none, or what follows is damaged (not UTF-8)
+            with open(path, "wb") as new:
+                new.write(_row(_HEAD, ACCEPTED, version, None))
+                yield from self._merge(rows, new, anew)
+                count = new.tell() // _SIZE - 1
+            if count > MAX_LIST:
+                raise ValueError("more than %d tags" % MAX_LIST)
+            if count:
+                os.rename(path, self._list)
+            else:
+                _remove(self._list)
+        except OSError as e:
+            raise ValueError("flash: %s" % e)
+        finally:
+            _remove(path)
+
+    def _merge(self, rows, new, anew):
+        # What stands between two of `rows` is copied as it is.
+        try:
+            old = None if anew else open(self._list, "rb")
+        except OSError:
+            old = None  # there is none
+        at = 1
+        try:
+            for row in rows:
+                if old:
+                    place = _place(old, row[:_KEY])
+                    yield from _copy(old, at, place, new)
+                    at = place + (_at(old, place)[:_KEY] == row[:_KEY])
+                if row[_STATUS] != _GONE:
+                    new.write(row)
+                yield
+            if old:
+                yield from _copy(old, at, old.seek(0, 2) // _SIZE, new)
+        finally:
+            if old:
+                old.close()
+
+    def _listed(self, key):
+        # Its record in the list, or None.
+        try:
+            with open(self._list, "rb") as f:
+                row = _at(f, _place(f, key))
+        except OSError:
+            return None  # there is none
+        return row if row[:_KEY] == key and _good(row) else None
+
+    def _cached(self, key):
+        # Its record in the cache, or None.
+        row = bytearray(_SIZE)
+        begin = memoryview(row)[:_KEY]
+        try:
+            with open(self._cache, "rb") as f:
+                while f.readinto(row) == _SIZE:
+                    if begin == key:
+                        return row if _good(row) else None
+        except OSError:
+            pass  # there is none
         return None
 
-    def _replace(self, path, fill):
-        # The file by what fill(f) writes. False: the flash is full; the old one stays.
+    def _remember(self, row):
+        # In the cache: `row` first, the others behind it, without the one that it replaces.
+        data = bytes(row)
         try:
-            with open(path + ".new", "w") as f:
-                fill(f)
-            os.rename(path + ".new", path)
-            return True
-        except OSError as e:
-            self._log("%s: %s" % (path, e))
-            return False
-
-    def _first(self, new, line, tag):
-        # `line` at the top of the cache, the others behind it, without the one that it replaces.
-        new.write(line)
-        most = _MAX_CACHE - 1
-        try:
-            old = open(self._cache)
+            with open(self._cache, "rb") as f:
+                data += f.read(_SIZE * _MAX_CACHE)
         except OSError:
-            return  # there are none
-        with old:
-            try:
-                for line in old:
-                    if most and line[: len(tag)].lower() != tag:
-                        new.write(line)
+            pass  # there are no others
+        most = _MAX_CACHE
+        try:
+            with open(self._cache, "wb") as f:
+                for at in range(0, len(data), _SIZE):
+                    other = data[at : at + _SIZE]
+                    if most and (not at or other[:_KEY] != row[:_KEY] and _good(other)):
+                        f.write(other)
                         most -= 1
-            except ValueError:
-                pass  # what follows is damaged (not UTF-8)
+        except OSError as e:
+            self._log("%s: %s" % (self._cache, e))
 
 
 def _key(tag, kind):
-    return "%s\t%d\t" % (tag.lower(), kind)
+    return sha256(b"%d %s" % (kind, tag.lower().encode())).digest()[:_KEY]
 
 
-def _entry(tag, status, expiry_s, group, kind=0):
-    expiry = "" if expiry_s is None else expiry_s
-    return "%s\t%d\t%d\t%s\t%s\n" % (tag, kind, status, expiry, group or "")
+def _row(key, status, expiry_s, group):
+    expiry_s = -1 if expiry_s is None else max(0, min(expiry_s, _LAST_s))
+    row = struct.pack(_ROW, key, unhexlify(group or ""), expiry_s, status)
+    return row + bytes((crc32(row) & 0xFF,))
 
 
-def printable(text):
-    """`text` fits into a line, and comes back from it, or from a message, as it was."""
-    # (By bytes: MicroPython interns each character that is taken out of a text, for ever.)
-    return 0 < len(text) <= _MAX_TEXT and all([32 <= b < 127 for b in text.encode()])
+def _good(row):
+    return len(row) == _SIZE and crc32(memoryview(row)[:-1]) & 0xFF == row[-1]
+
+
+def _at(f, i):
+    # Record `i` of the list in `f`.
+    f.seek(_SIZE * i)
+    return f.read(_SIZE)
+
+
+def _place(f, key):
+    # Which record of the list in `f` is the first that is not below `key`.
+    low, high = 1, f.seek(0, 2) // _SIZE
+    other = bytearray(_KEY)
+    while low < high:
+        i = (low + high) // 2
+        f.seek(_SIZE * i)
+        f.readinto(other)
+        if other < key:
+            low = i + 1
+        else:
+            high = i
+    return low
+
+
+def _copy(old, at, end, new):
+    # The records from `at` to before `end`.
+    old.seek(_SIZE * at)
+    size = _SIZE * (end - at)
+    while size > 0:
+        data = old.read(min(size, _PIECE))
+        if not data:
+            break
+        new.write(data)
+        size -= len(data)
+        yield
+
+
+def _remove(path):
+    try:
+        os.remove(path)
+    except OSError:
+        pass  # it is not there

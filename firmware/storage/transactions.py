@@ -13,6 +13,7 @@ _BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row
 _SEED = const(2)  # of the check byte of samples
 _RISE_Wh_s = const(20)  # at most, of a meter
 _FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began seq"
+# (behind them the reservation, if there is one: firmware of before did not know it)
 # Each as the difference from another, which is most often small, or the same.
 _SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
 _OTHERS = "start_s start_s start_Wh start_Wh began token"
@@ -37,6 +38,7 @@ class Transaction:
       it runs |
     | fault       | what ended it (electrical/faults.py), where that was one |
     | seq         | how many messages there were of it so far: the number of the next one |
+    | reservation | the id of the one by which it began, or None |
     | began, ended | the places of its start (None: given up) and stop in the journal |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
@@ -47,7 +49,7 @@ class Transaction:
         self.start_Wh = self.seen_Wh = start_Wh
         self.denied = False
         self.data = []
-        self.group = self.id = self.began = self.ended = None
+        self.group = self.id = self.began = self.ended = self.reservation = None
         self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
         self.offset_Wh = self.fault = self.seq = 0
 
@@ -73,7 +75,10 @@ class Transaction:
 
     def pack(self):
         """All of it but `number` and `data`, as bytes."""
-        first = pack(self._get(_FIRST))
+        first = self._get(_FIRST)
+        if self.reservation is not None:
+            first.append(self.reservation)
+        first = pack(first)
         data = bytes((_LAYOUT,)) + self._uuid + bytes((len(first),)) + first
         return data + pack(self._get(_SECOND), self._get(_OTHERS))
 
@@ -83,7 +88,9 @@ class Transaction:
             raise ValueError("layout")
         at = _BEHIND + data[_BEHIND - 1]
         self._uuid = bytes(data[1 : _BEHIND - 1])
-        self._set(_FIRST, unpack(data[_BEHIND:at]))
+        first = unpack(data[_BEHIND:at])
+        self.reservation = first[13] if len(first) > 13 else None
+        self._set(_FIRST, first[:13])
         self._set(_SECOND, unpack(data[at:], self._get(_OTHERS)))
 
     def _get(self, names):

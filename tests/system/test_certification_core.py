@@ -6,10 +6,9 @@ Sessions, offline behaviour, meter values and data transfer: test_certification_
 import asyncio
 from datetime import datetime, timezone
 
-import pytest
 from station_driver import ID, TAG
 
-from host.csms import CallError, format_time
+from host.csms import format_time
 from host.process import WAIT_s
 from host.profile import profile
 
@@ -257,13 +256,3 @@ async def test_054_trigger_message(bench):
                 assert (p["connectorId"], p["status"]) == (1, "Charging")
             elif action[0] in "DF":
                 assert p == {"status": "Idle"}
-
-
-async def test_042_1_and_043_1_local_list_not_supported(bench):
-    async with bench() as b:
-        for action, payload in (
-            ("GetLocalListVersion", {}),
-            ("SendLocalList", {"listVersion": 1, "updateType": "Full"}),
-        ):
-            with pytest.raises(CallError, match="NotSupported"):
-                await b.st.call(action, payload)

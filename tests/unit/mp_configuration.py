@@ -9,6 +9,7 @@ from rig import raises, scratch
 from firmware.charging import profile, store
 from firmware.ocpp import configuration
 from firmware.ocpp.configuration import Configuration
+from firmware.storage import tags
 
 keys = configuration._keys()
 
@@ -141,6 +142,7 @@ def test_what_it_says_of_other_modules():
         ("ChargeProfileMaxStackLevel", profile.MAX_LEVEL),
         ("ChargingScheduleMaxPeriods", profile.MAX_PERIODS),
         ("MaxChargingProfilesInstalled", store.MAX_PROFILES),
+        ("LocalAuthListMaxLength", tags.MAX_LIST),
     ):
         assert text(c, name) == str(value), name
     for name in LISTS:
@@ -160,9 +162,9 @@ def test_keys_that_the_specification_requires():
             AllowOfflineTxForUnknownId AuthorizationCacheEnabled LocalAuthListEnabled
             MaxEnergyOnInvalidId AuthorizationKey StopTransactionOnEVSideDisconnect
             UnlockConnectorOnEVSideDisconnect MinimumStatusDuration
-            LocalAuthListMaxLength""".split():
+            LocalAuthListMaxLength SendLocalListMaxLength ReserveConnectorZeroSupported""".split():
         assert name in names, name
-    for name in "SendLocalListMaxLength LightIntensity BlinkRepeat".split():
+    for name in "LightIntensity BlinkRepeat".split():
         assert fresh().set(name, "1") == "NotSupported", name
 
 

@@ -270,36 +270,35 @@ def test_an_extra_field_does_not_stand_in_for_an_absent_one():
 
 
 def test_unknown_and_unsupported_actions():
-    for action in ("ReserveNow", "SignedUpdateFirmware", "BootNotification", "Heartbeat"):
+    for action in ("GetLog", "SignedUpdateFirmware", "BootNotification", "Heartbeat"):
         assert not known(action) and error_for(action) == "NotSupported", action
     crafted = [
         "@Profile",
         ">Authorize",
-        "ReserveNow SendLocalList",
+        "GetLog SendLocalList",
         "ClearCache:\nReset",
         "\nReset",
     ]
     for action in ["", "Foo", "reset", "Reset ", "R\u00e9set", None, 1, [], {}] + crafted:
         assert not known(action) and error_for(action) == "NotImplemented", action
-    assert error_for("ReserveNow") == "NotSupported"
 
 
 def test_the_shapes_are_those_of_the_version_that_is_spoken():
     class Shapes:
         TABLE = (
-            "\nblock.CancelReservation: reservationId i"
-            "\nblock.SendLocalList: listVersion i x ?*@Info\n@Info: status A|B\n"
+            "\nblock.GetLog: requestId i"
+            "\nblock.Update: listVersion i x ?*@Info\n@Info: status A|B\n"
         )
         OTHERS = " Reset "
 
-    assert not known("CancelReservation") and schema.module("Reset") == "core"
+    assert not known("GetLog") and schema.module("Reset") == "core"
     schema.use(Shapes)
-    assert known("CancelReservation") and schema.module("CancelReservation") == "block"
+    assert known("GetLog") and schema.module("GetLog") == "block"
     assert not known("Reset") and error_for("Reset") == "NotSupported"
     assert error_for("ClearCache") == "NotImplemented"
-    refused(OCCURENCE, "reservationId: required", "CancelReservation", {})
+    refused(OCCURENCE, "requestId: required", "GetLog", {})
     payload = {"listVersion": 1, "x": [{"status": "B"}, {}]}
-    refused(OCCURENCE, "x[1].status: required", "SendLocalList", payload)
+    refused(OCCURENCE, "x[1].status: required", "Update", payload)
     schema.use(shapes)
 
 

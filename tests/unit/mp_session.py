@@ -590,22 +590,22 @@ def test_nothing_starts_while_a_reset_is_under_way():
     w.access().tag("Tag", 1)
     w.access().card("Card")
     w.poll(3000)
-    assert not asked(w) and w.access().choose() is None and w.queue() == ["stop 1"]
+    assert not asked(w) and w.access().choose("TAG") is None and w.queue() == ["stop 1"]
     assert not any([c.tx or c.waits or c.free() for c in w.cs])
 
 
 def test_choosing_a_connector():
     w = World(3).ready()
-    assert w.access().choose() is w.cs[0]
+    assert w.access().choose("TAG") is w.cs[0]
     w.electrics[1].state = B  # a car is there
-    assert w.access().choose() is w.cs[1]
+    assert w.access().choose("TAG") is w.cs[1]
     w.charge(c=w.cs[1])
-    assert w.access().choose() is w.cs[0]
+    assert w.access().choose("TAG") is w.cs[0]
     w.electrics[0].state, w.electrics[0].fault = C, faults.DIODE
     w.poll(100)
-    assert w.access().choose() is w.cs[2]
+    assert w.access().choose("TAG") is w.cs[2]
     w.access().accept("T", w.cs[2])
-    assert w.access().choose() is None
+    assert w.access().choose("TAG") is None
 
 
 # Power cuts
@@ -1339,7 +1339,7 @@ def test_out_of_service():
     assert w.poll(200) == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     assert w.car(C, 200) == states.OUT_OF_SERVICE  # also with a car
     w.access().tag("TAG", 1)
-    assert w.station.next_ask() is None and w.access().choose() is w.cs[1]
+    assert w.station.next_ask() is None and w.access().choose("TAG") is w.cs[1]
     w.accept("TAG", 1000)  # (an answer that was on its way)
     assert not w.c.tx and not w.c.waits and w.c.allow_mA == 0
     for t in (T0, UNSET):  # over every reboot
@@ -1359,7 +1359,7 @@ def test_out_of_service_as_a_whole():
     w.poll(200)
     assert [c.state for c in w.cs] == [states.OUT_OF_SERVICE, states.CHARGING]
     w.boot().ready()
-    assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.access().choose() is None
+    assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.access().choose("TAG") is None
     told = [n[:2] for n in w.station.news if not n.number]
     assert not told and w.station.availability.in_service()  # until the transaction has ended
     w.cs[1].stop(states.LOCAL)
@@ -1402,7 +1402,7 @@ def test_availability_that_cannot_be_kept_or_read():
 def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w = World().ready()
     w.c.controller.state = B
-    assert w.fault(faults.METER, 200) == states.PLUGGED and w.access().choose() is w.c
+    assert w.fault(faults.METER, 200) == states.PLUGGED and w.access().choose("TAG") is w.c
     assert w.station.news[-1].fault == faults.METER
     w.accept("TAG", 1000)
     assert w.c.tx
@@ -1505,22 +1505,23 @@ def test_tags_that_wait_when_the_connection_is_lost():
 def test_a_tag_of_the_same_group_stops():
     for known in (True, False):
         w = World().ready()
-        w.access().accept("A", w.c, None, "Group")
+        group = w.station.local().group("Group")
+        w.access().accept("A", w.c, None, group)
         w.car(C, 1000)
-        assert w.c.tx.group == "Group"
-        for tag, parent in (("B", "other"), ("C", None), ("a", "Group")):
+        assert w.c.tx.group == group
+        for tag, parent in (("B", "other"), ("C", None), ("a", group)):
             w.access().accept(tag, w.c, None, parent)  # "a": an answer that was on its way
             w.poll(1000)
             assert w.c.tx, tag
         w.boot().ready()  # also after a power cut
         if known:
-            w.station.local().heard("D", tags.ACCEPTED, None, "GROUP")
+            w.station.local().heard("D", tags.ACCEPTED, None, w.station.local().group("GROUP"))
             w.access().tag("D", 1)
         else:
             w.station.online = True
             w.access().tag("D", 1)
             assert w.c.tx and next_asked(w) == ("D", w.c, None)
-            w.access().accept("D", w.c, None, "GROUP")
+            w.access().accept("D", w.c, None, group)
         w.poll(3000)
         assert not w.c.tx
         tx = waiting(w.flash)[-1][1]
@@ -1529,12 +1530,13 @@ def test_a_tag_of_the_same_group_stops():
 
 def test_a_card_of_the_same_group_at_the_only_reader():
     w = World(2).ready()
-    for c, tag, parent in zip(w.cs, "AB", ("G1", "G2")):
+    g1, g2 = map(w.station.local().group, ("G1", "G2"))
+    for c, tag, parent in zip(w.cs, "AB", (g1, g2)):
         c.controller.state = C
         w.access().accept(tag, c, None, parent)
     w.poll(1000)
     assert w.c.tx and w.cs[1].tx
-    w.station.local().heard("X", tags.ACCEPTED, None, "G2")
+    w.station.local().heard("X", tags.ACCEPTED, None, g2)
     w.access().card("X")
     w.poll(3000)
     assert w.c.tx and not w.cs[1].tx
@@ -1720,14 +1722,16 @@ def pulled(shown_ms, poll_ms):
 def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
     w = World(2).ready(online=True)
     for tag in ("One", "Two"):
-        assert w.access().choose()
+        assert w.access().choose("TAG")
         w.access().ask(tag, None)
-    assert w.access().choose() is None
+    assert w.access().choose("TAG") is None
     assert w.station.next_ask().token == "One"  # it is on its way
-    assert w.access().choose() is None
+    assert w.access().choose("TAG") is None
     w.access().accept("One", None)
-    assert w.station.next_ask().token == "Two" and w.access().choose() is None
-    assert w.station.next_ask() is None and w.access().choose() is w.cs[1]  # "Two" was refused
+    assert w.station.next_ask().token == "Two" and w.access().choose("TAG") is None
+    assert (
+        w.station.next_ask() is None and w.access().choose("TAG") is w.cs[1]
+    )  # "Two" was refused
 
 
 def test_a_start_for_the_car_that_is_there_is_not_overtaken():

@@ -6,6 +6,7 @@ import json
 import shlex
 
 from host.csms import CallError
+from host.csms_lists import STATUSES, one_of
 from host.csms_profiles import EXAMPLES, CommandError
 from host.csms_requests import Requests
 from host.csms_show import sessions_table
@@ -23,6 +24,11 @@ trigger ACTION [connector]         have the station send BootNotification, Meter
 unlock CONNECTOR
 availability CONNECTOR Operative|Inoperative       connector 0: the whole station
 clear-cache
+list-version                       of the local list of tags
+send-list FILE [full|differential] [VERSION]       lines TAG STATUS [until=TIME] [parent=TAG],
+                                   or TAG remove; in as many messages as the station needs
+reserve TAG MINUTES [connector] [id=N] [parent=TAG]    connector 0: any
+cancel-reservation ID
 call ACTION [JSON]                 any request, checked against its schema
 raw TEXT                           one frame exactly as it is
 boot Accepted|Pending|Rejected     our answer to BootNotification from now on
@@ -44,13 +50,6 @@ def seconds(text):
         return float(text)
     except ValueError:
         return None
-
-
-def one_of(word, words):
-    for one in words:
-        if one.lower() == word.lower():
-            return one
-    raise CommandError(f"{word!r} is none of {', '.join(words)}")
 
 
 def has(payload, path, wanted):
@@ -104,8 +103,7 @@ class Shell(Requests):
         self.central.boot_status = one_of(status, ("Accepted", "Pending", "Rejected"))
 
     async def do_tag(self, tag, status):
-        statuses = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
-        self.central.tags[tag] = {"status": one_of(status, statuses)}
+        self.central.tags[tag] = {"status": one_of(status, STATUSES)}
 
     async def do_station(self, id=None):
         if id:

@@ -16,10 +16,12 @@ def RemoteStartTransaction(unit, payload):
     """5.11, also with a TxProfile for it."""
     station, access = unit.station, unit.station.access()
     tag, number = payload["idTag"], payload.get("connectorId")
-    c = access.choose() if number is None else _connector(station, number)
-    can_be_sent = lazy.load("storage.tags").printable(tag)
-    # (4.2: not while Pending)
-    if c is None or not (c.free() and can_be_sent and unit.outbox.ready()):
+    c = access.choose(tag) if number is None else _connector(station, number)
+    # (4.2: not while Pending; and a tag is what can be shown and logged)
+    can_be = tag and all([32 <= b < 127 for b in tag.encode()])
+    if c is None or not (c.free() and can_be and unit.outbox.ready()):
+        return {"status": "Rejected"}
+    if not access.may(tag, c, unit.settings.value("remote_authorise")):
         return {"status": "Rejected"}
     w = None
     if "chargingProfile" in payload:

@@ -33,7 +33,7 @@ _TABLE = (
     "GetConfigurationMaxKeys - ro i 50",
     "HeartbeatInterval heartbeat_s rw i 300 1 86400",
     "LocalAuthListEnabled list rw b true",
-    "LocalAuthListMaxLength - ro i 200",  # (tags.MAX_LIST)
+    "LocalAuthListMaxLength - ro i 1000",  # (tags.MAX_LIST)
     "LocalAuthorizeOffline offline_known rw b true",
     "LocalPreAuthorize preauthorise rw b false",
     "MaxChargingProfilesInstalled - ro i 32",
@@ -48,18 +48,21 @@ _TABLE = (
     "PilotwireAcceptKnownMeasurands accept_known rw b false",  # (change())
     "PilotwireIncreaseDelay rise_s rw i 5 2 5",  # (connector.py, allot)
     "PilotwireMinimumPause pause_s rw i 60 0 3600",
+    "ReserveConnectorZeroSupported - ro b true",
     "ResetRetries reset_retries rw i 0 0 10",  # (a reset here does not fail: none is needed)
     "RetryBackOffRandomRange backoff_random_s rw i 10 0 3600",  # (as in OCPP 2.0.1)
     "RetryBackOffRepeatTimes backoff_doublings rw i 5 0 10",
     "RetryBackOffWaitMinimum backoff_s rw i 2 1 3600",
     "SecurityProfile security rw l - 0 3",
+    "SendLocalListMaxLength - ro i 50",
     "StopTransactionOnEVSideDisconnect stop_unplugged rw b true",
     "StopTransactionOnInvalidId stop_refused rw b true",
     "StopTxnAlignedData stop_aligned rw m , 12",
     "StopTxnAlignedDataMaxLength - ro i 12",
     "StopTxnSampledData stop_sampled rw m , 12",
     "StopTxnSampledDataMaxLength - ro i 12",
-    "SupportedFeatureProfiles - ro s Core,SmartCharging,RemoteTrigger",
+    "SupportedFeatureProfiles - ro s "
+    "Core,SmartCharging,RemoteTrigger,LocalAuthListManagement,Reservation",
     "TransactionMessageAttempts attempts rw i 3 1 1000",
     "TransactionMessageRetryInterval retry_s rw i 10 0 86400",
     "UnlockConnectorOnEVSideDisconnect unlock_unplugged rw b true",

@@ -5,6 +5,7 @@ from micropython import const
 
 from firmware import lazy
 from firmware.clock import format_iso, parse_iso
+from firmware.electrical import faults
 from firmware.ocpp.text import printable
 from firmware.station import metering, states
 from firmware.storage import journal
@@ -79,12 +80,15 @@ def samples(number, tx, sample):
 def event(kind, tx, sample, _):
     """The journal's head. What follows a start that was given up says so with its id."""
     if kind == journal.START:
-        return "StartTransaction", {
+        payload = {
             "connectorId": tx.connector,
             "idTag": tx.token,
             "meterStart": tx.start_Wh,
             "timestamp": format_iso(tx.start_s),
         }
+        if tx.reservation is not None:
+            payload["reservationId"] = tx.reservation
+        return "StartTransaction", payload
     if tx.id is None:
         tx.id = -1  # (the Central System never gave it one: errata 3.18)
     if kind == journal.SAMPLE:
@@ -112,13 +116,15 @@ def heard(station, token, conf):
     """(status of storage/tags.py or None, group or None) of a confirmation; what it says of
     `token` is remembered. Who is accepted until nobody knows when, is only now."""
     info = conf.get("idTagInfo") or {}
-    status, parent = info.get("status"), info.get("parentIdTag")
-    until = info.get("expiryDate", "")
+    status, until = info.get("status"), info.get("expiryDate", "")
+    local = station.local()
+    group = local.group(info.get("parentIdTag"))
     if status:
         status = lazy.load("ocpp.v16.words").TOKENS.split(" ").index(status)
         if status or until is not None:
-            station.local().heard(token, status, parse_iso(until) if until else None, parent)
-    return status, parent
+            if local.heard(token, status, parse_iso(until) if until else None, group):
+                station.tell(None, station.clock.now(), faults.LIST)
+    return status, group
 
 
 def number(conf):

@@ -16,6 +16,7 @@ TABLE = (
     "\n@Schedule: duration ?i startSchedule ?t chargingRateUnit A|W minChargingRate ?n"
     " chargingSchedulePeriod *@Period"
     "\n@Period: startPeriod i limit n numberPhases ?i"
+    "\nreservation.CancelReservation: reservationId i"
     "\ncore.ChangeAvailability: connectorId i type Inoperative|Operative"
     "\ncore.ChangeConfiguration: key s50 value s500"
     "\ncore.ClearCache:"
@@ -24,9 +25,15 @@ TABLE = (
     "\ncore.DataTransfer: vendorId s255 messageId ?s50 data ?s"
     "\nsmart_charging.GetCompositeSchedule: connectorId i duration i chargingRateUnit ?A|W"
     "\ncore.GetConfiguration: key ?*s50"
+    "\nlocal_auth_list.GetLocalListVersion:"
     "\ncore.RemoteStartTransaction: connectorId ?i idTag s20 chargingProfile ?@Profile"
     "\ncore.RemoteStopTransaction: transactionId i"
+    "\nreservation.ReserveNow: connectorId i expiryDate t idTag s20 parentIdTag ?s20"
+    " reservationId i"
     "\ncore.Reset: type Hard|Soft"
+    "\nlocal_auth_list.SendLocalList: listVersion i localAuthorizationList ?*@Authorization"
+    " updateType Differential|Full"
+    "\n@Authorization: idTag s20 idTagInfo ?@IdTagInfo"
     "\nsmart_charging.SetChargingProfile: connectorId i csChargingProfiles @Profile"
     "\nremote_trigger.TriggerMessage: connectorId ?i requestedMessage BootNotification"
     "|DiagnosticsStatusNotification|FirmwareStatusNotification|Heartbeat|MeterValues"
@@ -50,8 +57,8 @@ TABLE = (
 
 # Other actions of OCPP 1.6 and its security extension, either way: known, but NotSupported.
 OTHERS = (
-    " CancelReservation CertificateSigned DeleteCertificate ExtendedTriggerMessage GetDiagnostics"
-    " GetInstalledCertificateIds GetLocalListVersion GetLog InstallCertificate"
-    " LogStatusNotification ReserveNow SecurityEventNotification SendLocalList SignCertificate"
+    " CertificateSigned DeleteCertificate ExtendedTriggerMessage GetDiagnostics"
+    " GetInstalledCertificateIds GetLog InstallCertificate LogStatusNotification"
+    " SecurityEventNotification SignCertificate"
     " SignedFirmwareStatusNotification SignedUpdateFirmware UpdateFirmware "
 )

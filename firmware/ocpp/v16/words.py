@@ -20,7 +20,7 @@ _ERRORS = const(
     "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
     "InternalError PilotDuty|OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|"
     "HighTemperature|OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
-    "PowerMeterFailure|OtherError Policy"
+    "PowerMeterFailure|OtherError Policy|LocalListConflict"
 )
 
 

@@ -82,15 +82,15 @@ def build(config, last):
         outlet.meter.moved = c.moved
         fit.lamp(outlet, board.CONNECTORS[number - 1], c)
         connectors.append(c)
-    availability = Kept("/kept.json", connectors, log.warning)
-    for number, fault in availability.latched:  # what waited for a person still does
+    kept = Kept("/kept.json", connectors, log.warning)
+    for number, fault in kept.latched:  # what waited for a person still does
         for outlet in outlets[number - 1 : number]:
             part = outlet.mirror if fault == faults.WELDED else outlet.residual
             if part:
                 part.fault = fault
     profiles = store.Store("/profiles", log.error)
     evaluator = Evaluator(profiles, config.voltage_V)
-    held, delay_s = availability if config.hold_limit else None, config.start_delay_s
+    held, delay_s = kept if config.hold_limit else None, config.start_delay_s
     sharing = Sharing(connectors, evaluator, profiles, clock, settings.value, held, delay_s)
     rules = lazy.load("station.policy").Policy(log.warning, config.policy_broken_mA)
     if rules.fault or hasattr(rules.module, "local_limit"):
@@ -98,7 +98,7 @@ def build(config, last):
             c.limits.put(limits.POLICY, rules.limit_mA)
     if not (rules.fault or rules.module):  # then not even the code that would ask them is kept
         rules = None
-    station = Station(sharing, journal, availability, log.info, rules, config.plug_and_charge)
+    station = Station(sharing, journal, kept, log.info, rules, config.plug_and_charge)
     if power_cut:
         for c in connectors:
             sharing.delay(c)

@@ -162,7 +162,7 @@ class App:
                 if outlet.button:
                     press = outlet.button.take()
                     if press == 1:  # a short one
-                        how = "" if self.station.availability.clear_faults(c) else "not "
+                        how = "" if self.station.kept.clear_faults(c) else "not "
                         log.info("connector %d: faults %scleared" % (c.number, how))
                     elif press:
                         self.reset("Soft")

@@ -66,7 +66,9 @@ class Composite:
             if not out or out[-2] != total or (out[-1] or 3) != (phases or 3):
                 if len(out) == 3 * room:
                     return
-                out.extend(array.array("i", (at - t, total, phases)))
+                out.append(at - t)
+                out.append(total)
+                out.append(phases)
             at = until
             self.length_s = min(at, end) - t
             if at >= end:

@@ -28,7 +28,7 @@ def bench(unit, word, connectors):
         return c.tx or c.waits or c.operative or c.ending
 
     def ended(why):
-        unit.station.availability.put_in_service()
+        unit.station.kept.put_in_service()
         log.warning("connector %d: bench mode has ended: %s" % (c.number, why))
 
     # (the lock and the cable's coding wait for a plug, which must not be there)

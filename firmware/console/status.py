@@ -119,7 +119,7 @@ def clear(unit, connectors):
     """Clear the faults that wait for a person."""
     for c in connectors:
         said = "not with a car, a welded contactor or a sensor that has tripped"
-        if unit.station.availability.clear_faults(c):
+        if unit.station.kept.clear_faults(c):
             said = "faults that waited for a person are cleared"
         yield "connector %d: %s" % (c.number, said)
 

@@ -67,7 +67,7 @@ class Delivery:
     async def _release(self, pause_s):  # (asyncio cannot sleep for seven days)
         await asyncio.sleep(pause_s)
         self._pause = None
-        self._outbox.wake()
+        self._outbox.notify()
 
     def _late(self, conf, tries):
         # The answer to an earlier try. Another one to a start that has its id already: where that
@@ -81,7 +81,7 @@ class Delivery:
                 outbox.log("transaction %d too for the start of %d: ended" % (number, others[2]))
                 others.append(number)
                 outbox.module("messages").end_twin(outbox.station.journal, others[1], number)
-                outbox.wake()
+                outbox.notify()
 
     def _over(self, conf):
         # A try of the journal's head was answered; True if that is its end: a start wants an id.
@@ -120,4 +120,4 @@ class Delivery:
             self._tries.clear()
         self._attempts, self._tries = 0, []
         journal.done()
-        self._outbox.wake()
+        self._outbox.notify()

@@ -16,7 +16,7 @@ _REJECTED = const(2)
 
 class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
-    latest message has no answer; wake(): there may be something to tell; log(line). `identity`:
+    latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
     what the boot message says; `info`, of this start, or "", goes with the first own notice."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
@@ -24,7 +24,7 @@ class Outbox:
         self.settings, self.log = settings, log
         self.identity, self._info = identity, info
         self._wake = asyncio.Event()
-        self.wake = station.wake = self._wake.set
+        self.notify = station.notify = self._wake.set
         self._triggers = []
         self._silent = []  # actions of which the latest message was not answered
         self.refused = False
@@ -59,7 +59,7 @@ class Outbox:
         if len(self._triggers) >= 8:
             return False
         self._triggers.append((action, number))
-        self.rpc.after = self.wake
+        self.rpc.after = self.notify
         return True
 
     async def talk(self):

@@ -58,7 +58,7 @@ class Registration:
         while True:
             await asyncio.sleep(1)
             if outbox.station.news:
-                outbox.wake()  # (one may have lasted long enough)
+                outbox.notify()  # (one may have lasted long enough)
             now_ms = time.ticks_ms()
             period_ms = outbox.settings.value("heartbeat_s") * 1000
             if outbox.ready() and (now_ms - self._beat_ms) & 0x3FFFFFFF >= period_ms:

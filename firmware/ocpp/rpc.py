@@ -20,7 +20,9 @@ _ANSWER_s = const(30)  # how long the Central System may take
 _BRIEF_s = const(5)  # the same, for an answer that did not come before, and that nobody needs
 _LONGEST_s = const(120)  # the same, for one that took longer before
 _TRIES = const(8)  # of a message that is repeated, whose answers still count
-_PIECE = const(512)  # of a long payload: made in one step of the loop, twenty keys or so
+_PIECE = const(1024)  # of a long payload: made in one step of the loop,
+_PIECE_ms = const(10)  # if that does not take longer, as keys do
+_LARGE = const(1024)  # bytes of a request for which room is made
 _HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
@@ -62,7 +64,7 @@ class Rpc:
         self._wait_s = _ANSWER_s  # for its answer
         self.late = None
         self.after = None
-        self.mute = self.answered = False
+        self.mute = self.answered = self._large = False  # (_large: what was decoded last)
         self.unanswered = self.began = 0
 
     def attach(self, ws):
@@ -125,6 +127,7 @@ class Rpc:
 
     def decode(self, data):
         """-> the frame for receive(), or None. Never raises for what the peer sent."""
+        self._large = len(data) >= _LARGE
         try:
             frame = loads(data)
         except ValueError:
@@ -191,7 +194,11 @@ class Rpc:
 
     async def _answer_call(self, message_id, frame):
         try:
-            answer = [_RESULT, message_id, await _dispatch(self._handle, message_id, frame)]
+            answer = [
+                _RESULT,
+                message_id,
+                await _dispatch(self._handle, message_id, frame, self._large),
+            ]
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
@@ -214,7 +221,7 @@ class Rpc:
                 self._log("answer not sent: %s" % e)
 
 
-async def _dispatch(handle, message_id, frame):
+async def _dispatch(handle, message_id, frame, large):
     if frame[-1] is _NO_MEMORY:
         raise CallError(*_NO_MEMORY)
     if len(message_id) > _MAX_ID:
@@ -232,8 +239,9 @@ async def _dispatch(handle, message_id, frame):
     if fault:
         raise CallError(*fault)
     await asyncio.sleep_ms(0)
-    gc.collect()  # (the handler's module comes beside what was asked)
-    await asyncio.sleep_ms(0)
+    if large:
+        gc.collect()  # (the handler's module comes beside what was asked)
+        await asyncio.sleep_ms(0)
     try:
         answer = handle(action, payload)
         return await answer if hasattr(answer, "send") else answer
@@ -265,30 +273,20 @@ async def _write(ws, frame):
         if size > _HELD:
             held.clear()
         await asyncio.sleep_ms(0)  # (50 keys are a good part of a second on an ESP32)
-    pieces = iter(held) if size <= _HELD else _text(frame)
-    rest = b""
-
-    def read(n):
-        nonlocal rest
-        while len(rest) < n:
-            rest += next(pieces)
-        out, rest = rest[:n], rest[n:]
-        return out
-
-    await ws.send_from(size, read)
+    await ws.send_from(size, held if size <= _HELD else _text(frame))
 
 
 def _text(frame):
     # A frame whose payload is given as pieces, in larger pieces of bytes.
     pieces = [json.dumps(frame[:-1])[:-1], ","]
-    size = 0
+    size, began_ms = 0, time.ticks_ms()
     for piece in frame[-1]():
         pieces.append(piece)
         size += len(piece)
-        if size >= _PIECE:
+        if size >= _PIECE or time.ticks_diff(time.ticks_ms(), began_ms) >= _PIECE_ms:
             yield "".join(pieces).encode()
             pieces.clear()
-            size = 0
+            size, began_ms = 0, time.ticks_ms()
     pieces.append("]")
     yield "".join(pieces).encode()
 

@@ -25,7 +25,7 @@ class Access:
             return False
         if c.tx is None and (c.ending or not c.operative):
             log("connector %d: out of service" % number)
-        elif c.kept and c.kept.lower() == token.lower():
+        elif c.cable_of and c.cable_of.lower() == token.lower():
             c.lock.release = True
         elif c.tx and c.tx.token.lower() == token.lower():
             c.stop(states.LOCAL, token)
@@ -44,10 +44,10 @@ class Access:
                 ask.ticks_ms = self._now_ms
                 return False
         for c in station.connectors:
-            tag = c.tx.token if c.tx else c.waits and c.waits.token or c.kept
+            tag = c.tx.token if c.tx else c.waits and c.waits.token or c.cable_of
             if c.last == same or tag and tag.lower() == same:
                 return self.tag(uid, c.number)
-        best = self.choose(uid)
+        best = self.choose(uid, station.online)
         if best:
             self.ask(uid, best if best.plugged() else None)
             return True
@@ -72,22 +72,26 @@ class Access:
         station.asks[:] = [ask for ask in station.asks if self._counts(ask)]
         if len(station.asks) < 2 * len(station.connectors):
             station.asks.append(Ask(token, c, w, self._now_ms))
-            station.wake()
+            station.notify()
 
     def may(self, token, c, asked):
         """False: connector `c` (None: any) is kept for others than `token`. `asked`: the Central
         System is about to say of which group it is."""
-        kept = self._station.reservations
-        if not kept or not c:
+        reservations = self._station.reservations
+        if not reservations or not c:
             return True
+        barred = reservations.bars(c, token, self._group(token))
+        return not barred or asked and reservations.group(c)
+
+    def _group(self, token):
+        # As far as the station itself knows it, or None.
         entry = self._station.local().known(token)
-        barred = kept.bars(c, token, entry[1] if entry else None)
-        return not barred or asked and kept.group(c)
+        return entry[1] if entry else None
 
     def _barred(self, c, token, group):
         # The same, by what is known now.
-        kept = self._station.reservations
-        return bool(kept) and kept.bars(c, token, group)
+        reservations = self._station.reservations
+        return bool(reservations) and reservations.bars(c, token, group)
 
     def offline(self):
         """The Central System cannot be asked any more: those who need it not go on."""
@@ -128,10 +132,8 @@ class Access:
         comes) by profile `w`, or end what another one of its group has begun there."""
         station, same = self._station, token.lower()
         if group is None:
-            entry = station.local().known(token)
-            group = entry[1] if entry else None
-        kept = station.reservations
-        roams = not c and not (kept and kept.own(token))
+            group = self._group(token)
+        roams = not c and not (station.reservations and station.reservations.own(token))
         c = c or self._find(token, group)
         if not c:
             station.log("tag %s: no connector is free" % token)
@@ -152,23 +154,26 @@ class Access:
         # Those that have no answer yet.
         return [ask for ask in [self._station.asked] + self._station.asks if ask]
 
-    def _find(self, token, group=None):
-        # The free connector that no token is being asked for, nor kept for others: the one that is
-        # kept for `token`, or else one with a car if there is one; None.
+    def _find(self, token, group=None, asked=False):
+        # The free connector that no token is being asked for, nor kept for others (unless they may
+        # be of its group, and that is `asked`): the one that is kept for `token`, or else one with
+        # a car if there is one; None.
         spoken_for = [ask.connector for ask in self._asking()]
         free = [c for c in self._station.connectors if c.free() and c not in spoken_for]
-        if self._station.reservations:
-            own = self._station.reservations.own(token)
-            free = [c for c in free if not self._barred(c, token, group)]
+        reservations = self._station.reservations
+        if reservations:
+            own = reservations.own(token)
+            perhaps = [c for c in free if asked and reservations.group(c)]
+            free = [c for c in free if not self._barred(c, token, group)] or perhaps
             free = [c for c in free if c.number == own] or free
         plugged = [c for c in free if c.plugged()]
         return (plugged + free + [None])[0]
 
-    def choose(self, token):
-        """The connector on which a start that names none should happen, or None."""
+    def choose(self, token, asked):
+        """The connector on which a start that names none should happen, or None (asked: may())."""
         free = [c for c in self._station.connectors if c.free()]
         asking = [a for a in self._asking() if not a.connector or a.connector.free()]
-        return self._find(token) if len(free) > len(asking) else None
+        return self._find(token, self._group(token), asked) if len(free) > len(asking) else None
 
     def take(self, cars):
         """To the connectors `cars`, where one is: what named no connector and waits elsewhere goes

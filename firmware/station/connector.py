@@ -32,7 +32,7 @@ class Connector:
     | lock, proximity | of electrical/, or None |
     | parts      | those that must be sure of a plug-in before one begins |
     | heat       | what has temperature_dC (electrical.derating), or None |
-    | kept       | whose cable stays locked (setting unlock_unplugged), or None |
+    | cable_of   | whose cable stays locked (setting unlock_unplugged), or None |
     | resumes    | a transaction that a power cut interrupted goes on, if a car is there |
     | presented  | the plug-and-charge tag has had its turn since the car was plugged in |
     | last       | the tag (in lower case) that just began or ended a transaction here, or was seen
@@ -52,7 +52,7 @@ class Connector:
         self.parts = [part for part in (self.proximity, outlet.residual, self.lock) if part]
         self.resumes, self.operative = resumes, True
         self.state, self.shown = states.FREE, states.Shown()
-        self.tx = self.resumed = self.waits = self.kept = self.last = None
+        self.tx = self.resumed = self.waits = self.cable_of = self.last = None
         self.presented = self.ending = self.reserved = False
         self.winner = self.other = None
         self.allow_mA = self.until_s = self.phases = self.other_mA = 0
@@ -133,8 +133,8 @@ class Connector:
             keep = not self.settings("unlock_unplugged")
             gone = self.proximity and not self.proximity.plugged
             if self.plugged() or gone or not (keep and self.lock.holds):
-                self.kept = None
-            self.lock.keep = keep and bool(self.tx or self.kept)
+                self.cable_of = None
+            self.lock.keep = keep and bool(self.tx or self.cable_of)
 
     def _follow_waiting(self, now_s, now_ms, owner):
         ask, lock = self.waits, self.lock
@@ -202,7 +202,7 @@ class Connector:
         owner.stopped(self, tx)
         self._journal.stop(tx)
         if self.lock and left:
-            self.kept = tx.token
+            self.cable_of = tx.token
         self.tx = self._stop = None
         # (a car that has come since then is another one's)
         self.shown.finished = c.visit - (left and c.visit & 1)

@@ -138,7 +138,7 @@ class Reservations:
         c = r.number and self._station.connectors[r.number - 1]
         if c and c.settled() and c.state in (states.FAULTED, states.OUT_OF_SERVICE):
             return "its connector cannot be used"
-        if not c and not self._station.availability.in_service():
+        if not c and not self._station.kept.in_service():
             return "out of service"
         return None
 

@@ -65,7 +65,7 @@ class Shown:
             if not connector.operative:
                 return OUT_OF_SERVICE
             cable = connector.proximity and connector.proximity.plugged  # in the socket
-            if not connector.plugged() and not cable and not connector.kept:
+            if not connector.plugged() and not cable and not connector.cable_of:
                 self.finished = _NEVER
                 if connector.reserved:
                     return RESERVED

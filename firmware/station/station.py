@@ -23,7 +23,7 @@ class Station:
 
     | connectors | Connector objects; connector number n stands at n - 1 |
     | sharing    | sharing.Sharing: what each of them may take |
-    | availability | availability.Availability |
+    | kept       | kept.Kept: what outlives every reboot beside transactions |
     | news       | Notices of states and faults to be told |
     | metering   | metering.Metering |
     | samples    | Samples that belong to no transaction |
@@ -34,20 +34,20 @@ class Station:
     | reservations | reservations.Reservations, or None where there are none |
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
-    | wake       | called when there is something new for the Central System |"""
+    | notify     | called when there is something new for the Central System |"""
 
-    def __init__(self, sharing, journal, availability, log, policy, plug_tag="", auth="/auth"):
+    def __init__(self, sharing, journal, kept, log, policy, plug_tag="", auth="/auth"):
         self.sharing = sharing
         self.connectors = connectors = sharing.connectors
         self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
-        self.journal, self.availability = journal, availability
+        self.journal, self.kept = journal, kept
         self.log, self.policy, self.plug_tag = log, policy, plug_tag
         self.auth = auth
         self.online, self.asked = False, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
-        self.wake = lambda: None
+        self.notify = lambda: None
         self.metering = Metering(self)
-        availability.put_in_service()
+        kept.put_in_service()
         for tx in journal.load():
             if tx.connector <= len(connectors):
                 c = connectors[tx.connector - 1]
@@ -55,7 +55,7 @@ class Station:
                 log("transaction %s goes on after a power cut" % tx.id)
         self.clock.heard(journal.last)
         for c in connectors:
-            c.presented = c.tx is not None or c.number in availability.charged
+            c.presented = c.tx is not None or c.number in kept.charged
         sharing.trim()
         self.reservations = _reservations(self)
 
@@ -71,12 +71,12 @@ class Station:
         """Put connector `number` (0: all, and the charge point itself) into or out of service,
         over every reboot. False: it could not be kept. A transaction runs to its end first."""
         numbers = [number] if number else list(range(len(self.connectors) + 1))
-        if not self.availability.set("out", numbers, not operative):
+        if not self.kept.set("out", numbers, not operative):
             return False
-        self.availability.put_in_service()
-        if not number and (operative or not self.availability.in_service()):
+        self.kept.put_in_service()
+        if not number and (operative or not self.kept.in_service()):
             self.tell(None, self.clock.now())
-        self.wake()
+        self.notify()
         return True
 
     def next_ask(self):
@@ -121,7 +121,7 @@ class Station:
             if c.shown.changed(c, now_ms):
                 self.tell(c, now_s)
                 if c.shown.fault in faults.ENDING:
-                    self.availability.set("latched", [[c.number, c.shown.fault]], True)
+                    self.kept.set("latched", [[c.number, c.shown.fault]], True)
 
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""
@@ -133,7 +133,7 @@ class Station:
         else:
             del self.samples[: 1 - _MAX_SAMPLES]
             self.samples.append(Sample(c.number, sample))
-        self.wake()
+        self.notify()
 
     def tell(self, c, now_s, fault=None):
         """Queue a notice()."""
@@ -145,14 +145,14 @@ class Station:
                 at += 1
             news.pop(at)
         news.append(self.notice(c, now_s, fault))
-        self.wake()
+        self.notify()
 
     def notice(self, c, now_s, fault=None):
         """A Notice of connector `c` (None: of the charge point itself, where a `fault` may be said
         that is over at once), as it is now."""
         if c:
             return Notice(c.number, c.state, c.shown.fault, now_s)
-        state = states.FREE if self.availability.in_service() else states.OUT_OF_SERVICE
+        state = states.FREE if self.kept.in_service() else states.OUT_OF_SERVICE
         broken = self.policy and self.policy.fault
         return Notice(0, state, fault or (faults.POLICY if broken else faults.NONE), now_s)
 
@@ -162,7 +162,7 @@ class Station:
         if len(self.transfers) == _MAX_TRANSFERS:
             return False
         self.transfers.append(Transfer(vendor, message, data))
-        self.wake()
+        self.notify()
         return True
 
     def began(self, c, tx):
@@ -180,7 +180,7 @@ class Station:
         self.clock.note(1)
         self.metering.keep(c, tx, tx.start_s)
         self.sharing.due_s = 0
-        self.wake()
+        self.notify()
         return True
 
     def stopped(self, c, tx):
@@ -188,14 +188,14 @@ class Station:
         self.clock.note(1)
         self.metering.keep(c, tx, tx.stop_s)
         if self.plug_tag and c.plugged():
-            self.availability.set("charged", [c.number], True)
+            self.kept.set("charged", [c.number], True)
 
     def ended(self, c):
         """The transaction of connector `c` has ended, or could not begin."""
         self.sharing.trim()
-        if not c.operative and not self.availability.in_service():
+        if not c.operative and not self.kept.in_service():
             self.tell(None, self.clock.now())
-        self.wake()
+        self.notify()
 
     def set_clock(self, t, ms, trip_ms):
         """The Central System says that it is `t` (Clock.set): what was noted moves with it."""
@@ -233,5 +233,5 @@ def _present(station, c):
     if presented and not (c.presented or c.tx):
         station.access().tag(station.plug_tag, c.number)
     elif c.presented and not presented:
-        station.availability.set("charged", [c.number], False)
+        station.kept.set("charged", [c.number], False)
     c.presented = presented

@@ -18,7 +18,6 @@ _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
 
 _TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
-_MADE = const(256)  # bytes to ask of a function: a full buffer of what it makes is too much
 
 
 class _Sender:
@@ -38,19 +37,19 @@ class _Sender:
         Raises ConnectionClosed. One that is cancelled or fails in the middle of its frame ends
         the connection. Surrogates in a str are not looked for: the peer will refuse them."""
         text = isinstance(data, str) if text is None else text
-        return self._send(_TEXT if text else _BINARY, memoryview(data))
+        return self._send(_TEXT if text else _BINARY, len(memoryview(data)), (data,))
 
-    def send_from(self, size, read):
-        """Awaitable: send a text message of `size` bytes that is never whole in RAM: read(n)
-        returns its next n bytes, whenever there is room for them. Raises as send() does."""
-        return self._send(_TEXT, size, read)
+    def send_from(self, size, pieces):
+        """Awaitable: send a text message of `size` bytes that is never whole in RAM: `pieces`, an
+        iterable of bytes-likes, is asked where there is room. Raises as send() does."""
+        return self._send(_TEXT, size, pieces)
 
     def ping(self, payload=b""):
         """Awaitable: send a ping of at most 125 bytes; the answer moves last_pong_ms."""
-        payload = memoryview(payload)
-        if len(payload) > 125:
+        size = len(memoryview(payload))
+        if size > 125:
             raise ValueError("ping payload > 125 bytes")
-        return self._send(_PING, payload)
+        return self._send(_PING, size, (payload,))
 
     def exit(self, code):
         """End it at once, with a close frame if that can leave: for who has no event loop left."""
@@ -74,15 +73,15 @@ class _Sender:
             self._stream.s.close()
         return ConnectionClosed(self._code, self._reason)
 
-    async def _send(self, op, data, read=None):
+    async def _send(self, op, size, pieces):
         await self._lock.acquire()  # "async with" would cost 100 bytes more
         try:
             if self._close_sent or self.closed:
                 raise ConnectionClosed(self._code, self._reason)
-            await self._frame(op, data, read)
+            await self._frame(op, size, pieces)
             while self._due is not None:
                 data, self._due = self._due, None
-                await self._frame(_PONG, data)
+                await self._frame(_PONG, len(data), (data,))
         finally:
             self._lock.release()
 
@@ -91,32 +90,35 @@ class _Sender:
     # Not by way of asyncio: its Stream keeps a copy of what the socket does not take, and a task
     # that is cancelled while it waits to write takes the one that waits to read off the poll list
     # with it (IOQueue.remove), never to wake. So whoever finds the socket full looks again later.
-    async def _frame(self, op, data, read=None):
-        tx = self._tx
-        size = data if read else len(data)
+    async def _frame(self, op, size, pieces):
+        tx, left = self._tx, size
         key = urandom(4)
-        p, pos = wire.header(tx, op, size, key), 0
+        begin = fill = wire.header(tx, op, size, key)
         try:
-            while tx:
-                k = min(size - pos, _MADE) if read else size - pos
-                k = k if k <= len(tx) - p else len(tx) - p & ~3
-                tx[p : p + k] = read(k) if read else data[pos : pos + k]
-                wire.mask(tx, p, p + k, key)
-                if pos == 0 and k < size:
-                    nodelay(self._tcp, 0)
-                pos += k
-                if pos == size > k:
-                    nodelay(self._tcp, 1)
-                p += k
-                sent = 0
-                while sent < p:
-                    if self.closed:
-                        raise ConnectionClosed(self._code, self._reason)
-                    sent += self._stream.s.write(tx, sent, p - sent) or 0
-                    if sent < p:
-                        await asyncio.sleep_ms(10)
-                p, tx = 0, tx if pos < size else None
-                await asyncio.sleep_ms(0)  # who sends much, or in a loop, has to let others run
+            for data in pieces:
+                data, at = memoryview(data), 0
+                while tx:
+                    whole, room = left + fill - begin, len(tx) - begin
+                    end = begin + (whole if whole <= room else room & ~3)
+                    k = min(len(data) - at, end - fill)
+                    tx[fill : fill + k] = data[at : at + k]
+                    fill += k
+                    at += k
+                    left -= k
+                    if fill < end:
+                        break
+                    wire.mask(tx, begin, fill, key)
+                    if bool(left) == bool(begin):  # the first of several, or the last
+                        nodelay(self._tcp, 0 if begin else 1)
+                    sent = 0
+                    while sent < fill:
+                        if self.closed:
+                            raise ConnectionClosed(self._code, self._reason)
+                        sent += self._stream.s.write(tx, sent, fill - sent) or 0
+                        if sent < fill:
+                            await asyncio.sleep_ms(10)
+                    begin, fill, tx = 0, 0, tx if left else None
+                    await asyncio.sleep_ms(0)  # who sends much, or in a loop, lets others run
         except OSError as e:
             raise self._end(_LOST, "send: %s" % e)
         finally:
@@ -195,7 +197,8 @@ class WebSocket(_Sender):
         async with self._lock:
             if not self._close_sent:
                 self._close_sent = True
-                await self._frame(_CLOSE, wire.close_payload(code, reason))
+                payload = wire.close_payload(code, reason)
+                await self._frame(_CLOSE, len(payload), (payload,))
         if other:
             await self._gone.wait()
         # The server ends TCP (section 7.1.1). A socket closed with bytes unread sends a RST, which
@@ -229,7 +232,7 @@ class WebSocket(_Sender):
                 elif self._lock.locked():
                     self._due = bytes(payload)  # to wait could hang us and a peer that sends first
                 elif not self._closing:
-                    await self._send(_PONG, payload)
+                    await self._send(_PONG, size, (payload,))
                 continue
             if op:
                 opcode, state = op, 0 if op == _TEXT else -1

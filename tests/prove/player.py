@@ -136,11 +136,8 @@ class Central:
         answer = json.dumps([3, message_id, conf]).encode()
         asyncio.create_task(self.rpc.receive(self.rpc.decode(answer)))
 
-    async def send_from(self, size, read):
-        data = b""
-        while len(data) < size:
-            data += read(min(100, size - len(data)))
-        await self.send(data)
+    async def send_from(self, size, pieces):
+        await self.send(b"".join(pieces))
 
     async def ask(self, text):
         self.answer = None
@@ -218,11 +215,11 @@ class World:
             clock.Clock(self.time, self.folder + "/last_time"),
             settings.value,
         )
-        availability = Kept(self.folder + "/kept.json", self.connectors, said.append)
+        kept = Kept(self.folder + "/kept.json", self.connectors, said.append)
         self.station = station.Station(
             sharing,
             journal,
-            availability,
+            kept,
             said.append,
             Policy(said.append),
             auth=self.folder + "/auth",

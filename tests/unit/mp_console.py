@@ -359,7 +359,7 @@ async def test_bench_mode_ends_at_the_first_tick_that_knows():
         tick(c, 3)
 
     def service(w, c):
-        w.station.availability.put_in_service()
+        w.station.kept.put_in_service()
         tick(c, 3)
 
     def reset(w, c):

@@ -56,7 +56,7 @@ def test_a_token_goes_to_the_connector_that_is_kept_for_it():
     w.station.local().heard("HER", tags.ACCEPTED)
     w.station.local().heard("HIS", tags.ACCEPTED)
     assert reserve(w, 2) == ACCEPTED
-    assert w.access().choose("HER") is w.cs[1] and w.access().choose("HIS") is w.c
+    assert w.access().choose("HER", False) is w.cs[1] and w.access().choose("HIS", False) is w.c
     w.access().card("HER")
     w.poll(200)
     assert token(w.cs[1]) == "HER" and shown(w)[1] == states.PLUGGED
@@ -95,6 +95,19 @@ def test_a_token_of_its_group_may_start():
         w.access().authorised(ask, w.station.local().group("family" if how == "asked" else "x"))
         w.poll(1000)
         assert bool(w.c.tx) is (how == "asked")
+
+
+def test_a_card_of_its_group_at_the_only_reader():
+    for online in (True, False):
+        w = World(2).ready(online=online)
+        w.settings["offline_unknown"] = True
+        assert reserve(w, 1, group="Family") == ACCEPTED and reserve(w, 2, id=2) == ACCEPTED
+        w.access().card("SON")
+        ask = w.station.next_ask()
+        assert bool(ask) is online and not w.c.waits and not w.cs[1].waits
+        if online:
+            w.access().authorised(ask, w.station.local().group("Family"))
+            assert token(w.c) == "SON" and not w.cs[1].waits
 
 
 def test_without_a_group_nobody_else_is_asked_for():

@@ -273,7 +273,7 @@ def test_unplugged_and_the_cable_stays_locked():
     w.access().tag("tag", 1)
     assert lock.release and not w.station.asks
     lock.holds = False
-    assert w.poll(200) == states.FREE and not lock.keep and w.c.kept is None
+    assert w.poll(200) == states.FREE and not lock.keep and w.c.cable_of is None
     # the same tag wants to charge again
     w.access().tag("TAG", 1)
     assert w.station.next_ask().token == "TAG"
@@ -284,8 +284,8 @@ def test_a_cable_that_is_plugged_in_again_is_nobodys():
     lock = w.c.lock = Lock()
     w.charge()
     w.car(A, 3000)
-    assert w.c.kept == "TAG"
-    assert w.car(B, 200) == states.PLUGGED and not w.c.kept
+    assert w.c.cable_of == "TAG"
+    assert w.car(B, 200) == states.PLUGGED and not w.c.cable_of
     w.access().tag("TAG", 1)
     assert w.station.next_ask().token == "TAG" and not lock.release
 
@@ -372,7 +372,7 @@ def test_a_lock_opens_when_a_transaction_without_a_car_is_stopped():
     w.car(A, 2000)
     assert w.c.tx and lock.keep and not lock.release
     w.stop(states.REMOTE, 2000)
-    assert not w.c.tx and lock.release and w.c.kept is None
+    assert not w.c.tx and lock.release and w.c.cable_of is None
 
 
 def socket(w, plugged=True):
@@ -438,9 +438,9 @@ def test_a_car_that_left_in_an_outage_leaves_its_cable_locked_if_the_key_says_so
         lock = w.c.lock = Lock()
         w.poll(4000)
         assert not w.c.tx and w.c.state == states.ENDING and not lock.release
-        assert lock.keep is not unlock and w.c.kept == (None if unlock else "TAG")
+        assert lock.keep is not unlock and w.c.cable_of == (None if unlock else "TAG")
         lock.holds, cable.plugged = torn, False
-        assert w.poll(300) == states.FREE and not lock.keep and not w.c.kept
+        assert w.poll(300) == states.FREE and not lock.keep and not w.c.cable_of
 
 
 def test_a_tag_and_a_cable_without_a_car():
@@ -590,22 +590,22 @@ def test_nothing_starts_while_a_reset_is_under_way():
     w.access().tag("Tag", 1)
     w.access().card("Card")
     w.poll(3000)
-    assert not asked(w) and w.access().choose("TAG") is None and w.queue() == ["stop 1"]
+    assert not asked(w) and w.access().choose("TAG", False) is None and w.queue() == ["stop 1"]
     assert not any([c.tx or c.waits or c.free() for c in w.cs])
 
 
 def test_choosing_a_connector():
     w = World(3).ready()
-    assert w.access().choose("TAG") is w.cs[0]
+    assert w.access().choose("TAG", False) is w.cs[0]
     w.electrics[1].state = B  # a car is there
-    assert w.access().choose("TAG") is w.cs[1]
+    assert w.access().choose("TAG", False) is w.cs[1]
     w.charge(c=w.cs[1])
-    assert w.access().choose("TAG") is w.cs[0]
+    assert w.access().choose("TAG", False) is w.cs[0]
     w.electrics[0].state, w.electrics[0].fault = C, faults.DIODE
     w.poll(100)
-    assert w.access().choose("TAG") is w.cs[2]
+    assert w.access().choose("TAG", False) is w.cs[2]
     w.access().accept("T", w.cs[2])
-    assert w.access().choose("TAG") is None
+    assert w.access().choose("TAG", False) is None
 
 
 # Power cuts
@@ -1102,14 +1102,14 @@ def test_a_held_limit_costs_almost_no_wear():
     w.flash.on()
     for i in range(200):
         for _ in range(2):
-            w.station.availability.put("held", [6000 + i * 100 + n for n in range(1, 5)])
+            w.station.kept.put("held", [6000 + i * 100 + n for n in range(1, 5)])
     print("%d erases, %d operations in 200 changes" % (w.flash.erases, w.flash.ops))
     assert w.flash.erases <= 10
     assert os.stat("/flash/kept.json")[6] < 128
 
 
 def test_all_that_is_kept_of_four_connectors_stays_inline():
-    kept = World(4, hold=True).ready().station.availability
+    kept = World(4, hold=True).ready().station.kept
     numbers = [1, 2, 3, 4]
     for key, values in (
         ("out", [0] + numbers),
@@ -1131,7 +1131,7 @@ def test_a_held_limit_that_cannot_be_read():
             f.write('{"version":1,"out":[],"charged":[],"latched":[],"held":%s}' % text)
         w.said.clear()
         w.boot(UNSET)
-        assert w.station.availability.held == wanted, text
+        assert w.station.kept.held == wanted, text
         assert bool(w.said) == (wanted[0] == 6000), w.said
         w.poll(2000)
 
@@ -1139,11 +1139,11 @@ def test_a_held_limit_that_cannot_be_read():
 def test_a_flash_that_is_full_does_not_stop_the_limits():
     w = World(hold=True, blocks=8).ready()
     flash.fill()
-    w.station.availability.put("held", [7000])
+    w.station.kept.put("held", [7000])
     w.poll(100)
     much = [12345678] * 40  # (more than is kept inline)
-    assert not w.station.availability.put("held", much)
-    assert "kept.json" in w.said[-1] and w.station.availability.held != much
+    assert not w.station.kept.put("held", much)
+    assert "kept.json" in w.said[-1] and w.station.kept.held != much
     w.poll(1000)
 
 
@@ -1339,7 +1339,7 @@ def test_out_of_service():
     assert w.poll(200) == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     assert w.car(C, 200) == states.OUT_OF_SERVICE  # also with a car
     w.access().tag("TAG", 1)
-    assert w.station.next_ask() is None and w.access().choose("TAG") is w.cs[1]
+    assert w.station.next_ask() is None and w.access().choose("TAG", False) is w.cs[1]
     w.accept("TAG", 1000)  # (an answer that was on its way)
     assert not w.c.tx and not w.c.waits and w.c.allow_mA == 0
     for t in (T0, UNSET):  # over every reboot
@@ -1355,17 +1355,21 @@ def test_out_of_service_as_a_whole():
     w = World(2).ready()
     w.charge(c=w.cs[1])
     w.station.news.clear()
-    assert w.station.availability.in_service() and w.station.set_availability(0, False)
+    assert w.station.kept.in_service() and w.station.set_availability(0, False)
     w.poll(200)
     assert [c.state for c in w.cs] == [states.OUT_OF_SERVICE, states.CHARGING]
     w.boot().ready()
-    assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].tx and w.access().choose("TAG") is None
+    assert (
+        w.c.state == states.OUT_OF_SERVICE
+        and w.cs[1].tx
+        and w.access().choose("TAG", False) is None
+    )
     told = [n[:2] for n in w.station.news if not n.number]
-    assert not told and w.station.availability.in_service()  # until the transaction has ended
+    assert not told and w.station.kept.in_service()  # until the transaction has ended
     w.cs[1].stop(states.LOCAL)
     w.poll(3000)
     told = [n[:2] for n in w.station.news if not n.number]
-    assert told == [(0, states.OUT_OF_SERVICE)] and not w.station.availability.in_service()
+    assert told == [(0, states.OUT_OF_SERVICE)] and not w.station.kept.in_service()
     w.station.set_availability(0, True)
     assert w.station.news[-1][:2] == (0, states.FREE)
     w.station.news.clear()
@@ -1378,7 +1382,7 @@ def test_out_of_service_as_a_whole():
 
 def test_availability_that_cannot_be_kept_or_read():
     w = World(2).ready()
-    w.station.availability._path = "/flash/there/is/none"
+    w.station.kept._path = "/flash/there/is/none"
     assert not w.station.set_availability(1, False) and w.c.operative
     wrong = ["", "{", "7", "[]", '["x"]', "{}"]
     for version, out, latched in ((2, [1], []), (1, ["x"], []), (1, [1], [2]), (1, 1, [])):
@@ -1390,8 +1394,8 @@ def test_availability_that_cannot_be_kept_or_read():
         w.said.clear()
         w.boot()
         assert all([c.operative for c in w.cs]) and w.said, text
-        assert not w.station.availability.latched, text
-        assert w.station.availability.held == [6000] * 2, text
+        assert not w.station.kept.latched, text
+        assert w.station.kept.held == [6000] * 2, text
     # the same again costs no write
     w.station.set_availability(2, False)
     ops = w.flash.ops
@@ -1402,7 +1406,7 @@ def test_availability_that_cannot_be_kept_or_read():
 def test_a_fault_that_is_only_told_does_not_keep_a_car_waiting():
     w = World().ready()
     w.c.controller.state = B
-    assert w.fault(faults.METER, 200) == states.PLUGGED and w.access().choose("TAG") is w.c
+    assert w.fault(faults.METER, 200) == states.PLUGGED and w.access().choose("TAG", False) is w.c
     assert w.station.news[-1].fault == faults.METER
     w.accept("TAG", 1000)
     assert w.c.tx
@@ -1424,14 +1428,12 @@ def test_a_residual_current_ends_the_transaction_and_outlives_every_reset():
         assert not w.cs[1].tx and w.cs[1].state == states.FAULTED
         assert w.queue() == ["stop 1"] and w.journal.head()[1].cause == states.FAULT
         w.boot()
-        assert w.station.availability.latched == [[2, fault]]
-        assert not w.station.availability.clear_faults(w.cs[1])  # a car is there
+        assert w.station.kept.latched == [[2, fault]]
+        assert not w.station.kept.clear_faults(w.cs[1])  # a car is there
         w.electrics[1].clears = True
-        assert (
-            w.station.availability.clear_faults(w.cs[1]) and w.station.availability.latched == []
-        )
+        assert w.station.kept.clear_faults(w.cs[1]) and w.station.kept.latched == []
         w.boot()
-        assert w.station.availability.latched == []
+        assert w.station.kept.latched == []
 
 
 def test_an_open_interlock_ends_the_transaction_and_waits_for_nobody():
@@ -1442,9 +1444,9 @@ def test_an_open_interlock_ends_the_transaction_and_waits_for_nobody():
     assert not w.cs[1].tx and w.cs[1].state == states.FAULTED
     assert w.queue() == ["stop 1"] and w.journal.head()[1].cause == states.INTERLOCK
     assert w.journal.head()[1].fault == faults.INTERLOCK
-    assert w.station.availability.latched == []
+    assert w.station.kept.latched == []
     w.boot()
-    assert w.station.availability.latched == []
+    assert w.station.kept.latched == []
     w.electrics[1].fault = faults.NONE
     w.poll(3000)
     assert not w.cs[1].tx and w.cs[1].allow_mA == 0
@@ -1457,7 +1459,7 @@ def test_other_faults_do_not_end_it():
         if fault not in faults.ENDING and fault != faults.INTERLOCK:
             w.fault(fault, 1000)
             assert w.c.tx is tx, fault
-    assert w.station.availability.latched == []
+    assert w.station.kept.latched == []
 
 
 # Who may charge, without the Central System or with it
@@ -1722,15 +1724,15 @@ def pulled(shown_ms, poll_ms):
 def test_no_more_starts_wait_to_be_authorised_than_connectors_are_free():
     w = World(2).ready(online=True)
     for tag in ("One", "Two"):
-        assert w.access().choose("TAG")
+        assert w.access().choose("TAG", False)
         w.access().ask(tag, None)
-    assert w.access().choose("TAG") is None
+    assert w.access().choose("TAG", False) is None
     assert w.station.next_ask().token == "One"  # it is on its way
-    assert w.access().choose("TAG") is None
+    assert w.access().choose("TAG", False) is None
     w.access().accept("One", None)
-    assert w.station.next_ask().token == "Two" and w.access().choose("TAG") is None
+    assert w.station.next_ask().token == "Two" and w.access().choose("TAG", False) is None
     assert (
-        w.station.next_ask() is None and w.access().choose("TAG") is w.cs[1]
+        w.station.next_ask() is None and w.access().choose("TAG", False) is w.cs[1]
     )  # "Two" was refused
 
 

@@ -134,33 +134,35 @@ async def test_send_sizes():
         assert bytes(tail) == b"end"
 
 
+def asked(data, step, stream, tx):
+    for at in range(0, len(data) or 1, step):
+        assert at < len(stream.s.sent) + tx
+        yield data[at : at + step]
+
+
 async def test_send_from():
-    """The message is asked for in the order of its bytes, never more than the tx buffer holds."""
+    """Whatever its pieces: none is asked for before there is room for it."""
     for tx in (32, 64, 66, 1024):
         for size in (0, 1, 125, 126, 500):
-            data = os.urandom(size)
-            asked = []
-
-            def read(n, data=data, asked=asked):
-                at = sum(asked)
-                asked.append(n)
-                return data[at : at + n]
-
-            stream, ws = quiet(tx)
-            await ws.send_from(size, read)
-            assert parse(stream.s.sent) == [(TEXT, data)], (tx, size)
-            assert sum(asked) == size and max(asked) <= tx
+            for step in (1, 3, 31, 499, 1000):
+                data = os.urandom(size)
+                stream, ws = quiet(tx)
+                await ws.send_from(size, asked(data, step, stream, tx))
+                assert parse(stream.s.sent) == [(TEXT, data)], (tx, size, step)
 
 
 async def test_send_from_what_fails_ends_the_connection():
-    stream, ws = quiet()
-
-    def read(n):
+    def pieces():
+        yield b"x" * 40
         raise ValueError("out of data")
 
-    await raised(ValueError, ws.send_from(100, read))
+    stream, ws = quiet()
+    await raised(ValueError, ws.send_from(100, pieces()))
     assert ws.closed
     await raised(ConnectionClosed, ws.send(b"x"))
+    stream, ws = quiet()
+    await ws.send_from(100, [b"x" * 99])  # too little
+    assert ws.closed
 
 
 async def test_send_to_a_socket_that_takes_little():

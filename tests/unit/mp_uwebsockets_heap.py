@@ -27,9 +27,9 @@ async def test_heap_of_a_send():
         used["text"] = await spent(lambda: ws.send(text))
         used["ping"] = await spent(lambda: ws.ping())
         print("bytes of heap per send:", used)
-        for what in (0, 200, 1000, 6000, "text", "ping"):
-            assert used[what] <= 600, what
-        assert used[20000] <= 1200, "grows with the number of chunks only"
+        for what in (0, 200, 1000, "text", "ping"):
+            assert used[what] <= 550, what
+        assert used[6000] <= 700 and used[20000] <= 1200, "grows with the number of chunks only"
 
 
 async def test_heap_of_a_recv():

@@ -98,11 +98,8 @@ class Ws:
         self.sent(text)
         await asyncio.sleep_ms(0)
 
-    async def send_from(self, size, read):
-        text = b""
-        while len(text) < size:
-            text += read(min(256, size - len(text)))
-        await self.send(text.decode())
+    async def send_from(self, size, pieces):
+        await self.send(b"".join(pieces).decode())
 
 
 def note(text):

@@ -115,14 +115,14 @@ class World:
             slots = limits.Limits(self.hardware_mA)
             cs.append(Connector(i + 1, outlet, slots, self.journal, self.settings.__getitem__))
         self.clock = clock.Clock(self.time, "/flash/last_time")
-        availability = Kept("/flash/kept.json", cs, self.said.append)
-        held = availability if self.hold else None
+        kept = Kept("/flash/kept.json", cs, self.said.append)
+        held = kept if self.hold else None
         settings, evaluator = self.settings.__getitem__, Evaluator(self.store, 230)
         sharing = Sharing(cs, evaluator, self.store, self.clock, settings, held)
         self.station = station.Station(
-            sharing, self.journal, availability, self.said.append, None, auth="/flash/auth"
+            sharing, self.journal, kept, self.said.append, None, auth="/flash/auth"
         )
-        self.station.wake = self.wake
+        self.station.notify = self.wake
         self.c = cs[0]
         self.cs = cs
         return self

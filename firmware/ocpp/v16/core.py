@@ -16,12 +16,13 @@ def RemoteStartTransaction(unit, payload):
     """5.11, also with a TxProfile for it."""
     station, access = unit.station, unit.station.access()
     tag, number = payload["idTag"], payload.get("connectorId")
-    c = access.choose(tag) if number is None else _connector(station, number)
+    asked = unit.settings.value("remote_authorise")
+    c = access.choose(tag, asked) if number is None else _connector(station, number)
     # (4.2: not while Pending; and a tag is what can be shown and logged)
     can_be = tag and all([32 <= b < 127 for b in tag.encode()])
     if c is None or not (c.free() and can_be and unit.outbox.ready()):
         return {"status": "Rejected"}
-    if not access.may(tag, c, unit.settings.value("remote_authorise")):
+    if not access.may(tag, c, asked):
         return {"status": "Rejected"}
     w = None
     if "chargingProfile" in payload:
@@ -36,7 +37,7 @@ def RemoteStartTransaction(unit, payload):
         except smart.Refused as e:
             unit.log("remote start refused: %s" % e)
             return {"status": "Rejected"}
-    start = access.ask if unit.settings.value("remote_authorise") else access.accept
+    start = access.ask if asked else access.accept
     start(tag, c if number or c.plugged() else None, w)
     return {"status": "Accepted"}
 

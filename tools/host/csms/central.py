@@ -13,7 +13,7 @@ from websockets.exceptions import NegotiationError
 
 from host.csms.answers import Answers
 from host.csms.frames import WAIT_s
-from host.csms.station import Station
+from host.csms.station import Peer
 from host.csms.wire import History
 
 SUBPROTOCOL = "ocpp1.6"
@@ -43,7 +43,7 @@ class CentralSystem(Answers):
         self.log_width = 300  # characters of a payload in a line of the log; None: all
         self.credentials = credentials
         self.ping_interval = ping_interval  # s, None: no WebSocket pings
-        self.stations = {}  # id -> Station, connected ones only
+        self.stations = {}  # id -> Peer, connected ones only
         self.histories = {}  # id -> History, every id ever seen
         self._server = None
         self._changed = asyncio.Event()
@@ -83,7 +83,7 @@ class CentralSystem(Answers):
         await server.wait_closed()
 
     async def wait_station(self, id, timeout=WAIT_s, after=None):
-        """The connected Station with this id; `after`: a connection newer than that Station."""
+        """The connected Peer with this id; `after`: a connection newer than that Peer."""
 
         def find():
             station = self.stations.get(id)
@@ -149,7 +149,7 @@ class CentralSystem(Answers):
     async def _connected(self, ws):
         id = ws.station_id
         history = self.histories.setdefault(id, History())
-        station = Station(self, id, history, ws)
+        station = Peer(self, id, history, ws)
         old = self.stations.get(id)
         self.stations[id] = station
         self.log_line(id, "-- connected" + (", replaces the connection before" if old else ""))

@@ -31,7 +31,7 @@ _FORMATS = FormatChecker(formats=())  # an instance of our own: jsonschema ships
 
 
 class CallError(Exception):
-    """A CALLERROR: received by `Station.call`, or to be sent by a function of `cs.answer`."""
+    """A CALLERROR: received by `Peer.call`, or to be sent by a function of `cs.answer`."""
 
     def __init__(self, code, description="", details=None):
         super().__init__(f"{code}: {description}" if description else code)

@@ -10,7 +10,7 @@ from host.csms.frames import CallError, SchemaError, WAIT_s, parse, schema_error
 from host.csms.wire import Wire
 
 
-class Station(Wire):
+class Peer(Wire):
     """One connection of a station. Messages, violations, status, transactions are those of its id.
 
     `call` and `raw` raise ConnectionError once the connection is closed.

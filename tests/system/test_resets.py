@@ -41,6 +41,7 @@ async def test_a_hang_is_over_when_boot_py_runs(tmp_path, micropython32):
         mark = b.process.mark()
         await b.process.wait_output("the watchdog bites")
         closed = await b.process.traced("contactor", lambda e: not e["closed"], since=mark)
+        await b.process.traced("pilot", lambda e: e["duty_u16"] == X1, since=mark)
         trace = b.process.trace()[mark:]
         assert [e["duty_u16"] for e in trace if e["what"] == "pilot"][:2] == [0, X1], trace
         await b.again(before)

@@ -9,6 +9,7 @@ from micropython import const
 from firmware import lazy
 
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
+_LONG = const(4096)  # bytes of a message, 70 periods of a profile
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
 
 
@@ -107,6 +108,9 @@ class Link:
         # buffer of its own, of up to 16 KB, that has to go when it has been decoded.
         data = await ws.recv()
         if ws.text:  # (only text is known to be UTF-8)
+            if len(data) >= _LONG:
+                gc.collect()  # (or it comes in the middle of a long step)
+                await asyncio.sleep_ms(0)
             data = self._rpc.decode(data)
             await self._rpc.receive(data)
         else:

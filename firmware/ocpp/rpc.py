@@ -22,7 +22,6 @@ _LONGEST_s = const(120)  # the same, for one that took longer before
 _TRIES = const(8)  # of a message that is repeated, whose answers still count
 _PIECE = const(1024)  # of a long payload: made in one step of the loop,
 _PIECE_ms = const(10)  # if that does not take longer, as keys do
-_LARGE = const(1024)  # bytes of a request for which room is made
 _HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
@@ -64,7 +63,7 @@ class Rpc:
         self._wait_s = _ANSWER_s  # for its answer
         self.late = None
         self.after = None
-        self.mute = self.answered = self._large = False  # (_large: what was decoded last)
+        self.mute = self.answered = False
         self.unanswered = self.began = 0
 
     def attach(self, ws):
@@ -127,7 +126,6 @@ class Rpc:
 
     def decode(self, data):
         """-> the frame for receive(), or None. Never raises for what the peer sent."""
-        self._large = len(data) >= _LARGE
         try:
             frame = loads(data)
         except ValueError:
@@ -197,7 +195,7 @@ class Rpc:
             answer = [
                 _RESULT,
                 message_id,
-                await _dispatch(self._handle, message_id, frame, self._large),
+                await _dispatch(self._handle, message_id, frame),
             ]
         except CallError as e:
             self._log("request refused: %s: %s" % (e.code, e.description))
@@ -221,7 +219,7 @@ class Rpc:
                 self._log("answer not sent: %s" % e)
 
 
-async def _dispatch(handle, message_id, frame, large):
+async def _dispatch(handle, message_id, frame):
     if frame[-1] is _NO_MEMORY:
         raise CallError(*_NO_MEMORY)
     if len(message_id) > _MAX_ID:
@@ -239,9 +237,8 @@ async def _dispatch(handle, message_id, frame, large):
     if fault:
         raise CallError(*fault)
     await asyncio.sleep_ms(0)
-    if large:
-        gc.collect()  # (the handler's module comes beside what was asked)
-        await asyncio.sleep_ms(0)
+    gc.collect()  # (the handler's module comes beside what was asked)
+    await asyncio.sleep_ms(0)
     try:
         answer = handle(action, payload)
         return await answer if hasattr(answer, "send") else answer

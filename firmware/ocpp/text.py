@@ -4,7 +4,7 @@ import json
 import re
 from micropython import const
 
-_PIECE = const(256)  # looked at at once: so much is free in one piece
+_PIECE = const(512)  # looked at at once: so much is free in one piece
 
 
 def loads(text):

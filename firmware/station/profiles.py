@@ -9,7 +9,7 @@ from firmware.charging.store import Full
 from firmware.clock import FAR
 
 _NEAR_s = const(3)  # by how much a clock may be wrong, ours or the Central System's
-_STEPS = const(32)  # of a composite schedule at a time: some 20 ms on an ESP32
+_STEPS = const(16)  # of a composite schedule at a time: some 10 ms on an ESP32
 
 
 def install(station, w):

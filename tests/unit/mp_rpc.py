@@ -543,7 +543,7 @@ async def test_others_run_while_a_long_answer_is_made():
         assert got == [3, "1", list(range(50))]
         assert made == 50 * times
         assert live[-1] - live[0] < 2048  # (nothing of it is held while it is made again)
-        assert len({n for n in turns if 0 < n < 50}) > 7  # (while its length is counted)
+        assert len({n for n in turns if 0 < n < 50}) > 3  # (while its length is counted)
     over = True
     await task
 

@@ -754,6 +754,10 @@ COMMANDS = [
         OK,
     ),
     ("clear-cache", "ClearCache", {}, OK),
+    ("list-version", "GetLocalListVersion", {}, "GetLocalListVersion: 4"),
+    ("reserve T 5", "ReserveNow", None, OK),
+    ("reserve T 0.5 0 id=9 parent=P", "ReserveNow", None, OK),
+    ("cancel-reservation 9", "CancelReservation", {"reservationId": 9}, OK),
     ('call Reset {"type": "Soft"}', "Reset", {"type": "Soft"}, 'Reset: {"status": "Accepted"}'),
     ("call ClearCache", "ClearCache", {}, 'ClearCache: {"status": "Accepted"}'),
     ('raw [2,"x y","ClearCache",{}]', "ClearCache", {}, '[3, "x y", {"status": "Accepted"}]'),
@@ -784,6 +788,13 @@ ERRORS = [
     ("wait StatusNotification status=Charging 0.05", "sent no StatusNotification status=Charging"),
     ("wait Heartbeat x y", "usage: wait"),
     ("sleep long", "usage: sleep SECONDS"),
+    ("send-list", "usage: send-list FILE [full|differential] [VERSION]"),
+    ("send-list no-such-file", "there is no file no-such-file"),
+    ("send-list list sideways", "usage: send-list"),
+    ("reserve T", "usage: reserve TAG MINUTES"),
+    ("reserve T x", "usage: reserve TAG MINUTES"),
+    ("reserve T 5 1 colour=red", "colour: usage: reserve"),
+    ("cancel-reservation x", "usage: cancel-reservation ID"),
     ("get-config E", "the station answers CALLERROR GenericError: dear me"),
 ]
 
@@ -794,6 +805,7 @@ def _ready(fake):
         CallError("GenericError", "dear me") if p == {"key": ["E"]} else CONFIG
     )
     fake.answers["UnlockConnector"] = {"status": "Unlocked"}
+    fake.answers["GetLocalListVersion"] = {"listVersion": 4}
 
 
 async def test_every_command():
@@ -832,6 +844,46 @@ async def test_every_command():
         await tool.until("no transaction is running")
         tool.type("quit")
         assert await tool.end() == 0
+
+
+async def test_a_list_goes_in_as_many_messages_as_the_station_needs(tmp_path):
+    path = tmp_path / "tags.txt"
+    path.write_text(
+        "# mine\nA accepted until=2030-01-01T00:00:00Z parent=P\n\nB Blocked\nC Expired\n"
+    )
+    async with Tool() as tool, FakeStation(tool.url) as fake:
+        _ready(fake)
+        entry = {"key": "SendLocalListMaxLength", "readonly": True, "value": "2"}
+        fake.answers["GetConfiguration"] = {"configurationKey": [entry]}
+        await fake.call("BootNotification", BOOT)
+        for words, kinds in (
+            ("", ("Full", "Differential")),
+            ("differential 9", ("Differential",) * 2),
+        ):
+            tool.type(f"send-list {path} {words}")
+            assert [(await fake.request())[0] for _ in range(2)] == [
+                "GetLocalListVersion",
+                "GetConfiguration",
+            ]
+            sent = [(await fake.request())[1] for _ in range(2)]
+            assert [one["updateType"] for one in sent] == list(kinds)
+            first = 9 if words else 5
+            assert [one["listVersion"] for one in sent] == [first, first + 1]
+            tags = [one["localAuthorizationList"] for one in sent]
+            info = {"status": "Accepted", "expiryDate": "2030-01-01T00:00:00Z", "parentIdTag": "P"}
+            assert tags[0][0] == {"idTag": "A", "idTagInfo": info} and len(tags[1]) == 1
+            await tool.until(", 1 tags: Accepted")
+        path.write_text("A remove\n")
+        tool.type(f"send-list {path}")
+        await tool.until("a full list has nothing to remove")
+        for line, fault in (
+            ("A", "line 1: TAG STATUS"),
+            ("A Perhaps", "line 1: 'Perhaps' is none of"),
+            ("A Blocked colour=red", "line 1: colour: until=TIME and parent=TAG may follow"),
+        ):
+            path.write_text(line)
+            tool.type(f"send-list {path}")
+            await tool.until(fault)
 
 
 async def test_several_stations():

@@ -9,4 +9,5 @@
 metadata(description="Charge-point firmware: OCPP 1.6J and IEC 61851-1", version="0.1.0")
 include("$(PORT_DIR)/boards/manifest.py")
 package("firmware", opt=1)
+package("upki", base_path="lib", opt=1)
 package("uwebsockets", base_path="lib", opt=1)

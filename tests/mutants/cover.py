@@ -27,6 +27,7 @@ SYSTEM = {
     "firmware/drivers": "electrical",
     "firmware/station": "sessions metering connectors",
     "lib": "link malformed",
+    "lib/upki": "upki",
 }
 LAST = "main_job"
 _PART = re.compile(r"[a-z_0-9]+(\.[a-z_0-9]+)*\.?")
@@ -71,6 +72,11 @@ def graph(root=ROOT):
     }
 
 
+def _system(root, word):
+    own = f"tests/system/test_{word}.py"
+    return own if (root / own).is_file() else f"tests/system/test_station_{word}.py"
+
+
 def covering(root=ROOT):
     """module -> its tests, the likeliest first."""
     edges = graph(root)
@@ -102,5 +108,5 @@ def covering(root=ROOT):
         else:
             words = []
         words += [LAST] if LAST not in words else []
-        out[str(module)] = files + [f"tests/system/test_station_{word}.py" for word in words]
+        out[str(module)] = files + [_system(root, word) for word in words]
     return out

@@ -1,6 +1,6 @@
 """Writes package.json, by which mip installs the firmware's sources; make format does it.
 
-lib/uwebsockets has a package.json of its own; the firmware's brings the library along.
+Each library in lib/ has a package.json of its own; the firmware's brings them along.
 With --check nothing is written: exit code 1 if it is not true to the sources.
 """
 

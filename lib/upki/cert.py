@@ -27,7 +27,6 @@ class Certificate:
         algorithm, data = cut(data, 0x30)
         if version != b"\2\1\2" or algorithm != self._algorithm:
             raise ValueError("certificate: version or algorithm")
-        integer(self.serial)
         self.issuer, data = cut(data, 0x30)
         dates, data = take(data, 0x30)
         self.begin_s, dates = _time(dates)
@@ -38,7 +37,7 @@ class Certificate:
         self.ca, self._path = False, None  # (None: no limit)
         self._usage = self._purposes = None  # the first byte; the last bytes of each id-kp, 0: any
         self._unknown = None  # a critical extension that is none of these
-        if dates or len(self.serial) > 21:  # (20 bytes, and one for the sign)
+        if dates or integer(self.serial) >> 160:  # (20 bytes, 4.1.2.2)
             raise ValueError("certificate: dates or serial number")
         if data:
             self._read(only(only(data, 0xA3), 0x30))
@@ -145,7 +144,7 @@ def check(chain, roots, now_s, purpose=None):
                 yield from cert.signed_by(root)
                 return der
         except ValueError as e:  # (there may be another of that name)
-            why = str(e)
+            why = "chain: no good root: " + str(e)
     raise ValueError(why)
 
 

@@ -132,6 +132,82 @@ def test_damaged_signatures(play, rng):
     assert all(isinstance(answer, Refused) for answer in answers)
 
 
+P = 2**256 - 2**224 + 2**192 + 2**96 - 1
+B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+G = [
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+]
+
+
+def plus(p, q):
+    """The sum of two points, by the schoolbook; None: the one at infinity."""
+    if not p or not q:
+        return p or q
+    if p[0] == q[0] and (p[1] + q[1]) % P == 0:
+        return None
+    if p == q:
+        slope = (3 * p[0] ** 2 - 3) * pow(2 * p[1], -1, P)
+    else:
+        slope = (q[1] - p[1]) * pow(q[0] - p[0], -1, P)
+    x = (slope * slope - p[0] - q[0]) % P
+    return [x, (slope * (p[0] - x) - p[1]) % P]
+
+
+def times(scalar, p):
+    out = None
+    for bit in f"{scalar:b}":
+        out = plus(plus(out, out), p if bit == "1" else None)
+    return out
+
+
+def on_curve(x):
+    """The first point whose x is not smaller."""
+    while True:
+        square = (x**3 - 3 * x + B) % P
+        y = pow(square, (P + 1) // 4, P)
+        if y * y % P == square:
+            return [x, y]
+        x += 1
+
+
+def test_numbers_at_their_edges(play_both, rng):
+    """Signatures with r and s as small and as large as may be; x of the nonce's point beyond N."""
+    calls, expected = [], []
+    for nonce_point in (on_curve(1), on_curve(N), on_curve(N + (1 << 100)), on_curve(P - 99), G):
+        r = nonce_point[0] % N
+        for s in (1, 2, N - 1, rng.randrange(N)):
+            digest = rng.randbytes(32)
+            e = int.from_bytes(digest, "big")
+            key = times(
+                pow(r, -1, N), plus(times(s, nonce_point), times(N - e % N, G))
+            )  # so that e / s * G + r / s * key is that point
+            public = b"\4" + b"".join(n.to_bytes(32, "big") for n in key)
+            signature = utils.encode_dss_signature(r, s)
+            encoded = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+            encoded.verify(signature, digest, HASHED)
+            calls += [
+                ("p256.verify", public, digest, signature),
+                ("p256.verify", public, bytes([digest[0] ^ 1]) + digest[1:], signature),
+            ]
+            expected += [True, False]
+    assert play_both(calls) == expected
+    # 0 is a good x. As P it is the same number, and no encoding of it.
+    zero = on_curve(0)
+    assert zero[0] == 0
+    calls = [
+        (
+            "p256.verify",
+            b"\4" + x.to_bytes(32, "big") + zero[1].to_bytes(32, "big"),
+            bytes(32),
+            b"",
+        )
+        for x in (0, P)
+    ]
+    answers = play_both(calls)
+    assert answers[0] is False and isinstance(answers[1], Refused)
+
+
 # RSA
 
 
@@ -276,7 +352,10 @@ def test_rsa_keys_that_are_refused(play, rng):
 
 def element(tag, content):
     n = len(content)
-    return bytes([tag]) + (bytes([n]) if n < 128 else b"\x82" + n.to_bytes(2, "big")) + content
+    size = (
+        bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else b"\x82" + n.to_bytes(2, "big")
+    )
+    return bytes([tag]) + size + content
 
 
 # Certificates
@@ -417,6 +496,66 @@ def test_fields_and_hashes_by_chance(play, rng):
     assert play(calls) == expected
 
 
+def extended(number, value, critical=False):
+    """A certificate with extension 2.5.29.`number`, and nothing else; the value in hexadecimal."""
+    oid = x509.ObjectIdentifier(f"2.5.29.{number}")
+    extension = x509.UnrecognizedExtension(oid, bytes.fromhex(value)), critical
+    return der(Ca("CP1").sign(Ca("CP1"), extensions=[extension]))
+
+
+def test_extensions_that_are_not_by_the_book(play):
+    bad = [
+        (19, ""), (19, "0500"), (19, "300002"), (19, "3003010100"), (19, "3003020100"),
+        (19, "30030101fe"), (19, "30060101ff0201ff"), (19, "30090101ff020100020100"),
+        (19, "30060101ff0101ff"), (19, "30070101ff02020001"),
+        (15, ""), (15, "030100"), (15, "03020880"), (15, "030400808000"), (15, "0302078000"),
+        (15, "04020780"),
+        (37, ""), (37, "30020600"), (37, "3003060155ff"), (37, "3004060255"), (37, "3102 0601"),
+    ]  # fmt: skip
+    good = [
+        (19, "3000"),
+        (19, "30060101ff02017f"),
+        (15, "03020780"),
+        (15, "0303070080"),
+        (37, "3000"),
+    ]
+    both = der(Ca("CP1").sign(Ca("CP1"), extensions=AUTHORITY))
+    twice = both.replace(b"\6\3U\x1d\x0f", b"\6\3U\x1d\x13")  # the same extension twice
+    assert twice != both
+    calls = [("fields", extended(*extension)) for extension in bad] + [("fields", twice)]
+    assert [a for a in play(calls) if not isinstance(a, Refused)] == []
+    answers = play([("fields", extended(*extension)) for extension in good])
+    says = [answer[8:] for answer in answers]  # ca, path, usage, purposes, critical
+    assert says == [
+        [False, None, None, None, None],
+        [True, 127, None, None, None],
+        [False, None, 0x80, None, None],
+        [False, None, 0, None, None],
+        [False, None, None, b"", None],
+    ]
+    # FALSE is the default of "critical", and does not stand in DER.
+    spelled = extended(30, "0500", True).replace(b"\1\1\xff", b"\1\1\0")
+    assert isinstance(play([("fields", spelled)])[0], Refused)
+
+
+def test_serial_numbers(play):
+    serial = (1 << 158) + 0x1234
+    tbs = Ca("CP1").sign(Ca("CP1"), serial=serial).tbs_certificate_bytes
+    known = element(2, serial.to_bytes(20, "big"))
+    assert known in tbs
+    made = {}
+    for number in ("00", "01", "7f" * 20, "00" + "ff" * 20, "7f" * 21, "", "80", "ff", "0001"):
+        serial = element(2, bytes.fromhex(number))
+        inner = tbs[3 if tbs[1] == 0x81 else 4 :].replace(known, serial, 1)
+        rest = element(0x30, element(6, b"*\x86H\xce=\4\3\2")) + element(3, b"\0")
+        made[number] = element(0x30, element(0x30, inner) + rest)
+    answers = dict(
+        zip(made, play([("hashes", data, data) for data in made.values()]), strict=True)
+    )
+    taken = {n: answer[2] for n, answer in answers.items() if not isinstance(answer, Refused)}
+    assert taken == {"00": "0", "01": "1", "7f" * 20: "7f" * 20, "00" + "ff" * 20: "ff" * 20}
+
+
 def test_a_certificate_as_ocsp_names_it(play):
     root, station = Ca("Root"), Ca("CP1")
     own, cert = root.sign(root, extensions=AUTHORITY), root.sign(station, serial=0xAB)
@@ -496,6 +635,71 @@ def test_chains_of_rsa(play, rng):
         )
         assert answers[:2] == [der(pki.top)] * 2
         assert isinstance(answers[2], Refused)  # MicroPython has no SHA-384
+
+
+def test_algorithms_that_are_not_by_the_book(play):
+    """The signature is good each time; what it says of itself is not."""
+    rsa_id, sha_id = b"*\x86H\x86\xf7\r\1\1", b"`\x86H\1e\3\4\2"
+
+    def named(oid, rest=b""):
+        return element(0x30, element(6, oid) + rest)
+
+    def by_pss(sha=b"\1", null=b"", mask=b"\x08", mask_sha=b"\1", salt=b"\2\1\x20", more=b""):
+        mask = named(rsa_id + mask, named(sha_id + mask_sha, null))
+        content = element(0xA0, named(sha_id + sha, null)) + element(0xA1, mask)
+        content += element(0xA2, salt) if salt else b""
+        return named(rsa_id + b"\x0a", element(0x30, content + more))
+
+    ec_id, null = b"*\x86H\xce=\4\3", b"\5\0"
+    ways = {
+        None: lambda key, data: key.sign(data, ec.ECDSA(SHA256)),
+        "v15": lambda key, data: key.sign(data, padding.PKCS1v15(), SHA256),
+        "pss": lambda key, data: key.sign(data, pss(32), SHA256),
+    }
+    cases = [
+        (None, named(ec_id + b"\2"), True),
+        (None, named(ec_id + b"\2", null), False),
+        (None, named(ec_id + b"\1"), False),
+        (None, named(ec_id + b"\5"), False),
+        (None, named(ec_id), False),
+        (None, named(b"\x2b\x65\x70"), False),  # Ed25519
+        (None, named(b""), False),
+        ("v15", named(rsa_id + b"\x0b", null), True),
+        ("v15", named(rsa_id + b"\x0b"), False),
+        ("v15", named(rsa_id + b"\x0b", b"\5\1\0"), False),
+        ("v15", named(rsa_id + b"\x05", null), False),
+        ("v15", named(rsa_id + b"\x0e", null), False),
+        ("v15", named(rsa_id + b"\x0c", null), False),
+        ("v15", named(ec_id + b"\2"), False),
+        ("v15", by_pss(), False),
+        ("pss", by_pss(), True),
+        ("pss", by_pss(null=null), True),
+        ("pss", by_pss(null=b"\5\1\0"), False),
+        ("pss", by_pss(salt=b"\2\1\x21"), False),
+        ("pss", by_pss(salt=b""), False),
+        ("pss", by_pss(salt=b"\2\1\xff"), False),
+        ("pss", by_pss(more=element(0xA3, b"\2\1\1")), False),  # the default, which is left out
+        ("pss", by_pss(sha=b"\2"), False),
+        ("pss", by_pss(mask_sha=b"\2"), False),
+        ("pss", by_pss(sha=b"\4", mask_sha=b"\4"), False),
+        ("pss", by_pss(sha=b"\0", mask_sha=b"\0"), False),
+        ("pss", by_pss(mask=b"\x09"), False),
+        ("pss", named(rsa_id + b"\x0a"), False),
+        ("pss", named(rsa_id + b"\x0b", null), False),
+    ]
+    calls = []
+    for way, algorithm, _ in cases:
+        root = Ca("Root", way and rsa_key())
+        top = root.sign(root, extensions=AUTHORITY)
+        tbs = root.sign(Ca("CP1"), extensions=STATION).tbs_certificate_bytes
+        was = named(ec_id + b"\2") if way is None else named(rsa_id + b"\x0b", null)
+        head = 4 if tbs[1] == 0x82 else 3
+        tbs = element(0x30, tbs[head:].replace(was, algorithm, 1))
+        signature = ways[way](root.key, tbs)
+        made = element(0x30, tbs + algorithm + element(3, b"\0" + signature))
+        calls.append(("cert.check", [made], [der(top)], NOW_s, CLIENT))
+    answers = play(calls)
+    assert [not isinstance(answer, Refused) for answer in answers] == [c[2] for c in cases]
 
 
 def test_chains_that_are_not(play):

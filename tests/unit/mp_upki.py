@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from rig import raised, seeded
 
+import upki
 from upki import cert, csr, der, p256, patient, power, rsa, sha
 
 HEAP = "512K"  # elements of 64 KB
@@ -60,6 +61,7 @@ def test_lengths():
 def test_lengths_that_are_not_der():
     for head in (
         b"\4\x80ab\0\0",  # indefinite
+        b"\4\x80" + bytes(130),
         b"\4\x81\x02ab",  # longer than need be
         b"\4\x81\x7f" + bytes(127),
         b"\4\x82\0\x80" + bytes(128),
@@ -77,7 +79,7 @@ def test_lengths_that_are_not_der():
 
 
 def test_numbers():
-    for number in (0, 1, 127, 128, 255, 256, 32767, 32768, 2**255, 2**256 - 1):
+    for number in (0, 1, 127, 128, 255, 256, 32767, 32768, 2**255, 2**256 - 1, 2**264 - 1):
         content = der.only(memoryview(der.unsigned(number)), 2)
         assert der.integer(content) == number
         assert len(content) == 1 or content[0] or content[1] > 127
@@ -137,6 +139,8 @@ def test_dates():
         ("7001010000Z", 0x17),
         ("700101000000+0000", 0x17),
         ("70 101000000Z", 0x17),
+        ("70010100000 Z", 0x17),
+        ("70010100000xZ", 0x17),
         ("19700101000000Z", 0x17),
         ("700101000000Z", 0x18),
         ("20500101000000.5Z", 0x18),
@@ -293,12 +297,23 @@ def test_power():
         (2**200 + 5, N - 2, N),
     ):
         assert run(power(base, exponent, modulus)) == pow(base, exponent, modulus)
+    # Of large numbers each product is a piece, of small ones sixteen squares.
+    assert len(list(power(7**300, 65537, 11**400))) == 19
+    assert len(list(power(5, N - 2, N))) in range(16, 33)
 
 
 def test_hashes_that_there_are():
     assert sha(32) is sha256
     for size in (0, 20, 28, 48, 64):  # (no MicroPython here has the last two)
         assert "no SHA-2 of %d bytes" % size == refused(sha, size)
+
+    class Larger:
+        sha384, sha512 = 384, 512
+
+    real, upki.hashlib = upki.hashlib, Larger
+    assert (sha(48), sha(64)) == (384, 512)
+    refused(sha, 32)
+    upki.hashlib = real
     key = der.element(0x30, der.element(2, b"\0" + b"\xff" * 256), b"\2\3\1\0\1")
     for size in (0, 20, 31, 33):
         refused(run, rsa.verify(key, bytes(size), bytes(256)))

@@ -33,13 +33,8 @@ OTHERS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 SAID = {"print", "debug", "info", "warning", "error", "log", "_log", "say", "collect", "forget"}
 # Turned, these do the same.
 EQUIVALENT = {
-    # (any number below 0)
-    "firmware/charging/limits.py: smallest = -1: 1 -> 2",
     # A tick is 25 ms.
     "firmware/electrical/contact.py: _BACK_ms = const(60000): 60000 -> 59999",
-    # Beyond _LONG it counts no further.
-    "firmware/drivers/panel.py: self._held = _LONG + 1  "
-    "# updates; beyond _LONG it says nothing more: 1 -> 2",
     # (the meter has ten registers)
     "firmware/drivers/modbus.py: data = await self._bus.read(self._address, 0, 8): 8 -> 9",
 }

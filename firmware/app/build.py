@@ -110,7 +110,7 @@ def build(config, last):
         rpc, identity = Rpc(app.handle, log.info), _identity(config, board)
         outbox = Outbox(station, rpc, settings, identity, last, log.info)
         link = Link(rest, rpc, outbox, settings, clock, wifi.resolve, log.info)
-        return rpc, outbox, Requests(outbox, app.reset, link.close), link
+        return rpc, outbox, Requests(outbox, app.reset, link.close, app.send), link
 
     reader = None
     for name in ("RC522", "PN532"):

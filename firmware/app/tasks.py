@@ -139,6 +139,10 @@ class App:
         for c in self.station.connectors:
             c.ending = True
 
+    def send(self, *args):
+        """Awaitable: a try to send what there is to know (requests.Requests)."""
+        return lazy.load("app.diagnostics").send(self, *args)
+
     # --- tasks (docs/architecture.md)
 
     async def _limit(self):

@@ -77,8 +77,12 @@ async def upload(stream, said, name, pieces):
     if not answer or answer[0] == 100:
         try:
             await _send(stream, before, pieces, n, after)
-        except OSError as e:  # (who refuses it may have said why)
+        except OSError as e:
             answer = await _last_word(stream, e)
+            if not answer:  # (it may be a way of refusing too)
+                if form:
+                    raise
+                return True
         else:
             answer = await _answer(stream)
     status, why, got = answer
@@ -102,10 +106,13 @@ async def _send(stream, before, pieces, n, after):
 
 
 async def _last_word(stream, error):
+    # Who refuses a file in the middle may have said why; None: nothing can be heard any more.
+    if len(error.args) == 1 and type(error.args[0]) is str:  # (we had enough)
+        raise error
     try:
         return await _answer(stream)
     except OSError:
-        raise error
+        return None
 
 
 async def _answer(stream, within_ms=None):

@@ -38,8 +38,9 @@ async def upload(url, name, pieces, ssl=None, resolve=None, stall_s=30):
     """Send a file. `pieces()` gives its bytes, 1 KB at most at once; by HTTP it is called twice,
     for the length comes first, and what differs then is cut, or filled with line ends. Where the
     path of `url` ends with / it is a folder, in which the file is `name`; by FTP also where there
-    is a folder of that name. HTTP: PUT; where that is refused with 404, 405 or 501 a form (POST,
-    multipart, the field `file`) to `url` as it is. All else as download()."""
+    is a folder of that name. HTTP: PUT; where that is refused with 404, 405 or 501, or the
+    connection breaks, a form (POST, multipart, the field `file`) to `url` as it is. All else as
+    download()."""
     await _run("upload", url, (name, pieces), ssl, resolve, stall_s)
 
 

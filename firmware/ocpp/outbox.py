@@ -17,7 +17,8 @@ _REJECTED = const(2)
 class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
-    what the boot message says; `info`, of this start, or "", goes with the first own notice."""
+    what the boot message says; `info`, of this start, or "", goes with the first own notice.
+    Of long jobs (requests.py): running, by action: (status, name); news: (action, status)s."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station, self.rpc = station, rpc
@@ -26,6 +27,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self.notify = station.notify = self._wake.set
         self._triggers = []
+        self.running, self.news = {}, []
         self._silent = []  # actions of which the latest message was not answered
         self.refused = False
         self.boot = None
@@ -133,6 +135,8 @@ class Outbox:
             await self._authorize(ask)
         elif self._triggers:
             await self._say_triggered()
+        elif self.news:
+            await _tell(self, self._silent)
         elif await self._say_other(False):
             pass
         elif station.journal.head() and not self.delivery.waits():
@@ -169,8 +173,9 @@ class Outbox:
             return await self.registration.beat()
         if action == self._boots:
             return await self.registration.boot()
-        if action not in (self._notice, self._sample):  # there is nothing to tell of it
-            return await self.ask(action, self.module("messages").IDLE)
+        if action not in (self._notice, self._sample):
+            job = self.running.get(action) or (None,)
+            return await self.ask(*self.message("status", action, job[0]))
         if action == self._notice and not number:
             await self._say_notice(station.notice(None, now_s))
         for c in station.connectors:
@@ -207,6 +212,16 @@ class Outbox:
         """Log that `token` may not charge, and why: a status of storage/tags.py, or None."""
         why = "no answer" if status is None else self.module("words").TOKENS.split(" ")[status]
         self.log("tag %s not accepted: %s" % (token, why))
+
+
+async def _tell(outbox, silent):
+    # The oldest of its news. What is lost with the connection, or not answered, is told again; but
+    # not to who never answers that.
+    one = outbox.news[0]
+    before = one[0] in silent
+    conf = await outbox.ask(*outbox.message("status", *one))
+    if (conf is not None or outbox.refused or before) and one in outbox.news[:1]:
+        outbox.news.pop(0)
 
 
 def _stable(station, least_s, slow):

@@ -13,19 +13,29 @@ _STEP_ms = const(100)
 class Requests:
     """`handle` answers a request. What a handler needs is here: it is a function (of this and the
     payload) with the name of its action. reset("Soft" or "Hard") restarts the unit, close(reason)
-    ends the connection, `unlocking` are the connectors whose lock is being opened."""
+    ends the connection, `unlocking` are the connectors whose lock is being opened. send(url, name,
+    since_s, until_s): awaitable, a try to send a file of diagnostics (app/diagnostics.py)."""
 
-    def __init__(self, outbox, reset, close):
+    def __init__(self, outbox, reset, close, send=None):
         self.outbox = outbox
         self.station, self.settings = outbox.station, outbox.settings
         self.rpc, self.log = outbox.rpc, outbox.log
         self.reset = reset
-        self.close = close
+        self.close, self.send = close, send
         self.unlocking = []
 
     def handle(self, action, payload):
         """The answer to a request whose schema was checked (rpc.Rpc)."""
         return getattr(self.outbox.module(schema.module(action)), action)(self, payload)
+
+    def note(self, action, status, name=None):
+        """A job `name`, of which `action` tells, has come to `status`; None: it is over. That is
+        told in order; who triggers `action` meanwhile hears where it stands."""
+        outbox = self.outbox
+        outbox.running[action] = name and (status, name)
+        del outbox.news[:-7]
+        outbox.news.append((action, status))
+        outbox.notify()
 
     async def unlock(self, c):
         """Open the lock of connector `c`, which is in `unlocking`; True if it is open. Its

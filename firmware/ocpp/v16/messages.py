@@ -20,7 +20,6 @@ ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, (_BOOT, "Authorize", "DataTrans
 _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
-IDLE = {"status": "Idle"}  # of diagnostics and firmware, which can be asked for
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -67,6 +66,11 @@ def notice(notice, identity, info):
         payload["vendorId"] = identity[0]
         payload["vendorErrorCode"] = vendor_error
     return _NOTICE, payload
+
+
+def status(action, status):
+    """Of DiagnosticsStatusNotification (4.4), FirmwareStatusNotification (4.5); None: no job."""
+    return action, {"status": status or "Idle"}
 
 
 def samples(number, tx, sample):

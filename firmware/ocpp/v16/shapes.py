@@ -25,6 +25,8 @@ TABLE = (
     "\ncore.DataTransfer: vendorId s255 messageId ?s50 data ?s"
     "\nsmart_charging.GetCompositeSchedule: connectorId i duration i chargingRateUnit ?A|W"
     "\ncore.GetConfiguration: key ?*s50"
+    "\nfirmware_management.GetDiagnostics: location s retries ?i retryInterval ?i"
+    " startTime ?t stopTime ?t"
     "\nlocal_auth_list.GetLocalListVersion:"
     "\ncore.RemoteStartTransaction: connectorId ?i idTag s20 chargingProfile ?@Profile"
     "\ncore.RemoteStopTransaction: transactionId i"
@@ -57,7 +59,7 @@ TABLE = (
 
 # Other actions of OCPP 1.6 and its security extension, either way: known, but NotSupported.
 OTHERS = (
-    " CertificateSigned DeleteCertificate ExtendedTriggerMessage GetDiagnostics"
+    " CertificateSigned DeleteCertificate ExtendedTriggerMessage"
     " GetInstalledCertificateIds GetLog InstallCertificate LogStatusNotification"
     " SecurityEventNotification SignCertificate"
     " SignedFirmwareStatusNotification SignedUpdateFirmware UpdateFirmware "

@@ -1,0 +1,94 @@
+"""A file for whoever looks after the unit: what it is, how it is, and what happened. Made while it
+leaves, a line at a time, without passwords. Loaded for as long as that takes."""
+
+import json
+import re
+import time
+from micropython import const
+
+from firmware import lazy, log
+from firmware.clock import format_iso
+
+_WRAP_s = const(1073741)  # (ticks begin again after 12 days)
+_PIECE = const(512)
+_RING = const(512)  # of log.py
+
+
+async def send(unit, url, name, since_s, until_s):
+    """Upload it as `name` to `url` (network/transfer.py), with the lines of the log between two
+    instants, or None. Raises OSError: the next try may succeed; ValueError: none can."""
+
+    def context():
+        return lazy.load("ocpp.security").load(2)
+
+    def made():
+        return pieces(unit, since_s, until_s)
+
+    transfer = lazy.load("network.transfer")
+    await transfer.upload(url, name, made, context, unit.link.resolve)
+
+
+def pieces(unit, since_s, until_s):
+    """The file, as bytes."""
+    out, size = [], 0
+    for line in _lines(unit, since_s, until_s):
+        line = line if isinstance(line, bytes) else line.encode()
+        # (nobody needs to know as whom somewhere else is logged in)
+        line = re.sub(rb"//[^/@ ]*@", b"//", line)[:_PIECE]
+        size += len(line) + 1
+        if size > _PIECE:
+            yield b"\n".join(out) + b"\n"
+            out, size = [], len(line) + 1
+        out.append(line)
+    yield b"\n".join(out) + b"\n"
+
+
+def _lines(unit, since_s, until_s):
+    status = lazy.load("console.status")
+    yield from status.status(unit, unit.station.connectors)
+    yield from status.faults(unit, unit.station.connectors)
+    yield from status.session(unit, unit.station.connectors)
+    status = None
+    state = lazy.load("app.report").status(unit)
+    yield "\n[state]"
+    for key in sorted(state):
+        value = state[key]
+        for one in value if key == "connectors" else (value,):
+            yield "%s %s" % (key, json.dumps(one))
+    state = None
+    console = lazy.load("console.config")
+    yield "\n[journal]"
+    yield from console.journal(unit)
+    yield "\n[configuration]"
+    for line in console.config(unit):
+        if line:
+            yield line
+    console = None
+    lazy.forget("firmware.console")  # (the package, which its modules brought back)
+    yield "\n[crash]"
+    try:
+        with open("/crash", "rb") as f:
+            yield from f.read().split(b"\n")
+    except OSError:
+        yield "none"
+    yield "\n[log]"
+    yield from _log(unit.clock, since_s, until_s)
+
+
+def _log(clock, since_s, until_s):
+    # Its lines know how long the unit had run: where the clock is known, when that was.
+    text, now_s = log.tail(), time.ticks_ms() // 1000
+    whole = len(text) < _RING
+    for line in text.split(b"\n"):
+        if not whole:  # (the oldest is cut)
+            whole = True
+            continue
+        at, _, rest = line.partition(b" ")
+        if not at.isdigit():
+            continue
+        if clock.known():
+            t = clock.now() - (now_s - int(at)) % _WRAP_s
+            if since_s is not None and t < since_s or until_s is not None and t > until_s:
+                continue
+            line = format_iso(t).encode() + b" " + rest
+        yield line

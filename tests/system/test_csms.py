@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import quote
@@ -884,6 +886,39 @@ async def test_a_list_goes_in_as_many_messages_as_the_station_needs(tmp_path):
             path.write_text(line)
             tool.type(f"send-list {path}")
             await tool.until(fault)
+
+
+async def test_diagnostics_come_into_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with Tool() as tool, FakeStation(tool.url) as fake:
+        await fake.call("BootNotification", BOOT)
+        fake.answers["GetDiagnostics"] = {"fileName": "d-1.txt"}
+        for status, name in (("Uploaded", "d-1.txt"), ("UploadFailed", "../d-1.txt")):
+            tool.type("diagnostics")
+            action, payload = await fake.request()
+            assert action == "GetDiagnostics" and payload["location"].startswith(
+                "http://127.0.0.1:"
+            )
+            url = payload["location"] + quote(name, safe="")
+
+            def put(url=url):
+                request = urllib.request.Request(url, b"all is well", method="PUT")
+                with contextlib.suppress(urllib.error.HTTPError):
+                    urllib.request.urlopen(request, timeout=WAIT_s).close()
+
+            await asyncio.to_thread(put)
+            await fake.call("DiagnosticsStatusNotification", {"status": "Uploading"})
+            await fake.call("DiagnosticsStatusNotification", {"status": status})
+            await tool.until(status)
+        assert [p.name for p in tmp_path.rglob("*")] == ["diagnostics", "d-1.txt"]
+        assert (tmp_path / "diagnostics/d-1.txt").read_bytes() == b"all is well"
+        tool.type("diagnostics ftp://h/x")
+        assert (await fake.request())[1] == {"location": "ftp://h/x"}
+        await fake.call("DiagnosticsStatusNotification", {"status": "Uploaded"})
+        await tool.until("Uploaded: ftp://h/x")
+        fake.answers["GetDiagnostics"] = {}
+        tool.type("diagnostics")
+        await tool.until("GetDiagnostics: there is nothing to send")
 
 
 async def test_several_stations():

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from host.csms import parse_time
+from host.csms_files import Files
 from host.csms_lists import Lists
 from host.csms_profiles import CommandError, find_file, load_profile
 from host.csms_show import plot
@@ -20,7 +21,7 @@ def number(text, what):
         raise CommandError(f"{what} must be a whole number, not {text!r}") from None
 
 
-class Requests(Lists):
+class Requests(Lists, Files):
     """do_NAME(*words): True if the station refused. `show` prints a line; `patience`: seconds to
     wait for a station to connect."""
 

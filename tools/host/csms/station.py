@@ -21,6 +21,11 @@ class Peer(Wire):
         """The payload of the last BootNotification.req of this id, or None."""
         return self.history.boot
 
+    @property
+    def address(self):
+        """Ours, to which the station has connected."""
+        return self._ws.local_address[0]
+
     async def call(self, action, payload=None, timeout=WAIT_s, validate=True):
         """Send a request and return the payload of the answer.
 

@@ -63,16 +63,14 @@ async def upload(stream, said, name, pieces):
     elif named:
         path, question, query = path.partition("?")
         path += (name if path.endswith("/") else "") + question + query
-    n = 0
-    for piece in pieces():
-        n += len(piece)
-        await asyncio.sleep_ms(0)
+    n = await _length(pieces)
     request = (b"POST" if form else b"PUT") + b" %s HTTP/1.1\r\n%s" % (path.encode(), head)
     request += b"Content-Type: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (
         kind,
         len(before) + n + len(after),
     )
     await stream.write(request)
+    request = head = said = kind = None  # (it may be long until the end)
     answer = await _answer(stream, _EXPECT_ms)
     if not answer or answer[0] == 100:
         try:
@@ -92,6 +90,14 @@ async def upload(stream, said, name, pieces):
         return True
     if status // 100 != 2 and status != 303:  # (303: it was taken, more is elsewhere)
         raise OSError(why)
+
+
+async def _length(pieces):
+    n = 0
+    for piece in pieces():
+        n += len(piece)
+        await asyncio.sleep_ms(0)
+    return n
 
 
 async def _send(stream, before, pieces, n, after):

@@ -135,10 +135,10 @@ class Outbox:
             await self._authorize(ask)
         elif self._triggers:
             await self._say_triggered()
-        elif self.news:
-            await _tell(self, self._silent)
         elif await self._say_other(False):
             pass
+        elif self.news:
+            await _tell(self, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif await self._say_other(True):

@@ -4,13 +4,18 @@ the ESP32's options (tools/chip-port): a heap of two areas, its stack, float32. 
 import ssl
 import subprocess
 
+import pytest
+from file_servers import HttpServer
 from station_driver import Bench
 from test_station_large import asked
 from test_station_security import secured
 
-from bench.station import CHIP_HEAP, stack_used
+from bench.station import CHIP_HEAP, firmware_bytes, stack_used
+from host.process import WAIT_s, poll
 
 STACK = 8600  # bytes: 10.2 KB of the ESP32's 16 KB, by the harsher of two measures
+FILE_BYTES = 8192
+FILE_TLS_BYTES = FILE_BYTES + 2560
 AREAS = """
 import gc, micropython
 def free(size):
@@ -72,3 +77,25 @@ async def test_tls(bench, certificates, micropython_esp):
         await b.again(before)
         await large_profiles(b)
         await in_its_stack(b)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_file_on_its_way(bench, certificates, micropython_esp, tls):
+    """What GetDiagnostics takes while it runs, its code from ROMFS included."""
+    options = {"interpreter": micropython_esp, "heap": CHIP_HEAP, "speed": 1}
+    with HttpServer(certificates.context() if tls else None) as server:
+        async with bench(certs=certificates.unit(), **options) as b:
+            await b.charge()
+            before = await firmware_bytes(b.process)
+            server.hold.clear()
+            await b.st.call("GetDiagnostics", {"location": server.url})
+            await poll(lambda: server.asked, WAIT_s, "a request")
+            live = await firmware_bytes(b.process) - before
+            print(f"{live} B live while a file leaves, TLS: {tls}")
+            assert live < (FILE_TLS_BYTES if tls else FILE_BYTES)
+            server.hold.set()
+            await b.st.expect(
+                "DiagnosticsStatusNotification", lambda p: p["status"] == "Uploaded", WAIT_s
+            )
+            await in_its_stack(b)
+            assert await firmware_bytes(b.process) - before < 1500

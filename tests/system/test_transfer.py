@@ -9,8 +9,11 @@ import subprocess
 import pytest
 from file_servers import FILE, FtpServer, HttpServer
 
-from host.build import ROOT
+from bench import micropython as run_on_32_bits
+from bench.heap import SHARED
+from host.build import ROOT, SIMULATOR
 from host.process import WAIT_s
+from host.romfs import build_image, build_simulator_image
 
 PLAYER = """
 import sys
@@ -224,3 +227,53 @@ async def test_uploads_by_http(play, certificates):
     with HttpServer(certificates.context()) as server:
         assert (await play(server.url + "x?y=z", "upload", FILE, ca=ca))[0] == []
         assert server.files == {"/x?y=z": FILE}
+
+
+HEAP = """
+import gc, rom, sys, vfs
+rom.simulator({simulator!r})
+vfs.mount(vfs.VfsRom(rom.partition({image!r})), "/rom")
+sys.path[:] = ["/rom", "/rom/lib", "/sim/tools/sim/esp32", ".frozen"]
+import asyncio
+for name in {shared}:
+    try:
+        __import__(name)
+    except ImportError:
+        pass
+from firmware import lazy
+
+class Sink:
+    def begin(self, at, size):
+        self.most = 0
+    def write(self, view):
+        gc.collect()
+        self.most = max(self.most, gc.mem_alloc())
+
+async def fetch():
+    sink = Sink()
+    gc.collect()
+    before = gc.mem_alloc()
+    await lazy.load("network.transfer").download({url!r}, sink)
+    print("most", sink.most - before)
+
+asyncio.run(fetch())
+"""
+
+
+@pytest.mark.parametrize("way", ["http", "chunked", "ftp"])
+async def test_heap(tmp_path, micropython32, way):
+    """What a download takes of the ESP32's heap, its code from ROMFS included."""
+    (tmp_path / "file").write_bytes(FILE)
+    with HttpServer() as http, FtpServer(tmp_path) as ftp:
+        url = {"http": http.url + "file", "chunked": http.url + "chunked", "ftp": ftp.url + "file"}
+        script = HEAP.format(
+            simulator=str(build_simulator_image()),
+            image=str(build_image()),
+            shared=SHARED,
+            url=url[way],
+        )
+        path = [SIMULATOR / "tools/sim"]
+        said = await asyncio.to_thread(run_on_32_bits, script, path=path)
+        most = int(said.split()[-1])
+        print(f"{most} B by {way}")
+        assert most < 8192

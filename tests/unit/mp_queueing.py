@@ -737,3 +737,84 @@ async def test_statuses_that_nobody_takes():
     assert len(station.news) == 32
     assert [n.state for n in station.news if n.number == 2] == [states.FAULTED]
     assert {n.number for n in station.news} == {0, 1, 2}
+
+
+# Jobs
+
+
+DIAGNOSTICS = "DiagnosticsStatusNotification"
+
+
+def told(b):
+    return [call[3]["status"] for call in b.calls if call[2] == DIAGNOSTICS]
+
+
+async def trigger(b):
+    b.calls.clear()
+    await b.ask("TriggerMessage", {"requestedMessage": DIAGNOSTICS})
+    said = told(b)
+    await b.answer()
+    return said
+
+
+async def test_what_a_job_comes_to_is_told_in_order():
+    b = await registered()
+    note = b.unit.requests.note
+    assert await trigger(b) == ["Idle"]
+    b.calls.clear()
+    note(DIAGNOSTICS, "Uploading", "a.txt")
+    note(DIAGNOSTICS, "Uploaded")
+    note(DIAGNOSTICS, "Uploading", "b.txt")
+    for n in (1, 2, 3):
+        await b.passes(1)
+        assert told(b) == ["Uploading", "Uploaded", "Uploading"][:n]
+        await b.answer()
+    await b.passes(5)
+    assert len(b.calls) == 3
+    assert await trigger(b) == ["Uploading"]  # it runs
+    b.calls.clear()
+    note(DIAGNOSTICS, "UploadFailed")
+    await b.passes(1)
+    assert told(b) == ["UploadFailed"]
+    await b.refuse()  # (which is an answer)
+    await b.passes(60)
+    assert len(b.calls) == 1
+    assert await trigger(b) == ["Idle"]
+
+
+async def test_what_a_job_came_to_offline_is_told_on_the_next_connection():
+    b = await registered()
+    note = b.unit.requests.note
+    b.calls.clear()
+    note(DIAGNOSTICS, "Uploading", "a.txt")
+    await b.passes(1)
+    assert told(b) == ["Uploading"]
+    await b.unit.lose()  # before it is answered
+    note(DIAGNOSTICS, "UploadFailed")
+    b.calls.clear()
+    await b.up()
+    for expected in (["Uploading"], ["Uploading", "UploadFailed"]):
+        await b.passes(1)
+        assert told(b) == expected
+        await b.answer()
+    # The latest eight, should there be more.
+    await b.unit.lose()
+    for n in range(9):
+        note(DIAGNOSTICS, "Uploading" if n < 7 else "Uploaded")
+    b.calls.clear()
+    await b.up()
+    for _ in range(8):
+        await b.passes(1)
+        await b.answer()
+    await b.passes(5)
+    assert told(b) == ["Uploading"] * 6 + ["Uploaded"] * 2
+
+
+async def test_what_a_job_came_to_is_told_twice_to_who_is_silent():
+    b = await registered()
+    b.calls.clear()
+    b.unit.requests.note(DIAGNOSTICS, "Uploaded")
+    await b.passes(WAIT_s + 1)
+    assert told(b) == ["Uploaded"] * 2
+    await b.passes(WAIT_s)
+    assert told(b) == ["Uploaded"] * 2

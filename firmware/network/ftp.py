@@ -25,7 +25,8 @@ async def download(stream, said, sink, at):
     finally:
         data.close()
     if size is not None and end != size:
-        raise OSError("cut short at byte %d of %d" % (end, size))
+        why = "cut short at byte %d of %d" if end < size else "%d bytes came, and %d are said"
+        raise OSError(why % (end, size))
     await _ask(stream, None, 2)
 
 

@@ -72,7 +72,8 @@ async def upload(stream, said, name, pieces):
     await stream.write(request)
     request = head = said = kind = None  # (it may be long until the end)
     answer = await _answer(stream, _EXPECT_ms)
-    if not answer or answer[0] == 100:
+    early = answer and answer[0] >= 200  # (before the file)
+    if not early:
         try:
             await _send(stream, before, pieces, n, after)
         except OSError as e:
@@ -88,8 +89,8 @@ async def upload(stream, said, name, pieces):
         return _location(why, got)
     if status in _REFUSED and not form:
         return True
-    if status // 100 != 2 and status != 303:  # (303: it was taken, more is elsewhere)
-        raise OSError(why)
+    if status // 100 != 2 and status != 303 or early:  # (303: it was taken, more is elsewhere)
+        raise OSError(why + ", but it has not read the file" * (status < 400))
 
 
 async def _length(pieces):

@@ -8,7 +8,8 @@ import socket
 import time
 from micropython import const
 
-_POLL_ms = const(10)
+_POLL_ms = const(10)  # between looks, and so much more
+_SELDOM_ms = const(200)  # at most, the longer nothing moves
 _LINE = const(512)
 _PIECE = const(1024)  # then others have their turn
 _MOST = const(16777216)  # of a file: more than any flash has
@@ -159,7 +160,7 @@ class Stream:
         # Only what is waited here counts: neither what a sink takes, nor that the control
         # connection of FTP is still while data move.
         began_ms = time.ticks_ms()
-        await asyncio.sleep_ms(_POLL_ms)
+        await asyncio.sleep_ms(_POLL_ms + min(self._still_ms >> 3, _SELDOM_ms))
         waited_ms = time.ticks_diff(time.ticks_ms(), began_ms)
         self._still_ms += waited_ms
         self._slow_ms += waited_ms

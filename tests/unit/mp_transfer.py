@@ -13,6 +13,7 @@ from firmware.network import ftp, http, stream, transfer
 
 BOTH = True
 HEAP = "800K"
+SWEEPS = ("test_heap",)  # (bytes of 32 bits)
 
 FILE = bytes([i * 7 & 255 for i in range(5000)])
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -498,7 +499,7 @@ class Live(Sink):
 
 @simtime.simulated
 async def test_heap():
-    """Beside the code (docs/memory.md), with the server of this test, which has the file."""
+    """Beside the code, the server of this test in it. (All of it: system/test_transfer.py.)"""
     assert http and ftp and stream  # (held, so that they do not count)
 
     piece = FILE[:1000]

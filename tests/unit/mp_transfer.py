@@ -7,7 +7,7 @@ import asyncio
 import gc
 
 from mp_uwebsockets_peer import Server, cancel, descriptors, read_head
-from rig import raised, raises
+from rig import raised, raises, seeded
 
 from firmware.network import ftp, http, stream, transfer
 
@@ -514,6 +514,86 @@ async def test_heap():
     await fetch(serve, sink=sink)
     print("live beside the code: %d bytes" % sink.heap)
     assert sink.heap < 6000
+
+
+def spoiled(data, rng):
+    """`data` with a few changes that mean harm."""
+    out = bytearray(data)
+    for _ in range(1 + rng(4)):
+        i = rng(len(out) + 1)
+        kind = rng(6)
+        if kind == 0:
+            out = out[:i]
+        elif kind == 1:
+            out[i:i] = (b"\r\n", b"\n", b"\0", b":", b"%", b"999999", b"-", b";", b"\xff")[rng(9)]
+        elif kind == 2 and i < len(out):
+            out[i] = rng(256)
+        elif kind == 3:
+            out[i : i + rng(20)] = b""
+        elif kind == 4:
+            out[i:i] = bytes(out[rng(i + 1) : i]) * (1 + rng(3))
+        else:
+            out[i:i] = bytes([65 + rng(26)]) * rng(700)
+    return bytes(out) or b"x"
+
+
+@simtime.simulated
+async def test_spoiled_answers():
+    """Each ends in a file or in OSError, soon; nothing stays open, and little comes."""
+    random = seeded("spoiled answers")
+    body = FILE[:300]
+    good = (
+        LENGTH % 300 + body,
+        CHUNKED + b"64\r\n%s\r\nc8;x\r\n%s\r\n0\r\n\r\n" % (body[:100], body[100:]),
+        OK + b"\r\n" + body,
+        b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 100-299/300\r\nContent-Length: 200\r\n\r\n"
+        + body[100:],
+        b"HTTP/1.1 302 Found\r\nLocation: /other?x=y\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 405 No\r\nAllow: GET\r\n\r\n",
+    )
+    before, ends = descriptors(), {}
+    for _ in range(120):
+        answer = spoiled(good[random.randrange(len(good))], random.randrange)
+        began, sink = simtime.seconds(), Sink()
+        async with Http(answer) as http:
+            try:
+                if random.randrange(4):
+                    await transfer.download(http.url, sink, random.randrange(2) * 100)
+                else:
+                    await transfer.upload(http.url, "x", lambda: iter(TEXT))
+                end = "done"
+            except OSError as e:
+                end = e.args[0]
+                assert len(e.args) == 1 and "\n" not in end and len(end) < 300, (answer, e)
+        assert len(sink.data) < 4000 and simtime.seconds() - began < 400, answer
+        ends[end[:30]] = ends.get(end[:30], 0) + 1
+    await let_go(before)
+    assert len(ends) > 5
+
+
+@simtime.simulated
+async def test_spoiled_replies():
+    random = seeded("spoiled replies")
+    ends = {}
+    for _ in range(60):
+        async with Ftp() as f:
+            word = ("", "USER", "PASS", "TYPE", "SIZE", "EPSV", "PASV", "RETR", "END")[
+                random.randrange(9)
+            ]
+            was = f.replies.get(word) or "229 Extended (|||%d|)" % f.data.port
+            reply = spoiled(was.encode(), random.randrange)
+            f.replies[word] = "".join([chr(b & 127) for b in reply])
+            if word == "PASV":
+                f.replies["EPSV"] = "500 no"
+            sink = Sink()
+            try:
+                await transfer.download(f.url, sink)
+                end = "done"
+            except OSError as e:
+                end = e.args[0]
+                assert len(e.args) == 1 and "\n" not in end and len(end) < 300, (reply, e)
+            assert bytes(sink.data) == FILE[: len(sink.data)]
+        ends[end[:30]] = ends.get(end[:30], 0) + 1
 
 
 # Uploads

@@ -87,7 +87,7 @@ async def let_go(before):
     for _ in range(1000):
         if descriptors() <= before:
             return
-        await asyncio.sleep_ms(0)
+        await asyncio.sleep_ms(10)  # (a real one, for what the server has not noticed yet)
     raise AssertionError("%d are open, %d were" % (descriptors(), before))
 
 
@@ -565,7 +565,7 @@ async def test_spoiled_answers():
             except OSError as e:
                 end = e.args[0]
                 assert len(e.args) == 1 and "\n" not in end and len(end) < 300, (answer, e)
-        assert len(sink.data) < 4000 and simtime.seconds() - began < 400, answer
+        assert len(sink.data) <= len(answer) and simtime.seconds() - began < 400, answer
         ends[end[:30]] = ends.get(end[:30], 0) + 1
     await let_go(before)
     assert len(ends) > 5

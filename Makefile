@@ -21,11 +21,11 @@ HOST := PYTHONPATH=tools $(BIN)/python -m
 
 # What a person says of a board or a unit. The tools get it as it was typed, by the environment:
 # neither make ($) nor a shell (quotes) reads it. SET takes any other field: SET="max_mA=16000 log=3".
-SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE
+SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE CHIP SIGN_KEY
 $(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
 export $(SAID)
 
-.PHONY: help setup build romfs run test unit system bench prove mutants lint format clean \
+.PHONY: help setup build romfs release run test unit system bench prove mutants lint format clean \
     erase micropython deploy config repl logs backup doctor image
 .DELETE_ON_ERROR:
 
@@ -41,6 +41,9 @@ build: $(VENV)  ## Compile what goes on the board into build/firmware
 
 romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board runs in place
 	@$(HOST) host.romfs
+
+release: $(VENV)  ## What units take over the network: build/pilotwire-VERSION-*.upd (SIGN_KEY=key.pem, CHIP)
+	@$(HOST) host.release
 
 image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE), MicroPython too (IMAGE)
 	@$(HOST) host.image

@@ -219,9 +219,9 @@ def record(text):
         write("/slot", text)
 
 
-def two_slots(text=None, second=2):
+def two_slots(text=None, second=2, blocks=24):
     """Versions 1 and `second` in the slots, and `text` in the record; -> the flash"""
-    chip = board()
+    chip = board(blocks)
     for name, version in (("a", 1), ("b", second)):
         os.mkdir("/" + name)
         install("/" + name, version)
@@ -533,8 +533,9 @@ class Partition:
         if block != self.bad:
             self.data[block * 4096 : block * 4096 + 4096] = buf
 
-    def readblocks(self, block, buf):
-        buf[:] = self.data[block * 4096 : block * 4096 + 4096]
+    def readblocks(self, block, buf, offset):
+        at = block * 4096 + offset
+        buf[:] = self.data[at : at + len(buf)]
 
 
 def partition(**options):

@@ -83,8 +83,9 @@ class Partition:
     def ioctl(self, op, arg):
         return len(self._bytes) // _BLOCK if op == 4 else _BLOCK
 
-    def readblocks(self, block, buf):
-        buf[:] = self._bytes[block * _BLOCK : block * _BLOCK + len(buf)]
+    def readblocks(self, block, buf, offset=0):
+        at = block * _BLOCK + offset
+        buf[:] = self._bytes[at : at + len(buf)]
 
     def writeblocks(self, block, buf):
         self._write(block * _BLOCK, buf)

@@ -1,0 +1,419 @@
+"""firmware/release.py: a file that arrives, in any pieces, over broken connections; what is
+refused and why, with nothing of the running slot touched; power cuts at each flash operation."""
+
+import asyncio
+import gc
+import hashlib
+import os
+import sys
+from binascii import crc32
+
+import mp_boot
+from mp_boot import HARD, SOFT, boot, image, partition, read, record, two_slots
+from rig import seeded
+
+from firmware import crash, release, slots
+
+HEAP = "1600K"
+BOTH = True
+SWEEPS = (
+    "test_every_flipped_bit_is_refused",
+    "test_cuts_nothing_of_the_operation_happens",
+    "test_cuts_part_of_it_happens",
+    "test_cuts_all_of_it_happens",
+)
+TREE, IMAGE = 0, 1
+MPY = int(str(sys.implementation).split("_mpy=")[1].split(")")[0].split(",")[0]) & 255
+REAL = release.sys
+BLOCKS = 64  # of the flash
+
+
+def number(n, size):
+    return n.to_bytes(size, "little")
+
+
+def tree(files):
+    """The payload of {path: bytes}."""
+    out = b""
+    for path, data in files:
+        out += bytes((len(path),)) + number(len(data), 4) + number(crc32(data), 4)
+        out += path.encode() + data
+    return out
+
+
+def pack(payload, kind=TREE, files=0, blocks=4, chip="", least=(1, 26, 1), mpy=MPY, **more):
+    """As tools/host/release.py makes it; more: signature, magic, format, digest, size."""
+    signature = more.get("signature", b"")
+    head = more.get("magic", b"PWUP") + bytes((more.get("format", 1), kind, mpy, 0))
+    head += bytes(least) + b"\0" + (chip.encode() + bytes(12))[:12]
+    head += (b"0.2.0" + bytes(24))[:24] + number(more.get("size", len(payload)), 4)
+    head += number(files, 2) + number(blocks, 2) + number(len(signature), 2) + bytes(6)
+    head += more.get("digest", hashlib.sha256(payload).digest()) + signature
+    return head + number(crc32(head), 4) + payload
+
+
+def version(n, more=0):
+    """The stand-in of mp_boot.install(), as a release, with so many files more."""
+    files = [("firmware/m%d.py" % i, b"VERSION = %d\n" % n + b"#" * 600 * i) for i in range(2)]
+    files.append(("firmware/safe.py", mp_boot.SAFE.encode()))
+    files.append(("firmware/start.py", (mp_boot.START % n).encode()))
+    files.append(("lib/deep/er/x.py", b"pass\n"))
+    files += [("firmware/deep/x%d.py" % i, b"#" * (i * 2900)) for i in range(1, more + 1)]
+    return pack(tree(files), files=len(files), blocks=16 + 2 * more)
+
+
+def small():
+    files = [("firmware/a.mpy", b"one"), ("lib/b/c.mpy", b"of two")]
+    return pack(tree(files), files=2, signature=b"sig")
+
+
+async def take(data, pieces=(2048,), sink=None, size=-1):
+    """All of it at once; -> the sink."""
+    sink = sink or release.Release()
+    sink.begin(0, len(data) if size == -1 else size)
+    view, i = memoryview(data), 0
+    while len(view):
+        n = pieces[i % len(pieces)]
+        await sink.write(view[:n])
+        view, i = view[n:], i + 1
+    return sink
+
+
+async def refused(data, size=-1, **options):
+    sink = release.Release(**options)
+    try:
+        await take(data, size=size, sink=sink)
+    except ValueError as e:
+        return str(e)
+    finally:
+        try:
+            sink.close()
+        except OSError:
+            pass
+    return sink.end()
+
+
+def fresh(text="a b"):
+    chip = two_slots(text, 2, BLOCKS)
+    assert boot() == (2 if text[0] == "b" else 1)
+    return chip
+
+
+async def test_a_tree_arrives_in_any_pieces():
+    random = seeded("mp_release")
+    data = version(7)
+    for pieces in ((1,), (2048,), (95,), (7, 300), [random.randrange(1, 900) for _ in range(9)]):
+        fresh()
+        sink = await take(data, pieces)
+        assert sink.end() == "b" and sink.at == len(data) and sink.version == "0.2.0"
+        assert read("/slot") == "a", "nothing falls back to it before it is switched to"
+        assert read("/b/lib/deep/er/x.py") == "pass\n"
+        slots.switch("b")
+        assert boot(HARD) == 7
+        assert read("/slot") == "b a 2"
+
+
+async def test_a_download_goes_on_where_it_broke_off():
+    """Where the server can; or from the start, and what was there is skipped."""
+    random = seeded("mp_release")
+    data = version(8)
+    for _ in range(12):
+        fresh()
+        sink = release.Release()
+        while not sink.end():
+            at = random.choice((0, sink.at))
+            sink.begin(at, random.choice((None, len(data))))
+            upto = random.randrange(at, len(data) + 1)
+            for i in range(at, upto, 500):
+                await sink.write(memoryview(data)[i : min(i + 500, upto)])
+        assert sink.end() == "b"
+        slots.switch("b")
+        assert boot(HARD) == 8
+
+
+async def test_what_comes_again_is_skipped_once():
+    data = version(8)
+    for upto in (1, 499, 500, 501, 700, len(data) - 1):
+        fresh()
+        sink = release.Release()
+        sink.begin(0, None)
+        for i in range(0, upto, 500):
+            await sink.write(memoryview(data)[i : min(i + 500, upto)])
+        assert sink.at == upto and not sink.end()
+        assert (await take(data, (500,), sink)).end() == "b"
+
+
+async def test_all_else_has_its_turn():
+    """After each piece, and each file of the slot that is emptied."""
+    fresh()
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep_ms(0)
+
+    task = asyncio.create_task(count())
+    data = version(8)
+    await take(data, (100,))
+    print("%d turns" % turns)
+    assert turns > len(data) // 100 + 5
+    task.cancel()
+
+
+async def test_how_much_there_may_be():
+    """Of each what just fits; one more is refused (below)."""
+    one = [("firmware/" + "x" * 55, b"one")]
+    fresh()
+    assert await refused(pack(tree(one), files=1, signature=bytes(512))) == "b"
+    many = [("lib/%d" % i, b"1") for i in range(400)]
+    fresh()
+    assert await refused(pack(tree(many), files=400)) == "b"
+    fresh()
+    room = os.statvfs("/")[3] + slots.takes("/b") - 12
+    assert await refused(pack(tree(one), files=1, blocks=room)) == "b"
+    room = os.statvfs("/")[3] + slots.takes("/b") - 12
+    said = await refused(pack(tree(one), files=1, blocks=room + 1))
+    assert said == "it is too large: it takes %d blocks of 4 KB, there are %d" % (room + 1, room)
+
+
+async def test_bytes_that_are_missing_in_between():
+    sink = release.Release()
+    sink.begin(0, None)
+    await sink.write(b"PWUP")
+    try:
+        sink.begin(5, None)
+    except ValueError as e:
+        assert str(e) == "its bytes from 4 to 5 are missing"
+    else:
+        raise AssertionError
+
+
+async def test_what_is_refused_before_anything_is_erased():
+    fresh()
+    payload, ours = tree([("firmware/a.mpy", b"one")]), "this unit takes a "
+    said = tuple(sys.implementation.version[:3])
+    there = "%d.%d.%d" % said
+    least = "it needs MicroPython 9.0.0, this is " + there
+    reads = "its .mpy files have version %d, this MicroPython reads %d" % (MPY + 1, MPY)
+    for data, why in (
+        (b"<html>404</html>" * 20, "it is no .upd that make release has made"),
+        (pack(payload, files=1, format=2), "its format is 2, this firmware reads 1"),
+        (pack(payload, IMAGE, files=1), ours + "-files.upd"),
+        (pack(payload, files=1, least=(9, 0, 0)), least),
+        (pack(payload, files=1, mpy=MPY + 1), reads),
+        (
+            pack(payload, files=1, blocks=100),
+            "it is too large: it takes 100 blocks of 4 KB, there",
+        ),
+        (pack(payload, files=401), "it is damaged"),
+        (pack(b"", files=0), "it is damaged"),
+        (pack(payload, files=1, signature=bytes(513)), "it is damaged"),
+    ):
+        assert (await refused(data)).startswith(why), (why, await refused(data))
+    good = pack(payload, files=1)
+    why = "it has %d bytes, its header says %d"
+    for size in (len(good) - 1, len(good) + 1):
+        assert await refused(good, size) == why % (size, len(good))
+    why = "update_signed: no signature can be checked yet"
+    for data in (good, pack(payload, files=1, signature=bytes(64))):
+        assert await refused(data, signed=True) == why
+    assert boot() == 1
+    slots.switch("b")
+    assert boot(HARD) == 2, "the other slot is whole, too"
+
+
+class Sys:
+    """Another chip's sys."""
+
+    def __init__(self, machine):
+        self.implementation = self
+        self.version = REAL.implementation.version
+        self.text = "(name='micropython', _machine='%s', _mpy=%d)" % (machine, MPY)
+
+    def __str__(self):
+        return self.text
+
+
+async def test_the_chip_that_it_is_for():
+    payload = tree([("firmware/a.mpy", b"one")])
+    for machine, this in (
+        ("Generic ESP32 module with ESP32", "ESP32"),
+        ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", "ESP32S3"),
+        ("ESP32-C3 module with ESP32-C3", "ESP32C3"),
+    ):
+        for chip in ("", "ESP32", "ESP32S3", "ESP32C3"):
+            fresh()
+            release.sys = Sys(machine)
+            try:
+                said = await refused(pack(payload, files=1, chip=chip))
+            finally:
+                release.sys = REAL
+            if chip in ("", this):
+                assert said == "b"
+            else:
+                assert said == "it is for an %s, this is an %s" % (chip, this)
+
+
+async def test_a_list_of_files_that_is_none():
+    one = ("firmware/a.mpy", b"one")
+    for payload, files in (
+        (tree([("../config.json", b"x")]), 1),
+        (tree([("firmware/../../slot", b"x")]), 1),
+        (tree([("/slot", b"x")]), 1),
+        (tree([("main.py", b"x")]), 1),
+        (tree([("firmware/", b"x")]), 1),
+        (tree([("lib//x", b"x")]), 1),
+        (tree([("firmware/a\nb", b"x")]), 1),
+        (tree([("firmware/" + "x" * 56, b"x")]), 1),
+        (tree([one, one]), 1),
+        (tree([one]), 2),
+        (tree([one])[:-1], 1),
+        (tree([one]) + b"x", 1),
+        (tree([("firmware/a.mpy", b"")]), 1),
+    ):
+        fresh()
+        assert await refused(pack(payload, files=files)) == "it is damaged", payload
+        assert boot() == 1
+        assert read("/slot") == "a" and read("/main.py") is None
+
+
+async def test_every_flipped_bit_is_refused():
+    """In any byte, and every length that is not its own; the slot that runs is as it was."""
+    good = small()
+    fresh()
+    assert await refused(good) == "b"
+    for i in range(len(good)):
+        for bit in range(8):
+            bad = bytearray(good)
+            bad[i] ^= 1 << bit
+            said = await refused(bad)
+            assert said not in ("a", "b"), (i, bit)
+    for size in range(len(good)):
+        for known in (-1, None):
+            assert await refused(good[:size], known) not in ("a", "b"), size
+    assert await refused(good + b"x", None) == "it is longer than its header says"
+    assert boot() == 1
+
+
+async def test_a_flash_that_does_not_hold():
+    chip = fresh()
+    data = version(9)
+    chip.on()
+    await take(data)
+    for at in range(0, chip.ops, 7):
+        chip = fresh()
+        chip.on()
+        chip.fails_at = at
+        said = await refused(data)
+        # (LittleFS takes another block where it can)
+        assert said in ("b", "it is damaged") or said.startswith("the flash: "), said
+        assert boot(SOFT) == 1 or said == "b"
+
+
+def cuts(tear):
+    """The power fails at each flash operation of an update over the network."""
+    chip = two_slots("a b", 1, BLOCKS)
+    blank = bytes(chip.data)
+    data = version(3, 4)
+
+    def update():
+        assert boot(SOFT) == 1
+        slots.switch(asyncio.run(take(data, (700,))).end())
+        assert boot(HARD) == 3
+        crash.clear()
+
+    chip.on()
+    update()
+    total, seen = chip.ops, {1: 0, 3: 0}
+    for cut in range(total):
+        chip.restore(blank)
+        mp_boot.mount(chip)
+        chip.dies_at, chip.tear = cut, tear
+        try:
+            update()
+        except (OSError, ValueError, AssertionError):
+            assert chip.dead
+        gc.collect()
+        if not chip.dead:
+            continue
+        chip.on()
+        mp_boot.mount(chip)
+        version_now = boot()
+        assert version_now in seen, (tear, cut, version_now, read("/slot"))
+        seen[version_now] += 1
+        for _ in range(4):
+            last = boot(HARD)
+            assert last in (version_now, 1), (cut, last)
+    print("%d/8 happen: %d operations, then %r boots" % (tear, total, seen))
+    assert seen[1] > 20 and seen[3] > 1
+
+
+def test_cuts_nothing_of_the_operation_happens():
+    cuts(0)
+
+
+def test_cuts_part_of_it_happens():
+    cuts(3)
+
+
+def test_cuts_all_of_it_happens():
+    cuts(8)
+
+
+# An image
+
+
+async def test_an_image_arrives_in_any_pieces():
+    random = seeded("mp_release")
+    two_slots("rom")
+    for size in (8, 4096, 4100, 3 * 4096):
+        for text, name, at in (("rom", "rom2", 3), ("rom2 rom", "rom", 0)):
+            record(text)
+            sys.path[:1] = ["/" + text.split()[0]]
+            part, payload = partition(), image(size)
+            data = pack(payload, IMAGE, 1, (size + 4095) // 4096)
+            pieces = [random.randrange(1, 2049) for _ in range(7)]
+            sink = await take(data, pieces)
+            assert sink.end() == name
+            assert part.data[at * 4096 : at * 4096 + size] == payload
+            other = 3 - at
+            assert part.data[other * 4096 : other * 4096 + 3 * 4096] == b"\xff" * 3 * 4096
+            assert read("/slot") == text.split()[0]
+    sys.path[:1] = ["/rom"]
+    part = partition()
+    before = bytes(part.data)
+    big = image(3 * 4096 + 1)
+    assert (await refused(pack(big, IMAGE, 1, 4))).startswith("it is too large: it takes 4 blocks")
+    assert (await refused(version(3))) == "this unit takes a -rom.upd"
+    assert part.data == before
+
+
+async def test_an_image_that_the_flash_does_not_hold():
+    two_slots("rom rom2")
+    sys.path[:1] = ["/rom"]
+    part = partition()
+    part.bad = 4
+    said = await refused(pack(image(9000), IMAGE, 1, 3))
+    assert said == "the flash: block 4 of the partition romfs does not hold"
+    assert read("/slot") == "rom", "nothing falls back to it"
+
+
+async def test_what_it_takes_of_the_heap():
+    """Below 8 KB, with the block of the flash."""
+    two_slots("rom")
+    sys.path[:1] = ["/rom"]
+    partition()
+    payload = image(3 * 4096)
+    data = memoryview(pack(payload, IMAGE, 1, 3))
+    gc.collect()
+    before = most = gc.mem_alloc()
+    sink = release.Release()
+    sink.begin(0, len(data))
+    for i in range(0, len(data), 2048):
+        await sink.write(data[i : i + 2048])
+        gc.collect()
+        most = max(most, gc.mem_alloc())
+    print("%d bytes" % (most - before))
+    assert sink.end() == "rom2" and most - before < 6500

@@ -41,6 +41,7 @@ _FIELDS = {
     "country": (str, "", lambda v: re.match("([A-Z][A-Z])?$", v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
     "watchdog_s": (int, 0, lambda v: v == 0 or 2 <= v <= 60, "0 or 2 to 60 seconds"),
+    "update_signed": (bool, False, None, None),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
 }
 

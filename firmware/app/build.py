@@ -1,6 +1,7 @@
 """Builds the unit at boot from its configuration, and is forgotten (start.py): 4 KB of heap."""
 
 import machine
+import os
 from binascii import hexlify
 
 from firmware import fitting, lazy, log
@@ -99,11 +100,17 @@ def build(config, last):
     if not (rules.fault or rules.module):  # then not even the code that would ask them is kept
         rules = None
     station = Station(sharing, journal, kept, log.info, rules, config.plug_and_charge)
+    try:
+        os.stat(station.auth + "/update")
+        lazy.load("station.update").Update(station).resume(lazy.load("slots").current())
+    except OSError:
+        pass  # (there is none)
     if power_cut:
         for c in connectors:
             sharing.delay(c)
     rest = settings.config = Config()  # (what is needed from now on: 120 bytes less than all)
-    for name in "board country dns hostname id ip networks ntp password url watchdog_s".split(" "):
+    names = "board country dns hostname id ip networks ntp password update_signed url watchdog_s"
+    for name in names.split(" "):
         setattr(rest, name, getattr(config, name))
 
     def connect(app):  # what talks with the Central System, for the App, which it calls

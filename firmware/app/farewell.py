@@ -4,8 +4,10 @@ import asyncio
 import time
 from micropython import const
 
+from firmware import lazy
 from firmware.station import states
 
+_INSTALLING = const(4)  # of station/update.py
 _POLL_ms = const(100)
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
@@ -18,10 +20,15 @@ async def end(unit, hard):
     began = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
         unit.station.poll()
+        for c in unit.station.connectors:  # (also when another update is asked for)
+            c.ending = True
         talking = unit.link.online and unit.outbox.ready()
-        told = hard or not talking or not unit.station.journal.head()
+        update = unit.station.update
+        told = hard or not talking or not (unit.station.journal.head() or update and update.news)
         if told and not any([c.tx for c in unit.station.connectors]):
             break
         await asyncio.sleep_ms(_POLL_ms)
+    if update and update.state == _INSTALLING:
+        update.switch(lazy.load("slots").switch)
     await unit.link.stop()
     raise SystemExit(0)

@@ -175,6 +175,13 @@ class App:
                 if outlet.phases:  # (no number given means three, 12.2)
                     wanted = self.station.connectors[i].phases
                     outlet.phases.wanted = 1 if 0 < wanted < 3 else 3
+            update = self.station.update
+            if update and update.waits:
+                try:
+                    asyncio.create_task(lazy.load("app.updating").step(self, update))
+                    update.waits = False
+                except MemoryError:
+                    pass  # (again in a moment: this task must not end)
             if self._reset_kind:
                 return await lazy.load("app.farewell").end(self, self._reset_kind == "Hard")
             await asyncio.sleep_ms(_POLL_ms)
@@ -200,6 +207,8 @@ class App:
                 if self._young_ms <= 0 or self.outbox.ready():
                     self._young_ms = 0
                     lazy.load("crash").clear()
+                    if self.station.update:
+                        self.station.update.good()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
             await asyncio.sleep_ms(_METER_ms)
 

@@ -17,13 +17,13 @@ _REJECTED = const(2)
 class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
-    what the boot message says; `info`, of this start, or "", goes with the first own notice.
+    what the boot message says; `info`, of this start, or "", goes with the next own notice.
     Of long jobs (requests.py): running, by action: (status, name); news: (action, status)s."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station, self.rpc = station, rpc
         self.settings, self.log = settings, log
-        self.identity, self._info = identity, info
+        self.identity, self.info = identity, info
         self._wake = asyncio.Event()
         self.notify = station.notify = self._wake.set
         self._triggers = []
@@ -141,6 +141,8 @@ class Outbox:
             await _tell(self, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
+        elif station.update and station.update.news:
+            await _tell_update(self, station.update, self._silent)
         elif await self._say_other(True):
             pass
         elif station.transfers:
@@ -175,7 +177,7 @@ class Outbox:
             return await self.registration.boot()
         if action not in (self._notice, self._sample):
             job = self.running.get(action) or (None,)
-            return await self.ask(*self.message("status", action, job[0]))
+            return await self.ask(*self.message("status", action, job[0], station.update))
         if action == self._notice and not number:
             await self._say_notice(station.notice(None, now_s))
         for c in station.connectors:
@@ -189,10 +191,10 @@ class Outbox:
     async def _say_notice(self, notice):
         info = None
         if not notice.number:  # of the charge point itself
-            info = self._info or self.station.policy and self.station.policy.fault
+            info = self.info or self.station.policy and self.station.policy.fault
         await self.ask(*self.message("notice", notice, self.identity, info))
         if not notice.number:
-            self._info = None
+            self.info = None
 
     async def _authorize(self, ask):
         conf = status = group = None
@@ -222,6 +224,15 @@ async def _tell(outbox, silent):
     conf = await outbox.ask(*outbox.message("status", *one))
     if (conf is not None or outbox.refused or before) and one in outbox.news[:1]:
         outbox.news.pop(0)
+
+
+async def _tell_update(outbox, update, silent):
+    # The same of an update, whose news outlive the power.
+    action, payload = outbox.message("updated", update.news[0])
+    before = action in silent
+    conf = await outbox.ask(action, payload)
+    if conf is not None or outbox.refused or before:
+        update.told()
 
 
 def _stable(station, least_s, slow):

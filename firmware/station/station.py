@@ -30,8 +30,8 @@ class Station:
     | asks, asked | Asks: who may charge; and the one that the Central System thinks about |
     | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
-    | auth       | folder of what is known of tokens |
-    | reservations | reservations.Reservations, or None where there are none |
+    | auth       | folder of what is known of tokens, and of an update |
+    | reservations, update | reservations.Reservations, update.Update; None: there is none |
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
     | notify     | called when there is something new for the Central System |"""
@@ -41,9 +41,8 @@ class Station:
         self.connectors = connectors = sharing.connectors
         self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
         self.journal, self.kept = journal, kept
-        self.log, self.policy, self.plug_tag = log, policy, plug_tag
-        self.auth = auth
-        self.online, self.asked = False, None
+        self.log, self.policy, self.plug_tag, self.auth = log, policy, plug_tag, auth
+        self.online, self.asked, self.update = False, None, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.notify = lambda: None
         self.metering = Metering(self)
@@ -110,8 +109,9 @@ class Station:
             c.poll(now_s, now_ms, self)
             if self.plug_tag and c.settled() and c.controller.known:
                 _present(self, c)
-        if self.reservations:
-            self.reservations.poll(now_s)
+        for one in (self.reservations, self.update):
+            if one:
+                one.poll(now_s)
         sharing = self.sharing
         if not sharing.due_s or sharing.due_s <= now_s:  # (negative until the clock is set)
             sharing.evaluate(now_s, now_ms)

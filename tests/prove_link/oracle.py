@@ -16,9 +16,10 @@ from pathlib import Path
 import ocpp
 
 SCHEMAS = Path(ocpp.__file__).parent / "v16/schemas"
-REQUESTS = """ChangeAvailability ChangeConfiguration ClearCache ClearChargingProfile DataTransfer
-    GetCompositeSchedule GetConfiguration RemoteStartTransaction RemoteStopTransaction Reset
-    SetChargingProfile TriggerMessage UnlockConnector""".split()
+REQUESTS = """CancelReservation ChangeAvailability ChangeConfiguration ClearCache
+    ClearChargingProfile DataTransfer GetCompositeSchedule GetConfiguration GetDiagnostics
+    GetLocalListVersion RemoteStartTransaction RemoteStopTransaction ReserveNow Reset SendLocalList
+    SetChargingProfile TriggerMessage UnlockConnector UpdateFirmware""".split()
 OURS = """Authorize BootNotification DataTransfer DiagnosticsStatusNotification
     FirmwareStatusNotification Heartbeat MeterValues StartTransaction StatusNotification
     StopTransaction""".split()
@@ -304,7 +305,9 @@ def expected(frame, muted):
 
 
 def domain(action, payload):
-    """Ids of a profile that cannot be kept."""
+    """Ids of a profile that cannot be kept; an address that is too long."""
+    if action == "UpdateFirmware":
+        return {PROPERTY} if len(payload["location"]) > 128 else set()
     p = payload.get("csChargingProfiles" if action == "SetChargingProfile" else "chargingProfile")
     if action not in ("SetChargingProfile", "RemoteStartTransaction") or not p:
         return set()

@@ -8,6 +8,10 @@ from statistics import median
 from station_driver import Bench
 
 from bench.messages import gauged, messages
+from host import release
+from host.csms import format_time
+from host.csms_update import FileServer
+from host.process import WAIT_s
 from host.profile import profile
 
 CHIP = {"chip": "esp32", "heap": "112K", "speed": 1}
@@ -81,6 +85,29 @@ async def test_the_contactor_opens_in_time_whatever_is_computed(tmp_path):
             await task
     print(sorted(took_ms))
     assert median(took_ms) < OFF_ms and max(took_ms) < WORST_ms
+
+
+async def test_the_tick_goes_on_while_an_update_arrives(tmp_path):
+    """Its files go into the flash, an erase at a time; the car charges."""
+    server = FileServer()
+    server.files["/x.upd"] = release.make()[release.TREE]
+    await server.start()
+    async with Bench(tmp_path, **CHIP) as b:
+        await b.charge()
+        await b.process.command("gauge")
+        payload = {"location": server.url("/x.upd"), "retrieveDate": format_time(b.cs.now())}
+        assert await b.st.call("UpdateFirmware", payload) == {}
+        await b.cs.until(
+            lambda: any(
+                p["status"] == "Downloaded" for p in b.st.received("FirmwareStatusNotification")
+            ),
+            4 * WAIT_s,
+        )
+        seen = await b.process.command("gauge")
+        print(seen)
+        assert seen["ticks"] > 100 and seen["gap_ms"] < GAP_ms, seen
+        assert (await b.process.connector())["contactor"]
+    server.stop()
 
 
 HANGS = """

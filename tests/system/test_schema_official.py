@@ -90,6 +90,8 @@ def from_schema(schema):
     elif kind == "number":
         assert rest.pop("multipleOf") == Decimal("0.1")
         result = "0.1"
+    elif rest.get("format") == "uri":  # (a text; who fetches it says what is wrong with it)
+        result = rest.pop("format") and kind
     elif "format" in rest:
         result = rest.pop("format")
     elif "enum" in rest:

@@ -78,6 +78,7 @@ FIELDS = {
     "country": ("", ("", "DE"), ("de", "D", "DEU", "1A", "\xc4A")),
     "ntp": ("", ("", "ntp.example", "x" * 253), ("x" * 254,)),
     "watchdog_s": (2, (2, 60), (1, 61, -8)),
+    "update_signed": (False, (True, False), ()),
     "log": (2, (0, 3), (-1, 4)),
 }
 

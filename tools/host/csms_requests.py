@@ -9,6 +9,7 @@ from host.csms_files import Files
 from host.csms_lists import Lists
 from host.csms_profiles import CommandError, find_file, load_profile
 from host.csms_show import plot
+from host.csms_update import Updates
 
 # Answers that mean "done"; any other status fails a script.
 _DONE = ("Accepted", "RebootRequired", "Scheduled", "Unlocked")
@@ -21,7 +22,7 @@ def number(text, what):
         raise CommandError(f"{what} must be a whole number, not {text!r}") from None
 
 
-class Requests(Lists, Files):
+class Requests(Lists, Updates, Files):
     """do_NAME(*words): True if the station refused. `show` prints a line; `patience`: seconds to
     wait for a station to connect."""
 

@@ -29,6 +29,8 @@ send-list FILE [full|differential] [VERSION]       lines TAG STATUS [until=TIME]
                                    or TAG remove; in as many messages as the station needs
 reserve TAG MINUTES [connector] [id=N] [parent=TAG]    connector 0: any
 cancel-reservation ID
+update FILE [minutes] [all]        have the station, or all of them, fetch a .upd of make release,
+                                   now or later (UpdateFirmware)
 diagnostics [URL]                  have the station send its file of diagnostics, into the folder
                                    diagnostics here, or to a URL by http, https or ftp
 call ACTION [JSON]                 any request, checked against its schema

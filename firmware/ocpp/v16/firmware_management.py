@@ -4,8 +4,15 @@ import asyncio
 import re
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import format_iso, parse_iso
+from firmware.ocpp.rpc import CallError
 
+# Of an update, by a state of station/update.py (7.25).
+_STATUSES = const(
+    "Idle Downloading Downloaded DownloadFailed Installing Installed InstallationFailed Installing"
+)
+_LOCATION = const(512)
 _DIAGNOSTICS = const("DiagnosticsStatusNotification")
 _TRIES = const(3)  # where nobody says how many
 _PAUSE_s = const(60)
@@ -52,3 +59,20 @@ async def _upload(unit, args, tries, pause_s):
             await asyncio.sleep(pause_s)
     finally:
         unit.note(_DIAGNOSTICS, status)
+
+
+def UpdateFirmware(unit, payload):
+    """5.19: in place of one that is not yet being installed."""
+    if len(payload["location"]) > _LOCATION:
+        raise CallError("PropertyConstraintViolation", "location: at most %d" % _LOCATION)
+    tries = min(max(payload.get("retries", _TRIES), 1), _MOST)
+    pause_s = min(max(payload.get("retryInterval", _PAUSE_s), 0), _LONGEST_s)
+    update = lazy.load("station.update").Update(unit.station)
+    if not update.ask(payload["location"], parse_iso(payload["retrieveDate"]), tries, pause_s):
+        unit.log("update: another one is being installed")
+    return {}
+
+
+def told(state):
+    """The payload of FirmwareStatusNotification."""
+    return {"status": _STATUSES.split(" ")[state]}

@@ -62,7 +62,8 @@ _TABLE = (
     "StopTxnSampledData stop_sampled rw m , 12",
     "StopTxnSampledDataMaxLength - ro i 12",
     "SupportedFeatureProfiles - ro s "
-    "Core,SmartCharging,RemoteTrigger,LocalAuthListManagement,Reservation",
+    "Core,SmartCharging,RemoteTrigger,LocalAuthListManagement,Reservation,FirmwareManagement",
+    "SupportedFileTransferProtocols - ro s FTP,HTTP,HTTPS",
     "TransactionMessageAttempts attempts rw i 3 1 1000",
     "TransactionMessageRetryInterval retry_s rw i 10 0 86400",
     "UnlockConnectorOnEVSideDisconnect unlock_unplugged rw b true",

@@ -20,6 +20,7 @@ ACTIONS = (_BOOT, "Heartbeat", _NOTICE, _SAMPLE, (_BOOT, "Authorize", "DataTrans
 _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
+_FIRMWARE = const("FirmwareStatusNotification")
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -31,6 +32,11 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 def boot(identity):
     """Of BootNotification (4.2)."""
     return _BOOT, {name: text for name, text in zip(_IDENTITY.split(" "), identity) if text}
+
+
+def updated(state):
+    """Of FirmwareStatusNotification (4.5), by a state of station/update.py."""
+    return _FIRMWARE, lazy.load("ocpp.v16.firmware_management").told(state)
 
 
 def authorize(token):
@@ -68,8 +74,11 @@ def notice(notice, identity, info):
     return _NOTICE, payload
 
 
-def status(action, status):
-    """Of DiagnosticsStatusNotification (4.4), FirmwareStatusNotification (4.5); None: no job."""
+def status(action, status, update=None):
+    """Of DiagnosticsStatusNotification (4.4), FirmwareStatusNotification (4.5): of an `update`, if
+    there is one; None: no job."""
+    if action == _FIRMWARE and update and not update.over():
+        return updated(update.state)
     return action, {"status": status or "Idle"}
 
 

@@ -41,6 +41,7 @@ TABLE = (
     "|DiagnosticsStatusNotification|FirmwareStatusNotification|Heartbeat|MeterValues"
     "|StatusNotification"
     "\ncore.UnlockConnector: connectorId i"
+    "\nfirmware_management.UpdateFirmware: location s retries ?i retrieveDate t retryInterval ?i"
     "\n>Authorize: idTagInfo @IdTagInfo"
     "\n>BootNotification: status Accepted|Pending|Rejected currentTime t interval i"
     "\n>DataTransfer: status Accepted|Rejected|UnknownMessageId|UnknownVendorId data ?s"
@@ -62,5 +63,5 @@ OTHERS = (
     " CertificateSigned DeleteCertificate ExtendedTriggerMessage"
     " GetInstalledCertificateIds GetLog InstallCertificate LogStatusNotification"
     " SecurityEventNotification SignCertificate"
-    " SignedFirmwareStatusNotification SignedUpdateFirmware UpdateFirmware "
+    " SignedFirmwareStatusNotification SignedUpdateFirmware "
 )

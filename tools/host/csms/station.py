@@ -113,6 +113,11 @@ class Peer(Wire):
         """Of the station's close frame, once the connection has ended; 1006: there was none."""
         return self._ws.close_code
 
+    @property
+    def reached(self):
+        """The address of ours at which the station has reached us."""
+        return self._ws.local_address[0]
+
     async def disconnect(self, code=1000, reason=""):
         """Close the WebSocket with a close frame."""
         await self._ws.close(code, reason)

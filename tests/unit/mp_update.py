@@ -1,0 +1,315 @@
+"""station.update: from when an update is asked for until the Central System knows what became of
+it; over transactions, restarts and power cuts. The slots are stand-ins; the app is played."""
+
+import os
+
+from world import T0, UNSET, World, waiting
+
+from firmware.electrical.pilot import B
+from firmware.station import states
+from firmware.station.update import (
+    ASKED,
+    INSTALLED,
+    INSTALLING,
+    LOADED,
+    LOADING,
+    NOT_INSTALLED,
+    NOT_LOADED,
+    SWITCHED,
+    Update,
+)
+from firmware.storage import tags
+
+HEAP = "800K"
+PATH = "/flash/auth/update"
+
+
+class Slots:
+    """firmware/slots.py: `a` runs; switched: what was switched to."""
+
+    def __init__(self):
+        self.runs, self.switched, self.fails = "a", None, False
+
+    def switch(self, name):
+        if self.fails:
+            raise OSError(28)
+        self.switched = name
+
+
+def world(connectors=1, **more):
+    w = World(connectors, **more).ready()
+    w.slots = Slots()
+    return w
+
+
+def ask(w, s=0, tries=3, pause_s=60, location="http://10.0.0.1/x.upd"):
+    """-> the Update, or None"""
+    update = Update(w.station)
+    return update if update.ask(location, T0 + s, tries, pause_s) else None
+
+
+def restart(w, runs=None):
+    """A start after a power cut or a reset, in that slot; -> the Update or None"""
+    w.slots.runs = runs or w.slots.runs
+    w.boot().ready()
+    Update(w.station).resume(w.slots.runs)
+    return w.station.update
+
+
+def turn(w, ms=200):
+    """Is it the app's turn? Once."""
+    w.poll(ms)
+    update = w.station.update
+    waits, update.waits = update.waits, False
+    return waits
+
+
+def tell(w):
+    """All that is to be told, is."""
+    out = []
+    while w.station.update and w.station.update.news:
+        out.append(w.station.update.news[0])
+        w.station.update.told()
+    return out
+
+
+def kept():
+    return "update" in os.listdir("/flash/auth")
+
+
+def test_what_follows_on_what():
+    w = world()
+    update = ask(w, 5)
+    assert update.state == ASKED and tell(w) == [] and kept()
+    assert not turn(w) and turn(w, 6000) and not turn(w)
+    assert update.loading() and tell(w) == [LOADING]
+    update.loaded("b", "a")
+    assert tell(w) == [LOADED]
+    assert turn(w) and not turn(w) and update.state == INSTALLING and tell(w) == [INSTALLING]
+    assert len(open(PATH).read()) < 128
+    update.switch(w.slots.switch)
+    assert w.slots.switched == "b"
+    update = restart(w, "b")
+    assert update.state == SWITCHED and tell(w) == [] and not turn(w) and not w.c.ending
+    update.good()
+    assert tell(w) == [INSTALLED]
+    assert w.station.update is None and not kept()
+
+
+def test_what_is_not_told_yet_is_told_after_the_restart():
+    w = world()
+    update = ask(w)
+    assert turn(w) and update.loading()
+    update.loaded("b", "a")
+    turn(w)
+    update.switch(w.slots.switch)
+    update = restart(w, "b")
+    update.good()
+    update = restart(w)  # the power fails before a word was said
+    assert tell(w) == [LOADING, LOADED, INSTALLING, INSTALLED]
+    assert not kept() and restart(w) is None
+
+
+def test_the_slot_before_runs_again():
+    w = world()
+    update = ask(w)
+    assert turn(w) and update.loading()
+    update.loaded("b", "a")
+    assert turn(w)
+    tell(w)
+    update.switch(w.slots.switch)
+    update = restart(w, "a")
+    assert update.over() and tell(w) == [NOT_INSTALLED]
+    assert w.station.update is None and not kept() and not w.c.ending
+
+
+def test_a_switch_that_the_flash_refuses():
+    w = world()
+    update = ask(w)
+    assert turn(w) and update.loading()
+    update.loaded("b", "a")
+    assert turn(w)
+    w.slots.fails = True
+    update.switch(w.slots.switch)
+    assert tell(w) == [LOADING, LOADED, INSTALLING, NOT_INSTALLED] and not kept()
+
+
+def test_attempts():
+    w = world()
+    for tries in (1, 2, 5):
+        update = ask(w, tries=tries)
+        assert turn(w)
+        for left in range(tries - 1, 0, -1):
+            assert update.loading() and update.failed(True) and update.tries == left
+        assert update.loading() and not update.failed(True)
+        assert tell(w) == [LOADING, NOT_LOADED] and not kept()
+    update = ask(w)
+    assert turn(w) and update.loading() and not update.failed(False), "another try is of no use"
+    assert tell(w) == [LOADING, NOT_LOADED] and w.station.update is None
+
+
+def test_a_power_cut_while_it_downloads_is_an_attempt():
+    w = world()
+    update = ask(w, tries=2)
+    assert turn(w) and update.loading() and tell(w) == [LOADING]
+    update = restart(w)
+    assert update.state == LOADING and turn(w) and update.loading()
+    assert tell(w) == [], "once"
+    update = restart(w)
+    assert update.over() and tell(w) == [NOT_LOADED] and not kept()
+
+
+def test_it_is_kept_until_its_time():
+    w = world()
+    ask(w, 3600)
+    update = restart(w)
+    assert update.state == ASKED and not turn(w)
+    assert update.location == "http://10.0.0.1/x.upd"
+    w.time.t_ms = 1000 * UNSET
+    update = restart(w)
+    assert not turn(w, 60000), "nobody knows what time it is"
+
+
+def test_a_newer_one_replaces_it():
+    w = world()
+    w.station.local().heard("TAG", tags.ACCEPTED)
+    w.tag("TAG", 100)
+    w.car(B, 1000)
+    first = ask(w)
+    assert turn(w) and first.loading() and w.c.tx
+    second = ask(w, 3600, location="ftp://10.0.0.2/y.upd")
+    assert not first.loading() and first.state == LOADING
+    assert w.station.update is second and second.news == [LOADING]
+    first.told()  # (which was on its way)
+    assert not turn(w) and tell(w) == []
+    w.poll(3601000)
+    assert turn(w) and second.loading()
+    second.loaded("b", "a")
+    assert not turn(w) and w.c.ending
+    third = ask(w, 7200)
+    assert third and not w.c.ending, "what waits for a transaction may be replaced, too"
+    assert tell(w) == [LOADING, LOADED]
+    w.stop(states.LOCAL, 3600000)
+    assert turn(w) and third.loading()
+    third.loaded("b", "a")
+    w.poll(200)
+    assert third.state == INSTALLING and ask(w) is None and w.station.update is third
+
+
+def test_no_transaction_begins_and_none_is_ended():
+    w = world(2)
+    w.station.local().heard("TAG", tags.ACCEPTED)
+    w.tag("TAG", 100)
+    w.car(B, 1000)
+    assert w.c.tx
+    update = ask(w)
+    assert turn(w) and update.loading()
+    w.access().tag("TAG", 2)
+    w.poll()
+    assert w.cs[1].waits, "while it downloads"
+    update.loaded("b", "a")
+    assert not turn(w) and update.state == LOADED
+    assert w.cs[1].waits is None and w.access().choose("TAG", True) is None and not w.cs[1].free()
+    w.car(B, 1000, 2)
+    w.access().tag("TAG", 2)
+    w.poll(1000)
+    assert not w.cs[1].tx and not turn(w, 60000)
+    update = restart(w)  # a power cut: the transaction goes on, and so does the wait for its end
+    w.car(B, 1000)
+    assert w.c.tx and not turn(w) and update.state == LOADED
+    w.c.stop(states.LOCAL)
+    w.poll(5000)
+    assert not w.c.tx and turn(w) and update.state == INSTALLING
+    update = restart(w)  # before the switch
+    assert update.state == INSTALLING and turn(w)
+    assert tell(w) == [LOADING, LOADED, INSTALLING], "each once"
+    assert waiting(w.flash)
+
+
+def test_another_code_was_put_there_meanwhile():
+    """By make deploy: into the slot of the update, or elsewhere."""
+    for runs, end in (("b", INSTALLED), ("rom", NOT_INSTALLED)):
+        w = world()
+        update = ask(w)
+        assert turn(w) and update.loading()
+        update.loaded("b", "a")
+        tell(w)
+        update = restart(w, runs)
+        update.good()
+        assert tell(w) == [end] and not kept()
+
+
+def test_records_that_are_none():
+    w = world()
+    w.station.local()  # (makes the folder)
+    for text in ("", "{}", "[]", "7", "null", "nonsense", "[2,0,[],'','a',1,1,1,'']",
+                 '[2,0,[],"","a",1,1,1,""]', "[1,0,[]]"):  # fmt: skip
+        with open(PATH, "w") as f:
+            f.write(text)
+        assert restart(w) is None, text
+        update = ask(w)
+        assert turn(w) and update.loading()
+        os.remove(PATH)
+
+
+def test_a_power_cut_at_every_operation():
+    """Of its life: after each start it goes on, or all of it was told."""
+    w = world(blocks=16)
+    w.flash.on()
+    blank = bytes(w.flash.data)
+
+    def life():
+        update = ask(w, tries=9)
+        assert turn(w) and update.loading()
+        tell(w)
+        update.loaded("b", "a")
+        tell(w)
+        assert turn(w)
+        tell(w)
+        update.switch(w.slots.switch)
+        w.slots.runs = "b"
+        update = restart(w)
+        update.good()
+        tell(w)
+
+    def ops():
+        w.flash.restore(blank)
+        w.slots.runs, w.slots.switched = "a", None
+        w.boot().ready()
+
+    ops()
+    w.flash.on()
+    life()
+    total, done = w.flash.ops, 0
+    for cut in range(total):
+        for tear in (0, 3, 8):
+            ops()
+            w.flash.on()
+            w.flash.dies_at, w.flash.tear = cut, tear
+            try:
+                life()
+            except (AssertionError, AttributeError, OSError):
+                pass
+            if not w.flash.dead:
+                continue
+            done += 1
+            w.flash.on()
+            w.slots.runs = w.slots.switched or "a"
+            update = restart(w)
+            if not update:
+                continue  # it was not durable yet, or was over
+            for _ in range(2):
+                if turn(w) and update.state == LOADING:
+                    update.loaded("b", "a")
+            if w.station.update and update.state == ASKED:
+                assert update.loading()
+                update.loaded("b", "a")
+                turn(w)
+            if update.state == INSTALLING:
+                update.switch(w.slots.switch)
+                update = restart(w, "b")
+            update.good()
+            assert tell(w)[-1:] in ([], [INSTALLED], [NOT_INSTALLED]), (cut, tear)
+            assert w.station.update is None and not kept(), (cut, tear, update.state)
+    print("%d cuts" % done)
+    assert done > 20

@@ -136,8 +136,8 @@ class Update:
             self._station.log("%s: %s" % (self._path, e))
 
     def resume(self, runs):
-        """Go on after a start, which was of slot `runs`; False: there is none. A download begins
-        anew, which is a try."""
+        """Go on after a start, which was of slot `runs`, if there is one. A download begins anew,
+        which is a try."""
         try:
             with open(self._path) as f:
                 record = json.load(f)
@@ -146,10 +146,10 @@ class Update:
             if version != _VERSION:
                 raise ValueError("version %d" % version)
         except OSError:
-            return False
+            return  # there is none
         except (KeyError, TypeError, ValueError) as e:  # (also of a file that was being created)
             self._station.log("%s: %r: no update" % (self._path, e))
-            return False
+            return
         self._station.update = self
         if self.state == LOADING:
             self.failed(True)
@@ -159,4 +159,3 @@ class Update:
                 self.state = SWITCHED  # (to be good())
             elif self.state == SWITCHED or runs != before:
                 self._go(NOT_INSTALLED)
-        return True

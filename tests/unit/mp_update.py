@@ -79,10 +79,14 @@ def kept():
 
 def test_what_follows_on_what():
     w = world()
+    notified = []
+    w.station.notify = lambda: notified.append(w.station.update.news[-1])
     update = ask(w, 5)
     assert update.state == ASKED and tell(w) == [] and kept()
-    assert not turn(w) and turn(w, 6000) and not turn(w)
-    assert update.loading() and tell(w) == [LOADING]
+    while w.station.clock.now() < T0 + 4:
+        assert not turn(w)
+    assert turn(w, 1000) and not turn(w)
+    assert update.loading() and tell(w) == [LOADING] == notified
     update.loaded("b", "a")
     assert tell(w) == [LOADED]
     assert turn(w) and not turn(w) and update.state == INSTALLING and tell(w) == [INSTALLING]

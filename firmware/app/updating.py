@@ -30,12 +30,13 @@ async def _load(app, update):
         # What runs may be on trial: the slot that is to be emptied is the one from before.
         while len(lazy.load("crash").read()) > 2:
             await asyncio.sleep(1)
+        await _rest(app)
         while update.loading():
             why, again = "it is cut short", True
             try:
                 await lazy.load("network.transfer").download(
                     update.location,
-                    _Guard(update, sink),
+                    _Guard(app, update, sink),
                     sink.at,
                     lambda: _trust(app),
                     wifi.resolve,
@@ -55,8 +56,15 @@ async def _load(app, update):
             if not update.loading() or not _failed(app, update, why, again):
                 return
             await asyncio.sleep(update.pause_s)
+            await _rest(app)
     finally:
         _close(sink)
+
+
+async def _rest(app):
+    # Nothing is written while a contactor is closed: an erase holds up the tick that opens it.
+    while any([outlet.controller.closed for outlet in app.outlets]):
+        await asyncio.sleep(1)
 
 
 def _close(sink):
@@ -84,11 +92,12 @@ def _trust(app):  # as the link does: by /certs, with the unit's own certificate
 class _Guard:
     # The sink, as long as the update is wanted.
 
-    def __init__(self, update, sink):
-        self._update, self._sink = update, sink
+    def __init__(self, app, update, sink):
+        self._app, self._update, self._sink = app, update, sink
         self.begin = sink.begin
 
-    def write(self, data):
+    async def write(self, data):
+        await _rest(self._app)
         if not self._update.loading():
             raise ValueError("another one was asked for")
-        return self._sink.write(data)
+        await self._sink.write(data)

@@ -178,12 +178,17 @@ async def test_by_https(bench, files, tmp_path):
 
 
 async def test_a_transaction_goes_on_and_none_begins(bench, files):
-    """What is downloaded waits for the last transaction; meanwhile cards and remote starts begin
-    nothing."""
+    """Nothing is written while a contactor is closed; what is downloaded waits for the last
+    transaction; meanwhile cards and remote starts begin nothing."""
     async with bench(connectors=2, heap=HEAP) as b, serving(files) as server:
         await b.charge()
         mark = await update(b, server)
+        await b.passed(20)
+        assert told(b, mark) == [] and not server.asked
+        await b.do("pause")
         assert await until(b, "Downloaded", mark) == DONE[:2]
+        await b.do("ready")
+        await b.process.until(lambda c: c["contactor"])
         await b.do("plug 2")
         await b.do("tag OTHER 2")
         await b.ask("RemoteStartTransaction", "Rejected", idTag=TAG, connectorId=2)

@@ -88,15 +88,20 @@ async def test_the_contactor_opens_in_time_whatever_is_computed(tmp_path):
 
 
 async def test_the_tick_goes_on_while_an_update_arrives(tmp_path):
-    """Its files go into the flash, an erase at a time; the car charges."""
+    """Its files go into the flash, an erase at a time, when no contactor is closed any more."""
     server = FileServer()
     server.files["/x.upd"] = release.make()[release.TREE]
     await server.start()
     async with Bench(tmp_path, **CHIP) as b:
         await b.charge()
-        await b.process.command("gauge")
         payload = {"location": server.url("/x.upd"), "retrieveDate": format_time(b.cs.now())}
         assert await b.st.call("UpdateFirmware", payload) == {}
+        await b.passed(3)
+        assert (await b.process.connector())["contactor"]
+        assert not b.st.received("FirmwareStatusNotification")
+        await b.do("pause")
+        await b.process.until(lambda c: not c["contactor"])
+        await b.process.command("gauge")
         await b.cs.until(
             lambda: any(
                 p["status"] == "Downloaded" for p in b.st.received("FirmwareStatusNotification")
@@ -106,7 +111,6 @@ async def test_the_tick_goes_on_while_an_update_arrives(tmp_path):
         seen = await b.process.command("gauge")
         print(seen)
         assert seen["ticks"] > 100 and seen["gap_ms"] < GAP_ms, seen
-        assert (await b.process.connector())["contactor"]
     server.stop()
 
 

@@ -280,7 +280,8 @@ def _text(frame):
     for piece in frame[-1]():
         pieces.append(piece)
         size += len(piece)
-        if size >= _PIECE or time.ticks_diff(time.ticks_ms(), began_ms) >= _PIECE_ms:
+        took_ms = (time.ticks_ms() - began_ms) & 0x3FFFFFFF
+        if size >= _PIECE or took_ms >= _PIECE_ms:
             yield "".join(pieces).encode()
             pieces.clear()
             size, began_ms = 0, time.ticks_ms()

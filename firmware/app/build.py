@@ -100,11 +100,10 @@ def build(config, last):
     if not (rules.fault or rules.module):  # then not even the code that would ask them is kept
         rules = None
     station = Station(sharing, journal, kept, log.info, rules, config.plug_and_charge)
-    try:
-        os.stat(station.auth + "/update")
+    if _is_there(station.auth + "/reserved"):
+        lazy.load("station.reservations").Reservations(station)
+    if _is_there(station.auth + "/update"):
         lazy.load("station.update").Update(station).resume(lazy.load("slots").current())
-    except OSError:
-        pass  # (there is none)
     if power_cut:
         for c in connectors:
             sharing.delay(c)
@@ -132,3 +131,11 @@ def _identity(config, board):
     metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
     meter = getattr(board, "METER", "sdm630").upper() if metered else None
     return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
+
+
+def _is_there(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False

@@ -22,7 +22,8 @@ Reservation = namedtuple("Reservation", ("id", "number", "token", "group", "end_
 
 
 class Reservations:
-    """Those of a station; `list` is what there is. Its file is there while one is."""
+    """Those of a station; `list` is what there is. Its file is there while one is; what it has is
+    in force at once."""
 
     def __init__(self, station):
         self._station, self._path = station, station.auth + "/reserved"
@@ -34,6 +35,7 @@ class Reservations:
             # (a power cut between the start of a transaction and what it does here)
             begun = [c.tx.reservation for c in station.connectors if c.tx]
             self.list = [r for r in found if r.id not in begun]
+            station.reservations = self
         except OSError:
             pass  # there are none
         except (TypeError, ValueError) as e:

@@ -1,7 +1,6 @@
 """The charge point as every protocol version sees it: connectors, transactions, and what is to be
 told of them. Handlers call it; it calls down only. Time comes from the clock that it is given."""
 
-import os
 import time
 from micropython import const
 
@@ -42,7 +41,7 @@ class Station:
         self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
         self.journal, self.kept = journal, kept
         self.log, self.policy, self.plug_tag, self.auth = log, policy, plug_tag, auth
-        self.online, self.asked, self.update = False, None, None
+        self.online, self.asked, self.reservations, self.update = False, None, None, None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
         self.notify = lambda: None
         self.metering = Metering(self)
@@ -56,7 +55,6 @@ class Station:
         for c in connectors:
             c.presented = c.tx is not None or c.number in kept.charged
         sharing.trim()
-        self.reservations = _reservations(self)
 
     def access(self):
         """access.Access, of this moment: who may charge."""
@@ -216,15 +214,6 @@ class Station:
             for i, n in enumerate(self.news):
                 self.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
         self.sharing.due_s = 0
-
-
-def _reservations(station):
-    # Of before the power cut, or None.
-    try:
-        os.stat(station.auth + "/reserved")
-    except OSError:
-        return None
-    return lazy.load("station.reservations").Reservations(station)
 
 
 def _present(station, c):

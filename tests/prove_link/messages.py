@@ -37,8 +37,9 @@ SABOTAGE = "unchecked", "twice", "interns", "leaks", "hasty", "generous"
 CHAPTER = 400  # orders to one unit
 LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
-# bytes; a unit's own state is larger after some chapters
-LEAK = {"mp64": 8192, "mp32": 4096, "mpesp": 4096}
+# bytes; a unit's own state is larger after some chapters, and with it stays the code of an update
+# that is not over, and of reservations
+LEAK = {"mp64": 32768, "mp32": 16384, "mpesp": 16384}
 MORE_NAMES = 120  # that code loaded later brings, and single letters of ASCII
 FEW = 40  # orders of which two are tried to be left out together
 ID = "@ID@"  # stands for the id of the station's CALL

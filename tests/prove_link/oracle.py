@@ -307,7 +307,7 @@ def expected(frame, muted):
 def domain(action, payload):
     """Ids of a profile that cannot be kept; an address that is too long."""
     if action == "UpdateFirmware":
-        return {PROPERTY} if len(payload["location"]) > 128 else set()
+        return {PROPERTY} if len(payload["location"]) > 512 else set()
     p = payload.get("csChargingProfiles" if action == "SetChargingProfile" else "chargingProfile")
     if action not in ("SetChargingProfile", "RemoteStartTransaction") or not p:
         return set()

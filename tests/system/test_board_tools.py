@@ -364,7 +364,7 @@ async def test_what_was_typed_while_it_started_is_in_nobodys_way():
 STAGES = [  # target, what it has said when somebody presses Ctrl-C, what is said then
     ("doctor", "", ""),
     ("doctor", "ok    MicroPython", "the board restarts"),
-    ("doctor", "ok    pilot", "the board restarts"),
+    ("doctor", "pilot", "the board restarts"),
     ("deploy", "restarting in maintenance mode", "the board restarts"),
     ("deploy", "files to send", "the board restarts"),
     ("backup", "", ""),

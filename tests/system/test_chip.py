@@ -137,10 +137,9 @@ async def test_the_watchdog_has_the_boards_time_too(tmp_path):
         await b.status("Charging")
 
 
-async def test_what_messages_cost(tmp_path):
-    """In ms of the chip, the least of some: a PC that is busy with something else adds to it."""
+async def over_budget(folder):
     over = []
-    async with Bench(tmp_path, **CHIP) as b:
+    async with Bench(folder, **CHIP) as b:
         await b.charge()
         await b.process.command("gauge")
         for name, action, payloads in messages():
@@ -153,7 +152,21 @@ async def test_what_messages_cost(tmp_path):
             print(name, least)
             if any(map(gt, least, BUDGET_ms[name])):
                 over.append((name, least))
-    assert not over
+    return over
+
+
+async def test_what_messages_cost(tmp_path):
+    """In ms of the chip, the least of some: a PC that is busy with something else adds to it. What
+    a station has calibrated its chip by, in a few ms, can be half as fast again as all that
+    follows: three of them have to agree that something takes too long."""
+    always = None
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        over = dict(await over_budget(tmp_path / str(number)))
+        always = over if always is None else {k: v for k, v in always.items() if k in over}
+        if not always:
+            return
+    assert not always
 
 
 async def test_nothing_to_do_takes_little(tmp_path):

@@ -214,12 +214,11 @@ def test_a_thousand_tags():
         entry = p.auth.known("%020d" % i)
         assert entry == (ACCEPTED if T0 + i > p.time.t_ms // 1000 else EXPIRED, group)
     assert p.auth.known("ONE") is None
-    with open("/flash/auth/list", "rb") as f:
-        data = f.read()
     folder = rig.scratch("list")  # (the flash in RAM allocates itself)
     auth = Tags(folder, p.settings.__getitem__, clock.Clock(p.time), print)
-    with open(folder + "/list", "wb") as f:
-        f.write(data)
+    with open("/flash/auth/list", "rb") as f, open(folder + "/list", "wb") as copy:
+        while data := f.read(440):
+            copy.write(data)
     most = 0
     for i in range(0, MAX_LIST, 37):
         gc.collect()

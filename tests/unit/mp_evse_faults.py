@@ -655,11 +655,12 @@ CODES = {
     faults.PILOT_RANGE: ("EVCommunicationError", "PilotRange"),
     faults.METER: ("PowerMeterFailure", None),
     faults.POLICY: ("OtherError", "Policy"),
+    faults.LIST: ("LocalListConflict", None),
 }
 
 
 def test_the_table():
-    n = faults.POLICY + 1
+    n = faults.LIST + 1
     assert len(faults.REACTION) == n == len(CODES) and raises(IndexError, words.error, n)
     for fault in range(n):
         assert words.error(fault) == CODES[fault], fault
@@ -670,7 +671,7 @@ def test_the_table():
 def test_the_severity_of_each_fault():
     """As OCPP 2.0.1 counts, N08: what can kill is 0; what only is told is none of the grave ones;
     what waits for a person is a danger or broken hardware."""
-    n = faults.POLICY + 1
+    n = faults.LIST + 1
     assert len(faults.SEVERITY) == n and faults.SEVERITY[faults.NONE] == 9
     for fault in range(1, n):
         severity = faults.SEVERITY[fault]

@@ -102,6 +102,11 @@ class Ws:
         await self.send(b"".join(pieces).decode())
 
 
+async def nowhere(*args):
+    """No diagnostics are sent."""
+    raise ValueError("nowhere")
+
+
 def note(text):
     # As log.py treats it, but that nobody reads it.
     ("%d I %s" % (0, text))[:240].encode()
@@ -171,7 +176,7 @@ class Unit:
         self.rpc = rpc.Rpc(lambda action, payload: self.requests.handle(action, payload), log)
         self.outbox = outbox.Outbox(w.station, self.rpc, settings, IDENTITY, None, log)
         nothing = lambda why: None  # noqa: E731
-        self.requests = requests.Requests(self.outbox, nothing, nothing)
+        self.requests = requests.Requests(self.outbox, nothing, nothing, nowhere)
         self._talking = self.ws = None
 
     async def lose(self):

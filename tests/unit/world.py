@@ -15,6 +15,7 @@ from firmware.outlet import Outlet
 from firmware.station import profiles, station
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
+from firmware.station.reservations import Reservations
 from firmware.station.sharing import Sharing
 from firmware.storage.journal import SAMPLE, START, STOP, Journal
 from firmware.storage.transactions import Folder
@@ -122,6 +123,7 @@ class World:
         self.station = station.Station(
             sharing, self.journal, kept, self.said.append, None, auth="/flash/auth"
         )
+        Reservations(self.station)
         self.station.notify = self.wake
         self.c = cs[0]
         self.cs = cs

@@ -18,7 +18,7 @@ class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
     what the boot message says; `info`, of this start, or "", goes with the next own notice.
-    Of long jobs (requests.py): running, by action: (status, name); news: (action, status)s."""
+    Of long jobs (jobs.py): running, by action: (status, name); news: (action, status)s."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station, self.rpc = station, rpc
@@ -138,11 +138,11 @@ class Outbox:
         elif await self._say_other(False):
             pass
         elif self.news:
-            await _tell(self, self._silent)
+            await lazy.load("ocpp.jobs").tell(self, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif station.update and station.update.news:
-            await _tell_update(self, station.update, self._silent)
+            await lazy.load("ocpp.jobs").tell_update(self, station.update, self._silent)
         elif await self._say_other(True):
             pass
         elif station.transfers:
@@ -214,25 +214,6 @@ class Outbox:
         """Log that `token` may not charge, and why: a status of storage/tags.py, or None."""
         why = "no answer" if status is None else self.module("words").TOKENS.split(" ")[status]
         self.log("tag %s not accepted: %s" % (token, why))
-
-
-async def _tell(outbox, silent):
-    # The oldest of its news. What is lost with the connection, or not answered, is told again; but
-    # not to who never answers that.
-    one = outbox.news[0]
-    before = one[0] in silent
-    conf = await outbox.ask(*outbox.message("status", *one))
-    if (conf is not None or outbox.refused or before) and one in outbox.news[:1]:
-        outbox.news.pop(0)
-
-
-async def _tell_update(outbox, update, silent):
-    # The same of an update, whose news outlive the power.
-    action, payload = outbox.message("updated", update.news[0])
-    before = action in silent
-    conf = await outbox.ask(action, payload)
-    if conf is not None or outbox.refused or before:
-        update.told()
 
 
 def _stable(station, least_s, slow):

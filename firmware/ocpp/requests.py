@@ -28,15 +28,6 @@ class Requests:
         """The answer to a request whose schema was checked (rpc.Rpc)."""
         return getattr(self.outbox.module(schema.module(action)), action)(self, payload)
 
-    def note(self, action, status, name=None):
-        """A job `name`, of which `action` tells, has come to `status`; None: it is over. That is
-        told in order; who triggers `action` meanwhile hears where it stands."""
-        outbox = self.outbox
-        outbox.running[action] = name and (status, name)
-        del outbox.news[:-7]
-        outbox.news.append((action, status))
-        outbox.notify()
-
     async def unlock(self, c):
         """Open the lock of connector `c`, which is in `unlocking`; True if it is open. Its
         transaction was told to end: the contactor opens, then the lock moves."""

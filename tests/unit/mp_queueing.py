@@ -6,6 +6,7 @@ import json
 import talking
 
 from firmware.electrical import pilot
+from firmware.ocpp import jobs
 from firmware.ocpp.v16 import keys
 from firmware.station import metering, states
 from firmware.station.states import Sample
@@ -759,7 +760,7 @@ async def trigger(b):
 
 async def test_what_a_job_comes_to_is_told_in_order():
     b = await registered()
-    note = b.unit.requests.note
+    note = lambda *job: jobs.note(b.unit.outbox, *job)  # noqa: E731
     assert await trigger(b) == ["Idle"]
     b.calls.clear()
     note(DIAGNOSTICS, "Uploading", "a.txt")
@@ -784,7 +785,7 @@ async def test_what_a_job_comes_to_is_told_in_order():
 
 async def test_what_a_job_came_to_offline_is_told_on_the_next_connection():
     b = await registered()
-    note = b.unit.requests.note
+    note = lambda *job: jobs.note(b.unit.outbox, *job)  # noqa: E731
     b.calls.clear()
     note(DIAGNOSTICS, "Uploading", "a.txt")
     await b.passes(1)
@@ -813,7 +814,7 @@ async def test_what_a_job_came_to_offline_is_told_on_the_next_connection():
 async def test_what_a_job_came_to_is_told_twice_to_who_is_silent():
     b = await registered()
     b.calls.clear()
-    b.unit.requests.note(DIAGNOSTICS, "Uploaded")
+    jobs.note(b.unit.outbox, DIAGNOSTICS, "Uploaded")
     await b.passes(WAIT_s + 1)
     assert told(b) == ["Uploaded"] * 2
     await b.passes(WAIT_s)

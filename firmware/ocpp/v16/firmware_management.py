@@ -36,7 +36,7 @@ def GetDiagnostics(unit, payload):
     args = payload["location"], name, since_s, until_s
 
     def begin():  # (the answer has left)
-        unit.note(_DIAGNOSTICS, "Uploading", name)
+        lazy.load("ocpp.jobs").note(unit.outbox, _DIAGNOSTICS, "Uploading", name)
         asyncio.create_task(_upload(unit, args, tries, pause_s))
 
     unit.rpc.after = begin
@@ -58,7 +58,7 @@ async def _upload(unit, args, tries, pause_s):
                     return
             await asyncio.sleep(pause_s)
     finally:
-        unit.note(_DIAGNOSTICS, status)
+        lazy.load("ocpp.jobs").note(unit.outbox, _DIAGNOSTICS, status)
 
 
 def UpdateFirmware(unit, payload):

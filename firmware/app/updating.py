@@ -30,8 +30,10 @@ async def _load(app, update):
         # What runs may be on trial: the slot that is to be emptied is the one from before.
         while len(lazy.load("crash").read()) > 2:
             await asyncio.sleep(1)
-        await _rest(app)
-        while update.loading():
+        while True:
+            await _rest(app)
+            if not update.loading():
+                return
             why, again = "it is cut short", True
             try:
                 await lazy.load("network.transfer").download(
@@ -56,7 +58,6 @@ async def _load(app, update):
             if not update.loading() or not _failed(app, update, why, again):
                 return
             await asyncio.sleep(update.pause_s)
-            await _rest(app)
     finally:
         _close(sink)
 

@@ -14,16 +14,17 @@ async def tell(outbox, silent):
     """The oldest of its news. What is lost with the connection, or not answered, is told again;
     but not to who never answers that (`silent`)."""
     one = outbox.news[0]
-    before = one[0] in silent
-    conf = await outbox.ask(*outbox.message("status", *one))
-    if (conf is not None or outbox.refused or before) and one in outbox.news[:1]:
+    if await _told(outbox, silent, *outbox.message("status", *one)) and one in outbox.news[:1]:
         outbox.news.pop(0)
 
 
 async def tell_update(outbox, update, silent):
     """The same of an update, whose news outlive the power."""
-    action, payload = outbox.message("updated", update.news[0])
+    if await _told(outbox, silent, *outbox.message("updated", update.news[0])):
+        update.told()
+
+
+async def _told(outbox, silent, action, payload):
     before = action in silent
     conf = await outbox.ask(action, payload)
-    if conf is not None or outbox.refused or before:
-        update.told()
+    return conf is not None or outbox.refused or before

@@ -51,9 +51,9 @@ class Access:
         if best:
             self.ask(uid, best if best.plugged() else None)
             return True
-        entry = station.local().known(uid)  # it may be of the group that charges
+        group = self._group(uid)  # it may be that which charges
         for c in station.connectors:
-            if c.tx and c.tx.group and (not best or entry and entry[1] == c.tx.group):
+            if c.tx and c.tx.group and (not best or group == c.tx.group):
                 best = c
         if best:
             return self.tag(uid, best.number)

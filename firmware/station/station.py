@@ -107,9 +107,10 @@ class Station:
             c.poll(now_s, now_ms, self)
             if self.plug_tag and c.settled() and c.controller.known:
                 _present(self, c)
-        for one in (self.reservations, self.update):
-            if one:
-                one.poll(now_s)
+        if self.reservations:
+            self.reservations.poll(now_s)
+        if self.update:
+            self.update.poll(now_s)
         sharing = self.sharing
         if not sharing.due_s or sharing.due_s <= now_s:  # (negative until the clock is set)
             sharing.evaluate(now_s, now_ms)

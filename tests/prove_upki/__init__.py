@@ -23,7 +23,7 @@ def played(interpreter, calls):
         capture_output=True,
         text=True,
         timeout=LIMIT_s,
-        env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:.frozen"},
+        env={**os.environ, "MICROPYPATH": f"{ROOT / 'lib'}:{ROOT / 'tests/unit'}:.frozen"},
     )
     answers = [line[2:] for line in done.stdout.splitlines() if line.startswith("= ")]
     if done.returncode or len(answers) != len(calls):

@@ -3,18 +3,11 @@ of the answer "= " and what came of it. A ValueError is an answer; all else ends
 
 import sys
 
+from generators import run
+
 from upki import cert, csr, der, p256, rsa
 
 MODULES = {"cert": cert, "csr": csr, "der": der, "p256": p256, "rsa": rsa}
-
-
-def run(work):
-    """What a generator of the library returns."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as e:
-            return e.value
 
 
 def fields(data):

@@ -64,6 +64,15 @@ def turn(w, ms=200):
     return waits
 
 
+def installing(w):
+    """-> an Update that has come so far"""
+    update = ask(w)
+    assert turn(w) and update.loading()
+    update.loaded("b", "a")
+    assert turn(w)
+    return update
+
+
 def tell(w):
     """All that is to be told, is."""
     out = []
@@ -116,10 +125,7 @@ def test_what_is_not_told_yet_is_told_after_the_restart():
 
 def test_the_slot_before_runs_again():
     w = world()
-    update = ask(w)
-    assert turn(w) and update.loading()
-    update.loaded("b", "a")
-    assert turn(w)
+    update = installing(w)
     tell(w)
     update.switch(w.slots.switch)
     update = restart(w, "a")
@@ -129,10 +135,7 @@ def test_the_slot_before_runs_again():
 
 def test_a_switch_that_the_flash_refuses():
     w = world()
-    update = ask(w)
-    assert turn(w) and update.loading()
-    update.loaded("b", "a")
-    assert turn(w)
+    update = installing(w)
     w.slots.fails = True
     update.switch(w.slots.switch)
     assert tell(w) == [LOADING, LOADED, INSTALLING, NOT_INSTALLED] and not kept()

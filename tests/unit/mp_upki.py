@@ -1,11 +1,12 @@
 """upki: DER, PEM, dates, files of keys, known answers of ECDSA; that other tasks go on. (The rest
 is held to the `cryptography` package in tests/system/test_upki.py.)"""
 
-import asyncio
 from binascii import unhexlify
 from hashlib import sha256
 
+from generators import run
 from rig import raised, seeded
+from turns import turns_of_others
 
 import upki
 from upki import cert, csr, der, p256, patient, power, rsa, sha
@@ -21,14 +22,6 @@ PUBLIC = b"\4" + unhexlify(
     "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
 )
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-def run(work):
-    while True:
-        try:
-            next(work)
-        except StopIteration as e:
-            return e.value
 
 
 def refused(function, *args):
@@ -325,20 +318,9 @@ def test_hashes_that_there_are():
 
 
 async def test_others_have_their_turn():
-    turns = 0
-
-    async def count():
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep_ms(0)
-
-    other = asyncio.create_task(count())
     digest = sha256(b"x").digest()
-    signature = await patient(p256.sign(KEY, digest))
+    turns, signature = await turns_of_others(patient(p256.sign(KEY, digest)))
     assert turns > 120
-    turns = 0
-    assert await patient(p256.verify(PUBLIC, digest, signature))
-    assert turns > 110
-    other.cancel()
+    turns, good = await turns_of_others(patient(p256.verify(PUBLIC, digest, signature)))
+    assert turns > 110 and good
     await raised(ValueError, patient(p256.public(bytes(32))))

@@ -12,7 +12,7 @@ from host.build import ROOT, build
 def upki():
     """CPU of this machine, which an ESP32 takes 77 to 115 times; pieces between which others have
     their turn; heap; and what the modules take when all are loaded."""
-    path = build() / "lib", ROOT / "tools/bench/mp"
+    path = build() / "lib", ROOT / "tests/unit", ROOT / "tools/bench/mp"
     words = ["quick"] if bench.quick else []
     run = f"import sys; sys.argv.extend({words}); import bench_upki"
     out = json.loads(micropython(run, exe=PORT, heap="4M", path=path, timeout=600))

@@ -53,9 +53,7 @@ class Files:
             if self.receiver is None:
                 self.receiver = Receiver(self.central.host, Path("diagnostics"))
             # (where the station has reached us, it will again)
-            host = station.address
-            host = f"[{host}]" if ":" in host else host
-            location = f"http://{host}:{self.receiver.server_port}/"
+            location = f"http://{station.reached}:{self.receiver.server_port}/"
         else:
             location = url
         answer = await self.request("GetDiagnostics", {"location": location}, station)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from host.csms import parse_time
 from host.csms_files import Files
-from host.csms_lists import Lists
+from host.csms_lists import Lists, fields
 from host.csms_profiles import CommandError, find_file, load_profile
 from host.csms_show import plot
 from host.csms_update import Updates
@@ -88,11 +88,9 @@ class Requests(Lists, Updates, Files):
             "purpose": "chargingProfilePurpose",
             "level": "stackLevel",
         }
+        usage = "usage: clear [id=N] [connector=N] [purpose=P] [level=N]"
         payload = {}
-        for word in filters:
-            name, _, value = word.partition("=")
-            if name not in names or not value:
-                raise CommandError("usage: clear [id=N] [connector=N] [purpose=P] [level=N]")
+        for name, value in fields(filters, names, usage).items():
             payload[names[name]] = value if name == "purpose" else number(value, name)
         await self.ask("ClearChargingProfile", payload)  # Unknown: nothing to clear, no failure
 

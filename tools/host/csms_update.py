@@ -35,10 +35,8 @@ class FileServer:
             self.port = self._server.sockets[0].getsockname()[1]
 
     def url(self, path, host=None):
-        """Of a file, for who reaches us as `host`."""
-        host = host or self.host
-        host = f"[{host}]" if ":" in host else host
-        return f"{'https' if self.ssl else 'http'}://{host}:{self.port}{path}"
+        """Of a file, for who reaches us as `host`, as a URL has it."""
+        return f"{'https' if self.ssl else 'http'}://{host or self.host}:{self.port}{path}"
 
     def stop(self):
         """Listen no more; start() goes on at the same port."""

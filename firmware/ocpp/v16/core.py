@@ -20,9 +20,8 @@ def RemoteStartTransaction(unit, payload):
     c = access.choose(tag, asked) if number is None else _connector(station, number)
     # (4.2: not while Pending; and a tag is what can be shown and logged)
     can_be = tag and all([32 <= b < 127 for b in tag.encode()])
-    if c is None or not (c.free() and can_be and unit.outbox.ready()):
-        return {"status": "Rejected"}
-    if not access.may(tag, c, asked):
+    may = c and c.free() and can_be and unit.outbox.ready() and access.may(tag, c, asked)
+    if not may:
         return {"status": "Rejected"}
     w = None
     if "chargingProfile" in payload:

@@ -8,18 +8,12 @@ from hashlib import sha256
 from os import urandom
 from time import clock, ticks_diff, ticks_us
 
+from generators import run
+
 from upki import cert, csr, der, p256, rsa
 
 ECDSA = b"0\n\6\x08*\x86H\xce=\4\3\2"
 ROUNDS = 1 if "quick" in sys.argv else 9
-
-
-def run(work):
-    while True:
-        try:
-            next(work)
-        except StopIteration as e:
-            return e.value
 
 
 def pieces(work):

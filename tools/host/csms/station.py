@@ -21,11 +21,6 @@ class Peer(Wire):
         """The payload of the last BootNotification.req of this id, or None."""
         return self.history.boot
 
-    @property
-    def address(self):
-        """Ours, to which the station has connected."""
-        return self._ws.local_address[0]
-
     async def call(self, action, payload=None, timeout=WAIT_s, validate=True):
         """Send a request and return the payload of the answer.
 
@@ -115,8 +110,9 @@ class Peer(Wire):
 
     @property
     def reached(self):
-        """The address of ours at which the station has reached us."""
-        return self._ws.local_address[0]
+        """The address of ours at which the station has reached us, as a URL has it."""
+        host = self._ws.local_address[0]
+        return f"[{host}]" if ":" in host else host
 
     async def disconnect(self, code=1000, reason=""):
         """Close the WebSocket with a close frame."""

@@ -39,7 +39,7 @@ LONG_EVERY, LONG = 20, 4000  # one in so many chapters is that long
 WARM = 3  # chapters until all is loaded that is loaded once
 # bytes; a unit's own state is larger after some chapters, and with it stays the code of an update
 # that is not over, and of reservations
-LEAK = {"mp64": 32768, "mp32": 16384, "mpesp": 16384}
+LEAK = {"mp64": 12288, "mp32": 8192, "mpesp": 8192}
 MORE_NAMES = 120  # that code loaded later brings, and single letters of ASCII
 FEW = 40  # orders of which two are tried to be left out together
 ID = "@ID@"  # stands for the id of the station's CALL

@@ -90,7 +90,7 @@ bench: setup    ## Sizes and speeds as JSON
 	@$(HOST) bench
 
 # Sweeps of which make test runs the share that its seed picks (share, in rig.py and station_driver.py)
-SLOW := bench board_tools prove station_electrical station_reason station_metering upki
+SLOW := bench board_tools prove station_clock station_crash station_electrical station_reason station_metering upki
 ALL := power_cuts fitting evse_faults meter_lies journal car sampling
 prove: setup    ## Millions of limits, events at the plug, frames and messages against oracles and a monitor
 	@$(BIN)/python -m tests.prove
@@ -101,7 +101,7 @@ prove: setup    ## Millions of limits, events at the plug, frames and messages a
 	@$(BIN)/python -m tests.prove_link.soak
 	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 $(ALL:%=tests/unit/mp_%.py) -m mp32
 	@PILOTWIRE_ALL=1 $(BIN)/pytest -q -n 2 $(SLOW:%=tests/system/test_%.py) \
-	    -k "in_the_middle or no_wifi or broken_policy or lies or another_register or flaw or every_measurement or while_charging or upki"
+	    -k "in_the_middle or no_wifi or broken_policy or lies or another_register or flaw or every_measurement or while_charging or any_other_task or clock_is_the_hosts or upki"
 
 mutants: setup  ## Are the tests sharp? 150 small faults, each of which a test must catch (N="3 7-20")
 	@nice -n 10 $(BIN)/python -m tests.mutants $(N)

@@ -7,8 +7,8 @@ try:
 except ImportError:  # (on a PC)
     _look = int
 
-_ADC, _IN, _OUT, _ACTUATOR = "ADC", "input", "output", "actuator"
-_ANY = (_ADC, _IN, _OUT, _ACTUATOR)
+# What a pin is used as: an ADC's, an input, an output, x: an output that moves something.
+_ANY = ("a", "i", "o", "x")
 _PSRAM = "is the PSRAM's on this module"
 
 _CHIPS = ("ESP32", "ESP32S2", "ESP32S3", "ESP32C3")
@@ -27,34 +27,34 @@ _RULES = (
     (_ANY, "does not exist", ((24, 28, 29, 30, 31), range(22, 26), range(22, 26), ())),
     (_ANY, _PSRAM, ((16, 17), (), range(33, 38), ())),  # (quad PSRAM leaves the S3's free)
     (_ANY, "is the console", _CONSOLE),
-    ((_ADC,), "is not of ADC1, the only one beside Wi-Fi", _NO_ADC1),
-    ((_OUT, _ACTUATOR), "is input only", _INPUT_ONLY),
-    ((_ACTUATOR,), "is a strapping pin, which moves at reset", _STRAPPING),
+    (("a",), "is not of ADC1, the only one beside Wi-Fi", _NO_ADC1),
+    (("o", "x"), "is input only", _INPUT_ONLY),
+    (("x",), "is a strapping pin, which moves at reset", _STRAPPING),
 )
 
 # part: (pins and their use, other keys that it needs, those that it may have)
 _DIVIDER = ("pullup_ohm", "supply_mV")
 _PARTS = {
-    "peak": ({"low": _ADC}, (), ("zero_uV", "per_V_uV")),
-    "phases": ({"pin": _ACTUATOR}, (), ("level", "min_s")),
-    "lock": ({"a": _ACTUATOR, "b": _ACTUATOR, "sense": _IN}, (), ("locked", "pull", "pulse_ms")),
-    "residual": ({"fault": _IN, "test": _ACTUATOR}, (), ("level", "pull", "test_level")),
-    "mirror": ({"pin": _IN}, (), ("live", "ac", "pull")),
-    "interlock": ({"pin": _IN}, (), ("live", "ac", "pull")),
-    "earth": ({"pin": _IN}, (), ("live", "ac", "pull")),
-    "readback": ({"pin": _IN}, (), ("live", "pull")),
-    "proximity": ({"pin": _ADC}, _DIVIDER, ()),
-    "ntc": ({"pin": _ADC}, ("r25_ohm",) + _DIVIDER, ()),
-    "mcp9700": ({"pin": _ADC}, (), ()),
-    "ds18b20": ({"pin": _OUT}, (), ()),
-    "led": ({"pins": _OUT}, (), ("on",)),
-    "button": ({"pin": _IN}, (), ("pressed", "pull")),
-    "s0": ({"pin": _IN}, (), ("per_kWh", "level", "pull")),
+    "peak": ({"low": "a"}, (), ("zero_uV", "per_V_uV")),
+    "phases": ({"pin": "x"}, (), ("level", "min_s")),
+    "lock": ({"a": "x", "b": "x", "sense": "i"}, (), ("locked", "pull", "pulse_ms")),
+    "residual": ({"fault": "i", "test": "x"}, (), ("level", "pull", "test_level")),
+    "mirror": ({"pin": "i"}, (), ("live", "ac", "pull")),
+    "interlock": ({"pin": "i"}, (), ("live", "ac", "pull")),
+    "earth": ({"pin": "i"}, (), ("live", "ac", "pull")),
+    "readback": ({"pin": "i"}, (), ("live", "pull")),
+    "proximity": ({"pin": "a"}, _DIVIDER, ()),
+    "ntc": ({"pin": "a"}, ("r25_ohm",) + _DIVIDER, ()),
+    "mcp9700": ({"pin": "a"}, (), ()),
+    "ds18b20": ({"pin": "o"}, (), ()),
+    "led": ({"pins": "o"}, (), ("on",)),
+    "button": ({"pin": "i"}, (), ("pressed", "pull")),
+    "s0": ({"pin": "i"}, (), ("per_kWh", "level", "pull")),
 }
 _BUSES = {
-    "METER_UART": ({"tx": _OUT, "rx": _IN, "de": _OUT}, ("id",), ("baud",)),
-    "RC522": ({"sck": _OUT, "mosi": _OUT, "miso": _IN, "cs": _OUT, "rst": _OUT}, ("id",), ()),
-    "PN532": ({"tx": _OUT, "rx": _IN}, ("id",), ()),
+    "METER_UART": ({"tx": "o", "rx": "i", "de": "o"}, ("id",), ("baud",)),
+    "RC522": ({"sck": "o", "mosi": "o", "miso": "i", "cs": "o", "rst": "o"}, ("id",), ()),
+    "PN532": ({"tx": "o", "rx": "i"}, ("id",), ()),
 }
 _OPTIONAL = ("low", "sense", "test", "de", "rst")  # pins that a part or bus may lack
 
@@ -115,10 +115,10 @@ class _Check:
                 ids += () if spi else (bus["id"],)
         self._want(len(set(ids)) == len(ids), "METER_UART and PN532 are one UART")
         if hasattr(board, "HEARTBEAT"):
-            self._pin("HEARTBEAT", board.HEARTBEAT, _ACTUATOR)
+            self._pin("HEARTBEAT", board.HEARTBEAT, "x")
 
     def _connector(self, where, c):
-        for key, use in (("pilot", _ACTUATOR), ("sense", _ADC), ("contactor", _ACTUATOR)):
+        for key, use in (("pilot", "x"), ("sense", "a"), ("contactor", "x")):
             self._want(key in c, "%s: %s is missing" % (where, key))
             self._pin("%s: %s" % (where, key), c[key], use)
         self._ranges(where, c)
@@ -153,7 +153,7 @@ class _Check:
                 up = description in (_PARTS["button"], _PARTS["s0"])  # by themselves
                 pull = part.get("pull", 2 if up else None)
                 self._want(pull in (None, 1, 2), where + ": pull: 1 (down) or 2 (up) is expected")
-                good = not pull or pins[key] != _IN or pin not in _INPUT_ONLY[self._i]
+                good = not pull or pins[key] != "i" or pin not in _INPUT_ONLY[self._i]
                 self._want(good, "%s: GPIO %d has no pull" % (where, pin))
         for key in needs:
             self._want(key in part, "%s: %s is missing" % (where, key))

@@ -13,9 +13,10 @@ _FIELDS = {
     "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
     "password": (str, "", None, None),
-    "security_profile": (int, 0, lambda v: 0 <= v <= 3, "0 to 3"),
+    "root_check": (bool, False, None, None),
+    "security_profile": (int, 0, lambda v: 0 <= v <= 3, "from 0 to 3"),
     "board": (str, "reference", lambda v: v[:1].isalpha(), "the name of a board"),
-    "connectors": (int, 1, lambda v: 1 <= v <= 4, "1 to 4"),
+    "connectors": (int, 1, lambda v: 1 <= v <= 4, "from 1 to 4"),
     "max_mA": (int, 32000, lambda v: 6000 <= v <= 80000, "6000 to 80000"),
     "installation_mA": (int, 0, lambda v: v == 0 or 6000 <= v <= 80000, "0 or 6000 to 80000"),
     "hold_limit": (bool, False, None, None),
@@ -87,7 +88,7 @@ def _hostname(text):  # what is left of `text` as a name in a network (RFC 1123,
     return name[:32].decode().strip("-")
 
 
-_KINDS = {str: "text", int: "a number", bool: "true or false"}
+_KINDS = {str: "text", int: "a whole number", bool: "true or false"}
 
 
 class ConfigError(ValueError):

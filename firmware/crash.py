@@ -74,7 +74,8 @@ def stopped(unit, *args):
         machine.WDT(timeout=600000)
         more = "" if args else " In ten minutes the unit starts by itself."
         print("Stopped, contactors are open." + more)
-        unit.link.exit()
+        if unit.link.online:  # (no task runs any more, and the unit may stay away)
+            unit.link.ws.exit(1001)
 
 
 def _in_a_row():

@@ -1,7 +1,11 @@
 """What one connector has below its state, as its board's file names it. fitting.py makes it."""
 
+from micropython import const
+
 from firmware.charging import limits
 from firmware.electrical import pilot
+
+_RESTS = const(3)  # ticks without a look at a pilot that no car is at: one comes 75 ms later
 
 
 class Outlet:
@@ -16,16 +20,21 @@ class Outlet:
         self.interlock = self.readback = self.derating = self.overcurrent = self.supply = None
         self.controller = self.button = None
         self._duty, self._closed = pilot.STEADY, False  # as they are driven
+        self._rests = 0
 
     def tick(self, now_ms, allow_mA):
         """One step, every 25 ms: readings in, pilot and contactor out. `allow_mA` is what the car
         may draw per phase. Allocates nothing."""
         for device in self.devices:
             device.update()
-        self.line.sample()
+        c = self.controller
+        if self._rests and self._vacant(c):
+            self._rests -= 1
+        else:
+            self.line.sample()
+            self._rests = _RESTS
         if self.proximity:  # (its slot comes up to 100 ms later: too late for a cable)
             allow_mA = min(allow_mA, self.proximity.rating_mA)
-        c = self.controller
         c.tick(now_ms, self.line.high_mV, self.line.low_mV, allow_mA)
         if c.closed and c.other:  # the car may have left C
             self.line.sample()
@@ -37,6 +46,11 @@ class Outlet:
         if c.closed and not self._closed:
             self.contactor.set(True)
         self._duty, self._closed = c.duty_u16, c.closed
+
+    def _vacant(self, c):
+        # No car for certain, and nothing is done with the pilot.
+        quiet = c.duty_u16 == pilot.STEADY and not (c.other or c.closed or c.bench)
+        return quiet and c.known and c.state == pilot.A and pilot.clear(self.line.high_mV)
 
     def metered(self):
         """Hand the latest reading to the parts that watch it."""

@@ -22,6 +22,7 @@ _SIGNED = const(512)
 _ENTRY = const(9)  # of a file: the length of its path, its own, its CRC-32; then the path
 _FILES = const(400)
 _PATH = const(64)
+_DATA = const(4080)  # bytes of a file in a block, at least (LittleFS needs some itself)
 _SPARE = const(12)  # blocks that are left to the journal and all else
 _BACK = const(256)
 _DAMAGED = const("it is damaged")
@@ -29,7 +30,7 @@ _DAMAGED = const("it is damaged")
 
 class Release:
     """`at`: how many bytes of the file were taken; after a broken connection the download goes on
-    there. version: its text, once the header is known. `signed`: it must be."""
+    there. version: its text, once the header is known. `signed`: it must be, by the maker."""
 
     def __init__(self, signed=False):
         self.at, self.version = 0, ""
@@ -40,8 +41,9 @@ class Release:
         self._wants, self._next = _HEAD, self._header  # so long, and what is then called
         self._left = None  # bytes of the payload that have yet to come; None: who knows
         self._hash, self._digest, self._done = hashlib.sha256(), b"", False
+        self._all = hashlib.sha256()  # of the whole file
         self._slot = self._half = self._file = None
-        self._files = 0  # to come
+        self._files = self._blocks = 0  # to come
         self._data = self._coming = self._crc = 0  # of the one that comes; the image is one
         self._path = self._folder = ""
 
@@ -59,6 +61,7 @@ class Release:
         try:
             while len(data):
                 n = await self._take(data)
+                self._all.update(data[:n])
                 self.at, data = self.at + n, data[n:]
         except OSError as e:
             raise ValueError("the flash: %s" % e)
@@ -67,6 +70,10 @@ class Release:
         """The download has ended: the name of the slot that holds all of it, for slots.switch();
         None: bytes are missing."""
         return self._slot if self._done else None
+
+    def digest(self):
+        """The SHA-256 of the whole file, once it has ended."""
+        return self._all.digest()
 
     def close(self):
         """Nothing more is to be taken: call it at the end. Raises OSError."""
@@ -125,7 +132,7 @@ class Release:
         self._left = _number(head, 48, 4)
         self._check(head, half)
         if self._signed:
-            raise ValueError("update_signed: no signature can be checked yet")
+            await lazy.load("signatures").check_header(head, more[:-4])
         self.version, self._digest = _text(head[24:48]), bytes(head[64:96])
         if half:
             self._half, self._slot, self._data = half, half.name, self._left
@@ -147,7 +154,8 @@ class Release:
         if reads != head[6]:
             why = "its .mpy files have version %d, this MicroPython reads %d"
             raise ValueError(why % (head[6], reads))
-        chip, this = _text(head[12:24]), said.split(" with ")[-1].split("'")[0].replace("-", "")
+        chip, (_, on_chip, this) = _text(head[12:24]), said.rpartition(" with ")
+        this = this.split("'")[0].replace("-", "") if on_chip else "unknown chip"  # (on a PC)
         if chip not in ("", this):
             raise ValueError("it is for an %s, this is an %s" % (chip, this))
         size = _HEAD + self._wants + self._left
@@ -160,6 +168,9 @@ class Release:
             self._files, room = 0, half.room // 4096
         else:
             room = os.statvfs("/")[3] + slots.takes("/" + slots.other()) - _SPARE
+        if half and blocks * 4096 < self._left:
+            raise ValueError(_DAMAGED)
+        self._blocks = blocks - 2  # (a file counts as one at least, a folder as two)
         if blocks > room:
             why = "it is too large: it takes %d blocks of 4 KB, there are %d"
             raise ValueError(why % (blocks, max(room, 0)))
@@ -170,6 +181,7 @@ class Release:
         if not 0 < head[0] <= _PATH or not 0 < self._coming < self._left or not self._files:
             raise ValueError(_DAMAGED)
         self._files -= 1
+        self._blocks -= (self._coming + _DATA - 1) // _DATA
         self._wants, self._next = head[0], self._open
 
     async def _open(self, name):
@@ -184,9 +196,12 @@ class Release:
                 at = folder.find("/", at + 1)
                 try:
                     os.mkdir("/%s/%s" % (self._slot, folder if at < 0 else folder[:at]))
+                    self._blocks -= 2
                 except OSError as e:
                     if e.errno != 17:  # (EEXIST)
                         raise
+        if self._blocks < 0:  # it is larger than it has said
+            raise ValueError(_DAMAGED)
         self._path = "/%s/%s" % (self._slot, path)
         self._file, self._data = open(self._path, "wb"), self._coming
         self._wants, self._next = _ENTRY, self._entry

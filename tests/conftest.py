@@ -39,6 +39,7 @@ HEAP = "160K"
 SKIPPED = 42
 COROUTINE_s = 120
 PROCESS_s = int(os.environ.get("PILOTWIRE_PROCESS_s") or 600)
+TOP = set(os.listdir("/"))  # the unit's /certs and /tx have no business there
 
 # Runs in MicroPython. asyncio comes after the test's imports, which may put tools/sim in front.
 RUN = """
@@ -223,6 +224,8 @@ class DeviceTest(pytest.Item):
             raise DeviceFailure(f"{said}\nexit {done.returncode}, heap {self.heap}, {self.port}")
         if said:
             self.add_report_section("call", "stdout", said)
+        if made := set(os.listdir("/")) - TOP:
+            raise DeviceFailure(f"made on this machine, by this test or one beside it: {made}")
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, DeviceFailure):

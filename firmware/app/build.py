@@ -20,6 +20,7 @@ from firmware.ocpp.rpc import Rpc
 from firmware.station import metering
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
+from firmware.station.security import NO_MEMORY, RESET, STARTED
 from firmware.station.sharing import Sharing
 from firmware.station.station import Station
 from firmware.storage.journal import Journal
@@ -58,6 +59,8 @@ def build(config, last):
         "phase_switching": str("phases" in board.CONNECTORS[0]).lower(),
         "security": config.security_profile,
     }
+    if config.root_check:
+        fixed["root_check"] = True
     clock = Clock(machine.RTC(), "/last_time")
     journal = Journal(Folder("/tx", log.error), "/samples")
     power_cut = machine.reset_cause() == machine.PWRON_RESET
@@ -100,10 +103,14 @@ def build(config, last):
     if not (rules.fault or rules.module):  # then not even the code that would ask them is kept
         rules = None
     station = Station(sharing, journal, kept, log.info, rules, config.plug_and_charge)
-    if _is_there(station.auth + "/reserved"):
+    there = _names(station.auth)
+    if "reserved" in there:
         lazy.load("station.reservations").Reservations(station)
-    if _is_there(station.auth + "/update"):
+    if "update" in there:
         lazy.load("station.update").Update(station).resume(lazy.load("slots").current())
+    if "security.untold" in there:
+        station.untold = 1
+    _note(station, last, power_cut)
     if power_cut:
         for c in connectors:
             sharing.delay(c)
@@ -133,9 +140,20 @@ def _identity(config, board):
     return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
 
 
-def _is_there(path):
+def _names(folder):
     try:
-        os.stat(path)
-        return True
+        return os.listdir(folder)
     except OSError:
-        return False
+        return ()
+
+
+def _note(station, last, power_cut):
+    # The start as a security event, and the reset that it comes after where the run before ended
+    # without a word (else farewell.py has noted it).
+    note = lazy.load("station.security").note
+    if last:
+        note(station, RESET, last)
+    if "MemoryError" in last:
+        note(station, NO_MEMORY, last)
+    why = "version %s, the power came" if power_cut else "version %s, after a reset"
+    note(station, STARTED, why % lazy.load("version").VERSION)

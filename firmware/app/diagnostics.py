@@ -1,5 +1,5 @@
-"""A file for whoever looks after the unit: what it is, how it is, and what happened. Made while it
-leaves, a line at a time, without passwords. Loaded for as long as that takes."""
+"""A file for whoever looks after the unit: what it is, how it is, and what happened; or its log of
+security events. Made while it leaves, a line at a time, without passwords. Loaded for that."""
 
 import json
 import re
@@ -12,35 +12,51 @@ from firmware.clock import format_iso
 _WRAP_s = const(1073741)  # (ticks begin again after 12 days)
 _PIECE = const(512)
 _RING = const(512)  # of log.py
+_AT_ONCE = const(8)  # lines
 
 
-async def send(unit, url, name, since_s, until_s):
+async def send(unit, url, name, since_s, until_s, security=False):
     """Upload it as `name` to `url` (network/transfer.py), with the lines of the log between two
-    instants, or None. Raises OSError: the next try may succeed; ValueError: none can."""
+    instants, or None; `security`: that of security events is the file. Raises OSError: the next
+    try may succeed; ValueError: none can."""
 
     def context():
         return lazy.load("ocpp.security").load(2)
 
     def made():
-        return pieces(unit, since_s, until_s)
+        return pieces(unit, since_s, until_s, security)
 
     transfer = lazy.load("network.transfer")
     await transfer.upload(url, name, made, context, unit.link.resolve)
 
 
-def pieces(unit, since_s, until_s):
-    """The file, as bytes."""
+def pieces(unit, since_s, until_s, security=False):
+    """The file, as bytes; now and then nothing, so that no step is long."""
     out, size = [], 0
-    for line in _lines(unit, since_s, until_s):
+    for line in (_events if security else _lines)(unit, since_s, until_s):
         line = line if isinstance(line, bytes) else line.encode()
         # (nobody needs to know as whom somewhere else is logged in)
-        line = re.sub(rb"//[^/@ ]*@", b"//", line)[:_PIECE]
+        line = re.sub(rb"//[^/ ]*@", b"//", line)[:_PIECE]
         size += len(line) + 1
-        if size > _PIECE:
-            yield b"\n".join(out) + b"\n"
+        if size > _PIECE or not line and security:
+            yield b"".join(out)
             out, size = [], len(line) + 1
-        out.append(line)
-    yield b"\n".join(out) + b"\n"
+        if line or not security:
+            out.append(line + b"\n")
+    yield b"".join(out)
+
+
+def _events(unit, since_s, until_s):
+    # A line each; an empty one for some that are not wanted.
+    security, words, n = lazy.load("station.security"), unit.outbox.module("words"), 0
+    for _, time_s, _, event, text in security.log(unit.station).lines():
+        t = security.least_s(time_s)
+        if (since_s is None or t >= since_s) and (until_s is None or t <= until_s):
+            yield ("%s %s %s" % (format_iso(t), words.event(event), text)).rstrip()
+        else:
+            n += 1
+            if n % _AT_ONCE == 0:
+                yield ""
 
 
 def _lines(unit, since_s, until_s):

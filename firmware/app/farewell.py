@@ -4,17 +4,21 @@ import asyncio
 import time
 from micropython import const
 
-from firmware import lazy
+from firmware import lazy, log
 from firmware.station import states
+from firmware.station.security import RESET
+from firmware.station.update import INSTALLING
 
-_INSTALLING = const(4)  # of station/update.py
 _POLL_ms = const(100)
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
-async def end(unit, hard):
-    """End transactions and tell them first (OCPP 1.6 ed. 2, 5.14); then raises SystemExit. A hard
-    reset does not wait until they are told."""
+async def end(unit, kind):
+    """End transactions and tell them first (OCPP 1.6 ed. 2, 5.14); then raises SystemExit. `kind`:
+    "Hard", which does not wait until they are told; "Soft"; "memory": for want of it."""
+    why = "for want of memory" if kind == "memory" else kind
+    log.info("restart: " + why)
+    hard = kind == "Hard"
     for c in unit.station.connectors:
         c.stop(states.HARD_RESET if hard else states.SOFT_RESET)
     began = time.ticks_ms()
@@ -28,7 +32,17 @@ async def end(unit, hard):
         if told and not any([c.tx for c in unit.station.connectors]):
             break
         await asyncio.sleep_ms(_POLL_ms)
-    if update and update.state == _INSTALLING:
+    if update and update.state == INSTALLING:
+        why = "for an update"
         update.switch(lazy.load("slots").switch)
-    await unit.link.stop()
+    lazy.load("station.security").note(unit.station, RESET, why)
+    await leave(unit.link)
     raise SystemExit(0)
+
+
+async def leave(link):
+    """Before a restart: close the connection, if there is one, within a second."""
+    if link.online:
+        link.why = "restart"
+        link.ws.leave_ms = 1000
+        await link.ws.close(1012)

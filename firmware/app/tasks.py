@@ -10,6 +10,7 @@ from micropython import const
 
 from firmware import lazy, log, safe
 from firmware.network import wifi
+from firmware.station.security import NO_MEMORY
 
 _TICK_ms = const(25)
 _REST_ms = const(5)  # for all else, however long a tick takes
@@ -25,19 +26,19 @@ _NOTE_s = const(300)  # between writes of the time to the flash
 _YOUNG_ms = const(300000)  # a run that lasts longer is good, as is one that has reached its server
 _RESTART_ms = const(1000)  # before a task that failed is started again; doubled each time
 _RESTART_MAX_ms = const(64000)
+_EVERY_s = const(3600)
 
 tasks = []  # name, Task, name, Task, ...
 
 
-async def supervise(task, critical):
+async def supervise(app, task, critical):
     """Run a coroutine function for ever: the one place where tasks end. A critical one that ends,
     ends the run with SystemExit: start.py takes the outputs to safe, before anything else, notes
     why, and resets. Any other is started again, later each time."""
     pause_ms = _RESTART_ms
     tasks.extend((task.__name__, asyncio.current_task()))
     while True:
-        why = "it ended"
-        began = time.ticks_ms()
+        why, began = "it ended", time.ticks_ms()
         try:
             await task()
         except Exception as e:
@@ -46,17 +47,23 @@ async def supervise(task, critical):
             raise SystemExit(why)
         if time.ticks_diff(time.ticks_ms(), began) > _RESTART_MAX_ms:
             pause_ms = _RESTART_ms
-        failed(task.__name__, why)
+        failed(app, task.__name__, why, pause_ms == _RESTART_MAX_ms)
         await asyncio.sleep_ms(pause_ms)
         pause_ms = min(2 * pause_ms, _RESTART_MAX_ms)
 
 
-def failed(name, why):
-    """Say in the log that task `name` has failed, and why: an exception or a text."""
+def failed(app, name, why, again):
+    """Log that task `name` has failed, and why: an exception or a text. `again`: for minutes; if
+    it is for want of memory the unit restarts, once an hour at most, between transactions."""
     try:
+        if again and isinstance(why, MemoryError) and app.up_s > _EVERY_s:
+            if not any([c.tx for c in app.station.connectors]):
+                app.reset("memory")
         log.error("%s failed: %r" % (name, why))
         if isinstance(why, Exception):
             sys.print_exception(why)
+        if isinstance(why, MemoryError):
+            app.outbox.note(NO_MEMORY, name, _EVERY_s)
     except MemoryError:
         pass  # (it is started again all the same)
 
@@ -121,8 +128,7 @@ class App:
         self.last = last
         self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
-        self._reset_kind = None
-        self._ticker = self._watchdog = None  # (which run() starts)
+        self._reset_kind = self._ticker = self._watchdog = None  # (run() starts the last two)
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
 
@@ -134,7 +140,7 @@ class App:
         return answer
 
     def reset(self, kind):
-        """End transactions, then restart: "Soft" or "Hard" (OCPP 1.6 ed. 2, 5.14)."""
+        """End transactions, then restart: "Hard", "Soft" (OCPP 1.6 ed. 2, 5.14) or "memory"."""
         self._reset_kind = kind
         for c in self.station.connectors:
             c.ending = True
@@ -143,12 +149,9 @@ class App:
         """Awaitable: a try to send what there is to know (requests.Requests)."""
         return lazy.load("app.diagnostics").send(self, *args)
 
-    # --- tasks (docs/architecture.md)
-
     async def _limit(self):
         # The loop's side of the tick: does it come? The watchdog is fed where both go on.
-        tick = self._ticker
-        seen = 0
+        tick, seen = self._ticker, 0
         while True:
             if tick.why:
                 raise tick.why
@@ -175,20 +178,19 @@ class App:
                 if outlet.phases:  # (no number given means three, 12.2)
                     wanted = self.station.connectors[i].phases
                     outlet.phases.wanted = 1 if 0 < wanted < 3 else 3
-            update = self.station.update
-            if update and update.waits:
+            if (update := self.station.update) and update.waits:
                 try:
-                    asyncio.create_task(lazy.load("app.updating").step(self, update))
+                    step = lazy.load("app.updating").step(self, update)
+                    update.stop = asyncio.create_task(step).cancel
                     update.waits = False
                 except MemoryError:
                     pass  # (again in a moment: this task must not end)
             if self._reset_kind:
-                return await lazy.load("app.farewell").end(self, self._reset_kind == "Hard")
+                return await lazy.load("app.farewell").end(self, self._reset_kind)
             await asyncio.sleep_ms(_POLL_ms)
 
     async def _meter(self):
-        last = time.ticks_ms()
-        up_ms = 0
+        last, up_ms = time.ticks_ms(), 0
         while True:
             for outlet in self.outlets:
                 outlet.meter.closed = outlet.controller.closed
@@ -254,7 +256,7 @@ class App:
                 try:
                     t = await lazy.load("network.sntp").now(self.config.ntp, wifi.resolve)
                     if not self.clock.known():  # (the Central System may have come first)
-                        self.station.set_clock(*t)
+                        lazy.load("station.retime").set_clock(self.station, *t)
                 except OSError as e:
                     log.warning(str(e))
             await asyncio.sleep(_WATCH_s)
@@ -268,15 +270,13 @@ class App:
         # A task has failed that nobody waits for. All are of the connection: its next has others.
         why = context["exception"]
         if not isinstance(why, OSError):  # (which only says that the connection has ended)
-            failed("a task", why)
+            failed(self, "a task", why, False)
         self.link.close("a task failed")
 
     async def run(self):
         """Run every task; returns only by an exception. SystemExit asks for a reset: 0 where a
         person or the Central System wants it, otherwise it says what has failed."""
-        idf_free = 0
-        for region in esp32.idf_heap_info(esp32.HEAP_DATA):
-            idf_free += region[1]
+        idf_free = sum([region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
         log.info("Pilotwire %s on board %s" % (lazy.load("version").VERSION, self.config.board))
         log.info("heap: %d bytes free, IDF heap (TLS): %d" % (gc.mem_free(), idf_free))
         if self.last:
@@ -287,13 +287,13 @@ class App:
         self._ticker = Ticker(self.outlets, self.station.connectors, pin)
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._limit, self._sessions):
-            asyncio.create_task(supervise(task, True))
-        cards = (self._cards,) if self.reader else ()
-        for task in (self._meter, self._console) + cards + (self._network,):
-            asyncio.create_task(supervise(task, False))
+            asyncio.create_task(supervise(self, task, True))
+        for task in (self._meter, self._console, self._network, self.reader and self._cards):
+            if task:
+                asyncio.create_task(supervise(self, task, False))
         # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)
         await asyncio.sleep_ms(0)
-        await supervise(self._connect, False)
+        await supervise(self, self._connect, False)
 
     def status(self):
         """All there is to know (report.py), as the dict that tools/station answers to `state`."""

@@ -1,31 +1,69 @@
 """What an update (station/update.py) has the app do: download, restart. Loaded for that."""
 
 import asyncio
+from binascii import hexlify, unhexlify
 from micropython import const
 
 from firmware import lazy, log
 from firmware.network import wifi
+from firmware.station.security import BAD_SIGNATURE
+from firmware.station.update import INSTALLING, LOADED
 
-_INSTALLING = const(4)  # of station/update.py
+_TRIES = const(3)  # to find memory
 
 
 async def step(app, update):
     """The turn of the app; raises nothing."""
     try:
-        if update.state == _INSTALLING:
+        if update.state == INSTALLING:
             log.info("update: it is installed, the unit restarts")
             return app.reset("Soft")
-        await _load(app, update)
+        await (_check if update.state == LOADED else _load)(app, update)
     except Exception as e:  # (no memory to load it, a fault of ours)
         if update.loading():
             _failed(app, update, "%s: %s" % (type(e).__name__, e), False)
+
+
+async def _check(app, update):
+    # The signature of a job.
+    good, why = None, "no memory to check the signature"
+    for _ in range(_TRIES):
+        try:
+            good, why = await _is_good(update, app.station.clock.now())
+            break
+        except MemoryError:
+            await asyncio.sleep(10)
+    if not update.loading():
+        return
+    update.checked(good)
+    if good:
+        return log.info("update: its signature is good")
+    _tell(app, why)
+    if good is False:
+        lazy.load("station.security").note(app.station, BAD_SIGNATURE, why)
+
+
+async def _is_good(update, now_s):
+    # -> (is it? None: who knows; why not)
+    good = None
+    try:
+        chain, signature = update.proof()
+        digest, check = unhexlify(update.digest), lazy.load("signatures").check_file
+        good = False
+        await check(chain, signature, digest, now_s)
+        return True, ""
+    except ValueError as e:
+        return good, "the signature cannot be read: %s" % e if good is None else str(e)
+    except OSError as e:
+        return None, "the signature cannot be checked: %s" % e
 
 
 async def _load(app, update):
     # Tries until it is there: from where it broke off. What is wrong with the file is no matter
     # of another try.
     release = lazy.load("release").Release
-    sink = release(app.config.update_signed)
+    signed = app.config.update_signed and update.job is None  # (else all of it is, checked later)
+    sink = release(signed)
     try:
         # What runs may be on trial: the slot that is to be emptied is the one from before.
         while len(lazy.load("crash").read()) > 2:
@@ -46,13 +84,14 @@ async def _load(app, update):
                 slot = sink.end()
                 if slot:
                     log.info("update: version %s is in slot %s" % (sink.version, slot))
-                    return update.loaded(slot, lazy.load("slots").current())
+                    digest = hexlify(sink.digest()).decode()
+                    return update.loaded(slot, lazy.load("slots").current(), digest)
             except OSError as e:
                 why = str(e)
             except MemoryError:  # (nobody knows how much the sink had taken: anew)
                 why = "no memory"
                 _close(sink)
-                sink = release(app.config.update_signed)
+                sink = release(signed)
             except ValueError as e:
                 why, again = str(e), False
             if not update.loading() or not _failed(app, update, why, again):
@@ -77,12 +116,17 @@ def _close(sink):
 
 def _failed(app, update, why, again):
     # True: there is to be another try.
-    log.warning("update: %s" % why)
     again = update.failed(again)
-    if not again:  # the Central System is told why, too
+    _tell(app, why, not again)
+    return again
+
+
+def _tell(app, why, over=True):
+    # The log, and the Central System when it is over.
+    log.warning("update: %s" % why)
+    if over:
         app.outbox.info = "update: " + why
         app.station.tell(None, app.station.clock.now())
-    return again
 
 
 def _trust(app):  # as the link does: by /certs, with the unit's own certificate where it has one

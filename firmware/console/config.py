@@ -19,7 +19,7 @@ _CHANGED = const(
 # What a value may be, by its type in keys.py.
 _WANTED = const(
     "true or false|%s to %s|%s to %s|%s to %s hexadecimal digits|RST or 0.RST,1.STR ..., at most"
-    " %s|measurands of docs/configuration.md, at most %s"
+    " %s|measurands of docs/configuration.md, at most %s|%s to %s characters"
 )
 
 
@@ -43,7 +43,7 @@ def config(unit, name=None, value=None):
         if line[_ACCESS] == "ro":
             out += "  (read-only)"
         elif value is not None:
-            wants = _WANTED.split("|")["bilhpm".find(line[_TYPE])]
+            wants = _WANTED.split("|")["bilhpmt".find(line[_TYPE])]
             out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
         yield out
     fields = {} if name else _read()
@@ -123,6 +123,13 @@ def log(unit, level="", follow=""):
         yield "from now on: %s" % level
     else:
         yield from [b"|" + line for line in messages.tail().split(b"\n") if line]
+
+
+def sign(unit):
+    """Ask for a certificate of the unit's own."""
+    if not unit.outbox.module("certificates").sign(unit):
+        raise ValueError("set CpoName first, the organization of the certificate")
+    yield "a key is made, then a certificate asked for; what becomes of it stands in the log"
 
 
 def reset(unit, kind="Soft"):

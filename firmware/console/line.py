@@ -30,6 +30,7 @@ _TABLE = (
     "config journal: what the Central System must still be told",
     "config log [level] [follow]: the latest lines; error, warning, info or debug from now on;"
     " follow: only until a key is pressed",
+    "config sign: have the Central System sign a certificate for a new key of the unit",
     "config reset [hard]: end transactions and restart",
     "bench bench on|off [connector]: bench mode, without a car: for five minutes the next two"
     " work",

@@ -82,7 +82,9 @@ async def _run(what, url, args, ssl, resolve, stall_s):
 
 def _parse(url):
     # -> scheme, user:password or "", what the Host header says, host, port, path with query
-    scheme, _, rest = url.partition("://")
+    scheme, colon, rest = url.partition("://")
+    if not colon:  # (what it says instead may be a password)
+        raise ValueError("not scheme://host[:port]/path")
     scheme, rest = scheme.lower(), rest.split("#")[0]
     netloc = rest.split("/")[0].split("?")[0]
     path = rest[len(netloc) :]

@@ -16,7 +16,8 @@ class Configuration:
     """`value(setting)` is what the station goes by. fixed: what this unit says itself, by setting;
     gives: bits of the measurands that have a source (metering.gives); stored: the changed values
     by setting: bool, int, str (the file has the keys' names); only read it; config: this unit's
-    Config; refused, failed: what the next dial goes by besides (security.py)."""
+    Config; refused, failed: what the next dial goes by besides (security.py): bit 0 of refused:
+    the password before has its turn, bit 1: the root before has it."""
 
     def __init__(self, fixed, log, gives=0xFFF, path=_PATH):
         # `_values`: of the keys that the station goes by, one text; a dict would be twice as much.
@@ -26,7 +27,7 @@ class Configuration:
         self.log = log
         self.stored = {}
         self.config = None
-        self.refused = False
+        self.refused = 0
         self.failed = 0
         keys = _keys()
         try:
@@ -46,7 +47,7 @@ class Configuration:
                     # (a number or a flag must be one, not a text that says so; config.json may say
                     # more than an "l" that was stored)
                     wrong = None in (good, value) or kind == "l" and good != value
-                    if wrong or isinstance(value, str) != (kind in "mph"):
+                    if wrong or isinstance(value, str) != (kind in "mpht"):
                         log("ocpp.json: %s ignored" % name)
                         del self.stored[setting]
         except OSError:
@@ -66,7 +67,7 @@ class Configuration:
 
     def password(self):
         """The password for the next dial, as bytes; None: that of config.json."""
-        key = self.stored.get("-password" if self.refused else "password")
+        key = self.stored.get("-password" if self.refused & 1 else "password")
         return unhexlify(key) if key else None
 
     def key(self, setting):

@@ -12,12 +12,16 @@ from firmware import lazy
 from firmware.ocpp.versions import PACKAGES
 
 _DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
+_AGAIN_s = const(3600)  # between two of its events of one kind: about the same,
+_SOON_s = const(300)  # about another failure than the one before
+_ENOMEM = const(12)  # (of mbedTLS, whose memory is not this heap)
 
 security = lazy.load("ocpp.security")
 
 
 async def connect(link):
-    """The next WebSocket to the Central System, of `link` (link.Link); tries for ever.
+    """The next WebSocket to the Central System, of `link` (link.Link); tries for ever, or until
+    there is no memory for it, a MemoryError.
     The addresses are dialled in order, each once, without a pause. When all of them were, that is
     a round, the back-off comes and then the first again. After a connection that was no good the
     next address follows, after a good one a new round."""
@@ -33,18 +37,25 @@ async def connect(link):
         try:
             ws = await asyncio.wait_for(_open(link, url), _DIAL_s)
             link.log("connected to " + url)
-            security.worked(config, settings, link.log)
+            security.worked(config, settings, link.log, link.outbox.note)
             return ws
         except asyncio.TimeoutError:
             error = OSError("nothing was heard within %d s from %s" % (_DIAL_s, url))
         except (OSError, ValueError, MemoryError) as e:
             error = e
-        why = security.explain(error, config, settings, url)
+        profile, failure = security.level(config, settings), lazy.load("ocpp.failure")
+        why = failure.explain(error, config, settings, url, profile)
         if len(urls) > 1:
             why = "address %d: %s" % (link.number, why)
         link.record(why)
+        event = failure.event(error, profile)
+        if event is not None:  # (a new one soon, one that is repeated by the back-off seldom)
+            again = link.ends[-1][1] > 1
+            link.outbox.note(event, why, _AGAIN_s if again else _SOON_s)
         if security.failed(settings, error, link.log):
-            link.number -= 1  # at once, with the AuthorizationKey before
+            link.number -= 1  # at once, with what was in force before
+        if isinstance(error, MemoryError) or getattr(error, "errno", 0) == _ENOMEM:
+            raise MemoryError  # (another address does not help: a task that begins anew may)
 
 
 async def delay(link):

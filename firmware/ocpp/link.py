@@ -7,26 +7,30 @@ import time
 from micropython import const
 
 from firmware import lazy
+from firmware.station.security import BAD_MESSAGES, NO_MEMORY
 
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
 _LONG = const(4096)  # bytes of a message, 70 periods of a profile
+_EVERY_s = const(3600)
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
 
 
 class Link:
-    """online: a WebSocket is up; lost: how many have ended; ends: why the latest four ended or
-    could not be made: (s, how often in a row, text); network(): is the unit in its network? None:
-    it always is; resolve(host), awaitable: its address. Of dial.py: number (of addresses tried in
-    this round), steps (of the back-off), known (host: the address where it was reached last)."""
+    """online: a WebSocket is up, which is `ws`; lost: how many have ended; ends: why the latest
+    four ended or could not be made: (s, how often in a row, text); network(): is the unit in its
+    network? None: it always is; resolve(host), awaitable: its address. Of dial.py: number (of
+    addresses tried in this round), steps (of the back-off), known (host: the address where it was
+    reached last). why: we end it, or None."""
 
     def __init__(self, config, rpc, outbox, settings, clock, resolve, log):
         self.config, self.settings = config, settings
         self.clock, self.log, self.resolve = clock, log, resolve
         self._rpc = rpc
-        self._outbox = outbox  # its talk() runs while online; when it ends the link is closed
-        # Why we end it; it is dialled again at once; a ping is on its way out.
-        self._ws = self._why = None
+        self.outbox = outbox  # its talk() runs while online; when it ends the link is closed
+        # It is dialled again at once; a ping is on its way out.
+        self.ws = self.why = None
         self._good = self._again = self._pinging = False
+        self._busy = False  # a message is being answered: what came since is not read yet
         # Kept: a heap in pieces would not have them again when the connection is lost.
         self.rx, self.tx = bytearray(2048), bytearray(512)
         self.online, self.network = False, None
@@ -37,10 +41,10 @@ class Link:
         """Connect, for ever."""
         while True:
             # 10 KB of code: forgotten until it is needed again.
-            self._ws = await lazy.load("ocpp.dial").connect(self)
+            self.ws = await lazy.load("ocpp.dial").connect(self)
             lazy.forget("uwebsockets.client")
             gc.collect()  # what comes now stays for long: not behind what has just been forgotten
-            await self._serve(self._ws)
+            await self._serve(self.ws)
 
     def record(self, reason):
         """Keep why a connection ended, or could not be made, and log it."""
@@ -56,31 +60,24 @@ class Link:
         """End the connection, if there is one; it is dialled again at once."""
         if self.online:
             self._again = True
-            asyncio.create_task(self._end(self._ws, reason))
-
-    async def stop(self):
-        """Before a restart: close the connection, if there is one, within a second."""
-        if self.online:
-            self._ws.leave_ms = 1000
-            await self._ws.close(1012)
-
-    def exit(self):
-        """The same without waiting, when no task runs any more, and the unit may stay away."""
-        if self.online:
-            self._ws.exit(1001)
+            asyncio.create_task(self._end(self.ws, reason))
 
     async def _serve(self, ws):
-        self._why = None
-        self._good = self._again = self._pinging = False
+        self.why = None
+        self._good = self._again = self._pinging = self._busy = False
         self.online = True
-        self._outbox.use(ws.protocol)
+        self.outbox.use(ws.protocol)
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
             while True:
                 await self._receive(ws)
         except (OSError, MemoryError) as e:
-            reason = self._why or _cause(e)
+            reason = self.why or _cause(e)
+            if isinstance(e, MemoryError):
+                self.outbox.note(NO_MEMORY, reason, _EVERY_s)
+            elif hasattr(e, "code") and not e.by_peer and 1001 < e.code < 1010 and e.code != 1006:
+                self.outbox.note(BAD_MESSAGES, reason, _EVERY_s)  # (no WebSocket frame, no UTF-8)
         finally:
             self.online = False
             self._rpc.attach(None)
@@ -91,7 +88,7 @@ class Link:
         self.record(reason)
         # Accepted, it was of use however soon it ended: what comes next is no further failure. But
         # the next address has its turn unless it was a good one.
-        if self._good or self._rpc.answered and self._outbox.ready():
+        if self._good or self._rpc.answered and self.outbox.ready():
             self.steps = 0
         if self._good:
             self.number = 9  # (more addresses than there can be)
@@ -100,7 +97,7 @@ class Link:
 
     async def _end(self, ws, why):
         if not ws.closed:
-            self._why = why
+            self.why = self.why or why  # (what is sent while it ends, ends too)
         await ws.close(1001)
 
     async def _receive(self, ws):
@@ -112,19 +109,24 @@ class Link:
                 gc.collect()  # (or it comes in the middle of a long step)
                 await asyncio.sleep_ms(0)
             data = self._rpc.decode(data)
+            self._busy = True
             await self._rpc.receive(data)
+            self._busy, ws.last_rx_ms = False, time.ticks_ms()
         else:
-            self.log("frame ignored: binary")
+            self._rpc.failed("frame ignored: binary")
 
     async def _talk(self, ws):
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.
-        why = self._why
+        why = self.why
         try:
-            await self._outbox.talk()
+            await self.outbox.talk()
         except Exception as e:
-            self.log("sending ended: %r" % e)
+            if not hasattr(e, "code"):  # (else it was the connection)
+                self.log("sending ended: %r" % e)
             if not isinstance(e, OSError):  # (else the connection itself knows better)
                 why = "sending ended: %r" % e
+                if isinstance(e, MemoryError):
+                    self.outbox.note(NO_MEMORY, why, _EVERY_s)
         await self._end(ws, why)
 
     async def _watch(self, ws):
@@ -140,7 +142,7 @@ class Link:
                 why = "no answer to %d requests in a row" % unanswered
             if not unanswered and time.ticks_diff(now_ms, began_ms) >= _STEADY_ms:
                 self._good = True
-            silent_ms = time.ticks_diff(now_ms, ws.last_rx_ms)
+            silent_ms = 0 if self._busy else time.ticks_diff(now_ms, ws.last_rx_ms)
             silent = False
             period_s = self.settings.value("ping_s")
             if not period_s:

@@ -8,7 +8,6 @@ from firmware.ocpp import schema
 from firmware.ocpp.delivery import Delivery
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import CallError
-from firmware.station import metering
 
 _ACCEPTED = const(0)  # of `boot`, and of a token (storage/tags.py)
 _REJECTED = const(2)
@@ -18,7 +17,7 @@ class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
     what the boot message says; `info`, of this start, or "", goes with the next own notice.
-    Of long jobs (jobs.py): running, by action: (status, name); news: (action, status)s."""
+    Of long jobs (jobs.py): running, by action: (status, name, task); news: (action, status)s."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
         self.station, self.rpc = station, rpc
@@ -26,11 +25,12 @@ class Outbox:
         self.identity, self.info = identity, info
         self._wake = asyncio.Event()
         self.notify = station.notify = self._wake.set
+        rpc.note = self.note
         self._triggers = []
         self.running, self.news = {}, []
         self._silent = []  # actions of which the latest message was not answered
         self.refused = False
-        self.boot = None
+        self.boot = self._noted = None
         self.delivery = Delivery(self)
         self.registration = Registration(self)
         self.use(None)
@@ -55,6 +55,16 @@ class Outbox:
     def ready(self):
         """True if the Central System has accepted this unit."""
         return self.boot == _ACCEPTED
+
+    def note(self, event, text, every_s):
+        """A security event (station/security.py) that was met here: one a kind in so many s."""
+        minute = self.station.clock.now() // 60 * 32 + event
+        if not every_s or minute != self._noted:  # (no look at the flash for each of many)
+            self._noted = minute
+            try:
+                lazy.load("station.security").note(self.station, event, text, every_s)
+            except MemoryError:
+                pass
 
     def trigger(self, action, number):
         """Say that, of connector `number` (None: all), once the answer has left; False: full."""
@@ -83,7 +93,7 @@ class Outbox:
                         await asyncio.sleep_ms(100)
                     told = True
                     station.news.clear()  # while offline only the present counts
-                    await self._say_notice(station.notice(None, station.clock.now()))
+                    await self.say(station.notice(None, station.clock.now()))
                     for c in station.connectors:
                         station.tell(c, station.clock.now())
                 elif not await self._say_one():
@@ -108,7 +118,7 @@ class Outbox:
             # (link.py ends the connection after the third: is it the action, or everything?)
             if self.rpc.unanswered == 2 and self.ready() and action != self.beats:
                 await self.registration.beat()
-                self.refused = False
+            self.refused = False  # (another task's may have been, meanwhile)
             return None
         if action in self._silent:
             self._silent.remove(action)
@@ -123,7 +133,7 @@ class Outbox:
                     self._triggers.pop(0)
                     break
                 if self.boot is not None:
-                    await self._say_triggered()
+                    await lazy.load("ocpp.jobs").say(self, *self._triggers.pop(0))
             await asyncio.sleep_ms(200)
         await self.registration.boot()
 
@@ -134,17 +144,21 @@ class Outbox:
         if ask:
             await self._authorize(ask)
         elif self._triggers:
-            await self._say_triggered()
+            await lazy.load("ocpp.jobs").say(self, *self._triggers.pop(0))
         elif await self._say_other(False):
             pass
         elif self.news:
             await lazy.load("ocpp.jobs").tell(self, self._silent)
+        elif station.untold == 1:  # (there are not many: a log of 8 KB)
+            await lazy.load("ocpp.jobs").security(self, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif station.update and station.update.news:
             await lazy.load("ocpp.jobs").tell_update(self, station.update, self._silent)
         elif await self._say_other(True):
             pass
+        elif station.untold:
+            await lazy.load("ocpp.jobs").security(self, self._silent)
         elif station.transfers:
             transfer = station.transfers.pop(0)
             conf = await self.ask(*self.message("transfer", transfer)) or {}
@@ -160,7 +174,7 @@ class Outbox:
         station, slow = self.station, self._notice in self._silent
         least_s = self.settings.value("status_s")
         if slow is silent and (notice := _stable(station, least_s, slow)):
-            await self._say_notice(notice)
+            await self.say(notice)
         elif (self._sample in self._silent) is silent and station.samples:
             one = station.samples.pop(0)
             await self.ask(*self.message("samples", one.number, None, one.sample))
@@ -168,27 +182,8 @@ class Outbox:
             return False
         return True
 
-    async def _say_triggered(self):
-        action, number = self._triggers.pop(0)
-        station, now_s = self.station, self.station.clock.now()
-        if action == self.beats:
-            return await self.registration.beat()
-        if action == self._boots:
-            return await self.registration.boot()
-        if action not in (self._notice, self._sample):
-            job = self.running.get(action) or (None,)
-            return await self.ask(*self.message("status", action, job[0], station.update))
-        if action == self._notice and not number:
-            await self._say_notice(station.notice(None, now_s))
-        for c in station.connectors:
-            if number in (None, c.number) or number == 0 and action == self._sample:
-                if action == self._sample:
-                    s = station.metering.take(c, now_s, "sampled", metering.TRIGGER)
-                    await self.ask(*self.message("samples", c.number, c.tx, s))
-                else:
-                    await self._say_notice(station.notice(c, now_s))
-
-    async def _say_notice(self, notice):
+    async def say(self, notice):
+        """Tell a Notice."""
         info = None
         if not notice.number:  # of the charge point itself
             info = self.info or self.station.policy and self.station.policy.fault

@@ -4,6 +4,7 @@ import asyncio
 import time
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import fraction_ms, parse_iso
 
 _REJECTED = const(2)  # of Outbox.boot
@@ -48,7 +49,8 @@ class Registration:
         t = parse_iso(text)
         if outbox.station.clock.plausible(t):
             trip_ms = (time.ticks_ms() - outbox.rpc.began) & 0x3FFFFFFF
-            outbox.station.set_clock(t, fraction_ms(text), trip_ms)
+            set_clock = lazy.load("station.retime").set_clock
+            set_clock(outbox.station, t, fraction_ms(text), trip_ms)
         else:  # (year 1, or 1970: a field that was never filled in)
             outbox.log("currentTime %s ignored" % text)
 

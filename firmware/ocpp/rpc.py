@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import time
-from binascii import hexlify
 from micropython import const
+
+from firmware.station.security import BAD_MESSAGES, NO_MEMORY
 
 from . import schema
 from .text import loads, printable
@@ -25,7 +26,8 @@ _PIECE_ms = const(20)  # if that does not take longer, as keys do
 _HELD = const(6144)  # of it at once, at most: 96 periods, or all keys
 _MAX_ID = const(36)  # OCPP-J 1.6, 4.1.4
 _MAX_TEXT = const(200)  # of an error description
-_NO_MEMORY = "InternalError", "no memory for it"  # in place of what was asked
+_EVERY_s = const(3600)
+_NO_ROOM = "InternalError", "no memory for it"  # in place of what was asked
 
 
 class CallError(Exception):
@@ -47,22 +49,22 @@ class Rpc:
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest;
     `began`: when the latest was sent, in ticks.
-    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message."""
+    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message.
+    `note(event, text, every_s)`: of a security event (station/security.py); or None."""
 
     def __init__(self, handle, log):
         self._handle = handle
         self._log = log
         self._lock = asyncio.Lock()
         self._answered = asyncio.Event()
-        self._prefix = hexlify(os.urandom(4)).decode()
-        self._number = 0
+        # Of messages: one among so many that no other run of this unit comes near it (4.1.4).
+        self._number = int.from_bytes(os.urandom(6), "big")
         self._ws = None
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
         self._repeated = []  # (tries, action): see call(); and of one before whose tries were left
         self._wait_s = _ANSWER_s  # for its answer
-        self.late = None
-        self.after = None
+        self.late = self.after = self.note = None
         self.mute = self.answered = False
         self.unanswered = self.began = 0
 
@@ -90,7 +92,7 @@ class Rpc:
             if self._ws is None:
                 raise OSError("offline")
             self._number += 1
-            self._waiting = "%s-%d" % (self._prefix, self._number)
+            self._waiting = "%012x" % self._number
             self._answered.clear()
             self.began = time.ticks_ms()
             wait_s = _BRIEF_s if action in brief else _ANSWER_s
@@ -117,31 +119,37 @@ class Rpc:
                 self._waiting = self._answer = None
         if isinstance(answer, Exception):
             raise answer
-        return schema.usable(action, answer, self._log)
+        return schema.usable(action, answer, self.failed)
 
     def _finish(self, answer):
         self._answer = answer
         self._waiting = None
         self._answered.set()
 
+    def failed(self, text, event=BAD_MESSAGES):
+        """Log what is wrong with the peer's messages, or with our memory for them."""
+        self._log(text)
+        if self.note:
+            self.note(event, text, _EVERY_s)
+
     def decode(self, data):
         """-> the frame for receive(), or None. Never raises for what the peer sent."""
         try:
             frame = loads(data)
-        except ValueError:
-            return self._log("frame ignored: not JSON")
+        except (RuntimeError, ValueError):  # (nested too deep; none)
+            return self.failed("frame ignored: not JSON")
         except MemoryError:
-            self._log("no memory for a frame of %d bytes" % len(data))
+            self.failed("no memory for a frame of %d bytes" % len(data), NO_MEMORY)
             # A CALL is answered even so: its id stands at the front.
             head = bytes(data[:48]).split(b'"', 2)
             if len(head) < 3 or head[0].replace(b" ", b"") != b"[2," or b"\\" in head[1]:
                 return None
-            frame = [_CALL, head[1].decode(), _NO_MEMORY]
+            frame = [_CALL, head[1].decode(), _NO_ROOM]
         # What has no usable type or id cannot be answered (OCPP-J 1.6, 4.1.3 and 4.2).
         if not isinstance(frame, list) or len(frame) < 2 or not _is_id(frame[1]):
-            return self._log("frame ignored: no message type and id")
+            return self.failed("frame ignored: no message type and id")
         if frame[0] is True or frame[0] not in (_CALL, _RESULT, _ERROR):
-            return self._log("frame ignored: unknown message type")
+            return self.failed("frame ignored: unknown message type")
         return frame
 
     async def receive(self, frame):
@@ -152,9 +160,9 @@ class Rpc:
         try:
             await self._receive(kind, message_id, frame)
         except MemoryError:
-            self._log("no memory for a message")
+            self.failed("no memory for a message", NO_MEMORY)
             if kind == _CALL:
-                await self._receive(kind, message_id, [_NO_MEMORY])
+                await self._receive(kind, message_id, [_NO_ROOM])
 
     async def _receive(self, kind, message_id, frame):
         if kind == _CALL:
@@ -188,17 +196,14 @@ class Rpc:
         self._wait_s = max(self._wait_s, min(took_ms * 3 // 2000 + 1, _LONGEST_s))
         self._log("%s was answered after %d s" % (action, took_ms // 1000))
         if payload is not None:
-            self.late(schema.usable(action, payload, self._log), tries)
+            self.late(schema.usable(action, payload, self.failed), tries)
 
     async def _answer_call(self, message_id, frame):
         try:
-            answer = [
-                _RESULT,
-                message_id,
-                await _dispatch(self._handle, message_id, frame),
-            ]
+            answer = [_RESULT, message_id, await _dispatch(self._handle, message_id, frame)]
         except CallError as e:
-            self._log("request refused: %s: %s" % (e.code, e.description))
+            say = self.failed if e.code[-1] == "n" else self._log
+            say("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
         frame.clear()  # (what was asked may be large, and the answer needs room to leave)
         if hasattr(answer[2], "done"):
@@ -220,8 +225,8 @@ class Rpc:
 
 
 async def _dispatch(handle, message_id, frame):
-    if frame[-1] is _NO_MEMORY:
-        raise CallError(*_NO_MEMORY)
+    if frame[-1] is _NO_ROOM:
+        raise CallError(*_NO_ROOM)
     if len(message_id) > _MAX_ID:
         raise CallError("FormationViolation", "the message id is longer than 36")
     if len(frame) != 4:

@@ -1,37 +1,14 @@
-"""The security profiles of the OCPP 1.6 security white paper: what a dial needs, what its failure
-means to a person, and the two keys that change them. No way leads round a certificate's check."""
+"""The security profiles of the OCPP 1.6 security white paper: what a dial needs, and the two keys
+that change them. No way leads round a certificate's check."""
 
-import os
 from micropython import const
 
-from firmware.clock import Clock, format_iso
+from firmware import lazy
+from firmware.station.security import RECONFIGURED
 
-# What mbedTLS says of a certificate, and what that means. Of several the first one counts most.
-_CERTIFICATE = const(
-    "correctly signed|unknown CA: put the CA that has signed the certificate of %s on this unit as"
-    " /certs/ca.der\n"
-    "match with the|wrong host: the certificate does not name %s: mend url in config.json, or the"
-    " certificate\n"
-    "has expired|certificate expired: %s needs a new one\n"
-    "in the future|certificate not yet valid: is the clock of %s right, and that of this unit?"
-)
-# Of TLS, by mbedTLS's number (the texts differ from build to build).
-_TLS = {
-    -28288: "too old a version is spoken there: the Central System has to offer TLS 1.2",
-    -29184: "none is spoken there; is url in config.json right (port, ws:// or wss://)?",
-}
-# Without a word: a broken pipe, a reset, an end, an alert. So ends who does not like what we are.
-_ALERT = const(-30592)
-_ENDED = (32, -32, 103, 104, -104, -29312, _ALERT)
-# Of HTTP; 101: switched, but not to our subprotocol; 300: any redirect; 429: any 5xx too.
-_ANSWERS = {
-    101: "is this url for OCPP 1.6J?",
-    300: "put the new address into url in config.json",
-    401: "is the password right (%k, or password in config.json)?",
-    403: "may station %s connect here?",
-    404: "does the Central System know station %s? Is the path of url right?",
-    429: "the server has a problem of its own",
-}
+_UNKNOWN = const("correctly signed")  # of mbedTLS (failure.py)
+
+_shown = None  # the pair that the latest dial showed (storage/certificates.py)
 
 
 def level(config, settings):
@@ -58,6 +35,8 @@ def _is_tls(url):
 def prepare(config, settings, url, profile=None):
     """-> (SSLContext or None, user or None, password or None) for a dial of `url`, by the profile
     in force or another. Raises ValueError: it says what is missing, and where that belongs."""
+    global _shown
+    _shown = None
     if profile is None:
         profile = level(config, settings)
     if _is_tls(url) != (profile > 1):
@@ -69,96 +48,15 @@ def prepare(config, settings, url, profile=None):
             why = "SecurityProfile %d needs a password: set %s, or password in config.json"
             raise ValueError(why % (profile, settings.key("password")))
     user = config.id if password else None
-    return load(profile) if profile > 1 else None, user, password
+    return load(profile, settings.refused & 2) if profile > 1 else None, user, password
 
 
-def load(profile):
-    """The TLS context of a security profile, by /certs: trusts each ca*.der. Raises ValueError."""
-    import tls
-
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED  # chain, host name and dates
-    try:
-        names = [n for n in sorted(os.listdir("/certs")) if n[:2] == "ca" and n[-4:] == ".der"]
-    except OSError:
-        names = []
-    if not names:
-        why = "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der"
-        raise ValueError(why % profile)
-    for name in names:
-        try:
-            context.load_verify_locations(_read(name))
-        except ValueError:
-            raise ValueError("/certs/%s: not a certificate in DER" % name)
-    if profile == 3:
-        try:
-            context.load_cert_chain(_read("client.der"), _read("client.key.der"))
-        except ValueError as e:
-            raise ValueError("/certs/client.der, client.key.der: %s in DER" % e)
-        except OSError:
-            why = "SecurityProfile 3 needs /certs/client.der and client.key.der"
-            raise ValueError("no client certificate: " + why)
+def load(profile, all_roots=True):
+    """The TLS context of a security profile, by the certificates on the unit; all_roots: the root
+    before the present one is trusted as well, while it is there. Raises ValueError."""
+    global _shown
+    context, _shown = lazy.load("ocpp.trust").load(profile, all_roots)
     return context
-
-
-def _read(name):
-    with open("/certs/" + name, "rb") as f:
-        return f.read()
-
-
-def explain(error, config, settings, url):
-    """What a dial of `url` failed by, in one line: the cause, and what a person has to do."""
-    status, text = getattr(error, "status", 0), str(error) or type(error).__name__
-    host = url.partition("://")[2].partition("/")[0]
-    profile = level(config, settings)
-    if status:
-        kind = 429 if status >= 500 else 300 if 300 <= status < 400 else status
-        hint = _ANSWERS.get(kind, "is the url that of the Central System?")
-        if status == 401 and profile == 3:
-            hint = "a password is wanted, and SecurityProfile 3 sends none"
-        if "%k" in hint:  # (the names of the keys are not loaded for the others)
-            hint = hint.replace("%k", settings.key("password"))
-        return "%s; %s" % (text, hint.replace("%s", config.id))
-    if text[:4] == "TLS:":
-        for line in _CERTIFICATE.split("\n"):
-            what, _, hint = line.partition("|")
-            if what in text:
-                hint %= host
-                break
-        else:
-            hint = "certificate refused: %s needs another (%s)" % (host, text[4:].strip())
-        if hint[:12] == "certificate ":  # (it may be the clock that is wrong)
-            clock = Clock(None)
-            if "not yet" in hint and not clock.plausible(clock.now()):
-                hint = "this unit does not know the time, so no certificate is valid: set ntp"
-            hint += " (here it is %s)" % format_iso(clock.now())
-        return "TLS: " + hint
-    if not isinstance(error, OSError):
-        return text
-    number = error.errno
-    ended = text.startswith("connection ended")
-    if number == 111:  # refused
-        hint = ": nobody listens at %s: does the Central System run, are host and port right?"
-        return text + hint % url
-    if not _is_tls(url):
-        if ended or text.startswith("not an HTTP"):
-            text += "; is url in config.json right (port, ws:// or wss://)?"
-        elif type(number) is int:
-            text += ": " + url
-        return text
-    if number in _TLS:
-        return "TLS: " + _TLS[number]
-    if ended or number in _ENDED:
-        text = error.args[-1]  # (of mbedTLS: its number, then its text)
-        hint = "it may want a client certificate (SecurityProfile 3), or a version or cipher that"
-        hint += " this unit lacks"
-        if profile == 3:
-            hint = "is the client certificate refused? Is its CA trusted, does"
-            hint += " client.key.der fit, has it expired?"
-        if number != _ALERT:  # (who sends that speaks TLS)
-            hint = "is it ws://? Or " + hint
-        return "TLS: ended by the Central System (%s): %s" % (text, hint)
-    return "TLS: %s" % error.args[1] if len(error.args) > 1 else text
 
 
 # What changes them. A changed password or security profile is kept beside the one before, which
@@ -197,29 +95,38 @@ def change(settings, name, value, log):
 
 
 def failed(settings, error, log):
-    """A dial failed: the next may be with what was before; True: at once, a password is wrong."""
+    """A dial failed: the next may be with what was before; True: at once, for it is a password
+    that is wrong, a certificate of ours that is refused, or a root that is not known."""
     settings.failed += 1
-    refused = getattr(error, "status", 0) == 401 and "-password" in settings.stored
+    status, before = getattr(error, "status", 0), settings.refused
+    refused = status == 401 and "-password" in settings.stored
     if refused:
-        which = ("old", "new") if settings.refused else ("new", "old")
+        which = ("old", "new") if before & 1 else ("new", "old")
         log(settings.key("password") + ": the %s one is refused, the %s one is tried" % which)
-    settings.refused = refused and not settings.refused
-    return settings.refused
+    settings.refused = int(refused and not before & 1)
+    again = bool(settings.refused)
+    mine = status in (401, 403) or lazy.load("ocpp.failure").has_ended(error)
+    unknown = _UNKNOWN in str(error) and not before & 2
+    if unknown or _shown and mine:
+        again |= lazy.load("ocpp.trust").failed(settings, unknown, _shown, log)
+    return again
 
 
-def worked(config, settings, log):
-    """A WebSocket is up: what it was made with is in force for good, its rival is forgotten."""
+def worked(config, settings, log, note):
+    """A WebSocket is up: what it was made with is in force for good, its rival is forgotten.
+    note(event, text, 0) hears where that is the old one (station/security.py)."""
     profile = level(config, settings)
     stored = dict(settings.stored)
-    said = []
+    said, back = [], []  # back: of them what is no good news
     for name in ("security", "password"):
         before = stored.get("-" + name)
         if before is None or profile == 3 and name == "password":
             continue  # (no password was sent: nobody knows)
         del stored["-" + name]
         key = settings.key(name)  # (as it is called)
-        if settings.refused if name == "password" else profile < settings.value(name):
+        if settings.refused & 1 if name == "password" else profile < settings.value(name):
             said.append("%s: the old one is in force again, for the new one did not work" % key)
+            back.append((RECONFIGURED, said[-1], 0))
             stored[name] = before
             if before == "":
                 del stored[name]
@@ -227,6 +134,10 @@ def worked(config, settings, log):
             said.append("%s: the new one works, the old one is forgotten" % key)
     if stored != settings.stored:
         settings.write(stored)
+    if profile > 1:
+        said += lazy.load("ocpp.trust").worked(settings, _shown, back)
     for line in said:  # (who hears it may cut the power)
         log(line)
-    settings.refused, settings.failed = False, 0
+    for event in back:
+        note(*event)
+    settings.refused, settings.failed = 0, 0

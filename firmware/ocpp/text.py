@@ -1,20 +1,34 @@
-"""Text from and for the wire where MicroPython's json alone does not do: surrogates."""
+"""Text from and for the wire where MicroPython's json alone does not do: surrogates, and PEMs."""
 
 import json
 import re
 from micropython import const
 
+from firmware import lazy
+
 _PIECE = const(512)  # looked at at once: so much is free in one piece
 
 
-def loads(text):
-    """json.loads(text), but an escaped pair is the one character that it stands for."""
+def loads(text, pem=True):
+    """json.loads(text), but an escaped pair is the one character that it stands for. `text`, a
+    writable buffer, is used up where it has a PEM, which takes no more room than itself then; not
+    `pem`: it is one text as others."""
     for at in range(0, len(text), _PIECE):
-        piece = bytes(text[at : at + _PIECE + 2])
+        piece = bytes(text[at : at + _PIECE + 11])
+        if pem and b'"-----BEGIN ' in piece:
+            pem = False  # (the first, and once: whoever sends many is not to keep the loop)
+            try:
+                return lazy.load("ocpp.pem").loads(text, at, _plain)
+            except (TypeError, ValueError):  # (not to be written to; other escapes, or no JSON)
+                pass
         if b"\\ud" in piece or b"\\uD" in piece:
             text = _join(bytes(text))
             break
     return json.loads(text)
+
+
+def _plain(text):
+    return loads(text, False)
 
 
 def printable(text):

@@ -29,7 +29,8 @@ class Station:
     | asks, asked | Asks: who may charge; and the one that the Central System thinks about |
     | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
-    | auth       | folder of what is known of tokens, and of an update |
+    | auth       | folder of what is known of tokens, of an update, of security |
+    | untold     | 1: a security event (security.py) is to be told; 2: it is not answered |
     | reservations, update | reservations.Reservations, update.Update; None: there is none |
     | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
@@ -41,8 +42,9 @@ class Station:
         self.store, self.clock, self.settings = sharing.store, sharing.clock, sharing.settings
         self.journal, self.kept = journal, kept
         self.log, self.policy, self.plug_tag, self.auth = log, policy, plug_tag, auth
-        self.online, self.asked, self.reservations, self.update = False, None, None, None
+        self.asked = self.reservations = self.update = None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
+        self.online, self.untold = False, 0
         self.notify = lambda: None
         self.metering = Metering(self)
         kept.put_in_service()
@@ -195,26 +197,6 @@ class Station:
         if not c.operative and not self.kept.in_service():
             self.tell(None, self.clock.now())
         self.notify()
-
-    def set_clock(self, t, ms, trip_ms):
-        """The Central System says that it is `t` (Clock.set): what was noted moves with it."""
-        known = self.clock.known()
-        jump = self.clock.set(t, ms, trip_ms)
-        if not jump:
-            return
-        self.log("clock moved by %d s" % jump)
-        for c in self.connectors:
-            c.limits.moved(jump)
-            # (a transaction from before a power cut already lies on the right axis)
-            if c.tx and (known or not self.clock.plausible(c.tx.origin_s)):
-                c.tx.origin_s += jump
-                self.journal.save(c.tx)
-        if not known:
-            self.store.moved(jump)
-            self.journal.clock_set(jump)
-            for i, n in enumerate(self.news):
-                self.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)
-        self.sharing.due_s = 0
 
 
 def _present(station, c):

@@ -6,6 +6,9 @@ import json
 import os
 from micropython import const
 
+from firmware import lazy
+from firmware.station.security import FIRMWARE_UPDATED
+
 # Its state, and what is told of it; a protocol has words for them.
 ASKED = const(0)
 LOADING = const(1)
@@ -15,6 +18,9 @@ INSTALLING = const(4)
 INSTALLED = const(5)
 NOT_INSTALLED = const(6)
 SWITCHED = const(7)  # installing, and the next start is that of the new code
+VERIFIED = const(8)  # its signature is good, where it is a job with one
+BAD_SIGNATURE = const(9)
+WAITING = const(10)  # to be installed
 
 _VERSION = const(1)
 
@@ -28,47 +34,86 @@ class Update:
     | from_s   | not before that |
     | tries    | how often the download may still be begun |
     | pause_s  | between two of them |
-    | waits    | the app's turn: to download, or, INSTALLING, to restart |"""
+    | job      | the number of the request where a signature is to be checked, or None |
+    | install_s | not to be installed before that |
+    | digest   | of a job's file: SHA-256 in hexadecimal, once it is loaded |
+    | waits    | the app's turn: to download; LOADED, to check; INSTALLING, to restart |
+    | stop     | ends what the app does, for another takes its place; or None |
+
+    News of a job are [state, its number]."""
 
     def __init__(self, station):
         self._station, self._path = station, station.auth + "/update"
-        self.state, self.news, self.waits = ASKED, [], False
+        self.state, self.news, self.waits, self.stop = ASKED, [], False, None
         self.location, self.from_s, self.tries, self.pause_s = "", 0, 1, 0
+        self.job, self.install_s, self.digest = None, 0, ""
         self._slot = self._runs = ""  # that of the new code, and that of what has loaded it
+        self._proof = "signature"  # the file with a job's
         self._begun = False  # the app is at it
 
-    def ask(self, location, from_s, tries, pause_s):
+    def ask(self, location, from_s, tries, pause_s, job=None, install_s=0, proof=None):
         """There is to be this one, in place of one that is not yet being installed; False: one
-        is."""
+        is. `proof` of a job: what the app needs to check its signature, for JSON."""
         before = self._station.update
         if before:
             if before.state in (INSTALLING, SWITCHED):
                 return False
             self.news = before.news  # (the one that is being told stays the first)
-            if before.state == LOADED:
+            if before.state in (LOADED, VERIFIED, WAITING):
                 for c in self._station.connectors:
                     c.ending = False
         self.location, self.from_s = location, from_s
         self.tries, self.pause_s = tries, pause_s
-        self._station.update = self
+        self.job, self.install_s = job, install_s
         self._station.local()  # (makes the folder)
-        self._keep()
+        if job is not None:
+            # (the one before holds until there is a record of this one)
+            if before and before._proof == self._proof:
+                self._proof = "signature2"
+            try:
+                with open(_file(self), "w") as f:
+                    json.dump(proof, f)
+            except (MemoryError, OSError) as e:
+                self._station.log("%s: %s" % (_file(self), e))
+                return False
+        self._station.update = self
+        if job is not None and self._station.clock.now() < from_s:
+            self._go(ASKED)
+        else:
+            self._keep()
+        if before:
+            _forget(before)
+            if before.stop:
+                before.stop()
         return True
+
+    def proof(self):
+        """What ask() was given to check a job's signature. Raises OSError, ValueError."""
+        with open(_file(self)) as f:
+            return json.load(f)
 
     def over(self):
         """Nothing is left but to tell."""
-        return self.state in (NOT_LOADED, INSTALLED, NOT_INSTALLED)
+        return self.state in (NOT_LOADED, INSTALLED, NOT_INSTALLED, BAD_SIGNATURE)
 
     def poll(self, now_s):
         """Follow the clock and the transactions; call with Station.poll."""
         if self._begun or self.over() or self.state == SWITCHED:
             return
-        if self.state >= LOADED:
-            for c in self._station.connectors:  # none begins
-                c.ending = True
-            if any([c.tx for c in self._station.connectors]):
+        if self.state == LOADED and self.job is not None:
+            if not self._station.clock.known():  # (first of all it is checked, with its dates)
                 return
-            if self.state == LOADED:
+        elif self.state >= LOADED:
+            waits = now_s < self.install_s and self.state != INSTALLING
+            if not waits:
+                for c in self._station.connectors:  # none begins
+                    c.ending = True
+                waits = any([c.tx for c in self._station.connectors])
+            if waits:
+                if self.state == VERIFIED:
+                    self._go(WAITING)
+                return
+            if self.state != INSTALLING:
                 self._go(INSTALLING)
         elif now_s < self.from_s:  # (before the clock is set it is)
             return
@@ -91,10 +136,15 @@ class Update:
         self._go(NOT_LOADED)
         return False
 
-    def loaded(self, slot, runs):
+    def loaded(self, slot, runs, digest=""):
         """All of it is in that slot; `runs`: the one that runs."""
-        self._slot, self._runs, self._begun = slot, runs, False
+        self._slot, self._runs, self.digest, self._begun = slot, runs, digest, False
         self._go(LOADED)
+
+    def checked(self, good):
+        """The signature of a job is `good`, or that is its end; None: it cannot be checked."""
+        self._begun = False
+        self._go(VERIFIED if good else NOT_INSTALLED if good is None else BAD_SIGNATURE)
 
     def switch(self, switch):
         """The restart is next: switch(slot) makes it that of the new code, or raises OSError."""
@@ -109,17 +159,21 @@ class Update:
     def good(self):
         """What runs is: it has reached the Central System, or has lasted."""
         if self.state == SWITCHED:
+            text = "version " + lazy.load("version").VERSION
+            lazy.load("station.security").note(self._station, FIRMWARE_UPDATED, text)
             self._go(INSTALLED)
 
     def told(self):
         """The first of `news` is."""
         del self.news[:1]
-        if self._station.update is self:
-            self._keep()
+        if self._station.update:  # (if another has taken its place, its news are that one's)
+            self._station.update._keep()
 
     def _go(self, state):
         self.state = state
-        self.news.append(state)
+        if self._station.update is not self:
+            return
+        self.news.append(state if self.job is None else [state, self.job])
         self._keep()
         self._station.notify()
 
@@ -128,10 +182,13 @@ class Update:
             if self.over() and not self.news:
                 self._station.update = None
                 os.remove(self._path)
-                return
+                return _forget(self)
             record = [_VERSION, self.state, self.news, self._slot, self._runs, self.tries]
+            record += [self.pause_s, self.from_s, self.location]
+            if self.job is not None:
+                record += [self.job, self.install_s, self.digest, self._proof]
             with open(self._path, "w") as f:
-                json.dump(record + [self.pause_s, self.from_s, self.location], f)
+                json.dump(record, f)
         except (MemoryError, OSError) as e:
             self._station.log("%s: %s" % (self._path, e))
 
@@ -142,7 +199,9 @@ class Update:
             with open(self._path) as f:
                 record = json.load(f)
             version, self.state, self.news, self._slot, before, self.tries = record[:6]
-            self.pause_s, self.from_s, self.location = record[6:]
+            self.pause_s, self.from_s, self.location = record[6:9]
+            if record[9:]:
+                self.job, self.install_s, self.digest, self._proof = record[9:]
             if version != _VERSION:
                 raise ValueError("version %d" % version)
         except OSError:
@@ -159,3 +218,15 @@ class Update:
                 self.state = SWITCHED  # (to be good())
             elif self.state == SWITCHED or runs != before:
                 self._go(NOT_INSTALLED)
+
+
+def _file(update):  # with what proof() gives
+    return update._station.auth + "/" + update._proof
+
+
+def _forget(update):  # that is needed no more
+    if update.job is not None:
+        try:
+            os.remove(_file(update))
+        except OSError:
+            pass  # (it never was there)

@@ -9,6 +9,8 @@ from . import sha
 from .der import P256, cut, integer, octets, oid, only, take
 
 _LONGEST = const(6)  # certificates in a chain, beside its root
+_MOST = const(32)  # extensions
+_PURPOSES = const(320)  # bytes of extKeyUsage, some thirty of them
 _RSA = const(b"0\r\6\t*\x86H\x86\xf7\r\1\1\1\5\0")  # rsaEncryption and NULL (RFC 3279, 2.3.1)
 
 
@@ -49,8 +51,8 @@ class Certificate:
             name, extension = oid(extension)
             critical = extension[:3] == b"\1\1\xff"
             value = only(extension[3:] if critical else extension, 4)
-            if name in seen:
-                raise ValueError("certificate: an extension twice")
+            if name in seen or len(seen) == _MOST:
+                raise ValueError("certificate: an extension twice, or too many")
             seen.add(name)
             if name == b"U\x1d\x13":  # basicConstraints, 4.2.1.9
                 value = only(value, 0x30)
@@ -66,6 +68,8 @@ class Certificate:
                 self._usage = value[1]
             elif name == b"U\x1d%":  # extKeyUsage, 4.2.1.12
                 self._purposes, value = b"", only(value, 0x30)
+                if len(value) > _PURPOSES:
+                    raise ValueError("certificate: extKeyUsage")
                 while value:
                     purpose, value = oid(value)
                     if purpose == b"U\x1d%\0" or purpose[:-1] == b"+\6\1\5\5\7\3":

@@ -12,6 +12,7 @@ class Sound:
     """Bends nothing."""
 
     other = 0  # (it is not asked to look again within a tick)
+    known, bench = False, None  # (the pilot is read at every tick)
     rules = ()  # of the monitor, one of which must catch it
     needs = None  # a part
     prefer = None  # the fault that brings it out

@@ -64,6 +64,8 @@ VALUES = """0 1 5 60 300 86400 true false Voltage Energy.Active.Import.Register,
     Power.Active.Import 0123456789abcdef0123456789abcdef""".split()
 TIMES = """2026-11-20T12:00:00Z 2026-11-20T12:34:56.789Z 2026-12-24T00:00:00Z
     2099-12-27T23:59:59Z 2024-02-28T00:00:00Z""".split()
+_PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
+PEMS = "", "x" * 300, _PEM.format("MAA="), _PEM.format("MIIB" * 200), _PEM.format("x") * 7
 NAMES = {
     "connectorId": lambda r: r.choice((0, 1, 1, 1, 2, 2)),
     "transactionId": lambda r: r.choice((1001, 1001, 1001, 7, 1 << 30, 1763633000, -1)),
@@ -82,6 +84,8 @@ NAMES = {
     "messageId": lambda r: r.choice(("LimitReason", "LimitReason", "x")),
     "data": lambda r: r.choice(("1", "2", "x" * 300)),
     "interval": lambda r: r.choice((0, 10, 300, 3600)),
+    "certificate": lambda r: r.choice(PEMS),
+    "certificateChain": lambda r: r.choice(PEMS),
 }
 LESS = {"Inoperative": 0.1, "Rejected": 0.1}  # what ends most of what could be seen
 

@@ -16,13 +16,16 @@ from pathlib import Path
 import ocpp
 
 SCHEMAS = Path(ocpp.__file__).parent / "v16/schemas"
-REQUESTS = """CancelReservation ChangeAvailability ChangeConfiguration ClearCache
-    ClearChargingProfile DataTransfer GetCompositeSchedule GetConfiguration GetDiagnostics
-    GetLocalListVersion RemoteStartTransaction RemoteStopTransaction ReserveNow Reset SendLocalList
-    SetChargingProfile TriggerMessage UnlockConnector UpdateFirmware""".split()
+REQUESTS = """CancelReservation CertificateSigned ChangeAvailability ChangeConfiguration ClearCache
+    ClearChargingProfile DataTransfer DeleteCertificate ExtendedTriggerMessage GetCompositeSchedule
+    GetConfiguration GetDiagnostics GetInstalledCertificateIds GetLocalListVersion GetLog
+    InstallCertificate RemoteStartTransaction RemoteStopTransaction ReserveNow Reset SendLocalList
+    SetChargingProfile SignedUpdateFirmware TriggerMessage UnlockConnector
+    UpdateFirmware""".split()
 OURS = """Authorize BootNotification DataTransfer DiagnosticsStatusNotification
-    FirmwareStatusNotification Heartbeat MeterValues StartTransaction StatusNotification
-    StopTransaction""".split()
+    FirmwareStatusNotification Heartbeat LogStatusNotification MeterValues
+    SecurityEventNotification SignCertificate SignedFirmwareStatusNotification StartTransaction
+    StatusNotification StopTransaction""".split()
 
 FORMATION = "FormationViolation"
 TYPE = "TypeConstraintViolation"
@@ -180,11 +183,26 @@ def _text(data):
 # The schemas
 
 
-@lru_cache(None)
-def schema(action, conf=False):
-    return json.loads(
-        (SCHEMAS / f"{action}{'Response' if conf else ''}.json").read_text("utf-8-sig")
-    )
+def official(action, conf=False, parse_float=float):
+    """The official schema; what it refers to (those of the white paper do) stands in its place."""
+    path = SCHEMAS / f"{action}{'Response' if conf else ''}.json"
+    whole = json.loads(path.read_text("utf-8-sig"), parse_float=parse_float)
+    whole.setdefault("properties", {})
+    definitions = whole.pop("definitions", {})
+
+    def resolved(node):
+        if isinstance(node, list):
+            return [resolved(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return resolved(definitions[node["$ref"].rpartition("/")[2]])
+        return {key: resolved(value) for key, value in node.items() if key != "$id"}
+
+    return resolved(whole)
+
+
+schema = lru_cache(None)(official)
 
 
 @lru_cache(None)

@@ -7,10 +7,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
-from pyftpdlib.ioloop import IOLoop
-from pyftpdlib.servers import FTPServer
+from host import csms_ftp
 
 FILE = bytes(i * i % 251 for i in range(40_000))
 
@@ -81,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self):
         self.server.asked.append((self.command, self.path, dict(self.headers)))
         if self.command not in self.server.takes:
-            return self.send_error(405)
+            return self.send_error(self.server.refusal)
         self.server.hold.wait(60)
         data = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.files[self.path] = data
@@ -95,14 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 class HttpServer(ThreadingHTTPServer):
     """`with HttpServer(context) as server`: `url`, `asked` (method, path, headers), `files` by
-    path, `takes`: methods by which they come; `away`: where /away leads. What is put waits for
-    `hold`, which is set, and sets `came`."""
+    path, `takes`: methods by which they come, to others a `refusal` is the answer; `away`: where
+    /away leads. What is put waits for `hold`, which is set, and sets `came`."""
 
     daemon_threads = True
 
     def __init__(self, context=None, host="127.0.0.1"):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked, self.files, self.takes, self.away = [], {}, ("PUT", "POST"), ""
+        self.refusal = 405
         self.over, self.hold, self.came = [threading.Event() for _ in range(3)]
         self.hold.set()
         self.context = context
@@ -133,31 +131,16 @@ class HttpServer(ThreadingHTTPServer):
         self.server_close()
 
 
-class FtpServer:
+class FtpServer(csms_ftp.FtpServer):
     """`with FtpServer(folder) as server`: joe, whose password is "p@ss", may do all in it,
     anonymous only read. `url` is without a user."""
 
     def __init__(self, folder):
-        authorizer = DummyAuthorizer()
-        authorizer.add_user("joe", "p@ss", str(folder), perm="elradfmwMT")
-        authorizer.add_anonymous(str(folder))
-        handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
-        self.loop = IOLoop()
-        self.server = FTPServer(("127.0.0.1", 0), handler, ioloop=self.loop)
-        self.port = self.server.address[1]
+        super().__init__(folder, joe="p@ss")
         self.url = f"ftp://127.0.0.1:{self.port}/"
-        self.over = False
 
     def __enter__(self):
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
         return self
 
-    def _serve(self):
-        while not self.over:
-            self.server.serve_forever(timeout=0.02, blocking=False, handle_exit=False)
-        self.server.close_all()
-
     def __exit__(self, *error):
-        self.over = True
-        self.thread.join(10)
+        self.stop()

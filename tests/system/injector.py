@@ -125,8 +125,8 @@ class Supervised:
         return Task(self.task(), self.__name__)
 
 
-def supervise(task, critical):
-    return real_supervise(Supervised(task), critical)
+def supervise(app, task, critical):
+    return real_supervise(app, Supervised(task), critical)
 
 
 def create_task(coro):

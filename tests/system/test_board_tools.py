@@ -91,7 +91,7 @@ async def test_a_port_where_nothing_answers(target):
         ({"WIFI_PASSWORD": "x" * 64}, "wifi_password: 8 to 63 characters"),
         ({"ID": "x" * 49}, "id: 1 to 48 characters"),
         ({"BOARD": "nosuch"}, "board: there is no nosuch"),
-        ({"SET": "max_mA=lots"}, "max_mA: a number is expected"),
+        ({"SET": "max_mA=lots"}, "max_mA: a whole number is expected"),
         ({"SET": "nosuch=1"}, "nosuch: no such field"),
         ({"SET": "max_mA"}, "max_mA: FIELD=VALUE is expected"),
         ({"FILE": "/nosuch.json"}, "/nosuch.json: "),

@@ -74,8 +74,9 @@ async def test_045_2_upload_failed(bench):
             since = b.st.mark()
             await ask(b, location=url, retries=9)
             await statuses(b, "Uploading", "UploadFailed", since=since)
-        said = [line for line in b.process.output if "no transfer by" in line]
+        said = [line for line in b.process.output if "diagnostics not sent: no" in line]
         assert len(said) == 2 and "by sftp, but by http, https and ftp" in said[0]
+        assert "not scheme://host" in said[1]
         assert not [line for line in b.process.output if "secret" in line]
 
 

@@ -14,9 +14,9 @@ def story(b, since=0):
     out = []
     for way, frame, _ in b.st.messages[since:]:
         if way == "in" and frame[0] == 2:
-            if frame[2] != "StatusNotification":
+            if frame[2] not in ("StatusNotification", "SecurityEventNotification"):
                 out.append(frame[2])
-            elif frame[3]["connectorId"] == 1:
+            elif frame[2] == "StatusNotification" and frame[3]["connectorId"] == 1:
                 out.append(frame[3]["status"])
     return out
 

@@ -3,28 +3,23 @@ what they mean for who charges, for the power and for the connection. tools/stat
 flash what an update has put there, as a board without a ROMFS partition does."""
 
 import asyncio
-import contextlib
 import ssl
-from datetime import timedelta
 
 import pytest
-from station_driver import ID, TAG, utc
+from file_servers import FtpServer
+from station_driver import TAG, utc
+from updates import HEAP, NEW, release_file, serving, told, triggered, until, update
 
 from host import certs, release
 from host.build import build
 from host.csms import format_time
-from host.csms_update import FileServer
 from host.process import WAIT_s, poll
-
-NAME = "FirmwareStatusNotification"
-HEAP = "1M"  # (from files the code is in the heap)
-NEW = "9.9.9"
 
 
 @pytest.fixture(scope="module")
 def files():
     """The bytes of a release of this build, which calls itself NEW."""
-    return release.make(text=NEW)[release.TREE]
+    return release_file()
 
 
 def other(change):
@@ -42,48 +37,6 @@ def packed(found, folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return release.pack(release.TREE, *release.tree_payload(folder / "tree"), text=NEW)
-
-
-@contextlib.asynccontextmanager
-async def serving(*data, name="/x.upd", ssl=None):
-    server = FileServer(ssl=ssl)
-    for one in data:
-        server.files[name] = one
-    await server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-async def update(b, server, path="/x.upd", at_s=-1, **more):
-    """UpdateFirmware; -> the mark before."""
-    mark = b.st.mark()
-    when = format_time(await b.now() + timedelta(seconds=at_s))
-    payload = {"location": server.url(path), "retrieveDate": when, **more}
-    assert await b.st.call("UpdateFirmware", payload) == {}
-    return mark
-
-
-def told(b, since=0):
-    return [p["status"] for p in b.st.received(NAME, since)]
-
-
-async def until(b, status, since=0):
-    """Wait for it, over connections; -> all that was told."""
-
-    def find():
-        b.st = b.cs.stations.get(ID, b.st)
-        return status in told(b, since)
-
-    await b.cs.until(find, WAIT_s)
-    return told(b, since)
-
-
-async def triggered(b):
-    mark = b.st.mark()
-    await b.ask("TriggerMessage", requestedMessage=NAME)
-    return (await b.st.expect(NAME, None, WAIT_s, mark))["status"]
 
 
 def slot(b):
@@ -177,6 +130,17 @@ async def test_by_https(bench, files, tmp_path):
                 assert (await until(b, last, mark))[-1] == last
 
 
+async def test_by_ftp(bench, files, tmp_path):
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/x.upd").write_bytes(files)
+    with FtpServer(tmp_path / "served") as server:
+        async with bench(heap=HEAP) as b:
+            mark, when = b.st.mark(), format_time(await b.now())
+            payload = {"location": server.url + "x.upd", "retrieveDate": when}
+            assert await b.st.call("UpdateFirmware", payload) == {}
+            assert (await until(b, "Installed", mark))[-1] == "Installed"
+
+
 async def test_a_transaction_goes_on_and_none_begins(bench, files):
     """Nothing is written while a contactor is closed; what is downloaded waits for the last
     transaction; meanwhile cards and remote starts begin nothing."""
@@ -260,10 +224,23 @@ async def test_a_location_that_is_too_long(bench):
         await b.refused("UpdateFirmware", payload, "PropertyConstraintViolation", "at most 512")
 
 
-async def test_update_signed(bench, files):
-    """Without the means to check a signature no file is taken."""
-    config = {"update_signed": True}
-    async with bench(heap=HEAP, config=config) as b, serving(files) as server:
-        mark = await update(b, server)
-        assert await until(b, "DownloadFailed", mark) == ["Downloading", "DownloadFailed"]
-        assert [line for line in b.process.output if "update_signed" in line]
+async def test_one_that_downloads_is_replaced(bench, files):
+    """Its connection ends at once, and the newer one is downloaded."""
+    async with bench(heap=HEAP, speed=10) as b, serving(files) as server:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def silent(reader, writer):
+            begun.set()
+            await reader.read(-1)  # until the unit has closed it
+            ended.set()
+            writer.close()
+
+        other = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port, server.port = server.port, other.sockets[0].getsockname()[1]
+        mark = await update(b, server, retries=1)
+        await asyncio.wait_for(begun.wait(), WAIT_s)
+        server.port = port
+        await update(b, server)
+        assert await until(b, "Installed", mark) == ["Downloading", *DONE]
+        assert ended.is_set()
+        other.close()

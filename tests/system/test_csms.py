@@ -16,10 +16,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from host import csms_profiles, csms_show
+from host import certs, csms_profiles, csms_show
 from host.csms import (
     CallError,
     CentralSystem,
@@ -677,7 +679,10 @@ class Tool:
     async def until(self, text, timeout=WAIT_s):
         """The next line of output with `text`."""
         while True:
-            line = await asyncio.wait_for(self.process.stdout.readline(), timeout)
+            try:
+                line = await asyncio.wait_for(self.process.stdout.readline(), timeout)
+            except asyncio.TimeoutError:
+                line = b""
             assert line, f"no {text!r} in:\n" + "\n".join(self.seen)
             self.seen.append(line.decode().rstrip("\n"))
             if text in self.seen[-1]:
@@ -793,7 +798,12 @@ ERRORS = [
     ("wait Heartbeat x y", "usage: wait"),
     ("sleep long", "usage: sleep SECONDS"),
     ("update daily-default.json soon", "minutes must be a number"),
-    ("update daily-default.json 1 none", "usage: update FILE [minutes] [all]"),
+    ("update", "usage: update FILE [minutes] [all] [ftp]"),
+    ("update daily-default.json 1 none", "usage: update FILE [minutes] [all] [ftp]"),
+    ("update daily-default.json install=5", "usage: update FILE [minutes] [all] [ftp]"),
+    ("update daily-default.json colour=red", "usage: update FILE [minutes] [all] [ftp]"),
+    ("update daily-default.json signer=none.pem", "there is no file none.pem"),
+    ("update daily-default.json signer=daily-default.json", "a certificate and its key in PEM"),
     ("update nothing.upd", "there is no file nothing.upd"),
     ("send-list", "usage: send-list FILE [full|differential] [VERSION]"),
     ("send-list no-such-file", "there is no file no-such-file"),
@@ -893,6 +903,35 @@ async def test_a_list_goes_in_as_many_messages_as_the_station_needs(tmp_path):
             await tool.until(fault)
 
 
+async def test_an_update_by_ftp_and_a_signed_one(tmp_path):
+    certs.make(tmp_path)
+    (tmp_path / "x y.upd").write_bytes(b"a release")
+    signer = certs.read(tmp_path / "signer.pem")
+
+    def fetched(location):
+        with urllib.request.urlopen(location, timeout=WAIT_s) as file:
+            return file.read()
+
+    async with Tool() as tool, FakeStation(tool.url) as fake:
+        await fake.call("BootNotification", BOOT)
+        for words, scheme in (("", "http"), ("ftp", "ftp"), ("30 all ftp", "ftp")):
+            tool.type(f"update '{tmp_path}/x y.upd' {words}")
+            action, payload = await fake.request()
+            assert action == "UpdateFirmware" and schema_errors(action, payload) == []
+            assert payload["location"].startswith(scheme + "://127.0.0.1:")
+            assert await asyncio.to_thread(fetched, payload["location"]) == b"a release"
+        tool.type(f"update '{tmp_path}/x y.upd' ftp signer={tmp_path}/signer.pem install=10")
+        action, payload = await fake.request()
+        assert action == "SignedUpdateFirmware" and schema_errors(action, payload) == []
+        firmware = payload["firmware"]
+        assert firmware["location"].startswith("ftp://") and firmware["installDateTime"]
+        assert firmware["signingCertificate"].encode() == certs.Issued(signer, None).pem
+        signature = base64.b64decode(firmware["signature"])
+        how = ec.ECDSA(hashes.SHA256())
+        signer.public_key().verify(signature, b"a release", how)  # (raises, or is good)
+        await tool.until("SignedUpdateFirmware: Accepted")
+
+
 async def test_diagnostics_come_into_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with Tool() as tool, FakeStation(tool.url) as fake:
@@ -924,6 +963,42 @@ async def test_diagnostics_come_into_a_folder(tmp_path, monkeypatch):
         fake.answers["GetDiagnostics"] = {}
         tool.type("diagnostics")
         await tool.until("GetDiagnostics: there is nothing to send")
+
+
+async def test_logs_and_security_events():
+    async with Tool() as tool, FakeStation(tool.url) as fake:
+        await fake.call("BootNotification", BOOT)
+        fake.answers["GetLog"] = {"status": "Accepted", "filename": "s-1.txt"}
+        for n, (line, kind, status) in enumerate(
+            (
+                ("log security ftp://h/x", "SecurityLog", "Uploaded"),
+                ("log ftp://h/x", "DiagnosticsLog", "PermissionDenied"),
+            ),
+            1,
+        ):
+            tool.type(line)
+            action, payload = await fake.request()
+            assert (action, payload["requestId"], payload["logType"]) == ("GetLog", n, kind)
+            assert payload["log"] == {"remoteLocation": "ftp://h/x"}
+            for id, word in ((n, "Uploading"), (n - 1, "UploadFailure"), (n, status)):
+                await fake.call("LogStatusNotification", {"status": word, "requestId": id})
+            await tool.until("Uploaded: ftp://h/x" if n == 1 else status)
+        tool.type("log security")
+        assert (await fake.request())[1]["log"]["remoteLocation"].startswith("http://127.0.0.1:")
+        await fake.call("LogStatusNotification", {"status": "Uploaded", "requestId": 3})
+        await tool.until("Uploaded: diagnostics/s-1.txt")
+        fake.answers["GetLog"] = {"status": "Rejected"}
+        tool.type("log")
+        await tool.until("GetLog: Rejected")
+        tool.type("log security a b")
+        await tool.until("usage: log [security] [URL]")
+        event = {"type": "ResetOrReboot", "timestamp": "2026-11-30T07:00:00Z", "techInfo": "Soft"}
+        await fake.call("SecurityEventNotification", event)
+        tool.type("security-events")
+        await tool.until(":00  ResetOrReboot  Soft")
+        fake.answers["ExtendedTriggerMessage"] = {"status": "NotImplemented"}
+        tool.type("extended-trigger LogStatusNotification")
+        await tool.until("ExtendedTriggerMessage: NotImplemented")
 
 
 async def test_several_stations():

@@ -25,7 +25,7 @@ DEVICE = """
 import asyncio, gc, json, os, sys, time, vfs
 import uwebsockets
 from firmware import clock
-from firmware.ocpp import security
+from firmware.ocpp import failure, security
 
 class Time:
     @staticmethod
@@ -62,7 +62,8 @@ async def dial(case):
         await ws.send("x")
         return bytes(await ws.recv()).decode() + " " + ws.protocol
     except (OSError, ValueError) as e:
-        return security.explain(e, unit, settings, case["url"])
+        level = security.level(unit, settings)
+        return failure.explain(e, unit, settings, case["url"], level)
     finally:
         vfs.umount("/certs")
         if ws:

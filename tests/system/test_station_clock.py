@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from station_driver import WAIT_s
+from station_driver import WAIT_s, share
 
 from host.csms import parse_time
 from host.process import poll
@@ -54,13 +54,14 @@ def busy(n):
 
 
 async def test_at_speed_1_the_simulated_clock_is_the_hosts(bench):
-    """Over ten resets and with a busy host, though the Central System corrects nothing."""
+    """Over resets (make prove: ten) and with a busy host, though the Central System corrects
+    nothing."""
     async with bench(speed=1) as b:
         await agrees(b.process)
         b.cs.answer("BootNotification", lambda p: boot(UNKNOWN))
         others = busy(2 * os.cpu_count())
         try:
-            for i in range(10):
+            for i in share(range(10)):
                 before = b.st
                 if i % 2:
                     await b.do("console reset")

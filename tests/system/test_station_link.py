@@ -120,6 +120,9 @@ async def test_a_close_frame_before_the_end(bench, how, code):
             assert b.process.output[-1] == "Stopped, contactors are open."
         else:
             await b.again(before)
+        if code == 1012:  # (it is in order)
+            assert [line for line in b.process.output if "Central System: restart" in line]
+            assert not [line for line in b.process.output if "closed" in line or "ended" in line]
 
 
 async def test_a_refusal_says_what_to_do(bench):
@@ -154,6 +157,7 @@ async def test_a_black_hole_holds_nothing_up(bench):
     urls = [f"ws://127.0.0.1:{at[1]}/x", good.url]
     try:
         async with bench(speed=1, boot=False, policy=POLICY, url=urls) as b:
+            await b.do("plug")  # (without a car each fourth tick samples)
             await b.process.wait_output("nothing was heard within 30 s", DIAL_s + WAIT_s)
             await good.wait_station(ID, WAIT_s)
             said = [re.search(r"gap_us (\d+)", line) for line in b.process.output]

@@ -56,7 +56,7 @@ FRAMES = {
     "action a lone surrogate": (call("\\udc00"), UNKNOWN),
     "action talk": (call("talk"), UNKNOWN),
     "action of ours": (call("BootNotification"), UNSUPPORTED),
-    "action of the security extension": (call("SignedUpdateFirmware"), UNSUPPORTED),
+    "action of the security extension": (call("SignedFirmwareStatusNotification"), UNSUPPORTED),
     # The payload as such
     "payload a number": (call("GetConfiguration", "1e999"), FORMATION),
     "duplicate keys": (
@@ -178,7 +178,7 @@ PAYLOADS = [
     (CHANGE, {"key": "NumberOfConnectors", "value": "5"}, "Rejected"),
     *[(CHANGE, {"key": INTERVAL, "value": v}, "Rejected") for v in ("five", "7" * 400, "☃")],
     (GET, {"key": [5]}, TYPE),
-    (GET, {"key": ["k"] * 51}, PROPERTY),
+    (GET, {"key": ["k"] * 65}, PROPERTY),
     (GET, {"key": ["k"] * 1001}, OCCURENCE),
     (GET, {"key": []}, ANSWERED),
     (GET, {"key": ["☃", ""]}, ANSWERED),

@@ -17,7 +17,7 @@ TINY = {
         TABLE = (
             "\\ntalk.Ping: text s5"
             "\\n>Hello: status Accepted currentTime t interval i"
-            "\\n>Say:\\n"
+            "\\n>Secure:\\n>Say:\\n"
         )
         OTHERS = " Sing "
         """,
@@ -29,6 +29,9 @@ TINY = {
 
         def notice(notice, identity, info):
             return "Say", {"of": notice.number, "state": notice.state}
+
+        def security(event, time_s, text):
+            return "Secure", {"of": event}
         """,
     "words": """
         PURPOSES = "Tx", "Default", "Most"
@@ -46,7 +49,7 @@ TELLING = {
         TABLE = (
             "\\ntalk.Most: mA i"
             "\\n>Hello: status Accepted currentTime t interval i"
-            "\\n>May:\\n>Say:\\n>Happened:\\n"
+            "\\n>May:\\n>Say:\\n>Happened:\\n>Secure:\\n"
         )
         OTHERS = " "
         """,
@@ -58,6 +61,9 @@ TELLING = {
 
         def notice(notice, identity, info):
             return "Say", {}
+
+        def security(event, time_s, text):
+            return "Secure", {}
 
         def authorize(token):
             return "May", {}
@@ -123,15 +129,19 @@ async def test_one_message_more_as_it_is_described(bench, tmp_path):
     tool = own_tree(tree)
     assert "a line of `TABLE`" in shape and "`OTHERS`" in shape
     shapes = tree / re.search(r"`(firmware/\S+)`", shape)[1]
-    text = shapes.read_text()
-    name = re.search(r"(\w+):", line)[1]
-    assert text.count(name) == 1
-    text = text.replace(name + " ", "")
-    at = text.index('    "\\n>Authorize:')
-    shapes.write_text(text[:at] + "    " + line + text[at:])
+    name, text = re.search(r"(\w+):", line)[1], shapes.read_text()
     path = tree / re.search(r"`(firmware/\S+)`", handler)[1]
-    assert not path.exists()
-    path.write_text(module)
+    assert text.count(line.strip()) == path.read_text().count(module) == 1, "as it stands here"
+    shapes.write_text(text.replace("    " + line, ""))
+    path.write_text(path.read_text().replace(module, ""))
+    assert name not in shapes.read_text() and name not in path.read_text()
+    b = bench()
+    b.tool = tool
+    async with b:
+        await b.refused(name, {"reservationId": 7}, "NotImplemented")
+    at = (text := shapes.read_text()).index('    "\\n>Authorize:')
+    shapes.write_text(text[:at] + "    " + line + text[at:])
+    path.write_text(path.read_text() + module)
     assert "`tests/system`" in test and "conformance.md" in conformance
     scope = {}
     exec(code, scope)

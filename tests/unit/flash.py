@@ -93,13 +93,13 @@ class Flash:
         return 0
 
 
-def mount(flash):
+def mount(flash, path="/flash"):
     """Mount `flash`, after a power cut also a second time."""
     try:
-        vfs.umount("/flash")
+        vfs.umount(path)
     except OSError:
         pass  # it was not mounted
-    vfs.mount(vfs.VfsLfs2(flash), "/flash")
+    vfs.mount(vfs.VfsLfs2(flash), path)
 
 
 def write(name, data):

@@ -65,13 +65,17 @@ class Rpc:
     async def receive(self, data):
         self.got.append(data)
 
+    def failed(self, text):
+        self.log(text)
+
 
 class Bench:
     """A Link that dials `urls`. It says nothing while it is online, unless talk is set.
 
-    `lines`: its log, as (simulated seconds, text).
+    `lines`: its log, as (simulated seconds, text); `events`: of security, as note() has them.
     """
 
+    station = None
     accepted = False  # by the Central System
     protocol = None  # that was picked
 
@@ -82,6 +86,7 @@ class Bench:
         self.said = asyncio.Event()
         self.settings = Settings(values)
         self.rpc = rpc or Rpc()
+        self.rpc.log, self.events = self.log, []
         clock = Clock()
         self.link = Link(config, self.rpc, self, self.settings, clock, self.resolve, self.log)
 
@@ -100,6 +105,9 @@ class Bench:
 
     def ready(self):
         return self.accepted
+
+    def note(self, event, text, every_s):
+        self.events.append((event, text, every_s))
 
     async def talk(self):
         await asyncio.Event().wait()

@@ -611,7 +611,8 @@ class App:
 
     def __init__(self, does, mend=None):
         self.mend = mend  # what is wrong with config.json
-        self.link = self
+        self.link = self.ws = self
+        self.online = True
         self.does = does
         self.runs = self.farewells = 0
 
@@ -627,8 +628,8 @@ class App:
         assert "firmware.app.build" not in sys.modules, "it costs heap"
         self.does()
 
-    def exit(self):  # (of link)
-        assert outputs.calls  # (they are safe)
+    def exit(self, code):  # (of the link's WebSocket)
+        assert code == 1001 and outputs.calls  # (they are safe)
         self.farewells += 1
 
 

@@ -33,6 +33,7 @@ FIELDS = {
     "id": (None, ("1", "x" * 48), ("", "x" * 49)),
     "password": ("", ("", "0123456789abcdef"), ()),
     "security_profile": (0, (0, 1, 2, 3), (-1, 4)),
+    "root_check": (False, (True, False), ()),
     "board": ("reference", ("reference", "wall"), ("", "__init__", ".", "../x")),
     "connectors": (1, (1, 4), (0, 5, -1, 2**40)),
     "max_mA": (32000, (6000, 32000, 80000), (5999, 80001, 0, -6000)),
@@ -179,7 +180,10 @@ def test_wrong_types():
         if isinstance(default, bool):
             wrong, wanted = (1, 0, "true", 1.0, [], {}), "true or false is expected"
         elif isinstance(default, int):
-            wrong, wanted = (True, False, "8", "", 1.0, 8.5, [], {}, [8]), "a number is expected"
+            wrong, wanted = (
+                (True, False, "8", "", 1.0, 8.5, [], {}, [8]),
+                "a whole number is expected",
+            )
         elif name == "url":
             wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"
         elif isinstance(default, list):

@@ -91,6 +91,10 @@ async def test_the_line_says_what_to_do():
         await b.until(FAILED)
         assert "403 Forbidden; may station CP1 connect here?" in b.lines[0][1], b.lines
         assert b.link.ends[0][1] == 1 and b.link.lost == 0
+        # It is a security event too: seldom where it is what failed before.
+        await b.until(FAILED, 3)
+        why = "HTTP 403 Forbidden; may station CP1 connect here?"
+        assert b.events[:3] == [(1, why, 300), (1, why, 3600), (1, why, 3600)], b.events
     async with Bench(REFUSED) as b:
         await b.until("ECONNREFUSED")
 
@@ -200,6 +204,25 @@ async def test_the_network_returns():
         up[0] = True
         await asyncio.sleep(2)
         assert len(b.at(FAILED)) == 3
+
+
+@simtime.simulated
+async def test_no_memory_is_no_fault_of_an_address():
+    """It is noted, counts as a dial that failed, and ends the task: app/tasks.py sees to it."""
+    for e in (MemoryError(), OSError(12)):
+
+        async def fails(*args, e=e, **more):
+            raise e
+
+        b = Bench(REFUSED)
+        real, dial.uwebsockets.connect = dial.uwebsockets.connect, fails
+        try:
+            await dial.connect(b.link)
+            raise AssertionError("connected")
+        except MemoryError:
+            assert len(b.link.ends) == 1 == b.settings.failed
+        finally:
+            dial.uwebsockets.connect = real
 
 
 def test_the_identity_in_the_path():

@@ -9,6 +9,7 @@ import sys
 from linkrig import Bench, Central, Served, gaps
 from mp_uwebsockets_peer import BINARY, PING, TEXT, Server, close, frame
 
+from firmware.app import farewell
 from firmware.ocpp import schema
 from firmware.ocpp.rpc import Rpc
 from firmware.ocpp.v16 import shapes
@@ -53,6 +54,34 @@ async def test_silence_is_noticed_within_two_periods():
                 assert "no sign of life for" in b.reason(), b.reason()
                 central.mute = False
                 await b.until(UP, b.link.lost + 1)
+
+
+class Slow(Rpc):
+    """Takes a minute to answer, as signatures may."""
+
+    took_s = 60
+
+    async def receive(self, frame):
+        await asyncio.sleep(self.took_s)
+
+
+@simtime.simulated
+async def test_who_waits_for_our_answer_is_not_silent():
+    """While a request is answered nothing is read: that no pong was seen says nothing then, but
+    afterwards it does."""
+
+    async def ask(central):
+        await central.put(frame(TEXT, b'[2,"a","Some",{}]'))
+
+    central = Central(ask)
+    rpc = Slow(None, print)
+    async with Served(central, rpc=rpc, ping_s=5) as b:
+        await b.until(UP)
+        await asyncio.sleep(70)
+        assert b.link.online and b.link.lost == 0
+        central.mute = True
+        await b.until("no sign of life for")
+        assert simtime.seconds() < 95
 
 
 @simtime.simulated
@@ -195,6 +224,8 @@ async def test_who_has_ended_it_and_why():
             when, times, text = b.link.ends[0]
             assert (times, text) == (1, expected), b.link.ends
             assert abs(when - simtime.seconds()) < 2 and b.link.lost == 1
+            # What is no WebSocket is a security event too.
+            assert b.events == ([(9, expected, 3600)] if do is nonsense else [])
 
 
 @simtime.simulated
@@ -216,6 +247,8 @@ async def test_whatever_ends_the_talk_ends_the_connection():
             await b.until(SPEAKS)
             assert b.reason() == expected, b.link.ends
             assert bool(failure) == bool(b.at("sending ended: %r" % failure))
+            low = (8, "sending ended: MemoryError()", 3600)
+            assert b.events == ([low] if isinstance(failure, MemoryError) else [])
 
 
 def test_the_latest_reasons_are_kept():
@@ -355,18 +388,19 @@ async def test_the_end_before_a_restart():
     ):
         central, over = Central(do), asyncio.Event()
         async with Served(central) as b:
-            await b.link.stop()  # (not connected yet)
-            b.link.exit()
+            await farewell.leave(b.link)  # (not connected yet)
             await central.open.wait()
             await asyncio.sleep(2)
             if stuck:
                 sending = asyncio.create_task(send(b.rpc.ws))
                 await asyncio.sleep(5)
             before = simtime.seconds()
-            await b.link.stop()
+            await farewell.leave(b.link)
             took_s = simtime.seconds() - before
             assert least_s <= took_s <= most_s, took_s
             assert central.codes == ([1012] if do == obey else []), central.codes
+            assert stuck or b.reason() == "restart"
+            assert not b.at("sending ended")
             if stuck:
                 await sending
             over.set()

@@ -9,6 +9,7 @@ from firmware.clock import parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp.v16 import messages
 from firmware.station import metering, states
+from firmware.station.retime import set_clock
 from firmware.storage.journal import STOP
 
 HEAP = "800K"
@@ -345,9 +346,9 @@ def test_a_clock_that_is_set_late():
     now = w.clock.now()
     ages = [now - t for t, _ in data(w, w.c.tx)]
     assert len(ages) == 2
-    w.station.set_clock(T0, 0, 0)
+    set_clock(w.station, T0, 0, 0)
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
-    w.station.set_clock(T0 + 50, 0, 0)
+    set_clock(w.station, T0 + 50, 0, 0)
     assert [T0 - t for t, _ in data(w, w.c.tx)] == ages
 
 

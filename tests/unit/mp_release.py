@@ -13,9 +13,10 @@ from mp_boot import HARD, SOFT, boot, image, partition, read, record, two_slots
 from rig import seeded
 from turns import turns_of_others
 
+import firmware
 from firmware import crash, release, slots
 
-HEAP = "1600K"
+HEAP = "4M"  # (a flash with room for 400 files)
 BOTH = True
 SWEEPS = (
     "test_every_flipped_bit_is_refused",
@@ -42,7 +43,17 @@ def tree(files):
     return out
 
 
-def pack(payload, kind=TREE, files=0, blocks=4, chip="", least=(1, 26, 1), mpy=MPY, **more):
+def takes(files):
+    """Blocks of the flash for [(path, bytes)], as tools/host/release.py counts them."""
+    folders = set()
+    for path, _ in files:
+        parts = path.split("/")
+        for i in range(1, len(parts)):
+            folders.add("/".join(parts[:i]))
+    return 2 + 2 * len(folders) + sum([(len(data) + 4079) // 4080 for _, data in files])
+
+
+def pack(payload, kind=TREE, files=0, blocks=8, chip="", least=(1, 26, 1), mpy=MPY, **more):
     """As tools/host/release.py makes it; more: signature, magic, format, digest, size."""
     signature = more.get("signature", b"")
     head = more.get("magic", b"PWUP") + bytes((more.get("format", 1), kind, mpy, 0))
@@ -60,12 +71,12 @@ def version(n, more=0):
     files.append(("firmware/start.py", (mp_boot.START % n).encode()))
     files.append(("lib/deep/er/x.py", b"pass\n"))
     files += [("firmware/deep/x%d.py" % i, b"#" * (i * 2900)) for i in range(1, more + 1)]
-    return pack(tree(files), files=len(files), blocks=16 + 2 * more)
+    return pack(tree(files), files=len(files), blocks=takes(files))
 
 
 def small():
     files = [("firmware/a.mpy", b"one"), ("lib/b/c.mpy", b"of two")]
-    return pack(tree(files), files=2, signature=b"sig")
+    return pack(tree(files), files=2, blocks=takes(files), signature=b"sig")
 
 
 async def take(data, pieces=(2048,), sink=None, size=-1):
@@ -94,8 +105,8 @@ async def refused(data, size=-1, **options):
     return sink.end()
 
 
-def fresh(text="a b"):
-    chip = two_slots(text, 2, BLOCKS)
+def fresh(text="a b", blocks=None):
+    chip = two_slots(text, 2, blocks or BLOCKS)
     assert boot() == (2 if text[0] == "b" else 1)
     return chip
 
@@ -159,14 +170,30 @@ async def test_how_much_there_may_be():
     fresh()
     assert await refused(pack(tree(one), files=1, signature=bytes(512))) == "b"
     many = [("lib/%d" % i, b"1") for i in range(400)]
-    fresh()
-    assert await refused(pack(tree(many), files=400)) == "b"
+    fresh(blocks=450)
+    assert await refused(pack(tree(many), files=400, blocks=takes(many))) == "b"
     fresh()
     room = os.statvfs("/")[3] + slots.takes("/b") - 12
     assert await refused(pack(tree(one), files=1, blocks=room)) == "b"
     room = os.statvfs("/")[3] + slots.takes("/b") - 12
     said = await refused(pack(tree(one), files=1, blocks=room + 1))
     assert said == "it is too large: it takes %d blocks of 4 KB, there are %d" % (room + 1, room)
+
+
+async def test_what_takes_more_than_it_says_is_refused():
+    """By its files, or by its folders: so nobody fills the flash."""
+    for files in (
+        [("firmware/%d" % i, b"x") for i in range(9)],
+        [("firmware/a", bytes(30000))],
+        [("lib/%d/x" % i, b"x") for i in range(4)],
+    ):
+        fresh()
+        most = takes(files)
+        assert (
+            await refused(pack(tree(files), files=len(files), blocks=most - 1)) == "it is damaged"
+        )
+        fresh()
+        assert await refused(pack(tree(files), files=len(files), blocks=most)) == "b"
 
 
 async def test_bytes_that_are_missing_in_between():
@@ -207,12 +234,36 @@ async def test_what_is_refused_before_anything_is_erased():
     why = "it has %d bytes, its header says %d"
     for size in (len(good) - 1, len(good) + 1):
         assert await refused(good, size) == why % (size, len(good))
-    why = "update_signed: no signature can be checked yet"
-    for data in (good, pack(payload, files=1, signature=bytes(64))):
-        assert await refused(data, signed=True) == why
+    for signature in (b"", bytes(64)):
+        data = pack(payload, files=1, signature=signature)
+        check = Check("its maker is not that of this unit")
+        assert await refused(data, signed=True) == check.why
+        assert check.asked == (data[:96], signature)
     assert boot() == 1
     slots.switch("b")
     assert boot(HARD) == 2, "the other slot is whole, too"
+
+
+class Check:
+    """firmware/signatures.py (mp_signatures.py): refuses with `why`, or accepts; for one time."""
+
+    def __init__(self, why=None):
+        self.why, self.asked = why, None
+        sys.modules["firmware.signatures"] = firmware.signatures = self
+
+    async def check_header(self, head, signature):
+        self.asked = bytes(head), bytes(signature)
+        if self.why:
+            raise ValueError(self.why)
+
+
+async def test_one_that_its_maker_has_signed():
+    fresh()
+    data = pack(tree([("firmware/a.mpy", b"one")]), files=1, signature=bytes(range(64)))
+    check = Check()
+    sink = await take(data, (7,), release.Release(True))
+    assert sink.end() == "b" and check.asked == (data[:96], bytes(range(64)))
+    assert sink.digest() == hashlib.sha256(data).digest()
 
 
 class Sys:
@@ -233,6 +284,7 @@ async def test_the_chip_that_it_is_for():
         ("Generic ESP32 module with ESP32", "ESP32"),
         ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", "ESP32S3"),
         ("ESP32-C3 module with ESP32-C3", "ESP32C3"),
+        ("linux [GCC 14.2.1] version", "unknown chip"),
     ):
         for chip in ("", "ESP32", "ESP32S3", "ESP32C3"):
             fresh()
@@ -386,6 +438,7 @@ async def test_an_image_that_the_flash_does_not_hold():
     sys.path[:1] = ["/rom"]
     part = partition()
     part.bad = 4
+    assert await refused(pack(image(9000), IMAGE, 1, 2)) == "it is damaged", "it takes three"
     said = await refused(pack(image(9000), IMAGE, 1, 3))
     assert said == "the flash: block 4 of the partition romfs does not hold"
     assert read("/slot") == "rom", "nothing falls back to it"

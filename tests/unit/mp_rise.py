@@ -9,6 +9,7 @@ from world import World, record
 from firmware.charging import limits, profile
 from firmware.electrical import pilot
 from firmware.station import profiles, states
+from firmware.station.retime import set_clock
 
 HEAP = "600K"
 S = 10  # polls of World.poll in a second
@@ -215,7 +216,7 @@ def test_where_there_is_no_pause():
     # (nor does it outlive the clock's being set)
     limit(w, 0, 1000)
     limit(w, 16, 1000)
-    w.station.set_clock(w.clock.now() + 86400, 0, 0)
+    set_clock(w.station, w.clock.now() + 86400, 0, 0)
     assert seen(w, 57000) == [0]
     assert seen(w, 3000) == [0, 16000]
 

@@ -3,13 +3,16 @@
 import asyncio
 import gc
 import json
+import time
 
-from rig import raised
+from rig import raised, raises
 
 from firmware.ocpp import rpc, schema
+from firmware.ocpp import text as texts
 from firmware.ocpp.rpc import CallError, Rpc
 from firmware.ocpp.v16 import shapes
 
+HEAP = "200K"
 BOTH = True
 CHIP = True
 
@@ -388,7 +391,7 @@ async def test_errors_that_a_request_earns():
         ([2, "1", 5, {}], "FormationViolation"),
         ([2, "1", None, {}], "FormationViolation"),
         ([2, "x" * 37, "Reset", {"type": "Soft"}], "FormationViolation"),
-        ([2, "1", "GetLog", {}], "NotSupported"),
+        ([2, "1", "SignCertificate", {}], "NotSupported"),
         ([2, "1", "Heartbeat", {}], "NotSupported"),
         ([2, "1", "Foo", {}], "NotImplemented"),
         ([2, "1", "", {}], "NotImplemented"),
@@ -453,6 +456,61 @@ async def test_every_cut_of_a_frame():
     for n in range(len(text)):
         assert await b.receive(text[:n]) is None, text[:n]
     assert not b.asked and (await b.receive(text))[0] == 3
+
+
+PEM = "-----BEGIN X-----\n" + "M2/+" * 700 + "\r\n-----END X-----\n"
+
+
+def test_a_pem_is_the_text_that_json_makes_of_it():
+    """As encoders write it, wherever it stands; what is odd takes the usual way."""
+    plain = json.dumps(PEM)
+    for written in (plain, plain.replace("/", "\\/"), plain.replace("M2", "\\u004d2", 1)):
+        for frame in (
+            '[2,"1","A",{"c":%s}]',
+            '[2,"1","A",{"a":"","c":%s,"d":{"e":"\\n"}}]',
+            '[2,"1","A",{"a":{"c":%s,"d":7},"b":[{"x":1}]}]',
+            '[2, "1" , "A" , { "c" : %s } ] ',
+            '[3,"1",{"c":%s}]',
+            '[2,"1","A",{"b":[%s]}]',
+            '[2,"1",%s,{}]',
+            '[2,"1","A",%s]',
+            '{"c":%s}',
+            '[2,"1","A",{%s:1}]',
+        ):
+            data = (frame % written).encode()
+            wanted = json.loads(data)
+            assert texts.loads(memoryview(bytearray(data))) == wanted, frame
+            assert texts.loads(data) == wanted, "not to be written to"
+        pair = '"\\ud83d\\udd0c"'
+        for frame in ("[%s,{'c':%s,'d':%s}]", "[7,%s,{'a':{'d':%s,'c':%s}}]"):
+            parts = (pair, written, pair) if frame[1] == "%" else (pair, pair, written)
+            data = (frame.replace("'", '"') % parts).encode()
+            got = texts.loads(memoryview(bytearray(data)))
+            inner = got[-1].get("a", got[-1])
+            assert got[-2] == inner["d"] == "\U0001f50c" and inner["c"] == PEM
+
+
+def test_a_pem_that_is_cut_is_no_json():
+    whole = '[2,"1","A",{"c":%s}]' % json.dumps(PEM)
+    for cut in list(range(12, 60)) + list(range(60, len(whole), 17)):
+        raises(ValueError, texts.loads, memoryview(bytearray(whole[:cut].encode())))
+
+
+def test_many_pems_keep_nothing_up():
+    """One is looked for, once, in what can be written to and in what not."""
+    for n in (2, 5, 11, 40):
+        many = ",".join(['"-----BEGIN a"'] * n)
+        for pad in (0, 300, 470):
+            data = '[2,"1","X",{"a":[%s],"p":"%s","b":[%s]}]' % (many, "x" * pad, many)
+            began = time.ticks_us()
+            assert texts.loads(memoryview(bytearray(data.encode()))) == json.loads(data)
+            assert texts.loads(data.encode()) == json.loads(data)
+            assert time.ticks_diff(time.ticks_us(), began) < 1000000
+
+
+async def test_a_frame_that_is_nested_too_deep_is_ignored():
+    b = Bench()
+    assert await b.receive("[" * 3000) is None
 
 
 async def test_surrogates_do_not_get_onto_the_wire():

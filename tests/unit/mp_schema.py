@@ -270,7 +270,7 @@ def test_an_extra_field_does_not_stand_in_for_an_absent_one():
 
 
 def test_unknown_and_unsupported_actions():
-    for action in ("GetLog", "SignedUpdateFirmware", "BootNotification", "Heartbeat"):
+    for action in ("LogStatusNotification", "SignCertificate", "BootNotification", "Heartbeat"):
         assert not known(action) and error_for(action) == "NotSupported", action
     crafted = [
         "@Profile",
@@ -286,17 +286,17 @@ def test_unknown_and_unsupported_actions():
 def test_the_shapes_are_those_of_the_version_that_is_spoken():
     class Shapes:
         TABLE = (
-            "\nblock.GetLog: requestId i"
+            "\nblock.GetVariables: requestId i"
             "\nblock.Update: listVersion i x ?*@Info\n@Info: status A|B\n"
         )
         OTHERS = " Reset "
 
-    assert not known("GetLog") and schema.module("Reset") == "core"
+    assert not known("GetVariables") and schema.module("Reset") == "core"
     schema.use(Shapes)
-    assert known("GetLog") and schema.module("GetLog") == "block"
+    assert known("GetVariables") and schema.module("GetVariables") == "block"
     assert not known("Reset") and error_for("Reset") == "NotSupported"
     assert error_for("ClearCache") == "NotImplemented"
-    refused(OCCURENCE, "requestId: required", "GetLog", {})
+    refused(OCCURENCE, "requestId: required", "GetVariables", {})
     payload = {"listVersion": 1, "x": [{"status": "B"}, {}]}
     refused(OCCURENCE, "x[1].status: required", "Update", payload)
     schema.use(shapes)

@@ -10,11 +10,12 @@ import flash
 from rig import raises
 
 from firmware import clock
-from firmware.ocpp import security
+from firmware.ocpp import failure, security
 from firmware.ocpp.configuration import Configuration
 from firmware.ocpp.v16 import keys
+from firmware.station import security as station_security
 
-HEAP = "400K"
+HEAP = "500K"
 BOTH = True
 CHIP = True
 
@@ -59,6 +60,7 @@ OLD, NEW, THIRD = "0a" * 16, "0b" * 20, "0c" * 18
 KEY, PROFILE = "AuthorizationKey", "SecurityProfile"
 BOTH = ["ws://a/x", "wss://a/x"]
 said = []
+noted = []  # security events
 
 
 class Unit:
@@ -116,7 +118,8 @@ def fails(c, status=0, text="no answer"):
 
 def works(c):
     said.clear()
-    security.worked(c.config, c, said.append)
+    noted.clear()
+    security.worked(c.config, c, said.append, lambda *event: noted.append(event))
 
 
 def level(c):
@@ -212,7 +215,7 @@ FUTURE = CERTIFICATE + "validity starts in the future"
 
 def explained(error, url="wss://csms.example:8443/x", profile=2):
     c = new(profile)
-    text = security.explain(error, c.config, c, url)
+    text = failure.explain(error, c.config, c, url, security.level(c.config, c))
     assert "\n" not in text and len(text) < 185, (len(text), text)
     return text
 
@@ -246,11 +249,11 @@ def test_certificates_that_are_refused():
 
 
 def test_a_unit_that_does_not_know_the_time():
-    class Clock(security.Clock):
+    class Clock(failure.Clock):
         def now(self):
             return -631152000 + 60
 
-    clock, security.Clock = security.Clock, Clock
+    clock, failure.Clock = failure.Clock, Clock
     try:
         text = explained(Refused(0, FUTURE))
         assert text == (
@@ -259,7 +262,7 @@ def test_a_unit_that_does_not_know_the_time():
         )
         assert explained(Refused(0, UNKNOWN)).startswith("TLS: unknown CA")
     finally:
-        security.Clock = clock
+        failure.Clock = clock
 
 
 def test_answers_of_http():
@@ -336,6 +339,31 @@ def test_what_has_nothing_to_do_with_it():
     for text in ("not an HTTP answer: ???", "connection ended in the handshake"):
         wanted = text + "; is url in config.json right (port, ws:// or wss://)?"
         assert explained(Refused(0, text), "ws://h/x", 1) == wanted
+
+
+def test_which_security_event_it_is():
+    """None where nobody said what is wrong."""
+    names = station_security
+    for error, profile, event in (
+        (Refused(401, "text"), 1, names.NOT_AUTHENTICATED),
+        (Refused(403, "text"), 3, names.NOT_AUTHENTICATED),
+        (Refused(0, UNKNOWN), 2, names.BAD_CENTRAL_CERTIFICATE),
+        (Refused(0, WRONG), 3, names.BAD_CENTRAL_CERTIFICATE),
+        (Refused(0, EXPIRED), 2, names.BAD_CENTRAL_CERTIFICATE),
+        (OSError(-28288), 2, names.BAD_TLS_VERSION),
+        (OSError(-28160, "SSL - ..."), 3, names.BAD_CIPHER),
+        (OSError(-30592), 3, names.NOT_AUTHENTICATED),
+        (OSError(-30592), 2, None),
+        (OSError(-29312), 3, None),
+        (OSError(-29184), 2, None),
+        (OSError(111), 1, None),
+        (Refused(404, "text"), 1, None),
+        (Refused(503, "text"), 2, None),
+        (Refused(0, "connection ended in the handshake"), 2, None),
+        (ValueError("no CA"), 2, None),
+        (MemoryError(), 2, None),
+    ):
+        assert failure.event(error, profile) == event, error
 
 
 # A new AuthorizationKey

@@ -13,6 +13,7 @@ from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from firmware.station import metering, profiles, states
+from firmware.station.retime import set_clock
 from firmware.storage import tags
 from firmware.storage.journal import SAMPLE, START, STOP
 
@@ -705,7 +706,7 @@ def test_a_power_cut_and_neither_car_nor_meter_nor_clock_return():
     w.poll(5000)
     tx = w.journal.head()[1]
     assert w.c.tx is None and tx.stop_Wh == 7000  # never less than at the start
-    w.station.set_clock(T0 + 600, 0, 0)
+    set_clock(w.station, T0 + 600, 0, 0)
     tx = w.journal.head()[1]
     assert T0 + 600 - 5 <= tx.stop_s <= T0 + 600 and tx.start_s < T0 + 10
     w.boot()
@@ -858,7 +859,7 @@ def test_the_clock_is_set_while_a_transaction_runs():
             assert w.c.allow_mA == 20000
             age_s = w.clock.now() - tx.origin_s
             target = w.clock.now() + jump if known else T0 + jump
-            w.station.set_clock(target, 0, 0)
+            set_clock(w.station, target, 0, 0)
             moved_s = w.clock.now() - tx.origin_s - age_s  # (the clock shows whole seconds)
             assert -1 <= moved_s <= 1, (known, jump, moved_s)
             w.poll(100)
@@ -876,7 +877,7 @@ def test_age_survives_the_jump():
         tx = w.c.tx
         age = w.clock.now() - tx.origin_s
         w.station.metering.poll(w.clock.now(), w.clock.known(), 60000)
-        w.station.set_clock(T0 + 5000, 0, 0)
+        set_clock(w.station, T0 + 5000, 0, 0)
         assert T0 + 5000 - tx.origin_s == age and w.clock.now() == T0 + 5000
         sample_s = waiting(w.flash)[1][2][0]
         if known:
@@ -885,7 +886,7 @@ def test_age_survives_the_jump():
             assert tx.start_s == tx.origin_s and sample_s == T0 + 5000
         # a second setting is a correction only
         for t in (T0 + 6000, T0 + 6001):
-            w.station.set_clock(t, 0, 0)
+            set_clock(w.station, t, 0, 0)
             assert T0 + 6000 - tx.origin_s == age
 
 
@@ -894,7 +895,7 @@ def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
     w.install(record([(0, 20), (3600, 10)], profile.TX_DEFAULT), 0)
     tx = w.charge()
     w.boot(UNSET).poll(2000)
-    w.station.set_clock(T0 + 1800, 0, 0)
+    set_clock(w.station, T0 + 1800, 0, 0)
     assert w.c.tx.origin_s == tx.start_s
     w.poll(200)
     assert w.c.allow_mA == 20000
@@ -1007,13 +1008,13 @@ def test_a_replaced_profile_over_a_power_cut_and_clock_jumps():
     renewed(w, T0 - 100)
     w.install(record(20, profile.TX, kind=profile.ABSOLUTE, start=T0 + 600), 0)
     for t in (T0 + 5, T0 + 605, T0 - 3000, T0 + 597, T0 + 600):
-        w.station.set_clock(t, 0, 0)
+        set_clock(w.station, t, 0, 0)
         w.station.poll()
         assert w.c.limits.values[limits.PROFILES] == (8000 if t < T0 + 600 else 20000), t - T0
-    w.station.set_clock(T0 + 10, 0, 0)
+    set_clock(w.station, T0 + 10, 0, 0)
     w.boot(UNSET).poll(2000)
     assert w.c.limits.values[limits.PROFILES] == 8000
-    w.station.set_clock(T0 + 30, 0, 0)
+    set_clock(w.station, T0 + 30, 0, 0)
     w.station.poll()
     assert w.c.limits.values[limits.PROFILES] == 8000
     profiles.clear(w.station, 7)
@@ -1054,7 +1055,7 @@ def test_a_ceiling_that_comes_before_the_clock_is_set():
             if boots:
                 w.boot(w.time.t_ms // 1000 + 5).poll(2000)
             else:
-                w.station.set_clock(T0, 0, 0)
+                set_clock(w.station, T0, 0, 0)
             w.poll(200)
             assert w.c.allow_mA == 10000
         w.poll(290000)
@@ -1074,7 +1075,7 @@ def cut_in_the_dark(w):
     assert world.c.allow_mA == 10000
     world.boot(UNSET).poll(3000)
     assert world.c.tx and world.c.allow_mA == 8000
-    world.station.set_clock(T0, 0, 0)
+    set_clock(world.station, T0, 0, 0)
     return world
 
 
@@ -1154,7 +1155,7 @@ def test_a_local_limit_holds_while_the_clock_is_set_for_the_first_time():
     w.station.sharing.due_s = 0
     w.poll(200)
     assert w.c.allow_mA == 9000
-    w.station.set_clock(T0, 0, 0)
+    set_clock(w.station, T0, 0, 0)
     for _ in range(50):
         w.poll(100)
         assert w.c.allow_mA == 9000

@@ -11,6 +11,7 @@ from world import T0, UNSET, World
 from firmware.clock import PLAUSIBLE, UNSET_s
 from firmware.electrical import pilot
 from firmware.station import states
+from firmware.station.retime import set_clock
 from firmware.storage.journal import SAMPLE, START, STOP
 
 HEAP = "1600K"
@@ -99,7 +100,7 @@ class Life:
 
     def set_clock(self):
         t, ms = divmod(self.true_ms, 1000)
-        self.w.station.set_clock(t, ms or 1, 0)
+        set_clock(self.w.station, t, ms or 1, 0)
         assert abs(self.w.clock.now() - t) <= 1
         self.starts[-1][0] = True
 
@@ -290,7 +291,7 @@ def test_a_clock_that_was_ahead_is_set_back():
     """The last time known was wrong: what was noted since is never told as later than this
     start."""
     life = Life()
-    life.w.station.set_clock(T0 + 86400 * 300, 1, 0)
+    set_clock(life.w.station, T0 + 86400 * 300, 1, 0)
     life.idle(400)
     life.power_cut(10)
     life.session()
@@ -308,7 +309,7 @@ def test_a_transaction_that_began_by_a_clock_that_was_ahead_tells_no_time():
         life = Life()
         life.w.settings["stop_sampled"] = data
         life.idle(400)
-        life.w.station.set_clock(life.true_ms // 1000 + 60, 1, 0)
+        set_clock(life.w.station, life.true_ms // 1000 + 60, 1, 0)
         life.begin()
         life.set_clock()
         life.idle(5)
@@ -403,5 +404,5 @@ def test_what_was_not_told_yet_of_statuses_moves_with_the_clock():
     w.car(pilot.B, 2000)
     noted_s = w.station.news[-1].time_s
     ago_s = w.clock.now() - noted_s
-    w.station.set_clock(T0, 0, 0)
+    set_clock(w.station, T0, 0, 0)
     assert w.station.news[-1].time_s == T0 - ago_s and UNSET_s > 0

@@ -6,9 +6,10 @@ import os
 from world import T0, UNSET, World, waiting
 
 from firmware.electrical.pilot import B
-from firmware.station import states
+from firmware.station import security, states
 from firmware.station.update import (
     ASKED,
+    BAD_SIGNATURE,
     INSTALLED,
     INSTALLING,
     LOADED,
@@ -16,9 +17,12 @@ from firmware.station.update import (
     NOT_INSTALLED,
     NOT_LOADED,
     SWITCHED,
+    VERIFIED,
+    WAITING,
     Update,
 )
 from firmware.storage import tags
+from firmware.version import VERSION
 
 HEAP = "800K"
 PATH = "/flash/auth/update"
@@ -107,6 +111,9 @@ def test_what_follows_on_what():
     update.good()
     assert tell(w) == [INSTALLED]
     assert w.station.update is None and not kept()
+    # A security event too, once.
+    (line,) = security.log(w.station).lines()
+    assert line[2:] == (1, security.FIRMWARE_UPDATED, "version " + VERSION)
 
 
 def test_what_is_not_told_yet_is_told_after_the_restart():
@@ -320,3 +327,155 @@ def test_a_power_cut_at_every_operation():
             assert w.station.update is None and not kept(), (cut, tear, update.state)
     print("%d cuts" % done)
     assert done > 20
+
+
+# A job: an update whose signature is checked
+
+
+PROOF = ["a certificate", "a signature"]
+
+
+def job(w, s=0, number=7, install_s=0):
+    update = Update(w.station)
+    when = T0 + install_s if install_s else 0
+    asked = update.ask("http://10.0.0.1/x.upd", T0 + s, 3, 60, number, when, PROOF)
+    return update if asked else None
+
+
+def checks(w):
+    """-> a job that is loaded, and whose signature is the app's turn"""
+    update = job(w)
+    assert turn(w) and update.loading()
+    update.loaded("b", "a", "00ff")
+    assert turn(w) and not turn(w) and update.state == LOADED and update.proof() == PROOF
+    return update
+
+
+def test_a_job_is_installed_when_its_signature_is_good():
+    w = world()
+    update = checks(w)
+    assert tell(w) == [[LOADING, 7], [LOADED, 7]]
+    update.checked(True)
+    assert turn(w) and tell(w) == [[VERIFIED, 7], [INSTALLING, 7]]
+    update.switch(w.slots.switch)
+    update = restart(w, "b")
+    assert update.job == 7
+    update.good()
+    assert tell(w) == [[INSTALLED, 7]]
+    assert w.station.update is None and not kept() and not proofs()
+
+
+def proofs():
+    return [name for name in os.listdir("/flash/auth") if name[:9] == "signature"]
+
+
+def test_a_job_without_a_good_signature_is_over():
+    for good, end in ((False, BAD_SIGNATURE), (None, NOT_INSTALLED)):
+        w = world()
+        update = checks(w)
+        update.checked(good)
+        assert update.over() and not turn(w, 60000) and not w.c.ending and w.slots.switched is None
+        assert tell(w) == [[LOADING, 7], [LOADED, 7], [end, 7]]
+        assert w.station.update is None and not kept() and not proofs()
+
+
+def test_a_job_waits_for_both_its_times():
+    w = world()
+    w.station.local().heard("TAG", tags.ACCEPTED)
+    update = job(w, 100, 8, 3600)
+    assert tell(w) == [[ASKED, 8]] and not turn(w)
+    update = restart(w)
+    assert not turn(w) and turn(w, 101000) and update.loading()
+    update.loaded("b", "a", "00ff")
+    assert turn(w)
+    update.checked(True)
+    assert not turn(w) and not turn(w) and not w.c.ending, "cards are taken until then"
+    assert tell(w) == [[LOADING, 8], [LOADED, 8], [VERIFIED, 8], [WAITING, 8]]
+    update = restart(w)
+    assert update.state == WAITING and not turn(w) and tell(w) == []
+    assert turn(w, 3600000) and tell(w) == [[INSTALLING, 8]]
+
+
+def test_the_signature_is_checked_again_after_a_power_cut():
+    w = world()
+    update = checks(w)
+    update = restart(w)
+    assert turn(w) and update.state == LOADED
+    assert update.digest == "00ff" and update.proof() == PROOF
+
+
+def test_a_signature_waits_until_the_time_is_known():
+    """A certificate has dates: nobody is called wrong because the power has failed."""
+    w = world()
+    checks(w)
+    w.time.t_ms = 1000 * UNSET
+    update = restart(w)
+    assert not w.station.clock.known() and not turn(w, 60000) and update.state == LOADED
+    w.told(T0 + 600, 0)
+    assert update.waits or turn(w)
+
+
+def test_what_is_replaced_is_stopped_and_comes_never_back():
+    """Also what came to an end in that moment."""
+    w = world()
+    first, stopped = ask(w), []
+    assert turn(w) and first.loading()
+    first.stop = lambda: stopped.append(first)
+    second = ask(w, 3600, location="http://10.0.0.1/second")
+    assert stopped == [first]
+    first.loaded("b", "a")
+    assert tell(w) == [LOADING], "nothing more of the first"
+    assert restart(w).location == second.location
+
+
+def test_what_takes_a_jobs_place_and_whose_place_it_takes():
+    w = world()
+    first = job(w, 3600, 1)
+    second = job(w, 3600, 2)
+    assert second.news == [[ASKED, 1], [ASKED, 2]] and second.proof() == PROOF
+    assert len(proofs()) == 1
+    second = restart(w)
+    assert second.job == 2 and second.proof() == PROOF
+    third = ask(w, 3600)  # without a signature
+    assert third.job is None and not proofs()
+    fourth = job(w, 0, 4)
+    assert turn(w) and fourth.loading() and not first.loading() and not third.loading()
+    fourth.loaded("b", "a", "00ff")
+    assert turn(w)
+    fifth = job(w, 3600, 5)  # while the signature is checked
+    assert not fourth.loading() and fifth.proof() == PROOF
+    assert tell(w) == [[ASKED, 1], [ASKED, 2], [LOADING, 4], [LOADED, 4], [ASKED, 5]]
+
+
+def test_a_power_cut_while_a_job_takes_the_place_of_another():
+    """The one or the other, with the signature that is its own."""
+    w = world(blocks=16)
+    w.flash.on()
+    blank, done = bytes(w.flash.data), 0
+
+    def begin():
+        w.flash.restore(blank)
+        w.boot().ready()
+        assert Update(w.station).ask("http://a/1", T0 + 3600, 3, 60, 1, 0, [1, "x" * 900])
+
+    begin()
+    w.flash.on()
+    assert Update(w.station).ask("http://a/2", T0 + 3600, 3, 60, 2, 0, [2, "y" * 900])
+    total = w.flash.ops
+    for cut in range(total):
+        for tear in (0, 3, 8):
+            begin()
+            w.flash.on()
+            w.flash.dies_at, w.flash.tear = cut, tear
+            try:
+                Update(w.station).ask("http://a/2", T0 + 3600, 3, 60, 2, 0, [2, "y" * 900])
+            except OSError:
+                pass
+            if not w.flash.dead:
+                continue
+            done += 1
+            w.flash.on()
+            update = restart(w)
+            assert update.proof()[0] == update.job == int(update.location[-1]), (cut, tear)
+    print("%d cuts" % done)
+    assert done > 5

@@ -12,7 +12,7 @@ import world
 from firmware.ocpp import delivery, outbox, registration, requests, rpc
 from firmware.ocpp.configuration import Configuration
 
-FIXED = {"connectors": 2, "phase_switching": "false"}
+FIXED = {"security": 0, "connectors": 2, "phase_switching": "false"}
 IDENTITY = "Pilotwire", "prover", "1", "0", None
 BLOCKS = 16
 MAX_TURNS = 2000  # of all tasks, until there is nothing more to do
@@ -121,6 +121,7 @@ class Config:
     """What of config.json the keys are about."""
 
     id, url, password = "CP1", ("ws://127.0.0.1/",), ""
+    update_signed = False
 
 
 class Values:

@@ -16,6 +16,7 @@ from firmware.station import profiles, station
 from firmware.station.connector import Connector
 from firmware.station.kept import Kept
 from firmware.station.reservations import Reservations
+from firmware.station.retime import set_clock
 from firmware.station.sharing import Sharing
 from firmware.storage.journal import SAMPLE, START, STOP, Journal
 from firmware.storage.transactions import Folder
@@ -191,7 +192,7 @@ class World:
 
     def told(self, t, ms):
         """The Central System says that it is `t`, and `ms` pass; -> poll()."""
-        self.station.set_clock(t, 0, 0)
+        set_clock(self.station, t, 0, 0)
         return self.poll(ms)
 
     def ready(self, online=False):

@@ -10,7 +10,7 @@ from host.build import ROOT, build
 
 def script(name):
     """The figures that mp/NAME.py prints."""
-    tree = build()
+    tree = build(ROOT / "build/bench", constants=False)  # (the scripts name them)
     path = tree, tree / "lib", ROOT / "tests/unit", ROOT / "tools/bench/mp"
     words = ["quick"] if bench.quick else []
     run = f"import sys; sys.argv.extend({words}); import {name}"

@@ -42,7 +42,7 @@ async def station(*words, connectors=1, board=None, **config):
         process = StationProcess(folder, "--url", cs.url, "--id", "B", *words, quiet=True)
         try:
             await process.start()
-            peer = await cs.wait_station("B", 5)
+            peer = await cs.wait_station("B", WAIT_s)
             await told(peer, connectors)
             yield process, peer
         finally:

@@ -25,3 +25,13 @@ def upki():
         path.stem: path.stat().st_size for path in sorted((build() / "lib/upki").glob("*.mpy"))
     }
     return out
+
+
+@measurement
+def upki_certificates():
+    """The unit asks for a certificate (a new key and the request, which is kept), and takes one
+    whose chain has two signatures: CPU of this machine, live heap beside the code."""
+    path = build(), build() / "lib", ROOT / "tests/unit", ROOT / "tools/bench/mp"
+    words = ["quick"] if bench.quick else []
+    run = f"import sys; sys.argv.extend({words}); import bench_certificates"
+    return json.loads(micropython(run, exe=PORT, heap="4M", path=path, timeout=600))

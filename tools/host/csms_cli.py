@@ -60,6 +60,7 @@ async def run(options):
 
     async def work():
         shell = Shell(central, terminal.show)
+        shell.certs = options.make_certs
         code = await run_script(shell, options.script) if options.script else 0
         if code or shell.done:
             return code
@@ -90,8 +91,9 @@ def _tls(parser, options):
         hosts = (*certs.SERVER_NAMES, socket.gethostname(), _address(options.host))
         try:
             certs.make(options.make_certs, tuple(dict.fromkeys(hosts)))
-        except OSError as error:
-            parser.error(f"--make-certs {options.make_certs}: {error.strerror or error}")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            parser.error(f"--make-certs {options.make_certs}: {why}")
         options.cert = options.cert or os.path.join(options.make_certs, "server.pem")
     if not options.cert:
         if options.key or options.client_ca:

@@ -6,7 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from host.csms_profiles import CommandError
+
 _STATUS = "DiagnosticsStatusNotification"
+_LOG_STATUS = "LogStatusNotification"
 _WAIT_s = 300  # for an upload
 _MOST = 1 << 24
 
@@ -46,28 +49,65 @@ class Files:
     """A part of csms_requests.Requests."""
 
     receiver = None
+    logs = 0  # GetLog requests so far: the latest requestId
 
     async def do_diagnostics(self, url=None):
+        if url and "://" not in url:
+            raise CommandError("usage: diagnostics [URL]")
         station = await self.station()
-        if url is None:
-            if self.receiver is None:
-                self.receiver = Receiver(self.central.host, Path("diagnostics"))
-            # (where the station has reached us, it will again)
-            location = f"http://{station.reached}:{self.receiver.server_port}/"
-        else:
-            location = url
+        location = self._location(station, url)
         answer = await self.request("GetDiagnostics", {"location": location}, station)
         name = answer.get("fileName")
         self.show(f"GetDiagnostics: {name or 'there is nothing to send'}")
         if not name:
             return True
+        ends = ("Uploaded", "UploadFailed")
+        return await self._uploaded(station, _STATUS, {}, lambda status: status in ends, name, url)
+
+    async def do_log(self, *words):
+        words = list(words)
+        security = words[:1] == ["security"]
+        del words[: 1 if security else 0]
+        url = words[0] if words else None
+        if len(words) > 1 or url and "://" not in url:
+            raise CommandError("usage: log [security] [URL]")
+        station = await self.station()
+        self.logs += 1
+        answer = await self.request(
+            "GetLog",
+            {
+                "logType": "SecurityLog" if security else "DiagnosticsLog",
+                "requestId": self.logs,
+                "log": {"remoteLocation": self._location(station, url)},
+            },
+            station,
+        )
+        status, name = answer.get("status"), answer.get("filename")
+        self.show(f"GetLog: {status}" + (f", {name}" if name else ""))
+        if status not in ("Accepted", "AcceptedCanceled"):
+            return True
+        more = {"requestId": self.logs}
+        ended = lambda status: status not in (None, "Uploading", "Idle")  # noqa: E731
+        return await self._uploaded(station, _LOG_STATUS, more, ended, name or "?", url)
+
+    def _location(self, station, url):
+        if url is not None:
+            return url
+        if self.receiver is None:
+            self.receiver = Receiver(self.central.host, Path("diagnostics"))
+        # (where the station has reached us, it will again)
+        return f"http://{station.reached}:{self.receiver.server_port}/"
+
+    async def _uploaded(self, station, action, fields, ended, name, url):
+        # True: the upload has failed.
         since = self.marks[station.id][0]
 
         def find():
             for way, frame, _ in station.messages[since:]:
-                if way == "in" and frame[0] == 2 and len(frame) == 4 and frame[2] == _STATUS:
-                    if frame[3].get("status") in ("Uploaded", "UploadFailed"):
-                        return frame[3]["status"]
+                if way == "in" and frame[0] == 2 and len(frame) == 4 and frame[2] == action:
+                    status = frame[3].get("status")
+                    if fields.items() <= frame[3].items() and ended(status):
+                        return status
             return None
 
         status = await self.central.until(find, _WAIT_s)

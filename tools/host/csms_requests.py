@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from host.csms import parse_time
+from host.csms_certificates import Certificates
 from host.csms_files import Files
 from host.csms_lists import Lists, fields
 from host.csms_profiles import CommandError, find_file, load_profile
@@ -22,7 +23,7 @@ def number(text, what):
         raise CommandError(f"{what} must be a whole number, not {text!r}") from None
 
 
-class Requests(Lists, Updates, Files):
+class Requests(Lists, Updates, Files, Certificates):
     """do_NAME(*words): True if the station refused. `show` prints a line; `patience`: seconds to
     wait for a station to connect."""
 
@@ -158,6 +159,12 @@ class Requests(Lists, Updates, Files):
         if connector is not None:
             payload["connectorId"] = number(connector, "connector")
         return await self.ask("TriggerMessage", payload)
+
+    async def do_extended_trigger(self, action, connector=None):
+        payload = {"requestedMessage": action}
+        if connector is not None:
+            payload["connectorId"] = number(connector, "connector")
+        return await self.ask("ExtendedTriggerMessage", payload)
 
     async def do_unlock(self, connector):
         return await self.ask("UnlockConnector", {"connectorId": number(connector, "connector")})

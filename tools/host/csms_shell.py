@@ -9,7 +9,7 @@ from host.csms import CallError
 from host.csms_lists import STATUSES, one_of
 from host.csms_profiles import EXAMPLES, CommandError
 from host.csms_requests import Requests
-from host.csms_show import sessions_table
+from host.csms_show import security_events, sessions_table
 
 HELP = """\
 profile FILE [connector]           send SetChargingProfile; examples: {examples}
@@ -21,6 +21,7 @@ reset soft|hard
 get-config [key...]                without a key: all
 set-config KEY VALUE
 trigger ACTION [connector]         have the station send BootNotification, MeterValues, ...
+extended-trigger ACTION [connector]    the same by ExtendedTriggerMessage
 unlock CONNECTOR
 availability CONNECTOR Operative|Inoperative       connector 0: the whole station
 clear-cache
@@ -29,16 +30,27 @@ send-list FILE [full|differential] [VERSION]       lines TAG STATUS [until=TIME]
                                    or TAG remove; in as many messages as the station needs
 reserve TAG MINUTES [connector] [id=N] [parent=TAG]    connector 0: any
 cancel-reservation ID
-update FILE [minutes] [all]        have the station, or all of them, fetch a .upd of make release,
-                                   now or later (UpdateFirmware)
+update FILE [minutes] [all] [ftp] [signer=FILE] [install=MINUTES]
+                                   have the station, or all of them, fetch a .upd of make release,
+                                   now or later (UpdateFirmware), by HTTP (HTTPS where TLS is
+                                   spoken) or FTP; with a PEM file of a certificate
+                                   and its key, signed (SignedUpdateFirmware)
 diagnostics [URL]                  have the station send its file of diagnostics, into the folder
                                    diagnostics here, or to a URL by http, https or ftp
+log [security] [URL]               the same by GetLog; security: its log of security events
+sign [DIR]                         answer SignCertificate from now on by the CA in DIR (certs; made
+                                   if there is none), and send the certificate
+renew-certificate                  have the station ask for one (ExtendedTriggerMessage)
+certificates [central|maker]       the roots that are on the station, numbered
+install-certificate FILE central|maker     a root, in PEM or DER
+delete-certificate N               that one of the latest list of certificates
 call ACTION [JSON]                 any request, checked against its schema
 raw TEXT                           one frame exactly as it is
 boot Accepted|Pending|Rejected     our answer to BootNotification from now on
 tag ID STATUS                      our answer for an idTag: Accepted, Blocked, Expired, ...
 station [ID]                       list the stations, or choose one for the commands
 sessions                           the transactions with their energy
+security-events                    what the station has told by SecurityEventNotification
 wait ACTION [field=value...] [seconds]     wait for a request of the station (30 s), also one that
                                    came since the last command; fields may be dotted
 sleep SECONDS
@@ -117,11 +129,17 @@ class Shell(Requests):
             status = ", ".join(f"{n} {s}" for n, s in sorted(station.status.items()))
             chosen = "*" if name == self.chosen else " "
             self.show(f"{chosen} {name}  {model}  {status}".rstrip())
-        if self.chosen not in self.central.stations:
-            self.show(f"{self.chosen or 'no station'} is {'not ' * bool(self.chosen)}connected")
+        if self.chosen and self.chosen not in self.central.stations:
+            self.show(f"{self.chosen} is not connected")
+        elif not self.central.stations:
+            self.show("no station is connected")
 
     async def do_sessions(self):
         for line in sessions_table(self.central.transactions):
+            self.show(line)
+
+    async def do_security_events(self):
+        for line in security_events((await self.station()).messages):
             self.show(line)
 
     async def do_wait(self, action, *words):

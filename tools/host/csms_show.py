@@ -1,4 +1,4 @@
-"""What tools/csms shows: schedules and transactions as lines of text."""
+"""What tools/csms shows: schedules, transactions and security events as lines of text."""
 
 from datetime import timedelta
 
@@ -46,3 +46,15 @@ def sessions_table(transactions):
         kwh = f"{energy_wh(one) / 1000:.3f}"
         yield form.format(id, one["station"], one["connectorId"], one["idTag"],
                           f"{start:%Y-%m-%d %H:%M:%S}", kwh, state)  # fmt: skip
+
+
+def security_events(messages):
+    """What was told by SecurityEventNotification, as lines of text: when, what, and more of it."""
+    for way, frame, _ in messages:
+        if way == "in" and frame[0] == 2 and frame[2:3] == ["SecurityEventNotification"]:
+            told = frame[3]
+            try:
+                when = f"{parse_time(told['timestamp']).astimezone():%Y-%m-%d %H:%M:%S}"
+            except (KeyError, ValueError):
+                when = str(told.get("timestamp"))
+            yield f"{when}  {told.get('type')}  {told.get('techInfo', '')}".rstrip()

@@ -1,10 +1,17 @@
 """The part of tools/csms for updates: the command, and a small HTTP server for the file."""
 
 import asyncio
+import base64
 import re
+import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from host.csms import format_time
 from host.csms_profiles import CommandError, find_file
@@ -80,36 +87,103 @@ class FileServer:
         await writer.drain()
 
 
+def sign(data, key):
+    """The signature of a file, in base64: by ECDSA in DER, or by RSA as PKCS #1 v1.5."""
+    how = (padding.PKCS1v15(),) if hasattr(key, "decrypt") else ()
+    how += (hashes.SHA256(),) if how else (ec.ECDSA(hashes.SHA256()),)
+    return base64.b64encode(key.sign(data, *how)).decode()
+
+
+def read_signer(path):
+    """-> (the certificates in a PEM file, its private key). Raises CommandError."""
+    pem = path.read_bytes()
+    try:
+        chain = x509.load_pem_x509_certificates(pem)
+        key = serialization.load_pem_private_key(pem, None)
+    except (TypeError, ValueError):
+        raise CommandError(f"{path}: a certificate and its key in PEM are expected") from None
+    encoding = serialization.Encoding.PEM
+    return b"".join(one.public_bytes(encoding) for one in chain).decode(), key
+
+
 class Updates:
     """A part of csms_requests.Requests."""
 
-    server = None
+    server = None  # by HTTP or HTTPS
+    ftp = None  # (folder, server), by FTP
 
-    async def do_update(self, file, minutes="0", *words):
-        try:
-            when = self.central.now() + timedelta(minutes=float(minutes))
-        except (ValueError, OverflowError):
-            raise CommandError("minutes must be a number") from None
-        if words not in ((), ("all",)):
-            raise CommandError("usage: update FILE [minutes] [all]")
+    async def do_update(self, file, *words):
+        usage = "usage: update FILE [minutes] [all] [ftp] [signer=FILE] [install=MINUTES]"
+        words, named = list(words), {}
+        while words and "=" in words[-1]:
+            key, _, value = words.pop().partition("=")
+            if key not in ("signer", "install") or key in named:
+                raise CommandError(usage)
+            named[key] = value
+        flags = set()
+        while words and words[-1] in {"all", "ftp"} - flags:
+            flags.add(words.pop())
+        minutes = words or ["0"]
+        if len(minutes) > 1 or "install" in named and "signer" not in named:
+            raise CommandError(usage)
+        when = self._after(minutes[0], "minutes")
         data = Path(find_file(file, self.folder)).read_bytes()
-        if words:
+        signed = {}
+        if "signer" in named:
+            chain, key = read_signer(find_file(named["signer"], self.folder))
+            signed = {"signingCertificate": chain, "signature": sign(data, key)}
+            if "install" in named:
+                signed["installDateTime"] = format_time(self._after(named["install"], "install"))
+        if "all" in flags:
             stations = list(self.central.stations.values())
             if not stations:
                 raise CommandError("no station is connected")
         else:
             stations = [await self.station()]
+        url, refused = await self._serve(Path(file).name, data, "ftp" in flags), False
+        for station in stations:
+            location = url(station.reached)
+            payload = {"retries": _RETRIES, "retryInterval": _PAUSE_s}
+            said = f"{station.id} fetches {location}"
+            if not signed:
+                payload.update(location=location, retrieveDate=format_time(when))
+                await self.request("UpdateFirmware", payload, station)
+                self.show(f"UpdateFirmware: {said}")
+                continue
+            payload["requestId"] = int(time.time())
+            payload["firmware"] = {
+                "location": location,
+                "retrieveDateTime": format_time(when),
+                **signed,
+            }
+            status = (await self.request("SignedUpdateFirmware", payload, station))["status"]
+            if not status.startswith("Accepted"):
+                self.show(f"SignedUpdateFirmware: {station.id}: {status}")
+                refused = True
+            else:
+                self.show(f"SignedUpdateFirmware: {status}: {said}")
+        return refused
+
+    async def _serve(self, name, data, by_ftp):
+        # -> a function that gives the file's URL, for who reaches us by that name.
+        if by_ftp:
+            from host.csms_ftp import FtpServer  # (seldom wanted, and slow to load)
+
+            if self.ftp is None:
+                folder = tempfile.TemporaryDirectory()
+                self.ftp = folder, FtpServer(folder.name, self.central.host)
+            folder, server = self.ftp
+            (Path(folder.name) / name).write_bytes(data)
+            return lambda host: f"ftp://{host}:{server.port}/{quote(name)}"
         if self.server is None:
             self.server = FileServer(self.central.host, self.central.ssl)
             await self.server.start()
-        path = "/" + quote(Path(file).name)
+        path = "/" + quote(name)
         self.server.files[path] = data
-        for station in stations:
-            payload = {
-                "location": self.server.url(path, station.reached),
-                "retrieveDate": format_time(when),
-                "retries": _RETRIES,
-                "retryInterval": _PAUSE_s,
-            }
-            await self.request("UpdateFirmware", payload, station)
-            self.show(f"UpdateFirmware: {station.id} fetches {payload['location']}")
+        return lambda host: self.server.url(path, host)
+
+    def _after(self, minutes, what):
+        try:
+            return self.central.now() + timedelta(minutes=float(minutes))
+        except (ValueError, OverflowError):
+            raise CommandError(f"{what} must be a number") from None

@@ -184,6 +184,8 @@ def unbroken():
 def front(name, run, *errors):
     """Run a tool and exit. What it could not do is one line, and the code 1; 130 after Ctrl-C.
     `errors`: its own, besides PortError."""
+    # Into a pipe too, what was said before stands before the error, which is not buffered.
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         code = run()
     except KeyboardInterrupt as e:

@@ -76,8 +76,8 @@ def signer(path):
             key = serialization.load_pem_private_key(f.read(), None)
     except OSError as e:
         raise ReleaseError(f"{path}: {e.strerror}") from None
-    except (TypeError, ValueError) as e:
-        raise ReleaseError(f"{path}: no private key in PEM without a password: {e}") from None
+    except (TypeError, ValueError):
+        raise ReleaseError(f"{path}: no private key in PEM, or one with a password") from None
     if not isinstance(getattr(key, "curve", None), ec.SECP256R1):
         raise ReleaseError(
             f"{path}: a key on P-256 is expected (openssl ecparam -name prime256v1)"

@@ -8,8 +8,9 @@ from firmware import lazy
 from firmware.ocpp.rpc import CallError
 from firmware.ocpp.text import printable
 from firmware.station import states
+from firmware.station.security import RECONFIGURED
 
-_MAX_KEYS = const(50)  # in one GetConfiguration request (a key says it too)
+_MAX_KEYS = const(64)  # in one GetConfiguration request (a key says it too)
 
 
 def RemoteStartTransaction(unit, payload):
@@ -79,13 +80,14 @@ def UnlockConnector(unit, payload):
         return {"status": "NotSupported"}
     if c.number in unit.unlocking:
         return {"status": "UnlockFailed"}  # the one before is still at it
+    unlock = lazy.load("station.unlock").unlock
     unit.unlocking.append(c.number)
-    return asyncio.create_task(_unlock(unit, c))
+    return asyncio.create_task(_unlock(unit, c, unlock))
 
 
-async def _unlock(unit, c):
+async def _unlock(unit, c, unlock):
     c.stop(states.UNLOCK)  # (5.18)
-    return {"status": "Unlocked" if await unit.unlock(c) else "UnlockFailed"}
+    return {"status": "Unlocked" if await unlock(c, unit.unlocking) else "UnlockFailed"}
 
 
 def GetConfiguration(unit, payload):
@@ -101,6 +103,7 @@ def ChangeConfiguration(unit, payload):
     name = payload["key"]
     status = lazy.load("ocpp.v16.keys").change(unit.settings, name, payload["value"])
     if status == "Accepted" and name in ("AuthorizationKey", "SecurityProfile"):
+        lazy.load("station.security").note(unit.station, RECONFIGURED, name)
         # (dialled with it: A01, A05.FR.06)
         unit.rpc.after = lambda: unit.close("another " + name)
     return {"status": status}

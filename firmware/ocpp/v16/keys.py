@@ -5,6 +5,7 @@ import json
 from micropython import const
 
 from firmware import lazy
+from firmware.ocpp.text import printable
 from firmware.station import metering
 
 # One line a key, in order. Text, because that is a third of the heap of tuples; in lines, because
@@ -14,13 +15,16 @@ from firmware.station import metering
 # Access: rw, ro, rb (a change needs a reboot). The default "-": the unit says (`fixed`). Types:
 #   b bool    i integer    s text    m list of measurands, at most `least`; *: all there are
 #   p list of phase rotations, at most `least`    h `least` to `most` hexadecimal digits, a secret
-#   l integer, never less than what the unit says
+#   l integer, never less than what the unit says    t text of `least` to `most` characters
 # What is not here is not acted on, and answered NotSupported.
 _TABLE = (
+    "AdditionalRootCertificateCheck root_check ro b -",
     "AllowOfflineTxForUnknownId offline_unknown rw b false",
     "AuthorizationCacheEnabled cache rw b true",
     "AuthorizationKey password rw h - 32 40",
     "AuthorizeRemoteTxRequests remote_authorise rw b false",
+    "CertificateSignedMaxChainSize - ro i 3000",  # (docs/security.md)
+    "CertificateStoreMaxLength - ro i 8",  # (storage/certificates.py)
     "ChargeProfileMaxStackLevel - ro i 15",
     "ChargingScheduleAllowedChargingRateUnit - ro s Current,Power",
     "ChargingScheduleMaxPeriods - ro i 96",
@@ -30,7 +34,8 @@ _TABLE = (
     "ConnectorPhaseRotation rotation rw p Unknown 5",
     "ConnectorPhaseRotationMaxLength - ro i 5",
     "ConnectorSwitch3to1PhaseSupported phase_switching ro b -",
-    "GetConfigurationMaxKeys - ro i 50",
+    "CpoName operator rw t - 0 64",
+    "GetConfigurationMaxKeys - ro i 64",
     "HeartbeatInterval heartbeat_s rw i 300 1 86400",
     "LocalAuthListEnabled list rw b true",
     "LocalAuthListMaxLength - ro i 1000",  # (tags.MAX_LIST)
@@ -117,7 +122,9 @@ def text(line, c, name=None, stored=None):
         value = max(value, c.fixed[line[_SETTING]])
     if value is None:
         value = line[_DEFAULT]
-        if line[_TYPE] == "m":
+        if value == "-":
+            value = "false" if line[_TYPE] == "b" else ""
+        elif line[_TYPE] == "m":
             value = _source(metering.MEASURANDS.split(" ") if value == "*" else (), c)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -126,7 +133,7 @@ def values(c):
     """What the unit goes by, as "\\nsetting value\\nsetting value ...\\n"."""
     every = [""]
     for line in lines(c):
-        value = None if line[_TYPE] in "hp" else check(line, text(line, c), c)
+        value = None if line[_TYPE] in "hpt" else check(line, text(line, c), c)
         if value is not None:
             every.append(line[_SETTING] + " " + str(value))
     return "\n".join(every + [""])
@@ -148,6 +155,10 @@ def check(line, text, c):
     if kind == "h":
         good = int(line[_LEAST]) <= len(text) <= int(line[_MOST]) and not len(text) & 1
         return text if good and not text.lower().strip("0123456789abcdef") else None
+    if kind == "t":
+        data = text.encode()  # (no controls, and no halves of characters)
+        good = int(line[_LEAST]) <= len(text) <= int(line[_MOST]) and printable(text) == text
+        return text if good and not [b for b in data if b < 32 or b == 127] else None
     if text.count(",") >= int(line[_LEAST]):
         return None
     if kind == "m":
@@ -177,7 +188,7 @@ def mask(text, n):
         if name[:8] == "Voltage." and name[-2:] == "-N":
             name = name[:-2]
         phases = 0xFFF  # (all there is; only current and voltage have bits of one phase)
-        if name[-3:-1] == ".L" and name[-1] in "123":
+        if name[-3:-1] == ".L" and "1" <= name[-1] <= "3":
             phases = 0x12 << int(name[-1])
             name = name[:-3]
         if name not in known:

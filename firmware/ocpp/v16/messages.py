@@ -21,6 +21,9 @@ _IDENTITY = const(
     "chargePointVendor chargePointModel chargePointSerialNumber firmwareVersion meterType"
 )
 _FIRMWARE = const("FirmwareStatusNotification")
+_SIGNED = const("SignedFirmwareStatusNotification")
+_LOG_STATUS = const("status requestId")
+_EVENT = const("type timestamp techInfo")
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -31,12 +34,19 @@ _DIGITS = const(b"\0\0\3\1\3\0\1\2")
 
 def boot(identity):
     """Of BootNotification (4.2)."""
-    return _BOOT, {name: text for name, text in zip(_IDENTITY.split(" "), identity) if text}
+    return _BOOT, _named(_IDENTITY, identity)
 
 
-def updated(state):
-    """Of FirmwareStatusNotification (4.5), by a state of station/update.py."""
-    return _FIRMWARE, lazy.load("ocpp.v16.firmware_management").told(state)
+def updated(news):
+    """Of an update's news (station/update.py): FirmwareStatusNotification (4.5), or the signed."""
+    told = lazy.load("ocpp.v16.firmware_management").told
+    return (_FIRMWARE, told(news)) if isinstance(news, int) else (_SIGNED, told(*news))
+
+
+def security(event, time_s, text):
+    """Of SecurityEventNotification, by an event of station/security.py."""
+    values = lazy.load("ocpp.v16.words").event(event), format_iso(time_s), text
+    return "SecurityEventNotification", _named(_EVENT, values)
 
 
 def authorize(token):
@@ -75,10 +85,16 @@ def notice(notice, identity, info):
 
 
 def status(action, status, update=None):
-    """Of DiagnosticsStatusNotification (4.4), FirmwareStatusNotification (4.5): of an `update`, if
-    there is one; None: no job."""
-    if action == _FIRMWARE and update and not update.over():
-        return updated(update.state)
+    """Of DiagnosticsStatusNotification (4.4), LogStatusNotification: (status, requestId);
+    FirmwareStatusNotification (4.5) and the signed: of an `update`, if there is one; None: no
+    job."""
+    if action in (_FIRMWARE, _SIGNED) and update and not update.over():
+        if action == _FIRMWARE:
+            return updated(update.state)
+        if update.job is not None:
+            return updated((update.state, update.job))
+    if type(status) is tuple:
+        return action, dict(zip(_LOG_STATUS.split(" "), status))
     return action, {"status": status or "Idle"}
 
 
@@ -151,6 +167,10 @@ def end_twin(journal, tx, transaction_id):
     twin.id = transaction_id
     twin.stop_s, twin.stop_Wh, twin.cause = tx.start_s, tx.start_Wh, states.FAULT
     journal.stop(twin)
+
+
+def _named(names, values):  # those that say something
+    return {name: value for name, value in zip(names.split(" "), values) if value}
 
 
 def _value(sample):

@@ -22,11 +22,25 @@ _ERRORS = const(
     "HighTemperature|OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
     "PowerMeterFailure|OtherError Policy|LocalListConflict"
 )
+# Of security events, by number (station/security.py).
+_EVENTS = const(
+    "FirmwareUpdated FailedToAuthenticateAtCentralSystem CentralSystemFailedToAuthenticate"
+    " SettingSystemTime StartupOfTheDevice ResetOrReboot SecurityLogWasCleared"
+    " ReconfigurationOfSecurityParameters MemoryExhaustion InvalidMessages AttemptedReplayAttacks"
+    " TamperDetectionActivated InvalidFirmwareSignature InvalidFirmwareSigningCertificate"
+    " InvalidCentralSystemCertificate InvalidChargePointCertificate InvalidTLSVersion"
+    " InvalidTLSCipherSuite"
+)
 
 
 def reason(cause):
     """Reason of StopTransaction.req."""
     return _REASONS.split(" ")[cause]
+
+
+def event(number):
+    """The type of SecurityEventNotification.req."""
+    return _EVENTS.split(" ")[number]
 
 
 def error(fault):

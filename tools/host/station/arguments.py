@@ -87,8 +87,8 @@ def arguments(argv=None):
     add("--interpreter", help="MicroPython unix port (default: $MICROPYTHON or the one in .venv)")
     add("--chip", default="off", choices=CHIPS, help="what the board computes, writes and waits "
         "for takes as long as on that chip; off (default): as on this PC")  # fmt: skip
-    add("--heap", help="for the firmware, without what the simulated chip needs (default 256K; "
-        "320K for a board with more parts)")  # fmt: skip
+    add("--heap", help="for the firmware, without what the simulated chip needs (default "
+        "320K)")  # fmt: skip
     add("--code", default="romfs", metavar="WHAT", help="romfs (default): the firmware runs from "
         "a ROMFS image, in place, as from the flash of an ESP32; NAME.romfs: from that image; "
         "files: from .mpy files, which are loaded into the heap")  # fmt: skip
@@ -102,8 +102,8 @@ def arguments(argv=None):
     add("--security-profile", type=int, choices=range(4), help="of OCPP's security white paper: "
         "0 none, 1 password, 2 TLS and password, 3 TLS and certificate (default: 2 with wss://, "
         "else 0)")  # fmt: skip
-    add("--certs", metavar="DIR", help="put ca*.der, client.der and client.key.der of this folder "
-        "on the unit, in /certs (docs/security.md)")  # fmt: skip
+    add("--certs", metavar="DIR", help="put ca*.der, maker*.der, client.der and client.key.der of "
+        "this folder on the unit, in /certs (docs/security.md)")  # fmt: skip
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
@@ -145,7 +145,7 @@ def arguments(argv=None):
     if all(url.lower().startswith("wss:") for url in urls):
         unit.setdefault("security_profile", 2)
     if args.heap is None:
-        args.heap = "256K" if unit["board"] in ("reference", "wall") else "320K"
+        args.heap = "320K"  # (an update puts the code into it: from files it takes 140 KB)
     find_interpreter(parser, args)
     if args.code not in ("romfs", "files") and not (
         args.code.endswith(".romfs") and Path(args.code).is_file()
@@ -165,7 +165,7 @@ def certificates(parser, folder):
     """What is to be on the unit's flash of the certificates in `folder`: path -> [hex digits]."""
     if folder is None:
         return {}
-    names = ("ca*.der", "client.der", "client.key.der")
+    names = ("ca*.der", "maker*.der", "client.der", "client.key.der")
     paths = [path for name in names for path in sorted(Path(folder).glob(name))]
     if not paths:
         parser.error(f"--certs: {folder} has no {', '.join(names)}")

@@ -20,7 +20,8 @@ END_s = 10  # for the firmware to leave its outputs safe at the end
 ESCORT_s = 10  # who has said nothing for so long, in real time, is not waited for any more
 BOOT_ms = 700  # of a chip: the panic's text, its boot loaders, MicroPython (0.5 to 1 s, estimated)
 CATCH_UP_s = 60  # for a board whose time is a chip's
-BUSY_s = 6  # a host may keep a board or its wall from running, where no chip would be late
+BUSY_s = 6  # a host may keep a board or its wall from running, where no chip would be late; more
+# where it is seen that they waited for a processor
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
@@ -109,21 +110,35 @@ class Station:
         chip = self.chip
         # (A board whose time is a chip's waits for the host after each long step; chip.hangs().)
         late_s = CATCH_UP_s if self.world.chip else BUSY_s
+        fed, before_s = chip.fed, 0
         while True:
             await asyncio.sleep(0.02)
             now = time.monotonic()
+            if chip.fed != fed:
+                fed, before_s = chip.fed, self._kept_waiting_s()
             if chip.waiting and now - chip.escorted > ESCORT_s:
                 chip.escort(None)
             if not self.powered:
                 self.world.wall.advance(self.world.host_ms())
             elif chip.bus and not self.board.runs():
                 await self.crashed(self.board.process.returncode)
-            elif (
-                chip.watchdog_s and not chip.waiting and now - chip.fed > chip.watchdog_s + late_s
-            ):
-                log(f"{self.NAME}: the watchdog bites")
-                chip.cause = WDT_RESET
-                self.reset()
+            elif chip.watchdog_s and not chip.waiting:
+                over_s = now - fed - chip.watchdog_s - late_s
+                if over_s > 0 and over_s > self._kept_waiting_s() - before_s:
+                    log(f"{self.NAME}: the watchdog bites")
+                    chip.cause = WDT_RESET
+                    self.reset()
+
+    def _kept_waiting_s(self):
+        # How long board and wall have waited for a processor so far: a busy host is no hang.
+        out = 0
+        board = self.board.process
+        for pid in (board and board.pid, os.getpid()):
+            try:
+                out += int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+            except (OSError, IndexError, ValueError):
+                pass  # (it has ended, or this is no Linux)
+        return out
 
     async def crashed(self, code):
         self.stop_board()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from binascii import b2a_base64
 from hashlib import sha1
 
@@ -194,11 +195,15 @@ class Server:
     async def __aenter__(self):
         while True:  # MicroPython cannot tell which port it got for port 0
             self.port = 20000 + int.from_bytes(os.urandom(2), "big") % 12000
+            s = socket.socket()
             try:
+                # (first here: of a port that another process has start_server() keeps its socket)
+                s.bind(socket.getaddrinfo("127.0.0.1", self.port)[0][-1])
+                s.close()
                 self.server = await asyncio.start_server(self.run, "127.0.0.1", self.port)
                 break
             except OSError:
-                pass
+                s.close()
         return "ws://127.0.0.1:%d/CP1" % self.port
 
     async def run(self, reader, writer):

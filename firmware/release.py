@@ -1,11 +1,10 @@
 """A release of the firmware that arrives, as `make release` makes it: docs/updates.md has the
 table of its bytes. A sink of network/transfer.py: the header is checked before anything is erased,
-then what comes goes into the slot that does not run, and is read back. What is wrong is a
-ValueError with one line for a person."""
+then the image that comes goes into the slot that does not run, and is read back. What is wrong is
+a ValueError with one line for a person."""
 
 import asyncio
 import hashlib
-import os
 import re
 import sys
 from binascii import crc32
@@ -17,14 +16,9 @@ slots = lazy.load("slots")
 
 _MAGIC = const(b"PWUP")
 _FORMAT = const(1)
+_IMAGE = const(1)
 _HEAD = const(96)  # bytes of it, then a signature of at most _SIGNED, then the CRC-32 of both
 _SIGNED = const(512)
-_ENTRY = const(9)  # of a file: the length of its path, its own, its CRC-32; then the path
-_FILES = const(400)
-_PATH = const(64)
-_DATA = const(4080)  # bytes of a file in a block, at least (LittleFS needs some itself)
-_SPARE = const(12)  # blocks that are left to the journal and all else
-_BACK = const(256)
 _DAMAGED = const("it is damaged")
 
 
@@ -39,13 +33,10 @@ class Release:
         self._size = None  # of the whole file
         self._head = self._piece = bytearray()  # of what is being put together,
         self._wants, self._next = _HEAD, self._header  # so long, and what is then called
-        self._left = None  # bytes of the payload that have yet to come; None: who knows
+        self._left = 0  # bytes of the image that have yet to come
         self._hash, self._digest, self._done = hashlib.sha256(), b"", False
         self._all = hashlib.sha256()  # of the whole file
-        self._slot = self._half = self._file = None
-        self._files = self._blocks = 0  # to come
-        self._data = self._coming = self._crc = 0  # of the one that comes; the image is one
-        self._path = self._folder = ""
+        self._slot = None  # File or Half of slots.py, once the image may come
 
     def begin(self, at, size):
         """What comes now begins at `at`; the whole file has `size` bytes, or None."""
@@ -69,7 +60,7 @@ class Release:
     def end(self):
         """The download has ended: the name of the slot that holds all of it, for slots.switch();
         None: bytes are missing."""
-        return self._slot if self._done else None
+        return self._slot.name if self._done else None
 
     def digest(self):
         """The SHA-256 of the whole file, once it has ended."""
@@ -77,39 +68,27 @@ class Release:
 
     def close(self):
         """Nothing more is to be taken: call it at the end. Raises OSError."""
-        file, self._file = self._file, None
-        if file:
-            file.close()
+        if self._slot:
+            self._slot.close()
 
     async def _take(self, data):
         # Of the bytes `data`; how many.
-        if self._left is not None and len(data) > self._left:
-            raise ValueError("it is longer than its header says")
-        if self._data:
-            data = data[: self._data]
-            self._data -= len(data)
-            self._count(data)
-            (self._half or self._file).write(data)
+        if self._slot:
+            if len(data) > self._left:
+                raise ValueError("it is longer than its header says")
+            self._hash.update(data)
+            self._left -= len(data)
+            self._slot.write(data)
             await asyncio.sleep_ms(0)
-            if not self._data and self._file:
-                self._compare()
             if not self._left:
-                self._whole()
+                await self._whole()
             return len(data)
         data = data[: self._wants - len(self._piece)]
-        if self._left is not None:
-            self._count(data)
-            if not self._left:
-                raise ValueError(_DAMAGED)
         self._piece.extend(data)
         if len(self._piece) == self._wants:
             piece, self._piece = self._piece, bytearray()
             await self._next(piece)
         return len(data)
-
-    def _count(self, data):
-        self._hash.update(data)
-        self._left -= len(data)
 
     async def _header(self, head):
         # All that can be said by its first bytes.
@@ -128,25 +107,21 @@ class Release:
         head = self._head
         if crc32(more[:-4], crc32(head)) != _number(more, len(more) - 4, 4):
             raise ValueError(_DAMAGED)
-        half = slots.Half() if slots.current()[:3] == "rom" and slots.partition() else None
         self._left = _number(head, 48, 4)
-        self._check(head, half)
+        in_place = slots.current()[:3] == "rom" and slots.partition()
+        slot = slots.Half() if in_place else slots.File()
+        self._check(head, slot.room)
         if self._signed:
             await lazy.load("signatures").check_header(head, more[:-4])
         self.version, self._digest = _text(head[24:48]), bytes(head[64:96])
-        if half:
-            self._half, self._slot, self._data = half, half.name, self._left
-        else:
-            self._slot = slots.other()
-            for _ in slots.empty(self._slot):
-                await asyncio.sleep_ms(0)
-            self._wants, self._next = _ENTRY, self._entry
+        await _all(slot.begin())
+        self._slot = slot
 
-    def _check(self, head, half):
+    def _check(self, head, room):
         # Is it for this unit, and is there room?
-        said, kind = str(sys.implementation), head[5] != 0
-        if kind is not bool(half):
-            raise ValueError("this unit takes a -%s.upd" % ("rom" if half else "files"))
+        said = str(sys.implementation)
+        if head[5] != _IMAGE:
+            raise ValueError("it is one of before, in single files: make release anew")
         least, there = tuple(head[8:11]), tuple(sys.implementation.version[:3])
         if there < least:
             raise ValueError("it needs MicroPython %d.%d.%d, this is %d.%d.%d" % (least + there))
@@ -161,72 +136,23 @@ class Release:
         size = _HEAD + self._wants + self._left
         if self._size not in (None, size):
             raise ValueError("it has %d bytes, its header says %d" % (self._size, size))
-        self._files, blocks = _number(head, 52, 2), _number(head, 54, 2)
-        if not self._left or self._files > _FILES:
+        if not self._left:
             raise ValueError(_DAMAGED)
-        if half:
-            self._files, room = 0, half.room // 4096
-        else:
-            room = os.statvfs("/")[3] + slots.takes("/" + slots.other()) - _SPARE
-        if half and blocks * 4096 < self._left:
-            raise ValueError(_DAMAGED)
-        self._blocks = blocks - 2  # (a file counts as one at least, a folder as two)
-        if blocks > room:
-            why = "it is too large: it takes %d blocks of 4 KB, there are %d"
-            raise ValueError(why % (blocks, max(room, 0)))
+        if self._left > room:
+            why = "it is too large: it has %d bytes, there is room for %d"
+            raise ValueError(why % (self._left, room))
 
-    async def _entry(self, head):
-        # A file of the tree begins.
-        self._coming, self._crc = _number(head, 1, 4), _number(head, 5, 4)
-        if not 0 < head[0] <= _PATH or not 0 < self._coming < self._left or not self._files:
-            raise ValueError(_DAMAGED)
-        self._files -= 1
-        self._blocks -= (self._coming + _DATA - 1) // _DATA
-        self._wants, self._next = head[0], self._open
-
-    async def _open(self, name):
-        path = _text(name)
-        folder, _, _ = path.rpartition("/")
-        top = path[:9] == "firmware/" or path[:4] == "lib/"
-        if not top or ".." in path or "//" in path or path[-1] == "/":
-            raise ValueError(_DAMAGED)
-        if folder != self._folder:
-            self._folder, at = folder, 0
-            while at >= 0:
-                at = folder.find("/", at + 1)
-                try:
-                    os.mkdir("/%s/%s" % (self._slot, folder if at < 0 else folder[:at]))
-                    self._blocks -= 2
-                except OSError as e:
-                    if e.errno != 17:  # (EEXIST)
-                        raise
-        if self._blocks < 0:  # it is larger than it has said
-            raise ValueError(_DAMAGED)
-        self._path = "/%s/%s" % (self._slot, path)
-        self._file, self._data = open(self._path, "wb"), self._coming
-        self._wants, self._next = _ENTRY, self._entry
-
-    def _compare(self):
-        # The file has all its bytes: are they there?
-        self.close()
-        crc = 0
-        back = bytearray(_BACK)
-        with open(self._path, "rb") as f:
-            while True:
-                n = f.readinto(back)
-                if not n:
-                    break
-                crc = crc32(memoryview(back)[:n], crc)
-        if crc != self._crc:
-            raise ValueError(_DAMAGED)
-
-    def _whole(self):
+    async def _whole(self):
         # The last byte has come.
-        if self._half:
-            self._half.end()
-        if self._data or self._files or self._hash.digest() != self._digest:
+        if self._hash.digest() != self._digest:
             raise ValueError(_DAMAGED)
+        await _all(self._slot.end())
         self._done = True
+
+
+async def _all(steps):
+    for _ in steps:
+        await asyncio.sleep_ms(0)
 
 
 def _number(data, at, size):

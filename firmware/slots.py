@@ -1,5 +1,6 @@
-"""New code for the unit: docs/updates.md. It goes into the slot that does not run, then the record
-names that one. Used from the REPL and by updates; knows files and partitions only."""
+"""New code for the unit, an image as `make romfs` makes it: docs/updates.md. It goes into the slot
+that does not run, then the record names that one. Used from the REPL and by updates; knows files
+and partitions only."""
 
 import os
 import sys
@@ -12,6 +13,9 @@ crash = lazy.load("crash")  # (nobody else keeps it)
 
 _BLOCK = const(4096)
 _PIECE = const(512)
+_DATA = const(4080)  # bytes of a file in a block, at least (LittleFS needs some itself)
+_SPARE = const(12)  # blocks that are left to the journal and all else
+_WHOLE = const(0x2144DF1C)  # the CRC-32 of any bytes with their CRC-32 behind them
 _INLINE = const(128)  # bytes: such a file takes no block of its own (LittleFS)
 
 
@@ -33,12 +37,13 @@ def _forget(name):  # nothing may lead to a slot that is no longer whole
 
 
 def other():
-    """The one of /a and /b that does not run."""
+    """The one of a and b that does not run."""
     return "b" if current() == "a" else "a"
 
 
 def stage():
-    """Empty the one of /a and /b that does not run; -> its name, for switch(). Raises OSError."""
+    """Empty the one of a and b that does not run; -> its name: /NAME.rom is to be written, then
+    switch(NAME). Raises OSError."""
     name = other()
     for _ in empty(name):
         pass
@@ -46,10 +51,13 @@ def stage():
 
 
 def empty(name):
-    """Empty /a or /b, a file a step: it takes a second and more. Raises OSError."""
+    """Empty a or b, a step at a time: a folder of an earlier build takes a second and more. Raises
+    OSError."""
     _forget(name)
+    if name + ".rom" in os.listdir("/"):
+        os.remove("/" + name + ".rom")
+        yield
     yield from _remove("/" + name)
-    os.mkdir("/" + name)
 
 
 def _remove(path):
@@ -66,25 +74,81 @@ def _remove(path):
             raise
 
 
-def takes(path):
-    """Blocks of the flash that are there below `path`, at least."""
-    blocks = 0
+def takes(name):
+    """Blocks of the flash that a or b has, at least."""
+    try:
+        return blocks(os.stat("/" + name + ".rom")[6])
+    except OSError:
+        return _takes("/" + name)
+
+
+def blocks(size):
+    """Blocks of the flash that a file of so many bytes takes, at most."""
+    return (size + _DATA - 1) // _DATA
+
+
+def _takes(path):
+    total = 0
     try:
         for entry in os.ilistdir(path):
             if entry[1] == 0x4000:
-                blocks += takes(path + "/" + entry[0])
+                total += _takes(path + "/" + entry[0])
             elif entry[3] > _INLINE:
-                blocks += (entry[3] + _BLOCK - 1) // _BLOCK
-        return blocks + 2
+                total += (entry[3] + _BLOCK - 1) // _BLOCK
+        return total + 2
     except OSError:  # (it is not there)
         return 0
 
 
-class Half:
-    """The half of the partition romfs that does not run: it takes an image, block by block.
+class File:
+    """The file /a.rom or /b.rom, that of the slot that does not run. It takes an image; a block of
+    the flash is erased with 2 KB at most.
 
     | name | its slot, for switch() |
-    | room | its bytes |"""
+    | room | its bytes at most, when the slot is empty |"""
+
+    def __init__(self):
+        self.name = other()
+        self.room = (os.statvfs("/")[3] + takes(self.name) - _SPARE) * _DATA
+        self._file = None
+
+    def begin(self):
+        """Empty the slot, in steps. Raises OSError."""
+        yield from empty(self.name)
+        self._file = open("/" + self.name + ".rom", "wb")
+
+    def write(self, data):
+        """The next bytes of the image. Raises OSError."""
+        self._file.write(data)
+
+    def end(self):
+        """That was all of it: it is read back, in steps. Raises OSError, ValueError as whole()."""
+        self.close()
+        yield from whole("/" + self.name + ".rom")
+
+    def close(self):
+        """Take no more. Raises OSError."""
+        file, self._file = self._file, None
+        if file:
+            file.close()
+
+
+def whole(path):
+    """Read the image `path`, in steps; ValueError if it is not whole."""
+    crc, buf = 0, bytearray(_PIECE)
+    with open(path, "rb") as f:
+        while True:
+            n = f.readinto(buf)
+            if not n:
+                break
+            crc = crc32(memoryview(buf)[:n], crc)
+            yield
+    if crc != _WHOLE:
+        raise ValueError("%s is not a whole image" % path)
+
+
+class Half:
+    """The half of the partition romfs that does not run: the same as File."""
 
     def __init__(self):
         """OSError: there is no partition."""
@@ -98,23 +162,32 @@ class Half:
         self._buf = None
         self._n = 0  # bytes in it
 
+    def begin(self):
+        """Nothing leads to it from now on."""
+        _forget(self.name)
+        self._buf = bytearray(_BLOCK)
+        yield
+
     def write(self, data):
-        """The next bytes of the image. A block that is full is erased, written and compared; with
-        2 KB at once that is one at most. OSError: it does not hold what was written."""
-        if not self._buf:
-            _forget(self.name)
-            self._buf = bytearray(_BLOCK)
+        """The next bytes of the image. A block that is full is erased, written and compared.
+        OSError: it does not hold what was written."""
         while len(data):
             n = min(len(data), _BLOCK - self._n)
             self._buf[self._n : self._n + n] = data[:n]
             self._n, data = self._n + n, data[n:]
             if self._n == _BLOCK:
-                self.end()
+                self._flush()
 
     def end(self):
         """That was all of it: write what is left. OSError as above."""
-        if not self._n:
-            return
+        if self._n:
+            self._flush()
+        yield
+
+    def close(self):
+        """Nothing is open."""
+
+    def _flush(self):
         self._part.writeblocks(self._at, self._buf)
         back = bytearray(_PIECE)
         whole = memoryview(self._buf)
@@ -140,22 +213,19 @@ def write_rom(path):
     -> its name, for switch(). Raises ValueError for a file that is no whole image or does not fit,
     OSError where there is no partition, or where it does not hold what was written."""
     half, buf = Half(), bytearray(_PIECE)
+    size = os.stat(path)[6]
+    if size > half.room:
+        raise ValueError("%d bytes: half of the partition has %d" % (size, half.room))
+    for _ in whole(path):
+        pass
+    for _ in half.begin():
+        pass
     with open(path, "rb") as f:
-        size = f.seek(0, 2)
-        if size > half.room:
-            raise ValueError("%d bytes: half of the partition has %d" % (size, half.room))
-        f.seek(0)
-        crc, left = 0, size - 4
-        while left > 0:
-            n = f.readinto(buf, min(left, _PIECE))
-            crc, left = crc32(memoryview(buf)[:n], crc), left - n
-        if left or f.read() != crc.to_bytes(4, "little"):
-            raise ValueError("%s is not a whole image: make romfs" % path)
-        f.seek(0)
         while True:
             n = f.readinto(buf)
             if not n:
                 break
             half.write(memoryview(buf)[:n])
-        half.end()
+    for _ in half.end():
+        pass
     return half.name

@@ -43,7 +43,7 @@ def own_tree(tree):
     skip = shutil.ignore_patterns("__pycache__")
     for name in ("firmware", "lib", "tools"):
         shutil.copytree(ROOT / name, tree / name, ignore=skip)
-    for name in ("boot.py", "pick.py", "main.py", "manifest.py"):
+    for name in ("boot.py", "pick.py", "romfile.py", "main.py", "manifest.py"):
         shutil.copy(ROOT / name, tree)
     (tree / ".venv").symlink_to(ROOT / ".venv")
     return tree / "tools/station"

@@ -7,6 +7,8 @@ import sys
 import vfs
 
 import flash
+import images
+from images import mpy
 from rig import raises
 
 HEAP = "1600K"
@@ -109,6 +111,7 @@ class Safe:
 outputs = Safe()
 
 # (all that is needed is loaded before the flash is mounted)
+import romfile  # noqa: F401
 from firmware import clock  # noqa: F401
 
 sys.modules["firmware.safe"] = sys.modules["firmware"].safe = outputs
@@ -123,7 +126,7 @@ with open("main.py") as f:
     MAIN = compile(f.read(), "main.py", "exec")
 REAL = {name: sys.modules[name] for name in sys.modules if name.startswith("firmware")}
 PATH = ["", ".frozen", "/rom", "/rom/lib", "/lib"]
-FILES = 2  # of a version of the stand-in
+FILLER = 5000  # bytes: an image has two blocks
 SAFE = "def now():\n    pass\n"
 START = """
 VERSION = %s
@@ -132,11 +135,16 @@ assert m0.VERSION == m1.VERSION == VERSION
 """
 
 
-def mount(chip):
+def unmount(path):
     try:
-        vfs.umount("/")
+        vfs.umount(path)
     except OSError:
         pass
+
+
+def mount(chip):
+    for path in ("/a", "/b", "/"):
+        unmount(path)
     vfs.mount(vfs.VfsLfs2(chip), "/")
 
 
@@ -161,14 +169,36 @@ def read(path):
         return None
 
 
-def install(folder, version):
-    """What a deploy copies into a slot."""
+def sources(version):
+    """The modules of the firmware, {name: source}."""
+    return {
+        "m0": "VERSION = %d\n" % version,
+        "m1": "VERSION = %d\n" % version + "#" * FILLER,
+        "safe": SAFE,
+        "start": START % version,
+    }
+
+
+def made(version, **other):
+    """An image of it, with other sources or (None) without some of them."""
+    modules = sources(version)
+    modules.update(other)
+    files = {name + ".mpy": mpy(text) for name, text in modules.items() if text is not None}
+    return images.image({"firmware": files, "lib": {"x.mpy": mpy("pass")}})
+
+
+def install(name, version, **other):
+    """What a deploy writes into slot `name`."""
+    with open("/%s.rom" % name, "wb") as f:
+        f.write(made(version, **other))
+
+
+def install_files(folder, version):
+    """The same as files below a folder: as they may lie at /, and as an earlier build had them."""
     os.mkdir(folder + "/firmware")
     os.mkdir(folder + "/lib")
-    for i in range(FILES):
-        write("%s/firmware/m%d.py" % (folder, i), "VERSION = %d\n" % version + "#" * 600 * i)
-    write(folder + "/firmware/safe.py", SAFE)
-    write(folder + "/firmware/start.py", START % version)
+    for name, text in sources(version).items():
+        write("%s/firmware/%s.py" % (folder, name), text)
 
 
 def boot(cause=PWRON):
@@ -178,6 +208,8 @@ def boot(cause=PWRON):
         for _ in range(5):
             space = {}
             forget()
+            for path in ("/a", "/b"):
+                unmount(path)
             sys.path[:] = PATH
             try:
                 sys.modules["pick"] = None  # (it is compiled once)
@@ -222,9 +254,8 @@ def record(text):
 def two_slots(text=None, second=2, blocks=24):
     """Versions 1 and `second` in the slots, and `text` in the record; -> the flash"""
     chip = board(blocks)
-    for name, version in (("a", 1), ("b", second)):
-        os.mkdir("/" + name)
-        install("/" + name, version)
+    install("a", 1)
+    install("b", second)
     record(text)
     return chip
 
@@ -251,7 +282,7 @@ def test_only_the_slot_that_runs_is_on_the_path():
 
 def test_without_a_record_files_at_the_root_run():
     board()
-    install("", 7)
+    install_files("", 7)
     assert boot() == 7
     assert "/slot" not in [name for name in os.listdir("/")]
 
@@ -349,17 +380,14 @@ def test_a_confirmed_slot_stays():
 
 def test_code_that_cannot_be_imported_is_left_at_once():
     for broken, why in (
-        ("raise ValueError('incompatible .mpy file')", "ValueError: incompatible .mpy file"),
-        ("1 / 0", "ZeroDivisionError: "),
-        ("syntax error", "SyntaxError: "),
-        (None, "ImportError: "),
+        ({"start": "raise ValueError('incompatible .mpy file')"}, "ValueError: incompatible "),
+        ({"start": "1 / 0"}, "ZeroDivisionError: "),
+        ({"start": "syntax error"}, "SyntaxError: "),
+        ({"safe": None}, "ImportError: "),
     ):
         for trial in ("b a 3", "b a"):
             two_slots(trial)
-            if broken:
-                write("/b/firmware/start.py", broken)
-            else:
-                os.remove("/b/firmware/safe.py")
+            install("b", 2, **broken)
             assert boot(HARD) == 1, broken
             assert read("/slot") == "a"
             text = "slot b was given up, it is a again: " + why
@@ -390,7 +418,7 @@ def test_a_flash_that_takes_no_write_boots():
 
 def test_pins_that_fail_do_not_keep_boot_from_its_end():
     two_slots("a")
-    write("/a/firmware/safe.py", "def now():\n    raise OSError('pin 33 is broken')\n")
+    install("a", 1, safe="def now():\n    raise OSError('pin 33 is broken')\n")
     assert boot() == 1
 
 
@@ -400,7 +428,7 @@ def test_pins_that_fail_do_not_keep_boot_from_its_end():
 def update(version):
     """What `make deploy` does on the board."""
     name = slots.stage()
-    install("/" + name, version)
+    install(name, version)
     slots.switch(name)
 
 
@@ -425,7 +453,7 @@ def test_an_update_before_the_first_one_was_booted():
     assert read("/slot") == "b a 3"
     assert slots.stage() == "b"
     assert read("/slot") == "a"
-    install("/b", 4)
+    install("b", 4)
     slots.switch("b")
     assert read("/slot") == "b a 3"
     assert boot(HARD) == 4
@@ -436,14 +464,14 @@ def test_nothing_falls_back_to_a_slot_that_is_being_written():
     assert boot() == 1
     assert slots.stage() == "b"
     assert read("/slot") == "a"
-    assert os.listdir("/b") == []
-    write("/a/firmware/start.py", "1 / 0")
+    assert "b.rom" not in os.listdir("/")
+    install("a", 1, start="1 / 0")
     assert boot(HARD) is None
 
 
 def test_files_at_the_root_are_what_the_first_slot_falls_back_to():
     board()
-    install("", 7)
+    install_files("", 7)
     assert boot() == 7
     update(8)
     assert read("/slot") == "a rom 3"

@@ -17,6 +17,8 @@ from host.port import BUSY, CUT, ENVIRONMENT, Port, PortError, explain, front
 
 DOWNLOAD = "https://micropython.org/download/ESP32_GENERIC_S3/"
 CODE = (
+    "a.rom",
+    "b.rom",
     "a",
     "b",
     "rom",
@@ -25,6 +27,7 @@ CODE = (
     "lib",
     "boot.py",
     "pick.py",
+    "romfile.py",
     "main.py",
     "slot",
     "safe",

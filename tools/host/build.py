@@ -1,5 +1,5 @@
-"""Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py, pick.py and main.py as
-they are.
+"""Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py, pick.py, romfile.py and
+main.py as they are.
 
     python -m host.build [--out build/firmware] [-O N] [--sizes | --json]
 
@@ -24,7 +24,7 @@ SIMULATOR = ROOT / "build" / "simulator"
 # -O1 leaves out asserts; line numbers in tracebacks go only at -O3.
 OPT = 1
 # MicroPython looks these up by name and as source.
-PLAIN = ("pick.py", "boot.py", "main.py")
+PLAIN = ("romfile.py", "pick.py", "boot.py", "main.py")
 # What is compiled, by tree.
 COMPILED = {OUT: ("firmware", "lib"), SIMULATOR: ("tools/sim/esp32", "tools/sim")}
 # So a .mpy file begins (version 6, bytecode, small integers of 31 bits). Then come how many names
@@ -54,7 +54,7 @@ def sources(root=ROOT, tree=OUT):
 
 
 def build_simulator():
-    """Compile what stands in for the chip, with boot.py, pick.py and main.py of its own; -> the
+    """Compile what stands in for the chip, with a boot.py and what follows of its own; -> the
     tree. Compiled at run time its names would crowd those of the firmware that runs beside it, and
     it needs no line numbers."""
     return build(SIMULATOR, 3, tree=SIMULATOR)
@@ -218,19 +218,19 @@ def bounded(mpy):
     that it uses whatever begins there, by chance a function of a module that is to be forgotten,
     and with it all of that. (A word more costs nothing unless the names fill their block.)"""
     assert mpy.startswith(_MPY), mpy[:4]
-    names, at = _number(mpy, len(_MPY))
-    constants, begin = _number(mpy, at)
+    names, at = varint(mpy, len(_MPY))
+    constants, begin = varint(mpy, at)
     if constants:
         return mpy
     end = begin
     for _ in range(names):
-        size, end = _number(mpy, end)
+        size, end = varint(mpy, end)
         if not size & 1:  # (else it is one that MicroPython has)
             end += (size >> 1) + 1
     return mpy[:at] + b"\1" + mpy[begin:end] + _NONE + mpy[end:]
 
 
-def _number(data, at):
+def varint(data, at):
     """-> (the number that stands there, 7 bits a byte, where it ends)"""
     number = 0
     while True:

@@ -11,15 +11,15 @@ import os
 import sys
 from datetime import datetime, timezone
 
-from host import deploy, unit_config
+from host import deploy, deploy_file, unit_config
 from host.build import ROOT, BuildError, build
 from host.doctor_outside import Outside
 from host.port import Port, front
+from host.romfs import build_image
 
 FILES_HEAP = 130 << 10  # what the code takes from files (docs/flashing.md)
 TLS_HEAP = 45 << 10  # of the ESP-IDF's: buffers of 16 + 4 KB and the handshake
 JOURNAL = 256 << 10  # of flash: what the firmware keeps for its journal
-BLOCK = 4096  # of flash: a file takes whole ones, a folder two
 CLOCK_s = 120
 
 CHIP = """
@@ -36,7 +36,7 @@ except Exception:
     part = []
 v = os.statvfs("/")
 print((getattr(sys.implementation, "_machine", sys.platform), gc.mem_free(), idf,
-    v[0] * v[2], v[0] * v[3], part, len([n for n in os.listdir("/") if n in ("a", "b")])))
+    v[0] * v[2], v[0] * v[3], part, len([n for n in os.listdir("/") if n in ("a.rom", "b.rom")])))
 """
 # -> the newest line of the record, the newest one about a slot that was given up
 CRASH = """
@@ -59,14 +59,6 @@ import machine
 adc = machine.ADC(machine.Pin(%d), atten=machine.ADC.ATTN_11DB)
 print(max([adc.read_uv() for i in range(1000)]))
 """
-
-
-def slot_size():
-    """Bytes of flash that the build takes in a slot."""
-    tree = build()
-    names = deploy.local_hashes(tree)[0]
-    blocks = sum(-(-(tree / name).stat().st_size // BLOCK) for name in names)
-    return (blocks + 2 * len(deploy.folders(names))) * BLOCK
 
 
 class Doctor:
@@ -115,7 +107,7 @@ class Doctor:
             self.ok(text)
         where = "".join(f" at {at:#x}, {length} B" for at, length in vfs)
         text = f"flash: {left >> 10} KB of {size >> 10} are free{where}"
-        least = JOURNAL + (2 - slots) * slot_size()
+        least = JOURNAL + (2 - slots) * build_image().stat().st_size
         if left < least:
             self.wrong(
                 f"{text}, {least >> 10} KB are needed: .venv/bin/mpremote rm what is not this "
@@ -137,12 +129,11 @@ class Doctor:
         slot = words[0] if words else "rom"
         text = f"firmware: slot {slot}"
         if slot in ("a", "b"):
-            wanted, plain = deploy.local_hashes(build())
-            there = deploy.board_hashes(self.port, "/" + slot)
-            other = {k for k in {*wanted, *there} if wanted.get(k) != there.get(k)}
-            other |= set(deploy.plain_differ(self.port, plain))
-            same = f"{len(other)} files are not those of this build" if other else "this build"
-            (self.note if other else self.ok)(f"{text}, {same}")
+            same = deploy_file.is_there(self.port, slot, build_image())
+            same = same and not deploy.plain_differ(self.port, build())
+            (self.ok if same else self.note)(
+                text + (", this build" if same else ", another build")
+            )
             if self.heap < FILES_HEAP + TLS_HEAP:
                 self.note("from files the code takes 130 KB of heap: see docs/flashing.md, ROMFS")
         else:

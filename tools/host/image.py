@@ -3,7 +3,7 @@
     [FILE=config.json OFFSET=0x200000 SIZE=0x200000 IMAGE=... URL=... ID=...] python -m host.image
 
 The variables are those of host.unit_config. For the first unit of many, or a board without a
-serial console. The code is in slot /a. IMAGE is MicroPython's .bin: then the file is all that is
+serial console. The code is in slot a. IMAGE is MicroPython's .bin: then the file is all that is
 on the unit's flash, with the code in the partition romfs if there is one.
 """
 
@@ -35,13 +35,10 @@ def make_image(size, config=None, code=True):
     fs = LittleFS(
         block_size=BLOCK, block_count=size // BLOCK, disk_version=DISK_VERSION, **GEOMETRY
     )
-    for path in sorted(tree.rglob("*")):
-        name = path.relative_to(tree).as_posix()
-        name = name if name in PLAIN else "a/" + name
-        if path.is_file() and (code or name in PLAIN):
-            fs.makedirs(os.path.dirname(name), exist_ok=True)
-            put(fs, name, path.read_bytes())
+    for name in PLAIN:
+        put(fs, name, (tree / name).read_bytes())
     if code:
+        put(fs, "a.rom", build_image().read_bytes())
         put(fs, "slot", b"a")
     if config:
         put(fs, "config.json", json.dumps(config, indent=1).encode())

@@ -46,7 +46,7 @@ def count(words, memory, cause):
                 end = "the watchdog ended it, the tick did not come"
             elif run:
                 end = "it ended without a word"
-            elif memory == b"0":
+            elif memory.split()[-1:] == [b"0"]:
                 end = "it restarted itself"
             elif memory:
                 end = ""  # (the record says it)

@@ -47,6 +47,11 @@ class RomFile:
         f.seek(int.from_bytes(self.near[at : at + 3], "little"))
         return f
 
+    # What mpremote asks of all that is mounted. (Who wants the names has the build.)
+
+    def ilistdir(self, path):
+        return iter(())
+
     def statvfs(self, path):
         return (1, 1, self.table, 0, 0, 0, 0, 0, 0, 255)
 

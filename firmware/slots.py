@@ -109,6 +109,7 @@ class File:
 
     def __init__(self):
         self.name = other()
+        # (A LittleFS from MicroPython 1.29 on counts a file twice that is open: that which runs.)
         self.room = (os.statvfs("/")[3] + takes(self.name) - _SPARE) * _DATA
         self._file = None
 

@@ -61,9 +61,9 @@ def build_simulator():
 
 
 def package(target):
-    """What a file on the board is counted under: firmware/ocpp, lib/uwebsockets, ..."""
-    parts = target.split("/")
-    return "/".join(parts[: min(2, len(parts) - 1)]) or "boot, pick, main"
+    """What a file on the board is counted under: firmware/ocpp, firmware/ocpp/v16, lib/upki ..."""
+    parts = target.split("/")[:-1]
+    return "/".join(parts[:3] if parts[1:2] == ["ocpp"] else parts[:2]) or "boot, pick, main"
 
 
 def sizes(out=OUT):

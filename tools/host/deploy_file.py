@@ -86,7 +86,7 @@ try:
 finally:
     os.remove(%r)
 """
-_SUM = """
+SUM = """
 import binascii, hashlib
 h = hashlib.sha256()
 with open(%r, "rb") as f:
@@ -156,7 +156,7 @@ def send(port, image, running, ours, say):
             f.flush()
             port.call("cp", "-f", f.name, f":{_PARTS}", **more)
         port.run(_PUT % (f"/{running}.rom", new, _PARTS, _PARTS), LONG_s)
-    if port.ask(_SUM % new, LONG_s) != hashlib.sha256(data).hexdigest():
+    if port.ask(SUM % new, LONG_s) != hashlib.sha256(data).hexdigest():
         raise PortError("what has arrived is not what was sent; nothing has changed: try again")
     return slot
 

@@ -64,7 +64,9 @@ def pack(tree, left_out=PLAIN):
 def parts(image):
     """What is in an image: {"/path": [where its data begins, its size]}, [0, 0] for a folder."""
     size, at = varint(image, len(_MAGIC))
-    return {path: where for path, *where in _walk(image, at, at + size, "")}
+    found = {"/": [0, 0]}
+    found.update((path, where) for path, *where in _walk(image, at, at + size, ""))
+    return found
 
 
 def _walk(image, at, end, folder):

@@ -9,9 +9,10 @@ import re
 
 from bench import PORT, measurement, micropython
 from bench.heap import SHARED
-from bench.size import size
-from bench.station import connected, install, station
+from bench.size import code_lines, size
+from bench.station import BUDGET, BUDGET_201, connected, install, station
 from host.build import ROOT, SIMULATOR, build, package, sources
+from host.csms import V16, V201
 from host.process import WAIT_s, poll
 from host.romfs import build_image, build_simulator_image
 
@@ -19,6 +20,22 @@ BUFFERS = 2048 + 512  # rx and tx of ocpp/link.py
 DOC = ROOT / "docs/memory.md"
 BEGIN, END = "<!-- bench.memory -->\n", "<!-- end -->\n"
 BIG = 14  # modules in the table of the big ones
+# Of firmware/ocpp/v201, by block of the specification.
+BLOCKS = {
+    "A, M: security, certificates": "certificates",
+    "B: provisioning": "provisioning variables reports device_model facts",
+    "C: authorization": "authorization",
+    "D: local list": "local_list",
+    "E, J: transactions, meter values": "transactions events",
+    "F: remote control": "remote_control",
+    "G: availability": "availability",
+    "H: reservation": "reservation",
+    "K: smart charging": "smart_charging profile_reports",
+    "L: firmware": "firmware_management",
+    "N: logs, customers, monitoring": "logs customer monitoring",
+    "P: data transfer": "data_transfer",
+}
+SHARED_BY = "of all: shapes, words, messages"
 # Imports one module after the other, and says what is live then. (The table of names is counted
 # apart: it grows in leaps, each of which would be one module's.)
 SCRIPT = """
@@ -109,7 +126,8 @@ def table_of_names(info):
 @measurement
 def memory():
     """Per package: files, lines, bytes of .mpy, bytes of heap from ROMFS and from files, names;
-    the modules that take most; the modules that stay."""
+    the modules that take most; OCPP 2.0.1 by its blocks; the modules that stay, in either version
+    of OCPP."""
     names = list(modules())
     romfs, files = costs(names, True), costs(names, False)
     mpy = {module(t): (build() / t).stat().st_size for t in sources() if t.endswith(".mpy")}
@@ -125,19 +143,31 @@ def memory():
             ):
                 row[key] = row.get(key, 0) + value
     total = {key: sum(row[key] for row in packages.values()) for key in row}
+    blocks = {}
+    for name, path in modules().items():
+        if name.startswith("firmware.ocpp.v201."):
+            last = name.rpartition(".")[2]
+            block = next((b for b in BLOCKS if last in BLOCKS[b].split()), SHARED_BY)
+            row = blocks.setdefault(block, [0, 0, 0, 0])
+            lines = len(path.read_text().splitlines())
+            for i, value in enumerate((1, lines, code_lines(path), mpy[name])):
+                row[i] += value
     big = sorted(mpy, key=lambda name: -romfs[name][0])[:BIG]
     return {
         "packages": {**packages, "total": total},
         "modules": {n: (mpy[n], romfs[n][0], files[n][0], romfs[n][1]) for n in big},
-        "live": live(),
+        "blocks": dict(sorted(blocks.items())),
+        "image": build_image().stat().st_size,
+        "live": {"1.6": live(V16, BUDGET), "2.0.1": live(V201, BUDGET_201)},
     }
 
 
-def live():
+def live(language, budget):
     """Where the heap is, connected and idle with 16 profiles of 24 periods, from ROMFS."""
 
     async def resident():
-        async with station("--interpreter", PORT, "--heap", "128K") as (process, peer):
+        words = "--interpreter", PORT, "--heap", "128K"
+        async with station(*words, language=language) as (process, peer):
             for number in range(16):
                 await install(peer, number, 24)
             for what in ("print('modules', sorted(sys.modules))", "micropython.qstr_info()"):
@@ -149,7 +179,7 @@ def live():
         names = [table_of_names(line)[1] for line in output if line.startswith("qstr pool")]
         return found and names and (ast.literal_eval(found[0][8:]), names[0])
 
-    heap = connected("romfs", "128K")
+    heap = connected("romfs", "128K", language, budget)
     loaded, names = asyncio.run(resident())
     known = modules()
     stay = [name for name in known if name in loaded and name != "firmware.console.line"]
@@ -185,19 +215,31 @@ def markdown(result):
     ]
     for name, row in result["modules"].items():
         out.append(f"| {name} | " + " | ".join(f"{value:,}" for value in row) + " |")
-    at = result["live"]
     out += [
         "",
-        "| live, connected and idle, 16 profiles of 24 periods, ROMFS | B |",
-        "|---|--:|",
-        f"| code: {at['modules']} modules of the firmware that stay | {at['code']:,} |",
-        f"| the table of names | {at['names']:,} |",
-        f"| the link's two buffers | {at['buffers']:,} |",
-        f"| the profiles | {at['profiles']:,} |",
-        "| all else: asyncio, LittleFS, the interpreter, drivers, parts, connectors, tasks"
-        f" | {at['rest']:,} |",
-        f"| together | {at['all']:,} |",
+        "| OCPP 2.0.1, by block | files | lines | of code | .mpy |",
+        "|---|--:|--:|--:|--:|",
     ]
+    for name, row in result["blocks"].items():
+        out.append(f"| {name} | " + " | ".join(f"{value:,}" for value in row) + " |")
+    out += ["", f"The image with all of it (`make romfs`) has {result['image']:,} bytes."]
+    at = list(result["live"].values())
+    out += [
+        "",
+        "| live, connected and idle, 16 profiles of 24 periods, ROMFS; bytes | OCPP "
+        + " | OCPP ".join(result["live"])
+        + " |",
+        "|---|--:|--:|",
+    ]
+    for text, key in (
+        (f"code: {at[0]['modules']} and {at[1]['modules']} modules that stay", "code"),
+        ("the table of names", "names"),
+        ("the link's two buffers", "buffers"),
+        ("the profiles", "profiles"),
+        ("all else: asyncio, LittleFS, the interpreter, drivers, parts, tasks", "rest"),
+        ("together", "all"),
+    ):
+        out.append(f"| {text} | " + " | ".join(f"{one[key]:,}" for one in at) + " |")
     return "\n".join(out) + "\n"
 
 

@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 
 from bench import MICROPYTHON_ESP, PORT, measurement, min_heap, rounds
-from host.csms import CentralSystem
+from host.csms import V16, V201, CentralSystem
 from host.process import StationProcess, WAIT_s
-from host.profile import profile
+from host.profile import in_201, profile
 
 BUDGET = 69325  # bytes of live heap: 67.7 KB
+BUDGET_201 = BUDGET + 1024  # of a station that speaks OCPP 2.0.1
 CHIP_HEAP = "112K"  # of an ESP32 without PSRAM: 56 KB that it starts with, and as much again
 ROUNDS = 40
 BOOTS = 10
@@ -31,9 +32,10 @@ def cpu_s(pid):
 
 
 @contextlib.asynccontextmanager
-async def station(*words, connectors=1, board=None, **config):
+async def station(*words, connectors=1, board=None, language=V16, **config):
     """-> (StationProcess, the Central System's connection to it)"""
-    cs = CentralSystem()
+    cs = CentralSystem(protocols=(language.protocol,))
+    config["protocols"] = [language.protocol]
     await cs.start()
     with tempfile.TemporaryDirectory(prefix="pilotwire-bench-") as folder:
         path = Path(folder) / "config.json"
@@ -53,7 +55,8 @@ async def station(*words, connectors=1, board=None, **config):
 
 async def told(peer, connectors=1):
     """Wait until the station has told the status of its last connector."""
-    await peer.expect("StatusNotification", lambda p: p["connectorId"] == connectors, WAIT_s)
+    field = "connectorId" if peer.language is V16 else "evseId"
+    await peer.expect("StatusNotification", lambda p: p[field] == connectors, WAIT_s)
 
 
 async def charge(process, peer, number=1):
@@ -72,7 +75,11 @@ def daily(number, periods):
 
 
 async def install(peer, number, periods):
-    request = {"connectorId": number // 10 % 2, "csChargingProfiles": daily(number, periods)}
+    connector, p = number // 10 % 2, daily(number, periods)
+    request = {"connectorId": connector, "csChargingProfiles": p}
+    if peer.language is V201:
+        p["stackLevel"] = number  # (one of the station takes a level from all EVSEs: K01.FR.53)
+        request = {"evseId": connector, "chargingProfile": in_201(p)}
     conf = await peer.call("SetChargingProfile", request)
     if conf["status"] != "Accepted":
         raise RuntimeError(conf)
@@ -99,24 +106,30 @@ def heap_connected():
 
 
 @measurement
+def heap_connected_201():
+    """The same of a station that speaks OCPP 2.0.1."""
+    return connected("romfs", "128K", V201, BUDGET_201)
+
+
+@measurement
 def heap_connected_files():
     return connected("files", "192K")
 
 
-def connected(code, heap):
+def connected(code, heap, language=V16, budget=BUDGET):
     words = "--interpreter", PORT, "--code", code, "--heap", heap
 
     async def run():
         # (without a network the radio would want its memory after the files have taken it)
         config = {"ssid": "home"} if code == "files" else {}
-        async with station(*words, **config) as (process, peer):
+        async with station(*words, language=language, **config) as (process, peer):
             result = {"connected_bytes": await firmware_bytes(process)}
             for number in range(16):
                 await install(peer, number, 24)
             result["with_16_profiles_of_24_periods_bytes"] = await firmware_bytes(process)
             await install(peer, 3, 96)
             result["and_one_of_96_bytes"] = await firmware_bytes(process)
-            result["budget_bytes"] = BUDGET
+            result["budget_bytes"] = budget
             return result
 
     return asyncio.run(run())

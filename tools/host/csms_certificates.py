@@ -7,13 +7,10 @@ from pathlib import Path
 
 from host.csms_lists import one_of
 from host.csms_profiles import CommandError, find_file
+from host.csms_show import reason
 
-_KINDS = {"central": "CentralSystemRootCertificate", "maker": "ManufacturerRootCertificate"}
+_KINDS = "central", "maker"
 _FOLDER = "certs"
-
-
-def certificate_type(kind):
-    return _KINDS[one_of(kind, tuple(_KINDS))]
 
 
 def _is_of(certificate, data):
@@ -54,7 +51,7 @@ class Certificates:
                 return {"status": "Rejected"}
             for station in self.central.stations.values():
                 if station.received("SignCertificate")[-1:] == [payload]:
-                    task = asyncio.ensure_future(self._signed(station, chain))
+                    task = asyncio.ensure_future(self._signed(station, chain, payload))
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
             return {"status": "Accepted"}
@@ -62,27 +59,29 @@ class Certificates:
         self.central.answer("SignCertificate", answer)
         self.signs, self.certs = True, self.certs or folder
 
-    async def _signed(self, station, chain):
+    async def _signed(self, station, chain, asked):
         try:
-            conf = await station.call("CertificateSigned", {"certificateChain": chain}, 60)
-            self.show(f"CertificateSigned: {station.id}: {conf.get('status')}")
+            conf = await station.call(*self.dialects[station.language].signed(chain, asked), 60)
+            self.show(f"CertificateSigned: {station.id}: {conf.get('status')}{reason(conf)}")
         except Exception as error:  # (nobody waits for it: whatever it is, a line says so)
             self.show(f"CertificateSigned: {station.id}: {error}")
 
     async def do_renew_certificate(self):
-        payload = {"requestedMessage": "SignChargePointCertificate"}
-        refused = await self.ask("ExtendedTriggerMessage", payload)
+        station = await self.station()
+        refused = await self.ask("renew", station=station)
         if refused:
-            self.show("it needs its CpoName: set-config CpoName NAME")
+            name = self.dialects[station.language].organization
+            self.show(f"it needs its {name}: set-config {name} NAME")
         elif not self.signs:
             self.show("nobody signs it here: sign")
         return refused
 
     async def do_certificates(self, kind="central"):
-        payload = {"certificateType": certificate_type(kind)}
-        answer = await self.request("GetInstalledCertificateIds", payload)
-        self.show(f"GetInstalledCertificateIds: {answer.get('status')}")
-        self.listed = answer.get("certificateHashData", [])
+        station = await self.station()
+        dialect = self.dialects[station.language]
+        answer = await self.request(*dialect.installed(one_of(kind, _KINDS)), station)
+        self.show(f"GetInstalledCertificateIds: {answer.get('status')}{reason(answer)}")
+        self.listed = dialect.hashes(answer)
         for number, data in enumerate(self.listed, 1):
             hashes = " ".join(data[name][:16] for name in ("issuerNameHash", "issuerKeyHash"))
             subject = self._subject(data)
@@ -104,18 +103,20 @@ class Certificates:
     async def do_install_certificate(self, file, kind):
         from host import certs
 
-        payload = {"certificateType": certificate_type(kind)}
+        kind = one_of(kind, _KINDS)
         path = find_file(file, self.folder)
         try:
             one = certs.read(path)
         except ValueError as error:
             raise CommandError(str(error)) from None
         self.installed = (*self.installed, one)
+        station = await self.station()
+        payload = {"certificateType": self.dialects[station.language].certificates[kind]}
         payload["certificate"] = certs.Issued(one, None).pem.decode()
-        return await self.ask("InstallCertificate", payload)
+        return await self.ask_plain("InstallCertificate", payload, station)
 
     async def do_delete_certificate(self, number):
         if not number.isdecimal() or not 1 <= int(number) <= len(self.listed):
             raise CommandError(f"certificates has listed {len(self.listed)}: no number {number}")
         data = self.listed[int(number) - 1]
-        return await self.ask("DeleteCertificate", {"certificateHashData": data})
+        return await self.ask_plain("DeleteCertificate", {"certificateHashData": data})

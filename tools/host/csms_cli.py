@@ -14,7 +14,7 @@ import ssl
 import sys
 
 try:
-    from host.csms import CentralSystem
+    from host.csms import LANGUAGES, CentralSystem
 except ImportError as error:
     sys.exit(f'tools/csms: {error}: run "make setup"')
 
@@ -38,8 +38,9 @@ async def run(options):
     """Serve, with script and prompt as the options say; the exit code."""
     terminal = Terminal(options.quiet)
     central = CentralSystem(
-        options.port, options.host, terminal.log, options.password or None, ssl=options.ssl
-    )
+        options.port, options.host, terminal.log, options.password or None, ssl=options.ssl,
+        protocols=options.ocpp,
+    )  # fmt: skip
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
@@ -132,12 +133,15 @@ def main():
     """Parse the command line and run."""
     parser = _Parser(
         prog="tools/csms",
-        description="A Central System (OCPP 1.6J) for development: shows all traffic, takes "
-        "commands. Type help at its prompt.",
+        description="A Central System (OCPP 1.6J and 2.0.1) for development: shows all traffic, "
+        "takes commands. Type help at its prompt.",
     )
     add = parser.add_argument
     add("--port", type=_port, default=9000, help="default 9000; 0: a free one")
     add("--host", default="127.0.0.1", help="0.0.0.0: reachable from the network")
+    versions = [language.version for language in LANGUAGES.values()]
+    add("--ocpp", choices=versions, help="speak this version only; default: what a station "
+        "offers first")  # fmt: skip
     add("--password", nargs="+", default=[], metavar="ID=KEY", help="demand Basic "
         "authentication; stations that are not listed are refused")  # fmt: skip
     add("--make-certs", metavar="DIR", help="speak TLS with a certificate for this computer; it, "
@@ -155,6 +159,7 @@ def main():
         parser.error("--password wants ID=KEY")
     if sys.stdin is None and not options.no_prompt:
         parser.error("no commands can be read, for stdin is closed: say --no-prompt")
+    options.ocpp = (f"ocpp{options.ocpp}",) if options.ocpp else tuple(LANGUAGES)
     options.password = dict(word.split("=", 1) for word in options.password)
     options.ssl = _tls(parser, options)
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -6,7 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from host.csms import V16
 from host.csms_profiles import CommandError
+from host.csms_show import reason
 
 _STATUS = "DiagnosticsStatusNotification"
 _LOG_STATUS = "LogStatusNotification"
@@ -49,12 +51,14 @@ class Files:
     """A part of csms_requests.Requests."""
 
     receiver = None
-    logs = 0  # GetLog requests so far: the latest requestId
+    asked = 0  # requests with an id so far: the latest requestId
 
     async def do_diagnostics(self, url=None):
         if url and "://" not in url:
             raise CommandError("usage: diagnostics [URL]")
         station = await self.station()
+        if station.language is not V16:
+            return await self.do_log(*([url] if url else []))
         location = self._location(station, url)
         answer = await self.request("GetDiagnostics", {"location": location}, station)
         name = answer.get("fileName")
@@ -72,23 +76,28 @@ class Files:
         if len(words) > 1 or url and "://" not in url:
             raise CommandError("usage: log [security] [URL]")
         station = await self.station()
-        self.logs += 1
+        id = self.new_id()
         answer = await self.request(
             "GetLog",
             {
                 "logType": "SecurityLog" if security else "DiagnosticsLog",
-                "requestId": self.logs,
+                "requestId": id,
                 "log": {"remoteLocation": self._location(station, url)},
             },
             station,
         )
         status, name = answer.get("status"), answer.get("filename")
-        self.show(f"GetLog: {status}" + (f", {name}" if name else ""))
+        self.show(f"GetLog: {status}" + (f", {name}" if name else reason(answer)))
         if status not in ("Accepted", "AcceptedCanceled"):
             return True
-        more = {"requestId": self.logs}
+        more = {"requestId": id}
         ended = lambda status: status not in (None, "Uploading", "Idle")  # noqa: E731
         return await self._uploaded(station, _LOG_STATUS, more, ended, name or "?", url)
+
+    def new_id(self):
+        """The next requestId."""
+        self.asked += 1
+        return self.asked
 
     def _location(self, station, url):
         if url is not None:

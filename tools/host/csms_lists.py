@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
-from host.csms.frames import format_time
-from host.csms_profiles import CommandError, find_file
+from host.csms_profiles import CommandError, fields, find_file
+from host.csms_show import reason
 
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
+# Those that OCPP 2.0.1 has besides.
+MORE_STATUSES = "NoCredit", "NotAllowedTypeEVSE", "NotAtThisLocation", "NotAtThisTime", "Unknown"
 _REMOVE = "remove"
 _PIECE = 20  # tags in a message to a station that does not say how many it takes
 
@@ -17,18 +19,9 @@ def one_of(word, words):
     raise CommandError(f"{word!r} is none of {', '.join(words)}")
 
 
-def fields(words, names, usage):
-    """{name: text} of words NAME=TEXT."""
-    found = dict(word.partition("=")[::2] for word in words)
-    if len(found) < len(words) or not all(found.get(name) for name in found):
-        raise CommandError(usage)
-    if unknown := set(found) - set(names):
-        raise CommandError(f"{', '.join(sorted(unknown))}: {usage}")
-    return found
-
-
 def load_list(path):
-    """The AuthorizationData of a file, a line each: TAG STATUS [until=TIME] [parent=TAG]."""
+    """The tags of a file, a line each: TAG STATUS [until=TIME] [parent=TAG], or TAG remove; as
+    [(tag, status or None, {name: text})]."""
     entries = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         words = line.split()
@@ -37,18 +30,12 @@ def load_list(path):
         try:
             if len(words) < 2:
                 raise CommandError("TAG STATUS [until=TIME] [parent=TAG]")
-            status = one_of(words[1], STATUSES + (_REMOVE,))
+            status = one_of(words[1], (*STATUSES, *MORE_STATUSES, _REMOVE))
             usage = "until=TIME and parent=TAG may follow"
             more = fields(words[2:], ("until", "parent"), usage)
         except CommandError as error:
             raise CommandError(f"{path}, line {number}: {error}") from None
-        entry = {"idTag": words[0]}
-        if status != _REMOVE:
-            entry["idTagInfo"] = {"status": status}
-            for name, field in (("until", "expiryDate"), ("parent", "parentIdTag")):
-                if name in more:
-                    entry["idTagInfo"][field] = more[name]
-        entries.append(entry)
+        entries.append((words[0], None if status == _REMOVE else status, more))
     return entries
 
 
@@ -56,7 +43,7 @@ class Lists:
     """A part of csms_requests.Requests."""
 
     async def do_list_version(self):
-        version = (await self.request("GetLocalListVersion", {})).get("listVersion")
+        version = await self._list_version(await self.station())
         meaning = {0: "  (no list)", -1: "  (not supported)"}.get(version, "")
         self.show(f"GetLocalListVersion: {version}{meaning}")
 
@@ -68,28 +55,33 @@ class Lists:
         station = await self.station()
         kind = kinds[0].capitalize() if kinds else "Full"
         entries = load_list(find_file(file, self.folder))
-        if kind == "Full" and any("idTagInfo" not in entry for entry in entries):
+        if kind == "Full" and not all(status for _, status, _ in entries):
             raise CommandError("a full list has nothing to remove: send-list FILE differential")
-        there = (await self.request("GetLocalListVersion", {}, station)).get("listVersion", 0)
+        there = await self._list_version(station)
         version = int(numbers[0]) if numbers else max(there, 0) + 1
+        dialect = self.dialects[station.language]
         most = await self._list_length(station)
         pieces = [entries[at : at + most] for at in range(0, len(entries), most)] or [[]]
         for piece in pieces:
-            payload = {"listVersion": version, "updateType": kind, "localAuthorizationList": piece}
-            status = (await self.request("SendLocalList", payload, station)).get("status")
-            self.show(f"SendLocalList: {kind} {version}, {len(piece)} tags: {status}")
+            answer = await self.request(*dialect.send_list(version, kind, piece), station)
+            status = answer.get("status")
+            what = f"{kind} {version}, {len(piece)} tags"
+            self.show(f"SendLocalList: {what}: {status}{reason(answer)}")
             if status != "Accepted":
                 return True
             kind, version = "Differential", version + 1
         return False
 
+    async def _list_version(self, station):
+        answer = await self.request("GetLocalListVersion", {}, station)
+        return answer.get(self.dialects[station.language].list_version, 0)
+
     async def _list_length(self, station):
-        key = "SendLocalListMaxLength"
-        answer = await self.request("GetConfiguration", {"key": [key]}, station)
-        for entry in answer.get("configurationKey", ()):
-            if entry.get("key") == key and entry.get("value", "").isdigit():
-                return max(int(entry["value"]), 1)
-        return _PIECE
+        dialect = self.dialects[station.language]
+        action, payload = dialect.get_config([dialect.list_length])
+        known, _ = dialect.config(await self.request(action, payload, station))
+        value, _ = known.get(dialect.list_length, ("", True))
+        return max(int(value), 1) if value.isdigit() else _PIECE
 
     async def do_reserve(self, tag, minutes, *words):
         usage = "usage: reserve TAG MINUTES [connector] [id=N] [parent=TAG]"
@@ -98,21 +90,14 @@ class Lists:
         more = fields(words, ("id", "parent"), usage)
         try:
             end = self.central.now() + timedelta(minutes=float(minutes))
-            payload = {
-                "connectorId": int(connector),
-                "expiryDate": format_time(end),
-                "idTag": tag,
-                "reservationId": int(more.get("id", 1)),
-            }
+            numbers = int(more.get("id", 1)), int(connector)
         except ValueError:
             raise CommandError(usage) from None
-        if "parent" in more:
-            payload["parentIdTag"] = more["parent"]
-        return await self.ask("ReserveNow", payload)
+        return await self.ask("reserve", numbers[0], tag, end, numbers[1], more.get("parent"))
 
     async def do_cancel_reservation(self, id):
         try:
             payload = {"reservationId": int(id)}
         except ValueError:
             raise CommandError("usage: cancel-reservation ID") from None
-        return await self.ask("CancelReservation", payload)
+        return await self.ask_plain("CancelReservation", payload)

@@ -5,14 +5,41 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from host.csms import format_time, parse_time, schema_errors
+from host.csms import V16, V201, format_time, parse_time
+from host.profile import in_201
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+# The fields of a SetChargingProfile.req.
+FIELDS = {V16: ("connectorId", "csChargingProfiles"), V201: ("evseId", "chargingProfile")}
 _NOW = re.compile(r"now(?:([+-])(\d+))?")
 
 
 class CommandError(Exception):
     """What is wrong with a command, for the person who typed it."""
+
+
+def number(text, what):
+    try:
+        return int(text)
+    except ValueError:
+        raise CommandError(f"{what} must be a whole number, not {text!r}") from None
+
+
+def fields(words, names, usage):
+    """{name: text} of words NAME=TEXT."""
+    found = dict(word.partition("=")[::2] for word in words)
+    if len(found) < len(words) or not all(found.get(name) for name in found):
+        raise CommandError(usage)
+    if unknown := set(found) - set(names):
+        raise CommandError(f"{', '.join(sorted(unknown))}: {usage}")
+    return found
+
+
+def profile_filters(words, usage, more=()):
+    """The words [id=N] [connector=N] [purpose=P] [level=N] as {name: value}; `more`: others."""
+    found = fields(words, ("id", "connector", "purpose", "level", *more), usage)
+    texts = ("purpose", *more)
+    return {name: value if name in texts else number(value, name) for name, value in found.items()}
 
 
 def find_file(name, *folders):
@@ -41,12 +68,31 @@ def _fill_in(value, now, transaction_id, key=""):
     return value
 
 
-def load_profile(path, now, transaction=None, connector=None, remote_start=False):
+def _in_language(request, language):
+    """A SetChargingProfile.req, or only its profile, as a request of the language."""
+    wanted = FIELDS[language]
+    for names in FIELDS.values():
+        if names[1] in request:
+            break
+    else:
+        names, request = wanted, {wanted[1]: request}
+    names = dict(zip(names, wanted, strict=True))
+    request = {names.get(key, key): value for key, value in request.items()}
+    profile = request[wanted[1]]
+    of_16 = {"chargingProfileId", "chargingProfilePurpose", "chargingSchedule"}
+    if language is V201 and isinstance(profile, dict) and of_16 <= set(profile):
+        if isinstance(profile["chargingSchedule"], dict):
+            request[wanted[1]] = in_201(profile)
+    return request
+
+
+def load_profile(path, now, transaction=None, connector=None, remote_start=False, language=V16):
     """The SetChargingProfile.req in a file, ready to be sent.
 
-    The file holds the request, or only its csChargingProfiles. `transaction` is the running one
-    (or None), `connector` overrides that of the file. `remote_start`: no transaction runs yet, so
-    a "current" transactionId is left out. CommandError says what is wrong.
+    The file holds the request, or only its profile; for OCPP 2.0.1 too it may be one of 1.6.
+    `transaction` is the running one (or None), `connector` overrides that of the file.
+    `remote_start`: no transaction runs yet, so a "current" transactionId is left out.
+    CommandError says what is wrong.
     """
     try:
         request = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -58,49 +104,58 @@ def load_profile(path, now, transaction=None, connector=None, remote_start=False
         raise CommandError(f"{path}: is not JSON: {error}") from None
     if not isinstance(request, dict):
         raise CommandError(f"{path}: is not a JSON object")
-    if "csChargingProfiles" not in request:
-        request = {"csChargingProfiles": request}
-    profile = request["csChargingProfiles"]
+    request = _in_language(request, language)
+    its_connector, its_profile = FIELDS[language]
+    profile = request[its_profile]
     if remote_start and isinstance(profile, dict) and profile.get("transactionId") == "current":
         del profile["transactionId"]
     try:
         request = _fill_in(request, now, transaction and transaction["transactionId"])
     except CommandError as error:
         raise CommandError(f"{path}: {error}") from None
-    profile = request["csChargingProfiles"]
+    profile = request[its_profile]
     if connector is not None:
-        request["connectorId"] = connector
-    elif "connectorId" not in request and isinstance(profile, dict):
+        request[its_connector] = connector
+    elif its_connector not in request and isinstance(profile, dict):
         per_connector = profile.get("chargingProfilePurpose") == "TxProfile"
-        running = transaction["connectorId"] if transaction else 1
-        request["connectorId"] = running if per_connector else 0
-    faults = [text for _, text in schema_errors("SetChargingProfile", request)]
-    faults = faults or profile_faults(request["connectorId"], profile)
+        running = transaction[its_connector] if transaction else 1
+        request[its_connector] = running if per_connector else 0
+    faults = [text for _, text in language.schema_errors("SetChargingProfile", request)]
+    faults = faults or profile_faults(request[its_connector], profile)
     if faults:
         raise CommandError(f"{path}: " + "; ".join(faults[:5]))
     return request
 
 
 def profile_faults(connector, profile):
-    """What a station must refuse although the schema allows it (1.6 sections 3.13, 5.16, 7.8)."""
+    """What a station must refuse although the schema allows it (1.6 sections 3.13, 5.16, 7.8;
+    2.0.1 K01.FR.03, 16, 35, 38)."""
     purpose = profile["chargingProfilePurpose"]
-    recurring = profile["chargingProfileKind"] == "Recurring"
-    schedule = profile["chargingSchedule"]
-    periods = schedule["chargingSchedulePeriod"]
-    starts = [period["startPeriod"] for period in periods]
-    phases = [period.get("numberPhases", 3) for period in periods]
     valid = [parse_time(profile[key]) for key in ("validFrom", "validTo") if key in profile]
+    recurring = profile["chargingProfileKind"] == "Recurring"
+    station = purpose in ("ChargePointMaxProfile", "ChargingStationMaxProfile")
     checks = [
-        (
-            purpose == "ChargePointMaxProfile" and connector,
-            "ChargePointMaxProfile is for connector 0",
-        ),
+        (station and connector, f"{purpose} is for connector 0"),
         (purpose == "TxProfile" and connector < 1, "TxProfile is for a connector above 0"),
         (purpose != "TxProfile" and "transactionId" in profile, "transactionId is for TxProfile"),
         (profile["stackLevel"] < 0, "stackLevel is negative"),
         (recurring and "recurrencyKind" not in profile, "Recurring wants a recurrencyKind"),
-        (recurring and "startSchedule" not in schedule, "Recurring wants a startSchedule"),
         (len(valid) == 2 and valid[0] >= valid[1], "validTo is not after validFrom"),
+    ]
+    faults = [text for wrong, text in checks if wrong]
+    schedules = profile["chargingSchedule"]
+    for schedule in schedules if isinstance(schedules, list) else [schedules]:
+        faults += schedule_faults(schedule, recurring)
+    return faults
+
+
+def schedule_faults(schedule, recurring):
+    """The same of one schedule."""
+    periods = schedule["chargingSchedulePeriod"]
+    starts = [period["startPeriod"] for period in periods]
+    phases = [period.get("numberPhases", 3) for period in periods]
+    checks = [
+        (recurring and "startSchedule" not in schedule, "Recurring wants a startSchedule"),
         (schedule.get("duration", 0) < 0, "duration is negative"),
         (not periods, "chargingSchedulePeriod is empty"),
         (starts[:1] not in ([], [0]), "the first startPeriod is not 0"),

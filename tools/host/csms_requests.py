@@ -4,26 +4,28 @@ import asyncio
 import json
 from pathlib import Path
 
-from host.csms import parse_time
+from host.csms import V16, V201, parse_time
+from host.csms_201 import dialects
 from host.csms_certificates import Certificates
+from host.csms_device import Device
 from host.csms_files import Files
-from host.csms_lists import Lists, fields
-from host.csms_profiles import CommandError, find_file, load_profile
-from host.csms_show import plot
+from host.csms_lists import Lists
+from host.csms_profiles import (
+    FIELDS,
+    CommandError,
+    find_file,
+    load_profile,
+    number,
+    profile_filters,
+)
+from host.csms_show import place, plot, reason
 from host.csms_update import Updates
 
 # Answers that mean "done"; any other status fails a script.
 _DONE = ("Accepted", "RebootRequired", "Scheduled", "Unlocked")
 
 
-def number(text, what):
-    try:
-        return int(text)
-    except ValueError:
-        raise CommandError(f"{what} must be a whole number, not {text!r}") from None
-
-
-class Requests(Lists, Updates, Files, Certificates):
+class Requests(Lists, Updates, Files, Certificates, Device):
     """do_NAME(*words): True if the station refused. `show` prints a line; `patience`: seconds to
     wait for a station to connect."""
 
@@ -35,6 +37,7 @@ class Requests(Lists, Updates, Files, Certificates):
         self.chosen = None
         self.done = False
         self.marks = {}  # station id -> (messages before the last command, consumed by wait)
+        self.dialects = dialects()
 
     async def station(self, patience=None):
         """The station that commands go to."""
@@ -58,7 +61,7 @@ class Requests(Lists, Updates, Files, Certificates):
     def running(self, station, connector=None):
         """The running transaction of a station, the latest if there are several, or None."""
         for one in reversed(station.transactions.values()):
-            if one["stop"] is None and connector in (None, 0, one["connectorId"]):
+            if one["stop"] is None and connector in (None, 0, place(one)):
                 return one
         return None
 
@@ -68,113 +71,122 @@ class Requests(Lists, Updates, Files, Certificates):
         self.marks[station.id] = (station.mark(), set())
         return await station.call(action, payload, timeout=30)
 
-    async def ask(self, action, payload, station=None):
-        """Send a request whose answer is a status; True if that is a refusal."""
-        status = (await self.request(action, payload, station)).get("status")
-        self.show(f"{action}: {status}")
-        return status not in _DONE
+    async def ask(self, name, *words, station=None, **named):
+        """Send the request that function `name` of the dialect makes of `words`, whose answer is
+        a status; True if that is a refusal."""
+        station = station or await self.station()
+        dialect = self.dialects[station.language]
+        action, payload = getattr(dialect, name)(*words, **named)
+        return self.told(action, dialect.status(await self.request(action, payload, station)))
+
+    async def ask_plain(self, action, payload, station=None):
+        """The same for a request that is the same in all languages."""
+        return self.told(action, await self.request(action, payload, station))
+
+    def told(self, action, answer):
+        """Show a status that was answered; True if it is a refusal."""
+        self.show(f"{action}: {answer.get('status')}{reason(answer)}")
+        return answer.get("status") not in _DONE
 
     async def do_profile(self, file, connector=None):
         station = await self.station()
         connector = None if connector is None else number(connector, "connector")
         running = self.running(station, connector)
         path = find_file(file, self.folder)
-        request = load_profile(path, self.central.now(), running, connector)
-        return await self.ask("SetChargingProfile", request, station)
+        now = self.central.now()
+        request = load_profile(path, now, running, connector, language=station.language)
+        return await self.ask_plain("SetChargingProfile", request, station)
 
     async def do_clear(self, *filters):
-        names = {
-            "id": "id",
-            "connector": "connectorId",
-            "purpose": "chargingProfilePurpose",
-            "level": "stackLevel",
-        }
         usage = "usage: clear [id=N] [connector=N] [purpose=P] [level=N]"
-        payload = {}
-        for name, value in fields(filters, names, usage).items():
-            payload[names[name]] = value if name == "purpose" else number(value, name)
-        await self.ask("ClearChargingProfile", payload)  # Unknown: nothing to clear, no failure
+        # (Unknown: nothing to clear, no failure)
+        await self.ask("clear", **profile_filters(filters, usage))
 
     async def do_composite(self, connector, duration, unit=None):
-        payload = {
-            "connectorId": number(connector, "connector"),
-            "duration": number(duration, "duration"),
-        }
-        if unit:
-            payload["chargingRateUnit"] = unit.upper()
-        answer = await self.request("GetCompositeSchedule", payload)
-        self.show(f"GetCompositeSchedule: {answer.get('status')}")
-        if "chargingSchedule" in answer:
+        station = await self.station()
+        dialect = self.dialects[station.language]
+        words = number(connector, "connector"), number(duration, "duration")
+        action, payload = dialect.composite(*words, unit and unit.upper())
+        answer = await self.request(action, payload, station)
+        refused = self.told(action, answer)
+        found = dialect.schedule(answer)
+        if found:
+            schedule, begin = found
             try:
-                begin = parse_time(answer["scheduleStart"])
-            except (KeyError, ValueError):
+                begin = parse_time(begin or "")
+            except ValueError:
                 begin = self.central.now()
-            for line in plot(answer["chargingSchedule"], begin):
+            for line in plot(schedule, begin):
                 self.show(line)
-        return answer.get("status") != "Accepted"
+        return refused
 
     async def do_remote_start(self, tag, *words):
-        payload = {"idTag": tag}
-        words = list(words)
+        station = await self.station()
+        words, connector, profile = list(words), None, None
         if words and words[0] != "profile":
-            payload["connectorId"] = number(words.pop(0), "connector")
+            connector = number(words.pop(0), "connector")
         if words:
             if len(words) != 2:
                 raise CommandError("usage: remote-start TAG [connector] [profile FILE]")
             path = find_file(words[1], self.folder)
-            connector = payload.get("connectorId", 1)
-            request = load_profile(path, self.central.now(), None, connector, remote_start=True)
-            profile = request["csChargingProfiles"]
+            words = path, self.central.now(), None, connector or 1, True, station.language
+            profile = load_profile(*words)[FIELDS[station.language][1]]
             if profile["chargingProfilePurpose"] != "TxProfile":
-                raise CommandError(f"{path}: RemoteStartTransaction takes a TxProfile only")
-            payload["chargingProfile"] = profile
-        return await self.ask("RemoteStartTransaction", payload)
+                raise CommandError(f"{path}: remote-start takes a TxProfile only")
+        return await self.ask("start", tag, connector, profile, station=station)
 
     async def do_remote_stop(self, transaction=None):
         station = await self.station()
-        running = self.running(station)
-        if transaction is None and running is None:
-            raise CommandError("no transaction is running")
-        id = running["transactionId"] if transaction is None else number(transaction, "id")
-        return await self.ask("RemoteStopTransaction", {"transactionId": id}, station)
+        id = self.transaction_id(station, transaction)
+        return await self.ask("stop", id, station=station)
+
+    def transaction_id(self, station, text=None):
+        """Of the running transaction; or the id that is meant: for a long one, the first
+        characters will do."""
+        if text is None:
+            running = self.running(station)
+            if running is None:
+                raise CommandError("no transaction is running")
+            return running["transactionId"]
+        if station.language is V16:
+            return number(text, "id")
+        known = [id for id in station.transactions if str(id).startswith(text)]
+        return known[0] if len(known) == 1 else text
 
     async def do_reset(self, kind):
-        return await self.ask("Reset", {"type": kind.capitalize()})
+        return await self.ask("reset", kind.lower())
 
-    async def do_get_config(self, *keys):
-        answer = await self.request("GetConfiguration", {"key": list(keys)} if keys else {})
-        for entry in answer.get("configurationKey", ()):
-            mark = "  (read only)" if entry.get("readonly") else ""
-            self.show(f"{entry.get('key')} = {entry.get('value', '')}{mark}")
-        unknown = answer.get("unknownKey", ())
+    async def do_get_config(self, *names):
+        station = await self.station()
+        if station.language is V201 and not names:  # (all: that is a report)
+            return await self.do_report("config")
+        dialect = self.dialects[station.language]
+        known, unknown = dialect.config(await self.request(*dialect.get_config(names), station))
+        for name, (value, fixed) in known.items():
+            self.show(f"{name} = {value}" + "  (read only)" * fixed)
         if unknown:
             self.show(f"unknown: {', '.join(unknown)}")
         return bool(unknown)
 
-    async def do_set_config(self, key, value):
-        return await self.ask("ChangeConfiguration", {"key": key, "value": value})
+    async def do_set_config(self, name, value):
+        return await self.ask("set_config", name, value)
 
     async def do_trigger(self, action, connector=None):
-        payload = {"requestedMessage": action}
-        if connector is not None:
-            payload["connectorId"] = number(connector, "connector")
-        return await self.ask("TriggerMessage", payload)
+        connector = None if connector is None else number(connector, "connector")
+        return await self.ask("trigger", action, connector)
 
     async def do_extended_trigger(self, action, connector=None):
-        payload = {"requestedMessage": action}
-        if connector is not None:
-            payload["connectorId"] = number(connector, "connector")
-        return await self.ask("ExtendedTriggerMessage", payload)
+        connector = None if connector is None else number(connector, "connector")
+        return await self.ask("trigger", action, connector, extended=True)
 
     async def do_unlock(self, connector):
-        return await self.ask("UnlockConnector", {"connectorId": number(connector, "connector")})
+        return await self.ask("unlock", number(connector, "connector"))
 
     async def do_availability(self, connector, kind):
-        payload = {"connectorId": number(connector, "connector"), "type": kind.capitalize()}
-        return await self.ask("ChangeAvailability", payload)
+        return await self.ask("availability", number(connector, "connector"), kind)
 
     async def do_clear_cache(self):
-        return await self.ask("ClearCache", {})
+        return await self.ask_plain("ClearCache", {})
 
     async def do_call(self, text):
         action, _, payload = text.partition(" ")

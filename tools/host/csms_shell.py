@@ -6,22 +6,27 @@ import json
 import shlex
 
 from host.csms import CallError
-from host.csms_lists import STATUSES, one_of
+from host.csms_lists import MORE_STATUSES, STATUSES, one_of
 from host.csms_profiles import EXAMPLES, CommandError
 from host.csms_requests import Requests
 from host.csms_show import security_events, sessions_table
 
 HELP = """\
+The words are the same for a station that speaks OCPP 1.6 and for one that speaks 2.0.1, whose
+EVSEs are called connectors here.
+
 profile FILE [connector]           send SetChargingProfile; examples: {examples}
 clear [id=N] [connector=N] [purpose=P] [level=N]   clear charging profiles, without filter all
 composite CONNECTOR SECONDS [A|W]  the schedule that results of all profiles
-remote-start TAG [connector] [profile FILE]
+remote-start TAG [connector] [profile FILE]        2.0.1: a tag is a card's (ISO14443), or TYPE:TAG
 remote-stop [transactionId]        without an id: the running transaction
-reset soft|hard
-get-config [key...]                without a key: all
+reset soft|hard                    soft: 2.0.1's OnIdle
+get-config [key...]                without a key: all; 2.0.1: of COMPONENT.VARIABLE, such as
+                                   SampledDataCtrlr.TxUpdatedInterval, EVSE@1.Power,
+                                   OCPPCommCtrlr.MessageTimeout[Default], EVSE@1.Power/MaxSet
 set-config KEY VALUE
 trigger ACTION [connector]         have the station send BootNotification, MeterValues, ...
-extended-trigger ACTION [connector]    the same by ExtendedTriggerMessage
+extended-trigger ACTION [connector]    the same by ExtendedTriggerMessage (1.6)
 unlock CONNECTOR
 availability CONNECTOR Operative|Inoperative       connector 0: the whole station
 clear-cache
@@ -34,20 +39,36 @@ update FILE [minutes] [all] [ftp] [signer=FILE] [install=MINUTES]
                                    have the station, or all of them, fetch a .upd of make release,
                                    now or later (UpdateFirmware), by HTTP (HTTPS where TLS is
                                    spoken) or FTP; with a PEM file of a certificate
-                                   and its key, signed (SignedUpdateFirmware)
+                                   and its key, signed (1.6: SignedUpdateFirmware)
 diagnostics [URL]                  have the station send its file of diagnostics, into the folder
                                    diagnostics here, or to a URL by http, https or ftp
 log [security] [URL]               the same by GetLog; security: its log of security events
 sign [DIR]                         answer SignCertificate from now on by the CA in DIR (certs; made
                                    if there is none), and send the certificate
-renew-certificate                  have the station ask for one (ExtendedTriggerMessage)
+renew-certificate                  have the station ask for one
 certificates [central|maker]       the roots that are on the station, numbered
 install-certificate FILE central|maker     a root, in PEM or DER
 delete-certificate N               that one of the latest list of certificates
 call ACTION [JSON]                 any request, checked against its schema
 raw TEXT                           one frame exactly as it is
+
+Only with a station that speaks 2.0.1:
+report [full|config|summary]       all variables; or some: report NAME|COMPONENT|available|enabled|
+                                   active|problem ...
+monitor NAME upper|lower|delta|periodic|aligned VALUE [severity=N] [id=N]
+monitors [threshold|delta|periodic|NAME ...]       those that are set
+clear-monitor ID
+monitoring-base all|factory|hardwired
+monitoring-level SEVERITY          0 (the worst) to 9: what is told up to
+get-profiles [id=N] [connector=N] [purpose=P] [level=N] [source=CSO|EMS|SO|Other]
+customer TAG [report] [clear]      what the station keeps of it (CustomerInformation)
+network-profile SLOT URL [security=N] [timeout=SECONDS] [interface=NAME]
+transaction-status [transactionId] the first characters of an id will do
+cost AMOUNT [transactionId]        CostUpdated
+events [transactionId]             the TransactionEvents of the latest, or of that transaction
+
 boot Accepted|Pending|Rejected     our answer to BootNotification from now on
-tag ID STATUS                      our answer for an idTag: Accepted, Blocked, Expired, ...
+tag ID STATUS                      our answer for a tag: Accepted, Blocked, Expired, ...
 station [ID]                       list the stations, or choose one for the commands
 sessions                           the transactions with their energy
 security-events                    what the station has told by SecurityEventNotification
@@ -57,8 +78,9 @@ sleep SECONDS
 help, quit
 
 Scripts: one command a line, # begins a comment line; the first error or refusal ends the script
-with exit code 1, unless the line begins with "- ". In profile files the word "now" (or "now+900",
-in seconds) stands for the time and "transactionId": "current" for the running transaction."""
+with exit code 1, unless the line begins with "- ". Profile files are those of 1.6 or of 2.0.1; in
+them the word "now" (or "now+900", in seconds) stands for the time and "transactionId": "current"
+for the running transaction."""
 
 
 def seconds(text):
@@ -119,16 +141,19 @@ class Shell(Requests):
         self.central.boot_status = one_of(status, ("Accepted", "Pending", "Rejected"))
 
     async def do_tag(self, tag, status):
-        self.central.tags[tag] = {"status": one_of(status, STATUSES)}
+        self.central.tags[tag] = {"status": one_of(status, (*STATUSES, *MORE_STATUSES))}
 
     async def do_station(self, id=None):
         if id:
             self.chosen = id
         for name, station in self.central.stations.items():
-            model = (station.boot or {}).get("chargePointModel", "")
+            boot = station.boot or {}
+            model = boot.get("chargePointModel") or boot.get("chargingStation", {}).get(
+                "model", ""
+            )
             status = ", ".join(f"{n} {s}" for n, s in sorted(station.status.items()))
             chosen = "*" if name == self.chosen else " "
-            self.show(f"{chosen} {name}  {model}  {status}".rstrip())
+            self.show(f"{chosen} {name}  {model}  {station.language}  {status}".rstrip())
         if self.chosen and self.chosen not in self.central.stations:
             self.show(f"{self.chosen} is not connected")
         elif not self.central.stations:

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-from host.csms import format_time
 from host.csms_profiles import CommandError, find_file
+from host.csms_show import reason
 
 _HEAD = 8192  # bytes of a request
 _PIECE = 4096
@@ -128,12 +128,12 @@ class Updates:
             raise CommandError(usage)
         when = self._after(minutes[0], "minutes")
         data = Path(find_file(file, self.folder)).read_bytes()
-        signed = {}
+        signed, install = {}, None
         if "signer" in named:
             chain, key = read_signer(find_file(named["signer"], self.folder))
             signed = {"signingCertificate": chain, "signature": sign(data, key)}
             if "install" in named:
-                signed["installDateTime"] = format_time(self._after(named["install"], "install"))
+                install = self._after(named["install"], "install")
         if "all" in flags:
             stations = list(self.central.stations.values())
             if not stations:
@@ -143,25 +143,18 @@ class Updates:
         url, refused = await self._serve(Path(file).name, data, "ftp" in flags), False
         for station in stations:
             location = url(station.reached)
-            payload = {"retries": _RETRIES, "retryInterval": _PAUSE_s}
             said = f"{station.id} fetches {location}"
-            if not signed:
-                payload.update(location=location, retrieveDate=format_time(when))
-                await self.request("UpdateFirmware", payload, station)
-                self.show(f"UpdateFirmware: {said}")
-                continue
-            payload["requestId"] = int(time.time())
-            payload["firmware"] = {
-                "location": location,
-                "retrieveDateTime": format_time(when),
-                **signed,
-            }
-            status = (await self.request("SignedUpdateFirmware", payload, station))["status"]
-            if not status.startswith("Accepted"):
-                self.show(f"SignedUpdateFirmware: {station.id}: {status}")
+            id = int(time.time())
+            action, payload = self.dialects[station.language].update(
+                id, location, when, install, signed, _RETRIES, _PAUSE_s
+            )
+            answer = await self.request(action, payload, station)
+            status = answer.get("status", "")  # (1.6's UpdateFirmware is answered without)
+            if status and not status.startswith("Accepted"):
+                self.show(f"{action}: {station.id}: {status}{reason(answer)}")
                 refused = True
             else:
-                self.show(f"SignedUpdateFirmware: {status}: {said}")
+                self.show(f"{action}: {status}: {said}" if status else f"{action}: {said}")
         return refused
 
     async def _serve(self, name, data, by_ftp):

@@ -2,19 +2,26 @@
 
 A Central System, the station on a simulated wall and a car play a session; a day of quarter-hour
 prices becomes a TxProfile of 96 periods, and simulated time runs fast while the car follows it.
-Exits 0 only if the car followed the schedule in every period.
+Exits 0 only if the car followed the schedule in every period. OCPP, in the environment, is the
+version that is spoken: 1.6 or 2.0.1.
 """
 
 import asyncio
+import json
+import os
 import sys
 import tempfile
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from host.build import ROOT
-from host.csms import CentralSystem, parse_time
+from host.csms import LANGUAGES, V16, V201, CentralSystem, parse_time
+from host.csms_201 import dialects
+from host.csms_profiles import FIELDS
+from host.csms_show import energy_wh
 from host.plot import step_plot
 from host.process import StationProcess
-from host.profile import profile
+from host.profile import in_201, profile
 
 SPEED_SESSION, SPEED_DAY = 20, 1400
 CEILING_A = 25
@@ -85,6 +92,9 @@ def show(state, note="", price_ct=None):
     )
 
 
+DIALECTS = dialects()
+
+
 async def call(cs, action, payload):
     """Over the present connection; if that ends before it is answered, over the next."""
     while True:
@@ -95,11 +105,17 @@ async def call(cs, action, payload):
             print("--- the connection was lost")
 
 
-async def install(cs, connector, p):
-    request = {"connectorId": connector, "csChargingProfiles": p}
-    conf = await call(cs, "SetChargingProfile", request)
+async def ask(cs, action, payload):
+    """A request that must be accepted."""
+    conf = await call(cs, action, payload)
     if conf["status"] != "Accepted":
-        raise Failure(f"profile {p['chargingProfileId']} was {conf['status']}")
+        raise Failure(f"{action} {json.dumps(payload)[:200]} was {conf}")
+
+
+async def install(cs, language, connector, p):
+    p = in_201(p) if language is V201 else p
+    request = dict(zip(FIELDS[language], (connector, p), strict=True))
+    await ask(cs, "SetChargingProfile", request)
 
 
 def draws(limit_A, ceiling_A=CEILING_A):
@@ -125,22 +141,24 @@ class Day:
 async def session(station, cs, day):
     """The whole session; fills `day` in."""
     peer = await cs.wait_station("DEMO", timeout=DEADLINE_s)
-    await peer.expect("StatusNotification", lambda p: p["connectorId"] == 1, timeout=DEADLINE_s)
+    language = peer.language
+    await cs.until(lambda: peer.status.get(1), DEADLINE_s)
     print("local time    price    limit  decided by                        pilot contactor   car")
     show(await station.state(), "booted, accepted by the Central System")
     await station.do(f"ev max_mA={CAR_mA} phases=3")
     await station.do("plug")
     show(await station.reaches(lambda c: c["status"] == "Preparing"), "plugged in")
-    await install(cs, 0, profile(1, "Default", {0: 16}, kind="Relative"))
+    await install(cs, language, 0, profile(1, "Default", {0: 16}, kind="Relative"))
     await station.do("tag DEMO-CARD")
     state = await station.reaches(charges(draws(16)))
     show(state, "authorised and started; a TxDefaultProfile of 16 A")
-    await install(cs, 0, profile(2, "Max", {0: 10}))
-    show(await station.reaches(charges(draws(10))), "a ChargePointMaxProfile of 10 A")
-    await install(cs, 0, profile(2, "Max", {0: CEILING_A}))
+    begin = parse_time(state["t"])
+    await install(cs, language, 0, profile(2, "Max", {0: 10}, startSchedule=begin))
+    show(await station.reaches(charges(draws(10))), "a ceiling of 10 A for the whole station")
+    await install(cs, language, 0, profile(2, "Max", {0: CEILING_A}, startSchedule=begin))
     state = await station.reaches(charges(draws(16)))
     show(state, f"the ceiling is {CEILING_A} A now")
-    transaction = state["connectors"][0]["transactionId"]
+    (transaction,) = cs.transactions
 
     now = parse_time(state["t"]).astimezone()
     start = now.replace(minute=now.minute // 15 * 15, second=0) + timedelta(minutes=15)
@@ -150,7 +168,7 @@ async def session(station, cs, day):
         3, "Tx", {QUARTER_s * i: limit for i, limit in enumerate(day.limits)}, level=5,
         startSchedule=start, duration=96 * QUARTER_s, transactionId=transaction,
     )  # fmt: skip
-    await install(cs, 1, p)
+    await install(cs, language, 1, p)
     print(f"--- a day of prices, as a TxProfile of 96 quarter hours from {start:%H:%M %Z}")
     await station.do(f"speed {SPEED_DAY}")
     latest, at = None, -1
@@ -167,15 +185,15 @@ async def session(station, cs, day):
     print("--- the day is over, the TxDefaultProfile shows again")
     show(await station.reaches(charges(draws(16))))
     pause = profile(4, "Tx", {0: 0}, level=6, kind="Relative", transactionId=transaction)
-    await install(cs, 1, pause)
+    await install(cs, language, 1, pause)
     state = await station.reaches(lambda c: c["status"] == "SuspendedEVSE" and not c["contactor"])
     show(state, "paused at 0 A: the transaction goes on")
-    await call(cs, "ClearChargingProfile", {"id": 4})
+    await ask(cs, *DIALECTS[language].clear(id=4))
     show(await station.reaches(charges(draws(16))), "resumed")
-    await call(cs, "ClearChargingProfile", {})
+    await ask(cs, *DIALECTS[language].clear())
     show(await station.reaches(charges(draws(32, 32))), "all profiles cleared")
-    await call(cs, "RemoteStopTransaction", {"transactionId": transaction})
-    await peer.expect("StopTransaction", timeout=DEADLINE_s)
+    await ask(cs, *DIALECTS[language].stop(transaction))
+    await cs.until(lambda: cs.transactions[transaction]["stop"], DEADLINE_s)
     show(
         await station.reaches(lambda c: c["status"] == "Finishing"),
         "stopped by the Central System",
@@ -231,11 +249,18 @@ def picture(trace, day, path):
 
 
 async def run():
-    cs = CentralSystem(port=0)
+    protocol = f"ocpp{os.environ.get('OCPP') or V16.version}"
+    if protocol not in LANGUAGES:
+        versions = " or ".join(language.version for language in LANGUAGES.values())
+        print(f"make run OCPP={versions}", file=sys.stderr)
+        return 2
+    cs = CentralSystem(port=0, protocols=(protocol,))
     cs.heartbeat_interval = 7200
     await cs.start()
     folder = tempfile.TemporaryDirectory(prefix="pilotwire-run-")
-    words = ("--url", cs.url, "--id", "DEMO", "--speed", SPEED_SESSION)
+    config = Path(folder.name) / "config.json"
+    config.write_text(json.dumps({"protocols": [protocol]}))
+    words = ("--url", cs.url, "--id", "DEMO", "--speed", SPEED_SESSION, "--config", config)
     station = Station(folder.name, *words, quiet=True)
     began = datetime.now(timezone.utc)
     day, trace, escort = Day(), [], None
@@ -260,7 +285,7 @@ async def run():
     if not day.transaction:
         return 1
     wrong = check(trace, day.start, day.limits)
-    energy_kWh = (day.transaction["stop"]["meterStop"] - day.transaction["meterStart"]) / 1000
+    energy_kWh = energy_wh(day.transaction) / 1000
     took_s = (datetime.now(timezone.utc) - began).total_seconds()
     print(
         f"{96 - len(wrong)} of 96 quarter hours followed. {energy_kWh:.1f} kWh in one transaction"

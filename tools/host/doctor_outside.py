@@ -3,6 +3,8 @@
 import base64
 from urllib.parse import quote, urlsplit
 
+from host.csms.languages import LANGUAGES
+
 WIFI_s = 20
 WIFI_SURE_s = 7
 # What the chip says of a network, as firmware/network/join.py reads it.
@@ -172,7 +174,7 @@ class Outside:
             self.doctor.ok(f"{where}: it takes {self.config['id']}")
         else:
             code = said[9:12] if isinstance(said, bytes) else b""
-            why = HTTP.get(code, "is that an OCPP 1.6J Central System?")
+            why = HTTP.get(code, "is that a Central System for OCPP 1.6 or 2.0.1?")
             self.doctor.wrong(f"{where}: answers {said!r}: {why}")
 
     def request(self, parts, profile):
@@ -182,7 +184,8 @@ class Outside:
         text = (
             f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: cGlsb3R3aXJlLWRvY3Rvcg==\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
+            "Sec-WebSocket-Key: cGlsb3R3aXJlLWRvY3Rvcg==\r\n"
+            f"Sec-WebSocket-Protocol: {', '.join(self.config.get('protocols') or LANGUAGES)}\r\n"
         )
         if key and profile < 3:
             pair = base64.b64encode(f"{self.config['id']}:{key}".encode()).decode()

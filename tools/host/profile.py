@@ -1,4 +1,4 @@
-"""Charging profiles as OCPP 1.6 payloads, for the demonstration, the benchmarks and the tests."""
+"""Charging profiles as payloads, for the demonstration, the benchmarks and the tests."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ def iso(when):
 
 
 def profile(id, purpose, periods, *, level=0, kind="Absolute", unit="A", **more):
-    """A ChargingProfile. periods: {startPeriod: limit} or [(start, limit, phases)].
+    """A ChargingProfile of OCPP 1.6. periods: {startPeriod: limit} or [(start, limit, phases)].
 
     `more`: fields of the schedule (startSchedule, duration, minChargingRate) or of the profile;
     date-times may be datetime objects.
@@ -36,3 +36,24 @@ def profile(id, purpose, periods, *, level=0, kind="Absolute", unit="A", **more)
         "chargingSchedule": schedule,
         **more,
     }
+
+
+_PURPOSES = {"ChargePointMaxProfile": "ChargingStationMaxProfile"}  # others have one name
+
+
+def in_201(p):
+    """A ChargingProfile of OCPP 1.6 as 2.0.1 has it: its one schedule gets the profile's id."""
+    p = dict(p)
+    id, purpose = p.pop("chargingProfileId"), p.pop("chargingProfilePurpose")
+    schedule = {"id": id, **p.pop("chargingSchedule")}
+    return {
+        "id": id,
+        "chargingProfilePurpose": _PURPOSES.get(purpose, purpose),
+        "chargingSchedule": [schedule],
+        **p,
+    }
+
+
+def profile_201(*words, **more):
+    """See profile(), in OCPP 2.0.1."""
+    return in_201(profile(*words, **more))

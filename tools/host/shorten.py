@@ -2,9 +2,10 @@
 
 MicroPython has a table of all names; beyond 1,260 it takes 9 KB more (docs/memory.md).
 `self._seen_ms`, `self._read_state()`, a function `_quoted` and a class `_Car` are nobody's
-business outside their module, so modules can share the names of theirs. Arguments with a default
-keep their names, and those that are given by name somewhere. The source is as it was, and lines
-stay where they are: a traceback says module and line, and a letter for a private function.
+business outside their module, so modules can share the names of theirs. Arguments that are given
+by name somewhere keep theirs, and those of `__init__` with a default: a board's file may name
+them. The source is as it was, and lines stay where they are: a traceback says module and line, and
+a letter for a private function.
 
 Nor is `const` imported on the board: the compiler knows it by its name, and each module would hold
 it for ever.
@@ -18,17 +19,18 @@ _CONST = b"from micropython import const"
 
 
 def kept(sources):
-    """The private names that stay, of the texts of all modules: attributes that are reached
-    otherwise than through `self`, or are of another class; what is imported; and all there is in a
-    module that inherits from a class of another module, for these are attributes of one object."""
+    """The private names that stay, of the texts of all modules: attributes that no class of their
+    module has; what is imported; and all there is in a module that inherits from a class of
+    another module, for these are attributes of one object."""
     names = set()
     for tree in map(_parse, sources):
         classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
         bases = {ast.unparse(base) for node in classes for base in node.bases}
         inherits = bases - {node.name for node in classes} - set(dir(builtins))
-        own = _set(tree) | _named(tree)
+        ours = _set(tree) | _functions(tree)
+        own = ours | _named(tree)
         for node in _private(tree):
-            if inherits or not _of_self(node) or node.attr not in own:
+            if inherits or node.attr not in (own if _of_self(node) else ours):
                 names.add(node.attr)
         names.update(node.name for node in ast.walk(tree) if isinstance(node, ast.alias))
         if inherits:
@@ -95,7 +97,9 @@ def _outermost(tree):
 
 def _arguments(function, kept):
     """The edits that give the arguments of a function, or lambda, names of one letter."""
-    positional = function.args.args[: len(function.args.args) - len(function.args.defaults)]
+    positional = function.args.args
+    if getattr(function, "name", None) == "__init__":  # (a class may be a driver)
+        positional = positional[: len(positional) - len(function.args.defaults)]
     used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     fixed = kept | {"self"}
     for node in ast.walk(function):
@@ -165,7 +169,7 @@ def _of_self(node):
 
 
 def _set(tree):
-    return {node.attr for node in _private(tree) if isinstance(node.ctx, ast.Store)}
+    return {n.attr for n in _private(tree) if _of_self(n) and isinstance(n.ctx, ast.Store)}
 
 
 def _is_private(name):

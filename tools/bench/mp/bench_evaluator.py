@@ -4,7 +4,7 @@ import gc
 import json
 from collections import OrderedDict
 
-from bench_flash import DAY, LATER, T, a_flash, a_store, best_us, counted, live, place
+from bench_flash import DAY, LATER, T, a_flash, a_store, best_us, counted, live, place, put
 
 from firmware.charging import profile
 from firmware.charging.composite import Composite
@@ -42,7 +42,7 @@ def install(make, n, periods, **more):
     chip = a_flash()
     store = a_store()
     for i in range(n):
-        store.put(make(i, n, periods, **more))
+        put(store, make(i, n, periods, **more))
     return chip, a_store()
 
 

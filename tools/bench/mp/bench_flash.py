@@ -11,6 +11,7 @@ import vfs
 import flash
 
 from firmware.charging import profile
+from firmware.charging.record import pack
 from firmware.charging.store import Store
 
 BLOCKS = 512  # the vfs partition of a 4 MB ESP32
@@ -70,6 +71,12 @@ def a_store():
     return Store(flash.FOLDER, print)
 
 
+def put(store, w):
+    refusal = store.change().put(w)
+    if refusal:
+        raise ValueError(refusal)
+
+
 def place(i, periods, mark=0, **more):
     """Record `i` of at most 32, in the order in which the evaluator asks them: TxProfiles of
     levels 15 to 0, then TxDefaultProfiles. A day of `periods`, no two neighbours alike."""
@@ -77,7 +84,7 @@ def place(i, periods, mark=0, **more):
     steps = [(DAY // periods * k, 60 + (k * 7 + i + mark) % 250, 0) for k in range(periods)]
     kind = more.pop("kind", profile.RECURRING)
     more.setdefault("start", 0)
-    return profile.pack(i + 1, 1, 15 - i % 16, purpose, kind, steps, **more)
+    return pack(i + 1, 1, 15 - i % 16, purpose, kind, steps, **more)
 
 
 def live():

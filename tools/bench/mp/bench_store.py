@@ -4,8 +4,10 @@ import json
 import os
 from collections import OrderedDict
 
-from bench_flash import BLOCKS, a_flash, a_store, best_us, counted, live, place, rounds
+from bench_flash import BLOCKS, a_flash, a_store, best_us, counted, live, place, put, rounds
 from flash import FOLDER, mount
+
+from firmware.charging.profile import SEQUENCE
 
 N = 32
 PUTS = rounds(200)
@@ -23,7 +25,7 @@ def sizes():
     free = free_blocks()
     store = a_store()
     for i in range(N):
-        store.put(place(i, 24))
+        put(store, place(i, 24))
     out["flash_file_bytes_24_periods"] = os.stat(FOLDER + "/" + os.listdir(FOLDER)[0])[6]
     out["flash_blocks_per_profile_24_periods"] = (free - free_blocks()) / N
     out["flash_blocks_of_partition"] = BLOCKS
@@ -52,16 +54,16 @@ def writes(periods):
     """Erases and bytes programmed by Store.put."""
     chip = a_flash()
     store = a_store()
-    erases, programmed, _, _ = counted(chip, store.put, place(20, periods))
+    erases, programmed, _, _ = counted(chip, put, store, place(20, periods))
     tail = f"_{periods}_periods"
     out["first_put_erases" + tail] = erases
     out["first_put_programmed_bytes" + tail] = programmed
     for i in range(OTHERS):
-        store.put(place(i, 24))
+        put(store, place(i, 24))
     total = [0, 0]
     most = 0
     for i in range(PUTS // 4 + PUTS):
-        erases, programmed, _, _ = counted(chip, store.put, place(20, periods, 1 + i))
+        erases, programmed, _, _ = counted(chip, put, store, place(20, periods, 1 + i))
         store.trim()
         if i >= PUTS // 4:  # before that it is not the steady state
             total[0] += erases
@@ -71,7 +73,7 @@ def writes(periods):
     out["replace_erases_most" + tail] = most
     out["replace_programmed_bytes_mean" + tail] = total[1] / PUTS
     store.trim()  # its periods are read back
-    erases, programmed, reads, _ = counted(chip, store.put, place(20, periods, i + 1))
+    erases, programmed, reads, _ = counted(chip, put, store, place(20, periods, i + 1))
     out["identical_erases" + tail] = erases
     out["identical_programmed_bytes" + tail] = programmed
     out["identical_flash_reads" + tail] = reads
@@ -84,7 +86,7 @@ def boot(count, periods):
     chip = a_flash()
     store = a_store()
     for i in range(count):
-        store.put(place(i, periods))
+        put(store, place(i, periods))
     del store
     least = None
     for _ in range(5):
@@ -100,7 +102,7 @@ def boot(count, periods):
     out["boot_flash_reads" + tail] = reads
     out["boot_flash_read_bytes" + tail] = read_bytes
     store = kept.pop()
-    if len(store.records) != count or store.damaged:
+    if len(store.records) != count or not all([w[SEQUENCE] for w in store.records]):
         raise ValueError(f"{len(store.records)} records")
     if count:
         w = store.records[0]

@@ -1,19 +1,13 @@
-"""What the Central System answers as usual, and what it keeps of what it was told."""
+"""The settings of the Central System: what it answers, and what it keeps of what it was told."""
 
-import functools
 from datetime import datetime, timezone
 
-from ocpp.routing import create_route_map, on
-from ocpp.v16.enums import Action
-
+from host.csms.answers_16 import Answers16
+from host.csms.answers_201 import Answers201
 from host.csms.frames import format_time
+from host.csms.languages import V16, V201
 
-NO_ID = -1  # of a transaction whose StartTransaction was never answered (errata 3.18)
-# What a station tells and the Central System only notes: the answer has no fields.
-_NOTED = frozenset(
-    "StatusNotification MeterValues FirmwareStatusNotification DiagnosticsStatusNotification "
-    "SecurityEventNotification LogStatusNotification SignedFirmwareStatusNotification".split()
-)
+STRICT, GAPS = "strict", "gaps"  # values of Answers.sequences
 
 
 class Answers:
@@ -23,12 +17,17 @@ class Answers:
         self.boot_status = "Accepted"
         self.heartbeat_interval = 300
         self.now = lambda: datetime.now(timezone.utc)
+        # A tag (the idToken of 2.0.1) -> its status, or the fields of its idTagInfo by their
+        # names in either version.
         self.tags = {}
         self.default_tag_status = "Accepted"
         self.next_transaction_id = 1
         self.transactions = {}
+        # How TransactionEvents of one transaction must follow each other: STRICT; GAPS: numbers
+        # may be left out, of events for which a station had no room; None: is not looked at.
+        self.sequences = STRICT
         self._answers = {}
-        self._routes = create_route_map(self)
+        self._usual = {V16: Answers16(self), V201: Answers201(self)}
 
     def answer(self, action, fn):
         """Answer the request `action` with fn(payload) from now on; fn None: as usual again.
@@ -45,94 +44,28 @@ class Answers:
         """The function payload -> answer for a request, or None."""
         if action in self._answers:
             return self._answers[action]
-        if action in _NOTED:
-            return lambda payload: {}
-        route = self._routes.get(action)
-        return functools.partial(route["_on_action"], station) if route else None
+        return self._usual[station.language].handler(station, action)
 
-    def _tag_info(self, tag):
-        """The idTagInfo of a tag; tags compare without case (1.6 section 7.15, IdToken)."""
+    def tag_info(self, tag):
+        """What is said of a tag, as a new dict; tags compare without case."""
         for known, info in self.tags.items():
             if known.lower() == tag.lower():
-                info = {"status": info} if isinstance(info, str) else dict(info)
-                if isinstance(info.get("expiryDate"), datetime):
-                    info["expiryDate"] = format_time(info["expiryDate"])
-                return info
+                info = {"status": info} if isinstance(info, str) else info
+                return {
+                    key: format_time(value) if isinstance(value, datetime) else value
+                    for key, value in info.items()
+                }
         return {"status": self.default_tag_status}
 
     def note_request(self, station, action, payload):
         """Keep what a valid request says, whatever the answer will be."""
         if action == "BootNotification":
             station.history.boot = payload
-        elif action == "StatusNotification":
-            station.status[payload["connectorId"]] = payload["status"]
-        elif action == "MeterValues" and "transactionId" in payload:
-            transaction = station.transactions.get(payload["transactionId"])
-            id = payload["transactionId"]
-            if transaction:
-                transaction["meterValues"].extend(payload["meterValue"])
-            elif id != NO_ID:
-                station.violation(f"MeterValues with the unknown transactionId {id}")
+        self._usual[station.language].note_request(station, action, payload)
 
     def note_answer(self, station, action, payload, answer):
         """Keep what an answer of ours settles."""
         if action == "BootNotification":
             station.history.registration = answer.get("status")
             station.history.triggered.clear()
-        elif action == "StartTransaction" and "transactionId" in answer:
-            id = answer["transactionId"]
-            if id not in station.transactions:
-                more = {"start": payload["timestamp"], "meterValues": [], "stop": None}
-                station.transactions[id] = self.transactions[id] = {
-                    **payload, "transactionId": id, "station": station.id, **more
-                }  # fmt: skip
-        elif action == "StopTransaction":
-            id = payload["transactionId"]
-            transaction = station.transactions.get(id)
-            if transaction is None:
-                if id != NO_ID:
-                    station.violation(f"StopTransaction with the unknown transactionId {id}")
-            elif transaction["stop"] not in (None, payload):
-                station.violation(f"second, different StopTransaction of transaction {id}")
-            else:
-                transaction["stop"] = payload
-
-    @on(Action.boot_notification)
-    def _on_boot_notification(self, station, payload):
-        return {
-            "status": self.boot_status,
-            "currentTime": format_time(self.now()),
-            "interval": self.heartbeat_interval,
-        }
-
-    @on(Action.heartbeat)
-    def _on_heartbeat(self, station, payload):
-        return {"currentTime": format_time(self.now())}
-
-    @on(Action.authorize)
-    def _on_authorize(self, station, payload):
-        return {"idTagInfo": self._tag_info(payload["idTag"])}
-
-    @on(Action.start_transaction)
-    def _on_start_transaction(self, station, payload):
-        info = self._tag_info(payload["idTag"])
-        for id, transaction in station.transactions.items():
-            if payload.items() <= transaction.items():  # sent again: the answer was lost
-                return {"transactionId": id, "idTagInfo": info}
-        while self.next_transaction_id in self.transactions:
-            self.next_transaction_id += 1
-        id = self.next_transaction_id
-        self.next_transaction_id += 1
-        return {"transactionId": id, "idTagInfo": info}
-
-    @on(Action.stop_transaction)
-    def _on_stop_transaction(self, station, payload):
-        return {"idTagInfo": self._tag_info(payload["idTag"])} if "idTag" in payload else {}
-
-    @on(Action.data_transfer)
-    def _on_data_transfer(self, station, payload):
-        return {"status": "UnknownVendorId"}
-
-    @on(Action.sign_certificate)
-    def _on_sign_certificate(self, station, payload):
-        return {"status": "Rejected"}
+        self._usual[station.language].note_answer(station, action, payload, answer)

@@ -13,10 +13,9 @@ from websockets.exceptions import NegotiationError
 
 from host.csms.answers import Answers
 from host.csms.frames import WAIT_s
+from host.csms.languages import LANGUAGES, V16
 from host.csms.station import Peer
 from host.csms.wire import History
-
-SUBPROTOCOL = "ocpp1.6"
 
 # websockets reports every refused handshake with a traceback; _log() says it in one line.
 _QUIET = logging.getLogger("pilotwire.csms.websockets")
@@ -25,20 +24,23 @@ _QUIET.propagate = False
 
 
 class CentralSystem(Answers):
-    """An OCPP 1.6J Central System. Its settings are read at each request: change them at will.
+    """A Central System. Its settings are read at each request: change them at will.
 
-    `log` is called with a line of text for every message and event. `credentials` (station id ->
-    password) demands Basic authentication of every station, at each connection. `ssl` (an
-    SSLContext) makes it speak TLS, from the next start() on.
+    `protocols` are the subprotocols that it takes; a station that offers several of them gets the
+    one that it names first. `log` is called with a line of text for every message and event.
+    `credentials` (station id -> password) demands Basic authentication of every station, at each
+    connection. `ssl` (an SSLContext) makes it speak TLS, from the next start() on.
     """
 
     def __init__(
-        self, port=0, host="127.0.0.1", log=None, credentials=None, ping_interval=20, ssl=None
-    ):
+        self, port=0, host="127.0.0.1", log=None, credentials=None, ping_interval=20, ssl=None,
+        protocols=(V16.protocol,),
+    ):  # fmt: skip
         super().__init__()
         self.host = host
         self.ssl = ssl
         self.port = port  # the real one after start(), kept for the next start()
+        self.protocols = protocols
         self.log = log
         self.log_width = 300  # characters of a payload in a line of the log; None: all
         self.credentials = credentials
@@ -62,7 +64,7 @@ class CentralSystem(Answers):
             self.host,
             self.port,
             ssl=self.ssl,
-            subprotocols=[SUBPROTOCOL],
+            subprotocols=list(LANGUAGES),
             select_subprotocol=self._select_subprotocol,
             process_request=self._admit,
             ping_interval=self.ping_interval,
@@ -138,21 +140,22 @@ class CentralSystem(Answers):
         return response
 
     def _select_subprotocol(self, ws, offered):
-        if SUBPROTOCOL in offered:
-            return SUBPROTOCOL
-        offer = ", ".join(offered) or "none"
-        self.log_line(
-            ws.station_id, f"-- refused: subprotocol {SUBPROTOCOL} wanted, {offer} offered"
-        )
-        raise NegotiationError(f"this Central System speaks {SUBPROTOCOL}")
+        for protocol in offered:
+            if protocol in self.protocols:
+                return protocol
+        offer, wanted = ", ".join(offered) or "none", " or ".join(self.protocols)
+        text = f"-- refused: subprotocol {wanted} wanted, {offer} offered"
+        self.log_line(ws.station_id, text)
+        raise NegotiationError(f"this Central System speaks {wanted}")
 
     async def _connected(self, ws):
         id = ws.station_id
         history = self.histories.setdefault(id, History())
-        station = Peer(self, id, history, ws)
+        station = Peer(self, id, history, ws, LANGUAGES[ws.subprotocol])
         old = self.stations.get(id)
         self.stations[id] = station
-        self.log_line(id, "-- connected" + (", replaces the connection before" if old else ""))
+        text = f"-- connected, {ws.subprotocol}"
+        self.log_line(id, text + (", replaces the connection before" if old else ""))
         if old:
             old.ended()
             closing = asyncio.ensure_future(old.disconnect(1000, "replaced"))

@@ -1,33 +1,16 @@
-"""Frames and payloads of OCPP 1.6J: what is right, what is wrong with them."""
+"""Frames of OCPP-J, in any version: what is right, what is wrong with them."""
 
 import json
 import re
 from datetime import datetime, timezone
-from decimal import Decimal
 
-from jsonschema import FormatChecker
-from ocpp.messages import MessageType, get_validator
-from ocpp.v16.enums import Action
+from host.csms.summary import event_summary
 
 # The usual deadline of what is waited for, in real seconds: it is there for what hangs. A machine
 # with many busy processes must not come near it, so that it says nothing of how fast anything is.
 WAIT_s = 300
 
-#: The error codes of OCPP-J 1.6 section 4.2.3, with its own spelling.
-ERROR_CODES = (
-    "NotImplemented NotSupported InternalError ProtocolError SecurityError FormationViolation "
-    "PropertyConstraintViolation OccurenceConstraintViolation TypeConstraintViolation GenericError"
-).split()
-
-ACTIONS = frozenset(action.value for action in Action)
-# The error code that a fault of the schema earns; every other keyword is a property constraint.
-_CODES = {
-    "type": "TypeConstraintViolation",
-    "required": "OccurenceConstraintViolation",
-    "additionalProperties": "FormationViolation",
-}
 _DATE_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_FORMATS = FormatChecker(formats=())  # an instance of our own: jsonschema ships no date-time check
 
 
 class CallError(Exception):
@@ -57,35 +40,6 @@ def format_time(when):
     """The datetime `when` in UTC with milliseconds and Z, as Central Systems write it."""
     when = when.astimezone(timezone.utc)
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
-
-
-@_FORMATS.checks("date-time", raises=ValueError)
-def _check_date_time(value):
-    return not isinstance(value, str) or bool(parse_time(value))
-
-
-def schema_errors(action, payload, answer=False):
-    """The faults of a payload as (error code, text) pairs, by the schema of the action.
-
-    `answer` chooses the schema of the .conf. An action that OCPP 1.6 does not have is one fault.
-    """
-    if action not in ACTIONS:
-        return [("NotImplemented", f"OCPP 1.6 has no action {action!r}")]
-    kind = MessageType.CallResult if answer else MessageType.Call
-    validator = get_validator(kind, action, "1.6", parse_float=Decimal)
-    # Decimal, as `ocpp` does it: 21.4 is no multiple of 0.1 in binary floating point.
-    exact = json.loads(json.dumps(payload), parse_float=Decimal)
-    faults = []
-    try:
-        for error in validator.evolve(format_checker=_FORMATS).iter_errors(exact):
-            path = error.absolute_path
-            place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
-            text = re.sub(r"Decimal\('([^']*)'\)", r"\1", error.message)[-200:]
-            code = _CODES.get(error.validator, "PropertyConstraintViolation")
-            faults.append((code, f"{place[1:]}: {text}" if place else text))
-    except (TypeError, ArithmeticError):  # multipleOf of 1e300 or of infinity
-        faults.append(("PropertyConstraintViolation", "a number is out of any range"))
-    return faults
 
 
 def _refuse_constant(name):
@@ -128,7 +82,10 @@ def describe(way, frame, label, width):
         return f"{text[:width]}... ({len(text)} characters)"
 
     if frame[0] == 2 and len(frame) > 3:
-        text = f"{frame[2]} {compact(frame[3])}"
+        text = frame[2]
+        if text == "TransactionEvent" and way == "in":
+            text = f"{text} {event_summary(frame[3])}".rstrip()
+        text = f"{text} {compact(frame[3])}"
     elif frame[0] == 3 and len(frame) > 2:
         text = f"{label}.conf {compact(frame[2])}"
     elif frame[0] == 4:

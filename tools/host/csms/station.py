@@ -6,7 +6,7 @@ import uuid
 
 from ocpp.messages import Call, MessageType
 
-from host.csms.frames import CallError, SchemaError, WAIT_s, parse, schema_errors
+from host.csms.frames import CallError, SchemaError, WAIT_s, parse
 from host.csms.wire import Wire
 
 
@@ -29,7 +29,7 @@ class Peer(Wire):
         that does not match its schema is a violation and still returned.
         """
         payload = {} if payload is None else payload
-        faults = schema_errors(action, payload) if validate else []
+        faults = self.language.schema_errors(action, payload) if validate else []
         if faults:
             raise SchemaError("; ".join(text for _, text in faults))
         unique_id = str(uuid.uuid4())

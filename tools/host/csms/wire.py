@@ -9,15 +9,7 @@ from ocpp.messages import CallError as ErrorFrame
 from ocpp.messages import CallResult, MessageType
 from websockets.exceptions import ConnectionClosed
 
-from host.csms.frames import (
-    ACTIONS,
-    ERROR_CODES,
-    CallError,
-    describe,
-    frame_fault,
-    parse,
-    schema_errors,
-)
+from host.csms.frames import CallError, describe, frame_fault, parse
 
 
 class History:
@@ -28,16 +20,18 @@ class History:
         self.violations = []
         self.status = {}
         self.transactions = {}
+        self.pieces = {}  # of reports: see sequence.piece_fault
         self.boot = None
         self.registration = None  # our last answer to BootNotification
-        self.triggered = set()  # actions asked for with TriggerMessage since then
+        self.triggered = set()  # actions that we have asked for since then
 
 
 class Wire:
     """What comes in is answered by `central`; what is wrong with it is a violation."""
 
-    def __init__(self, central, id, history, ws):
+    def __init__(self, central, id, history, ws, language):
         self.id = id
+        self.language = language  # the Language that was negotiated
         self.history = history
         self.messages = history.messages
         self.violations = history.violations
@@ -64,8 +58,8 @@ class Wire:
             self._garbage += 1
         else:
             self._sent[str(unique_id)] = frame[2] if known else ""
-        if known and frame[2] == "TriggerMessage":
-            self.history.triggered.add(frame[3].get("requestedMessage"))
+        if known:
+            self.history.triggered |= self.language.asked_for(frame[2], frame[3])
         key = None if unique_id is None else str(unique_id)
         future = asyncio.get_running_loop().create_future() if timeout is not None else None
         if future:
@@ -129,7 +123,8 @@ class Wire:
             self._record("in", frame if usable else [None, text], "bad frame")
             self.violation(f"{fault}: {text[:200]}")
             if usable and frame[0] == 2 and len(frame) > 1 and isinstance(frame[1], str):
-                await self._answer(frame[1], "frame", CallError("FormationViolation", fault))
+                error = CallError(self.language.bad_frame, fault)
+                await self._answer(frame[1], "frame", error)
         elif frame[0] == MessageType.Call:
             self._record("in", frame, "")
             await self._on_call(*frame[1:])
@@ -151,10 +146,10 @@ class Wire:
             self.violation(f"second answer to message id {key!r}")
         else:
             self._sent[key] = None
-        if frame[0] == MessageType.CallError and frame[2] not in ERROR_CODES:
+        if frame[0] == MessageType.CallError and frame[2] not in self.language.codes:
             self.violation(f"CALLERROR with the unknown code {frame[2]!r}")
-        elif frame[0] == MessageType.CallResult and action in ACTIONS:
-            for _, text in schema_errors(action, frame[2], answer=True):
+        elif frame[0] == MessageType.CallResult and action in self.language.actions:
+            for _, text in self.language.schema_errors(action, frame[2], answer=True):
                 self.violation(f"{action}.conf: {text}")
         future = self._waiting.get(key)
         if future and not future.done():
@@ -174,7 +169,7 @@ class Wire:
             and action not in self.history.triggered
         ):
             self.violation(f"{action} sent while registration is {registration}")
-        faults = schema_errors(action, payload)
+        faults = self.language.schema_errors(action, payload)
         handler = self.central.handler(self, action)
         if not faults and handler is None:
             faults = [("NotSupported", f"a Central System takes no {action}")]
@@ -219,7 +214,7 @@ class Wire:
         if isinstance(answer, CallError):
             message = ErrorFrame(unique_id, answer.code, answer.description[:255], answer.details)
         else:
-            for _, text in schema_errors(action, answer, answer=True):
+            for _, text in self.language.schema_errors(action, answer, answer=True):
                 self._log(f"-- our own {action}.conf is wrong, sent as it is: {text}")
             self.central.note_answer(self, action, payload, answer)
             message = CallResult(unique_id, answer, action)

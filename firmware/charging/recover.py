@@ -2,12 +2,16 @@
 
 import os
 
+from firmware import lazy
+
 from . import profile
-from .profile import HEADER, ID, SEQUENCE, START
+from .profile import HEADER, ID, KEY, SEQUENCE, START
+
+files, places = lazy.load("charging.files"), lazy.load("charging.places")
 
 
-def records(store, read):
-    """What the store finds there by read(store, file): without the periods, but for 6 A."""
+def records(store, rewrite):
+    """What the store finds there: without the periods, but for 6 A."""
     found = []
     path = store.path + "/"
     try:
@@ -18,7 +22,7 @@ def records(store, read):
         if not os.stat(path + file)[6]:  # a cut while it was created: it never was
             os.remove(path + file)
             continue
-        w = read(store, file)
+        w = files.read(store, file)
         if w is None:
             continue
         if w[START] < 0:
@@ -28,16 +32,22 @@ def records(store, read):
             for i in range(HEADER + 1, len(w), 2):
                 w[i] = low
             if w != before:
-                store.rewrite(w)
-        for other in found:
+                rewrite(w)
+        for other in found[:]:
             # A cut between writing the new one and removing the old.
-            same = other[ID] == w[ID] and other[SEQUENCE] and w[SEQUENCE]
-            if same and not profile.replaced(w) and not profile.replaced(other):
-                older = other if other[SEQUENCE] < w[SEQUENCE] else w
-                os.remove(path + profile.name(older))
-                if older is other:
-                    found[found.index(other)] = w[:HEADER]
-                break
+            older, newer = (other, w) if other[SEQUENCE] < w[SEQUENCE] else (w, other)
+            if _succeeds(newer, older):
+                os.remove(path + files.name(older))
+                if older is w:
+                    break
+                found.remove(other)
         else:
             found.append(w[:HEADER] if w[SEQUENCE] else w)
     return found
+
+
+def _succeeds(w, old):
+    if not old[SEQUENCE] or profile.replaced(w) or profile.replaced(old):
+        return False
+    alone = w[KEY] >> 24 & profile.FLAG_ALONE and places.together(w, old)
+    return alone or w[ID] == old[ID]

@@ -250,7 +250,7 @@ class Evaluator(_Moment):
             key = w[KEY]
             if key >> 16 & 3 != purpose:
                 continue
-            level = key >> 8 & 0xFF
+            level = key >> 8 & 15
             doubt = False
             if key & 0xFF != connector:
                 if key & 0xFF:
@@ -281,7 +281,7 @@ class Evaluator(_Moment):
             word = self._lows.get(w[profile.SEQUENCE])
             if word is None:
                 word = self._lows[w[profile.SEQUENCE]] = profile.lowest(self._store.whole(w))
-                self._store.trim()  # (the periods of all do not fit into RAM together)
+                self._store.trim(False)  # (the periods of all do not fit into RAM together)
             current = self._convert(word & 0xFFFFFF, w, AMPS, word >> 24, 0)
             if self._least is None or current < self._least_limit:
                 self._least, self._least_limit = w, current

@@ -23,7 +23,7 @@ class Overcurrent:
     Inputs: `current_mA`: the highest phase; `readings`: rises with each new reading; `lost`: the
     meter answers what cannot be believed. `lost_mA`: the limit without a meter (limit_mA)."""
 
-    def __init__(self, lost_mA=6000):
+    def __init__(self, lost_mA):
         self.fault = faults.NONE
         self.ready, self.busy = True, False
         self.lost, self._lost_mA = False, lost_mA
@@ -69,7 +69,7 @@ class Overcurrent:
 class Supply:
     """Inputs: `low_mV`, `high_mV`: of the phases; `high_mV` 0: unknown. `readings`: as above."""
 
-    def __init__(self, nominal_V=230):
+    def __init__(self, nominal_V):
         """The range is 90 to 110 % of `nominal_V`: 207 to 253 V."""
         self._least_mV, self._most_mV = nominal_V * 900, nominal_V * 1100
         self.fault = faults.NONE

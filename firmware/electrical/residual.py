@@ -20,7 +20,7 @@ class Residual:
     Input `tripped`: the fault output of the sensor. Output `test`: drive its test input.
     `tests` False: it has none, and a person has to press its button now and then."""
 
-    def __init__(self, tests=True):
+    def __init__(self, tests):
         self._settle_ms = _SETTLE_ms
         self.fault = faults.NONE
         self.busy = True

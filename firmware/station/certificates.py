@@ -134,6 +134,9 @@ async def remove(station, hashes, last):
                 if _hashes(name) == wanted:
                     return _remove(station, kind, name, last)
                 await asyncio.sleep_ms(0)
+        if _is_own(wanted):
+            station.log("the unit's own certificate stays")
+            return FAILED
         return UNKNOWN
     finally:
         forget()
@@ -155,6 +158,20 @@ def _remove(station, kind, name, last):
     lazy.load("station.security").note(station, RECONFIGURED, "removed: " + name)
     station.log("root removed: " + name)
     return DONE
+
+
+def _is_own(wanted):  # (by the name of who has signed it, and its number: who has its key?)
+    from upki import cert
+
+    for _, _, der, _ in files.pairs():
+        try:
+            own = cert.Certificate(der)
+        except ValueError:
+            continue
+        name, _, serial = cert.hashes(own, own)
+        if (name, serial) == (wanted[0], wanted[2]):
+            return True
+    return False
 
 
 def _hashes(name):  # of that file; None: it cannot be read

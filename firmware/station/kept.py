@@ -6,12 +6,14 @@ from micropython import const
 
 _VERSION = const(1)
 _LEAST_mA = const(6000)
+_WHOLE = const(-1)
 
 
 class Kept:
     """Lists; put() and set() change them, durably.
 
-    | out       | numbers of the connectors that are out of service; 0: the charge point itself |
+    | out       | numbers of the connectors that are out of service; 0: the charge point, with all
+      of them; -1: it alone, so that they are as they were when it is back |
     | charged   | numbers of the connectors with a car that has charged: the plug-and-charge token
       has had its turn |
     | latched   | [connector, fault] of faults that a person has to clear |
@@ -65,11 +67,12 @@ class Kept:
     def put_in_service(self):
         """Every connector is in service or not, as it was set to be."""
         for c in self._connectors:
-            c.operative = c.number not in self.out
+            c.operative = c.number not in self.out and _WHOLE not in self.out
 
     def in_service(self):
         """False: all of the charge point is out of service, and no transaction has yet to end."""
-        return 0 not in self.out or any([c.tx and not c.operative for c in self._connectors])
+        whole = 0 in self.out or _WHOLE in self.out
+        return not whole or any([c.tx and not c.operative for c in self._connectors])
 
     def clear_faults(self, c):
         """A person clears the faults of connector `c`; True if that was possible (Controller)."""

@@ -5,24 +5,24 @@ from micropython import const
 
 from firmware import lazy
 from firmware.charging import profile
-from firmware.charging.store import Full
 from firmware.clock import FAR
 
 _NEAR_s = const(3)  # by how much a clock may be wrong, ours or the Central System's
 _STEPS = const(16)  # of a composite schedule at a time: some 10 ms on an ESP32
 
 
-def install(station, w):
-    """Check and store profile record `w`; returns None, or why it is refused. Durable."""
+def install(station, w, beside=False):
+    """Check and store profile record `w`, in place of others of its connector, purpose and level,
+    or `beside` them (Change.put); returns None, or why it is refused. Durable."""
     purpose = profile.purpose(w)
     if purpose == profile.CEILING and profile.connector(w):
         return "a ceiling is for connector 0"
     if purpose == profile.TX and not station.sharing.running(w):
         return "no such transaction is running"
-    return put(station, w)
+    return put(station, w, beside)
 
 
-def put(station, w):
+def put(station, w, beside=False):
     """Store profile record `w`, as of now; None, or why it cannot be kept. Durable."""
     station.sharing.due_s = 0  # (also if the flash fails in the middle)
     now_s, known = station.clock.now(), station.clock.known()
@@ -34,11 +34,7 @@ def put(station, w):
     elif known and -_NEAR_s < profile.begin(w) - now_s <= _NEAR_s:
         flags = profile.FLAG_BEGUN  # (A32)
     w[profile.KEY] |= flags << 24
-    try:
-        station.store.put(w, least_s, until_s)
-    except Full as e:
-        return str(e)
-    return None
+    return station.store.change().put(w, least_s, until_s, beside)
 
 
 def clear(station, profile_id=None, connector=None, purpose=None, level=None):
@@ -47,11 +43,11 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     if profile_id is None:
         wanted = None, connector, purpose, level
     station.sharing.due_s = 0
-    installed = store.count()
+    installed, change = store.count(), store.change()
     for w in store.records[:]:
         has = w[profile.ID], profile.connector(w), profile.purpose(w), profile.level(w)
         if all([x in (None, y) for x, y in zip(wanted, has)]):
-            store.remove(w, station.clock.least_s())
+            change.remove(w, station.clock.least_s())
     return installed - store.count()
 
 

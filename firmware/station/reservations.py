@@ -16,22 +16,28 @@ _OCCUPIED = const(2)
 _REJECTED = const(3)
 _UNAVAILABLE = const(4)
 
+_EXPIRED = const("expired")
+_MOST_OVER = const(8)
+
 # By `id` for `token`, or another of `group` (None: no other), until `end_s`; connector `number`,
 # or 0: whichever it comes to, so that one has to stay free.
 Reservation = namedtuple("Reservation", ("id", "number", "token", "group", "end_s"))
 
 
 class Reservations:
-    """Those of a station; `list` is what there is. Its file is there while one is; what it has is
-    in force at once."""
+    """Those of a station; `list` is what there is, `over`: [id, was its time over?] of each that
+    has ended by itself, until told(). Its file is there while one is; what it has is in force at
+    once."""
 
     def __init__(self, station):
         self._station, self._path = station, station.auth + "/reserved"
-        self.list = []
+        self.list, self.over = [], []
         self._claims = []  # (reservation, connector, the transaction that begins there by it)
         try:
             with open(self._path) as f:
-                found = [Reservation(*one) for one in json.load(f)]
+                rows = json.load(f)
+            found = [Reservation(*row) for row in rows if len(row) > 2]
+            self.over = [row for row in rows if len(row) == 2]
             # (a power cut between the start of a transaction and what it does here)
             begun = [c.tx.reservation for c in station.connectors if c.tx]
             self.list = [r for r in found if r.id not in begun]
@@ -91,6 +97,7 @@ class Reservations:
         if usable <= roaming:  # (they need those that are left)
             same = usable == 0 and answers.count(answers[0]) == len(answers)
             return answers[0] if same else _OCCUPIED
+        self.over = [one for one in self.over if one[0] != r.id]
         if not self._keep(others + [r]):
             return _REJECTED
         station.reservations = self
@@ -121,9 +128,13 @@ class Reservations:
         self._claims.clear()
         left = []
         for r in self.list:
-            why = self._over(r, now_s) or (r in used and "its transaction has begun")
+            over = self._over(r, now_s)
+            why = over or (r in used and "its transaction has begun")
             if why:
                 station.log("reservation %d: %s" % (r.id, why))
+                if over:
+                    self.over = self.over[1 - _MOST_OVER :] + [[r.id, over == _EXPIRED]]
+                    station.notify()
             else:
                 left.append(r)
         if len(left) < len(self.list):
@@ -131,12 +142,18 @@ class Reservations:
             self.list = left  # (whatever the flash says)
         for c in station.connectors:
             c.reserved = bool(left) and c.free() and self.bars(c, None)
-        if not left:
+        if not left and not self.over:
             station.reservations = None
+
+    def told(self, one):
+        """That of `over` is."""
+        if one in self.over:
+            self.over.remove(one)
+            self._keep(self.list)
 
     def _over(self, r, now_s):
         if now_s >= r.end_s:
-            return "expired"
+            return _EXPIRED
         c = r.number and self._station.connectors[r.number - 1]
         if c and c.settled() and c.state in (states.FAULTED, states.OUT_OF_SERVICE):
             return "its connector cannot be used"
@@ -147,9 +164,10 @@ class Reservations:
     def _keep(self, reservations):
         # `list` is `reservations`, durably. False: the flash refused.
         try:
-            if reservations:
+            rows = list(map(list, reservations)) + self.over
+            if rows:
                 with open(self._path, "w") as f:
-                    json.dump(list(map(list, reservations)), f)
+                    json.dump(rows, f)
             else:
                 os.remove(self._path)
         except OSError as e:

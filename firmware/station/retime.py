@@ -25,7 +25,7 @@ def set_clock(station, t, ms, trip_ms):
             c.tx.origin_s += jump
             station.journal.save(c.tx)
     if not known:
-        station.store.moved(jump)
+        station.store.change().moved(jump)
         station.journal.clock_set(jump)
         for i, n in enumerate(station.news):
             station.news[i] = Notice(n.number, n.state, n.fault, n.time_s + jump)

@@ -30,7 +30,7 @@ class _Pacing:
         self._dt_ms = (now_ms - self._offer_ms) & _TICKS
         self._offer_ms = now_ms
         self._pause_ms = max(self._pause_ms - self._dt_ms, 0)
-        if not c.tx:
+        if not (c.tx and c.tx.authorised):
             self._pause_ms = 0
             ended = c.limits.values[_PAUSE] is not None
             c.limits.put(_PAUSE, None)
@@ -49,7 +49,7 @@ class _Pacing:
                 self._pause_ms = 1000 * c.settings("pause_s")
             c.allow_mA = mA
             self._rise_ms = _UNKNOWN_ms
-            self._offered = c.tx is not None
+            self._offered = c.tx is not None and c.tx.authorised
             return
         if self._rise_ms == _UNKNOWN_ms:
             self._rise_ms, self._rise_mA = 0, mA
@@ -113,7 +113,7 @@ class Sharing:
     def allot(self, now_s, now_ms):
         """Set what each connector may offer: its own limit and its share of the ceiling."""
         for i, c in enumerate(self.connectors):
-            going = c.tx and not c.stopping()
+            going = c.tx and c.tx.authorised and not c.stopping()
             if going and c.tx.denied:  # what one may have whose token is not accepted (9.1)
                 Wh = self.settings("refused_Wh")
                 going = c.meter.known() and c.energy_Wh() - c.tx.start_Wh < Wh
@@ -190,4 +190,4 @@ class Sharing:
         self.due_s = 0
         for w in self.store.records[:]:
             if profile.purpose(w) == profile.TX and not self.running(w):
-                self.store.remove(w)
+                self.store.change().remove(w)

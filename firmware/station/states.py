@@ -24,6 +24,17 @@ RESERVED = const(6)
 OUT_OF_SERVICE = const(7)
 FAULTED = const(8)
 
+# What kind of token it is.
+NO_TOKEN = const(-1)  # there is none yet
+CARD = const(0)  # what a reader reads, and whatever has no other kind
+CENTRAL = const(1)  # the Central System has made it
+LOCAL_TOKEN = const(2)  # the station has made it
+NOBODY = const(3)  # nobody is to be asked
+KEY_CODE = const(4)
+CONTRACT = const(5)
+MAC_ADDRESS = const(6)
+VICINITY_CARD = const(7)
+
 # What ended a transaction.
 LOCAL = const(0)
 REMOTE = const(1)
@@ -35,6 +46,10 @@ HARD_RESET = const(6)
 UNLOCK = const(7)
 REFUSED = const(8)  # the Central System does not accept its token
 INTERLOCK = const(9)  # an emergency stop, or what else opens its loop
+MASTER = const(10)  # a token of the group that may end every transaction
+TIME_OUT = const(11)  # no car came
+CAR = const(12)  # it takes no more energy
+PAUSE = const(13)  # the station gives it none
 
 
 class Shown:
@@ -81,8 +96,11 @@ class Shown:
         same = connector.state if going else PLUGGED
         if connector.stopping():
             return same
+        if not connector.tx.authorised:
+            return PLUGGED if connector.claim() is None else ENDING
         if not connector.plugged():
-            return PAUSED_BY_CAR
+            waits = connector.course.alone_ms is not None and same == PLUGGED
+            return PLUGGED if waits else PAUSED_BY_CAR
         if not c.pilot_mA:
             self._offered_ms = _UNKNOWN_ms
             if self._withheld_ms == _UNKNOWN_ms:
@@ -103,8 +121,6 @@ class Shown:
 
 # Connector `number` (0: the charge point itself) was in `state` with `fault` from `time_s` on.
 Notice = namedtuple("Notice", ("number", "state", "fault", "time_s"))
-# A sample (metering.py) of connector `number` that belongs to no transaction.
-Sample = namedtuple("Sample", ("number", "sample"))
 # `data` for the party named `vendor`, by the owner's rules (policy.py); texts.
 Transfer = namedtuple("Transfer", ("vendor", "message", "data"))
 
@@ -115,14 +131,20 @@ class Ask:
 
     | profile   | record of the transaction to come, or None |
     | ticks_ms  | when it was shown last, or accepted |
-    | visit, tx | Controller.visit and the transaction of then |
+    | visit, tx | Controller.visit and the transaction of then, if it has a token |
     | group     | of the token, or None |
+    | kind      | of the token, above |
+    | request   | the number of the request that named it, or None |
     | wait_s    | how long it waits for a car |
+    | early     | it was accepted before its car was there |
+    | begins    | so is the transaction that it begins |
     | roams     | it named no connector: it goes where the car does |"""
 
-    def __init__(self, token, connector, profile, ticks_ms, group=None, wait_s=0, roams=False):
+    def __init__(self, token, connector, profile, ticks_ms, kind=CARD, request=None):
         self.token, self.connector, self.profile = token, connector, profile
+        self.kind, self.request = kind, request
         self.ticks_ms = ticks_ms
         self.visit = connector.controller.visit if connector else 0
-        self.tx = connector.tx if connector else None
-        self.group, self.wait_s, self.roams = group, wait_s, roams
+        self.tx = connector.claim() if connector else None
+        self.group, self.wait_s = None, 0
+        self.roams = self.early = self.begins = False

@@ -5,12 +5,11 @@ import time
 from micropython import const
 
 from firmware import lazy
-from firmware.charging import profile
 from firmware.electrical import faults
 
 from . import states
 from .metering import Metering
-from .states import Notice, Sample, Transfer
+from .states import Notice, Transfer
 
 _MAX_NEWS = const(32)
 _MAX_TRANSFERS = const(4)
@@ -25,15 +24,15 @@ class Station:
     | kept       | kept.Kept: what outlives every reboot beside transactions |
     | news       | Notices of states and faults to be told |
     | metering   | metering.Metering |
-    | samples    | Samples that belong to no transaction |
+    | samples    | (connector number, sample) of those that belong to no transaction |
     | asks, asked | Asks: who may charge; and the one that the Central System thinks about |
     | transfers  | Transfers of the owner's rules |
     | policy     | policy.Policy, the owner's rules, or None |
     | auth       | folder of what is known of tokens, of an update, of security |
     | untold     | 1: a security event (security.py) is to be told; 2: it is not answered |
     | reservations, update | reservations.Reservations, update.Update; None: there is none |
-    | online     | the Central System can be asked |
     | plug_tag   | presented by itself at every connector, once a plug-in; "": none |
+    | heed       | called with each Notice when it is made, or None |
     | notify     | called when there is something new for the Central System |"""
 
     def __init__(self, sharing, journal, kept, log, policy, plug_tag="", auth="/auth"):
@@ -44,19 +43,37 @@ class Station:
         self.log, self.policy, self.plug_tag, self.auth = log, policy, plug_tag, auth
         self.asked = self.reservations = self.update = None
         self.news, self.samples, self.asks, self.transfers = [], [], [], []
-        self.online, self.untold = False, 0
-        self.notify = lambda: None
+        self.untold = 0
+        self._accepted = False
+        self.notify, self.heed = lambda: None, None
         self.metering = Metering(self)
         kept.put_in_service()
         for tx in journal.load():
             if tx.connector <= len(connectors):
                 c = connectors[tx.connector - 1]
-                c.tx = c.resumed = tx
-                log("transaction %s goes on after a power cut" % tx.id)
+                c.resumed = tx
+                c.run(tx)
+                log("transaction %s goes on after a power cut" % tx.name)
         self.clock.heard(journal.last)
         for c in connectors:
-            c.presented = c.tx is not None or c.number in kept.charged
+            c.presented = c.claim() is not None or c.number in kept.charged
         sharing.trim()
+
+    @property
+    def online(self):
+        """The Central System can be asked, and told at once."""
+        return self.journal.online
+
+    @online.setter
+    def online(self, online):
+        """Of now."""
+        self.journal.online = online
+        self._accepted |= online
+
+    def may_begin(self):
+        """Transactions may begin: this unit is accepted, or was since it started, or need not be
+        (the setting unaccepted)."""
+        return self._accepted or self.settings("unaccepted")
 
     def access(self):
         """access.Access, of this moment: who may charge."""
@@ -65,18 +82,6 @@ class Station:
     def local(self):
         """tags.Tags: whom the station itself knows. Not kept: 4 KB, and all of it is on flash."""
         return lazy.load("storage.tags").Tags(self.auth, self.settings, self.clock, self.log)
-
-    def set_availability(self, number, operative):
-        """Put connector `number` (0: all, and the charge point itself) into or out of service,
-        over every reboot. False: it could not be kept. A transaction runs to its end first."""
-        numbers = [number] if number else list(range(len(self.connectors) + 1))
-        if not self.kept.set("out", numbers, not operative):
-            return False
-        self.kept.put_in_service()
-        if not number and (operative or not self.kept.in_service()):
-            self.tell(None, self.clock.now())
-        self.notify()
-        return True
 
     def next_ask(self):
         """The oldest of `asks` that still counts, taken out, or None."""
@@ -92,7 +97,7 @@ class Station:
     def running(self, transaction_id):
         """The connector on which that transaction runs, or None."""
         for c in self.connectors:
-            if c.tx and c.tx.id == transaction_id:
+            if c.tx and transaction_id in (c.tx.id, c.tx.uuid):
                 return c
         return None
 
@@ -126,14 +131,14 @@ class Station:
 
     def sample(self, c, sample):
         """Queue a sample (metering.py) of connector `c`, and of its transaction."""
-        if c.tx:
+        if c.tx and c.tx.seq:
             if not self.clock.known():  # (so that order is known over power cuts)
                 self.clock.note(1)
             c.tx.seen_Wh = max(c.tx.seen_Wh, c.energy_Wh())
             self.journal.sample(c.tx, sample)
         else:
             del self.samples[: 1 - _MAX_SAMPLES]
-            self.samples.append(Sample(c.number, sample))
+            self.samples.append((c.number, sample))
         self.notify()
 
     def tell(self, c, now_s, fault=None):
@@ -145,7 +150,10 @@ class Station:
             while all([later.number != news[at].number for later in news[at + 1 :]]):
                 at += 1
             news.pop(at)
-        news.append(self.notice(c, now_s, fault))
+        notice = self.notice(c, now_s, fault)
+        news.append(notice)
+        if self.heed:
+            self.heed(notice)
         self.notify()
 
     def notice(self, c, now_s, fault=None):
@@ -166,24 +174,6 @@ class Station:
         self.notify()
         return True
 
-    def began(self, c, tx):
-        """Transaction `tx` is about to begin on connector `c`. False: it must not."""
-        w = c.waits.profile
-        if w is not None:
-            w[profile.KEY] = w[profile.KEY] & ~0xFF | c.number
-            refusal = lazy.load("station.profiles").put(self, w)
-            if refusal:
-                self.log("connector %d: not started without its profile: %s" % (c.number, refusal))
-                return False
-        if self.reservations:
-            self.reservations.claim(c, tx)
-        self.sharing.delay(c)
-        self.clock.note(1)
-        self.metering.keep(c, tx, tx.start_s)
-        self.sharing.due_s = 0
-        self.notify()
-        return True
-
     def stopped(self, c, tx):
         """Transaction `tx` has stopped on connector `c`, and is about to be kept so."""
         self.clock.note(1)
@@ -201,8 +191,9 @@ class Station:
 
 def _present(station, c):
     # Plug and charge: once a plug-in; after a transaction over reboots too, whatever its tag was.
-    presented = c.plugged() and (c.presented or c.tx is not None or c.free())
-    if presented and not (c.presented or c.tx):
+    claim = c.claim()
+    presented = c.plugged() and (c.presented or claim is not None or c.free())
+    if presented and not (c.presented or claim):
         station.access().tag(station.plug_tag, c.number)
     elif c.presented and not presented:
         station.kept.set("charged", [c.number], False)

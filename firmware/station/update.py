@@ -21,6 +21,8 @@ SWITCHED = const(7)  # installing, and the next start is that of the new code
 VERIFIED = const(8)  # its signature is good, where it is a job with one
 BAD_SIGNATURE = const(9)
 WAITING = const(10)  # to be installed
+PAUSED = const(11)  # loading: told, no state
+RESUMED = const(12)
 
 _VERSION = const(1)
 
@@ -32,11 +34,10 @@ class Update:
     | news     | the states that are still to be told, in order |
     | location | where the file is, as it was asked for |
     | from_s   | not before that |
-    | tries    | how often the download may still be begun |
-    | pause_s  | between two of them |
-    | job      | the number of the request where a signature is to be checked, or None |
+    | tries, pause_s | how often the download may still be begun, and the time between |
+    | job      | the number of the request, where that is to be told, or None |
     | install_s | not to be installed before that |
-    | digest   | of a job's file: SHA-256 in hexadecimal, once it is loaded |
+    | digest   | of the file: SHA-256 in hexadecimal, once it is loaded |
     | waits    | the app's turn: to download; LOADED, to check; INSTALLING, to restart |
     | stop     | ends what the app does, for another takes its place; or None |
 
@@ -48,7 +49,7 @@ class Update:
         self.location, self.from_s, self.tries, self.pause_s = "", 0, 1, 0
         self.job, self.install_s, self.digest = None, 0, ""
         self._slot = self._runs = ""  # that of the new code, and that of what has loaded it
-        self._proof = "signature"  # the file with a job's
+        self._proof = ""  # the file with what a signature is checked by; "": there is none
         self._begun = False  # the app is at it
 
     def ask(self, location, from_s, tries, pause_s, job=None, install_s=0, proof=None):
@@ -66,10 +67,10 @@ class Update:
         self.tries, self.pause_s = tries, pause_s
         self.job, self.install_s = job, install_s
         self._station.local()  # (makes the folder)
-        if job is not None:
+        if proof:
             # (the one before holds until there is a record of this one)
-            if before and before._proof == self._proof:
-                self._proof = "signature2"
+            two = before and before._proof == "signature"
+            self._proof = "signature2" if two else "signature"
             try:
                 with open(_file(self), "w") as f:
                     json.dump(proof, f)
@@ -87,8 +88,12 @@ class Update:
                 before.stop()
         return True
 
+    def signed(self):
+        """Has ask() got a proof?"""
+        return bool(self._proof)
+
     def proof(self):
-        """What ask() was given to check a job's signature. Raises OSError, ValueError."""
+        """What ask() was given to check the signature. Raises OSError, ValueError."""
         with open(_file(self)) as f:
             return json.load(f)
 
@@ -100,7 +105,7 @@ class Update:
         """Follow the clock and the transactions; call with Station.poll."""
         if self._begun or self.over() or self.state == SWITCHED:
             return
-        if self.state == LOADED and self.job is not None:
+        if self.state == LOADED and self._proof:
             if not self._station.clock.known():  # (first of all it is checked, with its dates)
                 return
         elif self.state >= LOADED:
@@ -110,11 +115,13 @@ class Update:
                     c.ending = True
                 waits = any([c.tx for c in self._station.connectors])
             if waits:
-                if self.state == VERIFIED:
+                if self.state == VERIFIED or self.job is not None and self.state == LOADED:
                     self._go(WAITING)
                 return
             if self.state != INSTALLING:
                 self._go(INSTALLING)
+                if self.job is not None:
+                    self._say(SWITCHED)  # (before the restart: app/farewell.py waits for it)
         elif now_s < self.from_s:  # (before the clock is set it is)
             return
         self._begun = self.waits = True
@@ -142,7 +149,7 @@ class Update:
         self._go(LOADED)
 
     def checked(self, good):
-        """The signature of a job is `good`, or that is its end; None: it cannot be checked."""
+        """The signature is `good`, or that is its end; None: it cannot be checked."""
         self._begun = False
         self._go(VERIFIED if good else NOT_INSTALLED if good is None else BAD_SIGNATURE)
 
@@ -171,8 +178,10 @@ class Update:
 
     def _go(self, state):
         self.state = state
-        if self._station.update is not self:
-            return
+        if self._station.update is self:
+            self._say(state)
+
+    def _say(self, state):
         self.news.append(state if self.job is None else [state, self.job])
         self._keep()
         self._station.notify()
@@ -220,12 +229,18 @@ class Update:
                 self._go(NOT_INSTALLED)
 
 
+def pause(update, paused):
+    """The download of `update` waits, or goes on after that."""
+    if update.job is not None and update.state == LOADING and update._station.update is update:
+        update._say(PAUSED if paused else RESUMED)
+
+
 def _file(update):  # with what proof() gives
     return update._station.auth + "/" + update._proof
 
 
 def _forget(update):  # that is needed no more
-    if update.job is not None:
+    if update.signed():
         try:
             os.remove(_file(update))
         except OSError:

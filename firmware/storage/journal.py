@@ -10,12 +10,33 @@ from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .queue import Queue
 
-# What head() can be. Behind a sample: authorised (3), another state (4), another limit (5).
+# What head() can be; behind a sample what note() keeps, with these values.
 START = const(0)
 STOP = const(1)
 SAMPLE = const(2)
+TOKEN = const(3)  # a token has come: state, token, its kind, request or None
+STATE = const(4)  # another state: it, why, phases or None
+LIMIT = const(5)  # another limit: mA
+OVER = const(6)  # the token's part is over: state, token or None, its kind, cause
+
+# What made a transaction begin.
+BY_TOKEN = const(0)  # with a car that was there
+BY_CAR = const(1)  # with a token that waited for it
+BY_CAR_ALONE = const(2)
+BY_TOKEN_ALONE = const(3)
+BY_ENERGY = const(4)
+
+# Why a state changed.
+CHANGED = const(0)
+CAR_CAME = const(1)
+CAR_LEFT = const(2)
+ENERGY_SPENT = const(3)
 
 PERIODIC = const(0)  # context of the samples (station/metering.py) that are the least missed
+
+_OFFLINE = const(8)  # beside a context, and a kind
+_START_OFFLINE = const(1)  # of Transaction.offline
+_STOP_OFFLINE = const(2)
 
 _ENOSPC = const(28)  # (MicroPython's errno has no name for it)
 _NO_NAME = const(36)  # LittleFS says that where a new file finds no room
@@ -25,16 +46,19 @@ _SPARE = const(3)  # blocks of the flash that samples leave to starts and stops
 class Journal:
     """`head()` is the next message as (kind, transaction, sample); `done()` takes it away.
     Every message has a place, a number that rises, and one within its transaction, from 0 on,
-    which it keeps over reboots: `seq` is that of head(). When the flash is full samples give way,
-    the oldest first: periodic ones, then the others and what note() keeps; their numbers are
-    missing then. Starts and stops never do. `wanted`: the kinds behind SAMPLE that are kept."""
+    which it keeps over reboots: `seq` is that of head(), `offline`: it happened while nobody could
+    be told of it at once, which `online` says of now. When the flash is full samples give way,
+    the oldest first: periodic ones, then the others, where note() keeps something all of them
+    before that; their numbers are missing then. Starts and stops never do. `wanted`: the kinds
+    behind SAMPLE that are kept."""
 
     def __init__(self, folder, samples):
         """`folder`: transactions.Folder; `samples`: the path of a folder."""
-        self._folder = folder
+        self.folder = folder
         periodic = Queue(samples, "p", 2 * _SPARE, folder.log)
         self._samples = periodic, Queue(samples, "v", _SPARE, folder.log)
         self.seq, self.wanted = 0, ()
+        self.online, self.offline = False, False
         self._marks = []  # of starts and stops: place, 2 * number + (1 for a stop), place, ...
         self._open = {}  # the transactions that are not (durably) stopped, by number
         self._tx = self._head = None  # the one that was told of last; what head() gives
@@ -47,7 +71,7 @@ class Journal:
 
     def load(self):
         """Queue what the flash holds; -> the transactions that still run as far as it knows."""
-        found = lazy.load("storage.resume").journal(self._folder, self._samples)
+        found = lazy.load("storage.resume").journal(self.folder, self._samples)
         self._number, self._place, self._marks, self._jumps, self.last, going, moved = found
         self._booted = self._place
         self._open = {tx.number: tx for tx in going}
@@ -65,31 +89,52 @@ class Journal:
     def start(self, tx):
         """False where the flash has no room for it: then it must not begin."""
         self._place += 1
+        held = tx.number in self._open
         tx.began, tx.seq = self._place, 1
+        tx.offline = _START_OFFLINE * self._late()
         if not self.save(tx):
+            if held:
+                self.drop(tx)
             return False
         self._open[tx.number] = tx
         self._marks.extend((self._place, 2 * tx.number))
         return True
 
+    def hold(self, tx):
+        """Remember it, but tell nobody yet. False: no room."""
+        if self.save(tx):
+            self._open[tx.number] = tx
+        return tx.number in self._open
+
+    def drop(self, tx):
+        """It is over before anybody was told."""
+        self._open.pop(tx.number, None)
+        self.folder.remove(tx)
+
     def sample(self, tx, sample):
         """A sample (metering.py) of a transaction; its `seen_Wh` is as of that too."""
         bits, context = sample[-2:]
-        self._add(0 if context == PERIODIC else 1, tx, sample[:-2] + (bits | context << 12,))
+        context |= self._late() * _OFFLINE
+        rank = 0 if self.wanted or context & 7 == PERIODIC else 1
+        self._add(rank, tx, sample[:-2] + (bits | context << 12,))
 
     def note(self, tx, kind, t, *values):
         """What is no sample, at `t`, if its kind is wanted; head() has (t, number, ...) of it."""
         if kind in self.wanted:
+            kind |= self._late() * _OFFLINE
             self._add(1, tx, (t,) + values + (-2 * kind,))  # (bit 0 of a sample's says: energy)
+
+    def _late(self):  # (who wants no more than samples never asks)
+        return bool(self.wanted) and not self.online
 
     def _add(self, rank, tx, values):
         # The row first, then the transaction: a power cut between them is seen by the row.
         self._place += 1
         row = (self._place, tx.number, tx.seq) + values
-        if self._write(self._samples[rank].add, row, rank + 1):
+        if _write(self, self._samples[rank].add, row, rank + 1):
             tx.seq += 1
         else:
-            self._folder.log("transaction %d: sample lost" % tx.number)
+            self.folder.log("transaction %d: sample lost" % tx.number)
         self.save(tx, 0)
 
     def stop(self, tx):
@@ -97,6 +142,7 @@ class Journal:
         self._place += 1
         tx.ended = self._place
         tx.seq += 1
+        tx.offline |= self._late() * _STOP_OFFLINE
         if self.save(tx):
             self._open.pop(tx.number, None)
             self._tx = tx
@@ -104,7 +150,7 @@ class Journal:
 
     def keep(self, tx):
         """Its `data` has a sample more; see Folder.keep()."""
-        self._write(self._folder.keep, tx, 1)
+        _write(self, self.folder.keep, tx, 1)
 
     def answered(self, tx, transaction_id):
         """Its start was answered: what follows carries the real id."""
@@ -125,7 +171,7 @@ class Journal:
         while jumps and jumps[1] < self._head_place:  # all of before it was told
             del jumps[:3]
         jumps.extend((since, self._place, jump_s))
-        self._write(lazy.load("storage.resume").keep, (self._folder, jumps))
+        _write(self, lazy.load("storage.resume").keep, (self.folder, jumps))
         self._head = self._tx = None
         self.head()  # (done() must find it)
 
@@ -144,26 +190,35 @@ class Journal:
                 if tx is None:
                     del marks[:2]
                 elif marks[1] & 1:
-                    tx.stop_s = self._corrected(tx.stop_s)
-                    tx.data = [(self._corrected(s[0]),) + s[1:] for s in tx.data]
+                    tx.stop_s = _corrected(self, tx.stop_s)
+                    tx.data = [(_corrected(self, s[0]),) + s[1:] for s in tx.data]
                     self._head, self.seq = (STOP, tx, None), tx.seq - 1
+                    self.offline = bool(tx.offline & _STOP_OFFLINE)
                 else:
-                    tx.start_s = self._corrected(tx.start_s)
+                    tx.start_s = _corrected(self, tx.start_s)
                     self._head, self.seq = (START, tx, None), 0
+                    self.offline = bool(tx.offline & _START_OFFLINE)
             elif first is None:
                 return None
             else:
                 self._head_place = first[0]
                 tx, last = self._find(first[1]), first[-1]
-                kind = SAMPLE if last >= 0 else -last // 2
+                mark = last >> 12 if last >= 0 else -last // 2
+                kind = SAMPLE if last >= 0 else mark & ~_OFFLINE
                 if tx and (kind == SAMPLE or kind in self.wanted):
-                    self.seq = first[2]
-                    values = (self._corrected(first[3]),) + first[4:-1]
-                    context = (last & 0xFFF, last >> 12) if kind == SAMPLE else ()
+                    self.seq, self.offline = first[2], bool(mark & _OFFLINE)
+                    values = (_corrected(self, first[3]),) + first[4:-1]
+                    context = (last & 0xFFF, mark & ~_OFFLINE) if kind == SAMPLE else ()
                     self._head = kind, tx, values + context
                 else:
                     self._queue.pop(first[0])
         return self._head
+
+    def about(self, uuid):
+        """Generator, one step a value: a true one says that there is something to be told of the
+        transaction with that uuid."""
+        resume = lazy.load("storage.resume")
+        return resume.about(uuid, self._marks, self._open, self.folder, self._samples)
 
     def done(self):
         """The head was answered, or is given up. Durable."""
@@ -173,7 +228,7 @@ class Journal:
         del self._marks[:2]
         if kind == STOP:
             self._open.pop(tx.number, None)
-            self._folder.remove(tx)
+            self.folder.remove(tx)
             self._tx = None
         elif tx.id is None:  # given up, also for after a power cut
             tx.began = None
@@ -182,39 +237,41 @@ class Journal:
     def _find(self, number):
         tx = self._open.get(number) or self._tx
         if tx is None or tx.number != number:
-            self._tx = tx = self._folder.read(number)
+            self._tx = tx = self.folder.read(number)
         return tx
-
-    def _corrected(self, t):
-        # What was noted at the head's place at `t`, by a clock that may not have been set yet: by
-        # what the clock then moved in that start; for one in which it was never set, by what it
-        # said that time is at least, or as in the next one where it did not know even that.
-        if t >= PLAUSIBLE:
-            return t
-        place = self._head_place
-        least_s = t + UNSET_s
-        jumps = self._jumps
-        for i in range(0, len(jumps), 3):
-            if place <= jumps[i + 1] and (place > jumps[i] or least_s < PLAUSIBLE):
-                return t + jumps[i + 2]
-        return least_s if place <= self._booted and least_s >= PLAUSIBLE else t
 
     def save(self, tx, ranks=2):
         """Write what has changed of it; False: the flash is full, or does not work."""
-        return self._write(self._folder.write, tx, ranks)
+        return _write(self, self.folder.write, tx, ranks)
 
-    def _write(self, write, what, ranks=2):
-        # write(what); for want of room samples of lower `ranks` give way. False: it failed.
-        while True:
-            try:
-                write(what)
-                return True
-            except OSError as e:
-                gone = None
-                if e.errno == _ENOSPC or e.errno == _NO_NAME:
-                    for queue in self._samples[:ranks]:
-                        gone = gone or queue.drop(e.errno == _NO_NAME)
-                if not gone:
-                    self._folder.log("not written: %r" % e)
-                    return False
-                self._folder.log("flash full: samples from %d to before %d given up" % gone)
+
+def _write(self, write, what, ranks=2):
+    # write(what); for want of room samples of lower `ranks` give way. False: it failed.
+    while True:
+        try:
+            write(what)
+            return True
+        except OSError as e:
+            gone = None
+            if e.errno == _ENOSPC or e.errno == _NO_NAME:
+                for queue in self._samples[:ranks]:
+                    gone = gone or queue.drop(e.errno == _NO_NAME)
+            if not gone:
+                self.folder.log("not written: %r" % e)
+                return False
+            self.folder.log("flash full: samples from %d to before %d given up" % gone)
+
+
+def _corrected(self, t):
+    # What was noted at the head's place at `t`, by a clock that may not have been set yet: by
+    # what the clock then moved in that start; for one in which it was never set, by what it
+    # said that time is at least, or as in the next one where it did not know even that.
+    if t >= PLAUSIBLE:
+        return t
+    place = self._head_place
+    least_s = t + UNSET_s
+    jumps = self._jumps
+    for i in range(0, len(jumps), 3):
+        if place <= jumps[i + 1] and (place > jumps[i] or least_s < PLAUSIBLE):
+            return t + jumps[i + 2]
+    return least_s if place <= self._booted and least_s >= PLAUSIBLE else t

@@ -1,5 +1,6 @@
 """The seldom part of journal.py and queue.py, forgotten after each use: what they find on flash
-when the power comes, small files that become a big one, the first setting of the clock."""
+when the power comes, small files that become a big one, the first setting of the clock, what there
+is of one transaction."""
 
 import os
 from micropython import const
@@ -10,6 +11,10 @@ from .rows import SMALL, pack, read, unpack
 
 _ENOSPC = const(28)  # (MicroPython's errno has no name for it)
 _BLOCK = const(4096)
+_AT_ONCE = const(16)  # rows
+_NOTHING = (0, 0, None)
+_TOKEN = const(3)  # of journal.py
+_OVER = const(6)
 
 
 def journal(folder, queues):
@@ -19,7 +24,8 @@ def journal(folder, queues):
     last = -UNSET_s
     number = 0
     going, moved, marks = [], [], []
-    latest = {}  # by number of a transaction: its next `seq`, and the most that its meter showed
+    latest = {}  # by number of a transaction: its next `seq`, the most that its meter showed, and
+    # its latest row
 
     def past(t):
         nonlocal last
@@ -27,8 +33,9 @@ def journal(folder, queues):
 
     def each(row):
         past(row[3])
-        seq, Wh = latest.get(row[1], (0, 0))
-        latest[row[1]] = max(seq, row[2] + 1), max(Wh, row[4] if row[-1] & 1 else 0)
+        seq, Wh, other = latest.get(row[1], _NOTHING)
+        other = row if row[2] >= seq else other
+        latest[row[1]] = max(seq, row[2] + 1), max(Wh, row[4] if row[-1] & 1 else 0), other
 
     for queue in queues:
         _load(queue, each)
@@ -47,10 +54,15 @@ def journal(folder, queues):
         if tx.data:  # (a clock that was ahead may have been set back since: not that late)
             past(tx.data[-1][0] + min(0, tx.origin_s - tx.start_s))
         going.append(tx)
-        seq, Wh = latest.get(number, (0, 0))
+        seq, Wh, row = latest.get(number, _NOTHING)
         behind = seq > tx.seq  # the power failed between a row and the transaction's file
         if behind:
             tx.seq, tx.seen_Wh = seq, max(tx.seen_Wh, Wh)
+            kind = -row[-1] // 2 & 7 if row[-1] < 0 else 0
+            if kind == _TOKEN:
+                tx.token, tx.kind, tx.request = row[5:8]
+            elif kind == _OVER:
+                tx.over = row[7]
         if _settle(tx) or behind:
             moved.append(tx)
     marks.sort()
@@ -153,6 +165,34 @@ def _end(prefix, name, each):
     except (IndexError, ValueError, TypeError):
         pass  # (peek() will tell)
     return last
+
+
+def about(uuid, marks, running, folder, queues):
+    """See Journal.about: by its marks, the transactions that run, and what the flash has."""
+    for mark in marks[1::2]:
+        tx = running.get(mark >> 1) or folder.read(mark >> 1)
+        yield tx is not None and tx.uuid == uuid
+    for number in [tx.number for tx in running.values() if tx.uuid == uuid]:
+        for queue in queues:
+            for name in queue.files[:]:
+                yield from _of(queue, name, number)
+
+
+def _of(queue, name, number):
+    # Has that file a row of transaction `number` that is not answered?
+    found, n = False, 0
+    try:
+        with open(queue.prefix + str(name), "rb") as f:
+            row = read(f, ())
+            while row and not found:
+                found = row[1] == number and row[0] >= queue.answered
+                n += 1
+                if n % _AT_ONCE == 0:
+                    yield found
+                row = read(f, row)
+    except (IndexError, OSError, ValueError):
+        pass  # (it was answered meanwhile; or peek() will tell)
+    yield found
 
 
 def join(queue):

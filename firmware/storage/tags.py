@@ -68,30 +68,55 @@ class Tags:
         return self._settings("offline_unknown")
 
     def at_once(self, tag, kind=0):
-        """May `tag` charge before the Central System has answered (the setting preauthorise)?"""
-        entry = self._settings("preauthorise") and self.known(tag, kind)
+        """May `tag` charge before the Central System has answered (the settings preauthorise, and
+        unasked: it is not to be asked at all)?"""
+        asked = self._settings("preauthorise") or self._settings("unasked")
+        entry = asked and self.known(tag, kind)
         return bool(entry) and entry[0] == ACCEPTED
 
-    def group(self, text):
+    def settled(self, tag, kind=0):
+        """Is `tag` not to charge, and nobody to be asked about it (the settings unasked; and of
+        one that is known list_final, cache_final)?"""
+        if self._settings("unasked"):
+            return not self.at_once(tag, kind)
+        if not self._settings("preauthorise"):
+            return False
+        entry, key = self.known(tag, kind), _key(tag, kind)
+        listed = self._settings("list") and self._listed(key)
+        final = entry and self._settings("list_final" if listed else "cache_final")
+        return bool(final) and entry[0] != ACCEPTED
+
+    def group(self, text, kind=0):
         """What stands for the group that the Central System calls `text` (None: for none)."""
-        return hexlify(_key(text, 0)).decode() if text else None
+        return hexlify(_key(text, kind)).decode() if text else None
 
     def heard(self, tag, status, expiry_s=None, group=None, kind=0):
         """The Central System has said this of `tag`. What the list has is not cached (3.5.3).
         True: the list says that it may charge, and the Central System that it may not."""
-        key = _key(tag, kind)
+        key, life_s = _key(tag, kind), self._settings("cache_s")
+        if expiry_s is None and life_s and self._clock.known():
+            expiry_s = self._clock.now() + life_s
         listed = self._listed(key)
         if listed or status == IN_USE or not self._settings("cache"):
             conflict = listed and listed[_STATUS] == ACCEPTED and status not in (ACCEPTED, IN_USE)
             return bool(conflict) and self._settings("list")
         row = _row(key, status, expiry_s, group)
         if self._cached(key) != row:
-            self._remember(row)
+            self._remember(row, key)
         return False
 
     def clear(self):
         """Empty the cache."""
         _remove(self._cache)
+
+    def held(self, tag, kind=0):
+        """(is it in the list, is it in the cache), whether they are in use or not."""
+        key = _key(tag, kind)
+        return bool(self._listed(key)), bool(self._cached(key))
+
+    def forget(self, tag, kind=0):
+        """Take `tag` out of the cache. False: the flash refused."""
+        return self._remember(None, _key(tag, kind))
 
     def version(self):
         """Of the local list; 0: there is none."""
@@ -101,6 +126,16 @@ class Tags:
         except OSError:
             return 0
         return struct.unpack(_ROW, row)[2] if _good(row) and row[:_KEY] == _HEAD else 0
+
+    def sizes(self):
+        """(tags in the list, bytes of the list, bytes of the cache)."""
+        sizes = []
+        for path in (self._list, self._cache):
+            try:
+                sizes.append(os.stat(path)[6])
+            except OSError:
+                sizes.append(0)
+        return max(sizes[0] // _SIZE - 1, 0), sizes[0], sizes[1]
 
     def update(self, version, entries, anew):
         """Put `entries` into the local list, or make it of them alone (`anew`); it has `version`
@@ -177,24 +212,29 @@ class Tags:
             pass  # there is none
         return None
 
-    def _remember(self, row):
-        # In the cache: `row` first, the others behind it, without the one that it replaces.
-        data = bytes(row)
+    def _remember(self, row, key):
+        # In the cache: `row` first, if there is one, the others behind it, without that of `key`.
+        # False: the flash refused.
+        others, most = b"", _MAX_CACHE
         try:
             with open(self._cache, "rb") as f:
-                data += f.read(_SIZE * _MAX_CACHE)
+                others = f.read(_SIZE * _MAX_CACHE)
         except OSError:
             pass  # there are no others
-        most = _MAX_CACHE
         try:
             with open(self._cache, "wb") as f:
-                for at in range(0, len(data), _SIZE):
-                    other = data[at : at + _SIZE]
-                    if most and (not at or other[:_KEY] != row[:_KEY] and _good(other)):
+                if row:
+                    f.write(row)
+                    most -= 1
+                for at in range(0, len(others), _SIZE):
+                    other = others[at : at + _SIZE]
+                    if most and other[:_KEY] != key and _good(other):
                         f.write(other)
                         most -= 1
         except OSError as e:
             self._log("%s: %s" % (self._cache, e))
+            return False
+        return True
 
 
 def _key(tag, kind):

@@ -10,10 +10,13 @@ from .rows import SMALL, pack, unpack
 
 _LAYOUT = const(6)  # the first byte of a file
 _BEHIND = const(18)  # it, 16 bytes of the uuid, and the length of the first row lie before that
+BY_UUID = const(-2)  # an id: it is known by its uuid
+STARTED = const(5)  # context of the sample that a start tells (station/metering.py)
 _SEED = const(2)  # of the check byte of samples
 _RISE_Wh_s = const(20)  # at most, of a meter
 _FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began seq"
-# (behind them the reservation, if there is one: firmware of before did not know it)
+# Behind them, as far as one says something: what firmware of before did not know.
+_MORE = "reservation request stop_kind offline told over by flow_s away"
 # Each as the difference from another, which is most often small, or the same.
 _SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
 _OTHERS = "start_s start_s start_Wh start_Wh began token"
@@ -25,7 +28,8 @@ class Transaction:
     | number      | our own number, rising; names the file |
     | uuid        | its name for all others: 36 characters, from the start |
     | connector   | 1..N |
-    | token, kind | who started it: a text of 1 to 36 characters, and what kind of token it is |
+    | token, kind | who charges: a text of 1 to 36 characters, and what kind of token it is; below
+      0: nobody yet |
     | group       | of the token, as far as it was ever told, or None |
     | id          | what the Central System calls it, None until that is known |
     | start_s, start_Wh | when it began, and the meter then |
@@ -36,9 +40,20 @@ class Transaction:
     | data        | samples (metering.py) that its end tells, in a file of their own |
     | stop_s, stop_Wh, cause, stop_token | of its end (states.py has the causes); stop_s None while
       it runs |
+    | over        | the cause (states.py) that has ended what its token may do, where the
+      transaction has gone on after it; or None |
+    | by          | what made it begin (journal.py) |
+    | flow_s      | for so long energy has flowed |
+    | away        | 1: there was no car at its end |
     | fault       | what ended it (electrical/faults.py), where that was one |
-    | seq         | how many messages there were of it so far: the number of the next one |
+    | seq         | how many messages there were of it so far: the number of the next one; 0: it is
+      held back |
     | reservation | the id of the one by which it began, or None |
+    | request     | the number of the request by which it began, or None |
+    | stop_kind   | of stop_token |
+    | offline     | bit 0: nobody could be told of its start at once, 1: of its stop |
+    | cost        | what it costs so far, as far as that was ever told, or None; not on flash |
+    | told        | by its uuid: 1 + `seq` of its first event that was told so; 0: none yet |
     | began, ended | the places of its start (None: given up) and stop in the journal |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
@@ -50,8 +65,20 @@ class Transaction:
         self.denied = False
         self.data = []
         self.group = self.id = self.began = self.ended = self.reservation = None
+        self.request = self.over = self.cost = None
+        self.stop_kind = self.offline = self.told = self.by = self.flow_s = self.away = 0
         self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
         self.offset_Wh = self.fault = self.seq = 0
+
+    @property
+    def name(self):
+        """What the Central System calls it, or None: it does not know of it yet."""
+        return self.uuid if self.id == BY_UUID else self.id
+
+    @property
+    def authorised(self):
+        """There is a token, which may still charge."""
+        return self.kind >= 0 and self.over is None
 
     @property
     def uuid(self):
@@ -75,10 +102,10 @@ class Transaction:
 
     def pack(self):
         """All of it but `number` and `data`, as bytes."""
-        first = self._get(_FIRST)
-        if self.reservation is not None:
-            first.append(self.reservation)
-        first = pack(first)
+        more = self._get(_MORE)
+        while more and (more[-1] is None or len(more) > 2 and not more[-1]):
+            more.pop()
+        first = pack(self._get(_FIRST) + more)
         data = bytes((_LAYOUT,)) + self._uuid + bytes((len(first),)) + first
         return data + pack(self._get(_SECOND), self._get(_OTHERS))
 
@@ -89,8 +116,9 @@ class Transaction:
         at = _BEHIND + data[_BEHIND - 1]
         self._uuid = bytes(data[1 : _BEHIND - 1])
         first = unpack(data[_BEHIND:at])
-        self.reservation = first[13] if len(first) > 13 else None
         self._set(_FIRST, first[:13])
+        for name, value in zip(_MORE.split(), first[13:]):
+            setattr(self, name, value)
         self._set(_SECOND, unpack(data[at:], self._get(_OTHERS)))
 
     def _get(self, names):
@@ -145,7 +173,8 @@ class Folder:
 
     def keep(self, tx):
         """Write its `data`; OSError where the flash is full. That file too stays small: of what
-        lies between the first sample and the last every second one goes when there is too much."""
+        lies between the first sample and the last every second one goes when there is too much (of
+        what lies behind that of the start, if there is one)."""
         while True:
             out = bytearray()
             before = ()
@@ -155,8 +184,9 @@ class Folder:
                 before = sample
             if len(out) <= SMALL or len(tx.data) < 3:
                 break
-            tx.data = tx.data[:-1:2] + tx.data[-1:]
-        with open("%s/%d.data" % (self.path, tx.number), "wb") as f:
+            n = tx.data[0][-1] == STARTED
+            tx.data = tx.data[:n] + tx.data[n:-1:2] + tx.data[-1:]
+        with open("%s/%d" % (self.path, tx.number) + ".data", "wb") as f:
             f.write(bytes((crc32(out, _SEED) & 0xFF,)) + out)
 
     def _data(self, path):

@@ -5,6 +5,7 @@ import re
 from micropython import const
 
 _ADDRESS = const("an address like 192.168.1.2")
+_PROTOCOLS = const('a list like ["ocpp2.0.1", "ocpp1.6"]')
 _KEY = const("8 to 63 characters, 64 hex digits, or none")
 _NETWORKS = const('up to 4 of {"ssid": ..., "password": 8 to 63 characters}')
 
@@ -12,6 +13,7 @@ _NETWORKS = const('up to 4 of {"ssid": ..., "password": 8 to 63 characters}')
 _FIELDS = {
     "url": (list, None, lambda v: _are_urls(v), "ws:// or wss://..., or a list of 1 to 4"),
     "id": (str, None, lambda v: 0 < len(v) <= 48, "1 to 48 characters"),
+    "protocols": (list, ["ocpp2.0.1", "ocpp1.6"], lambda v: _are_names(v), _PROTOCOLS),
     "password": (str, "", None, None),
     "root_check": (bool, False, None, None),
     "security_profile": (int, 0, lambda v: 0 <= v <= 3, "from 0 to 3"),
@@ -50,6 +52,10 @@ _FIELDS = {
 def _are_urls(urls):
     good = [type(t) is str and (t[:5] == "ws://" or t[:6] == "wss://") for t in urls]
     return 0 < len(urls) <= 4 and all(good)
+
+
+def _are_names(names):
+    return 0 < len(names) == len(set([name for name in names if type(name) is str]))
 
 
 def _is_tag(text):  # (that can be sent as it is, as an idTag)

@@ -2,7 +2,8 @@
 RTC memory, which every reset but a power cut leaves alone, holds one of
   maintain   the next boot is for maintenance (docs/updates.md)
   run N      the firmware runs; the N runs before have crashed
-  N          it does not run; the last N runs have crashed
+  run HOW 0  the same, after a reset that was asked for: a word of how runs begin
+  N, HOW 0   it does not run; the last N runs have crashed
   stop       a person or a tool has ended the run: for pick.py the next start is no try
   back       pick.py has given a slot up, the record says why"""
 
@@ -18,6 +19,8 @@ from firmware.clock import Clock, format_iso
 
 _PATH = const("/crash")
 _CRASHES = const(3)  # in a row, then safe mode
+# How a run can have begun; the protocol packages have their own words for it, by number.
+_HOW = "power remote local scheduled watchdog crash update unknown"
 
 
 def before():
@@ -52,16 +55,28 @@ def before():
         print("It starts again at the next reset: machine.reset() or the power. /crash says:")
         print(_text(_PATH))
         return None
+    asked = words[0] + b" " if len(words) == 2 and words[0] in _HOW.encode().split(b" ") else b""
     if crashes or last or words == [b"back"]:
         last = _text(_PATH).split("\n")[0]
-    memory(b"run %d" % crashes)
+    memory(b"run %s%d" % (asked, crashes))
     return last
 
 
-def after(end):
-    """The run has ended: by `end`, an exception or a text, or orderly (None)."""
+def how(last):
+    """How this run began, a number in _HOW; `last`: what before() has said of the one before."""
+    words = _HOW.split(" ")
+    asked = machine.RTC().memory().decode().split(" ")[1]
+    if last:
+        asked = "watchdog" if "watchdog" in last else "crash"
+    elif machine.reset_cause() == machine.PWRON_RESET:
+        asked = "power"
+    return words.index(asked) if asked in words else len(words) - 1
+
+
+def after(end, asked=""):
+    """The run has ended: by `end`, an exception or a text, or orderly (None), as `asked`."""
     crashes = 0 if end is None else _in_a_row() + 1
-    machine.RTC().memory(b"%d" % crashes)
+    machine.RTC().memory(b"%s%d" % (asked and asked.encode() + b" ", crashes))
     if crashes and not add(end):  # the next boot notes it then
         machine.RTC().memory(b"run %d" % (crashes - 1))
 

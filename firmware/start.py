@@ -29,7 +29,7 @@ def run():
         machine.freq(240000000)  # (MicroPython's own images start with 160)
     except ValueError:  # a chip that has no more
         pass
-    end, again = None, True
+    end, again, asked = None, True, ()
     try:
         try:
             # (not above: pick.py makes the outputs safe with what it loads there)
@@ -52,6 +52,7 @@ def run():
         raise
     except SystemExit as e:
         end = e.args[0] if e.args else "no memory even to say why"
+        asked = e.args[1:]
     except Exception as e:
         end = e
     unit = None  # there may be no memory left: that may be why
@@ -59,7 +60,7 @@ def run():
     gc.collect()
     try:
         if again:
-            crash("after", end or None)
+            crash("after", end or None, *asked)
         else:
             crash("stopped", None)
     except Exception as e:  # (no memory for that either)

@@ -53,6 +53,9 @@ def build(config, last):
     most = len(board.CONNECTORS)
     if config.connectors > most:
         raise ConfigError("config.json: connectors: %s has %d" % (config.board, most))
+    spoken = [protocol for protocol, _ in lazy.load("ocpp.versions").PACKAGES]
+    if [name for name in config.protocols if name not in spoken]:
+        raise ConfigError("config.json: protocols: there are " + ", ".join(spoken))
     log.level = config.log
     fixed = {
         "connectors": config.connectors,
@@ -73,7 +76,7 @@ def build(config, last):
         measurands |= metering.gives(outlet.meter, outlet.derating)
     settings = Configuration(fixed, log.warning, measurands)
     level = settings.value("security")
-    if not lazy.load("ocpp.security").addresses(config, level):
+    if not lazy.load("ocpp.addresses").dialled(config, settings, level):
         why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
         raise ConfigError(why % level)
     connectors = []
@@ -115,12 +118,13 @@ def build(config, last):
         for c in connectors:
             sharing.delay(c)
     rest = settings.config = Config()  # (what is needed from now on: 120 bytes less than all)
-    names = "board country dns hostname id ip networks ntp password update_signed url watchdog_s"
+    names = "board country dns hostname id ip networks ntp password protocols update_signed url"
+    names += " watchdog_s"
     for name in names.split(" "):
         setattr(rest, name, getattr(config, name))
 
     def connect(app):  # what talks with the Central System, for the App, which it calls
-        rpc, identity = Rpc(app.handle, log.info), _identity(config, board)
+        rpc, identity = Rpc(app.handle, log.info), _identity(config, board, last)
         outbox = Outbox(station, rpc, settings, identity, last, log.info)
         link = Link(rest, rpc, outbox, settings, clock, wifi.resolve, log.info)
         return rpc, outbox, Requests(outbox, app.reset, link.close, app.send), link
@@ -132,12 +136,14 @@ def build(config, last):
     return App(rest, clock, outlets, settings, station, reader, last, connect)
 
 
-def _identity(config, board):
-    # Vendor, model, serial number, version of the firmware, kind of meter or None.
+def _identity(config, board, last):
+    # Vendor, model, serial number, version of the firmware, kind of meter or None; how the run
+    # began (crash.how).
     serial = config.serial or hexlify(machine.unique_id()).decode()
     metered = any(["meter" in pins for pins in board.CONNECTORS[: config.connectors]])
     meter = getattr(board, "METER", "sdm630").upper() if metered else None
-    return config.vendor, config.model, serial, lazy.load("version").VERSION, meter
+    version, how = lazy.load("version").VERSION, lazy.load("crash").how(last)
+    return config.vendor, config.model, serial, version, meter, how
 
 
 def _names(folder):

@@ -13,14 +13,15 @@ _POLL_ms = const(100)
 _END_ms = const(15000)  # how long a reset waits for transactions to end and to be told
 
 
-async def end(unit, kind):
-    """End transactions and tell them first (OCPP 1.6 ed. 2, 5.14); then raises SystemExit. `kind`:
-    "Hard", which does not wait until they are told; "Soft"; "memory": for want of it."""
+async def end(unit, kind, how):
+    """End transactions and tell them first (OCPP 1.6 ed. 2, 5.14; 2.0.1, B12); then raises
+    SystemExit. `kind`: "Hard", which does not wait until they are told; "Immediate"; "Soft";
+    "memory": for want of it. `how`: a word of how a run begins (crash.py)."""
     why = "for want of memory" if kind == "memory" else kind
     log.info("restart: " + why)
     hard = kind == "Hard"
     for c in unit.station.connectors:
-        c.stop(states.HARD_RESET if hard else states.SOFT_RESET)
+        c.stop(states.HARD_RESET if hard or kind == "Immediate" else states.SOFT_RESET)
     began = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), began) < _END_ms:
         unit.station.poll()
@@ -33,11 +34,11 @@ async def end(unit, kind):
             break
         await asyncio.sleep_ms(_POLL_ms)
     if update and update.state == INSTALLING:
-        why = "for an update"
+        why, how = "for an update", "update"
         update.switch(lazy.load("slots").switch)
     lazy.load("station.security").note(unit.station, RESET, why)
     await leave(unit.link)
-    raise SystemExit(0)
+    raise SystemExit(0, how)
 
 
 async def leave(link):

@@ -12,16 +12,16 @@ def status(unit):
     gc.collect()
     heap = {"alloc": gc.mem_alloc(), "free": gc.mem_free()}  # (without this answer)
     out, link, boot = [], unit.link, unit.outbox.boot
-    words, reason = unit.outbox.module("words"), lazy.load("ocpp.reason").reason
+    names, reason = lazy.load("names"), lazy.load("ocpp.reason").reason
     for c in unit.station.connectors:
         tx, e = c.tx, c.controller
         row = {
             "id": c.number,
             "cp": pilot.STATES[e.state],
-            "status": words.STATES.split(" ")[c.state],
-            "fault": words.fault(e.fault) if e.fault else None,
+            "status": names.STATES.split(" ")[c.state],
+            "fault": names.fault(e.fault) if e.fault else None,
             "severity": faults.SEVERITY[e.fault] if e.fault else None,
-            "transactionId": tx.id if tx else None,
+            "transactionId": tx.name if tx else None,
             "idTag": tx.token if tx else c.waits and c.waits.token,
             "pilot_mA": e.pilot_mA,
             "duty_u16": e.duty_u16,
@@ -29,12 +29,12 @@ def status(unit):
             "ev_mA": list(c.meter.current_mA),
             "energy_Wh": c.meter.energy_Wh,
         }
-        row.update(reason(unit.station, c, words.PURPOSES))
+        row.update(reason(unit.station, c, names.PURPOSES))
         out.append(row)
     return {
         "t": format_iso(unit.clock.now()),
         "online": link.online,
-        "boot": None if boot is None else words.BOOTS.split(" ")[boot],
+        "boot": None if boot is None else names.BOOTS.split(" ")[boot],
         "link": {"lost": link.lost, "ends": [(format_iso(t), n, why) for t, n, why in link.ends]},
         "connectors": out,
         "heap": heap,

@@ -58,7 +58,7 @@ def failed(app, name, why, again):
     try:
         if again and isinstance(why, MemoryError) and app.up_s > _EVERY_s:
             if not any([c.tx for c in app.station.connectors]):
-                app.reset("memory")
+                app.reset("memory", "crash")
         log.error("%s failed: %r" % (name, why))
         if isinstance(why, Exception):
             sys.print_exception(why)
@@ -72,7 +72,6 @@ class Ticker:
     """The electrical tick: the callback of a hardware timer, which the port runs between two
     bytecodes of whatever else does. What both sides see: single numbers, each stored at once.
     It ticks from when it is made; safe.py ends it.
-
     | ticks | complete ones, of 256 |
     | why   | what a tick has raised, then none comes any more; or None |
 
@@ -114,13 +113,11 @@ class Ticker:
 
 class App:
     """The running unit. `status()` is what a person or a tool may know of it.
-
     outlets: the drivers and parts, by connector; reader: of cards, or None; last: a line about the
     crash before, or ""; connect: makes the Rpc, Outbox, Requests and Link that call the App."""
 
     def __init__(self, config, clock, outlets, settings, station, reader, last, connect):
-        self.config = config
-        self.clock = clock
+        self.config, self.clock = config, clock
         self.outlets = outlets
         self.settings = settings
         self.station = station
@@ -128,7 +125,7 @@ class App:
         self.last = last
         self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
-        self._reset_kind = self._ticker = self._watchdog = None  # (run() starts the last two)
+        self._reset = self._ticker = self._watchdog = None  # (run() starts the last two)
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
 
@@ -139,9 +136,9 @@ class App:
             self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
         return answer
 
-    def reset(self, kind):
-        """End transactions, then restart: "Hard", "Soft" (OCPP 1.6 ed. 2, 5.14) or "memory"."""
-        self._reset_kind = kind
+    def reset(self, kind, how="remote"):
+        """End transactions (kind: app/farewell.py), or wait for their ends ("Idle"); restart."""
+        self._reset = kind, how
         for c in self.station.connectors:
             c.ending = True
 
@@ -172,7 +169,7 @@ class App:
                         how = "" if self.station.kept.clear_faults(c) else "not "
                         log.info("connector %d: faults %scleared" % (c.number, how))
                     elif press:
-                        self.reset("Soft")
+                        self.reset("Soft", "local")
             self.station.poll()
             for i, outlet in enumerate(self.outlets):
                 if outlet.phases:  # (no number given means three, 12.2)
@@ -185,8 +182,10 @@ class App:
                     update.waits = False
                 except MemoryError:
                     pass  # (again in a moment: this task must not end)
-            if self._reset_kind:
-                return await lazy.load("app.farewell").end(self, self._reset_kind)
+            if self._reset:
+                if self._reset[0] != "Idle" or not any([c.tx for c in self.station.connectors]):
+                    return await lazy.load("app.farewell").end(self, *self._reset)
+                self.reset(*self._reset)  # (also when another update is asked for)
             await asyncio.sleep_ms(_POLL_ms)
 
     async def _meter(self):
@@ -201,9 +200,8 @@ class App:
             self.clock.note(_NOTE_s)
             now = time.ticks_ms()
             passed, last = time.ticks_diff(now, last), now
-            up_ms += passed
-            self.up_s += up_ms // 1000
-            up_ms %= 1000
+            self.up_s += (up_ms + passed) // 1000
+            up_ms = (up_ms + passed) % 1000
             if self._young_ms > 0:
                 self._young_ms -= passed
                 if self._young_ms <= 0 or self.outbox.ready():
@@ -212,6 +210,8 @@ class App:
                     if self.station.update:
                         self.station.update.good()
             self.station.metering.poll(self.clock.now(), self.clock.known(), passed)
+            if self.outbox.alerts:
+                await self.outbox.alerts.poll(passed)
             await asyncio.sleep_ms(_METER_ms)
 
     async def _cards(self):

@@ -7,7 +7,7 @@ from micropython import const
 from firmware import lazy, log
 from firmware.network import wifi
 from firmware.station.security import BAD_SIGNATURE
-from firmware.station.update import INSTALLING, LOADED
+from firmware.station.update import INSTALLING, LOADED, pause
 
 _TRIES = const(3)  # to find memory
 
@@ -17,7 +17,7 @@ async def step(app, update):
     try:
         if update.state == INSTALLING:
             log.info("update: it is installed, the unit restarts")
-            return app.reset("Soft")
+            return app.reset("Soft", "update")
         await (_check if update.state == LOADED else _load)(app, update)
     except Exception as e:  # (no memory to load it, a fault of ours)
         if update.loading():
@@ -25,7 +25,7 @@ async def step(app, update):
 
 
 async def _check(app, update):
-    # The signature of a job.
+    # The signature.
     good, why = None, "no memory to check the signature"
     for _ in range(_TRIES):
         try:
@@ -62,14 +62,14 @@ async def _load(app, update):
     # Tries until it is there: from where it broke off. What is wrong with the file is no matter
     # of another try.
     release = lazy.load("release").Release
-    signed = app.config.update_signed and update.job is None  # (else all of it is, checked later)
+    signed = app.config.update_signed and not update.signed()  # (else all of it is, checked later)
     sink = release(signed)
     try:
         # What runs may be on trial: the slot that is to be emptied is the one from before.
         while len(lazy.load("crash").read()) > 2:
             await asyncio.sleep(1)
         while True:
-            await _rest(app)
+            await _rest(app, update)
             if not update.loading():
                 return
             why, again = "it is cut short", True
@@ -101,10 +101,16 @@ async def _load(app, update):
         _close(sink)
 
 
-async def _rest(app):
+async def _rest(app, update):
     # Nothing is written while a contactor is closed: an erase holds up the tick that opens it.
+    paused = False
     while any([outlet.controller.closed for outlet in app.outlets]):
+        if not paused:
+            pause(update, True)
+        paused = True
         await asyncio.sleep(1)
+    if paused:
+        pause(update, False)
 
 
 def _close(sink):
@@ -142,7 +148,7 @@ class _Guard:
         self.begin = sink.begin
 
     async def write(self, data):
-        await _rest(self._app)
+        await _rest(self._app, self._update)
         if not self._update.loading():
             raise ValueError("another one was asked for")
         await self._sink.write(data)

@@ -7,48 +7,62 @@ from micropython import const
 from firmware import lazy
 from firmware import log as messages
 from firmware.clock import format_iso
-from firmware.storage.transactions import Folder
 
 _ACCESS = const(2)  # in a line of keys.py
 _TYPE = const(3)
-_CHANGED = const(
-    "Accepted: in force from now on|RebootRequired: in force after a reset|"
-    "Rejected: it stays as it was"
-)
-
-# What a value may be, by its type in keys.py.
-_WANTED = const(
-    "true or false|%s to %s|%s to %s|%s to %s hexadecimal digits|RST or 0.RST,1.STR ..., at most"
-    " %s|measurands of docs/configuration.md, at most %s|%s to %s characters"
-)
 
 
 def config(unit, name=None, value=None):
-    """Show keys and fields, or one of them, or give it a value."""
-    keys = unit.outbox.module("keys")
-    yield None
+    """Show settings and fields, or one of them, or give it a value. Settings have the names of
+    /ocpp.json, whatever is spoken; one is also found by that of its variable, where there are."""
     settings = unit.settings
+    keys = settings.keys()
+    yield None
+    if name and not keys.find(name, settings):
+        name = _of_variable(unit, name) or name
+        yield None
     if name and not keys.find(name, settings):
         yield from _find(name, value)
         return
     if value is not None:
-        status = unit.handle("ChangeConfiguration", {"key": name, "value": value})["status"]
-        after, unit.rpc.after = unit.rpc.after, None
-        if after:
-            after()
-        yield [text for text in _CHANGED.split("|") if text.startswith(status)][0]
+        yield _change(unit, keys, name, value)
     for line in [keys.find(name, settings)] if name else keys.lines(settings):
         out = line[0] + " = "
         out += "(not shown)" if line[_TYPE] == "h" else keys.text(line, settings)
-        if line[_ACCESS] == "ro":
+        if line[_ACCESS] in ("ro", "un"):
             out += "  (read-only)"
-        elif value is not None:
-            wants = _WANTED.split("|")["bilhpmt".find(line[_TYPE])]
-            out += "  (%s)" % (wants % tuple(line[5:]) if "%" in wants else wants)
+        elif name:
+            out += "  (%s)" % keys.wants(line)
         yield out
     fields = {} if name else _read()
     for key in sorted(fields):
         yield "config.json %s = %s  (read-only)" % (key, _printable(key, fields[key]))
+
+
+def _of_variable(unit, name):
+    try:
+        return unit.outbox.module("variables").key(unit.requests, name)
+    except ImportError:  # (the version that is spoken has none)
+        return None
+
+
+def _change(unit, keys, name, value):
+    settings = unit.settings
+    try:
+        done = keys.put(settings, keys.find(name, settings), value)
+    except ValueError:
+        done = False
+    if done is False:
+        return "Rejected: it stays as it was"
+    lazy.load("ocpp.security").changed(unit.requests, name)
+    after, unit.rpc.after = unit.rpc.after, None
+    if after:
+        after()
+    return (
+        "RebootRequired: in force after a reset"
+        if done is None
+        else "Accepted: in force from now on"
+    )
 
 
 def _read():
@@ -80,12 +94,12 @@ def _printable(key, value):  # without what nobody is to read over a shoulder
 
 def journal(unit):
     """What is still to be told of transactions: from flash, as it would be after a power cut."""
-    folder = Folder("/tx", messages.error)
+    folder = unit.station.journal.folder
     numbers = lazy.load("storage.resume").numbers(folder)
     for number in numbers:
         tx = folder.read(number)
         if tx:
-            told = "not told yet" if tx.id is None else "its id is %d" % tx.id
+            told = "not told yet" if tx.id is None else "its id is %s" % tx.name
             said = number, tx.connector, tx.token, told, format_iso(tx.start_s)
             text = "transaction %d: connector %d, tag %s, %s, since %s" % said
             yield text + ("" if tx.stop_s is None else ", stopped at " + format_iso(tx.stop_s))
@@ -137,5 +151,5 @@ def reset(unit, kind="Soft"):
     kind = kind[:1].upper() + kind[1:].lower()
     if kind not in ("Soft", "Hard"):
         raise ValueError("it is used as: reset [hard]")
-    unit.reset(kind)
+    unit.reset(kind, "local")
     yield "transactions end, then the unit restarts"

@@ -24,7 +24,7 @@ def _source(source):  # limit_by or limit_next (ocpp/reason.py) in words
 def limit(unit, connectors):
     """What each connector may take, and by whose word."""
     station = unit.station
-    purposes = unit.outbox.module("words").PURPOSES
+    purposes = lazy.load("names").PURPOSES
     for c in connectors:
         slots = c.limits
         reason = lazy.load("ocpp.reason").reason(station, c, purposes)
@@ -64,8 +64,8 @@ def _period(station, c):  # what the profiles will say when their answer next ch
 
 def profiles(unit):
     """The charging profiles that are installed."""
-    records = unit.station.store.records
-    purposes = unit.outbox.module("words").PURPOSES
+    records, record = unit.station.store.records, lazy.load("charging.record")
+    purposes = lazy.load("names").PURPOSES
     in_force = [c.winner[profile.ID] for c in unit.station.connectors if c.winner]
     kinds = "Absolute Recurring Relative Daily Weekly".split(" ")
     if not records:
@@ -78,7 +78,7 @@ def profiles(unit):
             kind = 3 + (w[profile.KEY] >> 20 & 3)
         here = "*" if w[profile.ID] in in_force else " "
         said = here, profile.connector(w), profile.level(w), purposes[profile.purpose(w)]
-        said += w[profile.ID], kinds[kind], profile.count(w)
+        said += w[profile.ID], kinds[kind], record.count(w)
         begin, end = w[profile.VALID_FROM], w[profile.VALID_TO]
         valid = "since always" if not begin else "from %s on" % format_iso(begin)
         if end >= 0:
@@ -89,8 +89,9 @@ def profiles(unit):
         yield "%s %-9d %-5d %-21s %-10d %-10s %3d in %s   %s" % said
         if w[profile.KEY] >> 24 & profile.FLAG_REPLACED:
             yield "  (replaced: in force until %s)" % format_iso(w[11])
-    if unit.station.store.damaged:
-        yield "%d damaged: 6 A stand in for each" % unit.station.store.damaged
+    damaged = len(list(filter(record.stands_in, records)))
+    if damaged:
+        yield "%d damaged: 6 A stand in for each" % damaged
 
 
 def composite(unit, number="1", duration_s="86400", kind="A"):

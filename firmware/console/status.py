@@ -8,6 +8,7 @@ import network
 import os
 from micropython import const
 
+from firmware import lazy
 from firmware.clock import format_iso
 from firmware.electrical import pilot
 from firmware.electrical.faults import ENDING, REACTION, SEVERITY
@@ -31,9 +32,10 @@ def status(unit, connectors):
     yield "its time is %s%s, it has run for %s" % (format_iso(clock.now()), wrong, ran)
     yield _address(unit.config.networks)
     link = unit.link
-    words, boot = unit.outbox.module("words"), unit.outbox.boot
-    boot = "not answered yet" if boot is None else words.BOOTS.split(" ")[boot]
-    yield "Central System: " + ("connected, boot " + boot if link.online else "not connected")
+    names, boot = lazy.load("names"), unit.outbox.boot
+    boot = "not answered yet" if boot is None else names.BOOTS.split(" ")[boot]
+    said = "connected, %s, boot %s" % (link.ws.protocol, boot) if link.online else "not connected"
+    yield "Central System: " + said
     for t, times, why in link.ends:
         often = ", %d times in a row" % times if times > 1 else ""
         yield "  %s: %s%s" % (format_iso(t), why, often)
@@ -47,8 +49,8 @@ def status(unit, connectors):
     for c in connectors:
         e, meter = c.controller, c.meter
         contactor = "closed" if e.closed else "open"
-        fault = ", its fault: " + words.fault(e.fault) if e.fault else ""
-        said = c.number, words.STATES.split(" ")[c.state], pilot.STATES[e.state]
+        fault = ", its fault: " + names.fault(e.fault) if e.fault else ""
+        said = c.number, names.STATES.split(" ")[c.state], pilot.STATES[e.state]
         said += e.pilot_mA / 1000, contactor, fault
         yield "connector %d: %s, state %s, pilot %g A, contactor %s%s" % said
         wrong = ": not believed, %s" % meter.why if meter.why else ": not answering"
@@ -82,12 +84,14 @@ def session(unit, connectors):
                 waits = "; tag %s waits for the car" % c.waits.token
             yield "connector %d: no transaction%s" % (c.number, waits)
             continue
-        name = "without an id yet" if tx.id is None else tx.id
+        name = "without an id yet" if tx.id is None else tx.name
         group = ", of a group" if tx.group else ""
         said = c.number, name, tx.number, tx.token, group
         yield "connector %d: transaction %s (number %d here), tag %s%s" % said
         since, charged_Wh = format_iso(tx.origin_s), c.energy_Wh() - tx.start_Wh
         yield "  since %s, %d s; %d Wh" % (since, now_s - tx.origin_s, charged_Wh)
+        if tx.cost is not None:
+            yield "  it costs %.2f so far" % tx.cost
         if tx.denied:
             yield "  the Central System does not accept the tag"
         if c.stopping():
@@ -96,12 +100,12 @@ def session(unit, connectors):
 
 def faults(unit, connectors):
     """What is wrong with each connector."""
-    words = unit.outbox.module("words")
+    names = lazy.load("names")
     for c in connectors:
         e = c.controller
         if e.fault:
-            fault = words.fault(e.fault), words.error(e.fault)[0], SEVERITY[e.fault]
-            yield "connector %d: %s, errorCode %s, severity %d" % ((c.number,) + fault)
+            said = c.number, names.fault(e.fault), SEVERITY[e.fault]
+            yield "connector %d: %s, severity %d" % said
             over = "by itself, some of them when the car is unplugged"
             if e.fault in ENDING:
                 over = "when a person says so: the button, or clear %d" % c.number
@@ -109,7 +113,7 @@ def faults(unit, connectors):
         else:
             yield "connector %d: no fault" % c.number
         for part in e.parts:
-            wrong = words.fault(part.fault) if part.fault else "nothing is wrong"
+            wrong = names.fault(part.fault) if part.fault else "nothing is wrong"
             busy = ", offers nothing" if part.busy else ""
             closes = "" if part.ready else ", does not let the contactor close"
             yield "  %-12s %s%s%s" % (type(part).__name__, wrong, busy, closes)

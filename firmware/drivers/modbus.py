@@ -93,7 +93,7 @@ class Meter:
         self.energy_Wh = self.power_W = self.frequency_cHz = self.readings = self.step_Wh = 0
         self.current_mA = self.voltage_mV = (0, 0, 0)
         self.closed = False
-        self.moved = lambda before_Wh, now_Wh: None
+        self.moved = lambda *_: None
         self._asked_ms = ticks_ms()
         self._gap_ms = 0  # since the latest reading
         self.why = self._last = None  # the latest answer,

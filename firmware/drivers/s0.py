@@ -36,7 +36,7 @@ class Meter(NoMeter):
         self._per_kWh, self._level, self._path = per_kWh, level, path
         self._edge_ms = ticks_ms()
         self.offset_Wh = self.readings = self._pulses = self._quiet = 0
-        self.moved = lambda before_Wh, now_Wh: None
+        self.moved = lambda *_: None
         try:
             with open(path) as f:
                 self.offset_Wh = int(f.read())

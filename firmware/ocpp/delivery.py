@@ -4,8 +4,9 @@ silence, late answers. How it is said, and what an answer means, knows a version
 import asyncio
 from micropython import const
 
+from firmware import lazy
 from firmware.station import states
-from firmware.storage.journal import SAMPLE, START
+from firmware.storage.journal import BY_CAR_ALONE, OVER, SAMPLE, START, STOP, TOKEN
 
 _ACCEPTED = const(0)  # of a token (storage/tags.py)
 
@@ -19,6 +20,7 @@ class Delivery:
         self._tries = []  # of the message at hand (Rpc.call)
         self._others = ()  # of a start that has its id: the other tries, it, its ids
         self._pause = None  # the task that waits for its next attempt
+        self._foreign = False  # in place of the journal's head: see messages.foreign
         self._deaf = False  # samples are not answered: each is told once
         outbox.rpc.late = self._late
 
@@ -42,7 +44,8 @@ class Delivery:
         with a CALLERROR is tried `attempts` times and then given up (OCPP 1.6 ed. 2, 4.7, 9.1).
         Silence never gives one up, but for a sample where all else is answered."""
         outbox = self._outbox
-        action, payload = outbox.message("event", kind, tx, sample, outbox.station.journal.seq)
+        self._foreign = outbox.message("foreign", kind, tx)
+        action, payload = outbox.message("event", kind, tx, sample, outbox.station)
         tries = self._tries
         once = kind == SAMPLE and self._deaf
         conf = await outbox.ask(action, payload, None if once else tries)
@@ -62,7 +65,9 @@ class Delivery:
                 self._pause = asyncio.create_task(self._release(min(retry_s, 518400)))
                 return
             outbox.log("%s given up after %d attempts" % (action, silences or most))
-            self._done()
+            if kind == START or self._foreign:
+                outbox.message("started", tx, outbox.station.journal.seq)
+            self._done(tx)
 
     async def _release(self, pause_s):  # (asyncio cannot sleep for seven days)
         await asyncio.sleep(pause_s)
@@ -87,37 +92,66 @@ class Delivery:
         # A try of the journal's head was answered; True if that is its end: a start wants an id.
         outbox, station = self._outbox, self._outbox.station
         messages = outbox.module("messages")
-        kind, tx, _ = station.journal.head()
-        if kind >= SAMPLE:
+        kind, tx, values = station.journal.head()
+        if self._foreign:
+            kind = START
+        if kind == SAMPLE:
             self._deaf = False
-        else:
-            token = tx.token if kind == START else tx.stop_token or tx.token
-            status, group = messages.heard(station, token, conf)
-        if kind == START:
-            number = messages.number(conf)
-            if number is None and status is None:
-                return False
+        status = group = None
+        token, of = _named(kind, tx, values)
+        if token is not None:
+            status, group = messages.heard(station, token, of, conf, tx.connector)
+            status = messages.SILENCE if status is None else status
+        number = messages.number(conf) if kind == START else None
+        if kind == START and number is None and status is None:
+            return False
+        if token is not None and kind in (START, TOKEN):
             tx.group = group or tx.group
             tx.denied = status != _ACCEPTED
+        if kind == START:
+            messages.started(tx, station.journal.seq)
             station.journal.answered(tx, number)
-            c = station.connectors[tx.connector - 1]
-            if tx.denied and c.tx is tx:
-                outbox.denied(tx.token, status)
-                if outbox.settings.value("stop_refused"):
-                    c.stop(states.REFUSED)
-            if number is None:
-                return False
-        self._done()
+        elif kind == TOKEN:
+            station.journal.save(tx)
+        if kind in (START, TOKEN) and tx.denied:
+            self._refuse(tx, status)
+        if kind == START and number is None:
+            return False
+        self._done(tx)
         return True
 
-    def _done(self):
+    def _refuse(self, tx, status):
+        # The Central System does not accept the token that charges.
+        outbox = self._outbox
+        c = outbox.station.connectors[tx.connector - 1]
+        if c.tx is tx:
+            lazy.load("ocpp.jobs").denied(outbox, tx.token, status)
+            if outbox.settings.value("stop_refused"):
+                c.stop(states.REFUSED)
+
+    def _done(self, tx):
         self.cancel()
         journal = self._outbox.station.journal
-        kind, tx, _ = journal.head()
+        if self._foreign:  # (what it was in the way of comes next)
+            journal.save(tx)
+        kind = START if self._foreign else journal.head()[0]
         if kind == START and tx.id is not None and self._tries:
             self._others = [self._tries, tx, tx.id]
         else:
             self._tries.clear()
         self._attempts, self._tries = 0, []
-        journal.done()
+        if not self._foreign:
+            journal.done()
+        self._foreign = False
         self._outbox.notify()
+
+
+def _named(kind, tx, values):
+    # The token, and its kind, of which that head of the journal speaks; or None, None.
+    if kind == TOKEN or kind == OVER:
+        return values[2:4]
+    if kind == STOP and tx.stop_token:
+        return tx.stop_token, tx.stop_kind
+    if kind >= SAMPLE or kind == START and tx.by == BY_CAR_ALONE:
+        return None, None
+    return tx.token, tx.kind

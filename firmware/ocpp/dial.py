@@ -9,7 +9,6 @@ from micropython import const
 
 import uwebsockets
 from firmware import lazy
-from firmware.ocpp.versions import PACKAGES
 
 _DIAL_s = const(30)  # for the look-up, TCP, TLS and the upgrade together
 _AGAIN_s = const(3600)  # between two of its events of one kind: about the same,
@@ -22,31 +21,34 @@ security = lazy.load("ocpp.security")
 async def connect(link):
     """The next WebSocket to the Central System, of `link` (link.Link); tries for ever, or until
     there is no memory for it, a MemoryError.
-    The addresses are dialled in order, each once, without a pause. When all of them were, that is
-    a round, the back-off comes and then the first again. After a connection that was no good the
-    next address follows, after a good one a new round."""
+    The addresses are dialled in order, without a pause, each as often as is set, with back-off
+    between. When all of them were, that is a round, the back-off comes and then the first again.
+    After a connection that was no good the next address follows, after a good one a new round."""
     config, settings = link.config, link.settings
-    urls = security.addresses(config, security.level(config, settings))
+    ways, times = _ways(link)
     while True:
-        if link.number >= len(urls):
+        if link.number >= len(ways) * times:
             link.number = 0
             await delay(link)
-            urls = security.addresses(config, security.level(config, settings))
-        url = urls[link.number].rstrip("/") + "/" + _quoted(config.id)
+            ways, times = _ways(link)
+        elif link.number % times:
+            await delay(link)
+        settings.slot, profile, link.answer_s, url = ways[link.number // times]
+        url = url.rstrip("/") + "/" + _quoted(config.id)
         link.number += 1
         try:
-            ws = await asyncio.wait_for(_open(link, url), _DIAL_s)
-            link.log("connected to " + url)
-            security.worked(config, settings, link.log, link.outbox.note)
+            ws = await asyncio.wait_for(_open(link, url, profile), _DIAL_s)
+            link.log("connected to %s, %s" % (url, ws.protocol))
+            security.worked(config, settings, link.log, link.outbox.note, profile)
             return ws
         except asyncio.TimeoutError:
             error = OSError("nothing was heard within %d s from %s" % (_DIAL_s, url))
         except (OSError, ValueError, MemoryError) as e:
             error = e
-        profile, failure = security.level(config, settings), lazy.load("ocpp.failure")
+        failure = lazy.load("ocpp.failure")
         why = failure.explain(error, config, settings, url, profile)
-        if len(urls) > 1:
-            why = "address %d: %s" % (link.number, why)
+        if len(ways) > 1:
+            why = "address %d: %s" % ((link.number - 1) // times + 1, why)
         link.record(why)
         event = failure.event(error, profile)
         if event is not None:  # (a new one soon, one that is repeated by the back-off seldom)
@@ -56,6 +58,16 @@ async def connect(link):
             link.number -= 1  # at once, with what was in force before
         if isinstance(error, MemoryError) or getattr(error, "errno", 0) == _ENOMEM:
             raise MemoryError  # (another address does not help: a task that begins anew may)
+
+
+def _ways(link):
+    # The addresses of a round, and how often each is dialled. Their order is that of the start.
+    settings = link.settings
+    if link.order is None:
+        link.order = settings.stored.get("slots", "")
+    least = security.level(link.config, settings)
+    ways = security.addresses.dialled(link.config, settings, least, link.order)
+    return ways, settings.value("dial_attempts")
 
 
 async def delay(link):
@@ -76,17 +88,23 @@ async def delay(link):
         await asyncio.sleep_ms(500 if link.network else left_ms)
 
 
-async def _open(link, url):
-    ssl, user, password = security.prepare(link.config, link.settings, url)
+async def _open(link, url, profile):
+    ssl, user, password = security.prepare(link.config, link.settings, url, profile)
     found = []
 
     async def resolve(host):
         found[:] = host, await _address(link, host)
         return found[1]
 
-    protocols = [protocol for protocol, _ in PACKAGES]
     ws = await uwebsockets.connect(
-        url, protocols, user, password, ssl, rx_size=link.rx, tx_size=link.tx, resolve=resolve
+        url,
+        link.config.protocols,
+        user,
+        password,
+        ssl,
+        rx_size=link.rx,
+        tx_size=link.tx,
+        resolve=resolve,
     )
     if found[0] != found[1]:
         link.known[found[0]] = found[1]

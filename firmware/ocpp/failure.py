@@ -31,7 +31,8 @@ _ALERT = const(-30592)
 _ENDED = (32, -32, 103, 104, -104, -29312, _ALERT)
 # Of HTTP; 101: switched, but not to our subprotocol; 300: any redirect; 429: any 5xx too.
 _ANSWERS = {
-    101: "is this url for OCPP 1.6J?",
+    101: "is this url for OCPP-J, in a version of protocols in config.json?",
+    400: "does it speak %p (config.json, protocols)? Is the url right?",
     300: "put the new address into url in config.json",
     401: "is the password right (%k, or password in config.json)?",
     403: "may station %s connect here?",
@@ -52,6 +53,7 @@ def explain(error, config, settings, url, profile):
             hint = "a password is wanted, and SecurityProfile 3 sends none"
         if "%k" in hint:  # (the names of the keys are not loaded for the others)
             hint = hint.replace("%k", settings.key("password"))
+        hint = hint.replace("%p", " or ".join(config.protocols))
         return "%s; %s" % (text, hint.replace("%s", config.id))
     if text[:4] == "TLS:":
         for line in _CERTIFICATE.split("\n"):

@@ -12,6 +12,7 @@ from firmware.station.security import BAD_MESSAGES, NO_MEMORY
 _STEADY_ms = const(60000)  # a connection that was answered and lived so long was a good one
 _LONG = const(4096)  # bytes of a message, 70 periods of a profile
 _EVERY_s = const(3600)
+_ALL = const(9999)  # more dials than a round can have
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
 
 
@@ -19,8 +20,8 @@ class Link:
     """online: a WebSocket is up, which is `ws`; lost: how many have ended; ends: why the latest
     four ended or could not be made: (s, how often in a row, text); network(): is the unit in its
     network? None: it always is; resolve(host), awaitable: its address. Of dial.py: number (of
-    addresses tried in this round), steps (of the back-off), known (host: the address where it was
-    reached last). why: we end it, or None."""
+    dials in this round), steps (of the back-off), known (host: the address where it was reached
+    last), order (of the slots), answer_s (rpc.Rpc). why: we end it, or None."""
 
     def __init__(self, config, rpc, outbox, settings, clock, resolve, log):
         self.config, self.settings = config, settings
@@ -28,13 +29,13 @@ class Link:
         self._rpc = rpc
         self.outbox = outbox  # its talk() runs while online; when it ends the link is closed
         # It is dialled again at once; a ping is on its way out.
-        self.ws = self.why = None
+        self.ws = self.why = self.order = None
         self._good = self._again = self._pinging = False
         self._busy = False  # a message is being answered: what came since is not read yet
         # Kept: a heap in pieces would not have them again when the connection is lost.
         self.rx, self.tx = bytearray(2048), bytearray(512)
         self.online, self.network = False, None
-        self.lost = self.number = self.steps = 0
+        self.lost = self.number = self.steps = self.answer_s = 0
         self.ends, self.known = [], {}
 
     async def run(self):
@@ -67,6 +68,7 @@ class Link:
         self._good = self._again = self._pinging = self._busy = False
         self.online = True
         self.outbox.use(ws.protocol)
+        self._rpc.answer_s = self.answer_s
         self._rpc.attach(ws)
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
@@ -91,7 +93,7 @@ class Link:
         if self._good or self._rpc.answered and self.outbox.ready():
             self.steps = 0
         if self._good:
-            self.number = 9  # (more addresses than there can be)
+            self.number = _ALL
         if self._again:
             self.number = 0
 
@@ -137,6 +139,8 @@ class Link:
         while not why:
             await asyncio.sleep(1)
             now_ms = time.ticks_ms()
+            if self.outbox.ready():
+                self.settings.put("slot", self.settings.slot)  # (of use)
             unanswered = self._rpc.unanswered
             if unanswered >= _UNANSWERED:
                 why = "no answer to %d requests in a row" % unanswered
@@ -172,7 +176,7 @@ def _cause(e):
     if not hasattr(e, "code"):
         return str(e) or type(e).__name__
     if e.by_peer:
-        return "it has closed the connection: %d %s" % (e.code, e.reason)
+        return ("it has closed the connection: %d %s" % (e.code, e.reason)).rstrip()
     if e.reason and e.code == 1006:
         return "connection lost: " + e.reason
     return "closed by us: %d %s" % (e.code, e.reason)

@@ -9,7 +9,7 @@ from firmware.ocpp.delivery import Delivery
 from firmware.ocpp.registration import Registration
 from firmware.ocpp.rpc import CallError
 
-_ACCEPTED = const(0)  # of `boot`, and of a token (storage/tags.py)
+_ACCEPTED = const(0)  # of `boot`
 _REJECTED = const(2)
 
 
@@ -17,32 +17,54 @@ class Outbox:
     """boot: what was answered to it: 0 accepted, 1 not yet, 2 rejected, or None; refused: why the
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
     what the boot message says; `info`, of this start, or "", goes with the next own notice.
-    Of long jobs (jobs.py): running, by action: (status, name, task); news: (action, status)s."""
+    Of long jobs (jobs.py): running, by action: (status, name, task); news: (action, status)s;
+    tales: of what is told in several messages, [generator, (action, payload) or None]s.
+    alerts: what watches the unit for the Central System, or None: its queue, poll(passed_ms)."""
 
     def __init__(self, station, rpc, settings, identity, info, log):
-        self.station, self.rpc = station, rpc
-        self.settings, self.log = settings, log
+        self.station, self.rpc, self.settings, self.log = station, rpc, settings, log
         self.identity, self.info = identity, info
         self._wake = asyncio.Event()
         self.notify = station.notify = self._wake.set
         rpc.note = self.note
-        self._triggers = []
-        self.running, self.news = {}, []
-        self._silent = []  # actions of which the latest message was not answered
-        self.refused = False
-        self.boot = self._noted = None
+        self.running, self.news, self.tales, self._triggers = {}, [], [], []
+        self.refused, self._silent = False, []  # actions whose latest message was not answered
+        self.boot = self._noted = self._package = self._slot = None
+        self._said, self._gone_s = {}, 0  # (state, fault) by connector; when nobody heard any more
         self.delivery = Delivery(self)
         self.registration = Registration(self)
         self.use(None)
 
     def use(self, protocol):
-        """From now on as `protocol`, which was picked, says; None: nothing was picked yet."""
-        packages = lazy.load("ocpp.versions").PACKAGES
-        self._package = dict(packages)[protocol or packages[0][0]]
+        """From now on as `protocol`, which was picked, says; None: nothing was picked yet, so as
+        the latest one that was, over every reboot, if that is offered."""
+        packages, offered = lazy.load("ocpp.versions").PACKAGES, self.settings.config.protocols
+        names = [name for name, _ in packages]
+        if protocol:
+            self.settings.put("spoken", len(names) - 1 - names.index(protocol))
+        else:
+            protocol = names[-1 - self.settings.value("spoken")]
+            protocol = protocol if protocol in offered else offered[0]
+        before, self._package = self._package, dict(packages)[protocol]
+        if self._package != before:  # (nothing was told in this one yet; nor has it those words)
+            self.boot = None
+            messages = self.module("messages")
+            hears = hasattr(messages, "heed")
+            self.station.heed = (lambda notice: _heed(self, notice)) if hears else None
+            self.alerts = messages.alerts(self) if hears else None
+            self._triggers.clear()
+            self.news.clear()
+        if (self._package, self.settings.slot) != (before, self._slot):  # who has heard nothing
+            self._slot = self.settings.slot
+            self._said.clear()
+            self.tales.clear()
         schema.use(self.module("shapes"))
         actions = self.module("messages").ACTIONS
         self._boots, self.beats, self._notice, self._sample, self._needed = actions[:-1]
         self.station.journal.wanted = actions[-1]
+        self.station.metering.unsaid = self.module("messages").UNSAID
+        if before not in (None, self._package):
+            lazy.load("ocpp.jobs").carry_on(self)
 
     def module(self, name):
         """That of the version spoken. Not to be kept: seldom code is worth more as heap."""
@@ -59,12 +81,12 @@ class Outbox:
     def note(self, event, text, every_s):
         """A security event (station/security.py) that was met here: one a kind in so many s."""
         minute = self.station.clock.now() // 60 * 32 + event
-        if not every_s or minute != self._noted:  # (no look at the flash for each of many)
-            self._noted = minute
-            try:
+        try:
+            if not every_s or minute != self._noted:  # (no look at the flash for each of many)
+                self._noted = minute
                 lazy.load("station.security").note(self.station, event, text, every_s)
-            except MemoryError:
-                pass
+        except MemoryError:
+            pass
 
     def trigger(self, action, number):
         """Say that, of connector `number` (None: all), once the answer has left; False: full."""
@@ -87,18 +109,17 @@ class Outbox:
                 station.online = self.ready()
                 if not station.online:
                     told = False
+                    self._said.clear()
                     await self._wait_triggered()
                 elif not told:
                     while not all([c.settled() for c in station.connectors]):
                         await asyncio.sleep_ms(100)
                     told = True
-                    station.news.clear()  # while offline only the present counts
-                    await self.say(station.notice(None, station.clock.now()))
-                    for c in station.connectors:
-                        station.tell(c, station.clock.now())
+                    await lazy.load("ocpp.jobs").present(self, self._said, self._gone_s)
                 elif not await self._say_one():
                     await self._wake.wait()
         finally:
+            self._gone_s = station.clock.now()
             station.offline()
             beating.cancel()
 
@@ -127,88 +148,90 @@ class Outbox:
     async def _wait_triggered(self):
         # The next boot message comes in its time, whatever became of the connection, or when it is
         # asked for; while Pending the Central System may ask for other messages too (4.2).
+        triggered = False
         while self.registration.waits():
             if self._triggers and self.boot != _REJECTED:
-                if self._triggers[0][0] == self._boots:
+                if triggered := self._triggers[0][0] == self._boots:
                     self._triggers.pop(0)
                     break
                 if self.boot is not None:
                     await lazy.load("ocpp.jobs").say(self, *self._triggers.pop(0))
+            elif self.tales and self.boot not in (None, _REJECTED):
+                await lazy.load("ocpp.jobs").go_on(self, self._silent)
+                continue
             await asyncio.sleep_ms(200)
-        await self.registration.boot()
+        await self.registration.boot(triggered)
 
     async def _say_one(self):
         """Send the most urgent message; False: there is none. Slow ones wait for transactions."""
         station = self.station
         ask = station.next_ask()
         if ask:
-            await self._authorize(ask)
+            await lazy.load("ocpp.jobs").authorize(self, ask)
         elif self._triggers:
             await lazy.load("ocpp.jobs").say(self, *self._triggers.pop(0))
-        elif await self._say_other(False):
+        elif await _say_other(self, False):
             pass
+        elif self.alerts and self.alerts.queue:
+            await lazy.load("ocpp.jobs").alert(self, self._silent)
         elif self.news:
             await lazy.load("ocpp.jobs").tell(self, self._silent)
+        elif self.tales:
+            await lazy.load("ocpp.jobs").go_on(self, self._silent)
         elif station.untold == 1:  # (there are not many: a log of 8 KB)
             await lazy.load("ocpp.jobs").security(self, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif station.update and station.update.news:
             await lazy.load("ocpp.jobs").tell_update(self, station.update, self._silent)
-        elif await self._say_other(True):
+        elif station.reservations and station.reservations.over:
+            await lazy.load("ocpp.jobs").tell_over(self, station.reservations, self._silent)
+        elif await _say_other(self, True):
             pass
         elif station.untold:
             await lazy.load("ocpp.jobs").security(self, self._silent)
         elif station.transfers:
-            transfer = station.transfers.pop(0)
-            conf = await self.ask(*self.message("transfer", transfer)) or {}
-            if station.policy:
-                accepted, data = self.message("answered", conf)
-                station.policy.heard(transfer, accepted, data, station)
+            await lazy.load("ocpp.jobs").transfer(self)
         else:
             return False
         return True
 
-    async def _say_other(self, silent):
-        # Notices, and samples of no transaction, if that action is `silent` or not.
-        station, slow = self.station, self._notice in self._silent
-        least_s = self.settings.value("status_s")
-        if slow is silent and (notice := _stable(station, least_s, slow)):
-            await self.say(notice)
-        elif (self._sample in self._silent) is silent and station.samples:
-            one = station.samples.pop(0)
-            await self.ask(*self.message("samples", one.number, None, one.sample))
-        else:
-            return False
-        return True
-
-    async def say(self, notice):
-        """Tell a Notice."""
+    async def say(self, notice, before=None):
+        """Tell a Notice; `before`: (state, fault) that was told before, for what looks alike."""
         info = None
         if not notice.number:  # of the charge point itself
             info = self.info or self.station.policy and self.station.policy.fault
-        await self.ask(*self.message("notice", notice, self.identity, info))
+        message = self.message("notice", notice, self.identity, info, before)
+        # (not every version has one of the station itself)
+        if message and await self.ask(*message) is not None:
+            self._said[notice.number] = notice.state, notice.fault
         if not notice.number:
             self.info = None
 
-    async def _authorize(self, ask):
-        conf = status = group = None
-        try:
-            conf = await self.ask(*self.message("authorize", ask.token))
-        finally:  # (also of a connection that is lost)
-            if conf is not None:
-                status, group = self.message("heard", self.station, ask.token, conf)
-            elif not self.refused and self.station.local().offline(ask.token):
-                status = _ACCEPTED
-            if status == _ACCEPTED:
-                self.station.access().authorised(ask, group)
-            else:
-                self.denied(ask.token, status)
 
-    def denied(self, token, status):
-        """Log that `token` may not charge, and why: a status of storage/tags.py, or None."""
-        why = "no answer" if status is None else self.module("words").TOKENS.split(" ")[status]
-        self.log("tag %s not accepted: %s" % (token, why))
+def _heed(outbox, notice):
+    # A Notice has been made: is there a fault in it to be told?
+    try:
+        if outbox.alerts:
+            outbox.alerts.heed(notice)
+        elif notice.fault:
+            outbox.message("heed", outbox, notice)
+    except MemoryError:  # (the task that has made it must not end)
+        outbox.log("no memory to tell fault %d" % notice.fault)
+
+
+async def _say_other(self, silent):
+    # Notices, and samples of no transaction, if that action is `silent` or not.
+    station, slow = self.station, self._notice in self._silent
+    least_s = self.settings.value("status_s")
+    if slow is silent and (notice := _stable(station, least_s, slow)):
+        await self.say(notice, self._said.get(notice.number))
+    elif (self._sample in self._silent) is silent and station.samples:
+        number, sample = station.samples.pop(0)
+        await self.ask(*self.message("samples", number, None, sample))
+    else:
+        return False
+    return True
 
 
 def _stable(station, least_s, slow):

@@ -23,11 +23,12 @@ class Registration:
         """It is too early for the next boot message."""
         return (time.ticks_ms() - self._asked_ms) & 0x3FFFFFFF < self._pause_s * 1000
 
-    async def boot(self):
-        """Tell the start; the answer is outbox.boot."""
+    async def boot(self, triggered=False):
+        """Tell the start, or that it was `triggered`; the answer is outbox.boot."""
         outbox = self._outbox
         self._pause_s, self._asked_ms = 60, time.ticks_ms()  # (if it names no interval)
-        conf = await outbox.ask(*outbox.message("boot", outbox.identity))
+        who = outbox.identity[:-1] + (None,) if triggered else outbox.identity
+        conf = await outbox.ask(*outbox.message("boot", who))
         status = conf and conf.get("status")
         if not status:
             return

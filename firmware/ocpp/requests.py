@@ -6,9 +6,10 @@ from firmware.ocpp import schema
 
 class Requests:
     """`handle` answers a request. What a handler needs is here: it is a function (of this and the
-    payload) with the name of its action. reset("Soft" or "Hard") restarts the unit, close(reason)
-    ends the connection, `unlocking` are the connectors whose lock is being opened. send(url, name,
-    since_s, until_s, security): awaitable, a try to send a file (app/diagnostics.py)."""
+    payload) with the name of its action. reset(kind) restarts the unit (app/farewell.py), "Idle":
+    when no transaction runs any more; close(reason) ends the connection; `unlocking` are the
+    connectors whose lock is being opened. send(url, name, since_s, until_s, security): awaitable,
+    a try to send a file (app/diagnostics.py)."""
 
     def __init__(self, outbox, reset, close, send=None):
         self.outbox = outbox

@@ -12,7 +12,7 @@ from micropython import const
 from firmware.station.security import BAD_MESSAGES, NO_MEMORY
 
 from . import schema
-from .text import loads, printable
+from .text import is_id, loads, printable
 
 _CALL = const(2)
 _RESULT = const(3)
@@ -43,14 +43,13 @@ class Rpc:
     """`handle(action, payload)` answers requests: it returns the payload of the confirmation, or
     a function that gives it as pieces of JSON text, or raises CallError; or it returns a coroutine
     that does so, or a task that gives the payload and raises nothing: other messages are received
-    until it is done. What it puts into `after` is called once the answer is on its way.
-    While `mute` is set requests are left unanswered.
-
+    until it is done. What it puts into `after` is called once the answer is on its way. While
+    `mute` is set requests are left unanswered, or get the CALLERROR that the version says.
     One CALL of ours is outstanding at a time; callers wait for their turn. `unanswered`: how many
     in a row were not answered in time, on this connection; `answered`: any was, on the latest;
-    `began`: when the latest was sent, in ticks.
-    `late(answer, tries)` is given the confirmation to an earlier try of a repeated message.
-    `note(event, text, every_s)`: of a security event (station/security.py); or None."""
+    `began`: when the latest was sent, in ticks; answer_s: how long each may take; size: bytes of
+    the latest message that came. `late(answer, tries)` is given the confirmation to an earlier
+    try of a repeated message. `note(event, text, every_s)`: of a security event, or None."""
 
     def __init__(self, handle, log):
         self._handle = handle
@@ -63,10 +62,10 @@ class Rpc:
         self._waiting = None  # id of the outstanding CALL
         self._answer = None  # its payload, or the exception to raise
         self._repeated = []  # (tries, action): see call(); and of one before whose tries were left
-        self._wait_s = _ANSWER_s  # for its answer
+        self._wait_s = self.answer_s = _ANSWER_s  # for its answer
         self.late = self.after = self.note = None
         self.mute = self.answered = False
-        self.unanswered = self.began = 0
+        self.unanswered = self.began = self.size = 0
 
     def attach(self, ws):
         """Use connection `ws`; None: it is lost, and with it the outstanding CALL."""
@@ -95,13 +94,13 @@ class Rpc:
             self._waiting = "%012x" % self._number
             self._answered.clear()
             self.began = time.ticks_ms()
-            wait_s = _BRIEF_s if action in brief else _ANSWER_s
+            wait_s = _BRIEF_s if action in brief else self.answer_s
             if tries is not None:
                 del tries[: 2 - 2 * _TRIES]
                 tries += self._waiting, self.began
                 left = [one for one in self._repeated if one[0] and one[0] is not tries]
                 self._repeated = [(tries, action)] + left[:1]
-                wait_s = self._wait_s
+                wait_s = max(self._wait_s, self.answer_s)
             try:
                 await _send(self._ws, [_CALL, self._waiting, action, payload])
                 await asyncio.wait_for(self._answered.wait(), wait_s)
@@ -134,6 +133,7 @@ class Rpc:
 
     def decode(self, data):
         """-> the frame for receive(), or None. Never raises for what the peer sent."""
+        self.size = len(data)
         try:
             frame = loads(data)
         except (RuntimeError, ValueError):  # (nested too deep; none)
@@ -146,10 +146,13 @@ class Rpc:
                 return None
             frame = [_CALL, head[1].decode(), _NO_ROOM]
         # What has no usable type or id cannot be answered (OCPP-J 1.6, 4.1.3 and 4.2).
-        if not isinstance(frame, list) or len(frame) < 2 or not _is_id(frame[1]):
+        if not isinstance(frame, list) or len(frame) < 2 or not is_id(frame[1]):
             return self.failed("frame ignored: no message type and id")
         if frame[0] is True or frame[0] not in (_CALL, _RESULT, _ERROR):
-            return self.failed("frame ignored: unknown message type")
+            if not schema.codes[schema.TYPE]:
+                return self.failed("frame ignored: unknown message type")
+            code = schema.codes[schema.TYPE if type(frame[0]) is int else schema.FRAME]
+            return [_CALL, frame[1], (code, "unknown message type")]
         return frame
 
     async def receive(self, frame):
@@ -166,7 +169,9 @@ class Rpc:
 
     async def _receive(self, kind, message_id, frame):
         if kind == _CALL:
-            return None if self.mute else await self._answer_call(message_id, frame)
+            code = self.mute and schema.codes[schema.MUTE]
+            frame = [(code, "the boot is rejected")] if code else frame
+            return None if self.mute and not code else await self._answer_call(message_id, frame)
         # (nothing, or null, where a confirmation has no fields: meant as {})
         payload = {} if len(frame) < 3 or frame[2] is None else frame[2]
         if message_id != self._waiting:
@@ -174,11 +179,10 @@ class Rpc:
         if kind == _RESULT:
             self._finish(payload)
         else:
-            code, description = (frame[2:4] + [None, None])[:2]
-            if not isinstance(code, str):
-                code = "FormationViolation"
-            description = description if isinstance(description, str) else ""
-            self._finish(CallError(code, description[:_MAX_TEXT]))
+            code, text = (frame[2:4] + [None, None])[:2]
+            code = code if isinstance(code, str) else schema.codes[schema.PAYLOAD]
+            text = text if isinstance(text, str) else ""
+            self._finish(CallError(code, text[:_MAX_TEXT]))
         # The next message may build on this answer: its caller comes first. (Not by the lock:
         # that goes on to the next caller at once.)
         while self._answer is not None:
@@ -202,7 +206,8 @@ class Rpc:
         try:
             answer = [_RESULT, message_id, await _dispatch(self._handle, message_id, frame)]
         except CallError as e:
-            say = self.failed if e.code[-1] == "n" else self._log
+            bad = e.code[-1] == "n" or e.code in schema.codes[: schema.MUTE]
+            say = self.failed if bad else self._log
             say("request refused: %s: %s" % (e.code, e.description))
             answer = [_ERROR, message_id, e.code, printable(e.description), {}]
         frame.clear()  # (what was asked may be large, and the answer needs room to leave)
@@ -225,15 +230,15 @@ class Rpc:
 
 
 async def _dispatch(handle, message_id, frame):
-    if frame[-1] is _NO_ROOM:
-        raise CallError(*_NO_ROOM)
+    if isinstance(frame[-1], tuple):  # found out before: JSON has none
+        raise CallError(*frame[-1])
     if len(message_id) > _MAX_ID:
-        raise CallError("FormationViolation", "the message id is longer than 36")
+        raise CallError(schema.codes[schema.FRAME], "the message id is longer than 36")
     if len(frame) != 4:
-        raise CallError("FormationViolation", "a CALL has 4 elements")
+        raise CallError(schema.codes[schema.FRAME], "a CALL has 4 elements")
     action, payload = frame[2], frame[3]
     if not isinstance(action, str):
-        raise CallError("FormationViolation", "the action is not a string")
+        raise CallError(schema.codes[schema.FRAME], "the action is not a string")
     if not schema.known(action):
         raise CallError(schema.error_for(action), action[:40])
     # (Of a long profile each of these is a long step by itself.)
@@ -292,8 +297,3 @@ def _text(frame):
             size, began_ms = 0, time.ticks_ms()
     pieces.append("]")
     yield "".join(pieces).encode()
-
-
-def _is_id(text):
-    # Echoed as it is, so it must be text that can be sent: without lone surrogates.
-    return isinstance(text, str) and 0 < len(text) <= 128 and printable(text) == text

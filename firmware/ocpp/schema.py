@@ -1,15 +1,29 @@
 """Checks the payloads that a Central System sends, by the shapes.py of the version spoken: are
 they OCPP, and if not, which CALLERROR do they earn? Ranges, limits and order are the domain's."""
 
+from micropython import const
+
 from firmware.clock import parse_iso
 
+# Places in `codes`, the CALLERROR codes that the versions spell, or use, in their own ways:
+PAYLOAD = const(0)  # it is no object
+OCCURRENCE = const(1)  # a field is not there, or there are too few or too many items
+FRAME = const(2)  # a CALL that is none
+TYPE = const(3)  # an unknown type of message; None: not answered
+MUTE = const(4)  # a CALL while the boot is rejected; None: not answered
+
+_PROPERTY = const("PropertyConstraintViolation")
+_ITEMS = const(1000)  # of an array, at most, where the table says nothing: it bounds the time
+
 _table = _others = ""
+codes = ()
+_lines = {}  # of the message that is looked at: what _fields() has given, a search of ms each
 
 
 def use(shapes):
     """From now on go by this module of a version's package."""
-    global _table, _others
-    _table, _others = shapes.TABLE, shapes.OTHERS
+    global _table, _others, codes
+    _table, _others, codes = shapes.TABLE, shapes.OTHERS, shapes.CODES
 
 
 def module(action):
@@ -26,7 +40,7 @@ def known(action):
 def error_for(action):
     """The CALLERROR code for a request without a table: is the action this version's at all?"""
     # OCPP-J 1.6, 4.2.3: NotSupported is recognised but not supported, NotImplemented not known.
-    if _is_name(action) and (" " + action + " " in _others or _fields(">" + action) is not None):
+    if action in _others.split() or _is_name(action) and _fields(">" + action) is not None:
         return "NotSupported"
     return "NotImplemented"
 
@@ -34,15 +48,18 @@ def error_for(action):
 def check(action, payload):
     """None if a known request conforms, else (OCPP-J error code, why: at most 120 letters).
     Null is a wrong type. 16.0 is not an integer (draft-04: "a JSON number without a fraction or
-    exponent part"; the validators of `ocpp` agree), true is not one either. Fields that the schema
+    exponent part"; the validators of `ocpp` agree, also about the schemas of 2.0.1, whose draft-06
+    would take it), true is not one either. Fields that the schema
     does not have are tolerated: back ends add their own, and refusing helps nobody. Nesting is
     followed as deep as the table goes, no deeper."""
     if not isinstance(payload, dict):
-        return "FormationViolation", "payload: object expected"
+        return codes[PAYLOAD], "payload: object expected"
     try:
         _object(payload, _fields(action), [])
     except ValueError as fault:
         return fault.args
+    finally:
+        _lines.clear()
     return None
 
 
@@ -75,24 +92,32 @@ def usable(action, answer, log, fields=None):
                 log("answer to %s: %s" % (action, fault.args[1]))
                 value = None
         answer[name] = value
+    _lines.clear()
     return answer
 
 
 def _is_name(action):
-    # Letters only, so that nothing from the wire can match across the punctuation of a table.
+    # Letters only, so that nothing from the wire can match across the punctuation of a table. (One
+    # action has digits, Get15118EVCertificate, and is not in a table.)
     return isinstance(action, str) and len(action) <= 48 and action.isalpha()
 
 
-def _fields(key):  # a line of the tables as [name, kind, name, kind, ...], or None
-    key = ("." if key.isalpha() else "\n") + key + ":"
-    at = _table.find(key)
-    return None if at < 0 else _table[at + len(key) : _table.find("\n", at + 1)].split()
+def _fields(name):  # a line of the tables as [name, kind, name, kind, ...], or None
+    fields = _lines.get(name)
+    if fields is None:
+        key = ("." if name.isalpha() else "\n") + name + ":"
+        at = _table.find(key)
+        if at >= 0:
+            fields = _table[at + len(key) : _table.find("\n", at + 1)].split()
+            if name[0] != ">":  # (of a list's twenty entries forty objects are looked up)
+                _lines[name] = fields
+    return fields
 
 
 def _object(obj, fields, path):
     # Called for each of 96 periods: numbers pass quickly, and nothing here is allocated.
     if type(obj) is not dict:
-        _expect(dict, obj, path, "object")
+        _expect(dict, obj, path, "object expected")
     for i in range(0, len(fields), 2):
         name, kind = fields[i], fields[i + 1]
         value = obj.get(name)
@@ -100,18 +125,23 @@ def _object(obj, fields, path):
             continue
         if type(value) is float and kind in "?n" and -1e38 < value < 1e38:
             continue
+        if value is None and kind[0] == "?" and name not in obj:
+            continue
         path.append(name)
-        if name in obj:
-            _value(value, kind.lstrip("?"), path)
-        elif kind[0] != "?":
-            _fault(path, "Occurence", "required")
+        if name not in obj:
+            _fault(path, codes[OCCURRENCE], "it is required")
+        _value(value, kind.lstrip("?"), path)
         path.pop()
 
 
 def _array(array, kind, path):
-    _expect(list, array, path, "array")
-    if len(array) > 1000:  # the domain's own bounds are lower; this one only bounds the time
-        _fault(path, "Occurence", "too many items")
+    _expect(list, array, path, "array expected")
+    if not array and kind[0] == "+":
+        _fault(path, codes[OCCURRENCE], "items expected")
+    rest = kind[1:].lstrip("0123456789")
+    if len(array) > int(kind[1 : len(kind) - len(rest)] or _ITEMS):
+        _fault(path, codes[OCCURRENCE], "too many items")
+    kind = rest
     fields = _fields(kind) if kind[0] == "@" else None
     path.append(0)
     for i in range(len(array)):
@@ -127,40 +157,44 @@ def _value(value, kind, path):
     first = kind[0]
     if first == "n":
         if type(value) is not int:
-            _expect(float, value, path, "number")
+            _expect(float, value, path, "number expected")
             if not -1e38 < value < 1e38:  # json.loads makes 1e999 infinite, float32 already 1e39
-                _fault(path, "Property", "finite number expected")
-    elif first == "i":
-        _expect(int, value, path, "integer")
+                _fault(path, _PROPERTY, "finite number expected")
+    elif first == "i" or first == "u":
+        _expect(int, value, path, "integer expected")
+        if first == "u" and value < 0:
+            _fault(path, _PROPERTY, "at least 0 expected")
+    elif first == "b":
+        _expect(bool, value, path, "boolean expected")
     elif first == "@":
         _object(value, _fields(kind), path)
-    elif first == "*":
-        _array(value, kind[1:], path)
-    else:
-        _expect(str, value, path, "string")
+    elif first == "*" or first == "+":
+        _array(value, kind, path)
+    elif first != "a":
+        _expect(str, value, path, "string expected")
         if first == "s":
             if len(kind) > 1 and len(value) > int(kind[1:]):
-                _fault(path, "Property", "at most " + kind[1:] + " characters")
+                _fault(path, _PROPERTY, "at most %s characters" % kind[1:])
         elif first == "t":
             try:
                 parse_iso(value if len(value) <= 40 else "")
             except ValueError:
-                _fault(path, "Property", "'%s' is no date-time" % _printable(value))
+                _fault(path, _PROPERTY, "'%s' is no date-time" % _printable(value))
         elif value not in kind.split("|"):
-            _fault(path, "Property", "'%s' is none of %s" % (_printable(value), kind))
+            _fault(path, _PROPERTY, "'%s' is none of %s" % (_printable(value), kind))
 
 
 def _expect(cls, value, path, text):
     if type(value) is not cls:  # exactly: on no interpreter is true an integer
-        _fault(path, "Type", text + " expected")
+        _fault(path, "TypeConstraintViolation", text)
 
 
 def _fault(path, code, text):
-    # check() catches this and returns the arguments. "Occurence" is OCPP 1.6's own spelling.
+    # check() catches this and returns the arguments.
     where = ""
     for part in path:
         where += "[%d]" % part if type(part) is int else "." + part if where else part
-    raise ValueError(code + "ConstraintViolation", (where + ": " + text)[:120])
+    raise ValueError(code, (where + ": " + text)[:120])
 
 
 def _printable(text):

@@ -1,5 +1,5 @@
-"""The security profiles of the OCPP 1.6 security white paper: what a dial needs, and the two keys
-that change them. No way leads round a certificate's check."""
+"""The security profiles: what a dial needs, and the settings that change them. No way leads round
+a certificate's check. (Clauses: OCPP 1.6's security white paper, and 2.0.1's part 2, A.)"""
 
 from micropython import const
 
@@ -8,28 +8,22 @@ from firmware.station.security import RECONFIGURED
 
 _UNKNOWN = const("correctly signed")  # of mbedTLS (failure.py)
 
+addresses = lazy.load("ocpp.addresses")
 _shown = None  # the pair that the latest dial showed (storage/certificates.py)
 
 
 def level(config, settings):
-    """The SecurityProfile that the next dial is to have: a raised one has three rounds over its
-    addresses, then for one round that before it has its turn, until one of them has worked."""
+    """The least SecurityProfile that the next dial is to have: a raised one has three rounds over
+    its addresses, then for one round that before it has its turn, until one of them has worked."""
     value = settings.value("security")
     before = settings.stored.get("-security")
     if before is not None and before < value:
-        n = 3 * len(addresses(config, value))  # (A05.FR.08)
-        if settings.failed % (n + len(addresses(config, before))) >= n:
+        times = settings.value("dial_attempts")
+        n = 3 * times * len(addresses.dialled(config, settings, value))  # (A05.FR.08)
+        least = times * len(addresses.dialled(config, settings, before))
+        if settings.failed % (n + least) >= n:
             return before
     return value
-
-
-def addresses(config, profile):
-    """Those of config.url that may be dialled: wss:// with profile 2 and 3, else ws://."""
-    return [url for url in config.url if _is_tls(url) == (profile > 1)]
-
-
-def _is_tls(url):
-    return url[:4].lower() == "wss:"
 
 
 def prepare(config, settings, url, profile=None):
@@ -39,7 +33,7 @@ def prepare(config, settings, url, profile=None):
     _shown = None
     if profile is None:
         profile = level(config, settings)
-    if _is_tls(url) != (profile > 1):
+    if addresses.is_tls(url) != (profile > 1):
         raise ValueError("SecurityProfile %d does not dial %s" % (profile, url))
     password = None
     if profile < 3:  # (a certificate takes the password's place: A00.FR.401)
@@ -73,11 +67,11 @@ def change(settings, name, value, log):
         try:
             if value <= before:
                 raise ValueError("can only be raised")
-            urls = addresses(config, value)
-            if not urls:
+            ways = addresses.dialled(config, settings, value)
+            if not ways:
                 scheme = "wss" if value > 1 else "ws"
                 raise ValueError("no %s:// address in url of config.json" % scheme)
-            prepare(config, settings, urls[0], value)
+            prepare(config, settings, ways[0][3], value)
         except ValueError as e:
             log("SecurityProfile stays %d, not %d: %s" % (before, value, e))
             return False
@@ -92,6 +86,28 @@ def change(settings, name, value, log):
     if done:
         settings.refused, settings.failed = False, 0
     return done
+
+
+def ready(settings, text):
+    """Raises ValueError, which says why, if a slot of an order cannot be dialled (A05, B10)."""
+    config, least = settings.config, settings.value("security")
+    for word in text.split(","):
+        slot = addresses.slot(config, settings, int(word))
+        if not slot:
+            raise ValueError("slot %s is empty" % word)
+        profile = least if slot[0] is None else slot[0]
+        if profile < least:
+            raise ValueError("slot %s: its SecurityProfile is below %d" % (word, least))
+        prepare(config, settings, slot[2], profile)
+
+
+def changed(unit, name):
+    """What people call `name` was changed: if that is dialled with it is a security event, and
+    ends the connection once the answer is on its way. `unit`: requests.Requests."""
+    settings = unit.settings
+    if name in (settings.key("password"), settings.key("security")):
+        lazy.load("station.security").note(unit.station, RECONFIGURED, name)
+        unit.rpc.after = lambda: unit.close("another " + name)  # (A01, A05.FR.06)
 
 
 def failed(settings, error, log):
@@ -112,12 +128,15 @@ def failed(settings, error, log):
     return again
 
 
-def worked(config, settings, log, note):
-    """A WebSocket is up: what it was made with is in force for good, its rival is forgotten.
-    note(event, text, 0) hears where that is the old one (station/security.py)."""
-    profile = level(config, settings)
+def worked(config, settings, log, note, profile):
+    """A WebSocket is up by `profile`: what it was made with is in force for good, its rival is
+    forgotten. note(event, text, 0) hears where that is the old one (station/security.py)."""
     stored = dict(settings.stored)
     said, back = [], []  # back: of them what is no good news
+    if profile > settings.value("security"):  # that of a slot (A05.FR.06)
+        said.append("SecurityProfile is %d from now on, what is below it is forgotten" % profile)
+        stored["security"] = profile
+        addresses.raised(config, stored, profile)
     for name in ("security", "password"):
         before = stored.get("-" + name)
         if before is None or profile == 3 and name == "password":

@@ -38,6 +38,11 @@ def printable(text):
     return re.sub(b"\xed[\xa0-\xbf].", b"?", data).decode()
 
 
+def is_id(text):
+    """True for what can be echoed as a message's id."""
+    return isinstance(text, str) and 0 < len(text) <= 128 and printable(text) == text
+
+
 def _join(text):
     # MicroPython's json makes two lone surrogates of \ud83d\udd0c, and nothing could be sent back
     # that has them. So the character stands there itself. (Not by chr(), which keeps it for ever.)

@@ -1,16 +1,9 @@
 """OCPP 1.6 Core: what the Central System may ask. Each handler gets requests.Requests."""
 
-import asyncio
 import json
-from micropython import const
 
 from firmware import lazy
-from firmware.ocpp.rpc import CallError
-from firmware.ocpp.text import printable
 from firmware.station import states
-from firmware.station.security import RECONFIGURED
-
-_MAX_KEYS = const(64)  # in one GetConfiguration request (a key says it too)
 
 
 def RemoteStartTransaction(unit, payload):
@@ -32,7 +25,7 @@ def RemoteStartTransaction(unit, payload):
             if p["chargingProfilePurpose"] != "TxProfile" or "transactionId" in p:
                 raise smart.Refused("a remote start brings a TxProfile without transactionId")
             w = smart.record(p, c.number, unit)
-            if not station.store.room(w):
+            if not station.store.change().room(w):
                 raise smart.Refused("no room for its profile")
         except smart.Refused as e:
             unit.log("remote start refused: %s" % e)
@@ -67,10 +60,8 @@ def ChangeAvailability(unit, payload):
     station, number = unit.station, payload["connectorId"]
     operative = payload["type"] == "Operative"
     known = 0 <= number <= len(station.connectors)
-    if not known or not station.set_availability(number, operative):
-        return {"status": "Rejected"}
-    later = [c.tx for c in station.connectors if c.tx and number in (0, c.number)]
-    return {"status": "Scheduled" if later and not operative else "Accepted"}
+    done = known and lazy.load("station.availability").serve(station, number, operative)
+    return {"status": ("Rejected", "Accepted", "Scheduled")[done]}
 
 
 def UnlockConnector(unit, payload):
@@ -78,35 +69,12 @@ def UnlockConnector(unit, payload):
     c = _connector(unit.station, payload["connectorId"])
     if c is None or c.lock is None:
         return {"status": "NotSupported"}
-    if c.number in unit.unlocking:
-        return {"status": "UnlockFailed"}  # the one before is still at it
-    unlock = lazy.load("station.unlock").unlock
-    unit.unlocking.append(c.number)
-    return asyncio.create_task(_unlock(unit, c, unlock))
+    task = lazy.load("station.unlock").begin(c, unit.unlocking, _unlocked)
+    return task or _unlocked(False)  # (the one before is still at it)
 
 
-async def _unlock(unit, c, unlock):
-    c.stop(states.UNLOCK)  # (5.18)
-    return {"status": "Unlocked" if await unlock(c, unit.unlocking) else "UnlockFailed"}
-
-
-def GetConfiguration(unit, payload):
-    """5.8, in pieces: all of it may be long."""
-    names = payload.get("key", ())
-    if len(names) > _MAX_KEYS:
-        raise CallError("PropertyConstraintViolation", "key: at most %d" % _MAX_KEYS)
-    return lazy.load("ocpp.v16.keys").pieces(unit.settings, names, printable)
-
-
-def ChangeConfiguration(unit, payload):
-    """5.3: a key that is dialled with ends the connection after the answer."""
-    name = payload["key"]
-    status = lazy.load("ocpp.v16.keys").change(unit.settings, name, payload["value"])
-    if status == "Accepted" and name in ("AuthorizationKey", "SecurityProfile"):
-        lazy.load("station.security").note(unit.station, RECONFIGURED, name)
-        # (dialled with it: A01, A05.FR.06)
-        unit.rpc.after = lambda: unit.close("another " + name)
-    return {"status": status}
+def _unlocked(done):
+    return {"status": "Unlocked" if done else "UnlockFailed"}
 
 
 def DataTransfer(unit, payload):

@@ -1,13 +1,7 @@
 """OCPP 1.6 LocalAuthListManagement. Each handler gets requests.Requests."""
 
-import asyncio
-from micropython import const
-
 from firmware import lazy
 from firmware.clock import parse_iso
-
-_MAX_SENT = const(50)  # tags in one message (a key says it too): so many fit into the heap
-_MAX_VERSION = const(0x7FFFFFFF)
 
 
 def GetLocalListVersion(unit, payload):
@@ -20,21 +14,13 @@ async def SendLocalList(unit, payload):
     """5.15: the list that there is stays in force until the new one is on flash."""
     if not unit.settings.value("list"):
         return {"status": "NotSupported"}
-    local, version = unit.station.local(), payload["listVersion"]
-    anew = payload["updateType"] == "Full"
+    shared = lazy.load("ocpp.local_list")
+    version, anew = payload["listVersion"], payload["updateType"] == "Full"
     sent = payload.get("localAuthorizationList", ())
-    if not anew and version <= local.version():
-        return {"status": "VersionMismatch"}
     try:
-        # (0 is that of an empty list)
-        if not (0 < version <= _MAX_VERSION or version == 0 and not sent):
-            raise ValueError("no list can have version %d" % version)
-        if len(sent) > _MAX_SENT:
-            raise ValueError("%d tags at once, %d can be taken" % (len(sent), _MAX_SENT))
-        if anew and [one for one in sent if "idTagInfo" not in one]:
-            raise ValueError("a tag without idTagInfo")
-        for _ in local.update(version, _entries(local, sent), anew):
-            await asyncio.sleep_ms(0)
+        await shared.update(unit.station.local(), version, _entries, sent, anew)
+    except shared.Mismatch:
+        return {"status": "VersionMismatch"}
     except ValueError as e:
         unit.log("local list refused: %s" % e)
         return {"status": "Failed"}

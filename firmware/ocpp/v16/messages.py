@@ -8,8 +8,9 @@ from firmware.clock import format_iso, parse_iso
 from firmware.electrical import faults
 from firmware.ocpp.text import printable
 from firmware.station import metering, states
+from firmware.station.update import PAUSED, RESUMED, SWITCHED
 from firmware.storage import journal
-from firmware.storage.transactions import Transaction
+from firmware.storage.transactions import BY_UUID, Transaction
 
 _BOOT = const("BootNotification")
 _NOTICE = const("StatusNotification")
@@ -24,6 +25,9 @@ _FIRMWARE = const("FirmwareStatusNotification")
 _SIGNED = const("SignedFirmwareStatusNotification")
 _LOG_STATUS = const("status requestId")
 _EVENT = const("type timestamp techInfo")
+UNSAID = 0  # bits of the values (metering.py) that have no word
+SILENCE = None  # who says nothing of a token does not accept it
+_NONE = const(-1)  # the id of a transaction that was never given one (errata 3.18)
 
 # By value of a sample: its measurand; by measurand: the unit (a frequency has none in OCPP 1.6: it
 # is in hertz), and how many digits are a fraction.
@@ -38,7 +42,11 @@ def boot(identity):
 
 
 def updated(news):
-    """Of an update's news (station/update.py): FirmwareStatusNotification (4.5), or the signed."""
+    """Of an update's news (station/update.py): FirmwareStatusNotification (4.5), or the signed.
+    None: of what 2.0.1 began, or has words for, alone."""
+    state = news if isinstance(news, int) else news[0]
+    if state in (SWITCHED, PAUSED, RESUMED):
+        return None
     told = lazy.load("ocpp.v16.firmware_management").told
     return (_FIRMWARE, told(news)) if isinstance(news, int) else (_SIGNED, told(*news))
 
@@ -49,7 +57,7 @@ def security(event, time_s, text):
     return "SecurityEventNotification", _named(_EVENT, values)
 
 
-def authorize(token):
+def authorize(token, _):
     """Of Authorize (4.1)."""
     return "Authorize", {"idTag": token}
 
@@ -66,7 +74,7 @@ def answered(conf):
     return (status == "Accepted", conf.get("data")) if status else (None, None)
 
 
-def notice(notice, identity, info):
+def notice(notice, identity, info, _):
     """Of StatusNotification (4.9)."""
     words = lazy.load("ocpp.v16.words")
     error, vendor_error = words.error(notice.fault)
@@ -84,18 +92,28 @@ def notice(notice, identity, info):
     return _NOTICE, payload
 
 
+def unreserved(id, expired):
+    """There is no message for a reservation that has ended by itself."""
+    return None
+
+
 def status(action, status, update=None):
     """Of DiagnosticsStatusNotification (4.4), LogStatusNotification: (status, requestId);
     FirmwareStatusNotification (4.5) and the signed: of an `update`, if there is one; None: no
     job."""
-    if action in (_FIRMWARE, _SIGNED) and update and not update.over():
-        if action == _FIRMWARE:
-            return updated(update.state)
-        if update.job is not None:
-            return updated((update.state, update.job))
+    if action in (_FIRMWARE, _SIGNED):
+        status = None
+        if update and not update.over():
+            if action == _FIRMWARE:
+                return updated(update.state)
+            if update.job is not None:
+                return updated((update.state, update.job))
     if type(status) is tuple:
         return action, dict(zip(_LOG_STATUS.split(" "), status))
     return action, {"status": status or "Idle"}
+
+
+TRIGGERED = "sampled"  # what the setting of that name asks for is sampled
 
 
 def samples(number, tx, sample):
@@ -108,7 +126,7 @@ def samples(number, tx, sample):
 
 def event(kind, tx, sample, _):
     """The journal's head. What follows a start that was given up says so with its id."""
-    if kind == journal.START:
+    if kind == journal.START or foreign(kind, tx):
         payload = {
             "connectorId": tx.connector,
             "idTag": tx.token,
@@ -119,7 +137,7 @@ def event(kind, tx, sample, _):
             payload["reservationId"] = tx.reservation
         return "StartTransaction", payload
     if tx.id is None:
-        tx.id = -1  # (the Central System never gave it one: errata 3.18)
+        tx.id = _NONE
     if kind == journal.SAMPLE:
         return samples(tx.connector, tx, sample)
     payload = {
@@ -141,7 +159,7 @@ def event(kind, tx, sample, _):
     return "StopTransaction", pieces if tx.data else payload
 
 
-def heard(station, token, conf):
+def heard(station, token, kind, conf, _):
     """(status of storage/tags.py or None, group or None) of a confirmation; what it says of
     `token` is remembered. Who is accepted until nobody knows when, is only now."""
     info = conf.get("idTagInfo") or {}
@@ -151,9 +169,20 @@ def heard(station, token, conf):
     if status:
         status = lazy.load("ocpp.v16.words").TOKENS.split(" ").index(status)
         if status or until is not None:
-            if local.heard(token, status, parse_iso(until) if until else None, group):
+            if local.heard(token, status, parse_iso(until) if until else None, group, kind):
                 station.tell(None, station.clock.now(), faults.LIST)
     return status, group
+
+
+def foreign(kind, tx):
+    """Its start was told in another language: it has to be told in this one first."""
+    return kind != journal.START and tx.id == BY_UUID
+
+
+def started(tx, seq):
+    """The start of `tx` was told, or is given up."""
+    if tx.id == BY_UUID:
+        tx.id = _NONE
 
 
 def number(conf):
@@ -188,7 +217,7 @@ def _value(sample):
             value = {
                 "value": "-" + text if n < 0 else text,
                 "measurand": names[k],
-                "context": metering.CONTEXTS.split(" ")[sample[-1]],
+                "context": metering.CONTEXTS.split(" ")[sample[-1] & 7],
             }
             if k < len(units):
                 value["unit"] = units[k]

@@ -2,6 +2,8 @@
 
 from micropython import const
 
+from firmware import lazy
+
 PURPOSES = "TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"  # profile.TX ..
 # By state of a connector, cause of a stop (station/states.py), fault (electrical/faults.py).
 STATES = (
@@ -9,18 +11,15 @@ STATES = (
 )
 _REASONS = const(
     "Local Remote EVDisconnected PowerLoss Other SoftReset HardReset UnlockCommand DeAuthorized"
-    " EmergencyStop"
+    " EmergencyStop Local Other Local Other"
 )
 TOKENS = "Accepted Blocked Expired Invalid ConcurrentTx"  # of a tag, by storage/tags.py (7.2)
 BOOTS = "Accepted Pending Rejected"  # by Outbox.boot (7.35)
 _ERRORS = const(
-    "NoError|PowerSwitchFailure ContactorWelded|GroundFailure ResidualCurrent|"
-    "GroundFailure ResidualSelfTest|OtherError Interlock|GroundFailure ProtectiveEarth|"
-    "OverCurrentFailure Overload|EVCommunicationError PilotShort|OtherError Cable|"
-    "EVCommunicationError DiodeFault|PowerSwitchFailure ContactorNotClosed|"
-    "InternalError PilotDuty|OtherError VentilationNotAvailable|UnderVoltage|OverVoltage|"
-    "HighTemperature|OverCurrentFailure|ConnectorLockFailure|EVCommunicationError PilotRange|"
-    "PowerMeterFailure|OtherError Policy|LocalListConflict"
+    "NoError PowerSwitchFailure GroundFailure GroundFailure OtherError GroundFailure"
+    " OverCurrentFailure EVCommunicationError OtherError EVCommunicationError PowerSwitchFailure"
+    " InternalError OtherError UnderVoltage OverVoltage HighTemperature OverCurrentFailure"
+    " ConnectorLockFailure EVCommunicationError PowerMeterFailure OtherError LocalListConflict"
 )
 # Of security events, by number (station/security.py).
 _EVENTS = const(
@@ -44,12 +43,6 @@ def event(number):
 
 
 def error(fault):
-    """(errorCode, vendorErrorCode or None) of StatusNotification.req."""
-    code, _, vendor = _ERRORS.split("|")[fault].partition(" ")
-    return code, vendor or None
-
-
-def fault(number):
-    """One word for a fault, as people see it."""
-    code, vendor = error(number)
-    return vendor or code
+    """(errorCode, vendorErrorCode or None: it says no more) of StatusNotification.req."""
+    code, name = _ERRORS.split(" ")[fault], lazy.load("names").fault(fault)
+    return code, name if name != code else None

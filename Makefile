@@ -42,7 +42,7 @@ build: $(VENV)  ## Compile what goes on the board into build/firmware
 romfs: $(VENV)  ## The same as one image, build/firmware.romfs, that a board runs in place
 	@$(HOST) host.romfs
 
-release: $(VENV)  ## What units take over the network: build/pilotwire-VERSION-*.upd (SIGN_KEY=key.pem, CHIP)
+release: $(VENV)  ## What units take over the network: build/pilotwire-VERSION.upd (SIGN_KEY=key.pem, CHIP)
 	@$(HOST) host.release
 
 image: $(VENV)  ## One file for esptool, firmware and config in it (URL, ID, ...; OFFSET, SIZE), MicroPython too (IMAGE)
@@ -72,7 +72,7 @@ logs: $(VENV)   ## What the board at PORT says, without stopping it; Ctrl-C ends
 backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to build/backup-DATE
 	@$(HOST) host.board backup
 
-run: setup      ## The main job as a demonstration of two to three minutes
+run: setup      ## The main job as a demonstration of two to three minutes; OCPP=2.0.1: in that
 	@$(HOST) host.demo
 
 # Twice as many processes as cores (two): much of it is waiting. What stays together: conftest.py.

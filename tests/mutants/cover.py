@@ -21,7 +21,11 @@ SYSTEM = {
     "firmware/network": "network clock",
     "firmware/ocpp": "contract registration offline",
     "firmware/ocpp/security.py": "security",
+    "firmware/ocpp/charging_profile.py": "profiles",
     "firmware/ocpp/v16/smart_charging.py": "profiles",
+    "firmware/ocpp/v201": "v201_sessions",  # (each block's module has a test of its own)
+    "firmware/ocpp/v201/customer.py": "v201_logs",
+    "firmware/ocpp/v201/profile_reports.py": "v201_smart_charging",
     "firmware/charging": "profiles",
     "firmware/electrical": "electrical",
     "firmware/drivers": "electrical",
@@ -107,6 +111,9 @@ def covering(root=ROOT):
                 break
         else:
             words = []
+        own = f"v201_{module.stem}"
+        if module.parent.name == "v201" and (root / f"tests/system/test_{own}.py").is_file():
+            words = [own]
         words += [LAST] if LAST not in words else []
         out[str(module)] = files + [_system(root, word) for word in words]
     return out

@@ -9,6 +9,7 @@ import sys
 import time
 
 from . import harness, scenarios
+from .oracle import ORACLES
 
 COMPARISONS = 1_000_000
 
@@ -33,7 +34,8 @@ def work(number, workers, seed, stop, results, commands):
 
 
 def make(seed, i):
-    return scenarios.scenario(random.Random(f"{seed} {i}"))
+    """Every other one is made for OCPP 2.0.1; all are played in both languages."""
+    return scenarios.scenario(random.Random(f"{seed} {i}"), list(ORACLES)[i % 2])
 
 
 def smallest(scenario, what, who, commands):
@@ -65,7 +67,7 @@ def prove(seed, commands, seconds=None, comparisons=COMPARISONS, workers=2, say=
     ]
     for process in processes:
         process.start()
-    counts, found = {"scenarios": 0, "limit": 0, "composite": 0, "bound": 0}, None
+    counts, found = dict.fromkeys(("scenarios", "limit", "composite", "bound", "report"), 0), None
     while found is None:
         try:
             kind, *rest = results.get(timeout=1)
@@ -93,7 +95,7 @@ def prove(seed, commands, seconds=None, comparisons=COMPARISONS, workers=2, say=
     say(
         f"seed {seed}: {counts['scenarios']} scenarios on {', '.join(commands)},"
         f" {counts['limit']} limit comparisons, {counts['composite']} composite comparisons,"
-        f" {counts['bound']} with a bound,"
+        f" {counts['bound']} with a bound, {counts['report']} profiles reported,"
         f" {time.monotonic() - began:.0f} s"
     )
     if found is None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from . import oracle as text
 from . import scenarios
-from .oracle import Oracle, iso
+from .oracle import ORACLES, instant, iso, without_none
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAP = "16M"
+MAX_MESSAGE = 7168  # bytes of a report
 NO_LIMIT = 10000  # tenths of A: from here on limits are all the same, the hardware decides
 MAX_ANSWER, MAX_CHANGES = 96, 1000  # of a composite schedule (docs/configuration.md)
 FAR = 0x3FFFFFFF
@@ -59,7 +60,7 @@ class Bound:
             new.begun = True
             before, old = self.before, []
             for p in before.profiles:
-                if p.id == new.id or p.place() == new.place():
+                if oracle.replaces(new, p):
                     if p.begins() > before.now:
                         continue  # (it had not begun, and goes)
                     p.begun = True
@@ -122,12 +123,56 @@ def frame(action, payload):
     return ["frame", f'[2,"1","{action}",{json.dumps(payload, separators=(",", ":"))}]']
 
 
+def in_201(p):
+    """A profile as OCPP 2.0.1 has it."""
+    p = dict(p)
+    id, purpose = p.pop("chargingProfileId"), p.pop("chargingProfilePurpose")
+    if "transactionId" in p:
+        p["transactionId"] = f"tx:{p['transactionId']}"
+    p["chargingProfilePurpose"] = text.PURPOSES_201.get(purpose, purpose)
+    return {**p, "id": id, "chargingSchedule": [{"id": id, **p["chargingSchedule"]}]}
+
+
+def frame_201(name, args):
+    """What is said in OCPP 2.0.1 for an operation of a scenario."""
+    if name == "set":
+        payload = {"evseId": args[0], "chargingProfile": in_201(args[1])}
+        return frame("SetChargingProfile", payload)
+    if name == "clear":
+        new = {"connectorId": "evseId", "stackLevel": "stackLevel"}
+        criteria = {new[k]: args[0][k] for k in new if k in args[0]}
+        if "chargingProfilePurpose" in args[0]:
+            purpose = args[0]["chargingProfilePurpose"]
+            criteria["chargingProfilePurpose"] = text.PURPOSES_201.get(purpose, purpose)
+        payload = {"chargingProfileCriteria": criteria} if criteria else {}
+        if "id" in args[0]:
+            payload["chargingProfileId"] = args[0]["id"]
+        return frame("ClearChargingProfile", payload)
+    if name == "remote":
+        payload = {"evseId": args[0], "remoteStartId": 1}
+        payload["idToken"] = {"idToken": "TAG", "type": "Central"}
+        if args[1] is not None:
+            payload["chargingProfile"] = in_201(args[1])
+        return frame("RequestStartTransaction", payload)
+    if name == "report":
+        payload = {"requestId": 5, "chargingProfile": {}}
+        return ["report", frame("GetChargingProfiles", payload)[1]]
+    payload = {"evseId": args[0], "duration": args[1]}
+    if args[2]:
+        payload["chargingRateUnit"] = args[2]
+    return frame("GetCompositeSchedule", payload)
+
+
 def for_player(scenario):
     """The scenario as player.py takes it, and how many answers belong to each operation."""
-    now = scenario["t"]
+    now, new_language = scenario["t"], scenario["protocol"] == "ocpp2.0.1"
     ops, counts = [["reboot", iso(now)]], [1]
     for name, *args in scenario["ops"]:
-        if name == "set":
+        if new_language and name in ("set", "clear", "remote", "report", "composite"):
+            new = [frame_201(name, args)]
+        elif name == "report":
+            new = []
+        elif name == "set":
             payload = {"connectorId": args[0], "csChargingProfiles": args[1]}
             new = [frame("SetChargingProfile", payload)]
         elif name == "clear":
@@ -155,7 +200,7 @@ def for_player(scenario):
                 now += (args[0] - 1) * args[1]
         ops += new
         counts.append(len(new))
-    world = {key: scenario[key] for key in ("connectors", "volts", "hardware_mA")}
+    world = {key: scenario[key] for key in ("protocol", "connectors", "volts", "hardware_mA")}
     return json.dumps({**world, "ops": ops}) + "\n", counts
 
 
@@ -169,7 +214,7 @@ class Checker:
     """Compares the answers of one player with the oracle. Counts what it compared."""
 
     def __init__(self, scenario, rng):
-        self.oracle = Oracle(
+        self.oracle = ORACLES[scenario["protocol"]](
             scenario["connectors"],
             scenario["volts"],
             scenario["hardware_mA"] // 100,
@@ -177,7 +222,7 @@ class Checker:
         )
         self.rng = rng
         self.bound = None
-        self.counts = {"limit": 0, "composite": 0, "bound": 0}
+        self.counts = {"limit": 0, "composite": 0, "bound": 0, "report": 0}
 
     def check(self, op, answers):
         name, args = op[0], op[1:]
@@ -187,12 +232,12 @@ class Checker:
             raise Difference("no scenario", "a time that was before", args[0])
         if name == "clock" and args[0] != self.oracle.now and self.oracle.drifted(args[0]):
             raise Difference("no scenario", "another time", args[0])  # (followed by and by)
-        if name in ("limits", "composite"):
+        if name in ("limits", "composite", "report") and answers:
             getattr(self, "_" + name)(answers, *args)
         bound = Bound(self.oracle, op) if name in ("set", "clear") and self.oracle.known else None
         if name == "clock" and self.bound and abs(args[0] - self.oracle.now) <= CLOCK_ERROR:
             self.bound.clock(args[0])
-        elif name not in ("limits", "advance", "composite"):
+        elif name not in ("limits", "advance", "composite", "report"):
             self.bound = None
         wanted = scenarios.follow(self.oracle, op)
         if wanted is not None:
@@ -260,16 +305,19 @@ class Checker:
     def _composite(self, answers, number, duration, unit):
         oracle, now = self.oracle, self.oracle.now
         frame = json.loads(answers[0], parse_float=Decimal)
+        new_language = self.oracle.unknown == "Rejected"
         if number not in (0, *oracle.numbers):
-            equal("composite.status", [3, "1", {"status": "Rejected"}], frame)
+            equal("composite.status", [3, "Rejected"], [frame[0], frame[2].get("status")])
+            equal("composite.reason", new_language, "statusInfo" in frame[2])
             return
         asked_unit, unit = unit, unit or "A"
         if frame[0] != 3 or frame[2].get("status") != "Accepted":
             raise Difference("composite.status", "Accepted", frame)
         conf = frame[2]
-        schedule = conf.pop("chargingSchedule")
-        wanted = {"status": "Accepted", "connectorId": number, "scheduleStart": iso(now)}
-        equal("composite.conf", wanted, conf, asked_unit)
+        schedule = conf.pop("schedule" if new_language else "chargingSchedule")
+        place, begin = ("evseId", schedule) if new_language else ("connectorId", conf)
+        said = begin.pop(place), begin.pop("scheduleStart"), conf
+        equal("composite.conf", (number, iso(now), {"status": "Accepted"}), said, asked_unit)
         periods, length = schedule.pop("chargingSchedulePeriod"), schedule.pop("duration")
         equal("composite.unit", {"chargingRateUnit": unit}, schedule)
         starts = [p["startPeriod"] for p in periods]
@@ -292,6 +340,21 @@ class Checker:
             # It may be left out when it is 3
             equal("composite.phases", phases or 3, said[i][1] or 3, note)
             self.counts["composite"] += 1
+
+    def _report(self, answers):
+        # What is told of the profiles is what was installed.
+        answer, messages = answers[0]
+        wanted = sorted(self.oracle.installed(), key=by_id)
+        status = json.loads(answer)[2]["status"]
+        equal("report.status", "Accepted" if wanted else "NoProfiles", status)
+        if any(len(each) > MAX_MESSAGE for each in messages):
+            raise Difference("report.size", MAX_MESSAGE, list(map(len, messages)))
+        messages = [json.loads(each, parse_float=Decimal) for each in messages]
+        told = [(m["evseId"], as_told(p)) for m in messages for p in m["chargingProfile"]]
+        equal("report.profiles", wanted, sorted(told, key=by_id))
+        more = [True] * (len(messages) - 1) + [False] * bool(messages)
+        equal("report.tbc", more, [m.get("tbc", False) for m in messages])
+        self.counts["report"] += len(told)
 
     def _tenths(self, period):
         limit = period["limit"] * 10
@@ -318,6 +381,22 @@ class Checker:
         places = self.rng.sample(places, min(len(places), 300))
         places += starts + [self.rng.randrange(length) for _ in range(60)] + [0, length - 1]
         return sorted({s for p in places for s in (p - 1, p) if 0 <= s < length})
+
+
+def by_id(one):
+    return one[1]["id"]
+
+
+def as_told(p):
+    """A reported profile, its instants as seconds and its limits in tenths."""
+    (schedule,) = p["chargingSchedule"]
+    for where, names in ((p, ("validFrom", "validTo")), (schedule, ("startSchedule",))):
+        where.update({name: instant(where[name]) for name in names if name in where})
+    if "minChargingRate" in schedule:
+        schedule["minChargingRate"] *= 10
+    for period in schedule["chargingSchedulePeriod"]:
+        period["limit"] *= 10
+    return without_none(p)
 
 
 def equal(what, expected, came, note=""):
@@ -356,14 +435,18 @@ class Prover:
         """`interpreters`: {name: command}; `flaws`: {name: flaw of player.py}."""
         flaws = flaws or {}
         self.players = [Player(n, c, flaws.get(n)) for n, c in interpreters.items()]
-        self.counts = {"scenarios": 0, "limit": 0, "composite": 0, "bound": 0}
+        self.counts = {"scenarios": 0, "limit": 0, "composite": 0, "bound": 0, "report": 0}
 
     def close(self):
         for player in self.players:
             player.close()
 
     def play(self, scenario):
-        """Raises Difference."""
+        """In the language that it says, or in each. Raises Difference."""
+        if "protocol" not in scenario:
+            for protocol in ORACLES:
+                self.play(scenarios.spoken(scenario, protocol))
+            return
         line, counts = for_player(scenario)
         for player in self.players:
             player.ask(line)
@@ -406,10 +489,17 @@ def grouped(answers, counts):
     return out
 
 
+def decoded(answers):
+    """The order of an object's fields is no difference."""
+    if isinstance(answers, list):
+        return [decoded(each) for each in answers]
+    return json.loads(answers, parse_float=str) if isinstance(answers, str) else answers
+
+
 def compared(groups, others):
     """Raises Difference if two players did not say the same."""
     for i, (came, expected) in enumerate(zip(groups, others, strict=True)):
-        if came != expected:
+        if came != expected and decoded(came) != decoded(expected):
             d = Difference("players differ", expected, came)
             d.index = i - 1
             raise d

@@ -18,6 +18,9 @@ Ambiguous in the notes, and decided here:
   that, nobody knows it: all of such a ceiling is at its lowest.
 * What is replaced stays in force until the first begins that has its place or its id (A30), and
   for an hour it is found again if the clock goes back.
+
+Oracle201 has the rules in which OCPP 2.0.1 differs; it takes the same payloads, which harness.py
+translates.
 """
 
 import bisect
@@ -178,6 +181,8 @@ class Profile:
 class Oracle:
     """A charge point: what is installed, what runs, and what both mean at any second."""
 
+    unknown = "PropertyConstraintViolation"  # what an unknown connector earns
+
     def __init__(self, connectors=1, volts=230, hardware=320, now=0):
         self.volts, self.hardware, self.now = volts, hardware, now
         self.told = now  # when the Central System said the time last
@@ -206,20 +211,33 @@ class Oracle:
 
     # --- what happens
 
+    def replaces(self, p, q):
+        """True if `q` goes when `p` is installed."""
+        return q.id == p.id or q.place() == p.place()
+
+    follows = replaces  # True if `q`, which was replaced, is in force until `p` begins
+
     def set(self, connector, payload):
         if connector not in (0, *self.numbers):
-            return "PropertyConstraintViolation"
+            return self.unknown
         if not self.acceptable(payload):
             return "Rejected"
         p = Profile(connector, payload, self.now)
         if p.purpose == CEILING and connector or p.purpose == TX and not connector:
             return "Rejected"
-        if p.purpose == TX:
-            if connector not in self.tx:
-                return "Rejected"
-            if p.transaction is not None and p.transaction != self.tx[connector][0]:
-                return "Rejected"
+        if p.purpose == TX and (connector not in self.tx or not self.meant(p, connector)):
+            return "Rejected"
+        if any(self.clashes(p, q) for q in self.profiles):
+            return "Rejected"
         return self._install(p)  # (A13: on another purpose the transactionId is ignored)
+
+    def meant(self, p, connector):
+        """The transaction that runs there is the one of the TxProfile `p`."""
+        return p.transaction in (None, self.tx[connector][0])
+
+    def clashes(self, p, q):
+        """`q` is installed, and `p` must not be."""
+        return False
 
     def acceptable(self, payload):
         """The rows of 6 that need nothing but the profile itself."""
@@ -239,7 +257,7 @@ class Oracle:
         )
 
     def _without_replaced(self, p):
-        return [q for q in self.profiles if q.id != p.id and q.place() != p.place()]
+        return [q for q in self.profiles if not self.replaces(p, q)]
 
     def _install(self, p):
         rest = self._without_replaced(p)
@@ -269,7 +287,7 @@ class Oracle:
                 q.begun = q.kept = q.begun or q.begins() <= least
             self._end([*rest, p], least)
             for s in self.staying:  # what has nobody left to wait for waits for this one
-                left = [q for q in [*rest, p] if q.id == s.id or q.place() == s.place()]
+                left = [q for q in [*rest, p] if self.follows(q, s)]
                 if not left and s.until > least:
                     s.id = p.id
             self.profiles = [*rest, p]
@@ -281,20 +299,24 @@ class Oracle:
         """What is over does not come back because what has ended it goes."""
         begun = [q for q in there if q.begins() <= least]
         self.staying = [
-            s
-            for s in self.staying
-            if s.until > least or any(q.id == s.id or q.place() == s.place() for q in begun)
+            s for s in self.staying if s.until > least or any(self.follows(q, s) for q in begun)
         ]
 
     def _link(self, least=0):
         for s in self.staying:
             s.until = min(
-                [q.begins() for q in self.profiles if q.id == s.id or q.place() == s.place()],
+                [q.begins() for q in self.profiles if self.follows(q, s)],
                 default=None,
             )
         self.staying = [s for s in self.staying if s.until is not None and s.until + HOUR > least]
 
     def clear(self, criteria):
+        """ClearChargingProfile."""
+        return self.gone(criteria)
+
+    def gone(self, criteria):
+        """What these criteria name is removed."""
+
         def matches(p):
             if "id" in criteria:
                 return p.id == criteria["id"]
@@ -361,7 +383,7 @@ class Oracle:
         if tx:
             if self.silent or not self.known:
                 self.untold += [tx[1], self.now]
-            self.clear({"connectorId": connector, "chargingProfilePurpose": TX})
+            self.gone({"connectorId": connector, "chargingProfilePurpose": TX})
 
     def drifted(self, t):
         """A clock that is told `t` believes its crystal (100 ppm since it was told the time) for a
@@ -507,6 +529,98 @@ class Oracle:
     def _capped(self, said, phases, unit):
         hardware = (None, self.hardware, "A", None)  # A24
         return min(self._in(unit, s, phases) for s in [*said, hardware])
+
+
+class Oracle201(Oracle):
+    """What OCPP 2.0.1 says otherwise (K01, K05)."""
+
+    unknown = "Rejected"  # K01.FR.28
+
+    def acceptable(self, payload):
+        """K01.FR.38, K01.FR.40, K01.FR.41 beside what both say."""
+        kind = payload["chargingProfileKind"]
+        if (kind == "Relative") == ("startSchedule" in payload["chargingSchedule"]):
+            return False
+        if kind == "Relative" and payload["chargingProfilePurpose"] == CEILING:
+            return False
+        return super().acceptable(payload)
+
+    def meant(self, p, connector):
+        """K01.FR.03, K01.FR.33: it has a name of ours from the beginning."""
+        return p.transaction is not None and p.transaction == self.ids[connector]
+
+    def replaces(self, p, q):
+        """K01.FR.05."""
+        return q.id == p.id
+
+    def follows(self, p, q):
+        """Who takes a part of its time ends it too."""
+        return q.id == p.id or q.place() == p.place() and overlap(p, q)
+
+    def clashes(self, p, q):
+        """K01.FR.06, K01.FR.39, K01.FR.52, K01.FR.53."""
+        if q.id == p.id or (q.purpose, q.level) != (p.purpose, p.level):
+            return False
+        if q.connector != p.connector:
+            return p.purpose == DEFAULT and 0 in (q.connector, p.connector)
+        return p.purpose == TX or overlap(p, q)
+
+    def installed(self):
+        """What GetChargingProfiles should tell: [(evseId, ChargingProfileType)], instants as
+        seconds, limits in tenths."""
+        return [(p.connector, self._told(p)) for p in self.profiles]
+
+    def _told(self, p):
+        schedule, rate = p.payload["chargingSchedule"], None
+        if "minChargingRate" in schedule:
+            rate = tenths(schedule["minChargingRate"])
+        periods = [
+            {"startPeriod": s, "limit": limit, "numberPhases": phases}
+            for s, (limit, _, phases) in zip(p.starts, p.says, strict=True)
+        ]
+        transaction = f"tx:{self.ids[p.connector]}" if p.purpose == TX else None
+        told = {
+            "id": p.id,
+            "stackLevel": p.level,
+            "chargingProfilePurpose": PURPOSES_201.get(p.purpose, p.purpose),
+            "chargingProfileKind": p.kind,
+            "recurrencyKind": p.payload.get("recurrencyKind"),
+            "validFrom": p.valid_from,
+            "validTo": p.valid_to,
+            "transactionId": transaction,
+            "chargingSchedule": [
+                {
+                    "id": p.id,
+                    "startSchedule": p.start,
+                    "duration": p.duration,
+                    "minChargingRate": rate,
+                    "chargingRateUnit": p.unit,
+                    "chargingSchedulePeriod": periods,
+                }
+            ],
+        }
+        return without_none(told)
+
+
+PURPOSES_201 = {CEILING: "ChargingStationMaxProfile"}  # of those that have another name there
+ORACLES = {"ocpp1.6": Oracle, "ocpp2.0.1": Oracle201}
+
+
+def without_none(value):
+    """JSON without what is None."""
+    if isinstance(value, list):
+        return [without_none(one) for one in value]
+    if isinstance(value, dict):
+        return {k: without_none(one) for k, one in value.items() if one is not None}
+    return value
+
+
+def overlap(p, q):
+    """There is an instant at which both are valid; what nobody could tell apart (A17) counts as
+    before 2020, or after 2054."""
+    begin = max(max(o.valid_from or 0, 0) for o in (p, q))
+    ends = [_DOOMSDAY if o.valid_to is None else o.valid_to for o in (p, q)]
+    return min(begin, _DOOMSDAY) < min([*ends, _DOOMSDAY])
 
 
 def per_phase(said):

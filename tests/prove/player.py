@@ -20,7 +20,7 @@ import os
 
 from electrics import Electrics
 
-from firmware import clock
+from firmware import clock, lazy
 from firmware.charging import limits, profile
 from firmware.charging.schedule import Evaluator
 from firmware.charging.store import Store
@@ -97,6 +97,11 @@ class Settings:
         "wait_s": 60,
         "list": False,
         "preauthorise": False,
+        "unasked": False,
+        "cache_s": 0,
+        "cache_final": False,
+        "list_final": False,
+        "master_group": "",
         "status_s": 0,
         "rise_s": 0,  # (here the pilot follows at once: what is due at an instant)
         "pause_s": 0,
@@ -105,19 +110,46 @@ class Settings:
         "stop_sampled": 0,
         "attempts": 3,
         "retry_s": 60,
+        "unaccepted": True,
+        "tx_start": 4,
+        "tx_stop": 6,
+        "started": 0,
+        "stop_sample_s": 0,
+        "stop_aligned_s": 0,
+        "aligned_idle": False,
+        "significance_permille": 0,
+        "spoken": 0,
     }
+
+    slot = 0  # of the Central System's address
+
+    def __init__(self, protocol):
+        self.config = Config()
+        self.config.protocols = (protocol,)
 
     def value(self, name):
         return self.values[name]
 
+    def put(self, name, value):
+        self.values[name] = value
+
+
+class Config:
+    pass
+
 
 class Central:
-    """The Central System behind the connection: answers what the station asks."""
+    """The Central System behind the connection: answers what the station asks.
+
+    A transaction has a number in a scenario. In OCPP 1.6 the station is given it; in 2.0.1 it has
+    a name of its own, and what stands as "tx:7" in a scenario and its answers is that."""
 
     def __init__(self):
         self.now = ""  # what it says that the time is
         self.ids = {}  # connector: transactionIds to give
         self.rpc = self.answer = None
+        self.names = {}  # "tx:7": transactionId
+        self.reports = []
 
     async def send(self, data, *_):
         text = data if isinstance(data, str) else bytes(data).decode()
@@ -129,6 +161,11 @@ class Central:
         if action == "StartTransaction":
             number = self.ids[payload["connectorId"]].pop(0)
             conf = {"transactionId": number, "idTagInfo": {"status": "Accepted"}}
+        elif action == "ReportChargingProfiles":
+            text = text[text.index("{") : -1]
+            for number, name in self.names.items():
+                text = text.replace(name, number)
+            self.reports.append(text)
         elif action in ("BootNotification", "Heartbeat"):
             conf = {"currentTime": self.now}
             if action == "BootNotification":
@@ -141,6 +178,8 @@ class Central:
 
     async def ask(self, text):
         self.answer = None
+        for number, name in self.names.items():
+            text = text.replace('"%s"' % number, '"%s"' % name)
         await self.rpc.receive(self.rpc.decode(text.encode()))
         return self.answer
 
@@ -201,7 +240,7 @@ class World:
         said = []
         journal = Journal(Folder(self.folder + "/tx", said.append), self.folder + "/samples")
         store = Store(self.folder + "/profiles", said.append)
-        settings = Settings()
+        settings = Settings(self.scenario["protocol"])
         self.connectors = []
         for i, e in enumerate(self.electrics):
             outlet = Outlet(None, None, self.meters[i])
@@ -225,7 +264,8 @@ class World:
             auth=self.folder + "/auth",
         )
         link = rpc.Rpc(lambda action, payload: self.requests.handle(action, payload), said.append)
-        self.outbox = Outbox(self.station, link, settings, {}, None, said.append)
+        identity = ("", "", "", "", "", 0)
+        self.outbox = Outbox(self.station, link, settings, identity, None, said.append)
         self.requests = requests.Requests(self.outbox, None, None)
         self.central.rpc = link
         link.attach(self.central)
@@ -242,6 +282,14 @@ class World:
         await self._follow()
         return answer
 
+    async def report(self, text):
+        """The answer to GetChargingProfiles, and the reports that follow."""
+        self.central.reports = []
+        answer = await self.central.ask(text)
+        while self.outbox.tales:  # (also to a Central System that hears nothing else)
+            await lazy.load("ocpp.jobs").go_on(self.outbox, ())
+        return [answer, self.central.reports]
+
     async def heartbeat(self, now):
         self.central.now = now
         await self.outbox.registration.beat()
@@ -255,7 +303,9 @@ class World:
         self.central.ids[c.number].append(transaction)
         self.electrics[c.number - 1].state = pilot.C
         self.station.poll()
-        if not c.tx:
+        if c.tx:
+            self.central.names["tx:%d" % transaction] = c.tx.uuid
+        else:
             self.electrics[c.number - 1].state = pilot.A
             self.central.ids[c.number].pop()
         await self._follow()
@@ -335,8 +385,9 @@ def late_end(w):
 
 def lost_phase(w):
     # numberPhases 1 of the last period forgotten
-    if w[-1] >> 24 == 1:
-        w[-1] &= 0xFFFFFF
+    last = profile.HEADER + 2 * (w[0] >> 24 & 0xFF) - 1
+    if w[last] >> 24 == 1:
+        w[last] &= 0xFFFFFF
     return w
 
 
@@ -345,14 +396,29 @@ FLAWS = {"late_end": late_end, "lost_phase": lost_phase}
 
 def break_it(flaw):
     if flaw == "hasty":  # what is replaced goes at once
-        put = Store.put
-        Store.put = lambda store, w, *instants: put(store, w)
+        change = Store.change
+
+        def hasty(store):
+            made = change(store)
+            put = made.put
+            made.put = lambda w, *instants: put(w, beside=instants[-1] is True)
+            return made
+
+        Store.change = hasty
         return
     if flaw == "careless":  # what cannot be placed does not limit
         Evaluator._judged = lambda *args: None
         return
-    good, bad = profile.pack, FLAWS[flaw]
-    profile.pack = lambda *args, **more: bad(good(*args, **more))
+    load, bad = lazy.load, FLAWS[flaw]
+
+    def flawed(name):
+        module = load(name)
+        if name == "charging.record":
+            good = module.pack
+            module.pack = lambda *args, **more: bad(good(*args, **more))
+        return module
+
+    lazy.load = flawed
 
 
 async def play(folder, scenario):

@@ -74,8 +74,13 @@ Evaluator.at = deaf
     # what is replaced goes at once
     "hasty": """
 from firmware.charging.store import Store
-put = Store.put
-Store.put = lambda store, w, *instants: put(store, w)
+change = Store.change
+def hasty(store):
+    made = change(store)
+    put = made.put
+    made.put = lambda w, *instants: put(w)
+    return made
+Store.change = hasty
 """,
 }
 

@@ -11,9 +11,11 @@ from .oracle import (
     EPOCH,
     MAX_LEVEL,
     MAX_PERIODS,
+    ORACLES,
     TX,
     UNSET,
-    Oracle,
+    Oracle201,
+    Profile,
     instant,
 )
 
@@ -148,7 +150,35 @@ def profile(rng, oracle, purpose=None):
         schedule["minChargingRate"] = rng.choice((0, 6, 8.1, 4140))
     if rng.random() < 0.03:
         schedule["limitBeforeUs"] = "an extra field"
+    if isinstance(oracle, Oracle201) and rng.random() < 0.95:  # (else it is refused)
+        if kind == "Relative" and purpose == CEILING:
+            kind = out["chargingProfileKind"] = "Absolute"
+        if kind == "Relative":
+            schedule.pop("startSchedule", None)
+        else:
+            schedule.setdefault("startSchedule", stamp(rng, anchor))
     return out
+
+
+def beside(rng, oracle, connector, p):
+    """Profile `p` so that most often OCPP 2.0.1 has no other one against it there: with the id of
+    that, or valid before it or after it."""
+    new = Profile(connector, p, oracle.now)
+    others = [q for q in oracle.profiles if oracle.clashes(new, q)]
+    if not others or rng.random() < 0.1:
+        return p
+    q = rng.choice(others)
+    way = rng.random()
+    if q.valid_from is not None and way < 0.3:
+        p["validTo"] = stamp(rng, q.valid_from)
+    elif q.valid_to is not None and way < 0.6:
+        p["validFrom"] = stamp(rng, q.valid_to)
+    elif way < 0.7 and q.purpose != TX:  # (what was valid for ever is not any more)
+        p["chargingProfileId"] = q.id
+        p["validTo"] = stamp(rng, oracle.now + near(rng))
+    else:
+        p["chargingProfileId"] = q.id
+    return p
 
 
 def place(rng, oracle, p):
@@ -164,8 +194,9 @@ def place(rng, oracle, p):
         return rng.choice((0, *oracle.numbers))
     running = sorted(oracle.tx)
     connector = rng.choice(running or list(oracle.numbers))
-    if rng.random() < 0.6 and running:
-        tx = oracle.tx[connector][0]
+    strict = isinstance(oracle, Oracle201)
+    if rng.random() < (0.95 if strict else 0.6) and running:
+        tx = oracle.ids[connector] if strict else oracle.tx[connector][0]
         if tx is not None:
             p["transactionId"] = tx
     if rng.random() < 0.05:
@@ -189,12 +220,25 @@ WEIGHTS = {
     "cut": 0.4,
     "hush": 0.2,
     "speak": 0.4,
+    "report": 0.5,
 }
 
 
-def scenario(rng):
-    """A scenario of good input. It is followed by an oracle while it grows, so that most of it
-    makes sense."""
+def spoken(scenario, protocol):
+    """The scenario in that language. In 2.0.1 nothing is installed while the clock is not set:
+    which slot is free then depends on what is in force, and no oracle says that."""
+    ops, known = [], True
+    for op in scenario["ops"]:
+        if op[0] in ("cut", "restore"):
+            known = op[0] == "restore"
+        if known or op[0] != "set" or protocol == "ocpp1.6":
+            ops.append(op)
+    return {**scenario, "protocol": protocol, "ops": ops}
+
+
+def scenario(rng, protocol="ocpp1.6"):
+    """A scenario of good input. It is followed by an oracle of that language while it grows, so
+    that most of it makes sense."""
     t = rng.choice((rng.choice(NOTABLE) + near(rng), rng.randint(FIRST, LAST)))
     out = {
         "t": t,
@@ -203,7 +247,7 @@ def scenario(rng):
         "hardware_mA": rng.choice((32000, 32000, 16000, 63000, 80000)),
         "ops": [],
     }
-    oracle = Oracle(out["connectors"], out["volts"], out["hardware_mA"] // 100, t)
+    oracle = ORACLES[protocol](out["connectors"], out["volts"], out["hardware_mA"] // 100, t)
     many = rng.random() < 0.12
     n = rng.randint(15, 30) if many else rng.randint(6, 26)
     weights = dict(WEIGHTS, set=20) if many else WEIGHTS
@@ -228,6 +272,7 @@ def scenario(rng):
         for unit in "AW":
             op = ["composite", connector, rng.choice((300, 600, 900)), unit]
             out["ops"].append(op)
+    out["ops"].append(["report"])
     out["ops"].append(["limits", rng.randint(300, 900), 1, True])
     return out
 
@@ -306,7 +351,10 @@ def _set(rng, oracle):
         else:
             p["chargingSchedule"]["startSchedule"] = begins
         return old.connector, p
-    return place(rng, oracle, p), p
+    connector = place(rng, oracle, p)
+    if isinstance(oracle, Oracle201):
+        p = beside(rng, oracle, connector, p)
+    return connector, p
 
 
 def _limits(rng, oracle):
@@ -389,6 +437,7 @@ ARGUMENTS = {
     "cut": _nothing,
     "hush": _nothing,
     "speak": _nothing,
+    "report": _nothing,
 }
 
 

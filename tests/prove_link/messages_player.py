@@ -132,8 +132,9 @@ def hasty():
 
 def generous():
     # a limit of 13 A is stored as 16 A
-    periods, load = smart_charging._periods, lazy.load
-    smart_charging._periods = lambda ps: [
+    fields, load = smart_charging.charging_profile, lazy.load
+    periods = fields._periods
+    fields._periods = lambda ps: [
         (s, 160 if limit == 130 else limit, n) for s, limit, n in periods(ps)
     ]
     lazy.load = lambda name: smart_charging if name == "ocpp.v16.smart_charging" else load(name)

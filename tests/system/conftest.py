@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 from certificates import Certificates
+from station_201 import Bench201
 from station_driver import Bench, TEST_s
 
 
@@ -23,6 +24,12 @@ def pytest_pyfunc_call(pyfuncitem):
 def bench(tmp_path, micropython):
     """`async with bench(speed=20, ...) as b`: see station_driver.Bench."""
     return functools.partial(Bench, tmp_path)
+
+
+@pytest.fixture
+def bench201(tmp_path, micropython):
+    """The same in OCPP 2.0.1: see station_201.Bench201."""
+    return functools.partial(Bench201, tmp_path)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from host.build import ROOT
-from host.csms import CallError, CentralSystem, parse_time
+from host.csms import V16, CallError, CentralSystem, parse_time
 from host.process import TOOL, StationProcess, WAIT_s, poll
 from host.profile import profile
 
@@ -75,6 +75,18 @@ def duties(process):
     return out
 
 
+def periods(schedule):
+    """Of a composite schedule, as [(start, limit)] or, with numberPhases, [(start, limit, n)]."""
+    out = []
+    for p in schedule["chargingSchedulePeriod"]:
+        entry = (p["startPeriod"], p["limit"])
+        out.append(entry + (p["numberPhases"],) if "numberPhases" in p else entry)
+    assert out[0][0] == 0
+    assert [p[0] for p in out] == sorted({p[0] for p in out})
+    assert all(0 <= p[0] < max(schedule["duration"], 1) for p in out)
+    return out
+
+
 class Bench:
     """A Central System and a station that talk to each other.
 
@@ -85,6 +97,8 @@ class Bench:
     without a traceback or an error in its log, and without a violation of OCPP in either
     direction; what a test expects to go wrong it says: `b.hostile`, `b.may_log`.
     """
+
+    protocol = V16.protocol
 
     def __init__(self, folder, speed=20, *, boot=True, **options):
         self.folder = Path(folder)
@@ -101,7 +115,7 @@ class Bench:
             self.options["policy"].write_text(options["policy"])
         self.hostile = False  # violations are expected
         self.may_log = []  # texts that may be in error lines of the log
-        self.cs = CentralSystem(log=print)
+        self.cs = CentralSystem(log=print, protocols=(self.protocol,))
         self.cs.log_width = 400
         self.process = None
         self.st = None
@@ -287,7 +301,7 @@ class Bench:
         assert answer == {"status": expect}, (answer, criteria)
 
     async def composite(self, duration=86400, connector=1, unit=None):
-        """GetCompositeSchedule as [(start, limit)] or, with numberPhases, [(start, limit, n)]."""
+        """GetCompositeSchedule: see periods()."""
         payload = {"connectorId": connector, "duration": duration}
         if unit:
             payload["chargingRateUnit"] = unit
@@ -298,15 +312,8 @@ class Bench:
         assert schedule["duration"] == duration
         assert schedule["chargingRateUnit"] == (unit or "A")
         assert "startSchedule" not in schedule
-        out = []
-        for p in schedule["chargingSchedulePeriod"]:
-            entry = (p["startPeriod"], p["limit"])
-            out.append(entry + (p["numberPhases"],) if "numberPhases" in p else entry)
-        assert out[0][0] == 0
-        assert [p[0] for p in out] == sorted({p[0] for p in out})
-        assert all(0 <= p[0] < max(duration, 1) for p in out)
         self.schedule_start = parse_time(answer["scheduleStart"])
-        return out
+        return periods(schedule)
 
     async def pilot(self, mA, connector=1, since=None, timeout=WAIT_s):
         """Wait until the pilot says exactly `mA` (0: X1) and the car has followed."""
@@ -340,9 +347,9 @@ class Bench:
 class Shared:
     """A bench that serves many tests, one after another, in an event loop of its own."""
 
-    def __init__(self, folder, **options):
+    def __init__(self, folder, bench=Bench, **options):
         self.loop = asyncio.new_event_loop()
-        self.bench = Bench(folder, **options)
+        self.bench = bench(folder, **options)
         self.bench.cs.heartbeat_interval = 86400  # none while the loop stands still
 
     def __enter__(self):
@@ -358,6 +365,20 @@ class Shared:
             self.loop.run_until_complete(self.bench.__aexit__(None, None, None))
         finally:
             self.loop.close()
+
+
+def without_profiles(shared):
+    """-> run(test), by a Shared bench of which a test finds no profile installed."""
+
+    def run(test):
+        async def fresh(b):
+            await b.st.call("ClearChargingProfile", {})
+            assert await b.composite(60) == [(0, 32)]
+            await test(b)
+
+        return shared(fresh)
+
+    return run
 
 
 def assert_orderly(output, may_log=()):

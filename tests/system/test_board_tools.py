@@ -366,7 +366,7 @@ STAGES = [  # target, what it has said when somebody presses Ctrl-C, what is sai
     ("doctor", "ok    MicroPython", "the board restarts"),
     ("doctor", "pilot", "the board restarts"),
     ("deploy", "restarting in maintenance mode", "the board restarts"),
-    ("deploy", "files to send", "the board restarts"),
+    ("deploy", "B to send", "the board restarts"),
     ("backup", "", ""),
     ("config", "Central System", "nothing was written"),
     ("config", "chargePointId", "nothing was written"),

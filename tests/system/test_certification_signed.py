@@ -227,7 +227,7 @@ async def test_update_signed(bench, tmp_path, makers):
     for name, who in keys.items():
         (tmp_path / name).write_bytes(who.key_pem)
         signer = release.signer(tmp_path / name)
-        made[name] = release.make(text=NEW, key=signer)[release.TREE]
+        made[name] = release.make(text=NEW, key=signer)
     made["unsigned"] = release_file()
     config = {"update_signed": True}
     async with (

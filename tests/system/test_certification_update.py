@@ -10,7 +10,7 @@ from file_servers import FtpServer
 from station_driver import TAG, utc
 from updates import HEAP, NEW, release_file, serving, told, triggered, until, update
 
-from host import certs, release
+from host import certs, release, romfs
 from host.build import build
 from host.csms import format_time
 from host.process import WAIT_s, poll
@@ -36,7 +36,7 @@ def packed(found, folder):
         path = folder / "tree" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    return release.pack(release.TREE, *release.tree_payload(folder / "tree"), text=NEW)
+    return release.make(romfs.pack(folder / "tree"), text=NEW)
 
 
 def slot(b):
@@ -66,12 +66,12 @@ async def test_044_2_download_failed(bench, files):
     is told as info of connector 0; what ran runs."""
     async with bench(heap=HEAP, speed=50) as b, serving(files) as server:
         server.files["/none.upd"] = b"<html></html>" * 30
-        server.files["/rom.upd"] = release.pack(release.IMAGE, b"x" * 9000, 1, 3)
+        server.files["/odd.upd"] = release.pack(b"x" * 9000)
         server.files["/bent.upd"] = files[:-1] + bytes([files[-1] ^ 1])
         for path, tries, why in (
             ("/nowhere.upd", 2, "update: 127.0.0.1: HTTP 404"),
             ("/none.upd", 3, "update: it is no .upd that make release has made"),
-            ("/rom.upd", 3, "update: this unit takes a -files.upd"),
+            ("/odd.upd", 3, "update: /a.rom is not a whole image"),
             ("/bent.upd", 3, "update: it is damaged"),
         ):
             asked = len(server.asked)

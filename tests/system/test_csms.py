@@ -18,8 +18,9 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from fake_station import FakeStation, Tool, with_system
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from host import certs, csms_profiles, csms_show
 from host.csms import (
@@ -47,84 +48,6 @@ PROFILE = {
     "chargingProfileKind": "Absolute",
     "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": PERIODS},
 }
-
-
-class FakeStation:
-    """A station of a few lines: answers from a table, keeps what it is asked."""
-
-    def __init__(self, url, id="CP1", **options):
-        self.target = f"{url}/{id}"
-        self.options = options
-        self.answers = {}  # action -> payload | function of the payload | CallError | None
-        self.asked = asyncio.Queue()
-        self.frames = asyncio.Queue()  # the answers to our frames
-        self.count = 0
-
-    async def __aenter__(self):
-        self.ws = await connect(self.target, subprotocols=["ocpp1.6"], **self.options)
-        self.reader = asyncio.ensure_future(self.read())
-        return self
-
-    async def __aexit__(self, *error):
-        await self.ws.close()
-        await self.reader
-
-    async def read(self):
-        with contextlib.suppress(ConnectionClosed):
-            async for text in self.ws:
-                frame = json.loads(text) if text[:1] == "[" and text[-1:] == "]" else [None, text]
-                if frame[0] != 2:
-                    self.frames.put_nowait(frame)
-                    continue
-                self.asked.put_nowait((frame[2], frame[3]))
-                answer = self.answers.get(frame[2], {"status": "Accepted"})
-                answer = answer(frame[3]) if callable(answer) else answer
-                if isinstance(answer, CallError):
-                    reply = [4, frame[1], answer.code, answer.description, answer.details]
-                    await self.ws.send(json.dumps(reply))
-                elif answer is not None:
-                    await self.ws.send(json.dumps([3, frame[1], answer]))
-
-    async def send(self, action, payload):
-        self.count += 1
-        await self.ws.send(json.dumps([2, f"m{self.count}", action, payload]))
-
-    async def call(self, action, payload):
-        """The answer: a payload, or the error code of a CALLERROR."""
-        await self.send(action, payload)
-        frame = await self.reply()
-        assert frame[1] == f"m{self.count}"
-        return frame[2]
-
-    async def reply(self, timeout=WAIT_s):
-        return await asyncio.wait_for(self.frames.get(), timeout)
-
-    async def request(self, timeout=WAIT_s):
-        return await asyncio.wait_for(self.asked.get(), timeout)
-
-
-@contextlib.asynccontextmanager
-async def system(**settings):
-    """A running Central System with a connected fake station: (cs, st, fake)."""
-    lines = []
-    cs = CentralSystem(log=lines.append, **settings)
-    cs.lines = lines
-    await cs.start()
-    try:
-        async with FakeStation(cs.url) as fake:
-            yield cs, await cs.wait_station("CP1"), fake
-    finally:
-        await cs.stop()
-
-
-def with_system(test):
-    """Make a test of `async test(cs, st, fake)`."""
-
-    async def body():
-        async with system() as (cs, st, fake):
-            await test(cs, st, fake)
-
-    return lambda: asyncio.run(asyncio.wait_for(body(), WAIT_s))
 
 
 # The library: what a station may send
@@ -650,53 +573,6 @@ def test_wrong_profile_files(tmp_path, change, connector, fault):
 
 
 # The tool
-
-
-class Tool:
-    """tools/csms as a process, with its output line by line."""
-
-    def __init__(self, *args):
-        self.args = args
-
-    async def __aenter__(self):
-        self.process = await asyncio.create_subprocess_exec(
-            str(ROOT / "tools/csms"),
-            *("--port", "0", *self.args),
-            env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self.seen = []
-        self.url = (await self.until("give the station the URL")).split()[-1]
-        return self
-
-    async def __aexit__(self, *error):
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-
-    async def until(self, text, timeout=WAIT_s):
-        """The next line of output with `text`."""
-        while True:
-            try:
-                line = await asyncio.wait_for(self.process.stdout.readline(), timeout)
-            except asyncio.TimeoutError:
-                line = b""
-            assert line, f"no {text!r} in:\n" + "\n".join(self.seen)
-            self.seen.append(line.decode().rstrip("\n"))
-            if text in self.seen[-1]:
-                return self.seen[-1]
-
-    def type(self, line):
-        self.process.stdin.write(line.encode() + b"\n")
-
-    async def end(self, timeout=WAIT_s):
-        """The exit code; the rest of the output is in `seen`."""
-        rest = await asyncio.wait_for(self.process.stdout.read(), timeout)
-        self.seen += rest.decode().splitlines()
-        return await asyncio.wait_for(self.process.wait(), timeout)
-
 
 SCHEDULE = {
     "status": "Accepted",

@@ -1,6 +1,8 @@
 """What the documents list is what there is."""
 
+import ast
 import importlib.util
+import json
 import re
 
 from host.build import ROOT
@@ -26,6 +28,88 @@ def test_every_key_of_a_board_is_written_down():
         keys.update(re.findall(r"^(\w+) = ", path.read_text(), re.MULTILINE))
     assert len(keys) > 50
     assert keys - code_of("boards.md") == set()
+
+
+def assigned(path, name):
+    """The node of what a module of the firmware gives that name."""
+    tree = ast.parse((ROOT / f"firmware/{path}.py").read_text())
+    (value,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == name
+    ]
+    return value
+
+
+def tables(section):
+    """The rows below a heading of configuration.md, by each `name` in the first cell."""
+    text = (ROOT / "docs/configuration.md").read_text().split(f"\n## {section}")[1]
+    rows = {}
+    for line in re.findall(r"^\| (`.*)\|$", text.split("\n## ")[0], re.MULTILINE):
+        first, second, rest = line.split("|", 2)
+        for name in re.findall(r"`([^`]+)`", first):
+            assert name not in rows, f"{name} has two rows"
+            rows[name] = second.strip(), rest.strip()
+    return rows
+
+
+def test_every_field_of_config_json_is_written_down():
+    """With its default; and no other."""
+    fields = assigned("config", "_FIELDS")
+    defaults = {
+        name.value: ast.literal_eval(value.elts[1])
+        for name, value in zip(fields.keys, fields.values, strict=True)
+    }
+    rows = tables("config.json")
+    assert len(defaults) > 30 and defaults.keys() == rows.keys()
+    for name, default in defaults.items():
+        if default is not None and name != "hostname":  # (that is the id)
+            assert json.dumps(default) in rows[name][0].replace("`", ""), name
+
+
+def in_words(line, unit):
+    """Default and range of a setting, of its line of keys.py, as configuration.md has them."""
+    kind, default = line[3:5]
+    if kind not in "id":
+        return {"-": "", "*": "all there are", ",": ""}.get(default, default)
+    of = 1 if kind == "i" else 10
+    least, most = [f"{int(text) // of:,}" for text in line[5:7]]
+    return f"{default}{'' if unit == '-' else ' ' + unit}, {least} to {most}"
+
+
+def test_every_setting_is_written_down_with_its_default_and_range():
+    """Keys of OCPP 1.6 and variables of 2.0.1, and what stands behind both of them."""
+    keys = [line.split(" ") for line in ast.literal_eval(assigned("ocpp/v16/keys", "_TABLE"))]
+    variables = ast.literal_eval(assigned("ocpp/v201/device_model", "_TABLE"))
+    of = {line[1]: line for line in keys}
+    units, names, told = {}, set(), set()
+    text = (ROOT / "docs/configuration.md").read_text()
+    rows = tables("OCPP 2.0.1: variables")
+    for line in variables:
+        component, variable, _, unit, value = line.split(" ")[:5]
+        if value[0] == "=":
+            units[value[1:]] = unit
+            line, name = of[value[1:]], f"{component}.{variable}"
+            assert rows[name][0] == in_words(line, unit), name
+            assert "." in line[0] or rows[name][1] == f"as `{line[0]}`", name
+            names.add(name)
+            told.add(line[0])
+        else:
+            (row,) = re.findall(rf"^- `{component}`[^:\n]*: .*$", text, re.MULTILINE)
+            assert f"`{variable}`" in row, line
+    assert rows.keys() == names
+    rows = tables("OCPP configuration keys")
+    (fixed,) = re.findall(r"^Read-only: (.*?)\n\n", text, re.MULTILINE | re.DOTALL)
+    for line in keys:
+        name, setting, access = line[:3]
+        if "." in name:  # (`un`: the unit changes it, that is no setting)
+            assert access == "un" or name in told, name
+        elif access == "ro":
+            assert f"`{name}`" in fixed or name.removesuffix("MaxLength") in rows, name
+        elif line[4] != "-":
+            assert rows[name][0] == in_words(line, units.get(setting, "-")), name
+        else:
+            assert name in rows
 
 
 def test_every_link_leads_somewhere():
@@ -68,7 +152,7 @@ def cited(pattern):
 
 def test_every_document_and_section_that_is_named_exists():
     count = 0
-    for where, found in cited(r"(?:(\w+)/)?\b([\w-]+\.md)((?: \d+(?:\.\d+)?(?:,| and)?)*)"):
+    for where, found in cited(r"(?:(\w+)/)?\b([\w.-]+\.md)((?: \d+(?:\.\d+)?(?:,| and)?)*)"):
         folder, name, numbers = found.groups()
         beside = (ROOT / where).parent / (folder or "") / name
         places = (ROOT / "docs" / name, ROOT / name, ROOT / (folder or "") / name, beside)

@@ -54,7 +54,11 @@ def charging(tmp_path_factory, micropython32):
             await b.pilot(13000)
             await b.process.until(lambda c: c["ev_mA"] == draws(13000))
             await b.process.command("gauge")  # (loads it)
-            await in_place_of_it(b, harmless)  # all paths are gone once
+            for once in (
+                harmless,
+                requests_at_once,
+            ):  # all paths are gone once, all names are known
+                await in_place_of_it(b, once)
             b.heap = await firmware_bytes(b.process)
             b.before = await situation(b)
 

@@ -16,7 +16,7 @@ LAYERS = (
     "app",
     "fitting",
     "outlet",
-    "console ocpp.v16 network",
+    "console ocpp.v16 ocpp.v201 network",
     "ocpp",
     "station release",
     "signatures",
@@ -24,7 +24,7 @@ LAYERS = (
     "crash",
     "safe",
     "drivers",
-    "boards clock lazy log version",
+    "boards clock lazy log names version",
 )
 DOMAIN = "charging", "electrical", "station", "storage"
 # Of OCPP 1.6 and 2.0.1: names of messages, fields and states, and (below) of configuration keys.
@@ -40,12 +40,12 @@ WORDS = """
     meterStop parentIdTag parent_id_tag recurrencyKind sampledValue seqNo stopReason stop_tag
     transactionData transactionId EmergencyStop
 """.split()
-SHARED = "SecurityProfile", "chargingSchedule"  # words that every version of OCPP has
+SHARED = "SecurityProfile", "chargingSchedule", "recurrencyKind"  # words that every version has
 CLASS_LINES = 200
 MODULE_LINES = 300
 # Of firmware/ and lib/ together; lower it with every cut. 11,387 were on the way to 11,000 when
 # local list and reservations came: what a new block of OCPP takes is added, and nothing else.
-LINES = 15570
+LINES = 19950
 SLACK = 250
 
 # What is not true yet. Each line goes with the change that makes it true, or moves with the code;

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from prove import __main__ as prove
 from prove import harness, scenarios
-from prove.oracle import CEILING, DEFAULT, TX, instant
+from prove.oracle import CEILING, DEFAULT, TX, Oracle, Oracle201, instant
 
 T = instant("2025-06-11T10:00:00Z")
 SEED = int(os.environ["PILOTWIRE_SEED"])
@@ -119,10 +119,46 @@ def test_the_examples_on_the_firmware():
                 ["limits", 900, 1, True],
             )
         )
-        counted = {"scenarios": 1, "limit": 900, "composite": 3600, "bound": 900}
+        counted = {"scenarios": 2, "limit": 1800, "composite": 7200, "bound": 1800, "report": 0}
         assert prover.counts == counted
     finally:
         prover.close()
+
+
+def test_where_the_languages_differ():
+    """OCPP 2.0.1 refuses what 1.6 replaces, and keeps beside each other what 1.6 does not."""
+    noon, night = "2025-06-11T12:00:00Z", "2025-06-11T22:00:00Z"
+    first = profile(DEFAULT, [(0, 10)], validTo=noon)
+    second = profile(DEFAULT, [(0, 11)], validFrom=noon, validTo=night)
+    against = profile(DEFAULT, [(0, 12)], validFrom="2025-06-11T11:59:59Z")
+    for kind, answers, limits in (
+        (Oracle, ["Accepted", "Accepted", "Accepted"], [100, 120]),
+        (Oracle201, ["Accepted", "Accepted", "Rejected"], [100, 110]),
+    ):
+        oracle = kind(now=T)
+        assert [oracle.set(1, p) for p in (first, second, against)] == answers
+        oracle.begin(1, 7)
+        assert [oracle.limit(1, instant(t))[0] for t in ("2025-06-11T11:00:00Z", noon)] == limits
+    oracle = Oracle201(now=T)
+    oracle.set(1, first)
+    relative = profile(DEFAULT, [(0, 9)], level=1, kind="Relative", start=None)
+    late = profile(DEFAULT, [(0, 9)], level=1)
+    late["chargingSchedule"].pop("startSchedule")
+    for connector, p, answer in (
+        (0, profile(DEFAULT, [(0, 9)], validFrom=night), "Rejected"),  # K01.FR.52
+        (2, profile(DEFAULT, [(0, 9)], level=1), "Rejected"),  # K01.FR.28
+        (0, profile(CEILING, [(0, 9)], kind="Relative"), "Rejected"),  # K01.FR.38
+        (1, late, "Rejected"),  # K01.FR.40
+        (1, relative, "Accepted"),
+        (1, profile(DEFAULT, [(0, 9)], id=first["chargingProfileId"]), "Accepted"),  # K01.FR.05
+    ):
+        assert oracle.set(connector, p) == answer, p
+    oracle.begin(1, 7)
+    own = [profile(TX, [(0, 9)], **more) for more in ({}, {"transactionId": 8})]
+    own += [profile(TX, [(0, 9)], transactionId=7, validTo=noon), own[0]]
+    own.append(profile(TX, [(0, 9)], transactionId=7, validFrom=noon))  # K01.FR.39
+    answers = ["Rejected", "Rejected", "Accepted", "Rejected", "Rejected"]
+    assert [oracle.set(1, p) for p in own] == answers
 
 
 def test_what_begins_34_years_later_never_does():

@@ -1,4 +1,4 @@
-"""make release: the two files, what their headers say, the signature."""
+"""make release: the file, what its header says, the signature."""
 
 import hashlib
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from host import release
-from host.build import PLAIN, ROOT, build, version
+from host.build import ROOT, version
 from host.romfs import build_image
 
 
@@ -21,34 +21,19 @@ def head(data):
     return release.HEAD.unpack_from(data)
 
 
-def test_the_two_files():
-    made = release.make()
-    for kind, data in made.items():
-        assert release.HEAD.size == 96
-        (
-            magic,
-            form,
-            is_kind,
-            mpy,
-            algorithm,
-            *least,
-            chip,
-            text,
-            size,
-            files,
-            blocks,
-            signed,
-            sum,
-        ) = head(data)
-        assert (magic, form, is_kind, mpy) == (b"PWUP", 1, kind, 6)
-        assert (algorithm, signed, tuple(least)) == (release.UNSIGNED, 0, (1, 26, 1))
-        assert (chip.strip(b"\0"), text.strip(b"\0")) == (b"", version().encode())
-        payload = data[100:]
-        assert size == len(payload) and sum == hashlib.sha256(payload).digest()
-        assert blocks * 4096 >= size
-        assert files == (1 if kind else len([p for p in build().rglob("*.mpy")]))
-    assert made[release.IMAGE][100:] == build_image().read_bytes()
-    assert not [name for name in PLAIN if name.encode() in made[release.TREE]]
+def test_the_file():
+    data = release.make()
+    assert release.HEAD.size == 96
+    magic, form, kind, mpy, algorithm, *least, chip, text, size, one, blocks, signed, digest = (
+        head(data)
+    )
+    assert (magic, form, kind, mpy, one) == (b"PWUP", 1, 1, 6, 1)
+    assert (algorithm, signed, tuple(least)) == (release.UNSIGNED, 0, (1, 26, 1))
+    assert (chip.strip(b"\0"), text.strip(b"\0")) == (b"", version().encode())
+    image = data[100:]
+    assert size == len(image) and digest == hashlib.sha256(image).digest()
+    assert size <= blocks * 4096 < size + 4096
+    assert image == build_image().read_bytes()
 
 
 def test_a_signature(tmp_path):
@@ -56,7 +41,7 @@ def test_a_signature(tmp_path):
     from cryptography.hazmat.primitives.asymmetric import ec, utils
 
     path = key(tmp_path / "key.pem")
-    data = release.pack(release.TREE, b"payload", 1, 3, key=release.signer(path))
+    data = release.pack(b"payload", key=release.signer(path))
     assert head(data)[4] == release.P256 and head(data)[-2] == 64
     public = serialization.load_pem_private_key(path.read_bytes(), None).public_key()
     r, s = (int.from_bytes(data[at : at + 32], "big") for at in (96, 128))
@@ -79,25 +64,20 @@ def test_another_key(tmp_path):
         release.signer(tmp_path / "none.pem")
 
 
-def test_what_is_too_long(tmp_path):
-    (tmp_path / "firmware").mkdir()
-    (tmp_path / "firmware" / ("x" * 60)).write_text("x")
-    with pytest.raises(release.ReleaseError, match="a path has 64 characters at most"):
-        release.tree_payload(tmp_path)
+def test_what_is_too_long():
     for more in ({"text": "9" * 25}, {"chip": "ESP32" * 3}):
         with pytest.raises(release.ReleaseError, match="too long"):
-            release.pack(release.TREE, b"x", 1, 1, **more)
+            release.pack(b"x", **more)
 
 
 def test_the_command():
     words = [sys.executable, "-m", "host.release"]
     env = {"PYTHONPATH": str(ROOT / "tools"), "PATH": "/usr/bin:/bin", "CHIP": "esp32-s3"}
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
-    for name in ("files", "rom"):
-        path = ROOT / f"build/pilotwire-{version()}-{name}.upd"
-        assert head(path.read_bytes())[-6].strip(b"\0") == version().encode()
-        assert f"{path.name}: {path.stat().st_size} B, ESP32S3, not signed" in done.stdout
-        path.unlink()
+    path = ROOT / f"build/pilotwire-{version()}.upd"
+    assert head(path.read_bytes())[-6].strip(b"\0") == version().encode()
+    assert f"{path.name}: {path.stat().st_size} B, ESP32S3, not signed" in done.stdout
+    path.unlink()
     env["SIGN_KEY"] = "/nowhere.pem"
     done = subprocess.run(words, env=env, capture_output=True, text=True)
     assert done.returncode == 1

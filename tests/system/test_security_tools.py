@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 from cryptography import x509
+from fake_station import Tool
 from station_driver import ID, run_tool
-from test_csms import Tool
 
 from host import certs
 from host.build import ROOT
@@ -26,7 +26,8 @@ async def test_two_commands(tmp_path, micropython, level):
     else:
         certs.make(folder)
         words, more = ("--client-ca", folder / "ca.pem"), ("--security-profile", "3")
-    async with Tool("--make-certs", str(folder), *map(str, words)) as central:
+    words = "--ocpp", "1.6", "--make-certs", folder, *words
+    async with Tool(*map(str, words)) as central:
         assert sorted(path.name for path in folder.iterdir()) == MADE
         assert central.url.startswith("wss://localhost:")
         process = StationProcess(
@@ -51,7 +52,7 @@ async def test_the_commands_for_certificates(tmp_path, micropython):
     certs.make(other)
     config = tmp_path / "config.json"
     config.write_text('{"serial": "S1"}')
-    words = ("--make-certs", folder, "--client-ca", folder / "ca.pem")
+    words = "--ocpp", "1.6", "--make-certs", folder, "--client-ca", folder / "ca.pem"
     async with Tool(*map(str, words)) as central:
         words = "--id", ID, "--certs", folder, "--security-profile", 3, "--config", config
         process = StationProcess(tmp_path, "--url", central.url, *words)

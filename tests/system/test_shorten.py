@@ -61,7 +61,7 @@ def test_a_letter_that_is_taken_is_not_used():
     [
         "_x = 1\ndef f():\n    global _x\n    _x = 2",
         "_x = 1\ndef f():\n    _x = 2\n    return _x",
-        "def _x():\n    pass\ndef f(_x=1):\n    return _x",
+        "def _x():\n    pass\ndef f(*_x):\n    return _x",
         "def _x():\n    pass\nf = [_x for _x in ()]\ng = globals()['_x']",
         "_x = const(1)",
         "class A:\n    _x = 1\n    def f(self):\n        return self._x",
@@ -99,6 +99,7 @@ def test_more_attributes_than_letters():
     [
         (b"class A:\n    def f(self):\n        self._x = 1\n", set()),
         (b"class A:\n    def f(self, b):\n        b._x = self._y\n", {"_x", "_y"}),
+        (b"class A:\n    def f(self):\n        self._x = 1\ndef g(a):\n    return a._x\n", set()),
         (b"class A:\n    def _x(self):\n        return self._x\n", set()),
         (b"class A(Exception):\n    def f(self):\n        self._x = 1\n", set()),
         (b"class A:\n    pass\nclass B(A):\n    def f(self):\n        self._x = 1\n", set()),
@@ -127,7 +128,7 @@ def arguments(text):
 
 def test_arguments_become_letters_and_the_program_stays():
     short = shorten(FUNCTION.encode(), set()).decode()
-    assert arguments(short) == {"a", "b", "third", "fourth", "fifth"}
+    assert arguments(short) == {"a", "b", "c", "fourth", "fifth"}
     for text in (FUNCTION, short):
         names = {}
         exec(text, names)
@@ -148,6 +149,11 @@ def test_arguments_become_letters_and_the_program_stays():
 def test_arguments_that_cannot_be_followed_are_kept(body):
     text = f"def f(first):\n    {body}\n"
     assert shorten(text.encode(), set()).decode() == text
+
+
+def test_arguments_that_a_boards_file_may_name_are_kept():
+    text = b"class A:\n    def __init__(self, %s, second=2):\n        self.n = %s + second\n"
+    assert shorten(text.replace(b"%s", b"first"), set()) == text.replace(b"%s", b"a")
 
 
 def test_arguments_that_a_call_names_are_kept():

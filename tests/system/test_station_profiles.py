@@ -7,7 +7,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from station_driver import Shared, utc
+from station_driver import Shared, utc, without_profiles
 
 from host.csms import parse_time
 from host.profile import profile
@@ -27,16 +27,7 @@ def station(tmp_path_factory, micropython):
             await b.do("speed 1")
 
         shared(begin)
-
-        def run(test):
-            async def fresh(b):
-                await b.st.call("ClearChargingProfile", {})
-                assert await b.composite(60) == [(0, 32)]
-                await test(b)
-
-            return shared(fresh)
-
-        yield run
+        yield without_profiles(shared)
 
 
 def id_of(b, p):

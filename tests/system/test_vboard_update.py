@@ -1,5 +1,5 @@
 """Updates by the Central System on the virtual board: into both halves of the partition romfs and
-into both folders, with the power cut at flash operations of it."""
+into both files, with the power cut at flash operations of it."""
 
 import os
 
@@ -12,9 +12,10 @@ from host.csms_update import FileServer
 from host.image import make_image
 from host.process import WAIT_s, poll
 from host.romfs import build_image
+from host.vboard import ROMFS_BYTES
 
 NAME = "FirmwareStatusNotification"
-OPERATIONS = {"rom": 90, "files": 900}  # of the flash: of an update, about
+OPERATIONS = {"rom": 90, "files": 2000}  # of the flash: of an update, about
 ENDS = "Installed", "InstallationFailed", "DownloadFailed"
 
 
@@ -28,12 +29,11 @@ class World:
     async def __aenter__(self):
         await self.cs.start()
         await self.server.start()
-        made = release.make()[release.IMAGE if self.kind == "rom" else release.TREE]
-        self.server.files["/x.upd"] = made
+        self.server.files["/x.upd"] = release.make()
         config, words = {**SETTINGS, "url": self.cs.url}, []
         rom = self.folder / "rom"
         if self.kind == "rom":
-            rom.write_bytes(build_image().read_bytes().ljust(512 << 10, b"\xff"))
+            rom.write_bytes(build_image().read_bytes().ljust(ROMFS_BYTES, b"\xff"))
             words = "--romfs", rom
         image = make_image(512 * 4096, config, self.kind != "rom")
         (self.folder / "flash.img").write_bytes(image)

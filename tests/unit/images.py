@@ -56,7 +56,7 @@ def image(tree, places=32):
     body = folder(tree) + varint(1) + varint(size)
     body = b"\xd2\xcd\x31" + varint(len(body) + size) + body
     table = bytearray(size)
-    for path, what in paths(tree):
+    for path, what in [("/", tree)] + list(paths(tree)):
         crc = crc32(path)
         at = crc % places * ENTRY
         while table[at + 4]:

@@ -16,6 +16,8 @@ DEFAULTS = {
     "backoff_doublings": 5,
     "backoff_s": 2,
     "security": 0,
+    "dial_attempts": 1,
+    "slot": 0,
     "ping_s": 60,
 }
 
@@ -24,11 +26,14 @@ class Settings:
     def __init__(self, values):
         self.values = dict(DEFAULTS)
         self.values.update(values)
-        self.refused, self.failed = False, 0  # (security.py)
+        self.refused, self.failed, self.slot = False, 0, 0  # (security.py, addresses.py)
         self.stored = {}
 
     def value(self, name):
         return self.values[name]
+
+    def put(self, name, value):
+        self.values[name] = value
 
     def password(self):
         return None
@@ -40,6 +45,7 @@ class Settings:
 class Config:
     id = "CP1"
     password = ""
+    protocols = ["ocpp1.6"]
 
 
 class Clock:

@@ -10,7 +10,7 @@ from world import T0, UNSET, Time
 from firmware import clock
 from firmware.storage.tags import ACCEPTED, EXPIRED, IN_USE, MAX_LIST, Tags
 
-HEAP = "512K"
+HEAP = "640K"
 
 BLOCKED, INVALID = 1, 3
 TORN = (0, 1, 4, 7, 8)
@@ -27,6 +27,10 @@ class Place:
             "list": True,
             "offline_known": True,
             "preauthorise": False,
+            "unasked": False,
+            "cache_s": 0,
+            "cache_final": False,
+            "list_final": False,
             "offline_unknown": False,
         }
         self.boot()

@@ -851,6 +851,41 @@ def test_what_nobody_could_note():
     assert (app.kept, app.last) == (b"run 0", "")
 
 
+def test_how_a_run_began():
+    """The reset that was asked for has a word in RTC memory; what nobody asked for has not."""
+    power, remote, local, scheduled, watchdog, crashed, update, unknown = range(8)
+    for kept, cause, how in (
+        (b"", PWRON, power),
+        (b"remote 0", HARD, remote),
+        (b"local 0", HARD, local),
+        (b"scheduled 0", HARD, scheduled),
+        (b"update 0", HARD, update),
+        (b"crash 0", HARD, crashed),  # (for want of memory)
+        (b"run 0", WDT, watchdog),
+        (b"run remote 0", WDT, watchdog),
+        (b"run remote 0", HARD, crashed),
+        (b"1", HARD, crashed),
+        (b"remote 0", PWRON, power),
+        (b"0", HARD, unknown),
+        (b"\xff 0", HARD, unknown),
+        (b"stop", SOFT, unknown),
+    ):
+        fresh()
+        if kept == b"1":
+            crash.add(ValueError("n"))
+        RTC.kept = kept
+        began = []
+        run(lambda began=began: began.append(crash.how(start.last)), cause)
+        assert began == [how], (kept, cause, began)
+    RTC.kept = b"remote 0"
+    run(fails(SystemExit(0, "scheduled")), HARD)
+    assert RTC.kept == b"scheduled 0"
+    two_slots("b a 0")  # on trial, who restarts itself has not crashed
+    RTC.kept = b"remote 0"
+    assert boot(HARD) == 1
+    assert read("/crash") == "slot b was given up, it is a again: it restarted itself\n"
+
+
 def test_the_button_held_is_safe_mode():
     fresh()
     Pin.down = True

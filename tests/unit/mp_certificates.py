@@ -500,7 +500,7 @@ def dial(settings, error=None, station=None):
     def note(*event):
         security.note(station, *event)
 
-    dialled.worked(Config, settings, lines.append, note)
+    dialled.worked(Config, settings, lines.append, note, dialled.level(Config, settings))
     return turn + (lines,)
 
 

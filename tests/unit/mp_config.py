@@ -31,6 +31,11 @@ FIELDS = {
         ),
     ),
     "id": (None, ("1", "x" * 48), ("", "x" * 49)),
+    "protocols": (
+        ["ocpp2.0.1", "ocpp1.6"],
+        (["ocpp2.0.1"], ["ocpp2.0.1", "ocpp1.6"], ["ocpp1.6", "ocpp2.0.1"]),
+        ([], ["ocpp1.6", "ocpp1.6"], ["ocpp2.0.1", 5], [["ocpp1.6"]]),
+    ),
     "password": ("", ("", "0123456789abcdef"), ()),
     "security_profile": (0, (0, 1, 2, 3), (-1, 4)),
     "root_check": (False, (True, False), ()),
@@ -186,6 +191,8 @@ def test_wrong_types():
             )
         elif name == "url":
             wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"
+        elif name == "protocols":
+            wrong, wanted = (1, 0, True, "ocpp1.6", {}), 'pp2.0.1", "ocpp1.6"] is expected'
         elif isinstance(default, list):
             wrong, wanted = (
                 (1, 0, True, "x", {}, 1.5),

@@ -6,22 +6,30 @@ import os
 import flash
 from rig import raises, scratch
 
-from firmware.charging import profile, store
-from firmware.ocpp import configuration
+from firmware import lazy
+from firmware.charging import change, profile
 from firmware.ocpp.configuration import Configuration
+from firmware.ocpp.v16 import configuration as key_messages
 from firmware.storage import tags
 
-keys = configuration._keys()
+keys = lazy.load("ocpp.v16.keys")
 
 
 class Keyed(Configuration):
     """With what OCPP 1.6 asks of it."""
 
     def set(self, name, text):
-        return keys.change(self, name, text)
+        if "." not in name:
+            return key_messages.change(self, name, text)
+        assert key_messages.change(self, name, text) == "NotSupported", "in OCPP 1.6"
+        try:
+            done = keys.put(self, keys.find(name, self), text)
+        except ValueError:
+            done = False
+        return {True: "Accepted", None: "RebootRequired", False: "Rejected"}[done]
 
-    def pieces(self, names, printable):
-        return keys.pieces(self, names, printable)
+    def pieces(self, names):
+        return key_messages.pieces(self, names)
 
 
 HEAP = "800K"
@@ -68,7 +76,7 @@ def stored(text):
 
 def get(c, *names):
     """(key, value, readonly) triples and unknown keys of GetConfiguration.conf."""
-    conf = json.loads("".join(c.pieces(names, str)()))
+    conf = json.loads("".join(c.pieces(names)()))
     assert sorted(conf) in (["configurationKey"], ["configurationKey", "unknownKey"])
     for entry in conf["configurationKey"]:
         secret = entry["key"] == "AuthorizationKey"
@@ -80,13 +88,17 @@ def get(c, *names):
 
 
 def text(c, name):
+    if "." in name:
+        assert get(c, name) == ([], [name]), "in OCPP 1.6"
+        return keys.text(keys.find(name, c), c)
     triples, unknown = get(c, name)
     assert triples[0][0] == name and len(triples) == 1 and not unknown
     return triples[0][1]
 
 
-def names_of(c):
-    return [line[0] for line in keys.lines(c)]
+def names_of(c, dotted=False):
+    """Those of OCPP 1.6; with those that only 2.0.1 has."""
+    return [line[0] for line in keys.lines(c) if dotted or "." not in line[0]]
 
 
 def in_force(c, key):
@@ -118,22 +130,22 @@ def defaults(c):
 
 def test_the_table():
     c = fresh()
-    names = names_of(c)
+    names = names_of(c, True)
     assert names == sorted(names) and len(set(names)) == len(names)
     for name in names:
         r = keys.find(name, c)
-        assert r[0] == name and r[2] in ("rw", "ro", "rb") and r[3] in "bilsmpht", r
+        assert r[0] == name and r[2] in ("rw", "ro", "rb", "un") and r[3] in "bilsmphtodqn", r
         assert (r[1] == "-") == (r[2] == "ro" and r[4] != "-"), r  # (the unit says "-")
-        limits = r[3] in "hlt" or r[3] == "i" and r[2] != "ro"
-        assert len(r) == (7 if limits else 6 if r[3] in "mp" else 5), r
-        assert "" not in r
+        limits = r[3] in "hltd" or r[3] == "i" and r[2] != "ro"
+        assert len(r) == (7 if limits else 6 if r[3] in "mpo" else 5), r
+        assert "" not in r and (r[2] == "ro" or keys.wants(r))
     settings = [keys.find(name, c)[1] for name in names]
     settings = [setting for setting in settings if setting != "-"]
     assert len(set(settings)) == len(settings)
     for setting in settings:
         assert keys.key(setting, c) == c.key(setting) in names
         assert keys.key("-" + setting, c) == "-" + c.key(setting)
-    assert len(names) <= int(text(c, "GetConfigurationMaxKeys"))
+    assert len(names_of(c)) <= int(text(c, "GetConfigurationMaxKeys"))
 
 
 def test_what_it_says_of_other_modules():
@@ -141,7 +153,7 @@ def test_what_it_says_of_other_modules():
     for name, value in (
         ("ChargeProfileMaxStackLevel", profile.MAX_LEVEL),
         ("ChargingScheduleMaxPeriods", profile.MAX_PERIODS),
-        ("MaxChargingProfilesInstalled", store.MAX_PROFILES),
+        ("MaxChargingProfilesInstalled", change.MAX_PROFILES),
         ("LocalAuthListMaxLength", tags.MAX_LIST),
     ):
         assert text(c, name) == str(value), name
@@ -362,7 +374,7 @@ def test_the_authorization_key_is_never_told():
             secret = bytes([int(key[i : i + 2], 16) for i in range(0, len(key), 2)])
             assert each.password() == secret
             assert get(each, "AuthorizationKey")[0] == [("AuthorizationKey", None, False)]
-            assert key not in "".join(each.pieces((), str)())
+            assert key not in "".join(each.pieces(())())
     for bad in ("7", '"00"', "[]"):
         c = stored('{"AuthorizationKey": %s}' % bad)
         assert c.password() is None and said, bad
@@ -399,9 +411,8 @@ def test_keys_that_cannot_be_set():
 
 
 def test_a_key_that_needs_a_reboot():
-    table = keys._TABLE
-    load = configuration._keys
-    configuration._keys = lambda: keys
+    table, load = keys._TABLE, Configuration.keys
+    Configuration.keys = lambda c: keys
     try:
         keys._TABLE = table + ("Zzz zzz rb i 1 0 5",)
         c = fresh()
@@ -409,7 +420,7 @@ def test_a_key_that_needs_a_reboot():
         assert c.set("Zzz", "6") == "Rejected"
     finally:
         keys._TABLE = table
-        configuration._keys = load
+        Configuration.keys = load
 
 
 # What survives
@@ -555,7 +566,7 @@ def test_what_is_told_does_not_change_while_it_leaves():
     for before in ("300", "60"):
         c = fresh()
         assert c.set("HeartbeatInterval", before) == "Accepted"
-        pieces = c.pieces((), str)
+        pieces = c.pieces(())
         told = "".join(pieces())
         assert c.set("HeartbeatInterval", "3600") == "Accepted"
         assert "".join(pieces()) == told

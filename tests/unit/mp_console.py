@@ -4,7 +4,7 @@ bench mode at the level of the Controller. With a real Station on a flash in RAM
 import asyncio
 import sys
 
-from rig import HEAP_LOCKED, raises, seeded
+from rig import HEAP_LOCKED, raises, scratch, seeded
 from world import World, record
 
 from firmware import lazy, log
@@ -12,6 +12,7 @@ from firmware.charging import profile
 from firmware.console import line as console
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
+from firmware.ocpp.configuration import Configuration
 from firmware.station import states
 from firmware.station.states import Ask
 
@@ -46,6 +47,7 @@ Wlan.WLAN = Wlan
 sys.modules["esp32"] = Chip
 sys.modules["network"] = Wlan
 
+SETTINGS = scratch("ocpp")
 HEAP = "480K"
 CHIP = True
 PIECE = 101  # characters that may go out between two turns of the tick: 9 ms at 115,200 baud
@@ -95,15 +97,6 @@ class Line:
             await asyncio.sleep_ms(0)
 
 
-class Settings:
-    """Configuration, as far as it is asked."""
-
-    def __init__(self):
-        self.stored = {}
-        self.fixed = {"connectors": 1, "phase_switching": "false"}
-        self.gives = 0xFFF
-
-
 class Unit:
     """App, as far as the console knows it."""
 
@@ -117,7 +110,10 @@ class Unit:
         if world:
             self.world = world
             self.station, self.clock = world.station, world.clock
-            self.settings = Settings()
+            fixed = {"connectors": 1, "phase_switching": "false", "security": 0}
+            self.settings = Configuration(fixed, print, path=SETTINGS)
+            self.settings.config = self
+            self.requests, self.password = self, ""
             self.config = self.link = self.outbox = self
             self.board, self.id = "reference", "CP1"
             self.networks, self.up_s = [("Home", "secret"), ("Yard", "")], 93784
@@ -131,12 +127,11 @@ class Unit:
             self.station = self
             self.connectors = ()
 
-    def handle(self, action, payload):
-        self.asked.append((action, payload))
-        return {"status": "Accepted"}
+    def close(self, reason):
+        self.asked.append(reason)
 
-    def reset(self, kind):
-        self.kind = kind
+    def reset(self, kind, how):
+        self.kind = kind, how
 
     def module(self, name):
         return lazy.load("ocpp.v16." + name)
@@ -294,10 +289,15 @@ def filled():
 
 async def test_what_a_change_has_to_do_is_done():
     unit = Unit(World())
-    done = []
-    unit.after = lambda: done.append(1)
-    await answer("config HeartbeatInterval 30", unit)
-    assert done == [1] and unit.after is None
+    said = await answer("config HeartbeatInterval 30", unit)
+    assert said[0] == "Accepted: in force from now on" and unit.settings.value("heartbeat_s") == 30
+    said = await answer("config SampledDataCtrlr.TxEndedInterval 15", unit)
+    assert said[0] == "Accepted: in force from now on"
+    assert unit.settings.value("stop_sample_s") == 15
+    assert not unit.asked
+    await answer("config AuthorizationKey :correct.horse.battery", unit)
+    assert unit.asked == ["another AuthorizationKey"] and unit.after is None
+    assert unit.settings.password() == b"correct.horse.battery"
 
 
 def bench(*parts, **options):

@@ -6,6 +6,7 @@ Each tick of the controller runs with the heap locked, and the ticks wrap on the
 from electrics import FITTINGS, outlet
 from rig import HEAP_LOCKED, HIGH_mV, SHORTED_mV, TICK_ms, due, raises
 
+from firmware import names
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from firmware.ocpp.v16 import words
@@ -297,7 +298,7 @@ TABLE = {
 def matrix(fault):
     cause, visible, least_ms, most_ms, over = TABLE[fault]
     for state in STATES:
-        name = "%s in %s" % (words.fault(fault), state)
+        name = "%s in %s" % (names.fault(fault), state)
         try:
             one_of_matrix(fault, state, cause, state in visible, least_ms, most_ms, over)
         except Exception:

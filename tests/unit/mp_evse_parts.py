@@ -273,7 +273,7 @@ class Draw:
 def drawing(mA, told_mA):
     c = Told(pilot.C, True)
     c.may_draw_mA = c.pilot_mA = told_mA
-    part = Overcurrent()
+    part = Overcurrent(6000)
     draw = Draw(part, told_mA)
     run(part, c, 10000, draw)
     draw.mA = mA
@@ -848,7 +848,7 @@ def test_phases_a_wish_that_is_taken_back_and_a_car_that_leaves():
 
 
 def mains(low_V=230, high_V=230):
-    part = Supply()
+    part = Supply(230)
     part.low_mV, part.high_mV = low_V * 1000, high_V * 1000
     run(part, Told(), 1000)
     return part, Told()

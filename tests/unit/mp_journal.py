@@ -11,7 +11,7 @@ from world import files, tx_file, waiting
 
 from firmware.clock import UNSET_s
 from firmware.station import metering, states
-from firmware.storage.journal import SAMPLE, START, STOP, Journal
+from firmware.storage.journal import LIMIT, OVER, SAMPLE, START, STATE, STOP, TOKEN, Journal
 from firmware.storage.queue import Queue
 from firmware.storage.rows import SMALL, pack, unpack
 from firmware.storage.transactions import Folder, Transaction
@@ -24,6 +24,7 @@ SWEEPS = (
     "test_when_it_is_full_the_least_valuable_goes_first",
     "test_random_order_with_reboots",
     "test_wear_while_charging",
+    "test_where_states_are_kept_they_outlive_meter_values",
     "test_on_a_full_flash_starts_and_stops_push_samples_out",
 )
 
@@ -284,6 +285,7 @@ def test_every_field_comes_back():
     j.answered(tx, 2000000001)
     tx.denied = True
     tx.kind = 2
+    tx.over, tx.by, tx.flow_s, tx.away, tx.told, tx.offline = states.LOCAL, 4, 12345, 1, 7, 1
     tx.group = "of \u00e9"
     j.save(tx)
     (got,) = again().kept
@@ -417,14 +419,11 @@ def test_each_transaction_counts_its_own_messages():
     assert not files()
 
 
-AUTHORISED, STATE, LIMIT = 3, 4, 5
-
-
 def test_what_is_wanted_is_told_in_the_order_in_which_it_happened():
     j = a_journal()
-    j.wanted = AUTHORISED, STATE, LIMIT
+    j.wanted = TOKEN, STATE, LIMIT
     tx = begin(j)
-    j.note(tx, AUTHORISED, T + 1)
+    j.note(tx, TOKEN, T + 1)
     j.note(tx, STATE, T + 2, states.CHARGING)
     j.sample(tx, a_sample(1))
     j.note(tx, LIMIT, T + 3, 16000, None)
@@ -433,7 +432,7 @@ def test_what_is_wanted_is_told_in_the_order_in_which_it_happened():
     end(j, tx)
     wanted = [
         (START, None, 0),
-        (AUTHORISED, (T + 1,), 1),
+        (TOKEN, (T + 1,), 1),
         (STATE, (T + 2, states.CHARGING), 2),
         (SAMPLE, a_sample(1), 3),
         (LIMIT, (T + 3, 16000, None), 4),
@@ -444,7 +443,7 @@ def test_what_is_wanted_is_told_in_the_order_in_which_it_happened():
     for message in wanted:
         for _ in range(2):  # (told again after a reboot: the same number)
             j = again()
-            j.wanted = AUTHORISED, STATE, LIMIT
+            j.wanted = TOKEN, STATE, LIMIT
             assert (j.head()[0], j.head()[2], j.seq) == message
         j.done()
     assert not files()
@@ -779,6 +778,77 @@ def test_when_it_is_full_the_least_valuable_goes_first():
     ]
 
 
+def test_where_states_are_kept_they_outlive_meter_values():
+    """Whatever was sampled by: the clock too. (E04.FR.07: what is the least missed goes first.)"""
+    j = a_journal(28)
+    j.wanted = (STATE,)
+    n = 0
+    while n < 40:
+        tx = begin(j, 1 + n % 2, T + n)
+        for i in range(100):
+            j.sample(tx, a_sample(i, T + 9000 * n, CLOCK if i % 2 else metering.PERIODIC))
+            if i % 20 == 0:
+                j.note(tx, STATE, T + 9000 * n + i, states.CHARGING, i, None)
+        end(j, tx, T + n)
+        n += 1
+    assert said and not [text for text in said if "flash full" not in text], said
+    count = {}
+    j = again()
+    j.wanted = (STATE,)
+    for kind, _, _, _ in telling(j):
+        count[kind] = count.get(kind, 0) + 1
+    assert count[START] == count[STOP] == 40 and count[STATE] == 200, count
+    assert 0 < count[SAMPLE] < 4000, count
+
+
+def test_what_a_row_says_outlives_the_file_behind_it():
+    """The power fails between a row and the file of its transaction."""
+    j = a_journal()
+    j.wanted = (TOKEN, OVER)
+    tx = begin(j, tag="")
+    tx.kind, tx.by = states.NO_TOKEN, 2
+    j.save(tx)
+    old = bytes(open("/flash/tx/1", "rb").read())
+    text = "T" * 36
+    for kind, values in ((TOKEN, (1, text, 5, 77)), (OVER, (5, None, 0, states.REMOTE))):
+        j.note(tx, kind, T + 5, *values)
+        with open("/flash/tx/1", "wb") as f:
+            f.write(old)
+        (got,) = again().kept
+        if kind == TOKEN:
+            assert (got.token, got.kind, got.request, got.seq) == (text, 5, 77, 2)
+        else:
+            assert got.over == states.REMOTE and got.seq == 3
+        tx.token, tx.kind, tx.request = text, 5, 77
+        j.save(tx)
+        old = bytes(open("/flash/tx/1", "rb").read())
+    j = again()
+    j.wanted = (TOKEN, OVER)
+    heads = []
+    while j.head():
+        heads.append((j.head()[0], j.head()[2], j.seq))
+        j.done()
+    assert heads[1:] == [
+        (TOKEN, (T + 5, 1, text, 5, 77), 1),
+        (OVER, (T + 5, 5, None, 0, states.REMOTE), 2),
+    ]
+
+
+def test_files_of_earlier_firmware():
+    """That ended with what was then the last field, or before it."""
+    j = a_journal()
+    tx = begin(j)
+    tx.told, tx.offline, tx.flow_s, tx.by = 3, 1, 99, 2
+    for names in ("", "reservation request", "reservation request stop_kind offline told"):
+        data = tx.pack()
+        first = unpack(data[18 : 18 + data[17]])
+        row = pack(first[:13] + tuple([getattr(tx, name) for name in names.split()]))
+        tx_file("1", data[:17] + bytes((len(row),)) + row + data[18 + data[17] :])
+        (got,) = again().kept
+        assert (got.told, got.offline) == ((3, 1) if "told" in names else (0, 0))
+        assert (got.flow_s, got.by, got.over, got.token) == (0, 0, None, "TAG1") and not said
+
+
 def crowded():
     """A journal with a thousand samples of a transaction, and no room beside it; and that."""
     j = a_journal(24)
@@ -942,7 +1012,7 @@ def test_what_is_not_wanted_is_not_written_and_has_no_number():
     tx = begin(j)
     chip.on()
     before = chip.erases
-    for kind in (AUTHORISED, STATE, LIMIT):
+    for kind in (TOKEN, STATE, LIMIT):
         j.note(tx, kind, T, 2)
     assert chip.ops == 0 and chip.erases == before
     end(j, tx)

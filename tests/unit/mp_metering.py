@@ -60,7 +60,7 @@ def poll(w, seconds, step_ms=1000):
 
 def taken(w):
     """(time, context) of what waits for the Central System, in and out of transactions."""
-    out = [each.sample for each in w.station.samples]
+    out = [sample for _, sample in w.station.samples]
     w.station.samples.clear()
     while w.journal.head():
         sample = w.journal.head()[2]
@@ -241,7 +241,7 @@ def test_a_clock_that_jumps_is_not_an_instant():
 def test_samples_of_no_transaction_are_bounded():
     w = a_world(aligned_s=1)
     poll(w, 100)
-    assert len(w.station.samples) == 16 and w.station.samples[-1].sample[0] == w.clock.now()
+    assert len(w.station.samples) == 16 and w.station.samples[-1][1][0] == w.clock.now()
     assert not w.journal.head() and w.woken
 
 

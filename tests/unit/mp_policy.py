@@ -6,6 +6,7 @@ import sys
 from rig import scratch
 
 from firmware.charging import limits, profile
+from firmware.charging.record import pack
 from firmware.station import policy as rules
 from firmware.station.policy import Policy
 from firmware.station.states import Transfer
@@ -79,7 +80,7 @@ def policy(safe_mA=6000, **hooks):
 
 
 def record(limit=160, purpose=profile.TX_DEFAULT, **more):
-    return profile.pack(7, 1, 3, purpose, profile.ABSOLUTE, [(0, limit, 0)], **more)
+    return pack(7, 1, 3, purpose, profile.ABSOLUTE, [(0, limit, 0)], **more)
 
 
 def fails(*_):
@@ -131,7 +132,7 @@ def test_on_profile():
     periods = [(0, 110000, 3), (3600, 1, 1), (7200, 0xFFFFFF, 0)]
     in_W = {"rate": profile.WATTS, "duration": 0}
     for purpose, word in ((profile.TX, "transaction"), (profile.CEILING, "ceiling")):
-        w = profile.pack(1, 0, 0, purpose, profile.RELATIVE, periods, **in_W)
+        w = pack(1, 0, 0, purpose, profile.RELATIVE, periods, **in_W)
         p.accept(w, station)
         seen = asked[-1][0]
         assert (seen.connector, seen.purpose, seen.unit, seen.duration_s) == (0, word, "W", 0)

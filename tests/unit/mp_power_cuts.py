@@ -1,6 +1,7 @@
 """A power cut at every flash operation of a whole session (make test: at a third of them, which
 the seed picks): plug, authorise, start, 20 samples, stop, unplug. The real Station, Journal and
-Outbox on a flash in RAM, with a Central System behind them that notes what it is told."""
+Outbox on a flash in RAM, with a Central System behind them that notes what it is told, in OCPP 1.6
+or 2.0.1."""
 
 import asyncio
 import gc
@@ -14,7 +15,7 @@ from firmware.clock import format_iso, parse_iso
 from firmware.electrical import pilot
 from firmware.ocpp import delivery, outbox, registration
 from firmware.storage import tags
-from firmware.storage.journal import SAMPLE, START, STOP
+from firmware.storage.journal import OVER, SAMPLE, START, STOP, TOKEN
 
 HEAP = "1600K"
 
@@ -24,7 +25,7 @@ PLUG_s, TAG_s, STOP_s = 5, 8, 226  # at least 20 samples lie between the last tw
 OFF_s = 7  # how long the power stays away
 LAST_s = 600  # by then all must have been told
 SLOW_s = 12  # what every second answer takes: samples are taken meanwhile
-ACTIONS = {START: "StartTransaction", SAMPLE: "MeterValues", STOP: "StopTransaction"}
+IDENTITY = "Pilotwire", "prover", "1", "0", None, 0
 
 
 def meter_Wh(t):
@@ -32,8 +33,137 @@ def meter_Wh(t):
     return 1000 + 3 * (t - T0)
 
 
+class V16:
+    """What of the session depends on the language."""
+
+    protocol = "ocpp1.6"
+    ACTIONS = {START: "StartTransaction", SAMPLE: "MeterValues", STOP: "StopTransaction"}
+    settings = {"aligned_s": 25, "stop_sampled": 1}
+
+    def __init__(self):
+        self.ids = 0
+
+    def about(self, action, payload):
+        """Is it to be told, once? (Readings that belong to no transaction are not kept.)"""
+        return action in self.ACTIONS.values() and (
+            action != self.ACTIONS[SAMPLE] or "transactionId" in payload
+        )
+
+    def answer(self, action):
+        """(confirmation, an id that it gives or None)"""
+        conf, id = {"idTagInfo": {"status": "Accepted"}}, None
+        if action == "StartTransaction":
+            # One that knows nothing of a message that comes twice: another id.
+            self.ids += 1
+            conf["transactionId"] = id = 100 + self.ids
+        return conf, id
+
+    def same(self, message, event):
+        """The message is the one of that event."""
+        kind, t, tag = event[:3]
+        action, payload = message[:2]
+        if action != self.ACTIONS[kind]:
+            return False
+        if kind == SAMPLE:
+            return shows(payload["meterValue"], t, "Sample.")
+        if kind == START:
+            return payload == {
+                "connectorId": 1,
+                "idTag": tag,
+                "meterStart": meter_Wh(t),
+                "timestamp": format_iso(t),
+            }
+        data = payload["transactionData"]
+        got = [payload[k] for k in ("meterStop", "timestamp", "reason", "idTag")]
+        return (
+            got == [meter_Wh(t), format_iso(t), "Local", tag]
+            and shows(data[-1:], t, "Transaction.End")
+            and all([shows([value], parse_iso(value["timestamp"])) for value in data])
+            and data[0]["sampledValue"][0]["context"] == "Transaction.Begin"
+        )
+
+    def check(self, told, where):
+        """What must be true of all messages, each once."""
+        id = None
+        for message in told:
+            id = message[4] or id
+            assert message[4] or message[1]["transactionId"] == id, (where, message, id)
+        kinds = [message[0] for message in told]
+        wanted = [self.ACTIONS[kind] for kind in (START, SAMPLE, STOP)]
+        assert kinds == wanted[:1] + wanted[1:2] * (len(told) - 2) + wanted[2:]
+        assert 22 <= len(told) <= 25 or where != "no cut", len(told)
+
+
+class V201:
+    """The same in OCPP 2.0.1, where the transaction begins by the car alone and ends with it."""
+
+    protocol = "ocpp2.0.1"
+    # (what the start tells beside energy has to be the same if it is told twice)
+    settings = {
+        "aligned_s": 25,
+        "stop_sampled": 1,
+        "stop_sample_s": 15,
+        "started": 3,
+        "tx_start": 1,
+        "tx_stop": 1,
+    }
+
+    def about(self, action, payload):
+        return action == "TransactionEvent"
+
+    def answer(self, action):
+        return {"idTokenInfo": {"status": "Accepted"}}, None
+
+    def same(self, message, event):
+        kind, t, tag, _, online = event
+        said = message[1]
+        values = said.get("meterValue")
+        at, context = t, "Sample."
+        right = said["timestamp"] == format_iso(t) and said.get("offline", False) is not online
+        if kind == START:
+            right = right and said["eventType"] == "Started" and len(values) == 1
+            right = right and len(values[0]["sampledValue"]) == 2
+            context = "Transaction.Begin"
+        elif kind == STOP:
+            right = right and said["eventType"] == "Ended"
+            context = "Transaction.End"
+        else:
+            right = right and said["eventType"] == "Updated"
+            if kind != SAMPLE:
+                named = said.get("idToken")
+                tagged = named and named["idToken"] == "TAG"
+                return right and not values and bool(tagged) == (kind in (TOKEN, OVER))
+        return bool(right and values and shows201(values[-1:], at, context))
+
+    def check(self, told, where):
+        # (what the power cut undid of a transaction that nobody had heard of yet leaves no trace)
+        numbers, kinds = [], []
+        for message in told:
+            assert (
+                message[1]["transactionInfo"]["transactionId"]
+                == told[0][1]["transactionInfo"]["transactionId"]
+            ), where
+            numbers.append(message[1]["seqNo"])
+            kinds.append(message[1]["eventType"])
+        assert numbers == list(range(len(told))), (where, numbers)
+        assert kinds == ["Started"] + ["Updated"] * (len(told) - 2) + ["Ended"], (where, kinds)
+        triggers = [message[1]["triggerReason"] for message in told]
+        for trigger in ("CablePluggedIn", "Authorized", "StopAuthorized"):
+            assert triggers.count(trigger) == 1, (where, trigger, triggers)
+        # (of a car that left while the power was away nobody knows more than that)
+        assert triggers[-1] in ("EVCommunicationLost", "AbnormalCondition"), (where, triggers)
+        end = told[-1][1]
+        data = [values for values in end["meterValue"]]
+        assert all([shows201([value], parse_iso(value["timestamp"])) for value in data]), where
+        assert data[0]["sampledValue"][0]["context"] == "Transaction.Begin"
+        assert end["transactionInfo"]["stoppedReason"] == "Local"
+        assert end["transactionInfo"]["chargingState"] == "Idle"
+
+
 class Settings(dict):
     """Configuration, as far as the Outbox asks for it."""
+
+    slot = 0
 
     def value(self, name):
         return self[name]
@@ -71,18 +201,19 @@ class Delivery(delivery.Delivery):
 class Day:
     """One run of the session, with a power cut if the flash has one; for the Outbox also the Rpc.
 
-    events: what the station wanted to tell: [kind, true second, idTag or None, it was promised]
+    events: what the station wanted to tell: [kind, true second, token, it was promised, online]
     told: what the Central System has received: [action, payload, answer dealt with, boot, id]
     """
 
-    def __init__(self, world, online):
+    def __init__(self, world, online, language):
         self.w = world
+        self.language = language
         self.chip = world.flash
         self.online = online
         self.true_ms = T0 * 1000
         self.events = []
         self.told = []
-        self.boots = self.ids = self.asked = self.began = 0
+        self.boots = self.asked = self.began = 0
         self.mute = False
         self.talking = None
         delivery.asyncio = outbox.asyncio = registration.asyncio = VirtualTime(self)
@@ -96,15 +227,17 @@ class Day:
         w.said.clear()
         w.boot(t)
         self.boots += 1
-        self.outbox = outbox.Outbox(w.station, self, w.settings, {}, None, w.said.append)
-        for kind, name in ((START, "start"), (SAMPLE, "sample"), (STOP, "stop")):
+        self.outbox = outbox.Outbox(w.station, self, w.settings, IDENTITY, None, w.said.append)
+        for kind, name in ((START, "start"), (SAMPLE, "sample"), (STOP, "stop"), (None, "note")):
             setattr(w.journal, name, self.noting(kind, getattr(w.journal, name)))
 
     def noting(self, kind, keep):
-        def noted(tx, *sample):
-            event = [kind, self.true_ms // 1000, tx.token, False]
-            self.events.append(event)
-            result = keep(tx, *sample)
+        def noted(tx, *values):
+            what = values[0] if kind is None else kind
+            event = [what, self.true_ms // 1000, tx.token, False, self.w.journal.online]
+            if kind is not None or what in self.w.journal.wanted:
+                self.events.append(event)
+            result = keep(tx, *values)
             event[3] = not self.chip.dead
             return result
 
@@ -119,16 +252,9 @@ class Day:
         self.began = registration.time.ticks_ms()
         if callable(payload):
             payload = json.loads("".join(payload()))
-        conf = {"idTagInfo": {"status": "Accepted"}}
-        # (readings that belong to no transaction are not kept)
-        if action in ACTIONS.values() and (
-            action != ACTIONS[SAMPLE] or "transactionId" in payload
-        ):
-            self.told.append([action, payload, False, self.boots, None])
-        if action == "StartTransaction":
-            # One that knows nothing of a message that comes twice: another id.
-            self.ids += 1
-            conf["transactionId"] = self.told[-1][4] = 100 + self.ids
+        conf, id = self.language.answer(action)
+        if self.language.about(action, payload):
+            self.told.append([action, payload, False, self.boots, id])
         slow = self.asked % 2
         if slow:
             await outbox.asyncio.sleep_ms(SLOW_s * 1000)
@@ -162,16 +288,15 @@ class Day:
         c, e = self.w.c, self.w.electrics[0]
         if PLUG_s <= s < STOP_s:
             e.state = pilot.C
-            if s >= TAG_s and not (c.tx or c.waits or self.w.station.asks):
+            if s >= TAG_s and not (c.claim() or c.waits or self.w.station.asks):
                 if c.settled() and s % 5 == TAG_s % 5:
                     self.w.station.access().tag("TAG", 1)
         elif s >= STOP_s and e.state == pilot.C:
-            if c.tx and not c.stopping():
+            if c.tx and c.tx.authorised and not c.stopping():
                 self.w.station.access().tag("TAG", 1)
-            elif not c.tx and c.settled():
+            elif not (c.tx and c.tx.authorised) and c.settled():
                 e.state = pilot.A
-                return True
-        return e.state == pilot.A and s > STOP_s
+        return e.state == pilot.A and s > STOP_s and not c.tx
 
     def step(self):
         """Half a second; True when the person has left."""
@@ -216,53 +341,26 @@ class Day:
 
     def check(self, where):
         """All that was promised was told, in order, with what was true; -> told twice."""
-        told, twice, id = [], 0, None
+        told, twice = [], 0
         for message in self.told:
-            action, payload, _, boot, given = message
             if told and told[-1][:2] == message[:2]:
-                assert not told[-1][2] and told[-1][3] < boot, (where, "told twice", message)
+                assert not told[-1][2] and told[-1][3] < message[3], (where, message)
                 told.pop()
                 twice += 1
             told.append(message)
-            id = given or id
-            assert given or payload["transactionId"] == id, (where, payload, id)
         assert twice <= 1, where
         i = 0
-        for kind, t, tag, promised in self.events:
-            if i < len(told) and same(told[i], kind, t, tag):
+        for event in self.events:
+            if i < len(told) and self.language.same(told[i], event):
                 i += 1
             else:
-                assert not promised, (where, "missing", kind, t - T0, told[i:])
+                t = event[1] - T0
+                assert not event[3], (where, "missing", t, event, told[i : i + 2])
         assert i == len(told), (where, "nobody knows of", told[i:])
-        kinds = [message[0] for message in told]
-        assert kinds == [ACTIONS[START]] + [ACTIONS[SAMPLE]] * (len(told) - 2) + [ACTIONS[STOP]]
+        self.language.check(told, where)
         assert [f for f in files() if f != "clock"] == [], (where, files())
         assert self.chip.misused == 0
         return twice
-
-
-def same(message, kind, t, tag):
-    """The message is the one of that kind that happened at the true second `t`."""
-    action, payload = message[:2]
-    if action != ACTIONS[kind]:
-        return False
-    if kind == SAMPLE:
-        return shows(payload["meterValue"], t, "Sample.")
-    if kind == START:
-        return payload == {
-            "connectorId": 1,
-            "idTag": tag,
-            "meterStart": meter_Wh(t),
-            "timestamp": format_iso(t),
-        }
-    data = payload["transactionData"]
-    got = [payload[k] for k in ("meterStop", "timestamp", "reason", "idTag")]
-    return (
-        got == [meter_Wh(t), format_iso(t), "Local", tag]
-        and shows(data[-1:], t, "Transaction.End")
-        and all([shows([value], parse_iso(value["timestamp"])) for value in data])
-        and data[0]["sampledValue"][0]["context"] == "Transaction.Begin"
-    )
 
 
 def shows(values, t, context=""):
@@ -275,34 +373,37 @@ def shows(values, t, context=""):
     )
 
 
-async def cuts(online, tear):
+def shows201(values, t, context=""):
+    value = values[0]["sampledValue"][0]
+    return (
+        values[0]["timestamp"] == format_iso(t)
+        and value["value"] == meter_Wh(t)
+        and value["context"].startswith(context)
+    )
+
+
+async def cuts(language, online, tear):
     w = World()
-    w.settings = Settings(w.settings)
-    for key, value in (
-        ("heartbeat_s", 86400),
-        ("sample_s", 15),
-        ("aligned_s", 25),
-        ("stop_sampled", 1),
-        ("attempts", 3),
-        ("retry_s", 60),
-    ):
-        w.settings[key] = value
+    w.settings = Settings(w.settings, spoken=0)
+    w.settings.config = w.settings
+    w.settings.protocols = [language.protocol]
+    w.settings.update({"heartbeat_s": 86400, "sample_s": 15, "attempts": 3, "retry_s": 60})
+    w.settings.update(language.settings)
     w.boot()
     if not online:
         w.station.local().heard("TAG", tags.ACCEPTED)
     blank = bytes(w.flash.data)
-    day = Day(w, online)
+    day = Day(w, online, language())
     await day.run()
     total = w.flash.ops
     assert day.check("no cut") == 0
-    assert 22 <= len(day.told) <= 25, len(day.told)
     done = twice = messages = 0
     for cut in share(total):
         gc.collect()
         w.flash.restore(blank)
         flash.mount(w.flash)
         w.flash.tear, w.flash.dies_at = tear, cut
-        day = Day(w, online)
+        day = Day(w, online, language())
         await day.run()
         if day.boots == 1:
             continue  # (what LittleFS does depends on where it begins to look for blocks)
@@ -310,14 +411,21 @@ async def cuts(online, tear):
         twice += day.check((online, tear, cut))
         messages += len(day.told)
     print(
-        "%s, %d/8 of the operation happen: %d cuts, %d messages, %d told twice, none lost"
-        % ("online" if online else "offline", tear, done, messages, twice)
+        "%s, %s, %d/8 of the operation happen: %d cuts, %d messages, %d told twice, none lost"
+        % (
+            language.protocol,
+            "online" if online else "offline",
+            tear,
+            done,
+            messages,
+            twice,
+        )
     )
     assert done > 50 // 3
 
 
-def run(online, tear):
-    asyncio.run(cuts(online, tear))
+def run(online, tear, language=V16):
+    asyncio.run(cuts(language, online, tear))
 
 
 def test_online_nothing_of_the_operation_happens():
@@ -342,3 +450,27 @@ def test_offline_part_of_it_happens():
 
 def test_offline_all_of_it_happens():
     run(False, 8)
+
+
+def test_online_nothing_of_the_operation_happens_in_201():
+    run(True, 0, V201)
+
+
+def test_online_part_of_it_happens_in_201():
+    run(True, 3, V201)
+
+
+def test_online_all_of_it_happens_in_201():
+    run(True, 8, V201)
+
+
+def test_offline_nothing_of_the_operation_happens_in_201():
+    run(False, 0, V201)
+
+
+def test_offline_part_of_it_happens_in_201():
+    run(False, 5, V201)
+
+
+def test_offline_all_of_it_happens_in_201():
+    run(False, 8, V201)

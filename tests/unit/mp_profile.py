@@ -7,7 +7,8 @@ from flash import FOLDER, Flash, mount, read
 from profiles import DAY, WEEK, P, T, evaluator, record
 from rig import raises, seeded
 
-from firmware.charging import profile
+from firmware.charging import files, places, profile
+from firmware.charging import record as records
 from firmware.charging.profile import (
     DURATION,
     HEADER,
@@ -16,9 +17,8 @@ from firmware.charging.profile import (
     START,
     VALID_FROM,
     VALID_TO,
-    pack,
-    seal,
 )
+from firmware.charging.record import pack, seal
 from firmware.charging.schedule import NONE
 from firmware.charging.store import Store
 from firmware.clock import parse_iso
@@ -40,17 +40,22 @@ def test_every_field_lies_where_the_header_says():
     periods = ((0, 161, 0), (900, 0xABCDE, 3))
     times = {"valid_from": T, "valid_to": T + 1, "start": T + 2, "duration": 3, "min_rate": 4}
     more = {"rate": profile.WATTS, "recurrency": profile.WEEKLY, "transaction": 2**31 - 2}
+    more["schedule_id"] = -9
     w = pack(-7, 2, 15, profile.TX, profile.RECURRING, periods, **times, **more)
-    profile.seal(w, 99)
+    places.seat(w, 5)
+    records.seal(w, 99)
     b = bytes(w)
     little = [int.from_bytes(b[i : i + 4], "little") for i in range(0, len(b), 4)]
-    assert b[:4] == b"PW\x03\x02" and little[2:6] == [99, (1 << 32) - 7, 2**31 - 2, 0]
-    assert list(b[24:28]) == [2, 15, 0 | 1 << 2 | 1 << 4 | 1 << 6, 2]
+    ids = [99, (1 << 32) - 7, 2**31 - 2, (1 << 32) - 9]
+    assert b[:4] == b"PW\x04\x02" and little[2:6] == ids
+    assert list(b[24:28]) == [2, 15 | 5 << 4, 0 | 1 << 2 | 1 << 4 | 1 << 6, 2]
     assert little[7:] == [T, T + 1, T + 2, 3, 4, 0, 161, 900, 0xABCDE | 3 << 24]
     place = profile.connector(w), profile.level(w), profile.purpose(w), profile.transaction(w)
     assert place == (2, 15, profile.TX, 2**31 - 2)
-    assert profile.rate(w) == profile.WATTS and profile.count(w) == 2
-    profile.check(w)
+    assert profile.rate(w) == profile.WATTS and records.count(w) == 2
+    assert (places.slot(w), files.name(w)) == (5, "2-0-15-5")
+    assert (records.kind(w), records.recurrency(w)) == (profile.RECURRING, profile.WEEKLY)
+    records.check(w)
 
 
 def test_absent_is_absent():
@@ -73,10 +78,10 @@ def test_one_to_ninety_six_periods():
         raises(ValueError, one, periods=[(i, 60, 0) for i in range(n)])
     for n in (1, 63, 64, 95, 96):
         w = one(periods=[(i, 60 + i, 0) for i in range(n)])
-        profile.seal(w, 1)
-        profile.check(w)
-        assert profile.count(w) == n and len(w) == HEADER + 2 * n
-        assert profile.count(w[:HEADER]) == n
+        records.seal(w, 1)
+        records.check(w)
+        assert records.count(w) == n and len(w) == len(records.plain(w)) == HEADER + 2 * n
+        assert records.count(w[:HEADER]) == n
 
 
 def test_periods_may_come_from_a_generator():
@@ -93,6 +98,7 @@ def test_what_the_evaluator_reads_is_a_small_int_of_the_esp32():
                 kind=kind, start=t, valid_from=t, valid_to=t, duration=big, min_rate=big,
                 periods=((0, big, 3), (big, big, 3)), level=15, connector=255,
             )  # fmt: skip
+            w = records.plain(w)
             for i in (profile.KEY, VALID_FROM, VALID_TO, START, DURATION):
                 assert -(2**30) <= w[i] < 2**30, (t, i, w[i])
             for i in range(HEADER, len(w)):
@@ -115,17 +121,17 @@ def test_recurring_anchors_before_2020_keep_their_phase():
 
 def test_check_finds_every_flipped_bit_of_a_record():
     w = one(periods=((0, 160, 0), (60, 100, 3)))
-    profile.seal(w, 5)
+    records.seal(w, 5)
     image = bytearray(w)
     for i in range(8 * len(image)):
         image[i >> 3] ^= 1 << (i & 7)
         copy = w[:0]
         copy.extend(type(w)("i", image))
-        raises(ValueError, profile.check, copy)
+        raises(ValueError, records.check, copy)
         image[i >> 3] ^= 1 << (i & 7)
     for n in range(len(w)):
-        raises(ValueError, profile.check, w[:n])
-    raises(ValueError, profile.check, w + w[:2])
+        raises(ValueError, records.check, w[:n])
+    raises(ValueError, records.check, w + w[:2])
 
 
 def test_check_never_fails_otherwise():
@@ -135,7 +141,55 @@ def test_check_never_fails_otherwise():
         words = type(w)("i", bytes([rng.getrandbits(8) for _ in range(4 * rng.randint(0, 20))]))
         if rng.getrandbits(1) and len(words):
             words[0] = w[0]
-        raises(ValueError, profile.check, words)
+        raises(ValueError, records.check, words)
+
+
+DAYS = "0001-01-01", "1970-05-05", "2054-02-02", "9999-12-31"
+INSTANTS = [parse_iso(day + "T05:05:05Z") for day in DAYS]
+INSTANTS += [-1, 0, 1, 0x3FFFFFFE, 0x3FFFFFFF, 0x40000000, 2**31]
+
+
+def test_what_a_word_cannot_hold_is_said_all_the_same():
+    """Each time alone and all together, for every kind: said() gives what was given to pack()."""
+    names = (("valid_from", VALID_FROM), ("valid_to", VALID_TO), ("start", START))
+    for kind in (profile.ABSOLUTE, profile.RECURRING):
+        for t in INSTANTS:
+            for some in (names[:1], names[1:2], names[2:], names):
+                periods = ((0, 160, 0), (5, 150, 0), (2**31, 140, 0), (2**40, 130, 1))
+                times = {name: t for name, _ in some}
+                if t >= 0:
+                    times["duration"] = t
+                w = one(kind=kind, periods=periods, **times)
+                records.seal(w, 1)
+                records.check(w)
+                got = {name: records.said(w, i) for name, i in names + (("duration", DURATION),)}
+                assert {name: got[name] for name in got if got[name] is not None} == times, t
+                starts = [records.said(w, HEADER + 2 * i) for i in range(4)]
+                assert starts == [at for at, _, _ in periods], (t, starts)
+                assert records.plain(w) == w[: HEADER + 8]
+
+
+def test_recurrency_of_what_does_not_recur_is_remembered():
+    for kind in (profile.ABSOLUTE, profile.RELATIVE):
+        for given in (None, profile.DAILY, profile.WEEKLY):
+            assert records.recurrency(one(kind=kind, recurrency=given)) == given
+
+
+def test_validity_that_overlaps():
+    """Half-open; one that is never valid overlaps nothing."""
+    for first, second, wanted in (
+        ((None, None), (None, None), True),
+        ((None, T), (T, None), False),
+        ((None, T + 1), (T, None), True),
+        ((T, T + 9), (T + 8, T + 9), True),
+        ((T, T + 9), (T + 9, T + 20), False),
+        ((T + 5, T + 5), (None, None), False),
+        ((T + 5, T + 4), (None, None), False),
+        ((-9, -5), (None, None), False),
+        ((None, 2**31), (2**30 - 2, None), True),
+    ):
+        both = [one(valid_from=a, valid_to=b) for a, b in (first, second)]
+        assert places.overlap(*both) == wanted == places.overlap(both[1], both[0]), first
 
 
 def test_a_schedule_that_began_long_ago():
@@ -166,10 +220,10 @@ def test_the_same_but_for_its_number():
     w, other = one(), one()
     seal(w, 1)
     seal(other, 2)
-    assert profile.same(w, other) and profile.same(w, one())
+    assert records.same(w, other) and records.same(w, one())
     for i in range(3, len(w)):
         other[i] ^= 1
-        assert not profile.same(w, other), i
+        assert not records.same(w, other), i
         other[i] ^= 1
 
 
@@ -180,6 +234,10 @@ def day(profile_id, level, n=24):
     p = P("TxDefaultProfile", level, *[(86400 // n * i, 60 + i) for i in range(n)])
     p.update({"id": profile_id, "kind": "Recurring", "recurrency": "Daily"})
     return record(p)
+
+
+def put(store, w):
+    assert not store.change().put(w)
 
 
 def live():
@@ -193,7 +251,7 @@ def test_a_profile_of_24_periods_is_256_bytes_in_flash_and_in_ram():
     store = Store(FOLDER, print)
     ev = evaluator([])
     ev._store = store
-    store.put(day(1, 1))
+    put(store, day(1, 1))
     size = len(read("1-1-1"))
     store.trim()
     store.trim()
@@ -203,7 +261,7 @@ def test_a_profile_of_24_periods_is_256_bytes_in_flash_and_in_ram():
         for connector in (0, 2):
             w = day(10 + 3 * level + connector, level)
             w[KEY] = w[KEY] & ~0xFF | connector
-            store.put(w)
+            put(store, w)
     in_force = (live() - before) // 30
     store.trim()
     store.trim()
@@ -233,7 +291,7 @@ def test_churn_of_whole_and_trim_leaks_nothing():
         for connector in (0, 1):
             p = day(16 * connector + level + 1, level)
             p[KEY] = p[KEY] & ~0xFF | connector
-            store.put(p)
+            put(store, p)
     store.trim()
     store.trim()
     rest = live()
@@ -246,7 +304,7 @@ def test_churn_of_whole_and_trim_leaks_nothing():
         before = gc.mem_alloc()
         store.whole(store.records[rng.randint(0, 31)])
         spent += gc.mem_alloc() - before
-        store.trim()
+        store.trim(False)
     gc.enable()
     store.trim()
     store.trim()

@@ -7,9 +7,8 @@ import talking
 
 from firmware.electrical import pilot
 from firmware.ocpp import jobs
-from firmware.ocpp.v16 import keys
+from firmware.ocpp.v16 import configuration as key_messages
 from firmware.station import metering, states
-from firmware.station.states import Sample
 from firmware.storage import journal, tags
 
 HEAP = "400K"
@@ -84,7 +83,7 @@ class Central:
 async def registered():
     """Without samples but those that a test takes."""
     central = Central()
-    keys.change(central.unit.settings, "MeterValueSampleInterval", "0")
+    key_messages.change(central.unit.settings, "MeterValueSampleInterval", "0")
     await central.up()
     return central
 
@@ -210,7 +209,7 @@ async def test_refusals_are_counted_and_wait_over_connections():
 async def test_the_longest_interval_is_one_that_asyncio_can_sleep():
     b = await registered()
     await b.retry(86400)
-    keys.change(b.unit.settings, "TransactionMessageAttempts", "1000")
+    key_messages.change(b.unit.settings, "TransactionMessageAttempts", "1000")
     b.unit.outbox.delivery._attempts = 900
     b.sample(1)
     await b.passes(1)
@@ -629,7 +628,7 @@ async def test_statuses_that_are_never_answered_hold_nothing_up():
 async def test_what_was_answered_meanwhile_is_waited_for_as_before():
     """How long is decided when its turn comes, not when it begins to wait for its turn."""
     b = await registered()
-    keys.change(b.unit.settings, "HeartbeatInterval", "31")
+    key_messages.change(b.unit.settings, "HeartbeatInterval", "31")
     await b.passes(31 + WAIT_s)
     assert b.actions() == ["Heartbeat"]  # never answered
     await b.ask("TriggerMessage", {"requestedMessage": "Heartbeat"})
@@ -652,7 +651,7 @@ async def test_what_overtakes_transaction_messages():
     station = b.unit.world.station
     station.transfer("Pilotwire", "x", "y")
     b.sample(4)
-    station.samples.append(Sample(2, (talking.world.T0, 7, 1, CLOCK)))
+    station.samples.append((2, (talking.world.T0, 7, 1, CLOCK)))
     station.tell(station.connectors[1], station.clock.now())
     await b.ask("TriggerMessage", {"requestedMessage": "DiagnosticsStatusNotification"})
     station.access().ask("TAG9", station.connectors[1])

@@ -7,6 +7,7 @@ from world import T0, UNSET, World, token, waiting
 from firmware.electrical import faults
 from firmware.electrical.pilot import A, B, C
 from firmware.station import states
+from firmware.station.availability import serve
 from firmware.station.reservations import ACCEPTED, Reservation, Reservations
 from firmware.storage import tags
 
@@ -138,7 +139,12 @@ def test_it_ends_at_its_time():
             w.boot(UNSET).poll(1500)
             assert w.c.state == states.RESERVED  # (nobody knows: it may still be her time)
             w.poll(100000)
-        assert w.c.state == states.FREE and ids(w) == [] and not w.station.reservations, at
+        assert w.c.state == states.FREE and ids(w) == [], at
+        reservations = w.station.reservations
+        assert reservations.over == [[1, True]] == w.boot().ready().station.reservations.over
+        w.station.reservations.told([1, True])
+        w.poll(500)
+        assert not w.station.reservations
         assert not w.boot().station.reservations
 
 
@@ -158,7 +164,7 @@ def test_when_it_is_not_possible():
     assert ids(w) == [] and shown(w)[1] == states.FAULTED  # it has ended
     assert reserve(w, 2) == FAULTED
     w.cs[1].controller.fault = faults.NONE
-    w.station.set_availability(2, False)
+    serve(w.station, 2, False)
     w.poll(200)
     assert reserve(w, 2) == UNAVAILABLE
     w.boot(UNSET).ready()
@@ -195,7 +201,7 @@ def test_out_of_service_ends_it():
         w = World().ready()
         reserve(w, number)
         assert w.c.state == states.RESERVED
-        w.station.set_availability(number, False)
+        serve(w.station, number, False)
         w.poll(200)
         assert w.c.state == states.OUT_OF_SERVICE and ids(w) == []
 
@@ -228,11 +234,11 @@ def test_connector_0_where_none_can_be_had():
     w.poll(200)
     assert reserve(w, 0) == FAULTED
     w.cs[1].controller.fault = faults.NONE
-    w.station.set_availability(2, False)
+    serve(w.station, 2, False)
     w.poll(200)
     assert reserve(w, 0) == OCCUPIED  # (one so, one so)
     w.c.controller.fault = faults.NONE
-    w.station.set_availability(0, False)
+    serve(w.station, 0, False)
     w.poll(200)
     assert reserve(w, 0) == UNAVAILABLE
 

@@ -11,7 +11,7 @@ from firmware.electrical import pilot
 from firmware.station import profiles, states
 from firmware.station.retime import set_clock
 
-HEAP = "600K"
+HEAP = "640K"
 S = 10  # polls of World.poll in a second
 
 

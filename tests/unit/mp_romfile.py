@@ -68,7 +68,8 @@ def test_modules_packages_and_what_is_not_there():
 
 def test_what_a_path_is():
     rom = mounted(images.image(MODULES))
-    assert os.stat("/m/firmware/sub")[0] == 0x4000
+    for path in ("/m", "/m/", "/m/firmware/sub"):
+        assert os.stat(path)[0] == 0x4000
     what = MODULES["firmware"]["x.mpy"]
     assert os.stat("/m//firmware/x.mpy") == (0x8000, 0, 0, 0, 0, 0, len(what), 0, 0, 0)
     with open("/m/firmware/x.mpy", "rb") as f:
@@ -76,7 +77,7 @@ def test_what_a_path_is():
     for path in ("/m/firmware/x", "/m/firmware/x.py", "/m/x.mpy", "/m/firmware/"):
         assert raises(OSError, os.stat, path).errno == 2
         assert raises(OSError, open, path).errno == 2
-    assert os.statvfs("/m")[2] == rom.table
+    assert os.statvfs("/m")[2] == rom.table and os.listdir("/m") == []
     unmounted()
 
 

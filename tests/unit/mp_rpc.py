@@ -403,6 +403,34 @@ async def test_errors_that_a_request_earns():
     assert not b.asked
 
 
+async def test_errors_that_a_request_earns_in_2_0_1():
+    from firmware.ocpp.v201 import shapes
+
+    schema.use(shapes)
+    b = Bench()
+    b.rpc.note = lambda event, text, every_s: b.asked.append(text)
+    for frame, code in (
+        ([2, "1", "Reset", {}], "OccurrenceConstraintViolation"),
+        ([2, "1", "Reset", []], "FormatViolation"),
+        ([2, "1", "Reset"], "RpcFrameworkError"),
+        ([2, "1", None, {}], "RpcFrameworkError"),
+        ([2, "x" * 37, "ClearCache", {}], "RpcFrameworkError"),
+        (["2", "1", "ClearCache", {}], "RpcFrameworkError"),
+        ([True, "1", "ClearCache", {}], "RpcFrameworkError"),
+        ([6, "1", "NotifyPeriodicEventStream", {}], "MessageTypeNotSupported"),
+        ([0, "1"], "MessageTypeNotSupported"),
+    ):
+        got = await b.receive(frame)
+        assert got[:3] == [4, frame[1], code] and got[3] and got[4] == {}, (frame, got)
+        assert b.asked.pop().startswith("request refused: " + code) and not b.asked
+    for frame in ([6], [6, 1, "X", {}], [2, None, "Reset", {}], {"2": "1"}):
+        assert await b.receive(frame) is None, frame
+    task = b.start()
+    (_, message_id, _, _) = await sent(b, len(b.ws.sent) + 1)
+    await b.receive([4, message_id])
+    assert (await task).code == "FormatViolation"
+
+
 async def test_what_cannot_be_answered_is_ignored():
     b = Bench()
     for data in (

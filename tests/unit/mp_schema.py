@@ -71,7 +71,7 @@ def limit_fault(number):
 def test_a_request_and_a_confirmation_of_one_name_are_two_tables():
     """(What conforms at all: tests/prove_link, and every message of the system tests.)"""
     assert check("DataTransfer", {"vendorId": "x"}) is None
-    refused(OCCURENCE, "vendorId: required", "DataTransfer", {"status": "Accepted"})
+    refused(OCCURENCE, "vendorId: it is required", "DataTransfer", {"status": "Accepted"})
     assert damage("DataTransfer", {"vendorId": "x"}) == ["answer to DataTransfer: no status"]
     assert damage("DataTransfer", {"status": "Accepted"}) == []
     assert check("SetChargingProfile", profile(96)) is None
@@ -94,7 +94,7 @@ def test_a_fault_is_named_by_its_path():
     periods[2] = None
     refused(TYPE, where + "[2]: object expected", "SetChargingProfile", request)
     del periods[1]["startPeriod"]
-    refused(OCCURENCE, where + "[1].startPeriod: required", "SetChargingProfile", request)
+    refused(OCCURENCE, where + "[1].startPeriod: it is required", "SetChargingProfile", request)
     refused(
         TYPE,
         where + ": array expected",
@@ -238,7 +238,8 @@ def test_a_description_is_short_and_printable():
 
 def test_too_many_items_are_not_even_looked_at():
     refused(OCCURENCE, "key: too many items", "GetConfiguration", {"key": [None] * 1001})
-    assert check("GetConfiguration", {"key": ["a"] * 1000}) is None
+    for n in (1000, 0):
+        assert check("GetConfiguration", {"key": ["a"] * n}) is None
 
 
 def test_nesting_is_followed_only_as_deep_as_the_table():
@@ -263,7 +264,7 @@ def test_extra_fields_are_tolerated():
 
 
 def test_an_extra_field_does_not_stand_in_for_an_absent_one():
-    refused(OCCURENCE, "type: required", "Reset", {"Type": "Hard"})
+    refused(OCCURENCE, "type: it is required", "Reset", {"Type": "Hard"})
 
 
 # Actions
@@ -290,16 +291,153 @@ def test_the_shapes_are_those_of_the_version_that_is_spoken():
             "\nblock.Update: listVersion i x ?*@Info\n@Info: status A|B\n"
         )
         OTHERS = " Reset "
+        CODES = "Format", "Occurrence", "Frame", None
 
     assert not known("GetVariables") and schema.module("Reset") == "core"
     schema.use(Shapes)
     assert known("GetVariables") and schema.module("GetVariables") == "block"
     assert not known("Reset") and error_for("Reset") == "NotSupported"
     assert error_for("ClearCache") == "NotImplemented"
-    refused(OCCURENCE, "requestId: required", "GetVariables", {})
+    refused("Occurrence", "requestId: it is required", "GetVariables", {})
+    refused("Format", "payload: object expected", "GetVariables", [])
     payload = {"listVersion": 1, "x": [{"status": "B"}, {}]}
-    refused(OCCURENCE, "x[1].status: required", "Update", payload)
+    refused("Occurrence", "x[1].status: it is required", "Update", payload)
     schema.use(shapes)
+
+
+# What OCPP 2.0.1 has beside that
+
+
+def use_201():
+    from firmware.ocpp.v201 import shapes
+
+    schema.use(shapes)
+
+
+def test_codes_are_spelt_as_the_version_does():
+    use_201()
+    refused("FormatViolation", "payload: object expected", "ClearCache", [])
+    refused("OccurrenceConstraintViolation", "type: it is required", "Reset", {})
+    refused(PROPERTY, "type: 'Hard' is none of Immediate|OnIdle", "Reset", {"type": "Hard"})
+    refused(TYPE, "severity: integer expected", "SetMonitoringLevel", {"severity": "5"})
+
+
+def test_arrays_have_items_and_not_too_many():
+    use_201()
+    code = "OccurrenceConstraintViolation"
+    refused(code, "getVariableData: items expected", "GetVariables", {"getVariableData": []})
+    ids = {"requestId": 1, "chargingProfile": {"chargingProfileId": [1] * 1000}}
+    assert check("GetChargingProfiles", ids) is None
+    ids["chargingProfile"]["chargingProfileId"] *= 2
+    path = "chargingProfile.chargingProfileId"
+    refused(code, path + ": too many items", "GetChargingProfiles", ids)
+    sources = {"chargingLimitSource": ["EMS", "SO", "CSO", "Other"]}
+    request = {"requestId": 1, "chargingProfile": sources}
+    assert check("GetChargingProfiles", request) is None
+    sources["chargingLimitSource"].append("EMS")
+    path = "chargingProfile.chargingLimitSource"
+    refused(code, path + ": too many items", "GetChargingProfiles", request)
+    sources["chargingLimitSource"] = ["EMS", "Grid"]
+    text = path + "[1]: 'Grid' is none of EMS|Other|SO|CSO"
+    refused(PROPERTY, text, "GetChargingProfiles", request)
+    schedule = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [None] * 1024}
+    profile = {"id": 1, "stackLevel": 0, "chargingSchedule": [schedule]}
+    profile["chargingProfilePurpose"], profile["chargingProfileKind"] = "TxProfile", "Absolute"
+    request = {"evseId": 1, "chargingProfile": profile}
+    path = "chargingProfile.chargingSchedule[0].chargingSchedulePeriod"
+    refused(TYPE, path + "[0]: object expected", "SetChargingProfile", request)
+    schedule["chargingSchedulePeriod"].append(None)
+    refused(code, path + ": too many items", "SetChargingProfile", request)
+
+
+def test_booleans():
+    use_201()
+    request = {"requestId": 1, "report": True, "clear": False}
+    assert check("CustomerInformation", request) is None
+    for value in (0, 1, "true", None, []):
+        request["clear"] = value
+        refused(TYPE, "clear: boolean expected", "CustomerInformation", request)
+
+
+def test_integers_from_0():
+    use_201()
+
+    def fault(level):
+        period = {"startPeriod": 0, "limit": 16}
+        entry = {"relativeTimeInterval": {"start": 0}, "ePriceLevel": level}
+        schedule = {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [period]}
+        schedule["salesTariff"] = {"id": 1, "salesTariffEntry": [entry]}
+        profile = {"id": 1, "stackLevel": 0, "chargingSchedule": [schedule]}
+        profile["chargingProfilePurpose"], profile["chargingProfileKind"] = "TxProfile", "Absolute"
+        fault = check("SetChargingProfile", {"evseId": 1, "chargingProfile": profile})
+        return fault and (fault[0], fault[1].rpartition(".")[2])
+
+    assert fault(0) is None and fault(5) is None
+    assert fault(-1) == (PROPERTY, "ePriceLevel: at least 0 expected")
+    for level in (1.0, True, "1", None):
+        assert fault(level) == (TYPE, "ePriceLevel: integer expected"), level
+
+
+def test_anything():
+    use_201()
+    for data in (None, True, 1.5, "x", [], {}, [{"a": None}]):
+        assert check("DataTransfer", {"vendorId": "x", "data": data}) is None, data
+        answer = {"status": "Accepted", "data": data}
+        assert damage("DataTransfer", answer) == []
+        assert answer.get("data") == data
+
+
+def test_custom_data_may_stand_anywhere():
+    use_201()
+    custom = {"vendorId": "x", "any": [None]}
+    item = {"component": {"name": "A"}, "variable": {"name": "B"}}
+    for place in (item, item["component"], item["variable"]):
+        place["customData"] = custom
+    assert check("GetVariables", {"getVariableData": [item], "customData": custom}) is None
+
+
+def test_what_can_be_used_of_a_damaged_answer_in_2_0_1():
+    use_201()
+    info = {"reasonCode": "x" * 21, "additionalInfo": None}
+    answer = {"status": "Rejected", "interval": "60", "currentTime": "2026-11-20T12:00:00Z"}
+    answer["statusInfo"] = info
+    said = damage("BootNotification", answer)
+    assert said == ["answer to BootNotification: reasonCode: at most 20 characters"], said
+    assert answer["interval"] == 60 and info == {"reasonCode": None}
+    info = {"status": "Accepted", "evseId": [], "groupIdToken": {"idToken": "G", "type": "?"}}
+    said = damage("Authorize", {"idTokenInfo": info})
+    assert len(said) == 2, said
+    group = {"idToken": "G", "type": None}
+    assert info == {"status": "Accepted", "evseId": None, "groupIdToken": group}
+
+
+def test_actions_of_2_0_1_that_are_not_ours():
+    use_201()
+    for action in ("Get15118EVCertificate", "SetDisplayMessage", "PublishFirmware", "Heartbeat"):
+        assert not known(action) and error_for(action) == "NotSupported", action
+    crafted = ["SetDisplayMessage UnpublishFirmware", " ", "15118", "Get15118EVCertificate "]
+    for action in ["ChangeConfiguration", "StartTransaction", "", None, 5, []] + crafted:
+        assert not known(action) and error_for(action) == "NotImplemented", action
+
+
+def test_objects_are_those_of_the_version_too():
+    class Numbers:
+        TABLE = "\nblock.Put: x @Object\n@Object: y i\n>Say: x @Object\n"
+        OTHERS = " "
+        CODES = "Format", "Occurrence", "Frame", None
+
+    class Texts:
+        TABLE = Numbers.TABLE.replace("y i", "y s5")
+        OTHERS, CODES = Numbers.OTHERS, Numbers.CODES
+
+    for _ in range(2):
+        for version, good, bad in ((Numbers, 1, "a"), (Texts, "a", 1)):
+            schema.use(version)
+            assert check("Put", {"x": {"y": good}}) is None
+            assert check("Put", {"x": {"y": bad}})[0] == TYPE
+    for version, good in ((Numbers, 1), (Texts, "a")):
+        schema.use(version)
+        assert damage("Say", {"x": {"y": good}}) == []
 
 
 # Costs

@@ -12,7 +12,7 @@ from rig import raises
 from firmware import clock
 from firmware.ocpp import failure, security
 from firmware.ocpp.configuration import Configuration
-from firmware.ocpp.v16 import keys
+from firmware.ocpp.v16 import configuration as key_messages
 from firmware.station import security as station_security
 
 HEAP = "500K"
@@ -68,7 +68,7 @@ class Unit:
 
     def __init__(self, url=BOTH, password=""):
         self.url = [url] if isinstance(url, str) else url
-        self.id = "CP1"
+        self.id, self.protocols = "CP1", ("ocpp1.6",)
         self.password = password
 
 
@@ -82,7 +82,7 @@ class Keyed(Configuration):
     """With what OCPP 1.6 asks of it."""
 
     def set(self, name, text):
-        return keys.change(self, name, text)
+        return key_messages.change(self, name, text)
 
 
 def power_on(profile=0, url=BOTH, password="", chip=None):
@@ -119,7 +119,8 @@ def fails(c, status=0, text="no answer"):
 def works(c):
     said.clear()
     noted.clear()
-    security.worked(c.config, c, said.append, lambda *event: noted.append(event))
+    least = security.level(c.config, c)
+    security.worked(c.config, c, said.append, lambda *event: noted.append(event), least)
 
 
 def level(c):
@@ -141,7 +142,9 @@ def test_which_addresses_a_profile_dials():
     every = ["ws://a", "wss://b", "WSS://c", "ws://d/wss:"]
     for profile in range(4):
         wanted = ["wss://b", "WSS://c"] if profile > 1 else ["ws://a", "ws://d/wss:"]
-        assert security.addresses(Unit(every), profile) == wanted
+        c = new(profile, every)
+        ways = security.addresses.dialled(c.config, c, profile)
+        assert [url for _, _, _, url in ways] == wanted
 
 
 def test_a_profile_dials_only_what_is_as_safe_as_it_says():
@@ -268,6 +271,10 @@ def test_a_unit_that_does_not_know_the_time():
 def test_answers_of_http():
     for profile, url in ((1, "ws://h/x"), (2, "wss://h/x")):
         for status, hint in (
+            (
+                400,
+                "does it speak ocpp1.6 (config.json, protocols)? Is the url right?",
+            ),
             (401, "is the password right (AuthorizationKey, or password in config.json)?"),
             (403, "may station CP1 connect here?"),
             (503, "the server has a problem of its own"),
@@ -275,7 +282,7 @@ def test_answers_of_http():
             (200, "is the url that of the Central System?"),
             (404, "does the Central System know station CP1? Is the path of url right?"),
             (308, "put the new address into url in config.json"),
-            (101, "is this url for OCPP 1.6J?"),
+            (101, "is this url for OCPP-J, in a version of protocols in config.json?"),
         ):
             assert explained(Refused(status, "text"), url, profile) == "text; " + hint
     wanted = "text; a password is wanted, and SecurityProfile 3 sends none"
@@ -507,14 +514,14 @@ def test_a_raised_profile_that_cannot_connect():
     """A05.FR.08: three rounds over its addresses, then one with the profile before."""
     put_certificates(EVERYTHING)
     for cut in (False, True):
-        c = new(1, ["ws://a", "wss://a", "ws://b", "wss://b", "wss://c"], "x")
+        c = new(1, ["ws://a", "wss://a", "wss://b", "wss://c"], "x")
         assert c.set(PROFILE, "2") == "Accepted"
         turns = []
-        for _ in range(22):
+        for _ in range(20):
             turns.append(level(c))
             fails(c)
-        assert turns == ([2] * 9 + [1] * 2) * 2
-        for _ in range(10):
+        assert turns == ([2] * 9 + [1]) * 2
+        for _ in range(9):
             fails(c)
         assert level(c) == 1
         if cut:

@@ -13,13 +13,13 @@ from firmware.charging import limits, profile
 from firmware.electrical import faults, pilot
 from firmware.electrical.controller import Controller
 from firmware.station import metering, profiles, states
+from firmware.station.availability import serve
 from firmware.station.retime import set_clock
 from firmware.storage import tags
-from firmware.storage.journal import SAMPLE, START, STOP
+from firmware.storage.journal import CHANGED, LIMIT, OVER, SAMPLE, START, STATE, STOP, TOKEN
 
 HEAP = "800K"
 
-AUTHORISED, STATE, LIMIT = 3, 4, 5  # of storage/journal.py
 A, B, C, D = pilot.A, pilot.B, pilot.C, pilot.D
 
 
@@ -40,14 +40,15 @@ def test_plugged_first_then_a_tag():
 def test_of_a_session_the_journal_has_what_is_wanted():
     """Nothing but starts, samples and stops for OCPP 1.6, and not a write more."""
     told, ops = {}, {}
-    for wanted in ((), (AUTHORISED, STATE, LIMIT)):
+    everything = (TOKEN, STATE, LIMIT, OVER)
+    for wanted in ((), everything):
         w = World().ready()
         w.journal.wanted = wanted
         w.flash.on()
         w.car(pilot.B, 500)
         w.accept("TAG", 1000)
         w.car(pilot.C, 1000)
-        w.station.metering.sample(w.c, w.clock.now(), "sampled", metering.PERIODIC)
+        w.station.metering.tell(w.c, w.clock.now(), "sampled", metering.PERIODIC)
         w.install(record(10), 1000)
         w.car(pilot.B, 1000)
         w.stop(states.LOCAL, 2000)
@@ -61,17 +62,14 @@ def test_of_a_session_the_journal_has_what_is_wanted():
     assert told[()] == [(0, START, None), (1, SAMPLE, None), (2, STOP, None)]
     wanted = [
         (START, None),
-        (AUTHORISED, ()),
-        (STATE, (states.PLUGGED,)),
-        (LIMIT, (32000,)),
-        (STATE, (states.CHARGING,)),
+        (STATE, (states.CHARGING, CHANGED, None)),
         (SAMPLE, None),
         (LIMIT, (10000,)),
-        (STATE, (states.PAUSED_BY_CAR,)),
+        (STATE, (states.PAUSED_BY_CAR, CHANGED, None)),
         (STOP, None),
     ]
-    assert told[(AUTHORISED, STATE, LIMIT)] == [(i,) + event for i, event in enumerate(wanted)]
-    assert ops[()] < ops[(AUTHORISED, STATE, LIMIT)]
+    assert told[everything] == [(i,) + event for i, event in enumerate(wanted)]
+    assert ops[()] < ops[everything]
 
 
 def test_connection_time_out():
@@ -523,11 +521,11 @@ def test_plug_and_charge_offline():
 def test_plug_and_charge_waits_until_a_transaction_may_begin():
     w = plug_and_charge(World()).ready()
     w.c.controller.fault = faults.WELDED
-    w.station.set_availability(1, False)
+    serve(w.station, 1, False)
     w.car(B, 2000)
     w.fault(faults.NONE, 2000)
     assert not asked(w)
-    w.station.set_availability(1, True)
+    serve(w.station, 1, True)
     w.poll(2000)
     assert asked(w) == ["Plug"]
 
@@ -818,7 +816,8 @@ def test_a_remote_start_that_times_out_leaves_no_profile():
 def test_a_remote_start_whose_profile_cannot_be_kept_does_not_start():
     w = World().ready()
     for i in range(32):
-        w.store.put(record(16, profile.TX_DEFAULT, id=100 + i, level=i % 16, connector=i // 16))
+        other = record(16, profile.TX_DEFAULT, id=100 + i, level=i % 16, connector=i // 16)
+        assert not w.store.change().put(other)
     w.c.controller.state = C
     w.access().accept("TAG", w.c, record(8))
     w.poll(1000)
@@ -1336,7 +1335,7 @@ def test_samples_belong_to_a_transaction():
 
 def test_out_of_service():
     w = World(2).ready()
-    assert w.station.set_availability(1, False)
+    assert serve(w.station, 1, False)
     assert w.poll(200) == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
     assert w.car(C, 200) == states.OUT_OF_SERVICE  # also with a car
     w.access().tag("TAG", 1)
@@ -1346,7 +1345,7 @@ def test_out_of_service():
     for t in (T0, UNSET):  # over every reboot
         w.boot(t).ready()
         assert w.c.state == states.OUT_OF_SERVICE and w.cs[1].state == states.FREE
-    assert w.station.set_availability(1, True)
+    assert serve(w.station, 1, True)
     assert w.poll(200) == states.PLUGGED
     w.accept("TAG", 1000)
     assert w.c.tx
@@ -1356,7 +1355,7 @@ def test_out_of_service_as_a_whole():
     w = World(2).ready()
     w.charge(c=w.cs[1])
     w.station.news.clear()
-    assert w.station.kept.in_service() and w.station.set_availability(0, False)
+    assert w.station.kept.in_service() and serve(w.station, 0, False)
     w.poll(200)
     assert [c.state for c in w.cs] == [states.OUT_OF_SERVICE, states.CHARGING]
     w.boot().ready()
@@ -1371,12 +1370,12 @@ def test_out_of_service_as_a_whole():
     w.poll(3000)
     told = [n[:2] for n in w.station.news if not n.number]
     assert told == [(0, states.OUT_OF_SERVICE)] and not w.station.kept.in_service()
-    w.station.set_availability(0, True)
+    serve(w.station, 0, True)
     assert w.station.news[-1][:2] == (0, states.FREE)
     w.station.news.clear()
-    w.station.set_availability(0, False)
+    serve(w.station, 0, False)
     assert w.station.news[-1][:2] == (0, states.OUT_OF_SERVICE)
-    w.station.set_availability(0, True)
+    serve(w.station, 0, True)
     w.poll(200)
     assert w.c.state == states.FREE
 
@@ -1384,7 +1383,7 @@ def test_out_of_service_as_a_whole():
 def test_availability_that_cannot_be_kept_or_read():
     w = World(2).ready()
     w.station.kept._path = "/flash/there/is/none"
-    assert not w.station.set_availability(1, False) and w.c.operative
+    assert not serve(w.station, 1, False) and w.c.operative
     wrong = ["", "{", "7", "[]", '["x"]', "{}"]
     for version, out, latched in ((2, [1], []), (1, ["x"], []), (1, [1], [2]), (1, 1, [])):
         kept = {"version": version, "out": out, "charged": [], "latched": latched, "held": []}
@@ -1398,9 +1397,9 @@ def test_availability_that_cannot_be_kept_or_read():
         assert not w.station.kept.latched, text
         assert w.station.kept.held == [6000] * 2, text
     # the same again costs no write
-    w.station.set_availability(2, False)
+    serve(w.station, 2, False)
     ops = w.flash.ops
-    w.station.set_availability(2, False)
+    serve(w.station, 2, False)
     assert w.flash.ops == ops
 
 

@@ -16,10 +16,13 @@ from firmware.station.update import (
     LOADING,
     NOT_INSTALLED,
     NOT_LOADED,
+    PAUSED,
+    RESUMED,
     SWITCHED,
     VERIFIED,
     WAITING,
     Update,
+    pause,
 )
 from firmware.storage import tags
 from firmware.version import VERSION
@@ -356,7 +359,7 @@ def test_a_job_is_installed_when_its_signature_is_good():
     update = checks(w)
     assert tell(w) == [[LOADING, 7], [LOADED, 7]]
     update.checked(True)
-    assert turn(w) and tell(w) == [[VERIFIED, 7], [INSTALLING, 7]]
+    assert turn(w) and tell(w) == [[VERIFIED, 7], [INSTALLING, 7], [SWITCHED, 7]]
     update.switch(w.slots.switch)
     update = restart(w, "b")
     assert update.job == 7
@@ -393,7 +396,7 @@ def test_a_job_waits_for_both_its_times():
     assert tell(w) == [[LOADING, 8], [LOADED, 8], [VERIFIED, 8], [WAITING, 8]]
     update = restart(w)
     assert update.state == WAITING and not turn(w) and tell(w) == []
-    assert turn(w, 3600000) and tell(w) == [[INSTALLING, 8]]
+    assert turn(w, 3600000) and tell(w) == [[INSTALLING, 8], [SWITCHED, 8]]
 
 
 def test_the_signature_is_checked_again_after_a_power_cut():
@@ -445,6 +448,27 @@ def test_what_takes_a_jobs_place_and_whose_place_it_takes():
     fifth = job(w, 3600, 5)  # while the signature is checked
     assert not fourth.loading() and fifth.proof() == PROOF
     assert tell(w) == [[ASKED, 1], [ASKED, 2], [LOADING, 4], [LOADED, 4], [ASKED, 5]]
+
+
+def test_a_job_without_a_signature_is_told_and_not_checked():
+    """Its download waits now and then, and its installation for its time."""
+    w = world()
+    update = Update(w.station)
+    assert update.ask("http://10.0.0.1/x.upd", T0, 3, 60, 9, T0 + 3600)
+    assert not update.signed() and not proofs()
+    assert turn(w) and update.loading()
+    pause(update, True)
+    pause(update, False)
+    assert tell(w) == [[LOADING, 9], [PAUSED, 9], [RESUMED, 9]]
+    update.loaded("b", "a", "00ff")
+    pause(update, True)
+    update = restart(w)
+    assert not turn(w) and update.state == WAITING and update.job == 9
+    assert tell(w) == [[LOADED, 9], [WAITING, 9]]
+    assert turn(w, 3600000) and tell(w) == [[INSTALLING, 9], [SWITCHED, 9]]
+    update = ask(world())  # (that of another language has no number)
+    pause(update, True)
+    assert not update.news
 
 
 def test_a_power_cut_while_a_job_takes_the_place_of_another():

@@ -5,8 +5,9 @@ Times are seconds since 2020 (2025-06-11T10:00:00Z is T), limits are in 0.1 A or
 written from that text make prove holds both (tests/prove/oracle.py).
 """
 
-from firmware.charging import profile, schedule
+from firmware.charging import schedule
 from firmware.charging.composite import Composite
+from firmware.charging.record import pack, plain, seal
 from firmware.clock import FAR
 
 T = 171799200
@@ -51,7 +52,7 @@ def composite(*args):
 
 
 def record(p, sequence=1):
-    w = profile.pack(
+    w = pack(
         p["id"] or 1,
         p["connector"],
         p["level"],
@@ -66,8 +67,8 @@ def record(p, sequence=1):
         duration=p["duration"],
         min_rate=p["min_rate"],
     )
-    profile.seal(w, sequence)
-    return w
+    seal(w, sequence)
+    return plain(w)
 
 
 class Rack:
@@ -81,7 +82,7 @@ class Rack:
     def whole(self, w):
         return w
 
-    def trim(self):
+    def trim(self, over=True):
         pass
 
     def profile(self, w):

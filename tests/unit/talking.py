@@ -121,6 +121,7 @@ class Config:
     """What of config.json the keys are about."""
 
     id, url, password = "CP1", ("ws://127.0.0.1/",), ""
+    protocols = ["ocpp1.6"]
     update_signed = False
 
 

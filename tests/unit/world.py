@@ -9,6 +9,7 @@ from electrics import Electrics
 
 from firmware import clock
 from firmware.charging import limits, profile, store
+from firmware.charging.record import pack
 from firmware.charging.schedule import Evaluator
 from firmware.electrical import pilot
 from firmware.outlet import Outlet
@@ -84,6 +85,11 @@ class World:
             "list": True,
             "offline_known": True,
             "preauthorise": False,
+            "unasked": False,
+            "cache_s": 0,
+            "cache_final": False,
+            "list_final": False,
+            "master_group": "",
             "refused_Wh": 0,
             "aligned_s": 0,
             "sample_s": 60,
@@ -96,6 +102,15 @@ class World:
             "stop_sampled": 0,
             "unlock_unplugged": True,
             "stop_aligned": 0,
+            "stop_sample_s": 0,
+            "stop_aligned_s": 0,
+            "aligned_idle": False,
+            "started": 1,
+            "offline_s": 0,
+            "tx_start": 4,  # authorised and plugged in
+            "tx_stop": 6,
+            "unaccepted": True,
+            "significance_permille": 10,
         }
         assert not set(settings) - set(self.settings), settings
         self.settings.update(settings)
@@ -234,7 +249,7 @@ def record(limit_A, purpose=profile.TX, connector=1, level=0, id=7, kind=profile
         more.setdefault("start", T0 - 1000)
         kind = profile.ABSOLUTE
         connector = 0
-    return profile.pack(id, connector, level, purpose, kind, periods, **more)
+    return pack(id, connector, level, purpose, kind, periods, **more)
 
 
 def waiting(chip):

@@ -29,6 +29,7 @@ from host.process import WAIT_s, poll
 from host.profile import profile
 from host.romfs import build_image, pack
 
+_CTRL_C_s = 0x03030303  # the time of a file: mount tells it as bytes, none of which is a Ctrl-C
 VERSION = "Pilotwire 0."  # the firmware's first line begins so
 MAIN = """
 import time
@@ -48,6 +49,7 @@ async def test_mpremote_does_everything_that_it_does_with_a_board(tmp_path, rng)
     data = rng.randbytes(5000)
     (tmp_path / "data").write_bytes(data)
     (tmp_path / "program.py").write_text("import os\nprint('ran', 6 * 7)\n")
+    os.utime(tmp_path / "program.py", (_CTRL_C_s, _CTRL_C_s))
     async with Board(tmp_path) as b:
         assert await b.eval("6 * 7") == "42"
         assert "boot.py" in await b.mpremote("ls")

@@ -80,12 +80,13 @@ class Console:
 class SerialLine:
     """What is typed goes to the interpreter when it can take it; what it prints, to the plugs.
 
-    `raw`: the REPL is in raw mode, and is to be after a soft reset. For the chip's side:
+    `raw`: the REPL is in raw mode, and is to be after a soft reset. `breaks`: Ctrl-C interrupts
+    code, and is no byte like others (micropython.kbd_intr). For the chip's side:
     start(), started(pid), stop(), phase(value), looked() and interrupt().
     """
 
     def __init__(self):
-        self.raw = False
+        self.raw, self.breaks = False, True
         self._plugs = Plugs(self._typed)
         self.path = self._plugs.path
         self.port = None
@@ -130,6 +131,7 @@ class SerialLine:
         self._hold, self._entering, self._wanted = _NEVER, b"", None
         self._tail, self._text = b"", True
         self._pasting = self._pasted = False
+        self.breaks = True
         return self._console.slave
 
     def started(self, pid):
@@ -185,7 +187,7 @@ class SerialLine:
         while self._waiting and not self._hold:
             data = self._waiting
             if self.running():
-                data = data.split(_CTRL_C, 1)[0]
+                data = data.split(_CTRL_C, 1)[0] if self.breaks else data
                 if not data:
                     self._waiting = self._waiting[1:]
                     # The interpreter takes a signal at any instruction, in the middle of a

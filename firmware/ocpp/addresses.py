@@ -73,16 +73,14 @@ def put(settings, n, text):
     return settings.put(_NAMES[n - 1], text)
 
 
-def raised(config, stored, profile):
-    """Take out of `stored` what has a lower security profile (A05.FR.06)."""
+def raised(stored, profile):
+    """Take out of `stored` what has a lower security profile, and out of its order also the
+    addresses of config.json, which had the one before (A05.FR.06)."""
     for name in _NAMES:
         if name in stored and int(stored[name][0]) < profile:
             del stored[name]
     if "slots" in stored:
-        left = []
-        for n in stored["slots"].split(","):
-            if _NAMES[int(n) - 1] in stored or int(n) <= len(config.url):
-                left.append(n)
+        left = [n for n in stored["slots"].split(",") if _NAMES[int(n) - 1] in stored]
         stored["slots"] = ",".join(left)
         if not left:
             del stored["slots"]

@@ -122,7 +122,9 @@ def failed(settings, error, log):
     settings.refused = int(refused and not before & 1)
     again = bool(settings.refused)
     mine = status in (401, 403) or lazy.load("ocpp.failure").has_ended(error)
-    unknown = _UNKNOWN in str(error) and not before & 2
+    # (who is moved to is believed by the new root alone: M05.FR.14 to 16)
+    home = settings.slot == settings.value("slot")
+    unknown = _UNKNOWN in str(error) and home and not before & 2
     if unknown or _shown and mine:
         again |= lazy.load("ocpp.trust").failed(settings, unknown, _shown, log)
     return again
@@ -136,7 +138,7 @@ def worked(config, settings, log, note, profile):
     if profile > settings.value("security"):  # that of a slot (A05.FR.06)
         said.append("SecurityProfile is %d from now on, what is below it is forgotten" % profile)
         stored["security"] = profile
-        addresses.raised(config, stored, profile)
+        addresses.raised(stored, profile)
     for name in ("security", "password"):
         before = stored.get("-" + name)
         if before is None or profile == 3 and name == "password":

@@ -15,8 +15,8 @@ def load(profile, all_roots):
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED  # chain, host name and dates
     names = files.names(files.CENTRAL)
-    if not all_roots and len(names) > 1 and files.FALLBACK in names:
-        names.remove(files.FALLBACK)
+    if not all_roots:
+        names = files.current(files.CENTRAL) or names
     if not names:
         why = "no CA: SecurityProfile %d needs that of the Central System as /certs/ca.der"
         raise ValueError(why % profile)
@@ -43,7 +43,7 @@ def failed(settings, unknown, shown, log):
     """A dial failed: the root of whoever was there is `unknown`, or the pair `shown` may be
     refused. True: the next is at once, with what was before."""
     try:
-        if unknown and files.FALLBACK in files.names(files.CENTRAL):
+        if unknown and files.before():
             settings.refused |= 2
             return True
         if not unknown and files.refused(shown):
@@ -59,9 +59,9 @@ def worked(settings, shown, back):
     `back` gets what of it is a security event."""
     said = []
     try:
-        names = files.names(files.CENTRAL)
-        if not settings.refused & 2 and len(names) > 1 and files.FALLBACK in names:
-            files.remove(files.FALLBACK)
+        before = files.before()
+        if before and not settings.refused & 2 and files.current(files.CENTRAL):
+            files.remove(before)
             said.append("the new root works, the old one is forgotten")
         works = shown and files.worked(shown)
         if works:

@@ -65,10 +65,10 @@ async def _install(station, kind, text, linked):
     (der,) = _unpem(text, 1)
     new = cert.Certificate(der)
     name = "%s-%s.der" % (kind, hexlify(sha256(der).digest()[:8]).decode())
-    listed = files.listed(kind)
-    there = der in (files.read(one) for one in listed)
+    current = files.current(kind)
+    there = der in (files.read(one) for one in current)
     if not there and not linked and der in files.roots(kind):  # (it was removed)
-        files.rename(files.FALLBACK, name)
+        files.rename(files.before(), name)
         return DONE
     if there and (not linked or kind == MAKER):
         return DONE
@@ -76,7 +76,7 @@ async def _install(station, kind, text, linked):
     now_s = clock.now() + _2020_s if clock.plausible(clock.now()) else new.begin_s
     new.usable(now_s, None, 0)
     place, others = None, 0
-    for one in (listed or files.names(kind)) if linked else ():
+    for one in (current or files.names(kind)) if linked else ():
         data = files.read(one)
         if data == der:
             continue
@@ -101,11 +101,11 @@ async def _install(station, kind, text, linked):
         lazy.load("station.security").note(station, RECONFIGURED, "installed: " + name)
         station.log("root installed: " + name)
     if place and kind == CENTRAL:  # (cut off here both are trusted, until it is installed again)
-        if files.FALLBACK in files.names(kind):  # that one has worked, `place` has not
-            if place != files.FALLBACK:
-                files.remove(place)
-        else:
+        before = files.before()
+        if not before:
             files.rename(place, files.FALLBACK)
+        elif place != before:  # (that one has worked, `place` has not)
+            files.remove(place)
     return DONE
 
 
@@ -143,13 +143,13 @@ async def remove(station, hashes, last):
 
 
 def _remove(station, kind, name, last):
-    keep = kind == CENTRAL and not last
-    if keep and len(files.listed(kind)) < 2:
-        station.log("%s stays: it is the last root of Central Systems" % name)
+    keep, current = kind == CENTRAL and not last, files.current(kind)
+    if keep and (name not in current or len(current) < 2):
+        station.log("%s stays: no other root of Central Systems has worked" % name)
         return FAILED
     try:
-        if keep and files.FALLBACK not in files.names(kind):
-            files.rename(name, files.FALLBACK)
+        if keep and not files.before():
+            files.rename(name, files.REMOVED)
         else:
             files.remove(name)
     except OSError as e:

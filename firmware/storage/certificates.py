@@ -4,7 +4,8 @@ certificate. What one is worth knows station/certificates.py. Loaded when needed
 | file of /certs | what |
 |---|---|
 | ca*.der | a root of Central Systems |
-| ca-fallback.der | one that was replaced or removed, while no connection without it has worked |
+| ca-fallback.der | one whose place another took, while no connection without it has worked |
+| ca-removed.der | the same of one that was removed; there is one of the two at most |
 | maker*.der | a root of those who sign firmware |
 | client.der, client.key.der | the owner's pair |
 | own | the pair that came over the network, which takes its place |
@@ -24,6 +25,7 @@ from micropython import const
 CENTRAL = "ca"  # kinds of roots
 MAKER = "maker"
 FALLBACK = "ca-fallback.der"
+REMOVED = "ca-removed.der"
 MOST = const(8)  # roots
 _FOLDER = const("/certs/")
 _OWN = const("own")
@@ -48,8 +50,21 @@ def names(kind):
 
 
 def listed(kind):
-    """Those of them that are told: one that was replaced or removed is not."""
-    return [name for name in names(kind) if name != FALLBACK]
+    """Those of them that are told: one that was removed is not."""
+    return [name for name in names(kind) if name != REMOVED]
+
+
+def current(kind):
+    """Those that a dial goes by first: without one that was replaced or removed."""
+    return [name for name in names(kind) if name not in (FALLBACK, REMOVED)]
+
+
+def before():
+    """The one that was replaced or removed, or None."""
+    for name in (FALLBACK, REMOVED):
+        if name in names(CENTRAL):
+            return name
+    return None
 
 
 def roots(kind):

@@ -311,7 +311,7 @@ async def test_075_a_root_that_takes_the_place_of_another(bench, certificates):
         before = b.st
         await before.drop()
         b.st = await b.cs.wait_station(ID, WAIT_s, after=before)
-        assert len(await listed(b)) == 1, "the one before, whose the server is, is told no more"
+        assert len(await listed(b)) == 2, "the one before, whose the server is, is told still"
         before = b.st
         await b.cs.stop()
         path = certificates.folder / "next.pem"

@@ -41,6 +41,7 @@ class Settings:
     failed = 0
     refused = False
     stored = {}
+    slot = 0
     def value(self, name):
         return self.profile
     def password(self):

@@ -1,4 +1,4 @@
-"""Certification cases of OCPP 2.0.1, B: boots, variables, reports, resets, network profiles."""
+"""Certification cases of OCPP 2.0.1, B: boots, variables, reports, resets."""
 
 import contextlib
 from datetime import datetime, timezone
@@ -7,7 +7,7 @@ import pytest
 from console_driver import Console
 from station_driver import ID, WAIT_s
 
-from host.csms import V201, CallError, CentralSystem, format_time
+from host.csms import CallError, format_time
 from host.variables import format_variable, parse_variable
 
 COMM = "OCPPCommCtrlr."
@@ -422,92 +422,6 @@ async def test_TC_B_28_CS_TC_B_29_CS_no_evse_is_reset_alone(bench201):
         await b.charge()
         await b.ask("Reset", "Rejected", "UnsupportedRequest", type="Immediate", evseId=1)
         await b.finish()
-
-
-def network(url, **more):
-    return {
-        "ocppVersion": "OCPP20",
-        "ocppTransport": "JSON",
-        "ocppCsmsUrl": url,
-        "messageTimeout": 30,
-        "securityProfile": 0,
-        "ocppInterface": "Wireless0",
-        **more,
-    }
-
-
-async def test_TC_B_43_CS_a_network_profile_that_is_refused(bench201):
-    async with bench201() as b:
-        good = network("ws://127.0.0.1:1/")
-        for slot, data, reason in (
-            (999, good, "InvalidConfSlot"),
-            (0, good, "InvalidConfSlot"),
-            (1, good, "InvalidConfSlot"),  # (it is in use)
-            (2, network("http://127.0.0.1/"), "InvalidNetworkConf"),
-            (2, network("wss://127.0.0.1/"), "InvalidNetworkConf"),
-            (2, network("ws://127.0.0.1/ x"), "InvalidNetworkConf"),
-            (2, network("ws://127.0.0.1/", securityProfile=4), "InvalidNetworkConf"),
-            (2, network("ws://127.0.0.1/", securityProfile=-1), "NoSecurityDowngrade"),
-            (2, network("ws://127.0.0.1/", messageTimeout=0), "InvalidNetworkConf"),
-            (2, network("ws://127.0.0.1/", ocppTransport="SOAP"), "InvalidNetworkConf"),
-        ):
-            await b.ask(
-                "SetNetworkProfile",
-                "Rejected",
-                reason,
-                configurationSlot=slot,
-                connectionData=data,
-            )
-        await b.set(COMM + "NetworkConfigurationPriority", "2,1", "Rejected")  # (2 is empty)
-        for bad in ("", "1,1", "5", "x"):
-            await b.set(COMM + "NetworkConfigurationPriority", bad, "Rejected")
-
-
-@contextlib.asynccontextmanager
-async def another(b, started=True):
-    """A second Central System that the station is to move to."""
-    cs = CentralSystem(log=print, protocols=(V201.protocol,))
-    await cs.start()
-    url = cs.url
-    if not started:
-        await cs.stop()
-    try:
-        await b.ask("SetNetworkProfile", configurationSlot=2, connectionData=network(url))
-        yield cs
-    finally:
-        await cs.stop()
-
-
-async def test_TC_B_45_CS_migrate(bench201):
-    """After the reset, with the slot that comes first; and not before."""
-    async with bench201() as b:
-        async with another(b) as cs:
-            await b.set(COMM + "NetworkConfigurationPriority", "2,1", "RebootRequired")
-            assert await b.get(COMM + "ActiveNetworkProfile") == "1"
-            before = b.st
-            await before.drop()
-            await b.again(before)
-            await b.ask("Reset", type="OnIdle")
-            b.st = await cs.wait_station(ID, WAIT_s)
-            assert (await b.st.expect("BootNotification"))["reason"] == "RemoteReset"
-            assert await b.get(COMM + "ActiveNetworkProfile") == "2"
-            assert await b.get(COMM + "NetworkConfigurationPriority") == "2,1"
-
-
-@pytest.mark.parametrize("order", ["2,1", "2"])
-async def test_TC_B_46_CS_TC_B_49_CS_fall_back(bench201, order):
-    """The first does not answer: the one before has its turn, though the order may have forgotten
-    it (B10.FR.03, B10.FR.07)."""
-    async with bench201() as b:
-        async with another(b, started=False):
-            await b.set(COMM + "NetworkProfileConnectionAttempts", 2)
-            await b.set(COMM + "NetworkConfigurationPriority", order, "RebootRequired")
-            before = b.st
-            await b.ask("Reset", type="OnIdle")
-            await b.again(before)
-            assert await b.get(COMM + "ActiveNetworkProfile") == "1"
-            lines = [line for line in b.process.output if "address 1:" in line]
-            assert len(lines) == 2, lines
 
 
 async def test_TC_B_51_CS_TC_B_52_CS_states_that_changed_offline(bench201):

@@ -471,9 +471,10 @@ class Settings:
 
     def __init__(self, profile):
         self.profile, self.refused, self.failed = profile, 0, 0
+        self.slot = 1
 
-    def value(self, _):
-        return self.profile
+    def value(self, name):
+        return 1 if name == "slot" else self.profile
 
     def password(self):
         return b"x"
@@ -566,6 +567,41 @@ async def test_a_root_on_trial():
     assert dial(settings)[1:] == (False, ["the new root works, the old one is forgotten"])
     assert len(files.names(CENTRAL)) == 1 and files.FALLBACK not in files.names(CENTRAL)
     assert dial(settings, STRANGER)[1:] == (False, False)
+
+
+async def test_a_root_on_trial_elsewhere():
+    """Who is moved to is believed by the new one alone (M05.FR.15)."""
+    u = unit()
+    first = root("First")
+    put("ca.der", first.der)
+    assert await install(u, Issued(name("Second"), first, ca=True), linked=True) == DONE
+    settings = Settings(2)
+    for slot in (2, 2, 1):
+        settings.slot = slot
+        assert dial(settings, STRANGER)[1:] == (False, slot == 1)
+    assert dial(settings)[1:] == (True, [])
+
+
+async def test_which_roots_are_told():
+    """One that was replaced is, and stays while none other has worked; one that was removed is
+    not."""
+    u = unit()
+    first, second = root("First"), None
+    put("ca.der", first.der)
+    second = Issued(name("Second"), first, ca=True)
+    assert await install(u, second, linked=True) == DONE
+    assert files.listed(CENTRAL) == files.names(CENTRAL) and len(files.names(CENTRAL)) == 2
+    for one in (first, second):
+        c = cert.Certificate(one.der)
+        assert await certificates.remove(u, cert.hashes(c, c), False) == FAILED
+    c = cert.Certificate(first.der)
+    assert await certificates.remove(u, cert.hashes(c, c), True) == DONE
+    other = root("Other")
+    assert await install(u, other) == DONE
+    c = cert.Certificate(other.der)
+    assert await certificates.remove(u, cert.hashes(c, c), False) == DONE
+    assert len(files.names(CENTRAL)) == 2 and len(files.listed(CENTRAL)) == 1
+    assert await install(u, other) == DONE and len(files.listed(CENTRAL)) == 2
 
 
 # The power

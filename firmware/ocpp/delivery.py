@@ -33,6 +33,16 @@ class Delivery:
         if not self._attempts:
             self.cancel()
 
+    def moved(self):
+        """Another language is spoken. Who has not answered may have heard the journal's head: that
+        number is not used again."""
+        journal = self._outbox.station.journal
+        head = self._tries and journal.head()
+        if head and head[1].told > 0:  # (as messages.event, and one more)
+            head[1].told -= journal.seq + 2
+            journal.save(head[1])
+        self._attempts, self._tries = 0, []
+
     def cancel(self):
         """Wait no longer."""
         if self._pause:

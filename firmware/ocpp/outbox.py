@@ -64,6 +64,7 @@ class Outbox:
         self.station.journal.wanted = actions[-1]
         self.station.metering.unsaid = self.module("messages").UNSAID
         if before not in (None, self._package):
+            self.delivery.moved()
             lazy.load("ocpp.jobs").carry_on(self)
 
     def module(self, name):

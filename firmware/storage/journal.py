@@ -9,6 +9,7 @@ from firmware import lazy
 from firmware.clock import PLAUSIBLE, UNSET_s
 
 from .queue import Queue
+from .transactions import BY_UUID
 
 # What head() can be; behind a sample what note() keeps, with these values.
 START = const(0)
@@ -153,8 +154,9 @@ class Journal:
         _write(self, self.folder.keep, tx, 1)
 
     def answered(self, tx, transaction_id):
-        """Its start was answered: what follows carries the real id."""
-        tx.id = transaction_id
+        """Its start was answered: what follows carries the real id. One that was given stays."""
+        if tx.id is None or transaction_id != BY_UUID:
+            tx.id = transaction_id
         self.save(tx)
 
     def clock_set(self, jump_s):

@@ -53,7 +53,8 @@ class Transaction:
     | stop_kind   | of stop_token |
     | offline     | bit 0: nobody could be told of its start at once, 1: of its stop |
     | cost        | what it costs so far, as far as that was ever told, or None; not on flash |
-    | told        | by its uuid: 1 + `seq` of its first event that was told so; 0: none yet |
+    | told        | by its uuid: 1 + `seq` of its first event that was told so; 0: none yet; below
+      0: it is told by its id now, and so many of its events were told by the uuid before |
     | began, ended | the places of its start (None: given up) and stop in the journal |"""
 
     def __init__(self, number, connector, token, start_s, start_Wh, kind=0):
@@ -73,7 +74,7 @@ class Transaction:
     @property
     def name(self):
         """What the Central System calls it, or None: it does not know of it yet."""
-        return self.uuid if self.id == BY_UUID else self.id
+        return self.uuid if self.id == BY_UUID or self.told > 0 else self.id
 
     @property
     def authorised(self):

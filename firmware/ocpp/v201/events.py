@@ -26,6 +26,9 @@ def event(kind, tx, values, station):
     """(action, payload) of the head of the station's journal (storage/journal.py)."""
     words = lazy.load("ocpp.v201.words")
     seq = station.journal.seq
+    if tx.told < 0:  # (back from another language, whose events have no number here)
+        tx.told += seq + 1
+        station.journal.save(tx)
     if not tx.told:  # (also one that was told in another language: it goes on here, from 0)
         kind = journal.START
     info = {"transactionId": tx.uuid}

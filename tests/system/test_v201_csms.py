@@ -20,7 +20,7 @@ SCHEDULE = {
 }
 HEARTBEAT = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
 POWER = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}}
-WHY = {"reasonCode": "UnknownTx", "additionalInfo": "no such transaction runs"}
+WHY = {"reasonCode": "TxNotFound", "additionalInfo": "no such transaction runs"}
 HASHES = {"hashAlgorithm": "SHA256", "issuerNameHash": "a" * 64, "issuerKeyHash": "b" * 64}
 HASHES["serialNumber"] = "1f"
 CHAIN = {"certificateType": "CSMSRootCertificate", "certificateHashData": HASHES}
@@ -111,12 +111,12 @@ COMMANDS = [
         "OCPPCommCtrlr.HeartbeatInterval = 2",
     ),
     ("get-config EVSE@1.Power", "GetVariables", None, "unknown: EVSE@1.Power (UnknownVariable)"),
-    ("get-config", "GetBaseReport", None, "NotSupported (UnknownTx: no such transaction runs)"),
+    ("get-config", "GetBaseReport", None, "NotSupported (TxNotFound: no such transaction runs)"),
     (
         "set-config OCPPCommCtrlr.HeartbeatInterval 5",
         "SetVariables",
         {"setVariableData": [{**HEARTBEAT, "attributeValue": "5"}]},
-        "SetVariables: Rejected (UnknownTx: no such transaction runs)",
+        "SetVariables: Rejected (TxNotFound: no such transaction runs)",
     ),
     (
         "trigger StatusNotification 1",

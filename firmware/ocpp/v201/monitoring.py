@@ -66,7 +66,7 @@ def _set(watched, model, every, entry):
     for m in every:  # (N04.FR.10)
         same = (m.name, m.number, m.type, m.severity) == (name, row.number, kind, severity)
         if same and m.id != id:
-            return "Duplicate", "DuplicateMonitor", "%d is of that type and severity" % m.id
+            return "Duplicate", "InvalidValue", "%d is of that type and severity" % m.id
     if not before and len(every) >= watched.MOST:
         return "Rejected", "OutOfMemory", "there are %d monitors" % watched.MOST
     on = bool(before) and before[0].type == kind and before[0].on  # (N07.FR.11)

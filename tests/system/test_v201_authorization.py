@@ -78,6 +78,19 @@ async def test_c_08_and_36_the_cache(bench201):
         assert asked(b, since) == [TAG]
 
 
+async def test_c_13_known_before_the_cable(bench201):
+    """It begins by what is known, and energy flows when the car is there."""
+    async with bench201() as b:
+        since = await learn(b)
+        await b.set("TxCtrlr.TxStartPoint", "Authorized")
+        await b.do(f"tag {TAG}")
+        begun = await b.event("Authorized", "Started", since, chargingState="Idle")
+        assert begun["idToken"] == token()
+        await b.do("plug")
+        await b.event(since=since, chargingState="Charging")
+        assert asked(b, since) == []
+
+
 async def final(b, variable):
     """TAG is known as not accepted, and would be by now: with this variable nobody is asked."""
     await b.set(variable, "true")

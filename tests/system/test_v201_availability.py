@@ -2,9 +2,11 @@
 after its case of the certification tool: TC_G_03_CS is test_g_03_..."""
 
 import pytest
+from station_driver import TAG
 
 from host.csms import parse_time
 from host.process import WAIT_s
+from host.variables import format_variable
 
 WAYS = {
     "EVSE": {"evse": {"id": 1}},
@@ -80,6 +82,37 @@ async def test_the_station_is_above_its_evses(bench201):
         assert not [p for p in b.st.received("StatusNotification", since) if p["evseId"] == 1]
         await change(b, "Operative", **WAYS["EVSE"])
         await b.status("Available", 1, since)
+
+
+async def test_g_20_lock_failure(bench201):
+    """G05: NotifyEvent says so of the lock, and nobody charges; and when it works again."""
+    problem = "ConnectorPlugRetentionLock@1:1.Problem"
+    async with bench201(40, config={"board": "reference_full"}, heap="300K") as b:
+
+        async def told(value):
+            def of_the_lock(p):
+                return [
+                    one
+                    for one in p["eventData"]
+                    if format_variable(one) == problem and one["actualValue"] == value
+                ]
+
+            said = await b.st.expect("NotifyEvent", of_the_lock, WAIT_s)
+            return of_the_lock(said)[0]
+
+        assert await b.get(problem) == "false"
+        await b.do("fault lock-jam")
+        await b.do("plug")
+        event = await told("true")
+        assert event["trigger"] == "Delta" and "cleared" not in event
+        await b.status("Faulted")
+        await b.do(f"tag {TAG}")
+        await b.settled()
+        assert await b.get(problem) == "true" and b.cs.transactions == {}
+        await b.do("clear lock-jam")
+        await b.do("unplug")
+        assert (await told("false"))["cleared"]
+        assert await b.get(problem) == "false"
 
 
 async def test_what_is_not_there(bench201):

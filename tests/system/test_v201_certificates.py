@@ -166,6 +166,16 @@ async def test_m_07_and_09_rejected(bench201, certificates):
         assert await listed(b) == {named(CSMS, certificates.ca)}
 
 
+async def test_no_room_for_a_root(bench201, certificates):
+    """M05: Failed, and what is there stays (as TC_M_05_CSMS has it)."""
+    async with bench201(certs=certificates.unit()) as b:
+        for number in range(7):  # (with the owner's they are 8)
+            await install(b, certs.issue(f"Root {number}"), MAKER)
+        there = await listed(b)
+        await install(b, certs.issue("One more"), MAKER, "Failed", "OutOfStorage")
+        assert len(there) == 8 and await listed(b) == there
+
+
 async def test_m_20_22_delete(bench201, certificates):
     async with bench201(certs=certificates.unit()) as b:
         one = certs.issue("One")

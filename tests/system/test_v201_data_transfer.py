@@ -5,6 +5,7 @@ import pytest
 from station_201 import assert_reason
 
 from host.process import WAIT_s
+from host.profile import in_201, profile
 
 POLICY = """
 asked = False
@@ -46,8 +47,8 @@ async def test_limit_reason(bench201):
             await b.ask("DataTransfer", "Rejected", "UnknownEvse", **ask, data=data)
 
 
-async def test_p_03_custom_data(bench201):
-    """What others add is no fault."""
+async def test_p_03_04_custom_data(bench201):
+    """What others add is no fault, in a charging profile neither."""
     async with bench201() as b:
         custom = {"customData": {"vendorId": "com.example", "more": [1, {"a": None}]}}
         await b.ask("ClearCache", **custom)
@@ -55,6 +56,12 @@ async def test_p_03_custom_data(bench201):
         await b.ask(
             "RequestStartTransaction", remoteStartId=1, evseId=1, idToken=token, **custom
         )  # fmt: skip
+        day = in_201(profile(1, "Default", {0: 8}, startSchedule=await b.now()))
+        (schedule,) = day["chargingSchedule"]
+        for one in (day, schedule, *schedule["chargingSchedulePeriod"]):
+            one.update(custom)
+        await b.set_profile(day, 1)
+        assert (await b.composite(60))[0][1] == 8
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ tool: TC_L_01_CS is test_l_01_..."""
 from datetime import timedelta
 
 import pytest
-from station_201 import assert_reason
+from station_201 import CENTRAL, assert_reason, token
 from station_driver import ID, TAG
 from test_certification_signed import Makers
 from updates import HEAP, release_file, serving, told, until
@@ -73,6 +73,35 @@ async def test_l02_without_a_signature(bench201, files):
         mark = await ask(b, server, id=5)
         assert await until(b, "Installed", mark) == PLAIN
         assert {p["requestId"] for p in b.st.received(NAME, mark)} == {5}
+
+
+async def test_l_18_no_signature_where_one_is_wanted(bench201, files, makers):
+    config = {"update_signed": True}
+    async with bench201(heap=HEAP, config=config, certs=makers.folder) as b:
+        async with serving(files) as server:
+            await ask(b, server, expect="Rejected", reason="MissingParam")
+            assert not server.asked
+            mark = await ask(b, server, makers.signer, sign(files, makers.signer.key))
+            await until(b, "SignatureVerified", mark)
+
+
+async def test_l_12_14_other_transactions(bench201, files, makers):
+    """They begin until all of it is there; then it waits for the last one that runs."""
+    async with bench201(connectors=2, heap=HEAP, certs=makers.folder) as b:
+        async with serving(files) as server:
+            await b.charge(evse=1)
+            mark = await ask(b, server, makers.signer, sign(files, makers.signer.key))
+            await b.charge("OTHER", 2)
+            await b.finish("OTHER", 2)
+            assert told(b, mark) == [] and not server.asked
+            await b.do("pause")
+            await until(b, "InstallScheduled", mark)
+            start = {"idToken": token(type=CENTRAL), "remoteStartId": 1, "evseId": 2}
+            await b.ask("RequestStartTransaction", "Rejected", "NotEnabled", **start)
+            await b.do(f"tag {TAG}")
+            at = DONE.index("Installing")
+            done = [*DONE[:at], "InstallScheduled", *DONE[at:]]
+            assert await until(b, "Installed", mark) == done
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -131,6 +131,15 @@ async def test_n_27_to_32_report_and_clear(bench201):
         assert await customer(b, idToken=token()) == NOBODY
         assert "local authorization list" in await customer(b, idToken=token("L"), clear=True)
         assert (await b.st.call("GetLocalListVersion", {}))["versionNumber"] == 1
+        # (who is to be out of the list too is taken out of it by the Central System: N10.FR.06)
+        gone = [{"idToken": token("L")}]
+        await b.ask(
+            "SendLocalList",
+            versionNumber=2,
+            updateType="Differential",
+            localAuthorizationList=gone,
+        )
+        assert await customer(b, idToken=token("L")) == NOBODY
 
 
 async def test_n_29_33_62_63_of_whom(bench201):

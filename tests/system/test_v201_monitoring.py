@@ -178,7 +178,7 @@ async def test_n_11_12_13_15_37_38_39_43_refused(bench201):
         )
         assert [r["status"] for r in results] == ["Accepted", "Rejected", "Accepted"]
         first = results[0]
-        await refused(b, "Duplicate", "DuplicateMonitor", POWER, UPPER, 2000)
+        await refused(b, "Duplicate", "InvalidValue", POWER, UPPER, 2000)
         same = entry(STATE)
         assert [r["status"] for r in await put(b, same, same)] == ["Accepted", "Duplicate"]
         await refused(b, "Rejected", "InvalidValue", STATE, DELTA, 1, 4, id=first["id"])
@@ -233,6 +233,14 @@ async def test_n_18_19_52_clear(bench201):
         await b.finish()
         await event(b, since, STATE, actualValue="Available", variableMonitoringId=after)
         assert of_monitor(b, after, since) == events(b, since)
+
+
+async def test_n_04_07_unknown_words(bench201):
+    async with bench201() as b:
+        payload = {"requestId": 3, "monitoringCriteria": ["DeltaMonitoring", "Nonsense"]}
+        await b.refused("GetMonitoringReport", payload, "PropertyConstraintViolation")
+        payload = {"monitoringBase": "Nonsense"}
+        await b.refused("SetMonitoringBase", payload, "PropertyConstraintViolation")
 
 
 async def test_n_05_41_base(bench201):

@@ -347,6 +347,28 @@ async def test_e_41_42_retries(bench201):
         assert len(begun) == 2 and begun[0] == begun[1]
 
 
+@pytest.mark.parametrize("refused", [1, 3], ids=["51", "50"])
+async def test_e_50_51_call_errors(bench201, refused):
+    """MessageAttempts times and no more, or until one is answered; each the same."""
+    async with bench201() as b:
+        await b.set("OCPPCommCtrlr.MessageAttempts[TransactionEvent]", 3)
+        await b.set("OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]", 5)
+        id, tries = await b.charge(), []
+        await b.settled()
+
+        def broken(payload):
+            if payload["triggerReason"] != "Trigger":
+                return {}
+            tries.append(payload)
+            return CallError("InternalError", "later") if len(tries) <= refused else {}
+
+        b.cs.answer("TransactionEvent", broken)
+        await b.ask("TriggerMessage", requestedMessage="TransactionEvent")
+        await b.finish()  # (what comes behind it waits)
+        assert len(tries) == min(refused + 1, 3) and all(one == tries[0] for one in tries)
+        assert tries[0]["transactionInfo"]["transactionId"] == id
+
+
 async def test_a_fault_ends_it(bench201):
     """AbnormalCondition, and which kind of fault."""
     async with bench201(config={"board": "reference_full"}, heap="300K") as b:

@@ -456,3 +456,9 @@ async def test_TC_A_09_CS_TC_A_10_CS_a_new_password(bench201):
         await b.again(before)
         await b.cut()
         assert not any(new in line for line in b.process.output)
+
+
+async def test_TC_B_19_CS_an_unknown_criterion(bench201):
+    async with bench201() as b:
+        payload = {"requestId": 3, "componentCriteria": ["Active", "Nonsense"]}
+        await b.refused("GetReport", payload, "PropertyConstraintViolation")

@@ -14,6 +14,7 @@ _TOLD = const(8)  # in one message: 3 KB
 
 # What an event was triggered by, as an index.
 _ALERTING = const(0)
+_DELTA = const(1)
 _TRIGGERS = const("Alerting Delta Periodic")
 
 # An event is a tuple:
@@ -91,13 +92,16 @@ class Alerts:
         self.settle()
 
     def _fault(self, notice, fault, cleared):
-        # (LIST is of a moment: it is no state of a component)
+        # (LIST is of a moment: it is no state of a component; the lock is one of its own: G05)
         severity = faults.SEVERITY[fault]
         if not self.wanted(severity):
             return False
         name = "Connector Problem" if notice.number else "ChargingStation Problem"
-        value = "true" if notice.fault not in (faults.NONE, faults.LIST) else "false"
-        said = severity, notice.time_s, _ALERTING, value, name, notice.number, None, fault, cleared
+        there, trigger = notice.fault not in (faults.NONE, faults.LIST), _ALERTING
+        if fault == faults.LOCK:
+            name, there, trigger = "ConnectorPlugRetentionLock Problem", not cleared, _DELTA
+        value = "true" if there else "false"
+        said = severity, notice.time_s, trigger, value, name, notice.number, None, fault, cleared
         self.add(*said)
         return True
 

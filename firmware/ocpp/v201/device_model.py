@@ -53,6 +53,7 @@ _TABLE = (
     "Connector Enabled b - @+",
     "Connector Problem b - @+",
     "Connector SupplyPhases i - @",
+    "ConnectorPlugRetentionLock Problem b - @+",
     "DataLink SignalStrength i dBm @+",  # (of the Wi-Fi)
     "DeviceDataCtrlr BytesPerMessage/GetReport i B !8192",
     "DeviceDataCtrlr BytesPerMessage/GetVariables i B !8192",
@@ -176,7 +177,7 @@ class Row:
         component, variable = {"name": self.component}, {"name": self.name}
         if self.number:
             component["evse"] = {"id": self.number}
-            if self.component == "Connector":
+            if self.component.startswith("Connector"):
                 component["evse"]["connectorId"] = 1
         if self.instance:
             variable["instance"] = self.instance
@@ -206,6 +207,8 @@ class Model:
         connectors = self.unit.station.connectors
         if name in ("EVSE", "Connector"):
             return [c.number for c in connectors]
+        if name == "ConnectorPlugRetentionLock":
+            return [c.number for c in connectors if c.lock]
         if name == "TemperatureSensor":
             return [c.number for c in connectors if c.heat]
         if name == "DataLink" and not self.settings.config.networks:
@@ -224,7 +227,9 @@ class Model:
         evse, name = component.get("evse") or {}, component["name"].lower()
         number, inner = evse.get("id", 0), evse.get("connectorId")
         known = _NO_COMPONENT
-        wrong = bool(evse) != bool(number) or inner != (1 if name == "connector" else None)
+        wrong = bool(evse) != bool(number) or inner != (
+            1 if name.startswith("connector") else None
+        )
         if component.get("instance") or wrong:
             return known
         wanted = variable["name"].lower(), (variable.get("instance") or "").lower()

@@ -129,6 +129,10 @@ def _Connector_SupplyPhases(unit, c):
     return metering.phases(c.meter)
 
 
+def _ConnectorPlugRetentionLock_Problem(unit, c):
+    return c.shown.fault == faults.LOCK
+
+
 def _EVSE_Power(unit, c):
     return c.meter.power_W if c.meter.known() else 0
 
@@ -204,6 +208,7 @@ _FACTS = {
     "Connector Enabled": _Connector_Enabled,
     "Connector Problem": _Connector_Problem,
     "Connector SupplyPhases": _Connector_SupplyPhases,
+    "ConnectorPlugRetentionLock Problem": _ConnectorPlugRetentionLock_Problem,
     "DataLink SignalStrength": _DataLink_SignalStrength,
     "EVSE AvailabilityState": _Connector_AvailabilityState,
     "EVSE Enabled": _Connector_Enabled,

@@ -26,6 +26,9 @@ async def UpdateFirmware(unit, payload):
         if proof != (None, None):
             why = "signingCertificate and signature belong together"
             return refused("Rejected", "MissingParam", why)
+        if unit.settings.config.update_signed:
+            why = "update_signed wants signingCertificate and signature"
+            return refused("Rejected", "MissingParam", why)
         proof = None
     done, why = await lazy.load("ocpp.updates").ask_for(unit, payload, proof)
     status, _, reason = _ANSWERS.split("|")[done].partition(" ")

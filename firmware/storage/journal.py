@@ -77,8 +77,7 @@ class Journal:
         self._booted = self._place
         self._open = {tx.number: tx for tx in going}
         for tx in moved:
-            if tx.data:
-                self.keep(tx)
+            tx.data and self.keep(tx)
             self.save(tx)
         return going
 

@@ -5,6 +5,10 @@ import statistics
 
 from bench import measurement, rounds
 from bench.station import CHIP_HEAP, charge, daily, station
+from host.csms import V16, V201
+from host.process import WAIT_s
+from host.profile import in_201
+from host.variables import parse_variable
 
 CHIP = "esp32"  # at 240 MHz
 ROUNDS = 9
@@ -39,6 +43,72 @@ def messages():
         ("TriggerMessage", "TriggerMessage", same({"requestedMessage": "MeterValues"})),
         ("DataTransfer", "DataTransfer", same({"vendorId": "x"})),
     )
+
+
+# What is read and set of OCPP 2.0.1's device model, as often as a request may.
+_NAME = "OCPPCommCtrlr.OfflineThreshold"
+_MOST = {"GetVariables": 32, "SetVariables": 16}
+
+
+def messages_201():
+    """The same in OCPP 2.0.1, for `asked`; a car charges before and behind them."""
+
+    def days(periods):
+        for payload in profiles(periods):
+            profile = in_201(payload["csChargingProfiles"])
+            yield {"evseId": payload["connectorId"], "chargingProfile": profile}
+
+    def several(action, number):
+        one = parse_variable(_NAME) | ({"attributeValue": "60"} if action[0] == "S" else {})
+        return same({action[0].lower() + action[1:-1] + "Data": [one] * number})
+
+    day = same({"evseId": 1, "duration": 86400})
+    token = {"idToken": "TAG1", "type": "Central"}
+    return (
+        ("SetChargingProfile_24", "SetChargingProfile", days(24)),
+        ("GetCompositeSchedule_24", "GetCompositeSchedule", day),
+        ("SetChargingProfile_96", "SetChargingProfile", days(96)),
+        ("GetCompositeSchedule_96", "GetCompositeSchedule", day),
+        ("ClearChargingProfile", "ClearChargingProfile", same({"chargingProfileId": 99})),
+        *[
+            (f"{action}_{number}", action, several(action, number))
+            for action, most in _MOST.items()
+            for number in (1, most)
+        ],
+        ("GetBaseReport", "GetBaseReport", same({"requestId": 1, "reportBase": "FullInventory"})),
+        ("TriggerMessage", "TriggerMessage", same({"requestedMessage": "TransactionEvent"})),
+        ("RequestStopTransaction", "RequestStopTransaction", same(None)),
+        (
+            "RequestStartTransaction",
+            "RequestStartTransaction",
+            same({"idToken": token, "remoteStartId": 1, "evseId": 1}),
+        ),
+    )
+
+
+# By request of OCPP 2.0.1: what has to follow the answer.
+FOLLOWS = {
+    "GetBaseReport": ("NotifyReport", lambda p: not p.get("tbc")),
+    "TriggerMessage": ("TransactionEvent", lambda p: p["triggerReason"] == "Trigger"),
+    "RequestStopTransaction": ("TransactionEvent", lambda p: p["eventType"] == "Ended"),
+    "RequestStartTransaction": (
+        "TransactionEvent",
+        lambda p: p["transactionInfo"]["chargingState"] == "Charging",
+    ),
+}
+
+
+async def asked(peer, action, payload):
+    """The answer to a request of OCPP 2.0.1, and what follows it; of a stop `payload` is None: the
+    latest transaction."""
+    since = peer.mark()
+    if payload is None:
+        payload = {"transactionId": list(peer.transactions)[-1]}
+    conf = await peer.call(action, payload, WAIT_s)
+    if conf.get("status", "Accepted") not in ("Accepted", "Unknown"):
+        raise RuntimeError(f"{action}: {conf}")
+    if action in FOLLOWS:
+        await peer.expect(*FOLLOWS[action], WAIT_s, since)
 
 
 async def gauged(process, wait):
@@ -78,25 +148,44 @@ def messages_chip_ms():
     """Medians in ms of an ESP32 at 240 MHz (a model, never measured on one) while a car charges:
     what a message has computed beyond what the chip computes without one, the tick left out; the
     longest step of the loop; until the answer is there."""
+    return asyncio.run(measured(V16))
 
-    async def run():
-        result = {}
-        words = "--chip", CHIP, "--heap", CHIP_HEAP
-        async with station(*words) as (process, peer):
-            await charge(process, peer)
-            await process.command("gauge")
-            idle = await gauged(process, asyncio.sleep(rounds(5 * IDLE_s, 2)))
-            share = idle["busy_ms"] / idle["world_ms"]
-            for name, action, payloads in messages():
-                took, step, answer = [], [], []
-                for _ in range(rounds(ROUNDS)):
-                    seen = await gauged(process, peer.call(action, next(payloads)))
-                    took.append(round(seen["busy_ms"] - share * seen["world_ms"]))
-                    step.append(seen["step_ms"])
-                    answer.append(seen["world_ms"])
-                result[f"{name}_ms"] = statistics.median(took)
-                result[f"{name}_step_ms"] = statistics.median(step)
-                result[f"{name}_answer_ms"] = statistics.median(answer)
-        return result
 
-    return asyncio.run(run())
+@measurement
+def messages_chip_201_ms():
+    """The same in OCPP 2.0.1, with what follows the answer: a report, the events of a
+    transaction."""
+    return asyncio.run(measured(V201))
+
+
+async def measured(language):
+    result, seen = {}, {}
+    words = "--chip", CHIP, "--heap", CHIP_HEAP
+    async with station(*words, language=language) as (process, peer):
+        await charge(process, peer)
+        await process.command("gauge")
+        idle = await gauged(process, asyncio.sleep(rounds(5 * IDLE_s, 2)))
+        share = idle["busy_ms"] / idle["world_ms"]
+        async for name, one in each(language, process, peer, rounds(ROUNDS)):
+            seen.setdefault(name, []).append(one)
+    for name, those in seen.items():
+        took = [round(one["busy_ms"] - share * one["world_ms"]) for one in those]
+        result[f"{name}_ms"] = statistics.median(took)
+        result[f"{name}_step_ms"] = statistics.median([one["step_ms"] for one in those])
+        result[f"{name}_answer_ms"] = statistics.median([one["world_ms"] for one in those])
+    return result
+
+
+async def each(language, process, peer, times):
+    """(name, what a gauge has seen of it), for every message so many times. What ends a
+    transaction and what begins one take turns."""
+    if language is V16:
+        for name, action, payloads in messages():
+            for _ in range(times):
+                yield name, await gauged(process, peer.call(action, next(payloads)))
+        return
+    every = messages_201()
+    for those in [(one,) for one in every[:-2]] + [every[-2:]]:
+        for _ in range(times):
+            for name, action, payloads in those:
+                yield name, await gauged(process, asked(peer, action, next(payloads)))

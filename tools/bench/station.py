@@ -63,7 +63,10 @@ async def charge(process, peer, number=1):
     """A car charges; -> transactionId"""
     await process.do(f"plug {number}")
     await process.do(f"tag TAG{number} {number}")
-    await peer.expect("StartTransaction", lambda p: p["connectorId"] == number, WAIT_s)
+    if peer.language is V16:
+        await peer.expect("StartTransaction", lambda p: p["connectorId"] == number, WAIT_s)
+    else:
+        await peer.expect("TransactionEvent", lambda p: p["evse"]["id"] == number, WAIT_s)
     return (await process.until(lambda c: c["contactor"], number))["transactionId"]
 
 

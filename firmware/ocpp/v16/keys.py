@@ -138,17 +138,18 @@ def find(name, c):
 
 def named(setting, c):
     """The same by its neutral name, which there has to be."""
-    for line in lines(c):
+    for line in lines(c, "", " " + setting + " "):
         if line[_SETTING] == setting:
             return line
     raise KeyError(setting)
 
 
-def lines(c, start=""):
-    """The lines, split, in order, of the names with that `start`. What the unit says (`fixed`) is
-    read-only, whatever the table says, unless it is only where the value starts (default "-")."""
-    for text in _TABLE:
-        if text.startswith(start):
+def lines(c, start="", part=""):
+    """The lines, split, in order, of the names with that `start`, which have that `part`. What the
+    unit says (`fixed`) is read-only, whatever the table says, unless it is only where the value
+    starts (default "-")."""
+    for text in _TABLE:  # (to split each takes a chip 25 ms)
+        if text.startswith(start) and part in text:
             line = text.split(" ")
             if line[_SETTING] in c.fixed and line[_DEFAULT] != "-":
                 line[_ACCESS] = "ro"

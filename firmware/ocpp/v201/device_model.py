@@ -233,15 +233,17 @@ class Model:
         if component.get("instance") or wrong:
             return known
         wanted = variable["name"].lower(), (variable.get("instance") or "").lower()
+        start = " " + "/".join(wanted).rstrip("/") + " "
         for line in _TABLE:
             at = len(name)
             if line[at : at + 1] == " " and line[:at].lower() == name:
                 if known == _NO_COMPONENT and number not in self._numbers(line[:at]):
                     break
                 known = _NO_VARIABLE
-                row = Row(line, number)
-                if (row.name.lower(), row.instance.lower()) == wanted:
-                    return row
+                if line[at:].lower().startswith(start):
+                    row = Row(line, number)
+                    if (row.name.lower(), row.instance.lower()) == wanted:
+                        return row
         return known
 
     def setting(self, row):

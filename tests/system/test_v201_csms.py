@@ -10,6 +10,7 @@ from test_v201_harness import BOOT, STATUS, T0, TOKEN, begun, event
 from host import certs
 from host.build import ROOT
 from host.csms import V201
+from host.process import StationProcess
 
 SCHEDULE = {
     "evseId": 1,
@@ -365,3 +366,55 @@ async def test_the_tour():
     assert any("2 Ended: RemoteStop, Remote" in line for line in tool.seen)
     assert any("TxProfile level" in line for line in tool.seen)
     assert not any("!!" in line for line in tool.seen)
+
+
+# What a person types -> how a line of the answer ends; with a station that is none of a test.
+TYPED = (
+    ("monitor", "upper|lower|delta|periodic|aligned VALUE [severity=N] [id=N]"),
+    ("monitor EVSE@1.Power above 100", "VALUE [severity=N] [id=N]"),
+    ("monitor EVSE@1.Power upper lots", "'lots' is not a number"),
+    ("monitor EVSE@1.Power upper nan", "'nan' is not a number"),
+    ("monitor EVSE@1 delta 1", "is not COMPONENT.VARIABLE, like OCPPCommCtrlr.HeartbeatInterval"),
+    ("monitor EVSE.Power upper 100", "UnknownComponent (NotFound: there is no such one)"),
+    ("monitor evse@1.power upper 100", "SetVariableMonitoring: Accepted, id 1"),
+    ("monitor EVSE@1.Power upper 100", "Duplicate (InvalidValue: 1 is of that type and severity)"),
+    ("monitor EVSE@1.Power upper 100 severity=12", "(ValueOutOfRange: a severity is 0 to 9)"),
+    ("monitor EVSE@1.AvailabilityState upper 1", "Param: a monitor that it cannot have)"),
+    ("monitor EVSE@1.AvailabilityState delta 1 severity=4", "Accepted, id 2"),
+    ("monitors", "   2  EVSE@1.AvailabilityState  Delta 1, severity 4"),
+    ("monitors threshold", "   1  EVSE@1.Power  UpperThreshold 100, severity 5"),
+    ("monitors EVSE@2", "EmptyResultSet (NotFound: no monitor is what was asked for)"),
+    ("clear-monitor x", "id must be a whole number, not 'x'"),
+    ("clear-monitor 99", "NotFound (NotFound: no monitor has that id)"),
+    ("clear-monitor 1", "ClearVariableMonitoring: Accepted"),
+    ("monitoring-level 10", "Rejected (ValueOutOfRange: a severity is 0 to 9)"),
+    ("monitoring-level 4", "SetMonitoringLevel: Accepted"),
+    ("monitoring-base some", "usage: monitoring-base all|factory|hardwired"),
+    ("monitoring-base all", "SetMonitoringBase: Accepted"),
+    ("cost inf", "'inf' is not a number"),
+)  # fmt: skip
+
+
+async def test_what_a_person_types_of_monitors(tmp_path, micropython):
+    """And what has changed is told by itself."""
+    async with Tool("--ocpp", "2.0.1") as tool:
+        station = StationProcess(tmp_path, "--url", tool.url, "--id", "CP1", "--speed", "20")
+        await station.start()
+        try:
+            await tool.until("<- StatusNotification")
+            for line, said in TYPED:
+                tool.type(line)
+                assert (await tool.until(said)).endswith(said)
+            await station.do("plug")
+            await tool.until('"actualValue":"Occupied"')
+        finally:
+            station.kill()
+            await station.ended()
+
+
+async def test_what_is_waited_for_is_said():
+    async with Tool() as tool, FakeStation(tool.url, protocols=(V201.protocol,)) as fake:
+        fake.answers["ClearCache"] = None
+        await fake.call("BootNotification", BOOT)
+        tool.type("clear-cache")
+        await tool.until("(waiting for the answer to ClearCache, 26 s more at most)")

@@ -1,6 +1,7 @@
 """The commands of tools/csms that OCPP 2.0.1 alone has: device model, monitoring, customers."""
 
 import asyncio
+import math
 
 from host.csms import parse_time
 from host.csms_201 import token
@@ -50,7 +51,8 @@ class Device:
             return came if came and not came[-1].get("tbc") else None
 
         try:
-            return await self.central.until(pieces, _WAIT_s)
+            async with self.waiting(f"the end of {told_by}", _WAIT_s):
+                return await self.central.until(pieces, _WAIT_s)
         except asyncio.TimeoutError:
             raise CommandError(f"no whole {told_by} within {_WAIT_s} s") from None
 
@@ -96,11 +98,8 @@ class Device:
     async def do_monitor(self, name, kind, value, *words):
         usage = "monitor NAME upper|lower|delta|periodic|aligned VALUE [severity=N] [id=N]"
         more = fields(words, ("severity", "id"), f"usage: {usage}")
-        try:
-            limit = float(value)
-        except ValueError:
-            raise CommandError(f"{value!r} is not a number") from None
-        entry = {**parse_variable(name), "type": _word(kind, _MONITORS, usage), "value": limit}
+        entry = {**parse_variable(name), "type": _word(kind, _MONITORS, usage)}
+        entry["value"] = _decimal(value)
         entry["severity"] = number(more.get("severity", "5"), "severity")
         if "id" in more:
             entry["id"] = number(more["id"], "id")
@@ -174,10 +173,7 @@ class Device:
 
     async def do_cost(self, amount, transaction=None):
         station = await self.station()
-        try:
-            payload = {"totalCost": float(amount)}
-        except ValueError:
-            raise CommandError("usage: cost AMOUNT [transactionId]") from None
+        payload = {"totalCost": _decimal(amount)}
         payload["transactionId"] = self.transaction_id(station, transaction)
         await self.request("CostUpdated", payload, station)
 
@@ -190,6 +186,16 @@ class Device:
             raise CommandError("there is no such transaction")
         for line in event_lines(station.transactions[ids[-1]]):
             self.show(line)
+
+
+def _decimal(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):  # (JSON has no word for others)
+        raise CommandError(f"{text!r} is not a number")
+    return value
 
 
 def _chosen(words, criteria, known):

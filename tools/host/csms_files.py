@@ -119,7 +119,8 @@ class Files:
                         return status
             return None
 
-        status = await self.central.until(find, _WAIT_s)
+        async with self.waiting(f"the end of {action}", _WAIT_s):
+            status = await self.central.until(find, _WAIT_s)
         where = self.receiver.folder / name if url is None else url
         self.show(f"{status}: {where}" if status == "Uploaded" else status)
         return status != "Uploaded"

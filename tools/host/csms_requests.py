@@ -1,6 +1,7 @@
 """The commands of tools/csms that ask a station for something."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from host.csms_profiles import (
 from host.csms_show import place, plot, reason
 from host.csms_update import Updates
 
+_QUIET_s = 4  # so long nobody wonders what is waited for
+_ANSWER_s = 30
 # Answers that mean "done"; any other status fails a script.
 _DONE = ("Accepted", "RebootRequired", "Scheduled", "Unlocked")
 
@@ -48,8 +51,10 @@ class Requests(Lists, Updates, Files, Certificates, Device):
                 return stations.get(self.chosen)
             return next(iter(stations.values())) if len(stations) == 1 else stations
 
+        patience = patience or self.patience
         try:
-            found = await self.central.until(find, patience or self.patience)
+            async with self.waiting(f"{self.chosen or 'a station'} to connect", patience):
+                found = await self.central.until(find, patience)
         except asyncio.TimeoutError:
             which = self.chosen or "no station"
             raise CommandError(f"{which} is {'not ' if self.chosen else ''}connected") from None
@@ -69,7 +74,23 @@ class Requests(Lists, Updates, Files, Certificates, Device):
         """Send a request to the station; the answer."""
         station = station or await self.station()
         self.marks[station.id] = (station.mark(), set())
-        return await station.call(action, payload, timeout=30)
+        async with self.waiting(f"the answer to {action}", _ANSWER_s):
+            return await station.call(action, payload, timeout=_ANSWER_s)
+
+    @contextlib.asynccontextmanager
+    async def waiting(self, what, timeout):
+        """Say so when `what` has been waited for for some seconds, of `timeout`."""
+
+        async def say():
+            await asyncio.sleep(_QUIET_s)
+            self.show(f"(waiting for {what}, {timeout - _QUIET_s:g} s more at most)")
+
+        task = asyncio.ensure_future(say()) if timeout > _QUIET_s else None
+        try:
+            yield
+        finally:
+            if task:
+                task.cancel()
 
     async def ask(self, name, *words, station=None, **named):
         """Send the request that function `name` of the dialect makes of `words`, whose answer is

@@ -183,10 +183,11 @@ class Shell(Requests):
                         return [place, frame[3]]
             return None
 
+        what = " ".join([action, *words])
         try:
-            place, payload = await self.central.until(find, timeout)
+            async with self.waiting(what, timeout):
+                place, payload = await self.central.until(find, timeout)
         except asyncio.TimeoutError:
-            what = " ".join([action, *words])
             raise CommandError(f"{station.id} sent no {what} within {timeout:g} s") from None
         consumed.add(place)
         text = json.dumps(payload)

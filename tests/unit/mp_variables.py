@@ -209,7 +209,7 @@ def test_a_password_of_either_kind():
 def test_too_much_for_one_message():
     unit = Unit()
     row = rows(unit)[0]
-    for action, most in (("GetVariables", 32), ("SetVariables", 16)):
+    for action, most in (("GetVariables", 16), ("SetVariables", 16)):
         found = MODEL.Model(unit).find(
             {"name": "DeviceDataCtrlr"}, {"name": "ItemsPerMessage", "instance": action}
         )

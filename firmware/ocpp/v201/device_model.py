@@ -60,7 +60,7 @@ _TABLE = (
     "DeviceDataCtrlr BytesPerMessage/SetVariables i B !8192",
     "DeviceDataCtrlr Enabled b - !true",
     "DeviceDataCtrlr ItemsPerMessage/GetReport i - !16",
-    "DeviceDataCtrlr ItemsPerMessage/GetVariables i - !32",
+    "DeviceDataCtrlr ItemsPerMessage/GetVariables i - !16",
     "DeviceDataCtrlr ItemsPerMessage/SetVariables i - !16",
     "EVSE AllowReset b - !false",
     "EVSE AvailabilityState O - @+ Available,Occupied,Reserved,Unavailable,Faulted",

@@ -11,7 +11,7 @@ from firmware.ocpp.text import printable
 
 _MOST_BYTES = const(8192)  # of a request; these three are variables too
 _MOST_SET = const(16)
-_MOST_GET = const(32)
+_MOST_GET = const(16)
 _ACCESS = const(2)  # in a line of keys.py
 _KIND = const(3)
 

@@ -26,7 +26,7 @@ class Connector:
     | resumed    | that which went on at boot, or None |
     | waits      | states.Ask: who may start one when a car is plugged in, or None |
     | operative  | in service: a transaction may begin |
-    | ending     | a reset is under way: none may begin |
+    | ending     | none may begin: a reset is under way; 2: an update waits, which is told |
     | reserved   | it is kept for somebody who is to come |
     | lock, proximity | of electrical/, or None |
     | parts      | those that must be sure of a plug-in before one begins |

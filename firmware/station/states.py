@@ -84,7 +84,8 @@ class Shown:
                 self.finished = _NEVER
                 if connector.reserved:
                     return RESERVED
-                return PLUGGED if connector.waits else FREE
+                free = OUT_OF_SERVICE if connector.ending == 2 else FREE
+                return PLUGGED if connector.waits else free
             # It ended with the car that is there or was the last; or after that had left.
             now, then = c.visit, self.finished
             ended = then != _NEVER and now - then <= then & 1

@@ -111,9 +111,9 @@ class Update:
         elif self.state >= LOADED:
             waits = now_s < self.install_s and self.state != INSTALLING
             if not waits:
-                for c in self._station.connectors:  # none begins
-                    c.ending = True
                 waits = any([c.tx for c in self._station.connectors])
+                for c in self._station.connectors:  # none begins (L01.FR.07)
+                    c.ending = 2 if waits else c.ending or True
             if waits:
                 if self.state == VERIFIED or self.job is not None and self.state == LOADED:
                     self._go(WAITING)

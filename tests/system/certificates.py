@@ -70,3 +70,14 @@ class Certificates:
                 (path / "client.der").write_bytes(self.clients[client].der)
                 (path / "client.key.der").write_bytes(self.clients[key or client].key_der)
         return path
+
+
+class Makers:
+    """The maker of the unit's firmware, and who signs for it; and others."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.maker, self.other = certs.issue("Maker"), certs.issue("Maker")
+        self.signer = certs.issue_signer(self.maker)
+        self.rsa = certs.issue_signer(self.maker, key=rsa.generate_private_key(65537, 2048))
+        (folder / "maker.der").write_bytes(self.maker.der)

@@ -5,9 +5,10 @@ import functools
 import inspect
 
 import pytest
-from certificates import Certificates
+from certificates import Certificates, Makers
 from station_201 import Bench201
 from station_driver import Bench, TEST_s
+from updates import release_file
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,3 +43,15 @@ def socket(bench):
 def certificates(tmp_path_factory):
     """Certificates of servers and stations, good and bad: see certificates.Certificates."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def makers(tmp_path_factory):
+    """Who makes the unit's firmware, and who signs for it: see certificates.Makers."""
+    return Makers(tmp_path_factory.mktemp("makers"))
+
+
+@pytest.fixture
+def files():
+    """The bytes of a release of this build."""
+    return release_file()

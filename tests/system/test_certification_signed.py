@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from station_driver import ID, TAG
 from updates import HEAP, NEW, release_file, serving, told, triggered, until, update
 
@@ -19,27 +19,6 @@ NAME = "SignedFirmwareStatusNotification"
 EVENT = "SecurityEventNotification"
 DONE = ["Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"]
 BAD = ["Downloading", "Downloaded", "InvalidSignature"]
-
-
-class Makers:
-    """The maker of the unit's firmware, and who signs for it; and others."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.maker, self.other = certs.issue("Maker"), certs.issue("Maker")
-        self.signer = certs.issue_signer(self.maker)
-        self.rsa = certs.issue_signer(self.maker, key=rsa.generate_private_key(65537, 2048))
-        (folder / "maker.der").write_bytes(self.maker.der)
-
-
-@pytest.fixture(scope="module")
-def makers(tmp_path_factory):
-    return Makers(tmp_path_factory.mktemp("makers"))
-
-
-@pytest.fixture(scope="module")
-def files():
-    return release_file()
 
 
 async def ask(b, server, signer, signature, status="Accepted", number=1, **more):

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from station_201 import CENTRAL, assert_reason, token
 from station_driver import ID, TAG
-from test_certification_signed import Makers
-from updates import HEAP, release_file, serving, told, until
+from updates import HEAP, serving, told, until
 
 from host import certs
 from host.csms import format_time
@@ -17,16 +16,6 @@ from host.process import WAIT_s, poll
 NAME = "FirmwareStatusNotification"
 DONE = "Downloading Downloaded SignatureVerified Installing InstallRebooting Installed".split()
 PLAIN = [status for status in DONE if status != "SignatureVerified"]
-
-
-@pytest.fixture(scope="module")
-def makers(tmp_path_factory):
-    return Makers(tmp_path_factory.mktemp("makers"))
-
-
-@pytest.fixture(scope="module")
-def files():
-    return release_file()
 
 
 async def ask(b, server, *proof, expect="Accepted", reason=None, id=1, firmware=None, **more):
@@ -85,8 +74,9 @@ async def test_l_18_no_signature_where_one_is_wanted(bench201, files, makers):
             await until(b, "SignatureVerified", mark)
 
 
-async def test_l_12_14_other_transactions(bench201, files, makers):
-    """They begin until all of it is there; then it waits for the last one that runs."""
+async def test_l_12_to_14_other_transactions(bench201, files, makers):
+    """They begin until all of it is there; then it waits for the last one that runs, and who is
+    free is Unavailable (L01.FR.07)."""
     async with bench201(connectors=2, heap=HEAP, certs=makers.folder) as b:
         async with serving(files) as server:
             await b.charge(evse=1)
@@ -96,6 +86,7 @@ async def test_l_12_14_other_transactions(bench201, files, makers):
             assert told(b, mark) == [] and not server.asked
             await b.do("pause")
             await until(b, "InstallScheduled", mark)
+            await b.status("Unavailable", 2, mark)
             start = {"idToken": token(type=CENTRAL), "remoteStartId": 1, "evseId": 2}
             await b.ask("RequestStartTransaction", "Rejected", "NotEnabled", **start)
             await b.do(f"tag {TAG}")

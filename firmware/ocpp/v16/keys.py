@@ -145,9 +145,8 @@ def named(setting, c):
 
 
 def lines(c, start="", part=""):
-    """The lines, split, in order, of the names with that `start`, which have that `part`. What the
-    unit says (`fixed`) is read-only, whatever the table says, unless it is only where the value
-    starts (default "-")."""
+    """The lines with that `start` and `part`, split, in order. What the unit says (`fixed`) is
+    read-only, whatever the table says, unless it is only where the value starts (default "-")."""
     for text in _TABLE:  # (to split each takes a chip 25 ms)
         if text.startswith(start) and part in text:
             line = text.split(" ")

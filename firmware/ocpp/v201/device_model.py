@@ -207,10 +207,8 @@ class Model:
         connectors = self.unit.station.connectors
         if name in ("EVSE", "Connector"):
             return [c.number for c in connectors]
-        if name == "ConnectorPlugRetentionLock":
-            return [c.number for c in connectors if c.lock]
-        if name == "TemperatureSensor":
-            return [c.number for c in connectors if c.heat]
+        if name in ("ConnectorPlugRetentionLock", "TemperatureSensor"):
+            return [c.number for c in connectors if (c.lock if name[0] == "C" else c.heat)]
         if name == "DataLink" and not self.settings.config.networks:
             return ()
         return (0,)
@@ -233,17 +231,16 @@ class Model:
         if component.get("instance") or wrong:
             return known
         wanted = variable["name"].lower(), (variable.get("instance") or "").lower()
-        start = " " + "/".join(wanted).rstrip("/") + " "
+        text = " " + "/".join(wanted).rstrip("/") + " "
         for line in _TABLE:
             at = len(name)
             if line[at : at + 1] == " " and line[:at].lower() == name:
                 if known == _NO_COMPONENT and number not in self._numbers(line[:at]):
                     break
                 known = _NO_VARIABLE
-                if line[at:].lower().startswith(start):
-                    row = Row(line, number)
-                    if (row.name.lower(), row.instance.lower()) == wanted:
-                        return row
+                row = line[at:].lower().startswith(text) and Row(line, number)
+                if row and (row.name.lower(), row.instance.lower()) == wanted:
+                    return row
         return known
 
     def setting(self, row):

@@ -47,7 +47,7 @@ def messages():
 
 # What is read and set of OCPP 2.0.1's device model, as often as a request may.
 _NAME = "OCPPCommCtrlr.OfflineThreshold"
-_MOST = {"GetVariables": 32, "SetVariables": 16}
+_MOST = 16
 
 
 def messages_201():
@@ -72,8 +72,8 @@ def messages_201():
         ("ClearChargingProfile", "ClearChargingProfile", same({"chargingProfileId": 99})),
         *[
             (f"{action}_{number}", action, several(action, number))
-            for action, most in _MOST.items()
-            for number in (1, most)
+            for action in ("GetVariables", "SetVariables")
+            for number in (1, _MOST)
         ],
         ("GetBaseReport", "GetBaseReport", same({"requestId": 1, "reportBase": "FullInventory"})),
         ("TriggerMessage", "TriggerMessage", same({"requestedMessage": "TransactionEvent"})),

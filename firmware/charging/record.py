@@ -1,16 +1,20 @@
-"""Makes, checks and tells charging profile records, whose layout profile.py has: what is seldom
-done with them, loaded for as long as it is. Knows nothing of OCPP messages, files or clocks."""
+"""One charging profile record, whose layout profile.py has: made, checked and told, its place
+among others, and the file that it is kept in. Loaded for as long as that is done. Knows nothing of
+OCPP messages or clocks."""
 
 import array
+import os
 from binascii import crc32
 from micropython import const
 
+from . import profile
 from .profile import (
     AMPS,
     DURATION,
     FLAG_ALONE,
     FLAG_BEGUN,
     FLAG_ORIGIN,
+    FLAG_REPLACED,
     HEADER,
     ID,
     KEY,
@@ -31,6 +35,12 @@ _MAGIC = const(0x5750)
 _VERSION = const(4)
 _FORMER = const(3)
 _EXACT = const(1 << 55)
+_STACK = const(0x30FFF)  # of KEY: connector, stackLevel, purpose
+_SLOT = const(0xF000)
+_FAR = const(0x3FFFFFFF)
+_NO_ID = const(-0x20000000)  # of what stands in: nobody is likely to use it
+_UNTIL = const(11)  # of a replaced record (store.py)
+_TAIL = const(200)  # words behind the periods: 4 times and 96 periods
 
 
 def pack(
@@ -101,8 +111,10 @@ def pack(
 
 
 def plain(w):
-    """The record `w` without what only said() reads: as RAM and the evaluator have it."""
-    return w[: HEADER + 2 * count(w)]
+    """The record `w` without what only said() reads: as RAM and the evaluator have it. (`w` itself
+    where that is all: a copy would have a worse place in the heap.)"""
+    end = HEADER + 2 * count(w)
+    return w[:end] if end < len(w) else w
 
 
 def said(w, i):
@@ -169,3 +181,102 @@ def recurrency(w):
     """DAILY or WEEKLY; None: it was not given (of RECURRING it always is)."""
     bits = w[KEY] >> 20 & 3
     return bits & 1 if bits & 2 or kind(w) == RECURRING else None
+
+
+# Where it stands.
+
+
+def place(w):
+    """Where it stands, with its slot: what no two installed records have in common."""
+    return w[KEY] & (_STACK | _SLOT)
+
+
+def together(w, r):
+    """True if two records have one connector, purpose and stackLevel."""
+    return not (w[KEY] ^ r[KEY]) & _STACK
+
+
+def overlap(w, r):
+    """True if there is an instant at which both records are valid."""
+    begin = max(w[VALID_FROM], r[VALID_FROM])
+    ends = [end for end in (w[VALID_TO], r[VALID_TO]) if end >= 0]
+    return begin < min(ends + [_FAR])
+
+
+def slot(w):
+    """Which of several of its connector, purpose and stackLevel it is, 0..15."""
+    return w[KEY] >> 12 & 15
+
+
+def seat(w, n):
+    """Make it the one of slot `n`."""
+    w[KEY] = w[KEY] & ~_SLOT | n << 12
+
+
+# Its file, in the folder of a store.
+
+
+def name(w):
+    """Of its file: connector, purpose, stackLevel, and its slot unless that is 0; ~: replaced."""
+    text = "%d-%d-%d" % (profile.connector(w), profile.purpose(w), profile.level(w))
+    n = slot(w)
+    if n:
+        text += "-%d" % n
+    return text + "~" if profile.replaced(w) else text
+
+
+def read(store, file, full=False):
+    """The record in that file, all of it or plain; 6 A where it cannot be believed, or None: it
+    is nobody's."""
+    try:
+        with open(store.path + "/" + file, "rb") as f:
+            size = f.seek(0, 2)
+            if size > 4 * (HEADER + 2 * profile.MAX_PERIODS + _TAIL):
+                raise ValueError("%d bytes" % size)
+            f.seek(0)
+            w = array.array("i", bytes(size & ~3))
+            f.readinto(w)
+        check(w)
+        if name(w) == file:
+            return w if full else plain(w)
+        raise ValueError("the record of %s" % name(w))
+    except (ValueError, OSError) as e:
+        store.log("profile file %s: %s" % (file, e))
+    try:
+        connector, purpose, level, n = map(int, (file.rstrip("~").split("-") + ["0"])[:4])
+        # (Relative: in force with and without a clock)
+        w = pack(_NO_ID, connector, level, purpose, profile.RELATIVE, ((0, 60, 0),))
+        seat(w, n)
+        if file.endswith("~"):
+            w[KEY] |= FLAG_REPLACED << 24
+    except (ValueError, OverflowError):
+        return None
+    return w if name(w) == file else None  # nothing that a store wrote
+
+
+def again(store, head):
+    """The record of whose `head` alone is in RAM."""
+    w = read(store, name(head))
+    w[KEY] |= head[KEY] & FLAG_BEGUN << 24
+    if profile.replaced(w):
+        w[_UNTIL] = head[_UNTIL]
+    return w
+
+
+def full(store, w):
+    """The record `w` of `store` with all that was put (said), as it is on flash."""
+    return w if stands_in(w) else read(store, name(w), True)
+
+
+def write(store, w):
+    """Old or new under power cut. Raises OSError."""
+    with open(store.path + "/" + name(w), "wb") as f:
+        f.write(w)
+
+
+def forget(store, file):
+    """Remove it, if it is there."""
+    try:
+        os.remove(store.path + "/" + file)
+    except OSError:
+        pass  # not even the empty file was made

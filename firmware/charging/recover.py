@@ -7,7 +7,7 @@ from firmware import lazy
 from . import profile
 from .profile import HEADER, ID, KEY, SEQUENCE, START
 
-files, places = lazy.load("charging.files"), lazy.load("charging.places")
+record = lazy.load("charging.record")
 
 
 def records(store, rewrite):
@@ -22,7 +22,7 @@ def records(store, rewrite):
         if not os.stat(path + file)[6]:  # a cut while it was created: it never was
             os.remove(path + file)
             continue
-        w = files.read(store, file)
+        w = record.read(store, file)
         if w is None:
             continue
         if w[START] < 0:
@@ -37,7 +37,7 @@ def records(store, rewrite):
             # A cut between writing the new one and removing the old.
             older, newer = (other, w) if other[SEQUENCE] < w[SEQUENCE] else (w, other)
             if _succeeds(newer, older):
-                os.remove(path + files.name(older))
+                os.remove(path + record.name(older))
                 if older is w:
                     break
                 found.remove(other)
@@ -49,5 +49,5 @@ def records(store, rewrite):
 def _succeeds(w, old):
     if not old[SEQUENCE] or profile.replaced(w) or profile.replaced(old):
         return False
-    alone = w[KEY] >> 24 & profile.FLAG_ALONE and places.together(w, old)
+    alone = w[KEY] >> 24 & profile.FLAG_ALONE and record.together(w, old)
     return alone or w[ID] == old[ID]

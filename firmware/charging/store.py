@@ -1,6 +1,6 @@
 """The installed charging profiles, in RAM. Knows records (profile.py) and a folder; must not know
 messages, time or transactions. What changes them, and what is read and written, is loaded for that
-(change.py, files.py).
+(change.py, record.py).
 Relies on LittleFS: rewriting a file is old-or-new under power cut, and only a file that is
 being created may come back empty (an empty file is no file)."""
 
@@ -27,7 +27,7 @@ class Store:
     def __init__(self, folder, log):
         self.path, self.log = folder, log
         self._used = []  # records with periods that were asked for since the last trim
-        self._files = None  # files.py, while they are read
+        self.reader = None  # record.py, while records are read or put
         self.records = []
         self.sequence = 0
         self.change().recover()
@@ -43,8 +43,8 @@ class Store:
     def whole(self, w):
         """The record `w` of `records` with its periods in RAM."""
         if len(w) == HEADER:
-            self._files = self._files or lazy.load("charging.files")
-            head, w = w, self._files.again(self, w)
+            self.reader = self.reader or lazy.load("charging.record")
+            head, w = w, self.reader.again(self, w)
             self.records[self.records.index(head)] = w
         if w not in self._used:
             self._used.append(w)
@@ -58,4 +58,4 @@ class Store:
                 self.records[i] = w[:HEADER]
         self._used.clear()
         if over:
-            self._files = None
+            self.reader = None

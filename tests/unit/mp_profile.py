@@ -7,7 +7,7 @@ from flash import FOLDER, Flash, mount, read
 from profiles import DAY, WEEK, P, T, evaluator, record
 from rig import raises, seeded
 
-from firmware.charging import files, places, profile
+from firmware.charging import profile
 from firmware.charging import record as records
 from firmware.charging.profile import (
     DURATION,
@@ -42,7 +42,7 @@ def test_every_field_lies_where_the_header_says():
     more = {"rate": profile.WATTS, "recurrency": profile.WEEKLY, "transaction": 2**31 - 2}
     more["schedule_id"] = -9
     w = pack(-7, 2, 15, profile.TX, profile.RECURRING, periods, **times, **more)
-    places.seat(w, 5)
+    records.seat(w, 5)
     records.seal(w, 99)
     b = bytes(w)
     little = [int.from_bytes(b[i : i + 4], "little") for i in range(0, len(b), 4)]
@@ -53,7 +53,7 @@ def test_every_field_lies_where_the_header_says():
     place = profile.connector(w), profile.level(w), profile.purpose(w), profile.transaction(w)
     assert place == (2, 15, profile.TX, 2**31 - 2)
     assert profile.rate(w) == profile.WATTS and records.count(w) == 2
-    assert (places.slot(w), files.name(w)) == (5, "2-0-15-5")
+    assert (records.slot(w), records.name(w)) == (5, "2-0-15-5")
     assert (records.kind(w), records.recurrency(w)) == (profile.RECURRING, profile.WEEKLY)
     records.check(w)
 
@@ -189,7 +189,7 @@ def test_validity_that_overlaps():
         ((None, 2**31), (2**30 - 2, None), True),
     ):
         both = [one(valid_from=a, valid_to=b) for a, b in (first, second)]
-        assert places.overlap(*both) == wanted == places.overlap(both[1], both[0]), first
+        assert records.overlap(*both) == wanted == records.overlap(both[1], both[0]), first
 
 
 def test_a_schedule_that_began_long_ago():
@@ -262,6 +262,7 @@ def test_a_profile_of_24_periods_is_256_bytes_in_flash_and_in_ram():
             w = day(10 + 3 * level + connector, level)
             w[KEY] = w[KEY] & ~0xFF | connector
             put(store, w)
+    store.reader = None  # (the code that reads and writes, until the next trim)
     in_force = (live() - before) // 30
     store.trim()
     store.trim()

@@ -6,11 +6,10 @@ import os
 from flash import FOLDER, Flash, mount, names, read, write
 from profiles import T
 
-from firmware.charging import files, profile, record
+from firmware.charging import profile, record
 from firmware.charging.change import MAX_PROFILES
-from firmware.charging.places import seat
 from firmware.charging.profile import FLAG_REPLACED, HEADER, ID, KEY, SEQUENCE, START
-from firmware.charging.record import pack, seal
+from firmware.charging.record import pack, seal, seat
 from firmware.charging.schedule import NONE, Evaluator
 from firmware.charging.store import Store
 
@@ -57,7 +56,7 @@ def holds(store):
     for w in list(store.records):
         w = store.whole(w)
         if w[SEQUENCE] and name(w)[-1] != "~":
-            full = files.full(store, w)
+            full = record.full(store, w)
             record.check(full)
             assert record.plain(full)[HEADER:] == w[HEADER:]
             w = full
@@ -1211,7 +1210,7 @@ def test_a_record_of_the_former_layout_is_read():
     write("1-1-7", bytes.fromhex(FORMER))
     store = again(flash, complain)
     recurs_weekly(store)
-    w = files.full(store, store.records[0])
+    w = record.full(store, store.records[0])
     assert w[profile.SCHEDULE] == 0 and record.said(w, profile.VALID_TO) is None
     assert read("1-1-7").hex() == FORMER
     # one of its level comes beside it, it waits for one that begins later, it is replaced

@@ -9,8 +9,7 @@ from firmware.charging.profile import HEADER
 from firmware.clock import format_iso
 
 charging_profile = lazy.load("ocpp.charging_profile")
-files, places = lazy.load("charging.files"), lazy.load("charging.places")
-record = files.record
+record = lazy.load("charging.record")
 words = lazy.load("ocpp.v201.words")
 
 _HEAD = const(8)  # periods that are as long as what stands around those of a profile
@@ -21,7 +20,7 @@ _PROFILE = (profile.VALID_FROM, "validFrom"), (profile.VALID_TO, "validTo")
 
 
 def told(station, request_id, at):
-    """Yields the messages (jobs.begin) that tell of the profiles in the places `at` (places.py;
+    """Yields the messages (jobs.begin) that tell of the profiles in the places `at` (record.place;
     those of an EVSE stand together): (action, payload), of one EVSE each, and never more than a
     message can have. What is cleared before its message is made is not told."""
     while True:
@@ -33,8 +32,8 @@ def told(station, request_id, at):
             size += _HEAD + record.count(w)
             if found and (size > _MOST or profile.connector(w) != number):
                 break
-            found.append(files.full(station.store, w))
-        at = list(map(places.place, left[len(found) :]))
+            found.append(record.full(station.store, w))
+        at = list(map(record.place, left[len(found) :]))
         c = station.connectors[number - 1] if number else None
         head = request_id, number, bool(at), c.tx.uuid if c and c.tx else None
         yield "ReportChargingProfiles", _payload(head, found)
@@ -46,7 +45,7 @@ def _payload(head, found):
 
 def _at(store, place):
     for w in store.records:
-        if places.place(w) == place and not profile.replaced(w):
+        if record.place(w) == place and not profile.replaced(w):
             return w
     return None
 

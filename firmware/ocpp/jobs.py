@@ -201,7 +201,10 @@ def carry_on(outbox):
 async def say(outbox, action, number):
     """What was triggered: that action, of connector `number` (None: all). What is neither the
     boot message nor a heartbeat, a notice or a sample, is of a job."""
-    boots, _, notice, sample = outbox.module("messages").ACTIONS[:4]
+    messages = outbox.module("messages")
+    boots, _, notice, sample = messages.ACTIONS[:4]
+    key, messages = messages.TRIGGERED, None  # (who waits would keep it)
+    await asyncio.sleep_ms(0)
     station, now_s = outbox.station, outbox.station.clock.now()
     if action == outbox.beats:
         return await outbox.registration.beat()
@@ -215,8 +218,8 @@ async def say(outbox, action, number):
     for c in station.connectors:
         if number in (None, c.number) or number == 0 and action == sample:
             if action == sample:
-                key = outbox.module("messages").TRIGGERED
                 s = station.metering.take(c, now_s, key, metering.TRIGGER)
+                await asyncio.sleep_ms(0)
                 await outbox.ask(*outbox.message("samples", c.number, c.tx, s))
             else:
                 await outbox.say(station.notice(c, now_s))

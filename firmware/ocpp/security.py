@@ -102,12 +102,11 @@ def ready(settings, text):
 
 
 def changed(unit, name):
-    """What people call `name` was changed: if that is dialled with it is a security event, and
-    ends the connection once the answer is on its way. `unit`: requests.Requests."""
-    settings = unit.settings
-    if name in (settings.key("password"), settings.key("security")):
-        lazy.load("station.security").note(unit.station, RECONFIGURED, name)
-        unit.rpc.after = lambda: unit.close("another " + name)  # (A01, A05.FR.06)
+    """What people call `name` was changed, the password or the security profile: that is a
+    security event, and ends the connection once the answer is on its way. `unit`:
+    requests.Requests."""
+    lazy.load("station.security").note(unit.station, RECONFIGURED, name)
+    unit.rpc.after = lambda: unit.close("another " + name)  # (A01, A05.FR.06)
 
 
 def failed(settings, error, log):

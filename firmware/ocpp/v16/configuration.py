@@ -25,7 +25,7 @@ def ChangeConfiguration(unit, payload):
     """5.3: a key that is dialled with ends the connection after the answer."""
     name = payload["key"]
     status = change(unit.settings, name, payload["value"])
-    if status == "Accepted":
+    if status == "Accepted" and name in ("AuthorizationKey", "SecurityProfile"):
         lazy.load("ocpp.security").changed(unit, name)
     return {"status": status}
 

@@ -12,7 +12,8 @@ from firmware.ocpp.text import printable
 _MOST_BYTES = const(8192)  # of a request; these three are variables too
 _MOST_SET = const(16)
 _MOST_GET = const(16)
-_ACCESS = const(2)  # in a line of keys.py
+_SETTING = const(1)  # in a line of keys.py
+_ACCESS = const(2)
 _KIND = const(3)
 
 
@@ -61,7 +62,8 @@ def _set(model, unit, entry):
         return "Rejected", "ValueOutOfRange" if number else "InvalidValue", str(e)
     if done is False:
         return "Rejected", "OutOfStorage", "it could not be kept; the log says why"
-    lazy.load("ocpp.security").changed(unit, line[0])
+    if line[_SETTING] in ("password", "security"):
+        lazy.load("ocpp.security").changed(unit, line[0])
     return ("RebootRequired" if done is None else "Accepted"), None, None
 
 

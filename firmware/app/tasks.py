@@ -129,9 +129,9 @@ class App:
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
 
-    def handle(self, action, payload):
+    async def handle(self, action, payload):
         """Answer a request of the Central System (rpc.Rpc)."""
-        answer = self.requests.handle(action, payload)
+        answer = await self.requests.handle(action, payload)
         if not self.station.sharing.due_s:  # what was changed is in force before the answer leaves
             self.station.sharing.evaluate(self.clock.now(), time.ticks_ms())
         return answer

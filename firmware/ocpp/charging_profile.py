@@ -2,6 +2,7 @@
 record, limits become text. What is declined, and how that is said, differs. Loaded for that."""
 
 import asyncio
+import gc
 from micropython import const
 
 from firmware import lazy
@@ -12,6 +13,7 @@ from firmware.ocpp.rpc import CallError
 KINDS = "Absolute", "Recurring", "Relative"  # profile.ABSOLUTE ..
 RECURRENCIES = "Daily", "Weekly"
 UNITS = "A", "W"
+_LONG = const(80)  # words of a record: 34 periods, whose message has a buffer of its own
 _MOST = const(10000000)  # tenths; whatever is above means the same
 
 
@@ -62,6 +64,18 @@ def record(p, schedule, number, profile_id, purpose, transaction=None, schedule_
         min_rate=None if rate is None else _tenths(rate),
         schedule_id=schedule_id,
     )
+
+
+async def settled(w, payload):
+    """The record `w` that was made of `payload`, which goes. What is to last has its place in
+    front then: behind a long message it would keep the heap in pieces, too small for the next."""
+    payload.clear()
+    await asyncio.sleep_ms(0)
+    if len(w) > _LONG:
+        gc.collect()
+        await asyncio.sleep_ms(0)
+        w = w[:]
+    return w
 
 
 def fits(number, bits, name):

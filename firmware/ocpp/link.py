@@ -73,7 +73,8 @@ class Link:
         tasks = [asyncio.create_task(self._talk(ws)), asyncio.create_task(self._watch(ws))]
         try:
             while True:
-                await self._receive(ws)
+                if await self._receive(ws) >= _LONG:
+                    gc.collect()  # what comes next, and may last, has its place in front
         except (OSError, MemoryError) as e:
             reason = self.why or _cause(e)
             if isinstance(e, MemoryError):
@@ -106,8 +107,9 @@ class Link:
         # Not in the loop, whose frame holds on to what it had on its stack: a large message has a
         # buffer of its own, of up to 16 KB, that has to go when it has been decoded.
         data = await ws.recv()
+        size = len(data)
         if ws.text:  # (only text is known to be UTF-8)
-            if len(data) >= _LONG:
+            if size >= _LONG:
                 gc.collect()  # (or it comes in the middle of a long step)
                 await asyncio.sleep_ms(0)
             data = self._rpc.decode(data)
@@ -116,6 +118,7 @@ class Link:
             self._busy, ws.last_rx_ms = False, time.ticks_ms()
         else:
             self._rpc.failed("frame ignored: binary")
+        return size
 
     async def _talk(self, ws):
         # Whatever ends it (the connection, no memory): nobody would talk on this one any more.

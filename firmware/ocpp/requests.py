@@ -1,6 +1,8 @@
 """Answers what the Central System asks, by the modules of the version that is spoken. Each is
 loaded for one request: which one says the table of the messages (schema.py)."""
 
+import asyncio
+
 from firmware.ocpp import schema
 
 
@@ -19,6 +21,12 @@ class Requests:
         self.close, self.send = close, send
         self.unlocking = []
 
-    def handle(self, action, payload):
+    async def handle(self, action, payload):
         """The answer to a request whose schema was checked (rpc.Rpc)."""
-        return getattr(self.outbox.module(schema.module(action)), action)(self, payload)
+        handler = getattr(self.outbox.module(schema.module(action)), action)
+        await asyncio.sleep_ms(0)  # (to load it is a step by itself)
+        answer = handler(self, payload)
+        if hasattr(answer, "send"):  # (a coroutine)
+            answer = await answer
+        await asyncio.sleep_ms(0)  # (and what follows from it)
+        return answer

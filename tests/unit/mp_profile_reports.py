@@ -1,5 +1,6 @@
 """ocpp.v201: a ChargingProfileType becomes a record on flash, and its report is the same text."""
 
+import asyncio
 import gc
 import json
 import sys
@@ -60,6 +61,9 @@ class Unit:
         return None
 
     def set(self, p, evse=0):
+        return asyncio.run(self.put(p, evse))
+
+    def put(self, p, evse):
         payload = {"evseId": evse, "chargingProfile": json.loads(p)}
         return smart_charging.SetChargingProfile(self, payload)
 
@@ -176,7 +180,7 @@ async def test_a_report_is_told_to_its_end():
     world = World(2)
     unit = Unit(world)
     for id, evse in ((1, 0), (2, 1), (3, 2)):
-        unit.set(text(id=id, level=id), evse)
+        await unit.put(text(id=id, level=id), evse)
     unit.tales = [[unit.get(), None]]
     unit.answers = False
     await jobs.go_on(unit, [])

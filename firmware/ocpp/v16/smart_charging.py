@@ -14,7 +14,7 @@ _PURPOSES = const(("TxProfile", "TxDefaultProfile", "ChargePointMaxProfile"))  #
 _NOBODY = const(-1)  # no transaction has that number
 
 
-def SetChargingProfile(unit, payload):
+async def SetChargingProfile(unit, payload):
     """5.16: the owner's rules, then the store."""
     station = unit.station
     number = payload["connectorId"]
@@ -22,6 +22,7 @@ def SetChargingProfile(unit, payload):
         raise CallError("PropertyConstraintViolation", "connectorId: no such connector")
     try:
         w = record(payload["csChargingProfiles"], number, unit)
+        w = await charging_profile.settled(w, payload)
         if station.policy and not station.policy.accept(w, station):
             raise Refused("by policy.py")
         refusal = lazy.load("station.profiles").install(station, w)

@@ -18,11 +18,14 @@ _SCHEDULE = const("InvalidSchedule")  # (also what has no code of its own)
 _TWICE = const("DuplicateProfile")
 
 
-def SetChargingProfile(unit, payload):
+async def SetChargingProfile(unit, payload):
     """K01: the rules of the specification, then the owner's, then the store."""
     station, p, number = unit.station, payload["chargingProfile"], payload["evseId"]
+    tariff = "salesTariff" in p["chargingSchedule"][0]
     try:
         w = _record(unit, p, number, _running(station, p, number))
+        p = None
+        w = await charging_profile.settled(w, payload)
         _unique(station.store.records, w)
         if station.policy and not station.policy.accept(w, station):
             raise Refused("by policy.py", _PROFILE)
@@ -31,7 +34,7 @@ def SetChargingProfile(unit, payload):
             raise Refused(refusal, "OutOfStorage")
     except Refused as e:
         return _declined(unit, e)
-    if "salesTariff" in p["chargingSchedule"][0]:
+    if tariff:
         return refused("Accepted", "UnsupportedParam", "the salesTariff is not kept")
     return {"status": "Accepted"}
 
@@ -103,15 +106,15 @@ def _unique(records, w):
     # No two may say something of one instant (K01.FR.06, K01.FR.39), nor may a level have defaults
     # for the station and for one EVSE (K01.FR.52, K01.FR.53). Of one id the new one replaces.
     purpose, number = profile.purpose(w), profile.connector(w)
-    places, stands_in = lazy.load("charging.places"), lazy.load("charging.record").stands_in
+    made = lazy.load("charging.record")
     for r in records:
-        if r[profile.ID] == w[profile.ID] or profile.replaced(r) or stands_in(r):
+        if r[profile.ID] == w[profile.ID] or profile.replaced(r) or made.stands_in(r):
             continue
         if profile.purpose(r) != purpose or profile.level(r) != profile.level(w):
             continue
         other = profile.connector(r)
         if other == number:
-            clash = purpose == profile.TX or places.overlap(w, r)
+            clash = purpose == profile.TX or made.overlap(w, r)
         else:
             clash = purpose == profile.TX_DEFAULT and not (number and other)
         if clash:
@@ -150,7 +153,7 @@ def GetChargingProfiles(unit, payload):
     purpose = _purpose(asked) if "chargingProfilePurpose" in asked else None
     none = "chargingProfilePurpose" in asked and purpose is None
     none = none or _CSO not in asked.get("chargingLimitSource", (_CSO,))
-    found, place = [], lazy.load("charging.places").place
+    found, place = [], lazy.load("charging.record").place
     for w in () if none else unit.station.store.records:
         if profile.replaced(w) or ids is not None and w[profile.ID] not in ids:
             continue

@@ -187,17 +187,19 @@ def watch_limits(unit):
     """Tell the wall of every change of a limit, for the trace."""
     from firmware import lazy
 
-    before = {}
+    seen = [None] * len(unit.station.connectors)  # (checksums: what lasts is in the chip's heap)
 
     def look():
         reason = lazy.load("ocpp.reason").reason  # (not kept: it is not the chip's)
         purposes = unit.outbox.module("words").PURPOSES
-        for c in unit.station.connectors:
+        for i, c in enumerate(unit.station.connectors):
             limit = reason(unit.station, c, purposes)
             del limit["limit_next"]
-            if before.get(c.number) != limit:
-                before[c.number] = limit
-                say(dict(limit, connector=c.number))
+            limit["connector"] = c.number
+            check = crc32(json.dumps(limit).encode()) & 0x3FFFFFFF
+            if seen[i] != check:
+                seen[i] = check
+                say(limit)
 
     unit.station.sharing.on_limit = look
 

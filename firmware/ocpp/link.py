@@ -74,6 +74,7 @@ class Link:
         try:
             while True:
                 if await self._receive(ws) >= _LONG:
+                    await asyncio.sleep_ms(0)  # (asyncio lets go of what has ended the wait)
                     gc.collect()  # what comes next, and may last, has its place in front
         except (OSError, MemoryError) as e:
             reason = self.why or _cause(e)

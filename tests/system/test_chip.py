@@ -26,15 +26,14 @@ TIMES = 15
 IDLE = 0.2  # of the chip
 ROUNDS = 5
 BUDGET_ms = {  # of all steps, and of the longest
-    # (what makes and puts profiles is loaded for it: most of the time, and of the longest step)
-    "SetChargingProfile_24": (450, 250),
-    "GetCompositeSchedule_24": (350, 130),
-    "SetChargingProfile_96": (600, 280),
-    "GetCompositeSchedule_96": (600, 130),
-    "GetConfiguration": (600, 130),
-    "ChangeConfiguration": (250, 130),
-    "ClearChargingProfile": (300, 160),
-    "TriggerMessage": (250, 100),
+    "SetChargingProfile_24": (350, 75),
+    "GetCompositeSchedule_24": (300, 75),
+    "SetChargingProfile_96": (450, 100),
+    "GetCompositeSchedule_96": (500, 75),
+    "GetConfiguration": (500, 75),
+    "ChangeConfiguration": (150, 75),
+    "ClearChargingProfile": (180, 60),
+    "TriggerMessage": (200, 75),
 }
 
 

@@ -2,6 +2,8 @@
 # may be left out. They run on the unit, between two ticks: be quick, and wait for nothing.
 # They are the same whichever version of OCPP is spoken.
 
+from firmware import lazy
+
 
 def on_profile(profile, station):
     """True: the charging profile, which the station could keep, may be kept; False: it is refused.
@@ -22,3 +24,18 @@ def local_limit(now, station):
     policy_broken_mA of config.json, until it has worked for a minute."""
     hour = now // 3600 % 24  # UTC
     return 10000 if 17 <= hour < 20 else None
+
+
+last = None  # the number of the latest transaction of which the rule below has spoken
+
+
+def say_what_is_needed(station):
+    """Not asked for by the firmware: call it in local_limit. Every car at connector 1 needs 10 kWh
+    until the next 05:30 (UTC). Told once a transaction, in OCPP 2.0.1; the Central System may
+    answer with a profile that does it while that is cheap."""
+    global last
+    tx = station.connectors[0].tx
+    if tx and tx.number != last:
+        needs = lazy.load("station.needs")
+        if not needs.put(station, 1, *needs.read(station, ("10", "kWh", "05:30"))):
+            last = tx.number

@@ -25,6 +25,8 @@ _TABLE = (
     "limits limit [connector]: who decides the limit, every source, what comes next",
     "limits profiles: the charging profiles, * those in force",
     "limits composite [number] [duration_s] [A|W]: the composite schedule as a picture; 0: all",
+    "needs needs energy kWh|Wh [departure] [connector]: what its car needs; 07:30 (UTC), or a"
+    " date-time; -: unknown",
     "config config [key] [value]: OCPP keys: show, or change as the Central System does;"
     " config.json",
     "config journal: what the Central System must still be told",

@@ -92,10 +92,19 @@ def session(unit, connectors):
         yield "  since %s, %d s; %d Wh" % (since, now_s - tx.origin_s, charged_Wh)
         if tx.cost is not None:
             yield "  it costs %.2f so far" % tx.cost
+        if tx.target_Wh:
+            yield _needs(c)
         if tx.denied:
             yield "  the Central System does not accept the tag"
         if c.stopping():
             yield "  it is ending: the contactor, then a reading of the meter"
+
+
+def _needs(c):
+    needs = lazy.load("station.needs")
+    words = "no answer yet|Accepted|Rejected|Processing".split("|")
+    said = (needs.text(c),) + tuple([words[i] for i in needs.answers(c.tx)])
+    return "  its car needs %s: %s; the plan for that: %s" % said
 
 
 def faults(unit, connectors):

@@ -107,11 +107,12 @@ def _periods(periods):
         yield start_s, _tenths(limit), phases or 0
 
 
-async def composite(station, number, duration_s, unit):
+async def composite(station, number, duration_s, unit, most_mA=None):
     """(now, the Composite of connector `number` (0: of all) from now): a few instants at a time,
-    the tick goes on."""
+    the tick goes on. most_mA: see station/profiles.py."""
     profiles = lazy.load("station.profiles")
-    now, schedule = profiles.schedule(station, number, duration_s, UNITS.index(unit))
+    asked = number, duration_s, UNITS.index(unit), most_mA
+    now, schedule = profiles.schedule(station, *asked)
     while profiles.compose(station, schedule):
         await asyncio.sleep_ms(0)
     return now, schedule

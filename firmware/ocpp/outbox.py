@@ -11,6 +11,7 @@ from firmware.ocpp.rpc import CallError
 
 _ACCEPTED = const(0)  # of `boot`
 _REJECTED = const(2)
+_DUE = const(3)  # of Transaction.needs
 
 
 class Outbox:
@@ -194,6 +195,11 @@ class Outbox:
         elif station.transfers:
             await lazy.load("ocpp.jobs").transfer(self)
         else:
+            for c in station.connectors if station.journal.wanted else ():
+                # (who wants states has words for what cars need too, once the start was told)
+                if c.tx and c.tx.needs & _DUE and c.tx.told:
+                    await self.module("needs").tell(self, c, self._silent)
+                    return True
             return False
         return True
 

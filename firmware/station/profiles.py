@@ -51,8 +51,9 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     return installed - store.count()
 
 
-def schedule(station, number, duration_s, rate):
-    """(now, the Composite of a connector, 0: of all, from now): see compose()."""
+def schedule(station, number, duration_s, rate, most_mA=None):
+    """(now, the Composite of a connector, 0: of all, from now): see compose(). most_mA: what the
+    connector can take; None: what all else allows."""
     now, sharing, connectors = station.clock.now(), station.sharing, station.connectors
     sharing.evaluator.known = station.clock.known()
     sharing.evaluator.ahead_s = station.clock.least_s() - now
@@ -60,7 +61,7 @@ def schedule(station, number, duration_s, rate):
     starts = [now] + [sharing.origin_s(c, now) for c in connectors]
     running = [False] + [c.tx is not None for c in connectors]
     own_mA = [c.limits.local_mA if local else c.limits.fixed_mA for c in connectors]
-    hardware = [0] + [mA // 100 for mA in own_mA]
+    hardware = [0] + [min(mA, most_mA or mA) // 100 for mA in own_mA]
     numbers = (number,) if number else tuple([c.number for c in connectors])
     asked = numbers, now, duration_s, starts, running, hardware, rate, profile.MAX_PERIODS
     # (seldom asked for: not kept)

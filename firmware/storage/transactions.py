@@ -16,7 +16,7 @@ _SEED = const(2)  # of the check byte of samples
 _RISE_Wh_s = const(20)  # at most, of a meter
 _FIRST = "connector kind token group id denied offset_Wh fault cause start_s start_Wh began seq"
 # Behind them, as far as one says something: what firmware of before did not know.
-_MORE = "reservation request stop_kind offline told over by flow_s away"
+_MORE = "reservation request stop_kind offline told over by flow_s away target_Wh until_s needs"
 # Each as the difference from another, which is most often small, or the same.
 _SECOND = "origin_s stop_s seen_Wh stop_Wh ended stop_token"
 _OTHERS = "start_s start_s start_Wh start_Wh began token"
@@ -46,6 +46,9 @@ class Transaction:
     | flow_s      | for so long energy has flowed |
     | away        | 1: there was no car at its end |
     | fault       | what ended it (electrical/faults.py), where that was one |
+    | target_Wh, until_s | what the meter shows when its car has got what it needs, and when that
+      leaves; 0: nobody has said it |
+    | needs       | 0, or what of that is still to be told, what was answered (station/needs.py) |
     | seq         | how many messages there were of it so far: the number of the next one; 0: it is
       held back |
     | reservation | the id of the one by which it began, or None |
@@ -69,7 +72,7 @@ class Transaction:
         self.request = self.over = self.cost = None
         self.stop_kind = self.offline = self.told = self.by = self.flow_s = self.away = 0
         self.stop_s = self.stop_Wh = self.cause = self.stop_token = None
-        self.offset_Wh = self.fault = self.seq = 0
+        self.offset_Wh = self.fault = self.seq = self.target_Wh = self.until_s = self.needs = 0
 
     @property
     def name(self):

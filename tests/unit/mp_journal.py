@@ -286,6 +286,7 @@ def test_every_field_comes_back():
     tx.denied = True
     tx.kind = 2
     tx.over, tx.by, tx.flow_s, tx.away, tx.told, tx.offline = states.LOCAL, 4, 12345, 1, 7, 1
+    tx.target_Wh, tx.until_s, tx.needs = 123456789, 223460000, 13
     tx.group = "of \u00e9"
     j.save(tx)
     (got,) = again().kept

@@ -169,6 +169,8 @@ async def commands():
             answer = {"ok": True}
             if not present(unit.station, command["tag"], command["connector"]):
                 answer = {"error": "the tag was there a moment ago: it counts once"}
+        elif unit and command["do"] == "needs":
+            answer = needs(unit.station, command["words"], command["connector"])
         say({"answer": answer})
 
 
@@ -177,6 +179,18 @@ def present(station, tag, number):
     if number is None and len(station.connectors) > 1:
         return station.access().card(tag)
     return station.access().tag(tag, number or 1)
+
+
+def needs(station, words, number):
+    """What the car at connector `number` needs: energy, Wh or kWh, departure."""
+    from firmware import lazy
+
+    domain = lazy.load("station.needs")
+    try:
+        why = domain.put(station, number, *domain.read(station, words))
+    except ValueError as e:
+        why = str(e)
+    return {"error": why} if why else {"ok": True}
 
 
 def say(what):

@@ -1,20 +1,35 @@
 """OCPP 2.0.1, P: data transfer. Each handler gets requests.Requests."""
 
 from firmware import lazy
+from firmware.clock import parse_iso
 from firmware.ocpp.v201.refusal import refused
 
 
 def DataTransfer(unit, payload):
     """P01: LimitReason of Pilotwire, with an EVSE as data (1 where there is none), tells who
-    decides its limit."""
+    decides its limit; Needs says what a car needs (docs/smart-charging.md 7)."""
     if payload["vendorId"] != "Pilotwire":
         return refused("UnknownVendorId", "UnsupportedParam", "Pilotwire is the only vendorId")
-    if payload.get("messageId") != "LimitReason":
-        return refused("UnknownMessageId", "UnsupportedParam", "LimitReason is the only messageId")
     data = payload.get("data", 1)
+    if payload.get("messageId") == "Needs":
+        return _needs(unit.station, data)
+    if payload.get("messageId") != "LimitReason":
+        return refused("UnknownMessageId", "UnsupportedParam", "it is LimitReason or Needs")
     for c in unit.station.connectors:
         if type(data) in (int, str) and str(data) == str(c.number):
             purposes = lazy.load("ocpp.v201.words").PURPOSES
             reason = lazy.load("ocpp.reason").reason(unit.station, c, purposes)
             return {"status": "Accepted", "data": reason}
     return refused("Rejected", "UnknownEvse", "data is the number of an EVSE")
+
+
+def _needs(station, data):
+    # {"evseId": 1, "energyAmount": 20000, "departureTime": "..."}, the last where it is known
+    try:
+        departs = data.get("departureTime")
+        departs_s = None if departs is None else parse_iso(departs)
+        said = data.get("evseId"), data.get("energyAmount"), departs_s
+    except (AttributeError, TypeError, ValueError):
+        return refused("Rejected", "InvalidValue", "evseId, energyAmount, departureTime")
+    why = lazy.load("station.needs").put(station, *said)
+    return refused("Rejected", "InvalidValue", why) if why else {"status": "Accepted"}

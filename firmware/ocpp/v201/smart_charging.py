@@ -34,6 +34,8 @@ async def SetChargingProfile(unit, payload):
             raise Refused(refusal, "OutOfStorage")
     except Refused as e:
         return _declined(unit, e)
+    if profile.purpose(w) == profile.TX:  # K15.FR.10, K16.FR.05
+        lazy.load("station.needs").planned(station, number)
     if tariff:
         return refused("Accepted", "UnsupportedParam", "the salesTariff is not kept")
     return {"status": "Accepted"}

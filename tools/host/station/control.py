@@ -14,6 +14,9 @@ FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 ENDS = (["ev"], ["station"])  # of a cable
 PRESS_ms, PRESS_LONG_ms = 500, 5000  # on the button, simulated
 
+# Of what is done to the whole station: how many words at most.
+WORDS = {"power-cut": 1, "speed": 1, "escort": 1, "state": 0, "gauge": 0, "help": 0, "quit": 0}
+
 HELP = (
     """commands on the control port, one a line; each is answered by one JSON object:
   plug [C]  unplug [C]  ready [C]  pause [C]     the car at connector C (1 if not said)
@@ -22,6 +25,8 @@ HELP = (
                                                  without C it goes where its car does
   card [UID [S ...]]                             a card lies on the reader; none: it is taken away;
                                                  S: it lies there so long, is away, is back, ...
+  needs ENERGY kWh|Wh [DEPARTURE] [C]            what the car needs: 07:30 (UTC), a date-time,
+                                                 or - if unknown; its transaction runs
   press [long] [C]                               the button
   ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
   fault NAME [C]  clear NAME [C]                 """
@@ -56,11 +61,7 @@ def number(text):
 class Control:
     """The commands to a Station: do_NAME(words) carries one out; -> what it answers, or None."""
 
-    HELP = HELP
-    # Of the whole station: how many words at most.
-    WORDS = {
-        "power-cut": 1, "speed": 1, "escort": 1, "state": 0, "gauge": 0, "help": 0, "quit": 0,
-    }  # fmt: skip
+    HELP, WORDS = HELP, WORDS
 
     def __init__(self, station):
         self.station = station
@@ -156,6 +157,10 @@ class Control:
             raise CommandError("tag IDTAG [C]: an idTag has 1 to 20 characters")
         connector = self.outlet(words, 1).number if len(words) > 1 else None
         return self.ask({"do": "tag", "tag": words[0], "connector": connector})
+
+    def do_needs(self, words):
+        number = self.outlet(words, 3).number
+        return self.ask({"do": "needs", "words": words[:3], "connector": number})
 
     def do_ev(self, words):
         usage = "ev max_mA=0..80000 phases=1..3 cable_ohm=0..5000 [C]"

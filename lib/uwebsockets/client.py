@@ -40,7 +40,7 @@ async def connect(
     rx_size, tx_size: bytes of the buffer for messages that come in, and of a chunk going out (at
         least 32); or a bytearray to use, so that who redials need not allocate.
     rx_max: bytes of the largest message taken in. One of more than rx_size gets a buffer of its
-        own; one that is larger or finds no memory closes with 1009.
+        own; one that is larger, or finds no memory within 2 s, closes with 1009.
     addr: (ip, port) to dial instead of looking up the host (the look-up blocks the event loop).
     resolve: or a coroutine function that looks it up: resolve(host) returns the IP as text.
     Raises HandshakeError, OSError, ValueError for arguments that cannot work. No time-out inside:

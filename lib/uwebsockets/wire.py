@@ -113,9 +113,10 @@ def length(data):
     return size
 
 
-def room(rx, n, size, most, fin):
+def room(rx, n, size, most, fin, last=True):
     """The buffer for a message of `size` bytes so far, of which `n` are in `rx`: rx or, if they do
-    not fit, a new one. Raises ConnectionClosed for more than `most`, or if there is no memory.
+    not fit, a new one. Raises ConnectionClosed for more than `most`, or if there is no memory for
+    it, the `last` time; None: the caller tries again.
     Of a message whose last frame this is (`fin`) the length is known: it gets that, in steps of
     512, so that the next of its kind may have the same place. Of another it is not: it gets the
     most, so that it is not copied again, or else what it needs now."""
@@ -130,6 +131,8 @@ def room(rx, n, size, most, fin):
             return larger
         except MemoryError:
             pass
+    if not last:
+        return None
     raise ConnectionClosed(_TOO_BIG, "no memory for %d bytes" % size)
 
 

@@ -17,6 +17,8 @@ _PONG = const(10)
 _LOST = const(1006)  # never on the wire: no close frame at all
 _BAD_TEXT = const(1007)
 
+_TRIES = const(20)  # to find room for a large message
+_TRY_ms = const(100)
 _TAKEN = const(1024)  # bytes to take in, and to check, before other tasks have a turn
 
 
@@ -236,7 +238,8 @@ class WebSocket(_Sender):
                 continue
             if op:
                 opcode, state = op, 0 if op == _TEXT else -1
-            self._rx = wire.room(self._rx, n, n + size, self._max, fin)
+            if n + size > len(self._rx):
+                await self._grow(n, n + size, fin)
             state = await self._fill(self._rx[n : n + size], state)
             n += size
             if fin:
@@ -245,6 +248,16 @@ class WebSocket(_Sender):
                 self._mid, self.text = False, opcode == _TEXT
                 rx, self._rx = self._rx, self._base
                 return rx[:n]
+
+    # Have room for `size` bytes. What other tasks hold for a moment (a meter is read) may lie in
+    # the middle of what is free: the peer waits, as TCP has it.
+    async def _grow(self, n, size, fin):
+        for left in reversed(range(_TRIES)):
+            larger = wire.room(self._rx, n, size, self._max, fin, not left)
+            if larger:
+                self._rx = larger
+                break
+            await asyncio.sleep_ms(_TRY_ms)
 
     # Fill `buf`, and check it as text that goes on from `state` -> state; -1: no text. A wait lets
     # other tasks run, and costs 200 bytes of heap: once a frame, and in a long one.

@@ -248,8 +248,8 @@ def counted(wire_room):
     """wire.room, and the sizes of the buffers that it made."""
     sizes = []
 
-    def room(rx, n, size, most, fin):
-        larger = wire_room(rx, n, size, most, fin)
+    def room(rx, n, size, *args):
+        larger = wire_room(rx, n, size, *args)
         if larger is not rx:
             sizes.append(len(larger))
         return larger
@@ -308,6 +308,20 @@ async def test_no_memory_for_a_large_message():
     ws = hearing([data], 64, 1 << 29)
     assert bytes(await ws.recv()) == b"x" * 100 + b"y" * 100
     gc.collect()
+
+
+async def test_memory_that_others_hold_for_a_moment():
+    """It is waited for."""
+    whole, asked = wire.room, []
+
+    def room(rx, n, size, most, fin, last):
+        asked.append(last)
+        return whole(rx, n, size, most, fin) if len(asked) == 5 else None
+
+    wire.room = room
+    ws = hearing([frame(TEXT, b"x" * 300)], 64, 1000)
+    assert bytes(await ws.recv()) == b"x" * 300 and asked == [False] * 5
+    wire.room = whole
 
 
 async def test_a_buffer_of_a_connection_that_ended_is_let_go():

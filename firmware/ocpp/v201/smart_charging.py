@@ -20,11 +20,9 @@ _TWICE = const("DuplicateProfile")
 
 async def SetChargingProfile(unit, payload):
     """K01: the rules of the specification, then the owner's, then the store."""
-    station, p, number = unit.station, payload["chargingProfile"], payload["evseId"]
-    tariff = "salesTariff" in p["chargingSchedule"][0]
+    station, number = unit.station, payload["evseId"]
     try:
-        w = _record(unit, p, number, _running(station, p, number))
-        p = None
+        w, tariff = _made(unit, payload["chargingProfile"], number)
         w = await charging_profile.settled(w, payload)
         _unique(station.store.records, w)
         if station.policy and not station.policy.accept(w, station):
@@ -59,6 +57,12 @@ def _declined(unit, e):
     text, reason = (e.args + (_SCHEDULE,))[:2]
     unit.log("charging profile refused: %s" % text)
     return refused("Rejected", reason, text)
+
+
+def _made(unit, p, number):
+    # (the record, is there a tariff?). Who waits would keep the profile on their stack.
+    w = _record(unit, p, number, _running(unit.station, p, number))
+    return w, "salesTariff" in p["chargingSchedule"][0]
 
 
 def _running(station, p, number):

@@ -91,7 +91,7 @@ bench: setup    ## Sizes and speeds as JSON
 
 # Sweeps of which make test runs the share that its seed picks (share, in rig.py and station_driver.py)
 SLOW := bench board_tools prove station_clock station_crash station_electrical station_reason station_metering upki
-ALL := power_cuts fitting evse_faults meter_lies journal car sampling
+ALL := power_cuts day fitting evse_faults meter_lies journal car sampling
 prove: setup    ## Millions of limits, events at the plug, frames and messages against oracles and a monitor
 	@$(BIN)/python -m tests.prove
 	@$(BIN)/python -m tests.prove.power

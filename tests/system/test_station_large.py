@@ -4,12 +4,13 @@ to 16 KB, until it is decoded."""
 import json
 
 import pytest
+from station_201 import Bench201
 from station_driver import ESP32_HEAP, ID, Bench
 
 from bench.memory import table_of_names
 from bench.station import firmware_bytes, install
 from host.process import WAIT_s, poll
-from host.profile import profile
+from host.profile import in_201, profile
 
 # The peak, with 96 periods: in 98 KB, by where things lie, 6 KB in one piece may be missing
 PEAK_HEAP = "104K"
@@ -43,6 +44,18 @@ async def test_96_periods_in_the_budget(tmp_path, micropython32):
         b.st.messages.clear()
         for i in range(10):
             text = asked(f"large-{i}", 96, limit=16 + i)
+            assert 5500 < len(text) < 6500, len(text)
+            answer = await b.st.raw(text)
+            assert answer[2] == {"status": "Accepted"}, (i, answer)
+
+
+async def test_96_periods_in_the_budget_in_201(tmp_path, micropython32):
+    async with Bench201(tmp_path, interpreter=micropython32, heap=PEAK_HEAP) as b:
+        b.st.messages.clear()
+        for i in range(10):
+            _, name, action, payload = json.loads(asked(f"large-{i}", 96, limit=16 + i))
+            payload = {"evseId": 1, "chargingProfile": in_201(payload["csChargingProfiles"])}
+            text = json.dumps([2, name, action, payload])
             assert 5500 < len(text) < 6500, len(text)
             answer = await b.st.raw(text)
             assert answer[2] == {"status": "Accepted"}, (i, answer)

@@ -25,7 +25,7 @@ class Flash:
         gc.collect()  # (the last one is in pieces of the heap otherwise)
         self.data = bytearray(blocks * BLOCK)
         self._view = memoryview(self.data)
-        self._blank = b"\xff" * BLOCK
+        self._blank = memoryview(b"\xff" * BLOCK)
         for i in range(blocks):
             self._view[i * BLOCK : (i + 1) * BLOCK] = self._blank
         self.blocks = blocks
@@ -71,7 +71,11 @@ class Flash:
             return EIO
         at = block * BLOCK + offset
         data = self.data
-        for i in range(self._happens(len(buf))):
+        n = self._happens(len(buf))
+        if self._view[at : at + n] == self._blank[:n]:  # (as it is, but for what is misused)
+            self._view[at : at + n] = memoryview(buf)[:n]
+            return self._answer()
+        for i in range(n):
             byte = buf[i]
             if data[at + i] & byte != byte:
                 self.misused += 1

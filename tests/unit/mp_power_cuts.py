@@ -314,25 +314,47 @@ class Day:
         w.station.poll()
         return gone
 
+    # What goes on in the meantime; Hours in mp_day.py has other ways
+
+    last_s = LAST_s
+
+    def linked(self, gone):
+        """There is a network; `gone`: the person has left."""
+        return self.online or gone
+
+    def off_s(self):
+        """For how long the power stays away."""
+        return OFF_s
+
+    def look(self):
+        """Once a step, with the power on."""
+
     async def run(self):
         gone = False
-        while not (gone and self.boots and not self.w.journal.head() and self.talking):
-            assert self.true_ms < (T0 + LAST_s) * 1000, (self.w.said, self.told, self.w.queue())
+        while not (gone and not self.w.journal.head() and self.talking):
+            assert self.true_ms < (T0 + self.last_s) * 1000, (
+                self.w.said,
+                self.told,
+                self.w.queue(),
+            )
             try:
                 if not self.chip.dead:
                     gone = self.step() or gone
             except OSError:
                 assert self.chip.dead
             if not self.chip.dead:
-                self.link(self.online or gone)
+                self.link(self.linked(gone))
                 for _ in range(TURNS):
                     await asyncio.sleep_ms(0)
+                if not self.chip.dead:
+                    self.look()
             if self.chip.dead:
                 self.link(False)
+                self.outbox.delivery.cancel()  # (its pause would keep what is gone)
                 await asyncio.sleep_ms(0)
                 self.chip.on()
                 flash.mount(self.chip)
-                self.true_ms = (self.true_ms // 1000 + OFF_s) * 1000
+                self.true_ms = (self.true_ms // 1000 + self.off_s()) * 1000
                 self.boot(UNSET)
         self.link(False)
         await asyncio.sleep_ms(0)
@@ -382,14 +404,19 @@ def shows201(values, t, context=""):
     )
 
 
-async def cuts(language, online, tear):
-    w = World()
-    w.settings = Settings(w.settings, spoken=0)
+def speaking(language, blocks=16, **settings):
+    """A World for a Day in `language`, with these settings."""
+    w = World(blocks=blocks)
+    w.settings = Settings(w.settings, spoken=0, heartbeat_s=86400, attempts=3)
     w.settings.config = w.settings
     w.settings.protocols = [language.protocol]
-    w.settings.update({"heartbeat_s": 86400, "sample_s": 15, "attempts": 3, "retry_s": 60})
     w.settings.update(language.settings)
-    w.boot()
+    w.settings.update(settings)
+    return w.boot()
+
+
+async def cuts(language, online, tear):
+    w = speaking(language, sample_s=15, retry_s=60)
     if not online:
         w.station.local().heard("TAG", tags.ACCEPTED)
     blank = bytes(w.flash.data)

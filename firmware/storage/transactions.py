@@ -214,8 +214,7 @@ class Folder:
         """All was answered: its files go."""
         path = "%s/%d" % (self.path, tx.number)
         os.remove(path)
-        if tx.data:
-            try:
-                os.remove(path + ".data")
-            except OSError:
-                pass  # the flash was full
+        try:
+            os.remove(path + ".data")
+        except OSError:
+            pass  # there is none

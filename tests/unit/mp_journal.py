@@ -657,6 +657,17 @@ def test_data_of_what_is_gone():
     assert empty()
 
 
+def test_data_that_never_came_to_be_goes_with_its_transaction():
+    """The power fails while that of one that is held back is written."""
+    j = a_journal()
+    tx = Transaction(j.next_number(), 1, "TAG1", T, 1000)
+    assert j.hold(tx)
+    tx_file("1.data", b"")
+    j = again()
+    j.drop(j.kept[0])
+    assert files() == []
+
+
 def test_damaged_data_costs_the_data_alone():
     j = a_journal()
     begin(j, data=[a_sample(0), a_sample(1)])

@@ -17,6 +17,12 @@ CONFS = {
     "Heartbeat": {"currentTime": "2026-11-20T12:00:00Z"},
     "Authorize": {"idTagInfo": {"status": "Accepted"}},
 }  # fmt: skip
+V16, V201 = "ocpp1.6", "ocpp2.0.1"
+MODEL = {"component": {"name": "ChargingStation"}, "variable": {"name": "Model"}}
+BRIEF = {  # a request that has a short answer
+    V16: ("GetConfiguration", {"key": ["NumberOfConnectors"]}),
+    V201: ("GetVariables", {"getVariableData": [MODEL]}),
+}
 
 
 def frame(data, op=TEXT, fin=True):
@@ -37,9 +43,9 @@ def call(action, payload, number):
 class Peer:
     """A connection of the station. `frames`: what it sent, as (opcode, bytes)."""
 
-    def __init__(self, reader, writer, pongs):
+    def __init__(self, reader, writer, pongs, protocol):
         self.reader, self.writer = reader, writer
-        self.pongs = pongs
+        self.pongs, self.protocol = pongs, protocol
         self.frames = []
         self.news = asyncio.Event()
         self.gone = asyncio.Event()
@@ -56,7 +62,7 @@ class Peer:
         key = base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
         head = (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {key}\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+            f"Sec-WebSocket-Accept: {key}\r\nSec-WebSocket-Protocol: {self.protocol}\r\n\r\n"
         )
         self.write(head.encode()[:limit])
 
@@ -113,6 +119,10 @@ class Peer:
         """The station's own requests, in order."""
         return [json.loads(data) for op, data in self.frames if op == TEXT and data[1] == 0x32]
 
+    def told(self, action):
+        """The payloads of those of them that are `action`."""
+        return [call[3] for call in self.calls() if call[2] == action]
+
     def reset(self):
         """TCP ends with a RST."""
         linger = struct.pack("ii", 1, 0)
@@ -123,8 +133,7 @@ class Peer:
 
     async def still_there(self, number="last"):
         """It answers a request."""
-        key = {"key": ["NumberOfConnectors"]}
-        self.write(call("GetConfiguration", key, number))
+        self.write(call(*BRIEF[self.protocol], number))
         await self.until(lambda: f"h{number}" in self.answers() or self.gone.is_set())
         assert not self.gone.is_set()
 
@@ -135,11 +144,12 @@ class Peer:
 
 
 class Server:
-    """async with Server(port) as s: peer = await s.peer(). pongs: its pings are answered."""
+    """async with Server(port) as s: peer = await s.peer(). pongs: its pings are answered;
+    protocol: the version of OCPP that it picks."""
 
-    def __init__(self, port=0, pongs=False):
+    def __init__(self, port=0, pongs=False, protocol=V16):
         self.port = port
-        self.pongs = pongs
+        self.pongs, self.protocol = pongs, protocol
         self.peers = asyncio.Queue()
         self.all = set()
 
@@ -162,7 +172,7 @@ class Server:
         await self.server.wait_closed()
 
     async def _come(self, reader, writer):
-        peer = Peer(reader, writer, self.pongs)
+        peer = Peer(reader, writer, self.pongs, self.protocol)
         self.all.add(peer)
         self.peers.put_nowait(peer)
 

@@ -1,7 +1,7 @@
 """The whole firmware connects and loses its connection, again and again, in every way there is.
 
-    python -m tests.prove_link.soak                1,000 times
-    python -m tests.prove_link.soak --connects 100
+    python -m tests.prove_link.soak                1,000 times in OCPP 1.6, and as often in 2.0.1
+    python -m tests.prove_link.soak --connects 100 --ocpp ocpp2.0.1
 
 On the 32-bit port with the ESP32's heap. What is live in the heap, connected and idle, must be
 within 1 KB of what it was after the tenth.
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from bench.station import firmware_bytes  # noqa: E402
 from host.process import StationProcess  # noqa: E402
 
-from .server import CLOSE, TEXT, Server, call, frame  # noqa: E402
+from .server import CLOSE, MODEL, TEXT, V16, V201, Server, call, frame  # noqa: E402
 
 MP32 = os.environ.get("MICROPYTHON32") or str(ROOT / "build/micropython32/micropython32")
 SPEED = 1000  # of which the host reaches what it can: a back-off is a minute
@@ -33,6 +33,10 @@ KEYS = {
     "RetryBackOffWaitMinimum": "1",
     "RetryBackOffRepeatTimes": "0",
     "RetryBackOffRandomRange": "0",
+}
+LONG = {  # a request with an answer of some kilobytes
+    V16: ("GetConfiguration", {}),
+    V201: ("GetVariables", {"getVariableData": [MODEL] * 16}),
 }
 
 
@@ -61,7 +65,7 @@ async def reset(server, process):
 
 async def reset_in_a_message(server, process):
     peer = await server.friend()
-    peer.write(call("GetConfiguration", {}, 1) + frame(b"[2,", TEXT, False))
+    peer.write(call(*LONG[peer.protocol], 1) + frame(b"[2,", TEXT, False))
     await peer.until(lambda: peer.frames)
     peer.reset()
     return peer
@@ -110,6 +114,19 @@ async def refused(server, process):
     return None
 
 
+async def report(server, process):
+    """OCPP 2.0.1: a report of everything, to its end; the connection is lost while it is told."""
+    peer = await server.friend()
+    peer.write(call("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}, 1))
+    await peer.until(lambda: peer.told("NotifyReport"))
+    peer.reset()
+    server.forget(peer)
+    peer = await server.friend()
+    await peer.until(lambda: any(not each["tbc"] for each in peer.told("NotifyReport")))
+    peer.reset()
+    return peer
+
+
 WAYS = (
     close_frame,
     goes_away,
@@ -133,10 +150,18 @@ async def live(server, process, most=0):
     return live_bytes
 
 
-async def soak(connects, seed, say=print):
+def setting(protocol, name, value):
+    """The request that gives a key of KEYS this value; in OCPP 2.0.1 they are variables."""
+    if protocol == V16:
+        return "ChangeConfiguration", {"key": name, "value": value}
+    variable = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": name}}
+    return "SetVariables", {"setVariableData": [{**variable, "attributeValue": value}]}
+
+
+async def soak(connects, seed, say=print, protocol=V16):
     """-> bytes that are live after the tenth, and in the end"""
     rng = random.Random(seed)
-    async with Server(pongs=True) as server:
+    async with Server(pongs=True, protocol=protocol) as server:
         with tempfile.TemporaryDirectory(prefix="pilotwire-soak-") as folder:
             url = f"ws://127.0.0.1:{server.port}/soak"
             words = "--interpreter", MP32, "--heap", "128K", "--speed", SPEED
@@ -145,17 +170,18 @@ async def soak(connects, seed, say=print):
                 await process.start()
                 peer = await server.friend()
                 for key, value in KEYS.items():
-                    peer.write(call("ChangeConfiguration", {"key": key, "value": value}, key))
+                    peer.write(call(*setting(protocol, key, value), key))
                 await peer.still_there()
                 peer.reset()
-                for way in WAYS:  # (all code was there once)
+                ways = WAYS if protocol == V16 else (*WAYS, report)
+                for way in ways:  # (all code was there once)
                     await end(way, server, process)
                 begin = None
                 for number in range(1, connects + 1):
                     if number <= FIRST:
-                        way = WAYS[number % len(WAYS)]
+                        way = ways[number % len(ways)]
                     else:
-                        way = rng.choices(WAYS, [1 if w is half_open else 4 for w in WAYS])[0]
+                        way = rng.choices(ways, [1 if w is half_open else 4 for w in ways])[0]
                     await end(way, server, process)
                     if number == FIRST:
                         begin = await live(server, process)
@@ -184,11 +210,15 @@ def main():
     )
     parser.add_argument("--connects", type=int, default=CONNECTS)
     parser.add_argument("--seed", type=int, default=int(os.environ.get("PILOTWIRE_SEED") or 1))
+    parser.add_argument("--ocpp", choices=LONG, action="append", help="both, without it")
     args = parser.parse_args()
     print(f"seed {args.seed}", flush=True)
-    begin, now, _ = asyncio.run(soak(args.connects, args.seed))
-    print(f"after {FIRST}: {begin} bytes; after {args.connects}: {now} bytes")
-    return now - begin > ALLOWED
+    grown = False
+    for protocol in args.ocpp or LONG:
+        begin, now, _ = asyncio.run(soak(args.connects, args.seed, print, protocol))
+        print(f"{protocol}: {begin} bytes after {FIRST}, {now} bytes after {args.connects}")
+        grown |= now - begin > ALLOWED
+    return grown
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import sys
 
+import pytest
 from station_driver import assert_orderly
 
 from host.build import ROOT
@@ -14,9 +15,11 @@ from tests.prove_link import soak  # noqa: E402
 CONNECTS = 40
 
 
-async def test_forty_connections(micropython32):
+@pytest.mark.parametrize("protocol", soak.LONG)
+async def test_forty_connections(micropython32, protocol):
     """However they end, the heap is afterwards what it was."""
-    begin, now, output = await soak.soak(CONNECTS, int(os.environ["PILOTWIRE_SEED"]))
+    seed = int(os.environ["PILOTWIRE_SEED"])
+    begin, now, output = await soak.soak(CONNECTS, seed, protocol=protocol)
     print(f"live after {soak.FIRST}: {begin} bytes, after {CONNECTS}: {now} bytes")
     assert now - begin <= soak.ALLOWED
     assert_orderly(output)

@@ -70,15 +70,16 @@ async def tell(outbox, silent):
         outbox.news.pop(0)
 
 
-def begin(outbox, told):
-    """`told` yields what is told in several messages, one after the other: (action, payload)s, or
-    None where it wants to rest. It begins when the answer to who asked for it is on its way, and
-    goes on over lost connections. False: others have to end first."""
+def begin(outbox, name, *args):
+    """told(*args) of the version's module `name` yields what is told in several messages, one
+    after the other: (action, payload)s, or None where it wants to rest. It begins when the answer
+    to who asked for it is on its way and those before it are over (no more of it is in RAM until
+    then), and goes on over lost connections. False: others have to end first."""
     if len(outbox.tales) >= _TALES:
         return False
 
     def start():
-        outbox.tales.append([told, None])
+        outbox.tales.append([None, None, name, args])
         outbox.notify()
 
     outbox.rpc.after = start
@@ -88,6 +89,8 @@ def begin(outbox, told):
 async def go_on(outbox, silent):
     """The next message of what was begun first; what is lost with the connection comes again."""
     tale = outbox.tales[0]
+    if tale[0] is None:
+        tale[0] = outbox.module(tale[2]).told(*tale[3])
     while tale[1] is None:
         try:
             tale[1] = next(tale[0])

@@ -76,7 +76,7 @@ class Unit:
         answer = smart_charging.GetChargingProfiles(self, payload)
         assert answer["status"] == "Accepted" and not self.tales, answer
         self.after()
-        return self.tales.pop()[0]
+        return profile_reports.told(*self.tales.pop()[3])
 
 
 def there_and_back(*ps, evse=0):
@@ -195,6 +195,21 @@ async def test_a_report_is_told_to_its_end():
     assert (
         raises(CallError, smart_charging.GetChargingProfiles, unit, asked).code == "GenericError"
     )
+
+
+def test_reports_that_wait_cost_no_more_than_their_requests():
+    unit = Unit(World())
+    unit.set(text(id=1))
+
+    def ask():
+        payload = {"requestId": 7, "chargingProfile": {}}
+        assert smart_charging.GetChargingProfiles(unit, payload)["status"] == "Accepted"
+        unit.after()
+        gc.collect()
+        return gc.mem_alloc()
+
+    first, _, _, last = [ask() for _ in range(4)]
+    assert len(unit.tales) == 4 and last - first < 8192, last - first
 
 
 def test_ids_that_no_record_can_keep():

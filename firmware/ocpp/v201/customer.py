@@ -11,7 +11,7 @@ from firmware.clock import format_iso
 _PIECE = const(512)  # characters of `data`, at most
 
 
-def messages(unit, request, token, report, clear):
+def told(unit, request, token, report, clear):
     """Generator: NotifyCustomerInformationRequests, of which each but the last has tbc, about an
     IdTokenType (None: about nobody who could be known). Where it is to `clear` that is done before
     the first is told (N10.FR.03)."""

@@ -26,8 +26,5 @@ def CustomerInformation(unit, payload):
     names = "idToken", "customerCertificate", "customerIdentifier"
     if len([name for name in names if name in payload]) != 1:
         return refused("Invalid", "MissingParam", "one of " + ", ".join(names))
-    customer = lazy.load("ocpp.v201.customer")
-    told = customer.messages(unit, payload["requestId"], payload.get("idToken"), report, clear)
-    if not lazy.load("ocpp.jobs").begin(unit.outbox, told):
-        return refused("Rejected", "OutOfMemory", "other reports have to end first")
-    return {"status": "Accepted"}
+    asked = payload["requestId"], payload.get("idToken"), report, clear
+    return lazy.load("ocpp.v201.reports").begin(unit, "customer", *asked)

@@ -136,18 +136,40 @@ async def GetMonitoringReport(unit, payload):
     """N02: by criteria, by components and variables, or both."""
     wanted, criteria = payload.get("componentVariable"), payload.get("monitoringCriteria")
     lazy.load("ocpp.v201.variables").limit(unit, wanted or (), _MOST)  # (as GetReport, N02.FR.07)
-    reports, found = lazy.load("ocpp.v201.reports"), []
+    reports = lazy.load("ocpp.v201.reports")
+    for one in _found(unit, reports, wanted, criteria):
+        if one:
+            return reports.begin(unit, "monitoring", payload)
+        await asyncio.sleep_ms(0)
+    # (N02.FR.10)
+    return refused("EmptyResultSet", "NotFound", "no monitor is what was asked for")
+
+
+def told(unit, payload):
+    """Generator: the NotifyMonitoringReports that answer that (jobs.py)."""
+    reports = lazy.load("ocpp.v201.reports")
+    wanted, criteria = payload.get("componentVariable"), payload.get("monitoringCriteria")
+
+    def rows():
+        found = []
+        for one in _found(unit, reports, wanted, criteria):
+            if one:
+                _group(found, *one)
+            yield None
+        yield from found
+
+    return reports.messages(unit, payload, "NotifyMonitoringReport", "monitor", rows(), _data)
+
+
+def _found(unit, reports, wanted, criteria):
+    # Generator: (Row, monitor) of those that were asked for, and None for each of the others.
     if unit.outbox.alerts:
         model = lazy.load("ocpp.v201.device_model").Model(unit)
         for m in _watched(unit).list:
             row = model.named(m.name, m.number)
             met = not criteria or _CRITERIA.split(" ")[m.type] + "Monitoring" in criteria
-            if met and (not wanted or reports.named(row, wanted)):
-                _group(found, row, m)
-            await asyncio.sleep_ms(0)
-    if not found:  # (N02.FR.10)
-        return refused("EmptyResultSet", "NotFound", "no monitor is what was asked for")
-    return reports.begin(unit, payload, "NotifyMonitoringReport", "monitor", found, _data)
+            met = met and (not wanted or reports.named(row, wanted))
+            yield (row, m) if met else None
 
 
 def _group(found, row, m):  # by variable

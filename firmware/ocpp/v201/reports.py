@@ -15,18 +15,7 @@ _ROWS = const(6)  # variables of a message: 3 KB, which rpc.py holds at once
 
 def GetBaseReport(unit, payload):
     """B07."""
-    model, base = lazy.load("ocpp.v201.device_model").Model(unit), payload["reportBase"]
-
-    def rows():
-        for row in model.rows():
-            if base == "SummaryInventory":
-                there = row.name == "AvailabilityState"
-                there = there or row.name == "Problem" and model.text(row) == "true"
-            else:
-                there = base == "FullInventory" or model.mutability(row) != "ReadOnly"
-            yield row if there else None
-
-    return _begin(unit, payload, model, rows())
+    return begin(unit, "reports", payload)
 
 
 async def GetReport(unit, payload):
@@ -36,22 +25,38 @@ async def GetReport(unit, payload):
     model = lazy.load("ocpp.v201.device_model").Model(unit)
     for row in _rows(model, wanted, criteria):
         if row:
-            return _begin(unit, payload, model, _rows(model, wanted, criteria))
+            return begin(unit, "reports", payload)
         await asyncio.sleep_ms(0)
     return refused("EmptyResultSet", "NotFound", "no variable is what was asked for")
 
 
-def _begin(unit, payload, model, rows):
-    return begin(unit, payload, "NotifyReport", "reportData", rows, lambda row: _data(model, row))
-
-
-def begin(unit, payload, action, field, rows, data):
-    """Answer a request for a report: it begins. `rows`: what is to be told, or None now and then;
-    data(row): as an entry of `field` of the messages `action`."""
-    told = _messages(unit, payload["requestId"], action, field, rows, data)
-    if not lazy.load("ocpp.jobs").begin(unit.outbox, told):
+def begin(unit, name, *args):
+    """Answer a request for a report: told(unit, *args) of module `name` begins (jobs.py)."""
+    if not lazy.load("ocpp.jobs").begin(unit.outbox, name, unit, *args):
         return refused("Rejected", "OutOfMemory", "other reports have to end first")
     return {"status": "Accepted"}
+
+
+def told(unit, payload):
+    """Generator: the NotifyReports that answer GetBaseReport or GetReport with this payload."""
+    model, base = lazy.load("ocpp.v201.device_model").Model(unit), payload.get("reportBase")
+    if base:
+        rows = _inventory(model, base)
+    else:
+        rows = _rows(model, payload.get("componentVariable"), payload.get("componentCriteria"))
+    data = lambda row: _data(model, row)  # noqa: E731
+    return messages(unit, payload, "NotifyReport", "reportData", rows, data)
+
+
+def _inventory(model, base):
+    # Generator, as _rows().
+    for row in model.rows():
+        if base == "SummaryInventory":
+            there = row.name == "AvailabilityState"
+            there = there or row.name == "Problem" and model.text(row) == "true"
+        else:
+            there = base == "FullInventory" or model.mutability(row) != "ReadOnly"
+        yield row if there else None
 
 
 def _rows(model, wanted, criteria):
@@ -101,8 +106,11 @@ def named(row, wanted):
     return False
 
 
-def _messages(unit, request, action, field, rows, data):
-    # Generator: those messages, of which each but the last has tbc (B07.FR.10).
+def messages(unit, payload, action, field, rows, data):
+    """Generator: the messages `action` of a report that `payload` has asked for, of which each but
+    the last has tbc (B07.FR.10). `rows`: what is to be told, or None now and then; data(row): as
+    an entry of `field`."""
+    request = payload["requestId"]
     at, seq, these = format_iso(unit.station.clock.now()), 0, []
     for row in rows:
         if row and len(these) == _ROWS:

@@ -170,8 +170,8 @@ def GetChargingProfiles(unit, payload):
     if not found:
         return refused("NoProfiles", "NotFound", "no such profile is installed")
     found.sort(key=lambda at: (at & 0xFF, at))  # (of each EVSE a message at least)
-    told = lazy.load("ocpp.v201.profile_reports").told(unit.station, payload["requestId"], found)
-    if not lazy.load("ocpp.jobs").begin(unit.outbox, told):
+    asked = unit.station, payload["requestId"], found
+    if not lazy.load("ocpp.jobs").begin(unit.outbox, "profile_reports", *asked):
         raise CallError("GenericError", "other reports have to end first")
     return {"status": "Accepted"}
 

@@ -6,10 +6,11 @@
     python -m tests.prove.power --flaw deaf                    must fail
 
 A chapter is a station of its own (tools/station at SPEED, LittleFS, one or two cars) and a strict
-Central System, whose clock is wrong by up to 2 s, either way, and changes its mind. Profiles of
-every purpose, kind and level come, are replaced and cleared, transactions begin and end, and the
-power fails at random instants, also while a request is under way. When it is back the Central
-System tells the time, or does not for a while, or is away: then people go on charging.
+Central System, in OCPP 1.6 and 2.0.1 by turns, whose clock is wrong by up to 2 s, either way, and
+changes its mind. Profiles of every purpose, kind and level come, are replaced and cleared,
+transactions begin and end, and the power fails at random instants, also while a request is under
+way. When it is back the Central System tells the time, or does not for a while, or is away: then
+people go on charging.
 
 What must hold, by the pilots that the wall saw and the true time: at no moment is one above what
 the profiles allow, by a station that always knows the time. Those are, after a power cut, what was
@@ -38,9 +39,10 @@ sys.path.insert(0, str(ROOT / "tools"))
 from host.csms import CallError, CentralSystem  # noqa: E402
 from host.process import StationProcess, WAIT_s, poll  # noqa: E402
 from host.romfs import build_image, build_simulator_image  # noqa: E402
+from host.variables import parse_variable  # noqa: E402
 
-from . import scenarios  # noqa: E402
-from .oracle import CEILING, DEFAULT, EPOCH, NOTED, UNSET, Oracle, iso  # noqa: E402
+from . import harness, scenarios  # noqa: E402
+from .oracle import CEILING, DEFAULT, EPOCH, NOTED, ORACLES, UNSET, iso  # noqa: E402
 
 CHAPTERS = 200
 SPEED = 20
@@ -59,6 +61,11 @@ KEYS = {
     "RetryBackOffRepeatTimes": 0,
     "HeartbeatInterval": 86400,
 }
+VARIABLES = {
+    "PilotwireIncreaseDelay": "PilotwireCtrlr.IncreaseDelay",
+    "PilotwireMinimumPause": "PilotwireCtrlr.MinimumPause",
+    "LocalAuthorizeOffline": "AuthCtrlr.LocalAuthorizeOffline",
+}  # (the others are of OCPPCommCtrlr, and called the same)
 # What breaks the firmware, as a policy.py of the unit.
 FLAWS = {
     # profiles are ignored after a power cut, until the clock is set
@@ -126,12 +133,15 @@ class Chapter:
     """epochs: [from ms, to ms or None, oracles]: what may be installed meanwhile is what one of
     them says. `oracles`: of now; more than one only where the power cut hid an answer."""
 
-    def __init__(self, seed, number, folder, flaw=None, say=print):
+    def __init__(self, seed, number, folder, flaw=None, say=print, ocpp=None):
         self.rng = random.Random(f"power {seed} {number}")
         self.folder, self.say = folder, say
         self.first = self.rng.randint(scenarios.FIRST, scenarios.LAST - 10**6)
         self.connectors = self.rng.choice((1, 1, 2))
-        self.oracles = [Oracle(self.connectors, now=self.first, hardware=HARDWARE)]
+        self.protocol = ocpp or list(ORACLES)[number % 2]
+        self.new = self.protocol == "ocpp2.0.1"
+        oracle = ORACLES[self.protocol]
+        self.oracles = [oracle(self.connectors, now=self.first, hardware=HARDWARE)]
         self.epochs = [[0, None, self.snapshot()]]
         self.error_ms = 0
         self.told = self.known = True  # the Central System tells the time; the station knows it
@@ -246,12 +256,24 @@ class Chapter:
                 return ms
             await self.passed(max(near) + 7)
 
+    def said(self, action, payload):
+        """(action, payload) of a request in this chapter's language."""
+        if not self.new:
+            names = {"set": "SetChargingProfile", "clear": "ClearChargingProfile"}
+            return names[action], payload
+        args = (payload,) if action == "clear" else tuple(payload.values())
+        name, new = json.loads(harness.frame_201(action, args)[1])[2:]
+        p = payload.get("csChargingProfiles", {})
+        if "transactionId" in p:
+            new["chargingProfile"]["transactionId"] = str(p["transactionId"])
+        return name, new
+
     async def ask(self, action, payload, cut_s=None):
         """A request; `cut_s`: the power fails so soon after it was sent (real time), for a second
         number of seconds."""
         before = await self.clear_of_edges()
-        names = {"set": "SetChargingProfile", "clear": "ClearChargingProfile"}
-        call = asyncio.create_task(self.st.call(names[action], payload, WAIT_s, validate=False))
+        said = self.said(action, payload)
+        call = asyncio.create_task(self.st.call(*said, WAIT_s, validate=False))
         status = None
         if cut_s:
             await asyncio.sleep(cut_s[0])
@@ -301,7 +323,7 @@ class Chapter:
         self.charging[c] = x["transactionId"]
         for o in self.oracles:
             if c in o.tx:
-                o.tx[c][0] = x["transactionId"]
+                o.tx[c][0] = o.ids[c] = x["transactionId"]
 
     async def end(self, c, how="tag"):
         before = await self.now()
@@ -333,7 +355,11 @@ class Chapter:
         self.note(await self.wall.ms(), "clock", self.error_ms)
 
     async def settled(self):
-        await self.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
+        if self.new:
+            data = [parse_variable("OCPPCommCtrlr.HeartbeatInterval")]
+            await self.st.call("GetVariables", {"getVariableData": data})
+        else:
+            await self.st.call("GetConfiguration", {"key": ["HeartbeatInterval"]})
 
     async def fail(self, off_s):
         """The power fails; what was known of the time is what was noted."""
@@ -382,9 +408,12 @@ class Chapter:
         self.turn(await self.now(), await self.wall.ms())
 
     async def dark(self):
-        """The Central System is there, and asks before it tells the time."""
+        """The Central System is there, and asks before it tells the time. (In OCPP 2.0.1 nothing
+        is installed then: scenarios.spoken.)"""
         for _ in range(self.rng.randint(0, 3)):
-            await self.ask(*await self.request())
+            action, payload = await self.request()
+            if action == "clear" or not self.new:
+                await self.ask(action, payload)
             await self.passed(self.rng.choice((1, 5, 20)))
         self.told = True
         await self.heartbeat()
@@ -436,7 +465,7 @@ class Chapter:
 
     async def play(self):
         """Raises Broken."""
-        self.central = CentralSystem(log=None)
+        self.central = CentralSystem(log=None, protocols=(self.protocol,))
         self.central.answer("BootNotification", self.on_boot)
         self.central.answer("Heartbeat", self.on_heartbeat)
         self.central.answer("StartTransaction", self.on_start)
@@ -469,12 +498,10 @@ class Chapter:
     async def moves(self):
         rng = self.rng
         self.st = await self.central.wait_station("CP1", WAIT_s)
-        await self.st.expect(
-            "StatusNotification", lambda p: p["connectorId"] == self.connectors, WAIT_s
-        )
+        field = "evseId" if self.new else "connectorId"
+        await self.st.expect("StatusNotification", lambda p: p[field] == self.connectors, WAIT_s)
         for key, value in KEYS.items():
-            answer = await self.st.call("ChangeConfiguration", {"key": key, "value": str(value)})
-            assert answer["status"] == "Accepted", (key, answer)
+            await self.configure(key, str(value))
         for c in range(1, self.connectors + 1):
             await self.process.do(f"ev max_mA=32000 {c}")
         await self.begin(1)
@@ -505,6 +532,17 @@ class Chapter:
         if not self.charging:
             await self.begin(1)
         await self.passed(20)
+
+    async def configure(self, key, value):
+        if self.new:
+            entry = parse_variable(VARIABLES.get(key, f"OCPPCommCtrlr.{key}"))
+            data = [{**entry, "attributeValue": value}]
+            answer = await self.st.call("SetVariables", {"setVariableData": data})
+            status = answer["setVariableResult"][0]["attributeStatus"]
+        else:
+            answer = await self.st.call("ChangeConfiguration", {"key": key, "value": value})
+            status = answer["status"]
+        assert status == "Accepted", (key, answer)
 
     async def move(self, name):
         rng = self.rng
@@ -569,16 +607,16 @@ class Chapter:
         return most
 
 
-async def chapter(seed, number, flaw=None, say=print):
+async def chapter(seed, number, flaw=None, say=print, ocpp=None):
     """-> its counts; raises Broken."""
     with tempfile.TemporaryDirectory(prefix="power-") as folder:
-        told = Chapter(seed, number, folder, flaw, say)
+        told = Chapter(seed, number, folder, flaw, say, ocpp)
         await asyncio.wait_for(told.play(), 300)
         return told.counts
 
 
-async def prove(seed, chapters, seconds=1e9, flaw=None, first=0, together=3, say=print):
-    """True if all of them hold; so many at a time."""
+async def prove(seed, chapters, seconds=1e9, flaw=None, first=0, together=3, say=print, ocpp=None):
+    """True if all of them hold; so many at a time. ocpp: in that, and not both by turns."""
     build_image(), build_simulator_image()  # (not each station for itself)
     began = time.monotonic()
     counts, bad = {}, []
@@ -589,7 +627,7 @@ async def prove(seed, chapters, seconds=1e9, flaw=None, first=0, together=3, say
             if bad or time.monotonic() - began > seconds:
                 break
             try:
-                for key, n in (await chapter(seed, i, flaw, say)).items():
+                for key, n in (await chapter(seed, i, flaw, say, ocpp)).items():
                     counts[key] = counts.get(key, 0) + n
             except Exception as e:
                 say(f"BROKEN: chapter {i} of seed {seed}: {e!r}")
@@ -613,13 +651,15 @@ def main():
     add("--chapter", type=int, help="only this one")
     add("--together", type=int, default=3, help="so many at a time (default %(default)s)")
     add("--flaw", choices=sorted(FLAWS))
+    add("--ocpp", choices=ORACLES, help="not both by turns")
     args = parser.parse_args()
     seed = args.seed
     if seed is None:
         seed = int(os.environ.get("PILOTWIRE_SEED") or int.from_bytes(os.urandom(4), "big") >> 2)
     chapters, first = (args.chapters, 0) if args.chapter is None else (1, args.chapter)
     say = functools.partial(print, flush=True)
-    good = asyncio.run(prove(seed, chapters, args.seconds, args.flaw, first, args.together, say))
+    how = args.seconds, args.flaw, first, args.together, say, args.ocpp
+    good = asyncio.run(prove(seed, chapters, *how))
     sys.exit(not good)
 
 

@@ -32,6 +32,6 @@ def test_no_power_cut_and_no_request_lifts_a_limit(micropython):
 def test_a_station_that_lifts_a_limit_is_caught(flaw, micropython):
     """Profiles are ignored until the clock is set; what is replaced goes at once. (The first
     chapters of this seed find both.)"""
-    good, said = prove(6, 50, flaw=flaw)
+    good, said = prove(6, 50, flaw=flaw, ocpp="ocpp1.6")
     broken = [text for text in said if str(text).startswith("BROKEN")]
     assert not good and all("is offered" in text or "are offered" in text for text in broken), said

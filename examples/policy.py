@@ -39,3 +39,9 @@ def say_what_is_needed(station):
         needs = lazy.load("station.needs")
         if not needs.put(station, 1, *needs.read(station, ("10", "kWh", "05:30"))):
             last = tx.number
+
+
+# What energy management wants may come from here too, with a safe value for the time when it does
+# not any more: station.impose("10 for 60 else 6"), the same line as on the console
+# (docs/configuration.md, Limits from outside). A line that is wrong raises ValueError, and counts
+# as a mistake of the function that has said it.

@@ -55,6 +55,7 @@ _BUSES = {
     "METER_UART": ({"tx": "o", "rx": "i", "de": "o"}, ("id",), ("baud",)),
     "RC522": ({"sck": "o", "mosi": "o", "miso": "i", "cs": "o", "rst": "o"}, ("id",), ()),
     "PN532": ({"tx": "o", "rx": "i"}, ("id",), ()),
+    "DIM": ({"pin": "i"}, (), ("live", "ac", "pull", "power_W")),
 }
 _OPTIONAL = ("low", "sense", "test", "de", "rst")  # pins that a part or bus may lack
 
@@ -67,6 +68,7 @@ _RANGES = {
     "pulse_ms": (100, 1000),
     "min_s": (10, 3600),
     "per_kWh": (1, 10000),
+    "power_W": (0, 100000),
 }
 _BITS = ("level", "locked", "live", "test_level", "on", "pressed")
 
@@ -111,6 +113,9 @@ class _Check:
             if hasattr(board, name):
                 bus, spi = getattr(board, name), name == "RC522"
                 self._keys(name, bus, _BUSES[name])
+                self._values(name, name, bus)
+                if name == "DIM":
+                    continue
                 self._range(name + ": id", bus["id"], 1, (_SPIS if spi else _UARTS)[self._i])
                 ids += () if spi else (bus["id"],)
         self._want(len(set(ids)) == len(ids), "METER_UART and PN532 are one UART")

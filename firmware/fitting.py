@@ -1,5 +1,7 @@
 """Makes connectors of what a board's file says: at boot, in the proofs and in the unit tests."""
 
+from micropython import const
+
 from firmware.electrical.controller import Controller
 from firmware.outlet import Outlet
 
@@ -18,6 +20,7 @@ _PARTS = (
     ("mcp9700", "derating", "Derating", "analog", "Mcp9700"),
     ("ds18b20", "derating", "Derating", "ds18b20", "Ds18b20"),
 )
+_DIM_W = const(4200)  # what is left to who is dimmed (section 14a of Germany's EnWG)
 
 
 def driver(module, name):
@@ -56,6 +59,16 @@ class Fitting:
             outlet.button = self._driver("panel", "Button")(**pins["button"])
             outlet.devices.append(outlet.button)
         return outlet
+
+    def dim(self, outlet):
+        """The grid operator's contact, which is read in the tick of `outlet`; None: none is."""
+        if not hasattr(self._board, "DIM"):
+            return None
+        pins = dict(self._board.DIM)
+        W = 1000 * pins.pop("power_W", _DIM_W)
+        dim = _part("dim", "Contact")(W // (self._config.voltage_V * self._board.PHASES))
+        outlet.devices.append(self._driver("parts", "Contact")(dim, **pins))
+        return dim
 
     def lamp(self, outlet, pins, connector):
         """The lamp that shows the state of `connector`, if there is one."""

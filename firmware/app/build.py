@@ -107,6 +107,9 @@ def build(config, last):
         rules = None
     station = Station(sharing, journal, kept, log.info, rules, config.plug_and_charge)
     there = _names(station.auth)
+    dim = fit.dim(outlets[0])
+    if dim or "outside" in there:
+        lazy.load("station.outside").load(station, dim)
     if "reserved" in there:
         lazy.load("station.reservations").Reservations(station)
     if "update" in there:

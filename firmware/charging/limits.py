@@ -5,8 +5,10 @@ from micropython import const
 # Slots, in the order in which equal limits are named; who sets them, and when they expire:
 # docs/configuration.md#sources-of-a-limit. "Profiles" are the charging profiles, of which one is
 # named instead by its purpose; the evaluator knows how long it holds.
-SOURCES = "Hardware Installation Cable Temperature Meter Policy LastLimit Profiles Pause"
-_COUNT = const(9)
+SOURCES = (
+    "Hardware Installation Cable Temperature Meter Policy LastLimit Profiles EMS Grid Other Pause"
+)
+_COUNT = const(12)
 HARDWARE = const(0)
 INSTALLATION = const(1)
 CABLE = const(2)
@@ -15,6 +17,7 @@ METER = const(4)
 POLICY = const(5)
 LAST = const(6)
 PROFILES = const(7)
+OUTSIDE = const(8)  # and two more: station/outside.py
 
 NEVER = const(0x3FFFFFFF)
 _LEAST_mA = const(6000)  # the pilot cannot offer less (IEC 61851-1)

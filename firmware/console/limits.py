@@ -51,6 +51,19 @@ def limit(unit, connectors):
         yield "the time is not known: what needs it is at its lowest"
 
 
+def outside(unit, *words):
+    """Limits from outside the Central System; with words one more, or one less."""
+    station = unit.station
+    if words:
+        yield station.impose(" ".join(words))
+        return
+    there = station.sharing.outside.list if station.sharing.outside else ()
+    for one in there:
+        yield lazy.load("station.impose").words_of(one)
+    if not there:
+        yield "none holds; one is set as: outside 10 until 18:00 else 6"
+
+
 def _period(station, c):  # what the profiles will say when their answer next changes
     at = c.until_s
     if not 0 < at < FAR:

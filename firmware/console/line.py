@@ -24,6 +24,8 @@ _TABLE = (
     "status heap: memory, flash and the table of names",
     "limits limit [connector]: who decides the limit, every source, what comes next",
     "limits profiles: the charging profiles, * those in force",
+    "limits outside [amperes|off] [...]: limits from outside the Central System: what holds, or a"
+    " new one: outside 10 until 18:00 (UTC); outside 10 for 60 else 6; outside off",
     "limits composite [number] [duration_s] [A|W]: the composite schedule as a picture; 0: all",
     "needs needs energy kWh|Wh [departure] [connector]: what its car needs; 07:30 (UTC), or a"
     " date-time; -: unknown",
@@ -151,7 +153,7 @@ def _find(unit, parts):
         module, *fields = text.split(": ")[0].split(" ")
         if fields[0] == name:
             least = len([field for field in fields if not field.startswith("[")])
-            if not least <= len(parts) <= len(fields):
+            if not least <= len(parts) or len(parts) > len(fields) and "." not in fields[-1]:
                 raise ValueError("it is used as: " + " ".join(fields))
             args = parts[1:]
             if fields[-1] == "[connector]":  # all Connectors in a list, or the one of that number

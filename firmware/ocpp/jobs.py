@@ -120,6 +120,14 @@ async def alert(outbox, silent):
         alerts.told(events)
 
 
+async def limit(outbox, outside, silent):
+    """The same of a limit from outside, as it is now."""
+    key, one = outside.news()
+    message = outbox.message("limit", key, one, outbox.settings)
+    if not message or await _told(outbox, silent, *message):
+        outside.told(key, one)
+
+
 async def tell_over(outbox, reservations, silent):
     """The same of a reservation that has ended by itself."""
     one = reservations.over[0]

@@ -57,6 +57,8 @@ class Outbox:
             self._triggers.clear()
             self.news.clear()
         if (self._package, self.settings.slot) != (before, self._slot):  # who has heard nothing
+            if self._slot and self.station.sharing.outside:
+                self.station.sharing.outside.forget()
             self._slot = self.settings.slot
             self._said.clear()
             self.tales.clear()
@@ -183,6 +185,8 @@ class Outbox:
             await lazy.load("ocpp.jobs").go_on(self, self._silent)
         elif station.untold == 1:  # (there are not many: a log of 8 KB)
             await lazy.load("ocpp.jobs").security(self, self._silent)
+        elif station.sharing.outside and station.sharing.outside.news():
+            await lazy.load("ocpp.jobs").limit(self, station.sharing.outside, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif station.update and station.update.news:
@@ -196,12 +200,7 @@ class Outbox:
         elif station.transfers:
             await lazy.load("ocpp.jobs").transfer(self)
         else:
-            for c in station.connectors if station.journal.wanted else ():
-                # (who wants states has words for what cars need too, once the start was told)
-                if c.tx and c.tx.needs & _DUE and c.tx.told:
-                    await self.module("needs").tell(self, c, self._silent)
-                    return True
-            return False
+            return await _say_needs(self, station)
         return True
 
     async def say(self, notice, before=None):
@@ -240,6 +239,16 @@ async def _say_other(self, silent):
     else:
         return False
     return True
+
+
+async def _say_needs(outbox, station):
+    # What cars need; False: nothing.
+    for c in station.connectors if station.journal.wanted else ():
+        # (who wants states has words for it too, once the start was told)
+        if c.tx and c.tx.needs & _DUE and c.tx.told:
+            await outbox.module("needs").tell(outbox, c, outbox._silent)
+            return True
+    return False
 
 
 def _stable(station, least_s, slow):

@@ -63,9 +63,10 @@ def schedule(station, number, duration_s, rate, most_mA=None):
     own_mA = [c.limits.local_mA if local else c.limits.fixed_mA for c in connectors]
     hardware = [0] + [min(mA, most_mA or mA) // 100 for mA in own_mA]
     numbers = (number,) if number else tuple([c.number for c in connectors])
-    asked = numbers, now, duration_s, starts, running, hardware, rate, profile.MAX_PERIODS
+    asked = numbers, now, duration_s, starts, running, hardware, rate
     # (seldom asked for: not kept)
-    return now, lazy.load("charging.composite").Composite(sharing.evaluator, *asked)
+    make = lazy.load("charging.composite").Composite
+    return now, make(sharing.evaluator, *asked, profile.MAX_PERIODS, sharing.outside)
 
 
 def compose(station, composite):

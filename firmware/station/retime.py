@@ -24,6 +24,8 @@ def set_clock(station, t, ms, trip_ms):
         if c.tx and (known or not clock.plausible(c.tx.origin_s)):
             c.tx.origin_s += jump
             station.journal.save(c.tx)
+    if station.sharing.outside:
+        station.sharing.outside.moved(jump, known)
     if not known:
         station.store.change().moved(jump)
         station.journal.clock_set(jump)

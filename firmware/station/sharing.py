@@ -10,7 +10,7 @@ from firmware.electrical import pilot
 
 _TICKS = const(0x3FFFFFFF)
 _UNKNOWN_ms = const(-1)
-_PAUSE = const(8)  # of limits.SOURCES
+_PAUSE = const(11)  # of limits.SOURCES
 _STEP_ms = const(1000)  # what one look at a higher limit counts at most: a stall is no evidence
 
 
@@ -66,13 +66,14 @@ class Sharing:
     """What each connector may have, now and soon.
 
     | due_s     | when the limits must be worked out again; 0: at once |
+    | outside   | outside.Outside, limits from outside the Central System; None: there is none |
     | on_limit  | called when they have changed |"""
 
     def __init__(self, connectors, evaluator, store, clock, settings, held=None, start_delay_s=0):
         """`held`: Kept, or None. A transaction gets energy after a random part of the delay."""
         self.connectors, self.evaluator, self.store = connectors, evaluator, store
         self.clock, self.settings = clock, settings
-        self.due_s = 0
+        self.due_s, self.outside = 0, None
         self.on_limit = lambda: None
         self._held = held
         self._delay_s = start_delay_s
@@ -80,7 +81,7 @@ class Sharing:
         self._wants_mA = [0] * len(connectors)
         self._share_mA = [0] * len(connectors)
         self._may_mA = [0] * len(connectors)  # the less of both: what they may have, soon or now
-        # The profile of the ceiling in force, what it says, when that may change.
+        # The ceiling in force: its profile (or None: Outside.whole), what it says, until when.
         self._ceiling, self._ceiling_mA, self._ceiling_s = None, NONE, FAR
 
     def evaluate(self, now_s, now_ms):
@@ -103,6 +104,9 @@ class Sharing:
         ev.at(0, now_s, now_s, False)
         self._ceiling, self._ceiling_s = ev.winner, ev.until
         self._ceiling_mA = ev.limit if ev.limit == NONE else ev.limit * 100
+        whole = self.outside and self.outside.whole
+        if whole and not NONE < self._ceiling_mA <= whole[0]:
+            self._ceiling, self._ceiling_mA, self._ceiling_s = None, whole[0], FAR
         self.store.trim()
         if held and ev.known:
             held.put("held", now_mA)
@@ -161,7 +165,9 @@ class Sharing:
         slots = c.limits
         own = slots.source, c.winner if slots.source == limits.PROFILES else None
         if self._shared(c):
-            return (limits.PROFILES, self._ceiling, self._ceiling_s, slots.value_mA) + own
+            whole = self._ceiling is None and self.outside and self.outside.whole
+            by = whole[1] if whole else limits.PROFILES
+            return (by, self._ceiling, self._ceiling_s, slots.value_mA) + own
         until_s = c.until_s if own[1] else FAR
         if own[1] and c.other and c.other_mA <= slots.next_mA:
             return own + (until_s, c.other_mA, limits.PROFILES, c.other)

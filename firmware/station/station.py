@@ -119,6 +119,8 @@ class Station:
         if self.update:
             self.update.poll(now_s)
         sharing = self.sharing
+        if sharing.outside:
+            sharing.outside.poll(now_s)
         if not sharing.due_s or sharing.due_s <= now_s:  # (negative until the clock is set)
             sharing.evaluate(now_s, now_ms)
         else:
@@ -164,6 +166,11 @@ class Station:
         state = states.FREE if self.kept.in_service() else states.OUT_OF_SERVICE
         broken = self.policy and self.policy.fault
         return Notice(0, state, fault or (faults.POLICY if broken else faults.NONE), now_s)
+
+    def impose(self, words):
+        """A limit from outside the Central System, in words (impose.py), for every way in; -> what
+        holds now, in words. Raises ValueError, which says what is wrong with them."""
+        return lazy.load("station.impose").line(self, words)
 
     def transfer(self, vendor, message, data):
         """For policy.py: tell `vendor` the `data`; policy.heard gets the answer. False: too many

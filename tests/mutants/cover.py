@@ -25,6 +25,7 @@ SYSTEM = {
     "firmware/ocpp/v16/smart_charging.py": "profiles",
     "firmware/ocpp/v201": "v201_sessions",  # (each block's module has a test of its own)
     "firmware/ocpp/v201/customer.py": "v201_logs",
+    "firmware/ocpp/v201/external.py": "v201_outside",
     "firmware/ocpp/v201/profile_reports.py": "v201_smart_charging",
     "firmware/charging": "profiles",
     "firmware/electrical": "electrical",

@@ -289,6 +289,21 @@ def test_other_chips_have_other_pins():
         refused(board, name + ": id: 1 to 1 is expected")
 
 
+def test_the_grid_operators_contact():
+    one = (bare(),)
+    check(Good(CONNECTORS=one, DIM={"pin": 4, "live": 0, "pull": 2, "power_W": 0}))
+    for data, why in (
+        ({}, "pin is missing"),
+        (4, "a dict is expected"),
+        ({"pin": 27}, "pin: GPIO 27 is also connector 1: pilot"),
+        ({"pin": 34, "pull": 2}, "GPIO 34 has no pull"),
+        ({"pin": 4, "live": 2}, "live: 0 or 1 is expected"),
+        ({"pin": 4, "power_W": -1}, "power_W: 0 to 100000 is expected"),
+        ({"pin": 4, "mA": 6000}, "mA: there is no such key"),
+    ):
+        refused(Good(CONNECTORS=one, DIM=data), "DIM: " + why)
+
+
 def test_pins_used_twice():
     refused_part("contactor: GPIO 27 is also connector 1: pilot", contactor=27)
     refused_part("button: pin: GPIO 33 is also connector 1: contactor", button={"pin": 33})

@@ -11,7 +11,7 @@ from firmware.ocpp.v16 import configuration as key_messages
 from firmware.station import metering, states
 from firmware.storage import journal, tags
 
-HEAP = "400K"
+HEAP = "440K"
 ACCEPTED = {"status": "Accepted", "currentTime": "2026-11-20T12:00:10Z", "interval": 0}
 CLOCK = 1  # Sample.Clock (metering.CONTEXTS)
 WAIT_s = 30  # for an answer (rpc.py)

@@ -111,6 +111,8 @@ class World:
             "tx_stop": 6,
             "unaccepted": True,
             "significance_permille": 10,
+            "outside": True,
+            "composite_local": False,
         }
         assert not set(settings) - set(self.settings), settings
         self.settings.update(settings)

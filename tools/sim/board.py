@@ -162,15 +162,13 @@ async def commands():
         elif command["do"] == "interrupt":
             raise KeyboardInterrupt(True)  # (of start.py: it is switched off)
         elif unit and command["do"] == "gauge":
-            import gauge
-
-            answer = gauge.read()
+            answer = __import__("gauge").read()
         elif unit and command["do"] == "tag":
             answer = {"ok": True}
             if not present(unit.station, command["tag"], command["connector"]):
                 answer = {"error": "the tag was there a moment ago: it counts once"}
-        elif unit and command["do"] == "needs":
-            answer = needs(unit.station, command["words"], command["connector"])
+        elif unit and command["do"] in ("needs", "outside"):
+            answer = told(unit.station, command["do"], command["words"], command["connector"])
         say({"answer": answer})
 
 
@@ -181,12 +179,14 @@ def present(station, tag, number):
     return station.access().tag(tag, number or 1)
 
 
-def needs(station, words, number):
-    """What the car at connector `number` needs: energy, Wh or kWh, departure."""
+def told(station, what, words, number):
+    """What the car at connector `number` needs; or a limit from outside."""
     from firmware import lazy
 
-    domain = lazy.load("station.needs")
     try:
+        if what == "outside":
+            return {"ok": True, "note": station.impose(words)}
+        domain = lazy.load("station.needs")
         why = domain.put(station, number, *domain.read(station, words))
     except ValueError as e:
         why = str(e)

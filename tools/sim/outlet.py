@@ -29,6 +29,8 @@ class Outlet:
     | pe_ok | the protective earth of the supply |
     | loop_closed | the loop of the emergency stop, as the station's input sees it: nothing else \
 hangs on it here |
+    | dimmed | the grid operator's contact, of the whole station at outlet 1, is closed; None: it \
+chatters |
     | residual_mA, residual_trip, residual_broken | leakage; the sensor's output, set by the \
 simulated sensor; it does not react any more |
     | residual_test | the trip is, or is going to be, the answer to a test |
@@ -56,6 +58,7 @@ simulated sensor; it does not react any more |
         self.phases_relay = True
         self.volts_mV = [VOLT_mV] * 3
         self.pe_ok = self.loop_closed = True
+        self.dimmed = False
         self.residual_mA = 0
         self.residual_trip = self.residual_broken = self.residual_test = False
         self.plugged = False

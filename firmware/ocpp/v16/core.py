@@ -78,9 +78,15 @@ def _unlocked(done):
 
 
 def DataTransfer(unit, payload):
-    """5.6: LimitReason of Pilotwire, with the connector as data, tells who decides its limit."""
+    """5.6: LimitReason of Pilotwire, with the connector as data, tells who decides its limit;
+    OutsideLimit has a limit from outside as data, in words (station/impose.py)."""
     if payload["vendorId"] != "Pilotwire":
         return {"status": "UnknownVendorId"}
+    if payload.get("messageId") == "OutsideLimit":
+        try:
+            return {"status": "Accepted", "data": unit.station.impose(payload.get("data", ""))}
+        except ValueError as e:
+            return {"status": "Rejected", "data": str(e)}
     if payload.get("messageId") != "LimitReason":
         return {"status": "UnknownMessageId"}
     for c in unit.station.connectors:

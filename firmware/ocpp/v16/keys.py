@@ -87,6 +87,7 @@ _TABLE = (
     "SecurityCtrlr.CertSigningWaitMinimum sign_s rw i 60 1 86400",
     "SecurityProfile security rw l - 0 3",
     "SendLocalListMaxLength - ro i 50",
+    "SmartChargingCtrlr.ExternalControlSignalsEnabled outside rw b true",
     "SmartChargingCtrlr.LimitChangeSignificance significance_permille rw d 1 0 1000",
     "SmartChargingCtrlr.NotifyChargingLimitWithSchedules limit_schedules rw b false",
     "StopTransactionOnEVSideDisconnect stop_unplugged rw b true",
@@ -272,8 +273,7 @@ def put(c, line, said):
 
 def _source(names, c):  # those of the measurands that have a source, each once, as text
     out = []
-    for name in names:
-        name = name.strip()
+    for name in [name.strip() for name in names]:
         if name not in out and mask(name, c.gives):
             out.append(name)
     return ",".join(out)

@@ -97,6 +97,11 @@ def unreserved(id, expired):
     return None
 
 
+def limit(key, one, settings):
+    """There is no message for a limit from outside."""
+    return None
+
+
 def status(action, status, update=None):
     """Of DiagnosticsStatusNotification (4.4), LogStatusNotification: (status, requestId);
     FirmwareStatusNotification (4.5) and the signed: of an `update`, if there is one; None: no

@@ -7,14 +7,21 @@ from firmware.ocpp.v201.refusal import refused
 
 def DataTransfer(unit, payload):
     """P01: LimitReason of Pilotwire, with an EVSE as data (1 where there is none), tells who
-    decides its limit; Needs says what a car needs (docs/smart-charging.md 7)."""
+    decides its limit; Needs says what a car needs (docs/smart-charging.md 7); OutsideLimit has a
+    limit from outside, in words (station/impose.py)."""
     if payload["vendorId"] != "Pilotwire":
         return refused("UnknownVendorId", "UnsupportedParam", "Pilotwire is the only vendorId")
-    data = payload.get("data", 1)
-    if payload.get("messageId") == "Needs":
+    message, data = payload.get("messageId"), payload.get("data", 1)
+    if message == "Needs":
         return _needs(unit.station, data)
-    if payload.get("messageId") != "LimitReason":
-        return refused("UnknownMessageId", "UnsupportedParam", "it is LimitReason or Needs")
+    if message == "OutsideLimit":
+        try:
+            return {"status": "Accepted", "data": unit.station.impose(str(data))}
+        except ValueError as e:
+            return refused("Rejected", "InvalidValue", str(e))
+    if message != "LimitReason":
+        why = "it is LimitReason, Needs or OutsideLimit"
+        return refused("UnknownMessageId", "UnsupportedParam", why)
     for c in unit.station.connectors:
         if type(data) in (int, str) and str(data) == str(c.number):
             purposes = lazy.load("ocpp.v201.words").PURPOSES

@@ -130,10 +130,12 @@ _TABLE = (
     "SecurityCtrlr SecurityProfile i - ~security",
     "SmartChargingCtrlr ACPhaseSwitchingSupported b - !false",  # (nothing here picks the phase)
     "SmartChargingCtrlr Available b - !true",
+    "SmartChargingCtrlr ChargingProfilePersistence/ChargingStationExternalConstraints b - !true",
     "SmartChargingCtrlr Enabled b - !true",
     "SmartChargingCtrlr Entries/ChargingProfiles i - @+ 32",
-    "SmartChargingCtrlr ExternalControlSignalsEnabled b - !true",
+    "SmartChargingCtrlr ExternalControlSignalsEnabled b - =outside",
     "SmartChargingCtrlr LimitChangeSignificance d Percent =significance_permille",
+    "SmartChargingCtrlr MaxExternalConstraintsId i - !-1",
     "SmartChargingCtrlr NotifyChargingLimitWithSchedules b - =limit_schedules",
     "SmartChargingCtrlr PeriodsPerSchedule i - !96",
     "SmartChargingCtrlr Phases3to1 b - =phase_switching",

@@ -109,6 +109,11 @@ def unreserved(id, expired):
     return "ReservationStatusUpdate", {"reservationId": id, "reservationUpdateStatus": word}
 
 
+def limit(key, one, settings):
+    """Of NotifyChargingLimitRequest (K11, K12), or ClearedChargingLimitRequest (K13)."""
+    return lazy.load("ocpp.v201.external").told(key, one, settings)
+
+
 def status(action, status, update=None):
     """Of LogStatusNotificationRequest: (status, requestId); of FirmwareStatusNotificationRequest:
     the latest that was told of an `update`, or its state; None: no job."""

@@ -13,20 +13,22 @@ record = lazy.load("charging.record")
 words = lazy.load("ocpp.v201.words")
 
 _HEAD = const(8)  # periods that are as long as what stands around those of a profile
+_ACTION = const("ReportChargingProfiles")
 _MOST = const(104)  # in a message: 7 KB at most
 
 # Words of a record and where they are told.
 _PROFILE = (profile.VALID_FROM, "validFrom"), (profile.VALID_TO, "validTo")
 
 
-def told(station, request_id, at):
+def told(station, request_id, at, external=()):
     """Yields the messages (jobs.begin) that tell of the profiles in the places `at` (record.place;
-    those of an EVSE stand together): (action, payload), of one EVSE each, and never more than a
-    message can have. What is cleared before its message is made is not told."""
+    those of an EVSE stand together), and of limits from outside (external.py): (action, payload),
+    of one EVSE each, and never more than a message can have. What is cleared before its message is
+    made is not told."""
     while True:
         left = [w for w in [_at(station.store, one) for one in at] if w is not None]
         if not left:
-            return
+            break
         found, size, number = [], 0, profile.connector(left[0])
         for w in left:
             size += _HEAD + record.count(w)
@@ -35,8 +37,15 @@ def told(station, request_id, at):
             found.append(record.full(station.store, w))
         at = list(map(record.place, left[len(found) :]))
         c = station.connectors[number - 1] if number else None
-        head = request_id, number, bool(at), c.tx.uuid if c and c.tx else None
-        yield "ReportChargingProfiles", _payload(head, found)
+        head = request_id, number, bool(at or external), c.tx.uuid if c and c.tx else None
+        yield _ACTION, _payload(head, found)
+    for i, one in enumerate(external):
+        pieces = lazy.load("ocpp.v201.external").report
+        yield _ACTION, _external(pieces, one, request_id, i + 1 < len(external))
+
+
+def _external(pieces, one, request_id, more):
+    return lambda: pieces(one, request_id, more)
 
 
 def _payload(head, found):

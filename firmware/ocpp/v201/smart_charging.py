@@ -86,6 +86,9 @@ def _record(unit, p, number, transaction):
     purposes = lazy.load("ocpp.v201.words").PURPOSES
     if p["chargingProfilePurpose"] not in purposes:
         raise Refused("%s come from elsewhere" % _EXTERNAL, _PROFILE)  # K01.FR.22
+    limits = unit.station.sharing.outside
+    if limits and lazy.load("ocpp.v201.external").has(limits, p["id"]):
+        raise Refused("that id is of one that comes from elsewhere", _PROFILE)  # K01.FR.05
     purpose, kind = purposes.index(p["chargingProfilePurpose"]), p["chargingProfileKind"]
     schedule = p["chargingSchedule"][0]
     periods = schedule["chargingSchedulePeriod"]
@@ -167,10 +170,13 @@ def GetChargingProfiles(unit, payload):
         has = profile.connector(w), profile.purpose(w), profile.level(w)
         if all([x in (None, y) for x, y in zip(wanted, has)]):
             found.append(place(w))
-    if not found:
+    limits, external = unit.station.sharing.outside, ()
+    if limits:
+        external = lazy.load("ocpp.v201.external").wanted(limits, asked, number)
+    if not (found or external):
         return refused("NoProfiles", "NotFound", "no such profile is installed")
     found.sort(key=lambda at: (at & 0xFF, at))  # (of each EVSE a message at least)
-    asked = unit.station, payload["requestId"], found
+    asked = unit.station, payload["requestId"], found, external
     if not lazy.load("ocpp.jobs").begin(unit.outbox, "profile_reports", *asked):
         raise CallError("GenericError", "other reports have to end first")
     return {"status": "Accepted"}

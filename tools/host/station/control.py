@@ -12,6 +12,11 @@ from sim.faults import WALL_FAULTS, unseen
 
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 ENDS = (["ev"], ["station"])  # of a cable
+CARD = (
+    "card [UID [S ...]]: 4, 7 or 10 bytes in hex; without UID it is taken away; S: seconds that it"
+    " lies there, is away, lies there, ..."
+)
+DIMMED = {"on": True, "off": False, "chatter": None}
 PRESS_ms, PRESS_LONG_ms = 500, 5000  # on the button, simulated
 
 # Of what is done to the whole station: how many words at most.
@@ -28,6 +33,9 @@ HELP = (
   needs ENERGY kWh|Wh [DEPARTURE] [C]            what the car needs: 07:30 (UTC), a date-time,
                                                  or - if unknown; its transaction runs
   press [long] [C]                               the button
+  dim on|off|chatter                             the grid operator's contact, of a board with DIM
+  outside AMPERES|off ...                        a limit from outside the Central System, as on the
+                                                 console (docs/console.md)
   ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
@@ -162,28 +170,31 @@ class Control:
         number = self.outlet(words, 3).number
         return self.ask({"do": "needs", "words": words[:3], "connector": number})
 
+    def do_dim(self, words):
+        if len(words) != 1 or words[0] not in DIMMED:
+            raise CommandError(f"dim {'|'.join(DIMMED)}")
+        self.wall.outlets[0].dimmed = DIMMED[words[0]]
+
+    def do_outside(self, words):
+        return self.ask({"do": "outside", "words": " ".join(words), "connector": 0})
+
     def do_ev(self, words):
         usage = "ev max_mA=0..80000 phases=1..3 cable_ohm=0..5000 [C]"
         values = dict(w.split("=", 1) for w in words if "=" in w)
-        if not values:
+        ranges = {"max_mA": range(80001), "phases": range(1, 4), "cable_ohm": range(5001)}
+        if not values or [k for k in values if number(values[k]) not in ranges.get(k, ())]:
             raise CommandError(usage)
         car = self.outlet([w for w in words if "=" not in w], 0).car
-        ranges = {"max_mA": (0, 80000), "phases": (1, 3), "cable_ohm": (0, 5000)}
-        for key, text in values.items():
-            if key not in ranges or not ranges[key][0] <= number(text) <= ranges[key][1]:
-                raise CommandError(usage)
         for key, text in values.items():
             setattr(car, key, int(text))
 
     def do_card(self, words):
         if self.panel.reader is None:
             raise CommandError(f"board {self.station.args.unit['board']} has no reader; try tag")
-        usage = "card [UID [S ...]]: 4, 7 or 10 bytes in hex; without UID it is taken away"
         uid, turns = (words or [""])[0], words[1:]
-        if words and not re.fullmatch("([0-9A-Fa-f]{2}){4,10}", uid):
-            raise CommandError(usage)
-        if not all(re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", s) for s in turns):
-            raise CommandError(usage + "; S: seconds that it lies there, is away, lies there, ...")
+        good = all(re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", s) for s in turns)
+        if words and not (good and re.fullmatch("([0-9A-Fa-f]{2}){4,10}", uid)):
+            raise CommandError(CARD)
         self.panel.lay(bytes.fromhex(uid), [round(float(s) * 1000) for s in turns])
 
     def do_press(self, words):
@@ -227,13 +238,10 @@ class Control:
         return self.station.board.ask(command)
 
     def do_power_cut(self, words):
-        try:
-            off_s = float(words[0]) if words else 1.0
-        except ValueError:
-            off_s = -1
-        if not 0 <= off_s <= 86400:
+        off_s = words[0] if words else "1"
+        if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", off_s) or float(off_s) > 86400:
             raise CommandError("power-cut [off_s]: 0 to 86400 seconds")
-        self.station.power_cut(off_s)
+        self.station.power_cut(float(off_s))
 
     def do_speed(self, words):
         if not words or not 1 <= number(words[0]) <= 5000:

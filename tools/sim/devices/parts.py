@@ -136,9 +136,8 @@ class Mirror(Device):
 
     def level(self, key):
         live = self.data.get("live", 1)
-        if self.data.get("ac") and self.now_ms // 10 % 2:
-            return 1 - live
-        return live if self.live() else 1 - live
+        low = self.data.get("ac") and self.now_ms // 10 % 2
+        return live if self.live() and not low else 1 - live
 
     def edges(self, key):
         n, self._edges_ms = divmod(self._edges_ms, 10)
@@ -153,11 +152,18 @@ class Earth(Mirror):
 
 
 class Interlock(Mirror):
-    """The same, of an emergency stop's loop: its contacts, or an opto-coupler on the mains behind
-    them."""
+    """The same, of an emergency stop's loop: its contacts, or an opto-coupler behind them."""
 
     def live(self):
         return self.outlet.loop_closed
+
+
+class Dim(Mirror):
+    """The same, of the grid operator's contact, which may chatter."""
+
+    def live(self):
+        o = self.outlet
+        return o.dice.below(2) == 0 if o.dimmed is None else o.dimmed
 
 
 class Readback(Device):
@@ -175,8 +181,7 @@ class Relay(Device):
     def begin(self):
         self.outlet.phases_relay = False
 
-    def off(self):
-        self.outlet.phases_relay = False
+    off = begin
 
     def out(self, key, value):
         self.outlet.phases_relay = value == self.data.get("level", 1)
@@ -216,8 +221,7 @@ class Led(Device):
     def begin(self):
         self.lit = [False] * len(self.data["pins"])
 
-    def off(self):
-        self.begin()
+    off = begin
 
     def out(self, key, value):
         self.lit[key] = value == self.data.get("on", 1)
@@ -284,6 +288,7 @@ MAKERS = {
     "mirror": Mirror,
     "earth": Earth,
     "interlock": Interlock,
+    "dim": Dim,
     "readback": Readback,
     "phases": Relay,
     "proximity": Proximity,

@@ -155,7 +155,7 @@ def frame_201(name, args):
             payload["chargingProfile"] = in_201(args[1])
         return frame("RequestStartTransaction", payload)
     if name == "report":
-        payload = {"requestId": 5, "chargingProfile": {}}
+        payload = {"requestId": 5, "chargingProfile": {"chargingLimitSource": ["CSO"]}}
         return ["report", frame("GetChargingProfiles", payload)[1]]
     payload = {"evseId": args[0], "duration": args[1]}
     if args[2]:
@@ -291,7 +291,8 @@ class Checker:
             t = oracle.now + i * step
             note = f"{offered} at {iso(t)}"
             ceiling, _ = oracle.limit(0, t)
-            if ceiling is not None and sum(offered) > ceiling * 100:
+            ceiling = min(text.NOTHING if ceiling is None else ceiling, oracle.imposed(0, t))
+            if sum(offered) > ceiling * 100:
                 raise Difference("offered.sum", ceiling, offered, note)
             for number, mA in zip(oracle.numbers, offered, strict=True):
                 if number not in oracle.tx:
@@ -299,6 +300,7 @@ class Checker:
                     continue
                 limit, _ = oracle.limit(number, t)
                 limit = oracle.hardware if limit is None else min(limit, oracle.hardware)
+                limit = min(limit, oracle.imposed(number, t))
                 if mA > limit * 100 or mA < limit * 100 and len(oracle.tx) == 1 and limit >= 60:
                     raise Difference("offered", limit * 100, mA, note)
 
@@ -406,7 +408,7 @@ def equal(what, expected, came, note=""):
 
 def edges(oracle, now, length):
     """Seconds after `now` at which some profile begins or ends to say something."""
-    out = set()
+    out = {until - now for _, until, _ in oracle.outside.values() if until is not None}
     for p in oracle.profiles + oracle.staying:
         out.update(t - now for t in (p.valid_from, p.valid_to, p.until) if t is not None)
         places = p.starts + ([p.duration] if p.duration is not None else [])

@@ -28,6 +28,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+NOTHING = 10**6  # tenths: no limit
 CAPACITY, MAX_LEVEL, MAX_PERIODS = 32, 15, 96
 NEAR = 3  # seconds that a clock may be wrong by (A32)
 NOTED = 300  # between two notes of the time on flash
@@ -196,6 +197,7 @@ class Oracle:
         self.ids = {}  # connector: transactionId to come
         self.known = True  # False: the clock is not set
         self.resumed = set()  # connectors with a transaction from before the clock was lost
+        self.outside = {}  # (source, number): tenths, until when or None, what then or None
         self.untold = []  # when transactions began and ended that nobody has heard to their end
 
     def least(self):
@@ -385,6 +387,22 @@ class Oracle:
                 self.untold += [tx[1], self.now]
             self.gone({"connectorId": connector, "chargingProfilePurpose": TX})
 
+    def impose(self, number, by, tenths, seconds, safe):
+        """A limit from outside the Central System (section 8); tenths None: it is over."""
+        self.outside.pop((by, number), None)
+        if tenths is not None:
+            until = None if seconds is None else self.now + seconds
+            self.outside[by, number] = tenths, until, safe
+
+    def imposed(self, number, t):
+        """What limits from outside leave at `t`, in tenths; of 0: to all together."""
+        out = [NOTHING]
+        for (_, n), (tenths, until, safe) in self.outside.items():
+            over = until is not None and (t if self.known else self.at_least(t)) >= until
+            if n in (0, number) and not (over and safe is None):
+                out.append(safe if over else tenths)
+        return min(out)
+
     def drifted(self, t):
         """A clock that is told `t` believes its crystal (100 ppm since it was told the time) for a
         part: nobody knows which second it shows. (1.7 s: what both do not know anyway.)"""
@@ -393,6 +411,9 @@ class Oracle:
     def clock(self, t):
         """The clock is corrected; what is elapsed stays elapsed."""
         jump = t - self.now
+        if self.known:
+            for key, (tenths, until, safe) in self.outside.items():
+                self.outside[key] = tenths, until and until + jump, safe
         self.now = self.told = t
         self.before = 0
         for connector, tx in self.tx.items():
@@ -405,6 +426,9 @@ class Oracle:
 
     def reboot(self):
         self.held.clear()  # (if the transaction never starts, drop it)
+        for key, (tenths, _, safe) in self.outside.items():
+            if safe is not None:  # nobody knows whether it goes on speaking
+                self.outside[key] = min(tenths, safe), None, None
         for p in self.profiles + self.staying:
             p.begun = p.kept
             if p.purpose == CEILING and p.start is None and p.received < 0:
@@ -512,22 +536,23 @@ class Oracle:
         """(limit, phases or None) that GetCompositeSchedule, asked at `asked`, says for t."""
         if number:
             said = self.deciders(number, t, asked)
-            return self._capped(said, fewest(said), unit), given(said)
+            return self._capped(said, fewest(said), unit, number, t), given(said)
         ceiling = self.deciders(0, t, asked)
         total, all_said = 0, list(ceiling)
         for connector in self.numbers:
             said = self.deciders(connector, t, asked)
             all_said += said
-            total += self._capped(said, fewest(said), unit)
+            total += self._capped(said, fewest(said), unit, connector, t)
         for c in ceiling:  # A27
             total = min(total, self._in(unit, c, fewest([c])))
-        return total, given(all_said)
+        most = (None, self.imposed(0, t), "A", None)
+        return min(total, self._in(unit, most, 3)), given(all_said)
 
     def _in(self, unit, said, phases):
         return self.amps(said) if unit == "A" else self.watts(said, phases)
 
-    def _capped(self, said, phases, unit):
-        hardware = (None, self.hardware, "A", None)  # A24
+    def _capped(self, said, phases, unit, number, t):
+        hardware = (None, min(self.hardware, self.imposed(number, t)), "A", None)  # A24
         return min(self._in(unit, s, phases) for s in [*said, hardware])
 
 

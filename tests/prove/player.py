@@ -118,6 +118,8 @@ class Settings:
         "stop_aligned_s": 0,
         "aligned_idle": False,
         "significance_permille": 0,
+        "outside": True,
+        "limit_schedules": True,
         "spoken": 0,
     }
 
@@ -190,7 +192,7 @@ class World:
 
     def __init__(self, folder, scenario):
         self.folder, self.scenario = folder, scenario
-        for name in ("profiles", "tx"):
+        for name in ("profiles", "tx", "auth"):
             empty(folder + "/" + name)
         self._noted("")
         self.time = station.time = clock.time = Time()
@@ -267,6 +269,8 @@ class World:
         identity = ("", "", "", "", "", 0)
         self.outbox = Outbox(self.station, link, settings, identity, None, said.append)
         self.requests = requests.Requests(self.outbox, None, None)
+        if "outside" in os.listdir(self.folder + "/auth"):
+            lazy.load("station.outside").load(self.station)
         self.central.rpc = link
         link.attach(self.central)
 
@@ -297,6 +301,19 @@ class World:
 
     async def advance(self, seconds):
         self.time.t += seconds
+        await self._follow()
+
+    async def outside(self, number, by, tenths, seconds, safe):
+        """A limit from outside the Central System; None: it is over."""
+        line = "off" if tenths is None else "%d.%d" % divmod(tenths, 10)
+        line += " at %d by %s" % (number, by)
+        if seconds is not None:
+            line += " for %d" % seconds
+        if safe is not None:
+            line += " else %d.%d" % divmod(safe, 10)
+        self.station.impose(line)
+        if self.station.sharing.outside:
+            self.station.sharing.outside._rest = 0  # (here time passes without polls)
         await self._follow()
 
     async def _come(self, c, transaction):
@@ -355,6 +372,8 @@ class World:
             if poll:
                 self.station.poll()
             else:
+                if self.station.sharing.outside:
+                    self.station.sharing.outside.poll(self.station.clock.now())
                 self.station.sharing.evaluate(self.station.clock.now(), self.time.ms)
             for k, c in enumerate(self.connectors):
                 mA = c.limits.values[limits.PROFILES]

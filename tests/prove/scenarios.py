@@ -221,6 +221,7 @@ WEIGHTS = {
     "hush": 0.2,
     "speak": 0.4,
     "report": 0.5,
+    "outside": 1.5,
 }
 
 
@@ -325,7 +326,8 @@ def follow(oracle, op):
         oracle.silent = True
     elif name == "speak":
         oracle.answer()
-    elif name in ("plug", "begin", "expire", "end", "reboot", "cut"):
+    elif name in ("plug", "begin", "expire", "end", "reboot", "cut", "outside"):
+        name = "impose" if name == "outside" else name
         getattr(oracle, name)(*args)
 
 
@@ -413,6 +415,18 @@ def _start(rng, oracle):
     return rng.choice(list(oracle.numbers)), rng.choice(ids)
 
 
+def _outside(rng, oracle):
+    """A limit from outside the Central System, whose safe value is not above it, or its end."""
+    number, by = rng.choice((0, 0, *oracle.numbers)), rng.choice(("ems", "ems", "grid", "other"))
+    if rng.random() < 0.2:
+        return number, by, None, None, None
+    tenths = rng.choice((0, 59, 60, 61, 100, 101, 161, 250, 320, rng.randint(0, 700)))
+    if rng.random() < 0.3:
+        return number, by, tenths, None, None
+    seconds = rng.choice((1, 2, 30, 60, 300, 900, 86400, rng.randint(1, 4000)))
+    return number, by, tenths, seconds, rng.choice((None, 0, min(60, tenths), tenths // 2, tenths))
+
+
 def _connector(rng, oracle):
     return (rng.choice(list(oracle.numbers)),)
 
@@ -438,6 +452,7 @@ ARGUMENTS = {
     "hush": _nothing,
     "speak": _nothing,
     "report": _nothing,
+    "outside": _outside,
 }
 
 

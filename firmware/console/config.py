@@ -54,9 +54,9 @@ def _change(unit, keys, name, value):
         done = False
     if done is False:
         return "Rejected: it stays as it was"
-    lazy.load("ocpp.security").changed(unit.requests, name)
-    after, unit.rpc.after = unit.rpc.after, None
-    if after:
+    if name in (keys.key("password", settings), keys.key("security", settings)):
+        lazy.load("ocpp.security").changed(unit.requests, name)
+        after, unit.rpc.after = unit.rpc.after, None
         after()
     return (
         "RebootRequired: in force after a reset"

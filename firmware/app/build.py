@@ -64,8 +64,10 @@ def build(config, last):
     }
     if config.root_check:
         fixed["root_check"] = True
-    clock = Clock(machine.RTC(), "/last_time")
-    journal = Journal(Folder("/tx", log.error), "/samples")
+    # (one text: each of these alone would be a name, for ever)
+    last_time, samples, kept, installed = "/last_time /samples /kept.json /profiles".split(" ")
+    clock = Clock(machine.RTC(), last_time)
+    journal = Journal(Folder("/tx", log.error), samples)
     power_cut = machine.reset_cause() == machine.PWRON_RESET
     fit = fitting.Fitting(board, config, power_cut)
     outlets = [fit.outlet(pins) for pins in board.CONNECTORS[: config.connectors]]
@@ -89,13 +91,13 @@ def build(config, last):
         outlet.meter.moved = c.moved
         fit.lamp(outlet, board.CONNECTORS[number - 1], c)
         connectors.append(c)
-    kept = Kept("/kept.json", connectors, log.warning)
+    kept = Kept(kept, connectors, log.warning)
     for number, fault in kept.latched:  # what waited for a person still does
         for outlet in outlets[number - 1 : number]:
             part = outlet.mirror if fault == faults.WELDED else outlet.residual
             if part:
                 part.fault = fault
-    profiles = store.Store("/profiles", log.error)
+    profiles = store.Store(installed, log.error)
     evaluator = Evaluator(profiles, config.voltage_V)
     held, delay_s = kept if config.hold_limit else None, config.start_delay_s
     sharing = Sharing(connectors, evaluator, profiles, clock, settings.value, held, delay_s)

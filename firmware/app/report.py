@@ -28,6 +28,8 @@ def status(unit):
             "contactor": e.closed,
             "ev_mA": list(c.meter.current_mA),
             "energy_Wh": c.meter.energy_Wh,
+            "power_W": c.meter.power_W,
+            "tx": tx and {"t": format_iso(tx.origin_s), "energy_Wh": c.energy_Wh() - tx.start_Wh},
         }
         row.update(reason(unit.station, c, names.PURPOSES))
         out.append(row)

@@ -21,7 +21,7 @@ HOST := PYTHONPATH=tools $(BIN)/python -m
 
 # What a person says of a board or a unit. The tools get it as it was typed, by the environment:
 # neither make ($) nor a shell (quotes) reads it. SET takes any other field: SET="max_mA=16000 log=3".
-SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD SET FILE OFFSET SIZE CHIP SIGN_KEY
+SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD PAGE SET FILE OFFSET SIZE CHIP SIGN_KEY
 $(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
 export $(SAID)
 
@@ -57,7 +57,7 @@ micropython: $(VENV)  ## Write MicroPython (IMAGE=FILE.bin) to the chip at PORT
 deploy: $(VENV)  ## Bring the board at PORT up to this build; only what has changed is sent
 	@$(HOST) host.deploy
 
-config: $(VENV)  ## The unit's config.json: asks, or takes SSID, WIFI_PASSWORD, URL, ID, KEY, BOARD, SET
+config: $(VENV)  ## The unit's config.json: asks, or takes SSID, WIFI_PASSWORD, URL, ID, KEY, BOARD, PAGE, SET
 	@$(HOST) host.unit_config
 
 doctor: $(VENV)  ## What is wrong with the board at PORT, and what to do about it

@@ -43,6 +43,7 @@ _FIELDS = {
     "hostname": (str, "", lambda v: v == _hostname(v), "at most 32 letters, digits and hyphens"),
     "country": (str, "", lambda v: re.match("([A-Z][A-Z])?$", v), "two capital letters"),
     "ntp": (str, "", lambda v: len(v) <= 253, "at most 253 characters"),
+    "page": (dict, {}, lambda v: _is_page(v), "what make config PAGE=password writes"),
     "watchdog_s": (int, 0, lambda v: v == 0 or 2 <= v <= 60, "0 or 2 to 60 seconds"),
     "update_signed": (bool, False, None, None),
     "log": (int, 2, lambda v: 0 <= v <= 3, "0 (errors) to 3 (debug)"),
@@ -66,6 +67,16 @@ def _is_key(text):  # (WPA's passphrase, or the key itself)
     if len(text) == 64:
         return all([c in "0123456789abcdef" for c in text.lower()])
     return not text or 8 <= len(text.encode()) <= 63
+
+
+def _is_page(page):  # (of the password: rounds, salt, hash, as page/actions.py has them)
+    secret, port = page.get("password", ""), page.get("port", 80)
+    if type(secret) is not str or type(port) is not int or len(page) > 1 + ("port" in page):
+        return not page
+    parts = secret.encode().split(b":")
+    good = len(parts) == 3 and parts[0].isdigit() and 0 < int(parts[0][:6]) <= 20000
+    good = good and (len(parts[1]), len(parts[2])) == (32, 64) and 0 < port < 65536
+    return not page or good and not b"".join(parts).strip(b"0123456789abcdef")
 
 
 def _networks(networks):  # as [(ssid, password)]; None if they are none

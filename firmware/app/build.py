@@ -138,7 +138,10 @@ def build(config, last):
     for name in ("RC522", "PN532"):
         if hasattr(board, name):
             reader = fitting.driver(name.lower(), "Reader")(**getattr(board, name))
-    return App(rest, clock, outlets, settings, station, reader, last, connect)
+    app = App(rest, clock, outlets, settings, station, reader, last, connect)
+    if config.page:
+        app.page = lazy.load("page.server").begin(app, config.page)
+    return app
 
 
 def _identity(config, board, last):

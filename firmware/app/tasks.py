@@ -125,7 +125,7 @@ class App:
         self.last = last
         self.rpc, self.outbox, self.requests, self.link = connect(self)
         self.tasks = tasks
-        self._reset = self._ticker = self._watchdog = None  # (run() starts the last two)
+        self.page = self._reset = self._ticker = self._watchdog = None  # (run(), app/build.py)
         self._young_ms = _YOUNG_ms
         self.up_s = 0  # since the start
 
@@ -242,8 +242,7 @@ class App:
 
     async def _network(self):
         # Notices that the Wi-Fi is gone, and that no Central System tells the time.
-        wifi.config = self.config
-        ask_s = _NTP_s  # until an NTP server is asked
+        wifi.config, ask_s = self.config, _NTP_s  # (until an NTP server is asked)
         while True:
             if not wifi.up():
                 await wifi.join(log.info)
@@ -288,7 +287,8 @@ class App:
         self._watchdog = machine.WDT(timeout=1000 * self.config.watchdog_s)
         for task in (self._limit, self._sessions):
             asyncio.create_task(supervise(self, task, True))
-        for task in (self._meter, self._console, self._network, self.reader and self._cards):
+        others = self._meter, self._console, self._network, self.reader and self._cards
+        for task in others + (self.page and self.page.page,):
             if task:
                 asyncio.create_task(supervise(self, task, False))
         # (A task that waits keeps alive what stood behind it in the queue: not the first dial.)

@@ -85,7 +85,7 @@ def _find(name, value):  # of config.json, which is the unit's owner's, and not 
 
 
 def _printable(key, value):  # without what nobody is to read over a shoulder
-    if "password" in key and value:
+    if value and ("password" in key or isinstance(value, dict)):
         return "(not shown)"
     if isinstance(value, list):
         return [entry.get("ssid") if isinstance(entry, dict) else entry for entry in value]

@@ -16,6 +16,7 @@ LAYERS = (
     "app",
     "fitting",
     "outlet",
+    "page",
     "console ocpp.v16 ocpp.v201 network",
     "ocpp",
     "station release",

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from host.build import sources
+from host.build import compiled
 from host.shorten import given, kept, shorten
 
 MODULE = b"""
@@ -184,7 +184,7 @@ def test_const_is_imported_only_where_it_is_called(constants, imported):
 
 
 def test_no_module_of_the_firmware_imports_const():
-    modules = [path.read_bytes() for path in sources().values()]
+    modules = [path.read_bytes() for path in compiled().values()]
     keep = kept(modules)
     assert sum(IMPORT.encode() in text for text in modules) > 20
     assert not any(IMPORT.encode() in shorten(text, keep) for text in modules)
@@ -192,7 +192,7 @@ def test_no_module_of_the_firmware_imports_const():
 
 def test_the_firmware():
     """Most of its private names are short; no public attribute has changed."""
-    modules = [path.read_bytes() for path in sources().values()]
+    modules = [path.read_bytes() for path in compiled().values()]
     keep = kept(modules)
     before, after = set(), set()
     for text in modules:

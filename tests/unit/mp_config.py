@@ -12,6 +12,11 @@ CHIP = True
 
 LEAST = {"url": "ws://csms.example/ocpp", "id": "CP-1"}
 
+# No secret of the page: by its rounds, digits, parts.
+WRONG = ("0:%s:%s", "20001:%s:%s", "x:%s:%s", "1:%s:A%s", "1:g%s:%s", "1:%s:%s:", "1%s:%s")
+
+SECRET = "1000:%s:%s" % ("0f" * 16, "a9" * 32)
+
 # field: (default; None where it is required), what is good, what is out of range
 FIELDS = {
     "url": (
@@ -84,6 +89,13 @@ FIELDS = {
     "country": ("", ("", "DE"), ("de", "D", "DEU", "1A", "\xc4A")),
     "ntp": ("", ("", "ntp.example", "x" * 253), ("x" * 254,)),
     "watchdog_s": (2, (2, 60), (1, 61, -8)),
+    "page": (
+        {},
+        ({}, {"password": SECRET}, {"password": SECRET, "port": 8080}),
+        [{"password": text % ("0f" * 16, "a9" * 32)} for text in WRONG]
+        + [{"port": 80}, {"password": 1}, {"password": "secret"}, {"password": SECRET, "x": 80}]
+        + [{"password": SECRET, "port": port} for port in (0, 65536, -1, "80", True, None)],
+    ),
     "update_signed": (False, (True, False), ()),
     "log": (2, (0, 3), (-1, 4)),
 }
@@ -188,6 +200,11 @@ def test_wrong_types():
             wrong, wanted = (
                 (True, False, "8", "", 1.0, 8.5, [], {}, [8]),
                 "a whole number is expected",
+            )
+        elif name == "page":
+            wrong, wanted = (
+                (1, True, "x", 1.5, []),
+                "what make config PAGE=password writes is expected",
             )
         elif name == "url":
             wrong, wanted = (1, 0, True, False, 1.5, {}), "or a list of 1 to 4 is expected"

@@ -38,6 +38,8 @@ def size():
     bytes_of = sizes(build())
     table = {}
     for target, source in sources().items():
+        if source.suffix != ".py":  # (of the page: counted by its bytes alone)
+            continue
         row = table.setdefault(
             package(target), {"mpy_bytes": 0, "files": 0, "code_lines": 0, "lines": 0}
         )

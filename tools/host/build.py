@@ -1,5 +1,5 @@
 """Compiles what goes on the board: firmware/ and lib/ to .mpy, boot.py, pick.py, romfile.py and
-main.py as they are.
+main.py as they are, the files of the unit's page compressed.
 
     python -m host.build [--out build/firmware] [-O N] [--sizes | --json]
 
@@ -9,6 +9,7 @@ compiled, what has no source any more is removed. Many processes may call build(
 
 import argparse
 import fcntl
+import gzip
 import json
 import os
 import re
@@ -25,6 +26,7 @@ SIMULATOR = ROOT / "build" / "simulator"
 OPT = 1
 # MicroPython looks these up by name and as source.
 PLAIN = ("romfile.py", "pick.py", "boot.py", "main.py")
+STATIC = ("*.html", "*.css", "*.js")  # of firmware/page, beside the modules
 # What is compiled, by tree.
 COMPILED = {OUT: ("firmware", "lib"), SIMULATOR: ("tools/sim/esp32", "tools/sim")}
 # So a .mpy file begins (version 6, bytecode, small integers of 31 bits). Then come how many names
@@ -50,7 +52,15 @@ def sources(root=ROOT, tree=OUT):
         below = (root / top).rglob("*.py") if tree == OUT else (root / top).glob("*.py")
         for path in sorted(below):
             found[path.relative_to(root).with_suffix(".mpy").as_posix()] = path
+    for pattern in STATIC if tree == OUT else ():
+        for path in sorted((root / "firmware/page").glob(pattern)):
+            found[path.relative_to(root).as_posix() + ".gz"] = path
     return found
+
+
+def compiled(root=ROOT, tree=OUT):
+    """The same, of modules alone."""
+    return {t: path for t, path in sources(root, tree).items() if t.endswith(".mpy")}
 
 
 def build_simulator():
@@ -104,7 +114,7 @@ def _wanted(root, opt, tree):
     wanted = {}
     for target, source in sources(root, tree).items():
         stat = source.stat()
-        level = None if target in PLAIN else opt
+        level = opt if target.endswith(".mpy") else None
         wanted[target] = [
             source.relative_to(root).as_posix(),
             stat.st_mtime_ns,
@@ -151,7 +161,9 @@ def _mpy_cross():
 
 def _update(out, record, wanted, root, constants):
     modules = [root / made_from[0] for made_from in wanted.values() if made_from[3] is not None]
-    calls = [path.read_bytes() for tree in COMPILED for path in sources(root, tree).values()]
+    plain = [root / name for name in PLAIN if (root / name).exists()]
+    calls = [path for tree in COMPILED for path in compiled(root, tree).values()]
+    calls = [path.read_bytes() for path in plain + calls]
     keep = sorted(shorten.kept(path.read_bytes() for path in modules) | shorten.given(calls))
     last, numbers = _load(record), _numbers(root) if constants else {}
     same = last.get("tools") == _tools_id() and last.get("kept") == keep
@@ -183,8 +195,7 @@ def _numbers(root):
     texts = {
         _module(path.relative_to(root).as_posix()): path.read_bytes()
         for tree in COMPILED
-        for name, path in sources(root, tree).items()
-        if name not in PLAIN
+        for path in compiled(root, tree).values()
     }
     plain = [(root / name).read_bytes() for name in PLAIN if (root / name).exists()]
     return inline.table(texts, plain)
@@ -194,7 +205,8 @@ def _make(target, made_from, root, keep, numbers):
     source, _, _, opt = made_from
     target.parent.mkdir(parents=True, exist_ok=True)
     if opt is None:
-        _write(target, (root / source).read_bytes())
+        data = (root / source).read_bytes()
+        _write(target, gzip.compress(data, mtime=0) if target.suffix == ".gz" else data)
         return
     # A file that another process imports at this moment must be whole, the old one or the new one.
     made = target.with_name(f".{target.name}.tmp")

@@ -1,6 +1,7 @@
 """The config.json of a unit: asks for it, has the firmware's own checks look at it, writes it.
 
-    PORT=... [FILE=FILE] [SSID=... WIFI_PASSWORD=... URL=... ID=... KEY=... BOARD=... SET="..."]
+    PORT=... [FILE=FILE] [SSID=... WIFI_PASSWORD=... URL=... ID=... KEY=... BOARD=... PAGE=...
+    SET="..."]
     python -m host.unit_config
 
 All by the environment, so that no shell and no make changes what was typed. With values, nothing
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from host import page_password
 from host.build import ROOT
 from host.port import Port, front
 from host.station.arguments import is_url
@@ -30,7 +32,7 @@ ASKED = (
     ("board", "board (a file of firmware/boards)"),
     ("connectors", "connectors in use"),
 )
-SECRET = ("wifi_password", "password")
+SECRET = ("wifi_password", "password", "page")
 # Runs on MicroPython, from the sources: what the unit itself would say at boot.
 CHECK = """
 import json, sys
@@ -97,9 +99,23 @@ def said():
     words = [
         f"{field}={os.environ[name]}" for name, field in NAMES.items() if os.environ.get(name)
     ]
+    if os.environ.get("PAGE"):
+        words.append(page(os.environ["PAGE"]))
     more = os.environ.get("SET", "").strip()
     # (a value goes on until the next NAME=: it may have blanks in it)
     return words + re.split(r"\s+(?=\w+=)", more) if more else words
+
+
+def page(text):
+    """FIELD=VALUE of what PAGE says: off; on, then a password is made, and told; or a password."""
+    if text == "off":
+        return "page="
+    if text == "on":
+        text = page_password.made()
+        print(f"password of the unit's page, said here and never again: {text}")
+    if len(text) < page_password.LEAST:
+        raise ConfigError(f"PAGE: on, off, or a password of {page_password.LEAST} characters")
+    return "page=" + json.dumps({"password": page_password.secret(text)})
 
 
 # Fields that have a variable of their own.

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host import station
+from host import page_password, station
 from host.build import ROOT, version
 from host.romfs import in_place
 from host.station.board import CHIPS
@@ -104,6 +104,9 @@ def arguments(argv=None):
         "else 0)")  # fmt: skip
     add("--certs", metavar="DIR", help="put ca*.der, maker*.der, client.der and client.key.der of "
         "this folder on the unit, in /certs (docs/security.md)")  # fmt: skip
+    add("--page", type=int, metavar="PORT", help="the unit's own page (docs/page.md), on "
+        "http://127.0.0.1:PORT")  # fmt: skip
+    add("--page-password", metavar="TEXT", help="of that page (default: one is made, and told)")
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
@@ -115,6 +118,8 @@ def arguments(argv=None):
         except (OSError, UnicodeDecodeError) as e:
             parser.error(f"--policy: {e}")
     args.certs = certificates(parser, args.certs)
+    if args.page is not None and not 1 <= args.page <= 65535:
+        parser.error("--page: 1 to 65535")
     unit = {}
     if args.config:
         try:
@@ -126,6 +131,10 @@ def arguments(argv=None):
     for name in ("url", "id", "password", "connectors", "security_profile"):
         if getattr(args, name) is not None:
             unit[name] = getattr(args, name)
+    if args.page:
+        args.page_password = args.page_password or page_password.made()
+        secret = page_password.secret(args.page_password)
+        unit["page"] = {"password": secret, "port": args.page}
     args.connectors = unit.setdefault("connectors", 1)
     if not isinstance(args.connectors, int) or not 1 <= args.connectors <= 4:
         parser.error("--connectors: 1 to 4")

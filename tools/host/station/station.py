@@ -176,6 +176,9 @@ class Station:
             if self.args.control is not None:
                 server, port = await self.control.listen(self.args.control)
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
+            if getattr(self.args, "page", None):
+                where = f"http://127.0.0.1:{self.args.page}"
+                log(f"{self.NAME}: page on {where}, password {self.args.page_password}")
             self.world.begin()  # (building took a while)
             self.start_board()
             watch = asyncio.create_task(self.watch())

@@ -1,0 +1,326 @@
+// The page of the unit: asks it for its report every few seconds, says that in words, and draws the
+// plan. No data become HTML: everything is put in as text.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const POLL_ms = 3000, SLOW_ms = 60000, DAY_s = 86400, STEP_A = 0.5;
+const cards = []; // by connector: its section, plan, history
+let state = null, fetched = 0, failures = 0;
+
+const WORDS = {
+  Available: "Free", Preparing: "A car is there", Charging: "Charging",
+  SuspendedEV: "The car takes nothing", SuspendedEVSE: "Paused by the station",
+  Finishing: "Done: unplug the car", Reserved: "Reserved", Unavailable: "Out of service",
+  Faulted: "Out of order",
+};
+const SOURCES = {
+  Hardware: "the hardware", Installation: "the installation", Cable: "the cable",
+  Temperature: "the temperature", Meter: "the meter, which is not believed",
+  Policy: "the owner's rules", Pause: "the pause that protects the car", LastLimit:
+  "what held before the power cut, until the time is known", External: "the energy management",
+};
+const TO_DO = {
+  ContactorWelded: "The contactor does not open. Switch off at the breaker, have an electrician replace it.",
+  ResidualCurrent: "Current leaks to earth. Unplug the car, look at cable and plug for water and damage, then clear it.",
+  ResidualSelfTest: "The earth leakage sensor does not answer its test. Have an electrician look at it.",
+  Interlock: "Two contactors that exclude each other are closed. Switch off, call an electrician.",
+  ProtectiveEarth: "Protective earth is missing. Have an electrician look at the supply.",
+  Overload: "The car took more than it was offered. Unplug it; if it happens again its charger is at fault.",
+  PilotShort: "The pilot wire is shorted. Look at cable and plug.",
+  Cable: "The cable cannot be read. Unplug it and plug it in again, or take another.",
+  DiodeFault: "What is plugged in is no proper car. Unplug it.",
+  ContactorNotClosed: "The contactor does not close. Have an electrician look at it.",
+  PilotDuty: "The pilot is not what it should be. Restart; if it comes again the board is faulty.",
+  VentilationNotAvailable: "This car wants a ventilated place, and this is none.",
+  UnderVoltage: "The supply voltage is too low. It goes on by itself when that is over.",
+  OverVoltage: "The supply voltage is too high. It goes on by itself when that is over.",
+  HighTemperature: "It is too hot. It goes on by itself when it has cooled down.",
+  OverCurrentFailure: "The car took too much current. Unplug it.",
+  ConnectorLockFailure: "The plug cannot be locked or unlocked. Push it in fully, or pull gently.",
+  PilotRange: "The pilot is out of range. Look at cable and plug.",
+  PowerMeterFailure: "The meter does not answer. Look at its wiring.",
+  Policy: "The owner's policy.py is broken: see below.",
+};
+
+const amps = (mA) => (mA / 1000).toFixed(1) + " A";
+const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const long = (s) => {
+  const d = Math.floor(s / DAY_s), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
+  return (d ? d + " d " : "") + h + ":" + String(m).padStart(2, "0") + " h";
+};
+const date = (t) => new Date(Date.parse(t) - state.shift).toLocaleString();
+const span = (text) => document.createTextNode(text);
+
+function element(kind, attributes, ...inside) {
+  const svg = ["svg", "path", "line", "text", "g", "title", "rect"].includes(kind);
+  const e = svg ? document.createElementNS("http://www.w3.org/2000/svg", kind) : document.createElement(kind);
+  for (const [name, value] of Object.entries(attributes || {})) e.setAttribute(name, value);
+  e.append(...inside.map((one) => (typeof one === "object" ? one : span(String(one)))));
+  return e;
+}
+
+function list(dl, entries, boxed) {
+  const out = [];
+  for (const [name, value] of entries) {
+    if (value === null || value === undefined || value === "") continue;
+    const pair = [element("dt", {}, name), element("dd", {}, value)];
+    out.push(...(boxed ? [element("div", {}, ...pair)] : pair));
+  }
+  dl.replaceChildren(...out);
+}
+
+function say(text) { $("said").textContent = text; }
+
+async function get(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
+  if (!answer.ok) throw new Error((await answer.json()).error);
+  return answer;
+}
+
+async function post(path, values) {
+  try {
+    const answer = await fetch(path, {
+      method: "POST", body: JSON.stringify(values || {}),
+      headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(15000),
+    });
+    const said = await answer.json();
+    say(said.said || said.error);
+  } catch (e) {
+    say("The station did not answer: " + e.message);
+  }
+  fetched = 0;
+  await poll();
+}
+
+// In words
+
+function source(by) {
+  return "profile" in by ? "profile " + by.profile : SOURCES[by.source] || by.source;
+}
+
+function why(c, plan) {
+  const by = c.limit_by, offered = c.pilot_mA;
+  if (!by) return "Nothing limits it but the hardware.";
+  let text = (c.contactor || offered ? "Limited" : "It may take " + amps(c.limit_mA) + ", limited") + " by " + source(by);
+  if (c.limit_mA < 6000) text = "Nothing is offered: " + amps(c.limit_mA) + " by " + source(by);
+  const next = plan && plan.periods.find(([s]) => s > 0 && plan.at + s * 1000 > state.now);
+  if (by.until) {
+    text += " until " + clock(Date.parse(by.until) - state.shift);
+    if (next) text += ", then " + (next[1] / 10).toFixed(1) + " A";
+  }
+  const after = c.limit_next;
+  if (after) text += "; without it " + source(after) + " would hold at " + amps(after.limit_mA);
+  return text + ".";
+}
+
+function title(c) {
+  const took = Math.max(...c.ev_mA), word = WORDS[c.status] || c.status;
+  return c.status === "Charging" ? word + " at " + amps(took) : word;
+}
+
+// The plot: the past from /history, the plan from /plan
+
+function steps(points, x, y) { // [[time, A]], in order; null: nothing known
+  let d = "", last = null;
+  for (const [t, value] of points) {
+    if (value === null) { last = null; continue; }
+    d += last === null ? `M${x(t)} ${y(value)}` : `H${x(t)}V${y(value)}`;
+    last = value;
+  }
+  return d;
+}
+
+function plot(card, c) {
+  const wide = card.figure.clientWidth || 360, W = Math.max(320, wide), H = 210;
+  const L = 34, R = 8, T = 26, B = 34;
+  const now = state.now, begin = now - 6 * 3600e3, end = now + DAY_s * 1e3;
+  const { plan, past } = card, most = (state.unit.hardware_mA[c.id - 1] || 32000) / 1000;
+  const x = (t) => (L + (Math.min(Math.max(t, begin), end) - begin) / (end - begin) * (W - L - R)).toFixed(1);
+  const y = (A) => (T + (1 - Math.min(A, most) / most) * (H - T - B)).toFixed(1);
+  const svg = element("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-labelledby": "t" + c.id });
+  const told = plan ? plan.periods.map(([s, dA]) => clock(plan.at + s * 1000 - state.shift) + " " + dA / 10 + " A").join(", ") : "";
+  svg.append(element("title", { id: "t" + c.id }, "Current per phase over the last 6 hours and the plan of the next 24. Plan: " + told));
+  for (let A = 0; A <= most; A += most > 20 ? 8 : 4) {
+    svg.append(element("line", { class: "grid", x1: L, x2: W - R, y1: y(A), y2: y(A) }),
+      element("text", { x: L - 4, y: +y(A) + 4, "text-anchor": "end" }, A));
+  }
+  const local = new Date(begin - state.shift);
+  local.setMinutes(0, 0, 0);
+  const every = W < 500 ? 6 : 3;
+  for (let i = 0; i < 32; i++) {
+    local.setHours(local.getHours() + 1);
+    const t = local.getTime() + state.shift;
+    if (local.getHours() % every || t > end) continue;
+    svg.append(element("line", { class: "grid", x1: x(t), x2: x(t), y1: T, y2: H - B }),
+      element("text", { x: x(t), y: H - B + 13, "text-anchor": "middle" }, String(local.getHours()).padStart(2, "0") + ":00"));
+  }
+  if (past) {
+    const at = (i) => past.at - (past.values.length - 1 - i) * past.step_s * 1e3;
+    const line = (k) => past.values.map((v, i) => [at(i), v[k]]).filter(([t]) => t >= begin);
+    let d = "";
+    for (const [t, A] of line(2)) {
+      if (A) d += `M${x(t - past.step_s * 1e3)} ${y(0)}V${y(A)}H${x(t)}V${y(0)}Z`;
+    }
+    svg.append(element("path", { class: "car", d }), element("path", { class: "limit", d: steps(line(0), x, y) }),
+      element("path", { class: "pilot", d: steps(line(1), x, y) }));
+  }
+  if (plan) {
+    const points = plan.periods.map(([s, dA]) => [plan.at + s * 1e3, dA / 10]);
+    points.push([plan.at + plan.length_s * 1e3, points[points.length - 1][1]]);
+    svg.append(element("path", { class: "plan", d: steps(points, x, y) }));
+  }
+  svg.append(element("line", { class: "now-line", x1: x(now), x2: x(now), y1: T, y2: H - B }),
+    element("path", { class: "axis", d: `M${L} ${T}V${H - B}H${W - R}` }),
+    element("text", { x: 2, y: 12 }, "A per phase"),
+    element("text", { x: x(now), y: T - 3, "text-anchor": "middle" }, "now"),
+    element("text", { x: W - R, y: H - 4, "text-anchor": "end" }, "local time"));
+  let at = L;
+  for (const [kind, name, width] of [["plan", "plan", 58], ["limit", "limit", 58], ["pilot", "offered", 74], ["car", "taken", 60]]) {
+    svg.append(kind === "car" ? element("rect", { class: kind, x: at, y: H - 13, width: 18, height: 9 })
+      : element("path", { class: kind, d: `M${at} ${H - 8}h18` }),
+      element("text", { x: at + 22, y: H - 4 }, name));
+    at += width;
+  }
+  card.figure.replaceChildren(svg);
+}
+
+async function follow(card, c) {
+  const { t, length_s, periods } = await (await get("/plan/" + c.id)).json();
+  card.plan = { at: Date.parse(t), length_s, periods };
+  const past = await (await get("/history/" + c.id)).json();
+  const values = [];
+  for (let i = 0; i < past.samples.length; i += 6) {
+    values.push([0, 2, 4].map((k) => {
+      const byte = parseInt(past.samples.slice(i + k, i + k + 2), 16);
+      return byte === 255 ? null : byte * STEP_A;
+    }));
+  }
+  card.past = { at: Date.parse(past.t), step_s: past.step_s, values };
+}
+
+// Connectors
+
+function card(c) {
+  if (cards[c.id]) return cards[c.id];
+  const section = $("connector").content.firstElementChild.cloneNode(true);
+  const find = (name) => section.querySelector(name);
+  const one = cards[c.id] = {
+    section, title: find("h2"), status: find(".status"), why: find(".why"), fault: find(".fault"),
+    now: find(".now"), figure: find("figure"), form: find("form"), key: null,
+  };
+  one.title.textContent = "Connector " + c.id;
+  const form = one.form;
+  form.setAttribute("aria-label", "Connector " + c.id);
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    post("/start", { connector: c.id, tag: form.tag.value.trim() });
+  });
+  form.stop.addEventListener("click", () => post("/stop", { connector: c.id }));
+  form.clear.addEventListener("click", () => post("/clear", { connector: c.id }));
+  $("connectors").append(section);
+  return one;
+}
+
+function show(c) {
+  const one = card(c);
+  one.status.textContent = title(c);
+  one.why.textContent = why(c, one.plan);
+  one.fault.hidden = !c.fault;
+  if (c.fault && one.fault.dataset.fault !== c.fault) {
+    one.fault.replaceChildren(element("strong", {}, c.fault + ". "), TO_DO[c.fault] || "See the log.");
+  }
+  one.fault.dataset.fault = c.fault || "";
+  const s = c.tx && Math.max(0, (Date.parse(state.report.t) - Date.parse(c.tx.t)) / 1000);
+  list(one.now, [
+    ["power", (c.power_W / 1000).toFixed(2) + " kW"],
+    ["session", c.tx ? (c.tx.energy_Wh / 1000).toFixed(2) + " kWh" : null],
+    ["for", c.tx ? long(s) : null],
+    ["offered", c.pilot_mA ? amps(c.pilot_mA) : "nothing"],
+    ["taken (A)", c.ev_mA.map((mA) => (mA / 1000).toFixed(1)).join(" ")],
+    ["tag", c.idTag],
+    ["meter", (c.energy_Wh / 1000).toFixed(1) + " kWh"],
+  ], true);
+  const known = state.unit.signed_in;
+  one.form.hidden = !known;
+  const runs = c.idTag !== null;
+  one.form.start.disabled = one.form.tag.disabled = runs;
+  one.form.stop.disabled = !runs;
+  one.form.clear.disabled = !c.fault;
+}
+
+function station() {
+  const { report, unit } = state, link = report.link, ends = link.ends;
+  $("name").textContent = unit.id;
+  document.title = unit.id + ": " + report.connectors.map(title).join(", ");
+  $("online").textContent = report.online ? "Central System: connected" : "Central System: not connected";
+  const strength = unit.rssi_dBm === null ? "" : ", " + unit.rssi_dBm + " dBm";
+  list($("facts"), [
+    ["Central System", report.online ? "connected (" + unit.protocol + "), " + (report.boot || "not answered yet") : "not connected"],
+    ["connections lost", link.lost],
+    ["last end", ends.length ? ends[ends.length - 1][2] + ", " + date(ends[ends.length - 1][0]) : null],
+    ["Wi-Fi", (unit.ssid || "none named") + strength],
+    ["address", unit.ip],
+    ["its time", unit.time_known ? date(report.t) : "nobody has told it"],
+    ["runs for", long(unit.up_s)],
+    ["profiles", unit.profiles],
+    ["policy.py", report.policy],
+    ["the last run", report.crash],
+    ["firmware", "Pilotwire " + unit.version + " on board " + unit.board],
+    ["memory", Math.round(report.heap.free / 1024) + " KB free, " + Math.round(report.heap.alloc / 1024) + " KB in use"],
+  ]);
+  $("login").hidden = unit.signed_in;
+  $("in").hidden = $("log-part").hidden = !unit.signed_in;
+  $("h-who").textContent = unit.signed_in ? "Signed in" : "Sign in";
+}
+
+// What to ask for, and when
+
+let busy = false;
+async function poll() {
+  if (busy) return;
+  busy = true;
+  try {
+    const fresh = await (await get("/state")).json();
+    // Its own time is shown, unless nobody has told it: then what it says is put right by ours.
+    const now = Date.parse(fresh.report.t);
+    const shift = fresh.unit.time_known ? 0 : now - Date.now();
+    state = { report: fresh.report, unit: fresh.unit, now, shift };
+    failures = 0;
+    const old = Date.now() - fetched > SLOW_ms;
+    for (const c of fresh.report.connectors) {
+      const one = card(c), key = JSON.stringify([c.limit_by, c.transactionId]);
+      show(c);
+      if (old || one.key !== key) {
+        one.key = key;
+        await follow(one, c);
+        one.why.textContent = why(c, one.plan);
+      }
+      plot(one, c);
+    }
+    station();
+    if (fresh.unit.signed_in) $("log").textContent = await (await get("/log")).text();
+    if (old) fetched = Date.now();
+  } catch (e) {
+    failures += 1;
+    $("online").textContent = "The station does not answer" + (failures > 1 ? " (" + failures + " times)" : "");
+  }
+  busy = false;
+}
+
+async function run() {
+  for (;;) {
+    if (!document.hidden) await poll();
+    await new Promise((later) => setTimeout(later, POLL_ms));
+  }
+}
+
+$("login").addEventListener("submit", async (e) => {
+  e.preventDefault();
+  await post("/login", { password: $("password").value });
+  $("password").value = "";
+});
+$("logout").addEventListener("click", () => post("/logout"));
+$("restart").addEventListener("click", () => {
+  if (confirm("Restart the station? A transaction that runs ends.")) post("/restart");
+});
+run();

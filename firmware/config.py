@@ -70,12 +70,17 @@ def _is_key(text):  # (WPA's passphrase, or the key itself)
 
 
 def _is_page(page):  # (of the password: rounds, salt, hash, as page/actions.py has them)
-    secret, port = page.get("password", ""), page.get("port", 80)
-    if type(secret) is not str or type(port) is not int or len(page) > 1 + ("port" in page):
+    secret, port, token = (
+        page.get("password", ""),
+        page.get("port", 80),
+        page.get("token", "0" * 64),
+    )
+    texts = type(secret) is str and type(token) is str
+    if not texts or type(port) is not int or len(page) > 1 + ("port" in page) + ("token" in page):
         return not page
-    parts = secret.encode().split(b":")
-    good = len(parts) == 3 and parts[0].isdigit() and 0 < int(parts[0][:6]) <= 20000
-    good = good and (len(parts[1]), len(parts[2])) == (32, 64) and 0 < port < 65536
+    parts = (secret + ":" + token).encode().split(b":")
+    good = len(parts) == 4 and parts[0].isdigit() and 0 < int(parts[0][:6]) <= 20000
+    good = good and [len(part) for part in parts[1:]] == [32, 64, 64] and 0 < port < 65536
     return not page or good and not b"".join(parts).strip(b"0123456789abcdef")
 
 

@@ -21,7 +21,9 @@ _TAG = const(20)
 
 async def do(page, request):
     """Carry out a POST -> more headers, the pieces of the answer. Raises ValueError."""
-    if request.origin != b"http://" + request.host:  # (a page of another site sends its own)
+    machine = request.machine and request.path == b"/limit"
+    # (a page of another site sends its own)
+    if request.origin != b"http://" + request.host and (request.origin or not machine):
         raise ValueError(403, "it comes from another site")
     try:
         values = json.loads(request.body)
@@ -32,7 +34,7 @@ async def do(page, request):
     path = request.path
     if path == b"/login":
         return await _sign_in(page, values.get("password"))
-    if not request.signed_in:
+    if not (request.signed_in or machine):
         raise ValueError(401, "sign in first")
     if path == b"/logout":
         page.sessions.clear()
@@ -42,12 +44,25 @@ async def do(page, request):
             said = action(page.unit.station, _connector(page.unit, values), values)
             break
     else:
-        if path != b"/restart":
-            raise ValueError(404, "nothing is there")
-        page.unit.reset("Soft", "local")
-        said = "it restarts when transactions have ended"
+        said = _whole(page.unit, path, values)
     log.info("page: " + path.decode())
-    return b"", (b'{"said":"%s"}' % said.encode(),)
+    return b"", (json.dumps({"said": said}).encode(),)
+
+
+def _whole(unit, path, values):
+    # What is of the whole station.
+    if path == b"/restart":
+        unit.reset("Soft", "local")
+        return "it restarts when transactions have ended"
+    if path != b"/limit":
+        raise ValueError(404, "nothing is there")
+    words = values.get("words")
+    if type(words) is not str:
+        raise ValueError(400, "words are expected")
+    try:
+        return unit.station.impose(words)
+    except ValueError as e:
+        raise ValueError(400, str(e))
 
 
 def _connector(unit, values):

@@ -17,7 +17,8 @@ const SOURCES = {
   Hardware: "the hardware", Installation: "the installation", Cable: "the cable",
   Temperature: "the temperature", Meter: "the meter, which is not believed",
   Policy: "the owner's rules", Pause: "the pause that protects the car", LastLimit:
-  "what held before the power cut, until the time is known", External: "the energy management",
+  "what held before the power cut, until the time is known", EMS: "the energy management",
+  Grid: "the grid operator", Other: "a limit from outside",
 };
 const TO_DO = {
   ContactorWelded: "The contactor does not open. Switch off at the breaker, have an electrician replace it.",
@@ -269,7 +270,7 @@ function station() {
     ["memory", Math.round(report.heap.free / 1024) + " KB free, " + Math.round(report.heap.alloc / 1024) + " KB in use"],
   ]);
   $("login").hidden = unit.signed_in;
-  $("in").hidden = $("log-part").hidden = !unit.signed_in;
+  $("limit").hidden = $("in").hidden = $("log-part").hidden = !unit.signed_in;
   $("h-who").textContent = unit.signed_in ? "Signed in" : "Sign in";
 }
 
@@ -320,6 +321,12 @@ $("login").addEventListener("submit", async (e) => {
   $("password").value = "";
 });
 $("logout").addEventListener("click", () => post("/logout"));
+const limit = $("limit");
+limit.addEventListener("submit", (e) => {
+  e.preventDefault();
+  post("/limit", { words: `${limit.amps.value} for ${60 * limit.minutes.value}` });
+});
+limit.off.addEventListener("click", () => post("/limit", { words: "off" }));
 $("restart").addEventListener("click", () => {
   if (confirm("Restart the station? A transaction that runs ends.")) post("/restart");
 });

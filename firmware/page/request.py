@@ -3,6 +3,8 @@ that hold whoever asks. Loaded for it, as is what answers it. What is refused is
 the status of HTTP, and why in words."""
 
 import asyncio
+import json
+from binascii import hexlify
 from hashlib import sha256
 from micropython import const
 
@@ -17,7 +19,7 @@ _READ = const(500)
 _READ_SHORT = const(15)
 _SEND = const(1000)
 _SEND_SHORT = const(100)
-_NAMES = b"host origin cookie content-length transfer-encoding".split()
+_NAMES = b"host origin cookie authorization content-length transfer-encoding".split()
 _COOKIE = b"pilotwire="
 _KINDS = const(
     b"400 Bad Request|401 Unauthorized|403 Forbidden|404 Not Found|405 Method Not Allowed"
@@ -49,7 +51,7 @@ async def answer(page, s, waits):
     except ValueError as e:
         status, why = e.args if len(e.args) == 2 else (400, "it cannot be read")
         kinds = [kind for kind in _KINDS.split(b"|") if kind.startswith(b"%d" % status)]
-        pieces = (b'{"error":"%s"}' % why.encode(),)
+        pieces = (json.dumps({"error": why}).encode(),)
         await request.send(kinds[0], b"application/json", b"", pieces)
     except MemoryError:
         log.warning("page: no memory for an answer")
@@ -61,14 +63,15 @@ class Request:
     | method, path | bytes: GET or POST; where to |
     | host, origin | what these headers say |
     | body | of a POST, at most 512 bytes |
-    | signed_in | it has the cookie of a session |"""
+    | signed_in | it has the cookie of a session |
+    | machine | it has the token of the owner's programs |"""
 
     def __init__(self, s, waits):
         self._s, self._waits = s, waits
         self._buf, self._n, self._looks = bytearray(_LINE), 0, 0
         self._most = _READ, _READ_SHORT
         self.method = self.path = self.host = self.origin = self.body = b""
-        self.signed_in = False
+        self.signed_in = self.machine = False
 
     async def read(self, page):
         """All of it. Raises ValueError."""
@@ -83,6 +86,9 @@ class Request:
         if name not in page.hosts or (port or b"80") != b"%d" % page.port:
             raise ValueError(421, "this unit has another name or address")
         self.signed_in = _session(page, got.get(b"cookie", b""))
+        kind, _, token = got.get(b"authorization", b"").partition(b" ")
+        if kind.lower() == b"bearer":
+            self.machine = hexlify(sha256(token).digest()).decode() == page.token
         if self.method not in (b"GET", b"POST"):
             raise ValueError(405, "GET or POST")
         if b"transfer-encoding" in got:

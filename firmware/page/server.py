@@ -21,20 +21,21 @@ _QUEUE = const(4)  # clients that the network keeps waiting
 def begin(unit, page):
     """The server of `unit` (the App), with what config.json says of it, on the address that the
     Wi-Fi has; page() is its task."""
-    return _Page(unit, page["password"], page.get("port", 80))
+    return _Page(unit, page["password"], page.get("port", 80), page.get("token"))
 
 
 class _Page:
     """What request.py and those behind it know of the server:
 
     | secret   | the password of config.json: rounds, salt and hash (actions.py) |
+    | token    | the hash of that of the owner's programs, or None |
     | hosts    | what a request may call this unit by, as bytes |
     | sessions | [SHA-256 of the cookie, when it ends (up_s)] of who is signed in |
     | wrong, again_s | passwords in a row that were wrong; no other is looked at before (up_s) |
     | history  | history.History |"""
 
-    def __init__(self, unit, secret, port):
-        self.unit, self.secret, self.port = unit, secret, port
+    def __init__(self, unit, secret, port, token):
+        self.unit, self.secret, self.port, self.token = unit, secret, port, token
         self.hosts, self.sessions = (), []
         self.wrong = self.again_s = 0
         self.history = History(unit)

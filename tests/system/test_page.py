@@ -197,6 +197,25 @@ async def test_what_a_person_does(tmp_path, micropython):
         assert (await page.ask("GET", "/log", Cookie=cookie))[0] == 401, "it ends with the run"
 
 
+async def test_a_limit_from_the_owners_own_program(tmp_path, micropython):
+    async with PageBench(tmp_path, speed=20, **{"page-token": "of-a-program"}) as b:
+        await b.charge()
+        await b.pilot(32000)
+        body, more = b'{"words": "10 else 6 for 600"}', {"Origin": None, "Cookie": None}
+        assert (await b.page.ask("POST", "/limit", body, **more))[0] == 403
+        more["Authorization"] = "Bearer of-a-program"
+        status, _, said = await b.page.ask("POST", "/limit", body, **more)
+        assert status == 200 and "10 A by energy management" in json.loads(said)["said"]
+        await b.pilot(10000)
+        c = (await b.page.json("/state"))["report"]["connectors"][0]
+        assert (c["limit_mA"], c["limit_by"]["source"]) == (10000, "EMS")
+        await b.pilot(6000)
+        assert (await b.page.ask("POST", "/limit", b'{"words": "off"}', **more))[0] == 200
+        await b.pilot(32000)
+        status, _, said = await b.page.ask("POST", "/limit", b'{"words": "many"}', **more)
+        assert status == 400 and "many: amperes are a number" in json.loads(said)["error"]
+
+
 async def test_another_site_and_another_name(tmp_path, micropython):
     async with PageBench(tmp_path) as b:
         page = b.page
@@ -316,7 +335,7 @@ def test_no_port_without_a_password(monkeypatch, capsys):
     unit_config.check(values)
     rounds, salt, digest = values["page"]["password"].split(":")
     assert (int(rounds), len(salt), len(digest)) == (page_password.ROUNDS, 32, 64)
-    assert "abcd" not in json.dumps(values)
+    assert len(values["page"]["token"]) == 64 and "abcd" not in json.dumps(values)
     for short in ("x", "1234567"):
         with pytest.raises(unit_config.ConfigError):
             unit_config.page(short)

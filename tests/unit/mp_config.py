@@ -91,9 +91,10 @@ FIELDS = {
     "watchdog_s": (2, (2, 60), (1, 61, -8)),
     "page": (
         {},
-        ({}, {"password": SECRET}, {"password": SECRET, "port": 8080}),
+        ({}, {"password": SECRET}, {"password": SECRET, "port": 8080, "token": "5" * 64}),
         [{"password": text % ("0f" * 16, "a9" * 32)} for text in WRONG]
         + [{"port": 80}, {"password": 1}, {"password": "secret"}, {"password": SECRET, "x": 80}]
+        + [{"password": SECRET, "token": text} for text in ("", "5" * 63, "5" * 63 + ":", 5, None)]
         + [{"password": SECRET, "port": port} for port in (0, 65536, -1, "80", True, None)],
     ),
     "update_signed": (False, (True, False), ()),

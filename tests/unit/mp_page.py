@@ -3,6 +3,7 @@ hours before now. tests/system/test_page.py has it as a whole."""
 
 import json
 from binascii import hexlify
+from hashlib import sha256
 
 from rig import seeded
 
@@ -49,7 +50,7 @@ class Socket:
 def a_page(**more):
     unit = Bare(up_s=100)
     fields = {"hosts": [b"192.168.1.7", b"cp1", b"cp1.local"], "port": 8080, "unit": unit}
-    fields.update({"sessions": [], "wrong": 0, "again_s": 0}, **more)
+    fields.update({"token": None, "sessions": [], "wrong": 0, "again_s": 0}, **more)
     return Bare(**fields)
 
 
@@ -271,6 +272,33 @@ async def test_words_that_are_none_do_nothing():
     for tag in (None, "", "x" * 21, "a b", "\u20ac", "a\nb", 5):
         assert await post(page, b"/start", {"connector": 1, "tag": tag}, cookie) == 400, tag
     assert await post(page, b"/start", [], cookie) == 400
+
+
+async def test_a_program_with_the_token_may_set_limits_and_no_more():
+    def impose(words):
+        if words != "10 for 60":
+            raise ValueError('what is "%s"?' % words)
+        return "all together: 10 A"
+
+    unit = Bare(up_s=0, station=Bare(connectors=[None], impose=impose))
+    digest = hexlify(sha256(b"token").digest()).decode()
+    page = a_page(secret=await secret("right"), unit=unit, token=digest)
+    words = {"words": "10 for 60"}
+    for kind in (b"Bearer", b"bearer"):
+        token = b"a=b\r\nAuthorization: %s token" % kind
+        head, said = await post(page, b"/limit", words, token, b"")
+        assert not head and json.loads(said[0]) == {"said": "all together: 10 A"}
+    for wrong in ({"words": "x"}, {"words": None}, {"words": 10}, {}):
+        assert await post(page, b"/limit", wrong, token, b"") == 400
+    for path in (b"/restart", b"/login", b"/x"):
+        assert await post(page, path, {"password": "right"}, token, b"") == 403, path
+    assert await post(page, b"/restart", {}, token) == 401
+    assert await post(page, b"/limit", words, token, b"http://evil") == 403
+    for bad in (b"Basic token", b"Bearer tokem", b"Bearer", b"Bearer token x"):
+        assert await post(page, b"/limit", words, b"a=b\r\nAuthorization: " + bad, b"") == 403, bad
+    assert type(await post(page, b"/limit", words, await sign_in(page, "right"))) is tuple
+    page.token = None
+    assert await post(page, b"/limit", words, token, b"") == 403
 
 
 class Connectors:

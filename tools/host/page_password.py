@@ -13,8 +13,16 @@ def made():
     return "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(3))
 
 
-def secret(password):
-    """What the field `page` says of it: rounds, salt, hash."""
+def page(password, token):
+    """The field `page`: of the password rounds, salt and hash; of the token its hash."""
     salt = secrets.token_bytes(16)
     digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ROUNDS)
-    return f"{ROUNDS}:{salt.hex()}:{digest.hex()}"
+    return {
+        "password": f"{ROUNDS}:{salt.hex()}:{digest.hex()}",
+        "token": hashlib.sha256(token.encode()).hexdigest(),
+    }
+
+
+def made_token():
+    """One for programs, of 160 bits: it needs no rounds."""
+    return secrets.token_urlsafe(20)

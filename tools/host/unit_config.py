@@ -107,7 +107,8 @@ def said():
 
 
 def page(text):
-    """FIELD=VALUE of what PAGE says: off; on, then a password is made, and told; or a password."""
+    """FIELD=VALUE of what PAGE says: off; on, then a password is made, and told; or a password.
+    With each a token for programs is made, and told."""
     if text == "off":
         return "page="
     if text == "on":
@@ -115,7 +116,9 @@ def page(text):
         print(f"password of the unit's page, said here and never again: {text}")
     if len(text) < page_password.LEAST:
         raise ConfigError(f"PAGE: on, off, or a password of {page_password.LEAST} characters")
-    return "page=" + json.dumps({"password": page_password.secret(text)})
+    token = page_password.made_token()
+    print(f"token for programs, said here and never again: {token}")
+    return "page=" + json.dumps(page_password.page(text, token))
 
 
 # Fields that have a variable of their own.

@@ -107,6 +107,7 @@ def arguments(argv=None):
     add("--page", type=int, metavar="PORT", help="the unit's own page (docs/page.md), on "
         "http://127.0.0.1:PORT")  # fmt: skip
     add("--page-password", metavar="TEXT", help="of that page (default: one is made, and told)")
+    add("--page-token", metavar="TEXT", help="for programs (default: one is made, and told)")
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
@@ -133,8 +134,9 @@ def arguments(argv=None):
             unit[name] = getattr(args, name)
     if args.page:
         args.page_password = args.page_password or page_password.made()
-        secret = page_password.secret(args.page_password)
-        unit["page"] = {"password": secret, "port": args.page}
+        args.page_token = args.page_token or page_password.made_token()
+        unit["page"] = page_password.page(args.page_password, args.page_token)
+        unit["page"]["port"] = args.page
     args.connectors = unit.setdefault("connectors", 1)
     if not isinstance(args.connectors, int) or not 1 <= args.connectors <= 4:
         parser.error("--connectors: 1 to 4")

@@ -179,6 +179,7 @@ class Station:
             if getattr(self.args, "page", None):
                 where = f"http://127.0.0.1:{self.args.page}"
                 log(f"{self.NAME}: page on {where}, password {self.args.page_password}")
+                log(f"{self.NAME}: its token for programs: {self.args.page_token}")
             self.world.begin()  # (building took a while)
             self.start_board()
             watch = asyncio.create_task(self.watch())

@@ -120,9 +120,9 @@ async def alert(outbox, silent):
         alerts.told(events)
 
 
-async def limit(outbox, outside, silent):
-    """The same of a limit from outside, as it is now."""
-    key, one = outside.news()
+async def limit(outbox, outside, who, silent):
+    """The same of a limit from outside, as it is now, to `who` listens."""
+    key, one = outside.news(who)
     message = outbox.message("limit", key, one, outbox.settings)
     if not message or await _told(outbox, silent, *message):
         outside.told(key, one)

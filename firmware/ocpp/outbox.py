@@ -57,8 +57,6 @@ class Outbox:
             self._triggers.clear()
             self.news.clear()
         if (self._package, self.settings.slot) != (before, self._slot):  # who has heard nothing
-            if self._slot and self.station.sharing.outside:
-                self.station.sharing.outside.forget()
             self._slot = self.settings.slot
             self._said.clear()
             self.tales.clear()
@@ -185,8 +183,6 @@ class Outbox:
             await lazy.load("ocpp.jobs").go_on(self, self._silent)
         elif station.untold == 1:  # (there are not many: a log of 8 KB)
             await lazy.load("ocpp.jobs").security(self, self._silent)
-        elif station.sharing.outside and station.sharing.outside.news():
-            await lazy.load("ocpp.jobs").limit(self, station.sharing.outside, self._silent)
         elif station.journal.head() and not self.delivery.waits():
             await self.delivery.tell(*station.journal.head())
         elif station.update and station.update.news:
@@ -200,7 +196,12 @@ class Outbox:
         elif station.transfers:
             await lazy.load("ocpp.jobs").transfer(self)
         else:
-            return await _say_needs(self, station)
+            for c in station.connectors if station.journal.wanted else ():
+                # (who wants states has words for what cars need too, once the start was told)
+                if c.tx and c.tx.needs & _DUE and c.tx.told:
+                    await self.module("needs").tell(self, c, self._silent)
+                    return True
+            return False
         return True
 
     async def say(self, notice, before=None):
@@ -228,27 +229,21 @@ def _heed(outbox, notice):
 
 
 async def _say_other(self, silent):
-    # Notices, and samples of no transaction, if that action is `silent` or not.
+    # Notices, and samples of no transaction, if that action is `silent` or not; and once, not
+    # silent, limits from outside.
     station, slow = self.station, self._notice in self._silent
+    outside, who = station.sharing.outside, (self._package, self.settings.slot)
     least_s = self.settings.value("status_s")
     if slow is silent and (notice := _stable(station, least_s, slow)):
         await self.say(notice, self._said.get(notice.number))
     elif (self._sample in self._silent) is silent and station.samples:
         number, sample = station.samples.pop(0)
         await self.ask(*self.message("samples", number, None, sample))
+    elif not silent and outside and outside.news(who):
+        await lazy.load("ocpp.jobs").limit(self, outside, who, self._silent)
     else:
         return False
     return True
-
-
-async def _say_needs(outbox, station):
-    # What cars need; False: nothing.
-    for c in station.connectors if station.journal.wanted else ():
-        # (who wants states has words for it too, once the start was told)
-        if c.tx and c.tx.needs & _DUE and c.tx.told:
-            await outbox.module("needs").tell(outbox, c, outbox._silent)
-            return True
-    return False
 
 
 def _stable(station, least_s, slow):

@@ -45,6 +45,7 @@ class Outside:
         self._station, self._path = station, station.auth + "/outside"
         self.list, self.whole, self.dim = [], None, dim
         self._told = {}  # (source, number): what the Central System has heard of it: mA, critical
+        self._who = None  # has heard it; None: nobody since the start
         self._rows = []  # of the file: source, number and, while it holds, mA, until_s, critical
         self._rest = 0  # polls, until all of the budget is there again
         station.sharing.outside = self
@@ -154,9 +155,13 @@ class Outside:
             self.list[i] = Limit(*said, one.critical)
         self._keep()
 
-    def news(self):
-        """((source, number), Limit, or None: it is over) that the Central System has to hear next,
-        or None: it knows all that has changed by more than the setting significance_permille."""
+    def news(self, who):
+        """((source, number), Limit, or None: it is over) that `who` listens has to hear next, or
+        None: they know all that has changed by more than the setting significance_permille."""
+        if who != self._who:  # another Central System, or another language
+            if self._who:
+                self._told.clear()
+            self._who = who
         keys, permille = [], self._station.settings("significance_permille")
         for one in self.list:
             keys.append(_key(one))
@@ -176,11 +181,6 @@ class Outside:
         else:
             self._told.pop(key, None)
             self._keep()
-
-    def forget(self):
-        """Another Central System listens, or another language is spoken."""
-        self._told.clear()
-        self._keep()
 
     def _changed(self):
         self._apply()

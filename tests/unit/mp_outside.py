@@ -336,6 +336,7 @@ class Unit:
     """The Outbox, as far as it is asked, in the language of `messages`."""
 
     refused = False
+    who = "us"
 
     def __init__(self, w, messages=v201, schedules=False):
         self.station, self.messages, self.schedules = w.station, messages, schedules
@@ -360,9 +361,9 @@ class Unit:
         """What is told from now on."""
         self.told = []
         for _ in range(9):
-            if not (self.station.sharing.outside and self.station.sharing.outside.news()):
+            if not (self.station.sharing.outside and self.station.sharing.outside.news(self.who)):
                 return self.told
-            await jobs.limit(self, self.station.sharing.outside, [])
+            await jobs.limit(self, self.station.sharing.outside, self.who, [])
             if not self.answers:
                 return []
         raise AssertionError("no end")
@@ -435,7 +436,7 @@ async def test_another_central_system_hears_all_that_holds():
     says(w, "10")
     says(w, "12 by grid")
     assert len(await u.all()) == 2 and await u.all() == []
-    w.station.sharing.outside.forget()
+    u.who = "others"
     says(w, "off")
     assert await u.all() == [notified("SO")]
 
@@ -444,7 +445,7 @@ async def test_1_6_has_no_words_for_it():
     w = world().ready()
     u = Unit(w, v16)
     says(w, "10")
-    assert await u.all() == [] and w.station.sharing.outside.news() is None
+    assert await u.all() == [] and w.station.sharing.outside.news("us") is None
     says(w, "off")
     assert await u.all() == []
 

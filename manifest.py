@@ -4,7 +4,7 @@
 #     make BOARD=ESP32_GENERIC FROZEN_MANIFEST=/path/to/pilotwire/manifest.py
 #
 # boot.py, pick.py and main.py stay files on the board (mpremote cp boot.py pick.py main.py :).
-# Never tried.
+# The files of the unit's page are data and not frozen: it needs an image. Never tried.
 
 metadata(description="Charge-point firmware: OCPP 1.6J and IEC 61851-1", version="0.1.0")
 include("$(PORT_DIR)/boards/manifest.py")

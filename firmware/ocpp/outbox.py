@@ -19,8 +19,7 @@ class Outbox:
     latest message has no answer; notify(): there may be something to tell; log(line). `identity`:
     what the boot message says; `info`, of this start, or "", goes with the next own notice.
     Of long jobs (jobs.py): running, by action: (status, name, task); news: (action, status)s;
-    tales: of what is told in several messages, [generator or None, (action, payload) or None,
-    ...]s: jobs.begin.
+    tales: of what is told in several messages, lists: jobs.begin.
     alerts: what watches the unit for the Central System, or None: its queue, poll(passed_ms)."""
 
     def __init__(self, station, rpc, settings, identity, info, log):

@@ -9,6 +9,9 @@ _PROTOCOL_ERROR = const(1002)
 _NO_CODE = const(1005)  # never on the wire: a close frame without a code
 _BAD_TEXT = const(1007)
 _TOO_BIG = const(1009)
+_WRONG = const(
+    "reserved bits|masked frame|opcode %d|control frame > 125, in pieces|continuation out of order"
+)
 
 
 class ConnectionClosed(OSError):
@@ -90,17 +93,18 @@ def check(first, size, inside):
     """Raises ConnectionClosed unless a frame may begin so (5.2 to 5.5); inside: of fragments."""
     op = first & 15
     if first & 0x70:
-        why = "reserved bits"
+        wrong = 0
     elif size & 0x80:
-        why = "masked frame"
+        wrong = 1
     elif op & 7 > 2:
-        why = "opcode %d" % op
+        wrong = 2
     elif op >= 8 and (size > 125 or first < 0x80):
-        why = "control frame > 125 or in pieces"
+        wrong = 3
     elif op < 8 and (op == 0) != inside:
-        why = "continuation out of order"
+        wrong = 4
     else:
         return
+    why = (_WRONG % op).split("|")[wrong]  # (each text would be an object that stays)
     raise ConnectionClosed(_PROTOCOL_ERROR, why)
 
 
@@ -116,7 +120,7 @@ def length(data):
 def room(rx, n, size, most, fin, last=True):
     """The buffer for a message of `size` bytes so far, of which `n` are in `rx`: rx or, if they do
     not fit, a new one. Raises ConnectionClosed for more than `most`, or if there is no memory for
-    it, the `last` time; None: the caller tries again.
+    it, the `last` time; before that rx: the caller tries again.
     Of a message whose last frame this is (`fin`) the length is known: it gets that, in steps of
     512, so that the next of its kind may have the same place. Of another it is not: it gets the
     most, so that it is not copied again, or else what it needs now."""
@@ -132,7 +136,7 @@ def room(rx, n, size, most, fin, last=True):
         except MemoryError:
             pass
     if not last:
-        return None
+        return rx
     raise ConnectionClosed(_TOO_BIG, "no memory for %d bytes" % size)
 
 

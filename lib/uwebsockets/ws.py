@@ -238,8 +238,15 @@ class WebSocket(_Sender):
                 continue
             if op:
                 opcode, state = op, 0 if op == _TEXT else -1
-            if n + size > len(self._rx):
-                await self._grow(n, n + size, fin)
+            left = _TRIES
+            while True:
+                self._rx = wire.room(self._rx, n, n + size, self._max, fin, not left)
+                if n + size <= len(self._rx):
+                    break
+                # What other tasks hold for a moment (a meter is read) may lie in the middle of
+                # what is free: the peer waits, as TCP has it.
+                left -= 1
+                await asyncio.sleep_ms(_TRY_ms)
             state = await self._fill(self._rx[n : n + size], state)
             n += size
             if fin:
@@ -248,16 +255,6 @@ class WebSocket(_Sender):
                 self._mid, self.text = False, opcode == _TEXT
                 rx, self._rx = self._rx, self._base
                 return rx[:n]
-
-    # Have room for `size` bytes. What other tasks hold for a moment (a meter is read) may lie in
-    # the middle of what is free: the peer waits, as TCP has it.
-    async def _grow(self, n, size, fin):
-        for left in reversed(range(_TRIES)):
-            larger = wire.room(self._rx, n, size, self._max, fin, not left)
-            if larger:
-                self._rx = larger
-                break
-            await asyncio.sleep_ms(_TRY_ms)
 
     # Fill `buf`, and check it as text that goes on from `state` -> state; -1: no text. A wait lets
     # other tasks run, and costs 200 bytes of heap: once a frame, and in a long one.

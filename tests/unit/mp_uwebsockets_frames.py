@@ -316,7 +316,7 @@ async def test_memory_that_others_hold_for_a_moment():
 
     def room(rx, n, size, most, fin, last):
         asked.append(last)
-        return whole(rx, n, size, most, fin) if len(asked) == 5 else None
+        return whole(rx, n, size, most, fin) if len(asked) == 5 else rx
 
     wire.room = room
     ws = hearing([frame(TEXT, b"x" * 300)], 64, 1000)

@@ -22,7 +22,6 @@ from host.profile import in_201, profile
 BUDGET = 69325  # bytes of live heap: 67.7 KB
 BUDGET_201 = BUDGET + 1024  # of a station that speaks OCPP 2.0.1
 CHIP_HEAP = "112K"  # of an ESP32 without PSRAM: 56 KB that it starts with, and as much again
-ROUNDS = 40
 BOOTS = 10
 READINGS, READING_s, RUNS = 4, 0.2, 6
 
@@ -223,27 +222,6 @@ def least_heap(interpreter):
         return True
 
     return min_heap(works, low=48 << 10, high=192 << 10, step=1024)
-
-
-@measurement
-def set_charging_profile():
-    """Round trips of SetChargingProfile (checked, stored, in force, answered), ms on this
-    machine's 64-bit unix port: least and mean of many."""
-
-    async def run():
-        result = {}
-        async with station() as (_, peer):
-            for periods in (1, 24, 96):
-                took = []
-                for _ in range(rounds(ROUNDS)):
-                    began = time.perf_counter()
-                    await install(peer, 1, periods)
-                    took.append((time.perf_counter() - began) * 1000)
-                result[f"{periods}_periods_least_ms"] = round(min(took), 2)
-                result[f"{periods}_periods_mean_ms"] = round(sum(took) / len(took), 2)
-        return result
-
-    return asyncio.run(run())
 
 
 @measurement

@@ -12,6 +12,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from bench.memory import table_of_names
 from host.build import ROOT
 from host.csms import V16, CallError, CentralSystem, parse_time
 from host.process import TOOL, StationProcess, WAIT_s, poll
@@ -193,6 +194,16 @@ class Bench:
 
     async def do(self, text):
         await self.process.do(text)
+
+    async def names(self):
+        """-> (names that the interpreter knows, bytes of heap of their table)"""
+        mark = len(self.process.output)
+        await self.do("console >>> __import__('micropython').qstr_info()")
+
+        def said():
+            return [s for s in self.process.output[mark:] if s.startswith("qstr pool")]
+
+        return table_of_names((await poll(said, WAIT_s, "the names"))[0])
 
     async def status(self, status, connector=1, since=0, timeout=WAIT_s):
         """Wait for a StatusNotification; -> its payload."""

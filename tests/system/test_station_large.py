@@ -7,9 +7,7 @@ import pytest
 from station_201 import Bench201
 from station_driver import ESP32_HEAP, ID, Bench
 
-from bench.memory import table_of_names
 from bench.station import firmware_bytes, install
-from host.process import WAIT_s, poll
 from host.profile import in_201, profile
 
 # The peak, with 96 periods: in 98 KB, by where things lie, 6 KB in one piece may be missing
@@ -69,10 +67,7 @@ async def test_the_table_of_names_of_the_largest_board(tmp_path, micropython32):
         for number in range(16):
             await install(b.st, number, 24)
         await firmware_bytes(b.process)  # (what the tools ask for has names too)
-        await b.do("console >>> __import__('micropython').qstr_info()")
-        said = b.process.output
-        lines = await poll(lambda: [s for s in said if s.startswith("qstr pool")], WAIT_s, "names")
-        count, table_bytes = table_of_names(lines[0])
+        count, table_bytes = await b.names()
         print(f"{count} names")
         assert count <= NAMES and table_bytes < 10000
 

@@ -319,6 +319,8 @@ async def test_every_mistake_gets_an_answer_and_costs_nothing(bench201):
         for data in ([], {"a": 1}, None, True, 10**9, ""):
             payload["data"] = data
             await b.ask("DataTransfer", "Rejected", "InvalidValue", **payload)
+        del payload["data"]
+        await b.ask("DataTransfer", "Rejected", "InvalidValue", **payload)
         assert "error" in await b.process.command("outside")
         await limited(b, 10000)
         assert await say("outside") == ["all together: 10 A by energy management"]

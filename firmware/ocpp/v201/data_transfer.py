@@ -16,7 +16,8 @@ def DataTransfer(unit, payload):
         return _needs(unit.station, data)
     if message == "OutsideLimit":
         try:
-            return {"status": "Accepted", "data": unit.station.impose(str(data))}
+            said = unit.station.impose(str(payload.get("data", "")))
+            return {"status": "Accepted", "data": said}
         except ValueError as e:
             return refused("Rejected", "InvalidValue", str(e))
     if message != "LimitReason":

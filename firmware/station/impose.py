@@ -35,8 +35,9 @@ def line(station, text):
     if first == "off":
         if {"for", "until", "else", "critical"} & set(said):
             raise ValueError("off goes with at and by alone")
-        there = station.sharing.outside and station.sharing.outside.end(source, number)
-        return "over" if there else "there is none"
+        if station.sharing.outside and station.sharing.outside.end(source, number):
+            return "over"
+        return "%s: there is none by %s" % (_where(number), outside.name(source))
     limit_mA = _mA(first)
     safe_mA = _mA(said["else"]) if "else" in said else None
     now_s = station.clock.now()
@@ -51,13 +52,17 @@ def line(station, text):
 
 def words_of(one):
     """A Limit, for a person."""
-    where = "connector %d" % one.number if one.number else "all together"
-    text = "%s: %g A by %s" % (where, one.limit_mA / 1000, outside.name(one.source))
+    said = _where(one.number), one.limit_mA / 1000, outside.name(one.source)
+    text = "%s: %g A by %s" % said
     if one.until_s < FAR:
         text += " until " + format_iso(one.until_s)
     if one.safe_mA is not None:
         text += ", then %g A if it is not said again" % (one.safe_mA / 1000)
     return text + (", critical" if one.critical else "")
+
+
+def _where(number):
+    return "connector %d" % number if number else "all together"
 
 
 def _words(words):

@@ -318,7 +318,10 @@ def test_what_is_said():
     assert "until 2026-11-21T12:00:00Z" in said("10 UNTIL 12:00")
     assert said("0a FOR 60 BY OTHER").startswith("all together: 0 A by another until")
     assert [x[2] for x in holds(w)] == [6100, 10000, 0]
-    assert said("off at 2 by grid") == "over" and said("off at 2 by grid") == "there is none"
+    assert said("off at 2 by grid") == "over"
+    assert said("off at 2 by grid") == "connector 2: there is none by grid operator"
+    assert said("off by other") == "over"
+    assert said("off by other") == "all together: there is none by another"
 
 
 def test_a_time_of_day_needs_a_clock():

@@ -84,7 +84,7 @@ def _mA(text):
     # (not by way of a float)
     match = re.match(r"(\d\d?\d?\d?)(\.\d\d?\d?)?a?$", text)
     if not match or int(match.group(1)) >= _MOST_A:
-        raise ValueError("%s: amperes are a number from 0 on; %s" % (text or "nothing", _USE))
+        raise ValueError("%s: amperes are a number, 0 to 999.999; %s" % (text or "nothing", _USE))
     return int(match.group(1)) * 1000 + int(((match.group(2) or ".") + "000")[1:4])
 
 

@@ -303,7 +303,8 @@ async def test_every_mistake_gets_an_answer_and_costs_nothing(bench201):
         say = Console(b)
         use = "it is said as: AMPERES|off [for SECONDS | until TIME] [else AMPERES]"
         for line, why in (
-            ("x", "x: amperes are a number from 0 on"),
+            ("x", "x: amperes are a number, 0 to 999.999"),
+            ("1000", "1000: amperes are a number, 0 to 999.999"),
             ("10 until noon", "until NOON: a time is 18:00 (UTC) or 2026-12-01T18:00:00Z"),
             ("10 at 3", "connector 3: there are 1 to 1"),
             ("10 for 60 please", "please? " + use),

@@ -53,7 +53,7 @@ def _whole(unit, path, values):
     # What is of the whole station.
     if path == b"/restart":
         unit.reset("Soft", "local")
-        return "it restarts when transactions have ended"
+        return "transactions end, then it restarts"
     if path != b"/limit":
         raise ValueError(404, "nothing is there")
     words = values.get("words")

@@ -24,7 +24,8 @@ async def do(page, request):
     machine = request.machine and request.path == b"/limit"
     # (a page of another site sends its own)
     if request.origin != b"http://" + request.host and (request.origin or not machine):
-        raise ValueError(403, "it comes from another site")
+        none = "no Origin, and not /limit with the token"
+        raise ValueError(403, "it comes from another site" if request.origin else none)
     try:
         values = json.loads(request.body)
     except ValueError:

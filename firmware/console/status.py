@@ -102,8 +102,9 @@ def session(unit, connectors):
 
 def _needs(c):
     needs = lazy.load("station.needs")
-    words = "no answer yet|Accepted|Rejected|Processing".split("|")
-    said = (needs.text(c),) + tuple([words[i] for i in needs.answers(c.tx)])
+    words = "no answer yet|Accepted|Rejected|Processing|none yet".split("|")
+    asked, plan = needs.answers(c.tx)
+    said = needs.text(c), words[asked], words[plan or 4]
     return "  its car needs %s: %s; the plan for that: %s" % said
 
 

@@ -63,6 +63,8 @@ class Outside:
                     if more:
                         said = source, number, mA, now_s, until_s, None, bool(critical)
                         self.list.append(Limit(*said))
+                        if source != CONTACT:  # (which says it itself)
+                            self._say(source, "%d mA, as before the restart" % mA)
             self._rows = rows
         except OSError:
             pass  # there are none

@@ -223,6 +223,7 @@ async def test_by_a_data_transfer(bench201):
             {**said, "energyAmount": 0.5},
             {**said, "departureTime": "soon"},
             {**said, "departureTime": 5},
+            {**said, "departure": "2019-01-01T00:00:00Z"},
             {**said, "departureTime": "2019-01-01T00:00:00Z"},
         ):
             await b.ask("DataTransfer", "Rejected", "InvalidValue", **ask, data=wrong)

@@ -185,6 +185,13 @@ def test_a_safe_value_above_the_limit_is_none_after_a_power_cut():
     assert may(w) == (8, "EMS")
 
 
+def test_what_a_restart_brings_back_is_in_the_log():
+    w = world().ready()
+    says(w, "16 for 600 else 12")
+    boots(w)
+    assert "12000 mA, as before the restart" in str(w.said)
+
+
 def test_what_is_damaged_counts_as_6_A():
     for text in ("{", "[[0,0]]x", '[[0,"a",1,1,1]]', "[[0,0,1]]", "[5]", "[[9,0,1,1,1]]",
                  "[[0,0,-1,1,1]]"):  # fmt: skip

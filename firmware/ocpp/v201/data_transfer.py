@@ -1,8 +1,12 @@
 """OCPP 2.0.1, P: data transfer. Each handler gets requests.Requests."""
 
+from micropython import const
+
 from firmware import lazy
 from firmware.clock import parse_iso
 from firmware.ocpp.v201.refusal import refused
+
+_NEEDS = const("evseId energyAmount departureTime")
 
 
 def DataTransfer(unit, payload):
@@ -34,10 +38,12 @@ def DataTransfer(unit, payload):
 def _needs(station, data):
     # {"evseId": 1, "energyAmount": 20000, "departureTime": "..."}, the last where it is known
     try:
+        if [key for key in data if key not in _NEEDS.split(" ")]:
+            raise ValueError
         departs = data.get("departureTime")
         departs_s = None if departs is None else parse_iso(departs)
         said = data.get("evseId"), data.get("energyAmount"), departs_s
     except (AttributeError, TypeError, ValueError):
-        return refused("Rejected", "InvalidValue", "evseId, energyAmount, departureTime")
+        return refused("Rejected", "InvalidValue", "data has " + _NEEDS)
     why = lazy.load("station.needs").put(station, *said)
     return refused("Rejected", "InvalidValue", why) if why else {"status": "Accepted"}

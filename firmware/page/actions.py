@@ -7,7 +7,7 @@ from binascii import hexlify, unhexlify
 from hashlib import sha256
 from micropython import const
 
-from firmware import log
+from firmware import lazy, log
 from firmware.station import states
 
 _SESSION_s = const(43200)
@@ -21,10 +21,10 @@ _TAG = const(20)
 
 async def do(page, request):
     """Carry out a POST -> more headers, the pieces of the answer. Raises ValueError."""
-    machine = request.machine and request.path == b"/limit"
+    machine = request.machine and request.path in (b"/limit", b"/needs")
     # (a page of another site sends its own)
     if request.origin != b"http://" + request.host and (request.origin or not machine):
-        none = "no Origin, and not /limit with the token"
+        none = "no Origin, and not /limit or /needs with the token"
         raise ValueError(403, "it comes from another site" if request.origin else none)
     try:
         values = json.loads(request.body)
@@ -40,7 +40,8 @@ async def do(page, request):
     if path == b"/logout":
         page.sessions.clear()
         return b"", (b'{"said":"signed out, everywhere"}',)
-    for name, action in ((b"/start", _start), (b"/stop", _stop), (b"/clear", _clear)):
+    actions = (b"/start", _start), (b"/stop", _stop), (b"/clear", _clear), (b"/needs", _needs)
+    for name, action in actions:
         if name == path:
             said = action(page.unit.station, _connector(page.unit, values), values)
             break
@@ -57,13 +58,18 @@ def _whole(unit, path, values):
         return "transactions end, then it restarts"
     if path != b"/limit":
         raise ValueError(404, "nothing is there")
-    words = values.get("words")
-    if type(words) is not str:
-        raise ValueError(400, "words are expected")
+    words = _words(values)
     try:
         return unit.station.impose(words)
     except ValueError as e:
         raise ValueError(400, str(e))
+
+
+def _words(values):
+    words = values.get("words")
+    if type(words) is not str:
+        raise ValueError(400, "words are expected")
+    return words
 
 
 def _connector(unit, values):
@@ -103,6 +109,19 @@ def _clear(station, c, values):
     if not station.kept.clear_faults(c):
         raise ValueError(409, "not with a car, a welded contactor or a sensor that has tripped")
     return "faults that waited for a person are cleared"
+
+
+def _needs(station, c, values):
+    needs, words = lazy.load("station.needs"), _words(values).split()
+    if not 2 <= len(words) <= 3:
+        raise ValueError(400, "words: as 20 kWh 07:30")
+    try:
+        why = needs.put(station, c.number, *needs.read(station, words))
+    except ValueError as e:
+        raise ValueError(400, str(e))
+    if why:
+        raise ValueError(409, why)
+    return "its car needs " + needs.text(c)
 
 
 async def _sign_in(page, password):

@@ -216,6 +216,28 @@ async def test_a_limit_from_the_owners_own_program(tmp_path, micropython):
         assert status == 400 and "many: amperes are a number" in json.loads(said)["error"]
 
 
+async def test_what_a_car_needs_from_the_owners_own_program(tmp_path, micropython):
+    async with PageBench(tmp_path, speed=20, **{"page-token": "of-a-program"}) as b:
+        more = {"Origin": None, "Cookie": None, "Authorization": "Bearer of-a-program"}
+
+        async def says(words, connector=1):
+            body = json.dumps({"connector": connector, "words": words}).encode()
+            status, _, said = await b.page.ask("POST", "/needs", body, **more)
+            return status, *json.loads(said).values()
+
+        assert await says("20 kWh") == (
+            409, "no transaction runs on connector 1: say it when its car may charge"
+        )  # fmt: skip
+        await b.charge()
+        status, said = await says("20 kWh -")
+        assert status == 200 and re.fullmatch(r"its car needs (19\d\d\d|20000) Wh", said), said
+        for words in (None, "", "20", "20 kWh 07:30 1", "20 cars", "many kWh", "20 kWh soon"):
+            assert (await says(words))[0] == 400, words
+        assert (await says("20 kWh", 2))[0] == 400
+        await b.process.do("console session")
+        await b.process.wait_output("its car needs")
+
+
 async def test_another_site_and_another_name(tmp_path, micropython):
     async with PageBench(tmp_path) as b:
         page = b.page

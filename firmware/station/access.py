@@ -16,6 +16,13 @@ class Access:
 
     def __init__(self, station, now_ms):
         self._station, self._now_ms = station, now_ms
+        self._local = None
+
+    def local(self):
+        """Station.local(), the same until this is let go: to load it takes a chip 50 ms."""
+        if not self._local:
+            self._local = self._station.local()
+        return self._local
 
     def tag(self, token, number, kind=CARD):
         """A person presents `token`, of that kind (states.py), at connector `number`: stops their
@@ -72,7 +79,7 @@ class Access:
         its car comes), or say it without it, as the settings want (3.4, 3.5). `request`: the
         number of the one that names it; it may know the group."""
         station = self._station
-        known = station.local()
+        known = self.local()
         if not self.may(token, c, station.online, kind, group):
             return station.log("connector %d: reserved for somebody else" % c.number)
         if station.online and known.settled(token, kind):
@@ -97,7 +104,7 @@ class Access:
 
     def group(self, token, kind):
         """That of `token`, as far as the station itself knows it, or None."""
-        entry = self._station.local().known(token, kind)
+        entry = self.local().known(token, kind)
         return entry[1] if entry else None
 
     def _barred(self, c, token, group):
@@ -109,7 +116,7 @@ class Access:
         """The Central System cannot be asked any more: those who need it not go on."""
         asks = self._station.asks
         for ask in asks[:]:
-            if self._station.local().offline(ask.token, ask.kind):
+            if self.local().offline(ask.token, ask.kind):
                 asks.remove(ask)
                 self.authorised(ask)
 
@@ -173,8 +180,8 @@ class Access:
 
     def master(self, group):
         """A token of `group` ends every transaction, and begins none."""
-        text, local = self._station.settings("master_group"), self._station.local()
-        return bool(text and group) and group in [local.group(text, kind) for kind in range(8)]
+        text = self._station.settings("master_group")
+        return bool(text and group) and group in [self.local().group(text, k) for k in range(8)]
 
     def _find(self, token, group=None, asked=False):
         # The free connector that no token is being asked for, nor kept for others (unless they may

@@ -17,7 +17,7 @@ def RequestStartTransaction(unit, payload):
     station, access = unit.station, unit.station.access()
     said, number, id = payload["idToken"], payload.get("evseId"), payload["remoteStartId"]
     words = lazy.load("ocpp.v201.words")
-    token, kind, group = said["idToken"], words.kind(said), words.group(payload, station.local())
+    token, kind, group = said["idToken"], words.kind(said), words.group(payload, access.local())
     # (C02, C03, C05: nobody is asked about what no reader reads)
     asked = unit.settings.value("remote_authorise") and kind not in (states.NOBODY, states.CENTRAL)
     if not unit.outbox.ready():  # (B02.FR.05)

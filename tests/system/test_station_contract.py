@@ -422,6 +422,8 @@ MISTAKES = (
     ("power-cut nan", "0 to 86400"),
     ("power-cut 1 2", "too many words"),
     ("state 1", "too many words"),
+    ("dim", "dim on|off|chatter"),
+    ("dim on", "board wall has no contact DIM"),
     ("quit now", "too many words"),
     ('tag "A', "No closing quotation"),
     ("plug ²", "connector ²"),

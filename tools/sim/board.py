@@ -188,9 +188,11 @@ def told(station, what, words, number):
             return {"ok": True, "note": station.impose(words)}
         domain = lazy.load("station.needs")
         why = domain.put(station, number, *domain.read(station, words))
+        if not why:
+            return {"ok": True, "note": domain.text(station.connectors[number - 1])}
     except ValueError as e:
         why = str(e)
-    return {"error": why} if why else {"ok": True}
+    return {"error": why}
 
 
 def say(what):

@@ -173,6 +173,8 @@ class Control:
     def do_dim(self, words):
         if len(words) != 1 or words[0] not in DIMMED:
             raise CommandError(f"dim {'|'.join(DIMMED)}")
+        if not self.panel.dims:
+            raise CommandError(f"board {self.station.args.unit['board']} has no contact DIM")
         self.wall.outlets[0].dimmed = DIMMED[words[0]]
 
     def do_outside(self, words):

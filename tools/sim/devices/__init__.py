@@ -29,7 +29,8 @@ class Panel:
             for part, data in outlet.pins.items():
                 if isinstance(data, dict):
                     self._add(outlet, part, data)
-        if hasattr(board, "DIM"):
+        self.dims = hasattr(board, "DIM")
+        if self.dims:
             self._add(wall.outlets[0], "dim", board.DIM)
         if hasattr(board, "RC522"):
             from sim.devices.rc522 import Rc522

@@ -107,11 +107,6 @@ class Access:
         entry = self.local().known(token, kind)
         return entry[1] if entry else None
 
-    def _barred(self, c, token, group):
-        # The same, by what is known now.
-        reservations = self._station.reservations
-        return bool(reservations) and reservations.bars(c, token, group)
-
     def offline(self):
         """The Central System cannot be asked any more: those who need it not go on."""
         asks = self._station.asks
@@ -157,10 +152,10 @@ class Access:
         if self.master(group):
             return _end_all(station, token, kind)
         roams = not c and not (station.reservations and station.reservations.own(token))
-        c = c or self._find(token, group)
+        c = c or _find(station, token, group)
         if not c:
             station.log("tag %s: no connector is free" % token)
-        elif not c.claim() and self._barred(c, token, group):
+        elif not c.claim() and _barred(station, c, token, group):
             station.log("connector %d: reserved for somebody else" % c.number)
         elif not c.claim():
             # (one that waits is shown again: it roams as before)
@@ -183,28 +178,13 @@ class Access:
         text = self._station.settings("master_group")
         return bool(text and group) and group in [self.local().group(text, k) for k in range(8)]
 
-    def _find(self, token, group=None, asked=False):
-        # The free connector that no token is being asked for, nor kept for others (unless they may
-        # be of its group, and that is `asked`): the one that is kept for `token`, or else one with
-        # a car if there is one; None.
-        spoken_for = [ask.connector for ask in _asking(self._station)]
-        free = [c for c in self._station.connectors if c.free() and c not in spoken_for]
-        reservations = self._station.reservations
-        if reservations:
-            own = reservations.own(token)
-            perhaps = [c for c in free if asked and reservations.group(c)]
-            free = [c for c in free if not self._barred(c, token, group)] or perhaps
-            free = [c for c in free if c.number == own] or free
-        plugged = [c for c in free if c.plugged()]
-        return (plugged + free + [None])[0]
-
     def choose(self, token, asked, kind=CARD, group=None):
         """The connector on which a start that names none should happen, or None (asked: may())."""
         free = [c for c in self._station.connectors if c.free()]
         asking = [a for a in _asking(self._station) if not a.connector or a.connector.free()]
         if len(free) <= len(asking):
             return None
-        return self._find(token, group or self.group(token, kind), asked)
+        return _find(self._station, token, group or self.group(token, kind), asked)
 
     def take(self, cars):
         """To the connectors `cars`, where one is: what named no connector and waits elsewhere goes
@@ -213,16 +193,38 @@ class Access:
             for other in self._station.connectors:
                 ask = other.waits
                 if ask and ask.roams and not other.plugged():
-                    if not self._barred(c, ask.token, ask.group):
+                    if not _barred(self._station, c, ask.token, ask.group):
                         _take(c, other)
             for ask in _asking(self._station):
-                if not ask.connector and self._find(ask.token) is c:
+                if not ask.connector and _find(self._station, ask.token) is c:
                     ask.connector, ask.visit = c, c.controller.visit
 
 
 def _asking(station):
     # Those that have no answer yet.
     return [ask for ask in [station.asked] + station.asks if ask]
+
+
+def _barred(station, c, token, group):
+    # The same as Access.may(), by what is known now.
+    reservations = station.reservations
+    return bool(reservations) and reservations.bars(c, token, group)
+
+
+def _find(station, token, group=None, asked=False):
+    # The free connector that no token is being asked for, nor kept for others (unless they may
+    # be of its group, and that is `asked`): the one that is kept for `token`, or else one with
+    # a car if there is one; None.
+    spoken_for = [ask.connector for ask in _asking(station)]
+    free = [c for c in station.connectors if c.free() and c not in spoken_for]
+    reservations = station.reservations
+    if reservations:
+        own = reservations.own(token)
+        perhaps = [c for c in free if asked and reservations.group(c)]
+        free = [c for c in free if not _barred(station, c, token, group)] or perhaps
+        free = [c for c in free if c.number == own] or free
+    plugged = [c for c in free if c.plugged()]
+    return (plugged + free + [None])[0]
 
 
 def _is_of(tx, token, kind):

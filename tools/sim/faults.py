@@ -81,6 +81,17 @@ WALL_FAULTS = {
 for kind in LIES:
     WALL_FAULTS["meter-" + kind] = _lie(kind)
 
+
+def happen(outlet, name, over=False):
+    """Something goes wrong with the wall at `outlet` or its car, or is over; `outlet.wrong` has
+    the names of what is."""
+    (outlet.wrong.discard if over else outlet.wrong.add)(name)
+    if name in WALL_FAULTS:
+        WALL_FAULTS[name][over](outlet)
+    else:
+        (outlet.car.faults.discard if over else outlet.car.faults.add)(name)
+
+
 # What of a board sees it, the first letters of a fault's name; without it nothing does.
 _THERMOMETERS = ("ntc", "mcp9700", "ds18b20")
 _SEEN_BY = {

@@ -49,6 +49,7 @@ simulated sensor; it does not react any more |
         self.number = number
         self.pins = pins
         self.car = Car(self)
+        self.wrong = set()  # faults.happen
         self.duty = 0  # without power the pilot is low: state F to a car
         self.stuck = None
         self.coil = self.driven = False

@@ -106,6 +106,9 @@ def arguments(argv=None):
         "this folder on the unit, in /certs (docs/security.md)")  # fmt: skip
     add("--page", type=int, metavar="PORT", help="the unit's own page (docs/page.md), on "
         "http://127.0.0.1:PORT")  # fmt: skip
+    add("--wall", type=int, metavar="PORT", help="a page of the wall and the car, to plug, pause, "
+        "break things, on http://127.0.0.1:PORT; 0: any (default: beside --page, the port after "
+        "that)")  # fmt: skip
     add("--page-password", metavar="TEXT", help="of that page (default: one is made, and told)")
     add("--page-token", metavar="TEXT", help="for programs (default: one is made, and told)")
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
@@ -121,6 +124,8 @@ def arguments(argv=None):
     args.certs = certificates(parser, args.certs)
     if args.page is not None and not 1 <= args.page <= 65535:
         parser.error("--page: 1 to 65535")
+    if args.wall is not None and not 0 <= args.wall <= 65535:
+        parser.error("--wall: 0 to 65535")
     unit = {}
     if args.config:
         try:

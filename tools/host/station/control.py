@@ -8,7 +8,7 @@ import shlex
 
 from host.station.chip import AIR
 from sim.car import FAULTS
-from sim.faults import WALL_FAULTS, unseen
+from sim.faults import WALL_FAULTS, happen, unseen
 
 FAULT_NAMES = (*FAULTS, *WALL_FAULTS)
 ENDS = (["ev"], ["station"])  # of a cable
@@ -17,6 +17,13 @@ CARD = (
     " lies there, is away, lies there, ..."
 )
 DIMMED = {"on": True, "off": False, "chatter": None}
+# What `ev` sets, each an attribute of sim/car.py.
+EV = {
+    "max_mA": range(80001),
+    "phases": range(1, 4),
+    "cable_ohm": range(5001),
+    "left_Wh": range(1000001),
+}
 PRESS_ms, PRESS_LONG_ms = 500, 5000  # on the button, simulated
 
 # Of what is done to the whole station: how many words at most.
@@ -37,6 +44,7 @@ HELP = (
   outside AMPERES|off ...                        a limit from outside the Central System, as on the
                                                  console (docs/console.md)
   ev max_mA=16000 phases=3 cable_ohm=220 [C]     what the car can take, what its cable says
+  ev left_Wh=20000 [C]                           what its battery still takes (at first: no end)
   fault NAME [C]  clear NAME [C]                 """
     + ", ".join(FAULT_NAMES)
     + """
@@ -87,7 +95,7 @@ class Control:
                     line = await reader.readline()
                     if not line:
                         break
-                    answer = await self._answer(line)
+                    answer = await self.answer(line)
                 except ValueError as e:  # CommandError, and a line longer than readline takes
                     answer = {"error": str(e)}
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -97,7 +105,8 @@ class Control:
         finally:
             writer.close()
 
-    async def _answer(self, line):
+    async def answer(self, line):
+        """Carry out one line of bytes; -> what there is to say. Raises CommandError."""
         name, _, typed = line.strip(b"\r\n").partition(b" ")
         if name == b"console":  # as it is typed: not words as a shell has them
             self.need_power()
@@ -181,11 +190,10 @@ class Control:
         return self.ask({"do": "outside", "words": " ".join(words), "connector": 0})
 
     def do_ev(self, words):
-        usage = "ev max_mA=0..80000 phases=1..3 cable_ohm=0..5000 [C]"
         values = dict(w.split("=", 1) for w in words if "=" in w)
-        ranges = {"max_mA": range(80001), "phases": range(1, 4), "cable_ohm": range(5001)}
-        if not values or [k for k in values if number(values[k]) not in ranges.get(k, ())]:
-            raise CommandError(usage)
+        if not values or [k for k in values if number(values[k]) not in EV.get(k, ())]:
+            usage = (f"{key}={r.start}..{r.stop - 1}" for key, r in EV.items())
+            raise CommandError(f"ev {' '.join(usage)} [C]")
         car = self.outlet([w for w in words if "=" not in w], 0).car
         for key, text in values.items():
             setattr(car, key, int(text))
@@ -211,14 +219,11 @@ class Control:
             name = "clear" if clear else "fault"
             raise CommandError(f"{name} NAME [C]: NAME is one of {', '.join(FAULT_NAMES)}")
         outlet = self.outlet(words, 1)
-        if words[0] in WALL_FAULTS:
-            WALL_FAULTS[words[0]][clear](outlet)
-            part = unseen(words[0], outlet.pins)
-            if part and not clear:
-                note = f"board {self.station.args.unit['board']} has no {part} and sees nothing"
-                return {"ok": True, "note": note}
-        else:
-            (outlet.car.faults.discard if clear else outlet.car.faults.add)(words[0])
+        happen(outlet, words[0], clear)
+        part = unseen(words[0], outlet.pins)
+        if part and not clear:
+            note = f"board {self.station.args.unit['board']} has no {part} and sees nothing"
+            return {"ok": True, "note": note}
 
     def do_clear(self, words):
         self.do_fault(words, True)

@@ -14,6 +14,7 @@ from host.station.board import Board, open_flash
 from host.station.chip import HARD_RESET, PWRON_RESET, SOFT_RESET, WDT_RESET, Chip
 from host.station.control import Control
 from host.station.terminal import log, open_terminal
+from host.station.wall_page import open_pages
 from host.station.world import World
 
 END_s = 10  # for the firmware to leave its outputs safe at the end
@@ -170,16 +171,13 @@ class Station:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.over.set)
-        server = watch = terminal = None
+        server = walls = watch = terminal = None
         try:
             self.board.prepare()
             if self.args.control is not None:
                 server, port = await self.control.listen(self.args.control)
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
-            if getattr(self.args, "page", None):
-                where = f"http://127.0.0.1:{self.args.page}"
-                log(f"{self.NAME}: page on {where}, password {self.args.page_password}")
-                log(f"{self.NAME}: its token for programs: {self.args.page_token}")
+            walls = await open_pages(self)
             self.world.begin()  # (building took a while)
             self.start_board()
             watch = asyncio.create_task(self.watch())
@@ -194,8 +192,9 @@ class Station:
                 if watch:
                     watch.cancel()
                 self._end()
-                if server:
-                    server.close()
+                for one in (server, walls):
+                    if one:
+                        one.close()
             finally:  # (last, and now: it must not wait for who reads no more)
                 if terminal:
                     termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)

@@ -1,10 +1,13 @@
-"""Fixtures of the system tests. An `async def test_*` runs in an event loop of its own."""
+"""Fixtures of the system tests. An `async def test_*` runs in an event loop of its own, or in that
+of the browser that it asks for."""
 
 import asyncio
 import functools
 import inspect
+import os
 
 import pytest
+from browser import Browser, chromium
 from certificates import Certificates, Makers
 from station_201 import Bench201
 from station_driver import Bench, TEST_s
@@ -17,7 +20,8 @@ def pytest_pyfunc_call(pyfuncitem):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_s))
+    run = arguments["browser"].run if "browser" in arguments else asyncio.run
+    run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_s))
     return True
 
 
@@ -49,6 +53,20 @@ def certificates(tmp_path_factory):
 def makers(tmp_path_factory):
     """Who makes the unit's firmware, and who signs for it: see certificates.Makers."""
     return Makers(tmp_path_factory.mktemp("makers"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium for the tests of a file: see browser.Browser. Skips where there is none; in CI it
+    fails."""
+    exe = chromium()
+    if not exe:
+        why = "no chromium: apt-get install chromium, or CHROMIUM=/path/to/it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why, pytrace=False)
+        pytest.skip(why)
+    with Browser(exe) as running:
+        yield running
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ SAID := PORT IMAGE SSID WIFI_PASSWORD URL ID KEY BOARD PAGE SET FILE OFFSET SIZE
 $(foreach v,$(SAID),$(if $(filter undefined,$(origin $v)),,$(eval override $v := $$(value $v))))
 export $(SAID)
 
-.PHONY: help setup build romfs release run test unit system bench prove mutants lint format clean \
+.PHONY: help setup build romfs release run pictures test unit system bench prove mutants lint format clean \
     erase micropython deploy config repl logs backup doctor image
 .DELETE_ON_ERROR:
 
@@ -72,8 +72,11 @@ logs: $(VENV)   ## What the board at PORT says, without stopping it; Ctrl-C ends
 backup: $(VENV)  ## Copy config, profiles and journal of the board at PORT to build/backup-DATE
 	@$(HOST) host.board backup
 
-run: setup      ## The main job as a demonstration of two to three minutes; OCPP=2.0.1: in that
+run: setup      ## The main job as a demonstration of two to three minutes; OCPP=2.0.1: in that; WATCH=1: stays
 	@$(HOST) host.demo
+
+pictures: setup  ## Those of the README, in docs/: the page and the plan of such a day, in Chromium
+	@$(HOST) host.pictures
 
 # Twice as many processes as cores (two): much of it is waiting. What stays together: conftest.py.
 SHARED := -n 4 --dist loadfile

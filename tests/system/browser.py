@@ -1,11 +1,10 @@
 """A real browser in a test, and what it knows of a page: names, contrast, width, complaints."""
 
 import asyncio
-import os
 import re
-import shutil
 from contextlib import asynccontextmanager
 
+from host.browser import launched
 from host.process import WAIT_s
 
 PHONE, DESKTOP = (390, 844), (1280, 900)
@@ -42,40 +41,21 @@ CONTRAST = """() => {
 }"""
 
 
-def chromium():
-    """The path of one that is installed, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
 class Browser:
     """Headless, in an event loop of its own: `run(coroutine)`."""
 
     def __init__(self, exe):
-        self._exe = exe
+        self._launched = launched(exe, WAIT_s)
         self._loop = asyncio.new_event_loop()
         self.run = self._loop.run_until_complete
 
     def __enter__(self):
-        self.run(self._start())
+        self._chromium = self.run(self._launched.__aenter__())
         return self
 
-    async def _start(self):
-        from playwright.async_api import async_playwright  # (half a second, for these alone)
-
-        self._playwright = await async_playwright().start()
-        # (root has no sandbox; /dev/shm is small in a container)
-        words = ["--disable-dev-shm-usage"] + ["--no-sandbox"] * (os.geteuid() == 0)
-        start = self._playwright.chromium.launch
-        self._chromium = await start(executable_path=self._exe, args=words, timeout=WAIT_s * 1000)
-
     def __exit__(self, *error):
-        self.run(self._stop())
+        self.run(self._launched.__aexit__(None, None, None))
         self._loop.close()
-
-    async def _stop(self):
-        await self._chromium.close()
-        await self._playwright.stop()
 
     @asynccontextmanager
     async def open(self, url, size=DESKTOP, **options):
@@ -125,7 +105,7 @@ class Window:
 
     async def shows(self, text):
         """Wait until `text`, or what matches it, can be seen."""
-        await self.page.get_by_text(text).first.wait_for()
+        await self.page.get_by_text(text).filter(visible=True).first.wait_for()
 
     async def tab_to(self, control):
         """Go there with the Tab key alone."""

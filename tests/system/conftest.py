@@ -7,11 +7,13 @@ import inspect
 import os
 
 import pytest
-from browser import Browser, chromium
+from browser import Browser
 from certificates import Certificates, Makers
 from station_201 import Bench201
 from station_driver import Bench, TEST_s
 from updates import release_file
+
+from host.browser import NONE, chromium
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,10 +63,9 @@ def browser():
     fails."""
     exe = chromium()
     if not exe:
-        why = "no chromium: apt-get install chromium, or CHROMIUM=/path/to/it"
         if os.environ.get("CI") == "true":
-            pytest.fail(why, pytrace=False)
-        pytest.skip(why)
+            pytest.fail(NONE, pytrace=False)
+        pytest.skip(NONE)
     with Browser(exe) as running:
         yield running
 

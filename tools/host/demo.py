@@ -1,17 +1,19 @@
-"""`make run`: the main job for people to watch, in about a minute.
+"""`make run`: the main job for people to watch, in about two minutes.
 
 A Central System, the station on a simulated wall and a car play a session; a day of quarter-hour
 prices becomes a TxProfile of 96 periods, and simulated time runs fast while the car follows it.
-Exits 0 only if the car followed the schedule in every period. OCPP, in the environment, is the
-version that is spoken: 1.6 or 2.0.1.
+Exits 0 only if the car followed the schedule in every period. In the environment: OCPP, the
+version that is spoken, 1.6 or 2.0.1; WATCH, not empty: station and pages stay until Ctrl-C.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
-from datetime import datetime, timedelta, timezone
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 from host.build import ROOT
@@ -19,45 +21,15 @@ from host.csms import LANGUAGES, V16, V201, CentralSystem, parse_time
 from host.csms_201 import dialects
 from host.csms_profiles import FIELDS
 from host.csms_show import energy_wh
-from host.plot import step_plot
+from host.demo_day import CEILING_A, CAR_mA, Day, MARGIN_mA, QUARTER_s, check, draws, picture
 from host.process import StationProcess
 from host.profile import in_201, profile
+from host.station.wall_page import taken
 
 SPEED_SESSION, SPEED_DAY = 20, 1400
-CEILING_A = 25
-HARDWARE_A = 32
-CAR_mA = 22000
-QUARTER_s = 900
-# A car may take its time after a change: 5 s between duty changes and 5 s to follow are the
-# standard's; the rest is how coarse simulated time is when it runs this fast.
-SETTLE_s = 120
-MARGIN_mA = 150
 DEADLINE_s = 60
 ESCORT_s = 10  # simulated, that the station may be ahead of its Central System
-# ct/kWh by the hour: cheap at night and at noon, dear in the evening.
-PRICES_ct = (
-    24, 22, 21, 20, 21, 25, 33, 38, 36, 30, 24, 18,
-    15, 14, 16, 22, 31, 42, 47, 44, 37, 32, 28, 25,
-)  # fmt: skip
-
-
-def limit_for(price_ct):
-    """The limit in A at a price: the owner's rule of this demonstration."""
-    if price_ct > 40:
-        return 0.0
-    if price_ct > 32:
-        return 6.5
-    return 32.0 if price_ct < 20 else round(16 + (32 - price_ct) * 0.7, 1)
-
-
-def day_of_prices(start):
-    """96 prices from `start` (local time): by the hour, interpolated to quarter hours."""
-    out = []
-    first = start.hour * 4 + start.minute // 15
-    for i in range(first, first + 96):
-        a, b = PRICES_ct[i // 4 % 24], PRICES_ct[(i // 4 + 1) % 24]
-        out.append(a + (b - a) * (i % 4) / 4)
-    return out
+PAGE, PAGES = 8080, 100  # where its page is, if nobody else is there; ports to try
 
 
 class Failure(Exception):
@@ -118,28 +90,14 @@ async def install(cs, language, connector, p):
     await ask(cs, "SetChargingProfile", request)
 
 
-def draws(limit_A, ceiling_A=CEILING_A):
-    """What the car should draw in mA under a limit."""
-    limit_mA = int(min(limit_A, ceiling_A, 32) * 1000)
-    return min(limit_mA - 100, CAR_mA) if limit_mA >= 6000 else 0
-
-
 def charges(mA):
     """A condition for Station.until: the car draws `mA`."""
     return lambda c: abs(max(c["ev_mA"]) - mA) <= MARGIN_mA
 
 
-class Day:
-    """What there is to show of it, as far as it has come."""
-
-    def __init__(self):
-        self.start = None  # local time
-        self.prices_ct = self.limits = ()
-        self.transaction = None
-
-
-async def session(station, cs, day):
-    """The whole session; fills `day` in."""
+async def session(station, cs, day, looks):
+    """The whole session; fills `day` in. `looks[k]()` is awaited where the day comes to its period
+    k, while simulated time is slow."""
     peer = await cs.wait_station("DEMO", timeout=DEADLINE_s)
     language = peer.language
     await cs.until(lambda: peer.status.get(1), DEADLINE_s)
@@ -160,10 +118,8 @@ async def session(station, cs, day):
     show(state, f"the ceiling is {CEILING_A} A now")
     (transaction,) = cs.transactions
 
-    now = parse_time(state["t"]).astimezone()
-    start = now.replace(minute=now.minute // 15 * 15, second=0) + timedelta(minutes=15)
-    day.start, day.prices_ct = start, day_of_prices(start)
-    day.limits = [limit_for(price_ct) for price_ct in day.prices_ct]
+    day.begin(parse_time(state["t"]).astimezone())
+    start = day.start
     p = profile(
         3, "Tx", {QUARTER_s * i: limit for i, limit in enumerate(day.limits)}, level=5,
         startSchedule=start, duration=96 * QUARTER_s, transactionId=transaction,
@@ -179,6 +135,10 @@ async def session(station, cs, day):
             if latest is not None and at >= 0:
                 show(latest, price_ct=day.prices_ct[at])
             at = k
+            if k in looks:
+                await station.do(f"speed {SPEED_SESSION}")
+                await looks[k]()
+                await station.do(f"speed {SPEED_DAY}")
         latest = state
         await asyncio.sleep(0.02)
     await station.do(f"speed {SPEED_SESSION}")
@@ -205,83 +165,54 @@ async def session(station, cs, day):
     day.transaction = cs.transactions[transaction]
 
 
-def check(trace, start, limits):
-    """Compare the trace with the schedule; -> list of (period, what went wrong)."""
-    wrong = []
-    cars = [(parse_time(e["t"]), max(e["ev_mA"])) for e in trace if e["what"] == "car"]
-    for k, limit in enumerate(limits):
-        begin = start + timedelta(seconds=QUARTER_s * k)
-        settled, end = begin + timedelta(seconds=SETTLE_s), begin + timedelta(seconds=QUARTER_s)
-        before = [mA for t, mA in cars if t < settled]
-        during = [mA for t, mA in cars if settled <= t < end]
-        want = draws(limit)
-        for mA in before[-1:] + during:
-            if abs(mA - want) > MARGIN_mA:
-                wrong.append((k, f"{limit} A allowed, the car drew {mA} mA, not {want} mA"))
-                break
-    return wrong
-
-
-def picture(trace, day, path):
-    """Limit, pilot and car current over the day, and the prices behind them."""
-    limit, pilot, car = [], [], []
-    for e in trace:
-        at = (parse_time(e["t"]) - day.start).total_seconds() / QUARTER_s
-        if e["what"] == "limit":
-            mA = e["limit_mA"]
-            limit.append((at, HARDWARE_A if mA is None else mA / 1000))
-        elif e["what"] == "pilot":
-            pilot.append((at, e["advertised_mA"] / 1000))
-        elif e["what"] == "car":
-            car.append((at, max(e["ev_mA"]) / 1000))
-    labels = [
-        (i, f"{day.start + timedelta(seconds=QUARTER_s * i):%H:%M}") for i in range(0, 97, 8)
-    ]
-    lines = {"limit (A)": limit, "offered by the pilot (A)": pilot, "drawn by the car (A)": car}
-    title = f"Pilotwire: a day of prices from {day.start:%Y-%m-%d %H:%M %Z}"
-    zone = f"local time ({day.start:%Z})"
-    svg = step_plot(
-        title, zone, labels, "current per phase (A)", 35, lines, "price (ct/kWh)", 70,
-        day.prices_ct,
-    )  # fmt: skip
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(svg)
-
-
-async def run():
-    protocol = f"ocpp{os.environ.get('OCPP') or V16.version}"
-    if protocol not in LANGUAGES:
-        versions = " or ".join(language.version for language in LANGUAGES.values())
-        print(f"make run OCPP={versions}", file=sys.stderr)
-        return 2
+@asynccontextmanager
+async def stage(protocol):
+    """-> a Central System of `protocol`, and the station with its pages. Both end with it."""
     cs = CentralSystem(port=0, protocols=(protocol,))
     cs.heartbeat_interval = 7200
     await cs.start()
     folder = tempfile.TemporaryDirectory(prefix="pilotwire-run-")
     config = Path(folder.name) / "config.json"
     config.write_text(json.dumps({"protocols": [protocol]}))
-    words = ("--url", cs.url, "--id", "DEMO", "--speed", SPEED_SESSION, "--config", config)
-    station = Station(folder.name, *words, quiet=True)
-    began = datetime.now(timezone.utc)
-    day, trace, escort = Day(), [], None
-    path = ROOT / "build" / "run.svg"
+    free = next(port for port in range(PAGE, PAGE + PAGES) if not taken(port))
+    station = Station(
+        folder.name, "--url", cs.url, "--id", "DEMO", "--speed", SPEED_SESSION,
+        "--config", config, "--page", free, quiet=True,
+    )  # fmt: skip
+    escort = None
     try:
         await station.start()
         # So fast, a Central System that has to wait for the processor would be silent for minutes.
         escort = asyncio.create_task(station.escort(ESCORT_s))
-        await session(station, cs, day)
-    except (Failure, AssertionError, asyncio.TimeoutError) as e:
-        print(f"FAILED: {e}", *station.output[-8:], sep="\n  ")
+        yield cs, station
     finally:
         if escort:
             escort.cancel()
-            trace = station.trace()
         await station.stop()
         await cs.stop()
         folder.cleanup()
-        if day.start:
-            picture(trace, day, path)
-            print(f"\nPrices, limit, pilot and car over time: {path}")
+
+
+async def addresses(station):
+    """-> of the unit's page, with its password, and of the wall's"""
+    wall = await station.wait_output("wall and car on ")
+    page = await station.wait_output("page on ")
+    return [line.partition(" on ")[2] for line in (page, wall)]
+
+
+async def play(cs, station, looks=None):
+    """The session and what became of it; -> the exit status."""
+    began = datetime.now(timezone.utc)
+    day = Day()
+    try:
+        await session(station, cs, day, looks or {})
+    except (Failure, AssertionError, asyncio.TimeoutError) as e:
+        print(f"FAILED: {e}", *station.output[-8:], sep="\n  ")
+    trace = station.trace()
+    if day.start:
+        path = ROOT / "build" / "run.svg"
+        picture(trace, day, path)
+        print(f"\nPrices, limit, pilot and car over time: {path}")
     if not day.transaction:
         return 1
     wrong = check(trace, day.start, day.limits)
@@ -296,5 +227,37 @@ async def run():
     return 1 if wrong else 0
 
 
+async def stay(station, page, wall):
+    """The station goes on, as fast as real time, until somebody ends it."""
+    await station.do("speed 1")
+    print(f"\nThe station goes on: {page}; the wall and the car: {wall}.")
+    print("Ctrl-C ends it.", flush=True)
+    try:
+        await station.process.wait()
+    except asyncio.CancelledError:  # (run's: Ctrl-C)
+        print()
+
+
+async def run():
+    protocol = f"ocpp{os.environ.get('OCPP') or V16.version}"
+    if protocol not in LANGUAGES:
+        versions = " or ".join(language.version for language in LANGUAGES.values())
+        print(f"make run OCPP={versions}", file=sys.stderr)
+        return 2
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, asyncio.current_task().cancel)
+    async with stage(protocol) as (cs, station):
+        page, wall = await addresses(station)
+        print(f"Watch it: {page}; the wall and the car: {wall}", flush=True)
+        status = await play(cs, station)
+        if os.environ.get("WATCH"):
+            await stay(station, page, wall)
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run()))
+    try:
+        sys.exit(asyncio.run(run()))
+    except asyncio.CancelledError:
+        sys.exit(130)

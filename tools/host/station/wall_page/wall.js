@@ -135,6 +135,7 @@ async function run() {
   $("beside").hidden = !about.page;
   $("page").href = about.page || "";
   $("card").hidden = !about.reader;
+  $("dim").hidden = !about.dim;
   $("help").textContent = about.help;
   document.querySelector("[name=ssid]").value = about.ssid;
   about.socket.forEach((has, i) => section(i + 1, about));

@@ -12,15 +12,17 @@ def reason(station, c, purposes):
     what would hold without it, source and limit_mA."""
     limit_mA, by, after = station.sharing.limit_mA(c), None, None
     if limit_mA is not None:
-        source, w, until_s, next_mA, next_source, next_w = station.sharing.why(c)
+        place, w, until_s, next_mA, next_source, next_w = station.sharing.why(c)
         until = format_iso(until_s) if 0 <= until_s < FAR else None  # (the clock is not set)
-        by = dict(_source(source, w, purposes), until=until)
-        after = dict(_source(next_source, next_w, purposes), limit_mA=next_mA)
+        by = dict(source(place, w, purposes), until=until)
+        after = dict(source(next_source, next_w, purposes), limit_mA=next_mA)
     return {"limit_mA": limit_mA, "limit_by": by, "limit_next": after}
 
 
-def _source(source, w, purposes):
+def source(place, w, purposes):
+    """Who that is, as {source}, or {source, profile, stackLevel}: a place in limits.SOURCES, or a
+    profile's record, or its header."""
     if w is None:
-        return {"source": SOURCES.split()[source]}
+        return {"source": SOURCES.split()[place]}
     name = purposes[profile.purpose(w)]
     return {"source": name, "profile": w[profile.ID], "stackLevel": profile.level(w)}

@@ -91,9 +91,9 @@ class Outside:
         return True
 
     def at(self, number, t):
-        """(what connector `number` may take at `t` in 0.1 A, until when that holds); number 0: all
-        of them together."""
-        least, ends_s = _NO_LIMIT, FAR
+        """(what connector `number` may take at `t` in 0.1 A, until when that holds, whose it is: a
+        place in limits.SOURCES); number 0: all of them together."""
+        least, ends_s, whose = _NO_LIMIT, FAR, limits.OUTSIDE
         for one in self.list:
             if one.number in (0, number):
                 mA = one.limit_mA
@@ -101,9 +101,9 @@ class Outside:
                     mA = one.safe_mA
                 else:
                     ends_s = min(ends_s, one.until_s)
-                if mA is not None:
-                    least = min(least, mA // 100)
-        return least, ends_s
+                if mA is not None and (mA // 100, _slot(one)) < (least, whose):
+                    least, whose = mA // 100, _slot(one)
+        return least, ends_s, whose
 
     def poll(self, now_s):
         """End what is over, look at the contact; call with Station.poll."""

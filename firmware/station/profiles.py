@@ -4,7 +4,7 @@ Loaded for as long as it is asked; what is kept are records (charging/store.py).
 from micropython import const
 
 from firmware import lazy
-from firmware.charging import profile
+from firmware.charging import limits, profile
 from firmware.clock import FAR
 
 _NEAR_s = const(3)  # by how much a clock may be wrong, ours or the Central System's
@@ -51,9 +51,9 @@ def clear(station, profile_id=None, connector=None, purpose=None, level=None):
     return installed - store.count()
 
 
-def schedule(station, number, duration_s, rate, most_mA=None):
+def schedule(station, number, duration_s, rate, most_mA=None, apart=False):
     """(now, the Composite of a connector, 0: of all, from now): see compose(). most_mA: what the
-    connector can take; None: what all else allows."""
+    connector can take; None: what all else allows. apart: it says who decides each period."""
     now, sharing, connectors = station.clock.now(), station.sharing, station.connectors
     sharing.evaluator.known = station.clock.known()
     sharing.evaluator.ahead_s = station.clock.least_s() - now
@@ -62,11 +62,21 @@ def schedule(station, number, duration_s, rate, most_mA=None):
     running = [False] + [c.tx is not None for c in connectors]
     own_mA = [c.limits.local_mA if local else c.limits.fixed_mA for c in connectors]
     hardware = [0] + [min(mA, most_mA or mA) // 100 for mA in own_mA]
+    sources = [0] + [_whose(c.limits, mA, local) for c, mA in zip(connectors, own_mA)]
     numbers = (number,) if number else tuple([c.number for c in connectors])
     asked = numbers, now, duration_s, starts, running, hardware, rate
     # (seldom asked for: not kept)
     make = lazy.load("charging.composite").Composite
-    return now, make(sharing.evaluator, *asked, profile.MAX_PERIODS, sharing.outside)
+    more = profile.MAX_PERIODS, sharing.outside, sources if apart else None
+    return now, make(sharing.evaluator, *asked, *more)
+
+
+def _whose(slots, mA, local):
+    # The first slot but the hardware's that says so, of those that the composite schedule knows.
+    for i in range(limits.INSTALLATION, limits.PROFILES if local else limits.CABLE):
+        if slots.values[i] == mA:
+            return i
+    return limits.HARDWARE
 
 
 def compose(station, composite):

@@ -8,7 +8,7 @@ import flash
 from rig import raises, seeded
 from world import T0, World, record
 
-from firmware.charging import profile
+from firmware.charging import limits, profile
 from firmware.charging.limits import SOURCES
 from firmware.electrical import pilot
 from firmware.electrical.dim import Contact
@@ -603,6 +603,37 @@ def composite(w, number, duration_s, rate=profile.AMPS):
         pass
     out = schedule.out
     return [(out[i], out[i + 1] / 10) for i in range(0, len(out), 3)]
+
+
+def test_the_plan_says_who_decides_what():
+    """A place in limits.SOURCES, or a profile; None: each connector by its own."""
+    from firmware.station import profiles
+
+    w = world(2).ready()
+
+    def by(number):
+        _, schedule = profiles.schedule(w.station, number, 300, profile.AMPS, apart=True)
+        while profiles.compose(w.station, schedule):
+            pass
+        named = [x if type(x) is not type(schedule.out) else x[profile.ID] for x in schedule.by]
+        return list(zip(list(schedule.out)[::3], named))
+
+    HARDWARE, EMS, GRID = 0, limits.OUTSIDE, limits.OUTSIDE + 1
+    assert by(1) == by(0) == [(0, HARDWARE)]
+    w.station.impose("10 for 60 else 6 at 1")
+    assert by(1) == [(0, EMS), (60, EMS)] and by(2) == [(0, HARDWARE)] and by(0)[0] == (0, None)
+    w.station.impose("10 for 120 by grid")
+    assert by(1) == [(0, EMS), (60, EMS)] and by(2) == [(0, GRID), (120, HARDWARE)]
+    assert by(0) == [(0, GRID), (120, None)]
+    w.install(record([(0, 10), (120, 9)], profile.TX_DEFAULT, 0), 100)
+    id = w.station.store.records[0][profile.ID]
+    assert by(2) == [(0, id), (120, id)], "a profile before what comes from outside"
+    w.cs[1].limits.put(limits.INSTALLATION, 10000)
+    w.cs[1].limits.put(limits.POLICY, 7000)
+    w.cs[1].limits.resolve(0)
+    assert by(2) == [(0, limits.INSTALLATION), (120, id)], "what holds just now is no plan"
+    w.settings["composite_local"] = True
+    assert by(2) == [(0, limits.POLICY)]
 
 
 def test_it_counts_in_the_composite_schedule():

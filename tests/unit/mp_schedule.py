@@ -749,6 +749,33 @@ def test_a_composite_is_worked_out_a_few_instants_at_a_time():
     assert c.length_s == DAY and len(c.out) == 3 * 96 and len(calls) <= 3 * 98 + 13
 
 
+def test_a_composite_says_who_decides_each_part():
+    """Of equal ones who is named for a connector that charges: limits.py, the profile before the
+    hardware, the installation before the profile. The same numbers as where nobody asks."""
+    own = P(DEFAULT, 0, (0, 160), (600, 320), (1200, 100), (1800, 250), id=7)
+    ceiling = P(MAX, 0, (0, 400), (900, 100), (1500, 60), id=9)
+
+    def said(source, most=320, **more):
+        by = Composite(
+            evaluator([own, ceiling]), (1,), T, 2400, [T] * 2, [True] * 2, [0, most], 0, 96, None,
+            [0, source],
+        )  # fmt: skip
+        while by.steps(1):
+            pass
+        starts = list(by.out)[::3]
+        assert len(starts) == len(by.by)
+        named = [w if type(w) is int else w[profile.ID] for w in by.by]
+        return list(zip(starts, list(by.out)[1::3], named))
+
+    assert said(0) == [(0, 160, 7), (600, 320, 7), (900, 100, 9), (1200, 100, 7), (1500, 60, 9)]
+    assert said(1, 320)[:2] == [(0, 160, 7), (600, 320, 1)]
+    assert said(1, 100) == [(0, 100, 1), (1500, 60, 9)]
+    merged = composite(
+        evaluator([own, ceiling]), (1,), T, 2400, [T] * 2, [True] * 2, [0, 320], 0, 96
+    )
+    assert merged[::3][:-1] == [0, 600, 900, 1500]
+
+
 def test_a_composite_ends_where_time_does():
     """Beyond 2054 nobody can tell: no period begins at its own duration or later."""
     ev = evaluator([P(DEFAULT, 0, (0, 130)), P(MAX, 0, (0, 90), valid_to=FAR - 40)])

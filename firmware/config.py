@@ -127,6 +127,21 @@ def find(name):
     return kind and (default, wants or _KINDS[kind])
 
 
+def names():
+    """Of all fields."""
+    return list(_FIELDS)
+
+
+def shown(name, value):
+    """What anybody may see of a field's value: None of a password and the like, the names of
+    networks."""
+    if value and ("password" in name or isinstance(value, dict)):
+        return None
+    if isinstance(value, list):
+        return [entry.get("ssid") if isinstance(entry, dict) else entry for entry in value]
+    return value
+
+
 def load(path="/config.json"):
     """Read and check the configuration. Raises ConfigError."""
     try:

@@ -41,21 +41,10 @@ def start(last):
 
 def build(config, last):
     """The App of a checked Config. Raises ConfigError where board and configuration disagree."""
-    try:
-        board = __import__("firmware.boards." + config.board, None, None, ("CONNECTORS",))
-    except ImportError:
-        raise ConfigError("config.json: board: there is no " + config.board)
-    try:
-        lazy.load("check_board").check(board)  # (9 KB that nothing needs afterwards)
-    except ValueError as e:
-        raise ConfigError(str(e))
+    fits = lazy.load("check_config")
+    board = fits.board(config)
     lazy.load("crash").keep(board)
-    most = len(board.CONNECTORS)
-    if config.connectors > most:
-        raise ConfigError("config.json: connectors: %s has %d" % (config.board, most))
-    spoken = [protocol for protocol, _ in lazy.load("ocpp.versions").PACKAGES]
-    if [name for name in config.protocols if name not in spoken]:
-        raise ConfigError("config.json: protocols: there are " + ", ".join(spoken))
+    fits.protocols(config)
     log.level = config.log
     fixed = {
         "connectors": config.connectors,
@@ -77,10 +66,7 @@ def build(config, last):
     for outlet in outlets:
         measurands |= metering.gives(outlet.meter, outlet.derating)
     settings = Configuration(fixed, log.warning, measurands)
-    level = settings.value("security")
-    if not lazy.load("ocpp.addresses").dialled(config, settings, level):
-        why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
-        raise ConfigError(why % level)
+    fits.dialled(config, settings, settings.value("security"))
     connectors = []
     for number, outlet in enumerate(outlets, 1):
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))

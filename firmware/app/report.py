@@ -7,6 +7,15 @@ from firmware.clock import format_iso
 from firmware.electrical import faults, pilot
 
 
+def _transaction(c, tx):
+    needs = None
+    if tx.target_Wh:
+        until = format_iso(tx.until_s) if tx.until_s else None
+        needs = {"energy_Wh": max(tx.target_Wh - c.energy_Wh(), 0), "until": until}
+    Wh = c.energy_Wh() - tx.start_Wh
+    return {"t": format_iso(tx.origin_s), "energy_Wh": Wh, "needs": needs}
+
+
 def status(unit):
     """All there is to know, as the dict that tools/station answers to `state`."""
     gc.collect()
@@ -29,7 +38,7 @@ def status(unit):
             "ev_mA": list(c.meter.current_mA),
             "energy_Wh": c.meter.energy_Wh,
             "power_W": c.meter.power_W,
-            "tx": tx and {"t": format_iso(tx.origin_s), "energy_Wh": c.energy_Wh() - tx.start_Wh},
+            "tx": tx and _transaction(c, tx),
         }
         row.update(reason(unit.station, c, names.PURPOSES))
         out.append(row)

@@ -85,11 +85,8 @@ def _find(name, value):  # of config.json, which is the unit's owner's, and not 
 
 
 def _printable(key, value):  # without what nobody is to read over a shoulder
-    if value and ("password" in key or isinstance(value, dict)):
-        return "(not shown)"
-    if isinstance(value, list):
-        return [entry.get("ssid") if isinstance(entry, dict) else entry for entry in value]
-    return value
+    shown = lazy.load("config").shown(key, value)
+    return shown if shown is not None or value is None else "(not shown)"
 
 
 def journal(unit):

@@ -46,7 +46,10 @@ async def do(page, request):
             said = action(page.unit.station, _connector(page.unit, values), values)
             break
     else:
-        said = _whole(page.unit, path, values)
+        if path == b"/config":
+            said = await lazy.load("page.fields").put(page.unit, values, derived)
+        else:
+            said = _whole(page.unit, path, values)
     log.info("page: " + path.decode())
     return b"", (json.dumps({"said": said}).encode(),)
 

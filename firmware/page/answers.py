@@ -25,11 +25,13 @@ def find(page, request):
         if place == path:
             head, pieces = _file(name.decode())
             return kind, head, pieces
+    if path in (b"/log", b"/config") and not request.signed_in:
+        raise ValueError(401, "sign in first")
     if path == b"/log":
-        if not request.signed_in:
-            raise ValueError(401, "sign in first")
         return b"text/plain; charset=utf-8", b"", (log.tail(),)
-    if path == b"/state":
+    if path == b"/config":
+        pieces = lazy.load("page.fields").pieces()
+    elif path == b"/state":
         pieces = _state(page, request.signed_in)
     else:
         _, _, what, number = (b"/" + path).split(b"/", 3) if path.count(b"/") == 2 else [b""] * 4
@@ -79,8 +81,10 @@ def _state(page, signed_in):
         before = ","
     before = ',"connectors":['
     for c in connectors:
-        if not signed_in:  # (who has it may charge)
+        if not signed_in:  # (who has it may charge; when a car leaves is nobody's business)
             c["idTag"] = None
+            if c["tx"]:
+                c["tx"]["needs"] = None
         yield (before + json.dumps(c)).encode()
         before = ","
     yield b"]},"
@@ -110,18 +114,28 @@ def _facts(unit, signed_in):
 
 
 def _plan(station, number):
-    # The composite schedule of a day: [start in s, 0.1 A, phases or 0].
+    # The composite schedule of a day: [start in s, 0.1 A, phases or 0, who decides: one of `by`].
     profiles = lazy.load("station.profiles")
     yield None
-    now, schedule = profiles.schedule(station, number, _DAY_s, profile.AMPS)
+    now, schedule = profiles.schedule(station, number, _DAY_s, profile.AMPS, apart=True)
     yield None
     while profiles.compose(station, schedule):
         yield None
-    out, length_s = schedule.out, schedule.length_s
+    out, length_s, by = schedule.out, schedule.length_s, []
     yield b'{"t":"%s","length_s":%d,"periods":[' % (format_iso(now).encode(), length_s)
     before = b""
     for i in range(0, len(out), 3):
-        yield before + b"[%d,%d,%d]" % tuple(out[i : i + 3])
+        who = schedule.by[i // 3]
+        if who not in by:
+            by.append(who)
+        yield before + b"[%d,%d,%d,%d]" % (tuple(out[i : i + 3]) + (by.index(who),))
+        before = b","
+    before, purposes = b'],"by":[', lazy.load("names").PURPOSES
+    source = lazy.load("ocpp.reason").source
+    for who in by:
+        if who is not None:
+            who = source(who, None, purposes) if type(who) is int else source(0, who, purposes)
+        yield before + json.dumps(who).encode()
         before = b","
     yield b"]}"
 

@@ -138,9 +138,9 @@ async def test_it_says_what_the_station_says(tmp_path, micropython):
         assert told["unit"]["id"] == "CP1" and not told["unit"]["signed_in"]
         plan = await b.page.json("/plan/1")
         composite = await b.composite(86400)
-        assert [(s, dA / 10) for s, dA, _ in plan["periods"]][:1] == [(0, 16)]
+        assert [(s, dA / 10) for s, dA, *_ in plan["periods"]][:1] == [(0, 16)]
         assert len(plan["periods"]) == len(composite)
-        for (s, dA, _), (start_s, limit, *_) in zip(plan["periods"], composite, strict=True):
+        for (s, dA, *_), (start_s, limit, *_) in zip(plan["periods"], composite, strict=True):
             assert abs(s - start_s) <= WAIT_s and dA / 10 == limit
         assert (await b.page.ask("GET", "/log"))[0] == 401
         await b.page.sign_in()

@@ -19,7 +19,6 @@ from pathlib import Path
 from host import page_password
 from host.build import ROOT
 from host.port import Port, front
-from host.station.arguments import is_url
 
 PATH = "/config.json"
 # What is asked for: field, question, may it be left empty
@@ -37,20 +36,15 @@ SECRET = ("wifi_password", "password", "page")
 CHECK = """
 import json, sys
 sys.path[:] = ["", "lib", ".frozen"]
-from firmware import check_board, config
+from firmware import check_board, check_config, config
 values, here = json.loads(sys.stdin.read())
 if here:
     check_board.sys = type("", (), {"implementation": here})
 try:
     c = config.check(values)
-    try:
-        board = __import__("firmware.boards." + c.board, None, None, ("CONNECTORS",))
-    except ImportError:
-        raise config.ConfigError("config.json: board: there is no " + c.board)
-    check_board.check(board)
-    if c.connectors > len(board.CONNECTORS):
-        n = len(board.CONNECTORS)
-        raise config.ConfigError("config.json: connectors: %s has %d" % (c.board, n))
+    check_config.board(c)
+    check_config.urls(c)
+    check_config.protocols(c)
 except ValueError as e:
     print(e)
     sys.exit(3)
@@ -78,9 +72,6 @@ def check(values, here=None):
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise ConfigError(said[-1] if said else "MicroPython cannot check it: make setup")
-    for url in [values["url"]] if isinstance(values["url"], str) else values["url"]:
-        if not is_url(url):
-            raise ConfigError(f"config.json: url: {url} is not ws://HOST:PORT/PATH (or wss://...)")
 
 
 def complaint(values, name):

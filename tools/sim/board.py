@@ -246,8 +246,18 @@ def put(path, data):
 
 def put_files():
     for path, data in json.loads(words.readline()).items():
-        if data is not None:
-            put(path, data)
+        if data is not None and not (path[0] == "?" and sound(path[1:])):
+            put(path.lstrip("?"), data)
+
+
+def sound(path):
+    """There is such a file, and it is JSON: a path after "?" is written only if not."""
+    try:
+        with open(path) as f:
+            json.load(f)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class Vfs:

@@ -31,6 +31,7 @@ class Board:
         self.flash = flash
         self.world = world
         self.process = None
+        self._started = False
         self._words = None  # to the board: commands, a line each
         self._answers = asyncio.Queue()
         self._asking = asyncio.Lock()
@@ -81,7 +82,10 @@ class Board:
         self._words = os.fdopen(told, "wb")
         os.set_blocking(self.process.stdin.fileno(), False)
         # (not as arguments: the unix port takes none longer than 255 bytes)
-        files = {"/config.json": json.dumps(self.args.unit), "/policy.py": self.args.policy}
+        # (what was changed by the unit's page stays, for as long as this runs)
+        config = "?/config.json" if self._started else "/config.json"
+        self._started = True
+        files = {config: json.dumps(self.args.unit), "/policy.py": self.args.policy}
         self.tell({**files, **self.args.certs})
 
     def spawn(self, words, fds, **files):

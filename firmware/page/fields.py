@@ -1,0 +1,101 @@
+"""config.json by the page: its fields with what is wanted of them, and new values for some, which
+are checked as at a start before any is stored. Loaded for that; who asks is signed in."""
+
+import asyncio
+import json
+import os
+from binascii import hexlify
+
+from firmware import lazy, log
+
+_PATH = "/config.json"
+_LEAST = 8  # characters of the page's password, as make config wants them
+_SECURITY = ("page", "password", "root_check", "security_profile", "update_signed")
+
+
+def pieces():
+    """All fields as JSON. What is secret is null; of a network there is the name."""
+    config, values = lazy.load("config"), _read()
+    yield None
+    before = b'{"fields":['
+    for name in config.names():
+        default, wants = config.find(name)
+        value = config.shown(name, values.get(name, default))
+        row = {"name": name, "value": value, "set": name in values, "wants": wants}
+        yield before + json.dumps(row).encode()
+        before = b","
+    yield b"]}"
+
+
+async def put(unit, given, derived):
+    """Store `given`, values by field; None: the default. -> what was done, in words. Raises
+    ValueError with the status of HTTP, and then nothing is stored. derived: as in actions.py."""
+    config, old = lazy.load("config"), _read()
+    new = dict(old)
+    await asyncio.sleep_ms(0)
+    try:
+        for name, value in given.items():
+            if not config.find(name):
+                config.check({name: value})  # (which says so)
+            if name == "networks" and isinstance(value, list):
+                value = _with_passwords(value, old.get(name, ()))
+            if name == "page":  # (which is there, or nobody could ask)
+                value = await _page(value, old[name], derived)
+            new[name] = value
+            if value is None:
+                del new[name]
+        changed = [name for name in sorted(given) if new.get(name) != old.get(name)]
+        if not changed:
+            return "nothing has changed"
+        await _check(unit, config.check(new))
+    except ValueError as e:
+        raise ValueError(400, str(e))
+    await asyncio.sleep_ms(0)
+    try:
+        lazy.load("crash").replace(_PATH, json.dumps(new))
+    except OSError:
+        raise ValueError(409, "the flash is full: it stays as it was")
+    for name in changed:
+        if name in _SECURITY:
+            security = lazy.load("station.security")
+            security.note(unit.station, security.RECONFIGURED, name)
+    names = ", ".join(changed)
+    log.info("page: config.json: " + names)
+    return "stored: %s; in force after a restart" % names
+
+
+async def _check(unit, config):
+    # It is one that this unit starts with.
+    await asyncio.sleep_ms(0)
+    fits, settings = lazy.load("check_config"), unit.settings
+    fits.board(config, unit.config.board)
+    await asyncio.sleep_ms(0)
+    fits.urls(config)
+    fits.protocols(config)
+    await asyncio.sleep_ms(0)
+    level = max(config.security_profile, settings.stored.get("security", 0))
+    fits.dialled(config, settings, level)
+
+
+def _with_passwords(networks, old):
+    # A network without a word about its password keeps it.
+    kept = {one["ssid"]: one for one in old}
+    return [
+        kept.get(one.get("ssid"), one) if isinstance(one, dict) and "password" not in one else one
+        for one in networks
+    ]
+
+
+async def _page(password, old, derived):
+    # The field `page` with another password.
+    if type(password) is not str or not _LEAST <= len(password) <= 64:
+        raise ValueError("config.json: page: a password of %d to 64 characters" % _LEAST)
+    rounds, salt = old["password"].split(":")[0], os.urandom(16)
+    digest = await derived(password.encode(), salt, int(rounds))
+    secret = ":".join([rounds, hexlify(salt).decode(), hexlify(digest).decode()])
+    return dict(old, password=secret)
+
+
+def _read():
+    with open(_PATH) as f:
+        return json.load(f)

@@ -9,7 +9,7 @@ from binascii import hexlify
 from firmware import lazy, log
 
 _PATH = "/config.json"
-_LEAST = 8  # characters of the page's password, as make config wants them
+_SECRET = "a password of 8 to 64 characters"  # (of the page; at least, as make config has it)
 _SECURITY = ("page", "password", "root_check", "security_profile", "update_signed")
 
 
@@ -20,6 +20,7 @@ def pieces():
     before = b'{"fields":['
     for name in config.names():
         default, wants = config.find(name)
+        wants = _SECRET if name == "page" else wants
         value = config.shown(name, values.get(name, default))
         row = {"name": name, "value": value, "set": name in values, "wants": wants}
         yield before + json.dumps(row).encode()
@@ -88,8 +89,8 @@ def _with_passwords(networks, old):
 
 async def _page(password, old, derived):
     # The field `page` with another password.
-    if type(password) is not str or not _LEAST <= len(password) <= 64:
-        raise ValueError("config.json: page: a password of %d to 64 characters" % _LEAST)
+    if type(password) is not str or not 8 <= len(password) <= 64:
+        raise ValueError("config.json: page: %s is expected" % _SECRET)
     rounds, salt = old["password"].split(":")[0], os.urandom(16)
     digest = await derived(password.encode(), salt, int(rounds))
     secret = ":".join([rounds, hexlify(salt).decode(), hexlify(digest).decode()])

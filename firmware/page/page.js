@@ -43,17 +43,32 @@ const TO_DO = {
   Policy: "The owner's policy.py is broken: see below.",
 };
 
+// Who decides a part of the plan: class of its colour, in words, the sources of that, and what is
+// drawn on the colour, so that they differ without it.
+const DECIDERS = [
+  ["tx", "profile of the transaction", "TxProfile", "M0 8L8 0M-2 2L2 -2M6 10L10 6"],
+  ["default", "default profile", "TxDefaultProfile", "M0 0L8 8M-2 6L2 10M6 -2L10 2"],
+  ["max", "profile of the station", "ChargePointMaxProfile", "M0 0L8 8M0 8L8 0"],
+  ["outside", "limit from outside", "EMS Grid Other", "M0 4H8"],
+  ["policy", "the owner's rules", "Policy", "M4 0V8"],
+  ["fixed", "installation or hardware", "Hardware Installation Cable", ""],
+  ["other", "what holds just now", "", "M0 4H8M4 0V8"],
+];
+
 const amps = (mA) => (mA / 1000).toFixed(1) + " A";
+const short = (mA) => amps(mA).replace(".0 ", " ");
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const long = (s) => {
   const d = Math.floor(s / DAY_s), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60;
   return (d ? d + " d " : "") + h + ":" + String(m).padStart(2, "0") + " h";
 };
+const soon = (t) => (t - state.now < 20 * 3600e3 ? clock(t - state.shift) : new Date(t - state.shift).toLocaleString([],
+  { weekday: "short", hour: "2-digit", minute: "2-digit" }));
 const date = (t) => new Date(Date.parse(t) - state.shift).toLocaleString();
 const span = (text) => document.createTextNode(text);
 
 function element(kind, attributes, ...inside) {
-  const svg = ["svg", "path", "line", "text", "g", "title", "rect"].includes(kind);
+  const svg = ["svg", "path", "line", "text", "g", "title", "rect", "defs", "pattern"].includes(kind);
   const e = svg ? document.createElementNS("http://www.w3.org/2000/svg", kind) : document.createElement(kind);
   for (const [name, value] of Object.entries(attributes || {})) e.setAttribute(name, value);
   e.append(...inside.map((one) => (typeof one === "object" ? one : span(String(one)))));
@@ -78,19 +93,22 @@ async function get(path) {
   return answer;
 }
 
-async function post(path, values) {
+async function post(path, values, where) {
+  let done = false;
   try {
     const answer = await fetch(path, {
       method: "POST", body: JSON.stringify(values || {}),
       headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(15000),
     });
     const said = await answer.json();
-    say(said.said || said.error);
+    done = answer.ok;
+    (where || $("said")).textContent = said.said || said.error;
   } catch (e) {
     say("The station did not answer: " + e.message);
   }
   fetched = 0;
   await poll();
+  return done;
 }
 
 // In words
@@ -101,17 +119,24 @@ function source(by) {
 
 function why(c, plan) {
   const by = c.limit_by, offered = c.pilot_mA;
-  if (!by) return "Nothing limits it but the hardware.";
-  let text = (c.contactor || offered ? "Limited" : "It may take " + amps(c.limit_mA) + ", limited") + " by " + source(by);
-  if (c.limit_mA < 6000) text = "Nothing is offered: " + amps(c.limit_mA) + " by " + source(by);
-  const next = plan && plan.periods.find(([s]) => s > 0 && plan.at + s * 1000 > state.now);
+  if (!by) return ". Nothing limits it but the hardware.";
+  let text = (c.contactor || offered ? ", limited" : ". It may take " + amps(c.limit_mA) + ", limited") + " by " + source(by);
+  if (c.limit_mA < 6000) text = ". Nothing is offered: " + amps(c.limit_mA) + " by " + source(by);
   if (by.until) {
-    text += " until " + clock(Date.parse(by.until) - state.shift);
+    const until = Date.parse(by.until), end = plan ? plan.at + plan.length_s * 1e3 : 0;
+    const next = until < end && plan.periods.filter(([s]) => plan.at + s * 1e3 <= until + 2000).pop();
+    text += " until " + soon(until);
     if (next) text += ", then " + (next[1] / 10).toFixed(1) + " A";
   }
   const after = c.limit_next;
-  if (after) text += "; without it " + source(after) + " would hold at " + amps(after.limit_mA);
+  if (after) text += "; without it " + whose(after, short(after.limit_mA)) + " would hold";
   return text + ".";
+}
+
+function whose(by, what) {
+  const name = source(by);
+  if (/,| that /.test(name)) return `${what} by ${name}`;
+  return name + (name.endsWith("s") ? "' " : "'s ") + what;
 }
 
 function title(c) {
@@ -132,14 +157,14 @@ function steps(points, x, y) { // [[time, A]], in order; null: nothing known
 }
 
 function plot(card, c) {
-  const wide = card.figure.clientWidth || 360, W = Math.max(320, wide), H = 210;
-  const L = 34, R = 8, T = 26, B = 34;
+  const wide = card.figure.clientWidth || 360, W = Math.max(320, wide), H = 220;
+  const L = 34, R = 8, T = 26, B = 44, BAND = 8;
   const now = state.now, begin = now - 6 * 3600e3, end = now + DAY_s * 1e3;
   const { plan, past } = card, most = (state.unit.hardware_mA[c.id - 1] || 32000) / 1000;
   const x = (t) => (L + (Math.min(Math.max(t, begin), end) - begin) / (end - begin) * (W - L - R)).toFixed(1);
   const y = (A) => (T + (1 - Math.min(A, most) / most) * (H - T - B)).toFixed(1);
   const svg = element("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-labelledby": "t" + c.id });
-  const told = plan ? plan.periods.map(([s, dA]) => clock(plan.at + s * 1000 - state.shift) + " " + dA / 10 + " A").join(", ") : "";
+  const told = plan ? plan.periods.map(([s, dA, , k]) => clock(plan.at + s * 1000 - state.shift) + " " + dA / 10 + " A by " + source(plan.by[k])).join(", ") : "";
   svg.append(element("title", { id: "t" + c.id }, "Current per phase over the last 6 hours and the plan of the next 24. Plan: " + told));
   for (let A = 0; A <= most; A += most > 20 ? 8 : 4) {
     svg.append(element("line", { class: "grid", x1: L, x2: W - R, y1: y(A), y2: y(A) }),
@@ -153,7 +178,7 @@ function plot(card, c) {
     const t = local.getTime() + state.shift;
     if (local.getHours() % every || t > end) continue;
     svg.append(element("line", { class: "grid", x1: x(t), x2: x(t), y1: T, y2: H - B }),
-      element("text", { x: x(t), y: H - B + 13, "text-anchor": "middle" }, String(local.getHours()).padStart(2, "0") + ":00"));
+      element("text", { x: x(t), y: H - B + BAND + 13, "text-anchor": "middle" }, String(local.getHours()).padStart(2, "0") + ":00"));
   }
   if (past) {
     const at = (i) => past.at - (past.values.length - 1 - i) * past.step_s * 1e3;
@@ -166,6 +191,7 @@ function plot(card, c) {
       element("path", { class: "pilot", d: steps(line(1), x, y) }));
   }
   if (plan) {
+    svg.append(...parts(plan, x, y, H - B, BAND));
     const points = plan.periods.map(([s, dA]) => [plan.at + s * 1e3, dA / 10]);
     points.push([plan.at + plan.length_s * 1e3, points[points.length - 1][1]]);
     svg.append(element("path", { class: "plan", d: steps(points, x, y) }));
@@ -182,12 +208,41 @@ function plot(card, c) {
       element("text", { x: at + 22, y: H - 4 }, name));
     at += width;
   }
-  card.figure.replaceChildren(svg);
+  card.figure.replaceChildren(svg, ...(plan ? [legend(plan)] : []));
 }
 
+function decider(by) {
+  return DECIDERS.find(([, , sources]) => sources.split(" ").includes(by.source)) || DECIDERS[DECIDERS.length - 1];
+}
+
+// Each part of the plan as an area, and in a band below it, where 0 A is seen too.
+function parts(plan, x, y, bottom, band) {
+  const out = [], { periods } = plan;
+  periods.forEach(([s, dA, , k], i) => {
+    const t = plan.at + s * 1e3, end = plan.at + (i + 1 < periods.length ? periods[i + 1][0] : plan.length_s) * 1e3;
+    const at = +x(t), width = (+x(end) - at).toFixed(1), top = +y(dA / 10), fill = `url(#k-${decider(plan.by[k])[0]})`;
+    const told = `${dA / 10} A by ${source(plan.by[k])} from ${clock(t - state.shift)} to ${clock(end - state.shift)}`;
+    out.push(element("g", { class: "part" }, element("title", {}, told),
+      element("rect", { x: at, width, y: top, height: bottom - top, fill }),
+      element("rect", { x: at, width, y: bottom + 1, height: band - 1, fill })));
+  });
+  return out;
+}
+
+function legend(plan) {
+  const kinds = DECIDERS.filter((one) => plan.periods.some((p) => decider(plan.by[p[3]]) === one));
+  return element("figcaption", {}, "The plan is decided by:", element("ul", { class: "legend" }, ...kinds.map(([kind, name]) =>
+    element("li", {}, element("svg", { viewBox: "0 0 24 14", "aria-hidden": "true" },
+      element("rect", { width: 24, height: 14, fill: `url(#k-${kind})` })), name))));
+}
+
+document.body.append(element("svg", { id: "patterns", "aria-hidden": "true" }, element("defs", {}, ...DECIDERS.map(([kind, , , d]) =>
+  element("pattern", { id: "k-" + kind, class: "k-" + kind, width: 8, height: 8, patternUnits: "userSpaceOnUse" },
+    element("rect", { width: 8, height: 8 }), element("path", { d }))))));
+
 async function follow(card, c) {
-  const { t, length_s, periods } = await (await get("/plan/" + c.id)).json();
-  card.plan = { at: Date.parse(t), length_s, periods };
+  const { t, length_s, periods, by } = await (await get("/plan/" + c.id)).json();
+  card.plan = { at: Date.parse(t), length_s, periods, by };
   const past = await (await get("/history/" + c.id)).json();
   const values = [];
   for (let i = 0; i < past.samples.length; i += 6) {
@@ -207,7 +262,7 @@ function card(c) {
   const find = (name) => section.querySelector(name);
   const one = cards[c.id] = {
     section, title: find("h2"), status: find(".status"), why: find(".why"), fault: find(".fault"),
-    now: find(".now"), figure: find("figure"), form: find("form"), key: null,
+    now: find(".now"), figure: find("figure"), form: find("form"), needs: find(".needs"), key: null,
   };
   one.title.textContent = "Connector " + c.id;
   const form = one.form;
@@ -218,8 +273,22 @@ function card(c) {
   });
   form.stop.addEventListener("click", () => post("/stop", { connector: c.id }));
   form.clear.addEventListener("click", () => post("/clear", { connector: c.id }));
+  one.needs.setAttribute("aria-label", "What the car at connector " + c.id + " needs");
+  one.needs.addEventListener("submit", (e) => {
+    e.preventDefault();
+    const { energy, departure } = one.needs;
+    post("/needs", { connector: c.id, words: `${energy.valueAsNumber.toFixed(1)} kWh ${next(departure.value)}` });
+  });
   $("connectors").append(section);
   return one;
+}
+
+function next(time) { // of a time of day here, as the unit wants it: in UTC
+  if (!time) return "-";
+  const at = new Date(state.now - state.shift);
+  at.setHours(...time.split(":"), 0, 0);
+  if (at.getTime() <= state.now - state.shift) at.setDate(at.getDate() + 1);
+  return at.toISOString().slice(0, 19) + "Z";
 }
 
 function show(c) {
@@ -232,17 +301,20 @@ function show(c) {
   }
   one.fault.dataset.fault = c.fault || "";
   const s = c.tx && Math.max(0, (Date.parse(state.report.t) - Date.parse(c.tx.t)) / 1000);
+  const needs = c.tx && c.tx.needs;
   list(one.now, [
     ["power", (c.power_W / 1000).toFixed(2) + " kW"],
     ["session", c.tx ? (c.tx.energy_Wh / 1000).toFixed(2) + " kWh" : null],
     ["for", c.tx ? long(s) : null],
     ["offered", c.pilot_mA ? amps(c.pilot_mA) : "nothing"],
+    ["needs still", needs && (needs.energy_Wh / 1000).toFixed(1) + " kWh" + (needs.until ? " by " + soon(Date.parse(needs.until)) : "")],
     ["taken (A)", c.ev_mA.map((mA) => (mA / 1000).toFixed(1)).join(" ")],
     ["tag", c.idTag],
     ["meter", (c.energy_Wh / 1000).toFixed(1) + " kWh"],
   ], true);
   const known = state.unit.signed_in;
   one.form.hidden = !known;
+  one.needs.hidden = !known || !c.tx;
   const runs = c.idTag !== null;
   one.form.start.disabled = one.form.tag.disabled = runs;
   one.form.stop.disabled = !runs;
@@ -270,9 +342,107 @@ function station() {
     ["memory", Math.round(report.heap.free / 1024) + " KB free, " + Math.round(report.heap.alloc / 1024) + " KB in use"],
   ]);
   $("login").hidden = unit.signed_in;
-  $("limit").hidden = $("in").hidden = $("log-part").hidden = !unit.signed_in;
+  $("limit").hidden = $("in").hidden = $("log-part").hidden = $("config-part").hidden = !unit.signed_in;
   $("h-who").textContent = unit.signed_in ? "Signed in" : "Sign in";
 }
+
+// config.json: fields and checks are the unit's, the words for them are here
+
+const FIELDS = {
+  "Central System": {
+    url: "Address, without the station's id; up to 4, blanks between", id: "Id of the station there",
+    password: "Password of the station there", security_profile: "Security profile", protocols: "Versions of OCPP, the preferred one first",
+    root_check: "A new root certificate has to be signed by the old one",
+  },
+  "Current": {
+    max_mA: "Hardware maximum per phase, in mA", installation_mA: "Limit of the installation per phase, in mA; 0: none",
+    meter_lost_mA: "Without a meter that can be believed, in mA", policy_broken_mA: "While policy.py is broken, in mA",
+    hold_limit: "After a power cut the last limit caps until the time is known", voltage_V: "Voltage, in V",
+  },
+  "Charging": {
+    plug_and_charge: "Tag that is presented when a car is plugged in", start_delay_s: "Random delay of the start, at most, in s",
+    resume: "A transaction goes on after a power cut", wake: "Wake a car that sleeps", ventilation: "The place is ventilated",
+  },
+  "Network": {
+    ssid: "Wi-Fi network", wifi_password: "Its password", networks: "More networks; without a password it stays", hostname: "Name in the network",
+    ip: "Static address", netmask: "Netmask", gateway: "Gateway", dns: "DNS server", ntp: "NTP server", country: "Country",
+  },
+  "This unit": {
+    board: "Board", connectors: "Connectors in use", vendor: "Vendor", model: "Model", serial: "Serial number",
+    watchdog_s: "Watchdog, in s; 0: as it fits", log: "Level of the log", update_signed: "Only signed updates", page: "Password of this page",
+  },
+};
+const NETWORK = ["ssid", "wifi_password", "networks", "ip", "netmask", "gateway", "board"];
+const config = $("config"), settings = config.querySelector("form");
+let known = {}; // what each field has
+
+const secret = (name) => name.includes("password") || name === "page";
+function typed(name, value) {
+  if (name === "networks") return JSON.stringify(value.map((ssid) => ({ ssid })));
+  return Array.isArray(value) ? value.join(" ") : value;
+}
+
+function field(name, label) {
+  const { value, set, wants } = known[name], flag = typeof value === "boolean";
+  const kind = flag ? "checkbox" : secret(name) ? "password" : typeof value === "number" ? "number" : "text";
+  const input = element("input", { name, type: kind, "aria-describedby": "w-" + name, autocomplete: secret(name) ? "new-password" : "off" });
+  if (flag) input.checked = value;
+  else if (secret(name)) input.placeholder = set ? "it is set; empty: as it is" : "none";
+  else input.value = typed(name, value);
+  const out = [element("label", {}, ...(flag ? [input, " " + label] : [label, input]))];
+  if (!flag) out.push(element("small", { id: "w-" + name }, wants));
+  else input.removeAttribute("aria-describedby");
+  if (secret(name) && set && name !== "page") {
+    out.push(element("label", {}, element("input", { name: name + " none", type: "checkbox" }), " no password any more"));
+  }
+  return element("div", {}, ...out);
+}
+
+async function unfold() {
+  known = {};
+  for (const one of (await (await get("/config")).json()).fields) known[one.name] = one;
+  settings.querySelector(".fields").replaceChildren(...Object.entries(FIELDS).map(([title, names]) =>
+    element("fieldset", {}, element("legend", {}, title), ...Object.entries(names).map(([name, label]) => field(name, label)))));
+}
+
+function meant(name) { // what a person has put into the field; undefined: nothing else than before
+  const input = settings.elements[name], { value } = known[name];
+  if (input.type === "checkbox") return input.checked === value ? undefined : input.checked;
+  const text = secret(name) ? input.value : input.value.trim(), none = settings.elements[name + " none"];
+  if (secret(name)) return none && none.checked ? null : text || undefined;
+  if (text === String(typed(name, value)) && !input.validity.badInput) return undefined;
+  if (!text) return null;
+  if (typeof value === "number") return Number(text);
+  if (name === "networks") {
+    try { return JSON.parse(text); } catch (e) { return text; }
+  }
+  const words = text.split(/\s+/);
+  return name === "protocols" || name === "url" && words.length > 1 ? words : text;
+}
+
+config.addEventListener("toggle", () => {
+  settings.querySelector("[role=alert]").textContent = "";
+  if (config.open) unfold().catch((e) => say(e.message));
+});
+settings.addEventListener("submit", async (e) => {
+  e.preventDefault();
+  const values = {}, told = settings.querySelector("[role=alert]");
+  for (const name of Object.keys(known)) {
+    if (!settings.elements[name]) continue;
+    settings.elements[name].removeAttribute("aria-invalid");
+    const value = meant(name);
+    if (value !== undefined) values[name] = value;
+  }
+  const risky = NETWORK.filter((name) => name in values);
+  if (risky.length && !confirm("Where " + risky.join(", ") + " is wrong the station cannot be reached any more after a restart. Store it?")) return;
+  told.textContent = "";
+  if (await post("/config", values, told)) return unfold();
+  const wrong = settings.elements[(told.textContent.match(/^config.json: (\w+):/) || [])[1]];
+  if (wrong) {
+    wrong.setAttribute("aria-invalid", "true");
+    wrong.focus();
+  }
+});
 
 // What to ask for, and when
 

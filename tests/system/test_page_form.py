@@ -1,9 +1,11 @@
 """What a person sets by the unit's page (docs/page.md), and who decides the plan that it draws."""
 
 import json
+import re
 
 from test_page import PASSWORD, PageBench
 
+from host.build import ROOT
 from host.process import WAIT_s, poll
 from host.profile import profile
 
@@ -73,6 +75,9 @@ async def test_config_json_by_the_page(tmp_path, micropython):
         assert (await page.post("/config", max_mA=10000))[0] == 401
         await page.sign_in()
         there = await fields(page)
+        script = (ROOT / "firmware/page/page.js").read_text()
+        words = script.partition("const FIELDS = {")[2].partition("};")[0]
+        assert sorted(re.findall(r"(\w+): \"", words)) == sorted(there), "each has its words"
         assert there["max_mA"] == {
             "name": "max_mA", "value": 20000, "set": True, "wants": "6000 to 80000"
         }  # fmt: skip

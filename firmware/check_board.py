@@ -1,6 +1,9 @@
-"""Is a board's data file sound? Asked once at boot; forgotten then."""
+"""Is a board's data file sound? Asked once at boot, and forgotten then; and before config.json
+gets another one, by the unit's page or make config."""
 
 import sys
+
+from firmware import lazy
 
 try:
     from machine import Pin as _look  # ValueError if MicroPython has no such pin; drives none
@@ -71,6 +74,25 @@ _RANGES = {
     "power_W": (0, 100000),
 }
 _BITS = ("level", "locked", "live", "test_level", "on", "pressed")
+
+
+def board(config, checked=None):
+    """The module of boards/ that a Config names, checked. Where the unit runs on one, `checked`
+    names that, and any other is in RAM only for as long as the caller holds it. Raises ValueError:
+    what is wrong, in one line."""
+    name = "firmware.boards." + config.board
+    try:
+        board = __import__(name, None, None, ("CONNECTORS",))
+    except ImportError:
+        raise ValueError("config.json: board: there is no " + config.board)
+    if config.board != checked:
+        if checked:
+            lazy.forget(name)
+        check(board)
+    most = len(board.CONNECTORS)
+    if config.connectors > most:
+        raise ValueError("config.json: connectors: %s has %d" % (config.board, most))
+    return board
 
 
 def check(board):

@@ -41,10 +41,9 @@ def start(last):
 
 def build(config, last):
     """The App of a checked Config. Raises ConfigError where board and configuration disagree."""
-    fits = lazy.load("check_config")
-    board = fits.board(config)
+    board = _asked(lazy.load("check_board").board, config)  # (9 KB that nothing needs afterwards)
     lazy.load("crash").keep(board)
-    fits.protocols(config)
+    _asked(lazy.load("ocpp.versions").protocols, config)
     log.level = config.log
     fixed = {
         "connectors": config.connectors,
@@ -66,7 +65,7 @@ def build(config, last):
     for outlet in outlets:
         measurands |= metering.gives(outlet.meter, outlet.derating)
     settings = Configuration(fixed, log.warning, measurands)
-    fits.dialled(config, settings, settings.value("security"))
+    _asked(lazy.load("ocpp.addresses").usable, config, settings, settings.value("security"))
     connectors = []
     for number, outlet in enumerate(outlets, 1):
         slots = limits.Limits(min(board.MAX_mA, config.max_mA))
@@ -128,6 +127,14 @@ def build(config, last):
     if config.page:
         app.page = lazy.load("page.server").begin(app, config.page)
     return app
+
+
+def _asked(check, *args):
+    # What a check finds wrong a person has to mend.
+    try:
+        return check(*args)
+    except ValueError as e:
+        raise ConfigError(str(e))
 
 
 def _identity(config, board, last):

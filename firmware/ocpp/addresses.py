@@ -54,6 +54,24 @@ def _ways(config, settings, profile, numbers):
     return out
 
 
+def usable(config, settings, profile):
+    """Raises ValueError if the security profile leaves none to dial."""
+    if not dialled(config, settings, profile):
+        why = "config.json: url: none for SecurityProfile %d: 0 and 1 dial ws://, 2 and 3 wss://"
+        raise ValueError(why % profile)
+
+
+def url(config):
+    """Raises ValueError if one of config.json has no host, or no port that can be. (Not asked at
+    a start: what cannot be reached is in the log.)"""
+    for url in config.url:
+        name, colon, port = url.split("/")[2].partition(":")
+        good = name and (port.isdigit() and 0 < int(port[:6]) < 65536 if colon else True)
+        if not good or [b for b in url.encode() if b in b"@#" or not 32 < b < 127]:
+            why = "config.json: url: %s is not ws://HOST:PORT/PATH (or wss://...)"
+            raise ValueError(why % url)
+
+
 def check(kind, text):
     """The order "q", or the slot "n", that `text` is; None: it is none."""
     words = [word.strip() for word in text.split("," if kind == "q" else " ")]

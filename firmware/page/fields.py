@@ -7,6 +7,7 @@ import os
 from binascii import hexlify
 
 from firmware import lazy, log
+from firmware.station.security import RECONFIGURED
 
 _PATH = "/config.json"
 _SECRET = "a password of 8 to 64 characters"  # (of the page; at least, as make config has it)
@@ -52,14 +53,16 @@ async def put(unit, given, derived):
     except ValueError as e:
         raise ValueError(400, str(e))
     await asyncio.sleep_ms(0)
+    crash, text = lazy.load("crash"), json.dumps(new)
+    await asyncio.sleep_ms(0)
     try:
-        lazy.load("crash").replace(_PATH, json.dumps(new))
+        crash.replace(_PATH, text)
     except OSError:
         raise ValueError(409, "the flash is full: it stays as it was")
+    await asyncio.sleep_ms(0)
     for name in changed:
         if name in _SECURITY:
-            security = lazy.load("station.security")
-            security.note(unit.station, security.RECONFIGURED, name)
+            lazy.load("station.security").note(unit.station, RECONFIGURED, name)
     names = ", ".join(changed)
     log.info("page: config.json: " + names)
     return "stored: %s; in force after a restart" % names
@@ -68,14 +71,14 @@ async def put(unit, given, derived):
 async def _check(unit, config):
     # It is one that this unit starts with.
     await asyncio.sleep_ms(0)
-    fits, settings = lazy.load("check_config"), unit.settings
-    fits.board(config, unit.config.board)
+    lazy.load("check_board").board(config, unit.config.board)
     await asyncio.sleep_ms(0)
-    fits.urls(config)
-    fits.protocols(config)
+    lazy.load("ocpp.versions").protocols(config)
+    addresses, settings = lazy.load("ocpp.addresses"), unit.settings
+    addresses.url(config)
     await asyncio.sleep_ms(0)
     level = max(config.security_profile, settings.stored.get("security", 0))
-    fits.dialled(config, settings, level)
+    addresses.usable(config, settings, level)
 
 
 def _with_passwords(networks, old):

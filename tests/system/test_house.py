@@ -17,7 +17,7 @@ LAYERS = (
     "fitting",
     "outlet",
     "page",
-    "check_config console ocpp.v16 ocpp.v201 network",
+    "console ocpp.v16 ocpp.v201 network",
     "ocpp",
     "station release",
     "signatures",

@@ -36,15 +36,16 @@ SECRET = ("wifi_password", "password", "page")
 CHECK = """
 import json, sys
 sys.path[:] = ["", "lib", ".frozen"]
-from firmware import check_board, check_config, config
+from firmware import check_board, config
+from firmware.ocpp import addresses, versions
 values, here = json.loads(sys.stdin.read())
 if here:
     check_board.sys = type("", (), {"implementation": here})
 try:
     c = config.check(values)
-    check_config.board(c)
-    check_config.urls(c)
-    check_config.protocols(c)
+    check_board.board(c)
+    addresses.url(c)
+    versions.protocols(c)
 except ValueError as e:
     print(e)
     sys.exit(3)

@@ -3,8 +3,6 @@ gets another one, by the unit's page or make config."""
 
 import sys
 
-from firmware import lazy
-
 try:
     from machine import Pin as _look  # ValueError if MicroPython has no such pin; drives none
 except ImportError:  # (on a PC)
@@ -77,17 +75,13 @@ _BITS = ("level", "locked", "live", "test_level", "on", "pressed")
 
 
 def board(config, checked=None):
-    """The module of boards/ that a Config names, checked. Where the unit runs on one, `checked`
-    names that, and any other is in RAM only for as long as the caller holds it. Raises ValueError:
-    what is wrong, in one line."""
-    name = "firmware.boards." + config.board
+    """The module of boards/ that a Config names, checked, unless it is the one named `checked`.
+    Raises ValueError: what is wrong, in one line."""
     try:
-        board = __import__(name, None, None, ("CONNECTORS",))
+        board = __import__("firmware.boards." + config.board, None, None, ("CONNECTORS",))
     except ImportError:
         raise ValueError("config.json: board: there is no " + config.board)
     if config.board != checked:
-        if checked:
-            lazy.forget(name)
         check(board)
     most = len(board.CONNECTORS)
     if config.connectors > most:

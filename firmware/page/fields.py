@@ -71,7 +71,12 @@ async def put(unit, given, derived):
 async def _check(unit, config):
     # It is one that this unit starts with.
     await asyncio.sleep_ms(0)
-    lazy.load("check_board").board(config, unit.config.board)
+    running = unit.config.board
+    try:
+        lazy.load("check_board").board(config, running)
+    finally:
+        if config.board != running:
+            lazy.forget("firmware.boards." + config.board)
     await asyncio.sleep_ms(0)
     lazy.load("ocpp.versions").protocols(config)
     addresses, settings = lazy.load("ocpp.addresses"), unit.settings

@@ -69,10 +69,15 @@ async def test_config_json_by_the_page(tmp_path, micropython):
     secret = "of-the-wifi"
     config = {"max_mA": 20000, "wifi_password": secret, "ssid": "home"}
     config["networks"] = [{"ssid": "garage", "password": "the-other-one"}]
-    async with PageBench(tmp_path, speed=20, config=config) as b:
+    token = {"page-token": "of-a-program"}
+    async with PageBench(tmp_path, speed=20, config=config, **token) as b:
         page = b.page
         assert (await page.ask("GET", "/config"))[0] == 401
         assert (await page.post("/config", max_mA=10000))[0] == 401
+        for origin, refused in ((None, 403), (f"http://{page.host}", 401)):
+            more = {"Origin": origin, "Authorization": "Bearer of-a-program"}
+            status, _, _ = await page.ask("POST", "/config", b'{"max_mA": 10000}', **more)
+            assert status == refused, "a program cannot"
         await page.sign_in()
         there = await fields(page)
         script = (ROOT / "firmware/page/page.js").read_text()

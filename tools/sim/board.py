@@ -245,8 +245,7 @@ def put(path, data):
 
 
 def put_files():
-    for path, data in json.loads(words.readline()).items():
-        # ("?": unless it is there)
+    for path, data in json.loads(words.readline()).items():  # ("?": unless it is there)
         if data is not None and not (path[0] == "?" and path[2:] in os.listdir("/")):
             put(path.lstrip("?"), data)
 

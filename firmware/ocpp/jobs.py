@@ -222,8 +222,10 @@ async def say(outbox, action, number):
     if action == boots:
         return await outbox.registration.boot(True)
     if action not in (notice, sample):
-        job = outbox.running.get(action) or (None,)
-        return await outbox.ask(*outbox.message("status", action, job[0], station.update))
+        job, update = outbox.running.get(action) or (None,), station.update
+        if update and update.location is None:  # (it was not asked for there)
+            update = None
+        return await outbox.ask(*outbox.message("status", action, job[0], update))
     if action == notice and not number:
         await outbox.say(station.notice(None, now_s))
     for c in station.connectors:

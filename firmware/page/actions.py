@@ -26,6 +26,9 @@ async def do(page, request):
     if request.origin != b"http://" + request.host and (request.origin or not machine):
         none = "no Origin, and not /limit or /needs with the token"
         raise ValueError(403, "it comes from another site" if request.origin else none)
+    if request.path == b"/update":
+        said = await lazy.load("page.update").take(page, request)
+        return b"", (json.dumps({"said": said}).encode(),)
     try:
         values = json.loads(request.body)
     except ValueError:

@@ -29,8 +29,12 @@ def find(page, request):
         raise ValueError(401, "sign in first")
     if path == b"/log":
         return b"text/plain; charset=utf-8", b"", (log.tail(),)
+    if path == b"/diagnostics":
+        return lazy.load("page.diagnostics").find(page, request)
     if path == b"/config":
         pieces = lazy.load("page.fields").pieces()
+    elif path == b"/update":
+        pieces = lazy.load("page.update").stands(page)
     elif path == b"/state":
         pieces = _state(page, request.signed_in)
     else:

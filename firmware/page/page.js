@@ -342,7 +342,7 @@ function station() {
     ["memory", Math.round(report.heap.free / 1024) + " KB free, " + Math.round(report.heap.alloc / 1024) + " KB in use"],
   ]);
   $("login").hidden = unit.signed_in;
-  $("limit").hidden = $("in").hidden = $("log-part").hidden = $("config-part").hidden = !unit.signed_in;
+  $("limit").hidden = $("in").hidden = $("update").hidden = $("log-part").hidden = $("config-part").hidden = !unit.signed_in;
   $("h-who").textContent = unit.signed_in ? "Signed in" : "Sign in";
 }
 
@@ -481,9 +481,81 @@ async function poll() {
 async function run() {
   for (;;) {
     if (!document.hidden) await poll();
+    if (awaited && !busy) await arrived();
     await new Promise((later) => setTimeout(later, POLL_ms));
   }
 }
+
+// An update that is brought
+
+const update = $("update");
+let awaited = null; // what was sent: its version, the slot before, how long the unit ran
+
+function stands(text) { $("updating").textContent = text; }
+
+async function version(file) { // by its header (docs/updates.md)
+  const bytes = new Uint8Array(await file.slice(0, 96).arrayBuffer());
+  const text = (from, to) => new TextDecoder().decode(bytes.slice(from, to)).replace(/\0.*$/s, "");
+  if (text(0, 4) !== "PWUP" || file.size > 2 ** 21) throw new Error("It is no .upd that make release has made.");
+  return text(24, 48);
+}
+
+function send(file) {
+  const bar = $("sent");
+  bar.hidden = false;
+  return new Promise((done, failed) => {
+    const x = new XMLHttpRequest();
+    x.open("POST", "/update");
+    x.upload.onprogress = (e) => {
+      bar.value = e.loaded / e.total;
+      stands(e.loaded < e.total ? Math.floor(100 * bar.value) + " % is sent" : "All is sent, it is looked at");
+    };
+    x.onload = () => {
+      const said = JSON.parse(x.responseText);
+      if (x.status === 200) done(said.said); else failed(new Error("It is refused: " + said.error + "."));
+    };
+    x.onerror = () => failed(new Error("The connection broke. What runs is as it was: send the file again."));
+    x.send(file);
+  }).finally(() => { bar.hidden = true; });
+}
+
+async function bring(file) {
+  const fresh = await version(file), old = state.unit.version;
+  const { slot, hinders } = await (await get("/update")).json();
+  if (hinders) throw new Error("Not now: " + hinders + ".");
+  const order = fresh.localeCompare(old, undefined, { numeric: true });
+  const kind = order < 0 ? "the OLDER version " : order ? "version " : "the same version ";
+  if (!confirm("Install " + kind + fresh + " in place of " + old + "? The station restarts.")) return;
+  stands(await send(file) + ".");
+  awaited = { slot, version: fresh, up_s: state.unit.up_s };
+}
+
+async function arrived() { // after each look at the unit
+  const now = await get("/update").then((answer) => answer.json()).catch(() => null);
+  if (!now) return; // (it restarts)
+  const { slot, trial, hinders } = now, { unit, report } = state, restarted = unit.up_s < awaited.up_s;
+  if (slot !== awaited.slot) {
+    stands("Version " + unit.version + " runs" + (trial === null ? "." : ", on trial: until it has reached the Central System, or for 5 minutes."));
+    if (trial === null) awaited = null;
+  } else if (restarted) {
+    stands("Version " + awaited.version + " was not taken, " + unit.version + " runs as before. " + (report.crash || ""));
+    awaited = null;
+  } else if (hinders) stands(hinders + ".");
+  if (awaited) awaited.up_s = unit.up_s;
+}
+
+update.addEventListener("submit", async (e) => {
+  e.preventDefault();
+  update.begin.disabled = true;
+  while (busy) await new Promise((later) => setTimeout(later, 100));
+  busy = true; // (one request at a time is answered: no other until it is sent)
+  try {
+    await bring(update.file.files[0]);
+  } catch (error) {
+    stands(error.message);
+  }
+  busy = update.begin.disabled = false;
+});
 
 $("login").addEventListener("submit", async (e) => {
   e.preventDefault();

@@ -19,6 +19,7 @@ _READ = const(500)
 _READ_SHORT = const(15)
 _SEND = const(1000)
 _SEND_SHORT = const(100)
+_EARNS = const(32)  # bytes of a file that bring back a look: 1.6 KB a second, after the first 10 s
 _NAMES = b"host origin cookie authorization content-length transfer-encoding".split()
 _COOKIE = b"pilotwire="
 _KINDS = const(
@@ -63,6 +64,8 @@ class Request:
     | method, path | bytes: GET or POST; where to |
     | host, origin | what these headers say |
     | body | of a POST, at most 512 bytes |
+    | file | it brings or fetches one, signed in: it has all its time where others wait, too |
+    | left | bytes of one that it brings, for take() |
     | signed_in | it has the cookie of a session |
     | machine | it has the token of the owner's programs |"""
 
@@ -71,7 +74,8 @@ class Request:
         self._buf, self._n, self._looks = bytearray(_LINE), 0, 0
         self._most = _READ, _READ_SHORT
         self.method = self.path = self.host = self.origin = self.body = b""
-        self.signed_in = self.machine = False
+        self.signed_in = self.machine = self.file = False
+        self.left = 0
 
     async def read(self, page):
         """All of it. Raises ValueError."""
@@ -97,11 +101,26 @@ class Request:
         if not size.isdigit() or len(size) > 9:
             raise ValueError(400, "no length")
         size = int(size)
+        self.file = self.signed_in and self.path in (b"/update", b"/diagnostics")
+        if self.path == b"/update" and self.method == b"POST":
+            if not self.signed_in:
+                raise ValueError(401, "sign in first")
+            self.left = size
+            return
         if size > (_LINE if self.method == b"POST" else 0):
             raise ValueError(413, "too long")
         while self._n < size:
             await self._more()
         self.body = bytes(self._buf[:size])
+
+    async def take(self):
+        """The next piece of a file, 512 bytes at most; it is good until the next call."""
+        if not self._n:
+            await self._more()
+        n = min(self._n, self.left)
+        self._n, self.left = 0, self.left - n
+        self._looks = max(self._looks - n // _EARNS, 0)
+        return memoryview(self._buf)[:n]
 
     async def _headers(self):
         got, left = {}, _HEAD
@@ -160,7 +179,7 @@ class Request:
     async def _pause(self):
         # (A browser's time, also where a simulator makes the unit's run away from it.)
         self._looks += 1
-        if self._looks > self._most[self._waits()]:
+        if self._looks > self._most[not self.file and self._waits()]:
             raise OSError("too slow")
         await asyncio.core.sleep_ms(_POLL_ms)
 

@@ -32,7 +32,7 @@ class Update:
 
     | state    | above |
     | news     | the states that are still to be told, in order |
-    | location | where the file is, as it was asked for |
+    | location | where the file is, as it was asked for; None: somebody brings it |
     | from_s   | not before that |
     | tries, pause_s | how often the download may still be begun, and the time between |
     | job      | the number of the request, where that is to be told, or None |
@@ -87,6 +87,14 @@ class Update:
             if before.stop:
                 before.stop()
         return True
+
+    def bring(self):
+        """As ask(), of a file that somebody brings to the unit, who then says loaded() or
+        failed(). Nobody else is told."""
+        if not self.ask(None, 0, 1, 0):
+            return False
+        self._begun = True
+        return self.loading()
 
     def signed(self):
         """Has ask() got a proof?"""
@@ -182,7 +190,8 @@ class Update:
             self._say(state)
 
     def _say(self, state):
-        self.news.append(state if self.job is None else [state, self.job])
+        if self.location is not None:
+            self.news.append(state if self.job is None else [state, self.job])
         self._keep()
         self._station.notify()
 

@@ -1,0 +1,276 @@
+"""Files that leave and come by the unit's own page (docs/page.md): diagnostics, updates; and the
+history, over a restart."""
+
+import asyncio
+import json
+import re
+
+from test_certification_update import other, packed
+from test_page import PASSWORD, PageBench
+from updates import HEAP, NAME, NEW, serving, told, until, update
+
+from host import release
+from host.process import WAIT_s, poll
+from host.romfs import build_image
+
+
+def slots(b):
+    return re.findall(r"slot (\w+) is on trial, after it", "\n".join(b.process.output))
+
+
+def log(b):
+    return [line for line in b.process.output if "page: update: " in line]
+
+
+async def bring(b, data):
+    """-> (status, what is said)"""
+    status, _, said = await b.page.ask("POST", "/update", data)
+    (said,) = json.loads(said).values()
+    return status, said
+
+
+async def brought(b, data, old, version=NEW):
+    """It is installed; the page is that of the new run."""
+    status, said = await bring(b, data)
+    assert status == 200 and said.startswith(f"version {version} is there, in place of "), said
+    await b.again(old)
+
+
+async def whole(b):
+    """Wait for the end of the trial; -> what the page says of updates."""
+
+    async def over():
+        told = await b.page.json("/update")
+        return told if told["trial"] is None and told["hinders"] is None else None
+
+    return await poll(over, WAIT_s, "the trial is over")
+
+
+def signer(folder, who):
+    (folder / "key.pem").write_bytes(who.key_pem)
+    return release.signer(folder / "key.pem")
+
+
+class Upload:
+    """One that is sent in parts."""
+
+    def __init__(self, b, data):
+        self.b, self.data = b, data
+
+    async def __aenter__(self):
+        """The first half is sent, and begun to be written."""
+        page, mark = self.b.page, len(self.b.process.output)
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", page.port)
+        head = f"Host: {page.host}\r\nOrigin: http://{page.host}\r\nCookie: {page.cookie}\r\n"
+        head = f"POST /update HTTP/1.1\r\n{head}Content-Length: {len(self.data)}\r\n\r\n"
+        self.writer.write(head.encode() + self.data[: len(self.data) // 2])
+        await self.writer.drain()
+        await self.b.process.wait_output("page: an update comes", since=mark)
+        return self
+
+    async def __aexit__(self, *_):
+        self.writer.close()
+
+    async def rest(self):
+        """-> (status, what is said)"""
+        self.writer.write(self.data[len(self.data) // 2 :])
+        said = await asyncio.wait_for(self.reader.read(), WAIT_s)
+        head, _, body = said.partition(b"\r\n\r\n")
+        return int(head.split(b" ")[1]), *json.loads(body).values()
+
+
+def plain(chunked):
+    """A body in chunks (RFC 9112, 7.1), all of them."""
+    out = b""
+    while True:
+        size, _, chunked = chunked.partition(b"\r\n")
+        n = int(size, 16)
+        assert chunked[n : n + 2] == b"\r\n"
+        if not n:
+            assert chunked == b"\r\n"
+            return out
+        out, chunked = out + chunked[:n], chunked[n + 2 :]
+
+
+async def test_the_file_for_who_looks_after_the_unit(tmp_path, micropython):
+    """What GetDiagnostics sends, to nobody who has not signed in."""
+    config = {
+        "password": "secret-of-the-link",
+        "networks": [{"ssid": "home", "password": "secret-of-the-wifi"}],
+    }
+    token = {"page-token": "secret-token"}
+    async with PageBench(tmp_path, config=config, **token) as b:
+        await b.charge()
+        assert (await b.page.ask("GET", "/diagnostics"))[0] == 401
+        machine = {"Authorization": "Bearer secret-token"}
+        assert (await b.page.ask("GET", "/diagnostics", **machine))[0] == 401
+        await b.page.sign_in()
+        status, head, body = await b.page.ask("GET", "/diagnostics")
+        assert (status, head["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        name = re.fullmatch(r'attachment; filename="(.*)"', head["Content-Disposition"])[1]
+        assert re.fullmatch(r"pilotwire-CP1-\d{8}T\d{6}Z\.txt", name)
+        text = plain(body).decode()
+        for part in ("[state]", "[journal]", "[configuration]", "[crash]", "[log]"):
+            assert f"\n{part}\n" in text, part
+        assert "tag TAG" in text and "page: signed in" in text and text.endswith("\n")
+        assert "secret" not in text and PASSWORD not in text and b.page.cookie[10:] not in text
+        assert "config.json page = (not shown)" in text
+
+
+async def test_two_updates_by_the_page(tmp_path, micropython, files):
+    """Each into the other slot, on trial. The Central System hears of its event alone."""
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        for into in "ab":
+            await b.page.sign_in()
+            before = await b.page.json("/update")
+            assert before["slot"] != into and before["hinders"] is None
+            await brought(b, files, b.st)
+            assert slots(b)[-1] == into
+            assert (await whole(b))["slot"] == into
+            assert not (await b.page.json("/state"))["unit"]["signed_in"]
+        assert told(b) == []
+        await b.ask("TriggerMessage", requestedMessage=NAME)
+        assert (await b.st.expect(NAME, None, WAIT_s))["status"] == "Idle"
+        await b.charge()
+
+
+async def test_what_is_wrong_with_a_file_is_said_and_costs_nothing(tmp_path, micropython, makers):
+    """The slot that runs goes on, and a good one may come after that."""
+    config = {"update_signed": True}
+    async with PageBench(tmp_path, heap=HEAP, config=config, certs=makers.folder) as b:
+        page, image = b.page, build_image().read_bytes()
+        assert (await page.ask("POST", "/update", b"x" * 600))[0] == 401
+        await page.sign_in()
+        before = await page.json("/update")
+        for origin in (None, "http://evil.example"):
+            assert (await page.ask("POST", "/update", b"x" * 600, Origin=origin))[0] == 403
+        key, another = signer(tmp_path, makers.maker), signer(tmp_path, makers.other)
+        good = release.make(text=NEW, key=key)
+        for status, data, why in (
+            (400, b"<html></html>" * 5000, "it is no .upd that make release has made"),
+            (400, good[:-1], r"it has \d+ bytes, its header says \d+"),
+            (400, good + b"x", r"it has \d+ bytes, its header says \d+"),
+            (400, good[:-1] + bytes([good[-1] ^ 1]), "it is damaged"),
+            (400, release.make(text=NEW), "it is not signed"),
+            (400, release.make(text=NEW, key=another), "its maker is not that of this unit"),
+            (400, release.make(chip="ESP32S3", key=key), "it is for an ESP32S3, this is an .*"),
+            (400, release.make(mpy=7, key=key), "its .mpy files have version 7, this .* reads 6"),
+            (400, release.make(oldest=(9, 0, 0), key=key), "it needs MicroPython 9.0.0, .*"),
+            (400, release.pack(image * 6, key=key), r"it is too large: it has \d+ bytes, .*"),
+            (400, release.pack(b"x" * 9000, key=key), "/a.rom is not a whole image"),
+            (413, b"x" * (2 << 20) + b"x", "an update has 1 to 2097152 bytes"),
+            (413, b"", "an update has 1 to 2097152 bytes"),
+        ):
+            said = await bring(b, data)
+            assert said[0] == status and re.fullmatch(why, said[1]), said
+            assert await page.json("/update") == before, why
+        assert len(log(b)) == 13 and not slots(b)
+        await brought(b, release.make(text="0.0.1", key=key), b.st, "0.0.1")  # (an older one, too)
+        assert slots(b) == ["a"]
+
+
+async def test_a_connection_that_breaks_and_a_power_cut_leave_what_runs(
+    tmp_path, micropython, files
+):
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        await b.page.sign_in()
+        before = await b.page.json("/update")
+        async with Upload(b, files) as upload:
+            pass
+        assert await whole(b) == before
+        async with Upload(b, files):
+            await b.cut()
+        assert await b.page.json("/update") == before and not slots(b)
+        await b.page.sign_in()
+        async with Upload(b, files) as upload:  # (one that takes its time is waited for)
+            await asyncio.sleep(1)
+            assert (await upload.rest())[0] == 200
+        await b.again(b.st)
+        assert slots(b) == ["a"] and told(b) == []
+
+
+async def test_a_car_comes_first(tmp_path, micropython, files):
+    """Nothing is written while a contactor is closed; nor does it restart before the last
+    transaction has ended."""
+    charges = 409, "a car charges, and nothing is written meanwhile: bring it again later"
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        await b.page.sign_in()
+        async with Upload(b, files) as upload:
+            await b.charge()
+            assert await upload.rest() == charges
+        assert (await b.page.json("/update"))["hinders"] == charges[1]
+        assert await bring(b, files) == charges
+        old = b.st
+        await b.do("pause")
+        await b.process.until(lambda c: not c["contactor"])
+        status, said = await bring(b, files)
+        assert status == 200 and "restarts when the last transaction has ended" in said
+        waits = "an update is there: it is installed when the last transaction has ended"
+        assert (await b.page.json("/update"))["hinders"] == waits
+        assert await bring(b, files) == (409, waits)
+        await b.do("tag TAG")
+        await b.stopped(reason="Local")
+        await b.again(old)
+        assert slots(b) == ["a"]
+
+
+async def test_the_central_systems_update_comes_first(tmp_path, micropython, files):
+    async with PageBench(tmp_path, heap=HEAP) as b, serving(files) as server:
+        await b.page.sign_in()
+        await update(b, server, at_s=3600)
+        asked = 409, "the Central System has asked for an update"
+        assert await bring(b, files) == asked
+        await b.cut()  # (forgotten with nothing is: it is kept)
+        await b.page.sign_in()
+        assert await bring(b, files) == asked
+
+
+async def test_one_that_is_being_brought_gives_way(tmp_path, micropython, files):
+    """To the Central System's: both would be written to one slot."""
+    async with PageBench(tmp_path, heap=HEAP) as b, serving(files) as server:
+        await b.page.sign_in()
+        old = b.st
+        async with Upload(b, files) as upload:
+            mark = await update(b, server)
+            taken = 409, "the Central System has asked for another one"
+            assert await upload.rest() == taken
+        done = ["Downloading", "Downloaded", "Installing", "Installed"]
+        assert await until(b, "Installed", mark) == done
+        assert b.st is not old and slots(b) == ["a"]
+
+
+async def test_the_trial(tmp_path, micropython, files):
+    """The Central System is away: what is on trial is not overwritten, nor what was before."""
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        await b.page.sign_in()
+        await b.away()
+        assert (await bring(b, files))[0] == 200
+
+        async def trial():
+            try:
+                return (await b.page.json("/update"))["trial"]
+            except (ConnectionError, IndexError):  # (it restarts)
+                return None
+
+        assert await poll(trial, WAIT_s, "the new one runs") == 2
+        await b.page.sign_in()
+        why = "the version that runs is on trial, for five minutes at most"
+        assert await bring(b, files) == (409, why)
+        assert (await whole(b))["slot"] == "a"
+
+
+async def test_one_that_does_not_run(tmp_path, micropython):
+    """After three starts that one runs again which did before, and the page has why."""
+
+    def spoil(found):  # another module's code: it is imported, and has no Link
+        found["firmware/ocpp/link.mpy"] = found["firmware/log.mpy"]
+
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        await b.page.sign_in()
+        before = await b.page.json("/update")
+        await brought(b, packed(other(spoil), tmp_path), b.st)
+        assert await whole(b) == before and slots(b) == ["a"] * 3
+        crash = (await b.page.json("/state"))["report"]["crash"]
+        assert crash.startswith("slot a was given up"), crash
+        # (what was to fail says so)
+        b.process.output[:] = [line for line in b.process.output if "Traceback" not in line]

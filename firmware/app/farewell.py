@@ -37,6 +37,8 @@ async def end(unit, kind, how):
         why, how = "for an update", "update"
         update.switch(lazy.load("slots").switch)
     lazy.load("station.security").note(unit.station, RESET, why)
+    if unit.page:
+        lazy.load("page.kept").save(unit, unit.page.history)
     await leave(unit.link)
     raise SystemExit(0, how)
 

@@ -14,14 +14,15 @@ class History:
     car took in the mean; 864 bytes a connector.
 
     | step_s | from one to the next |
-    | t_s    | up_s of the latest |"""
+    | t_s    | up_s of the latest; below 0: of the run before (kept.py) |
+    | rings  | by connector, from the oldest on until they have come round once |"""
 
     step_s = _STEP_s
 
     def __init__(self, unit):
         self._unit = unit
         count = len(unit.station.connectors)
-        self._rings = [bytearray(b"\xff" * (3 * _ROOM)) for _ in range(count)]
+        self.rings = [bytearray(b"\xff" * (3 * _ROOM)) for _ in range(count)]
         self._at = self.t_s = self._seen_s = self._looks = 0
         self._sums = array.array("i", [0] * count)
 
@@ -42,7 +43,7 @@ class History:
         for i, c in enumerate(self._unit.station.connectors):
             limit_mA = self._unit.station.sharing.limit_mA(c)
             limit_mA = c.limits.hardware_mA if limit_mA is None else limit_mA
-            ring = self._rings[i]
+            ring = self.rings[i]
             ring[at], ring[at + 1] = _byte(limit_mA), _byte(c.controller.pilot_mA)
             ring[at + 2] = _byte(self._sums[i] // looks) if looks else ring[at - 1]
             self._sums[i] = 0
@@ -53,7 +54,7 @@ class History:
     def pieces(self, number):
         """The samples of connector `number`, the oldest first, as bytes-likes: limit, pilot, car,
         each in 500 mA, 255 where nobody knows."""
-        ring, at = memoryview(self._rings[number - 1]), 3 * self._at
+        ring, at = memoryview(self.rings[number - 1]), 3 * self._at
         yield ring[at:]
         yield ring[:at]
 

@@ -21,7 +21,9 @@ _QUEUE = const(4)  # clients that the network keeps waiting
 def begin(unit, page):
     """The server of `unit` (the App), with what config.json says of it, on the address that the
     Wi-Fi has; page() is its task."""
-    return _Page(unit, page["password"], page.get("port", 80), page.get("token"))
+    server = _Page(unit, page["password"], page.get("port", 80), page.get("token"))
+    lazy.load("page.kept").restore(unit, server.history)
+    return server
 
 
 class _Page:

@@ -9,7 +9,6 @@ from firmware import lazy, log
 from firmware.station.update import ASKED, INSTALLING, LOADED, SWITCHED
 
 _MOST = const(2097152)  # bytes; what fits is a matter of the flash
-_PIECE = const(512)
 _CHARGES = const("a car charges, and nothing is written meanwhile: bring it again later")
 
 
@@ -21,9 +20,8 @@ async def take(page, request):
     except ValueError as e:
         status, why = e.args if len(e.args) == 2 else (400, str(e))
         log.warning("page: update: " + why)
-        for _ in range(_MOST // _PIECE):
-            if not request.left:
-                break
+        least = request.left - _MOST  # (of what is longer nobody reads all)
+        while request.left > max(least, 0):
             await request.take()
             await asyncio.sleep_ms(0)
         raise ValueError(status, why)

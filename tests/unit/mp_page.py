@@ -5,17 +5,20 @@ import json
 from binascii import hexlify
 from hashlib import sha256
 
+import flash
 from rig import seeded
 
-from firmware.page import actions, request
+from firmware.page import actions, kept, request
 from firmware.page.history import History
 
 BOTH = True
+HEAP = "400K"
 
 random = seeded("page")
 PASSWD = "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
 PASSWORD = "ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43"
 LONG = "a4314cbea50e626ace3f3956ca231e56bc3868bc5fe77ba667dc2a93968ecbe7"
+FILE = "/flash/history"
 SITE = b"Host: cp1.local:8080\r\n"
 HEAD = b"GET /state HTTP/1.1\r\n" + SITE
 
@@ -353,3 +356,82 @@ def test_a_time_without_looks_leaves_no_gap():
     history.look()
     assert history.t_s == 900
     assert samples(history, 1)[-12:] == b"\xff" * 3 + bytes((64, 0, 20)) * 3
+
+
+class Known:
+    """A clock that shows `t`."""
+
+    def __init__(self, t):
+        self.t, self.is_known = t, True
+
+    def now(self):
+        return self.t
+
+    def known(self):
+        return self.is_known
+
+
+def restarted(unit, history, off_s):
+    """-> the History of the next run, which begins `off_s` later"""
+    kept.save(unit, history, FILE)
+    unit.clock.t += off_s
+    unit.up_s = 0
+    after = History(unit)
+    kept.restore(unit, after, FILE)
+    return after
+
+
+def test_the_hours_before_a_restart():
+    flash.mount(flash.Flash(8))
+    unit = Bare(up_s=0, station=Connectors(2), clock=Known(2 * 10**8))
+
+    def runs(history, s):
+        unit.up_s += s
+        unit.clock.t += s
+        history.look()
+
+    history = History(unit)
+    unit.station.connectors[1].limit_mA = 9000
+    runs(history, 86400 + 700)
+    for off_s, lost in ((0, 0), (99, 0), (101, 1), (299, 1), (3600, 12), (86399, 288)):
+        history = History(unit)
+        unit.up_s = 0
+        runs(history, 86400 + 200)
+        after = restarted(unit, history, off_s)
+        assert after.t_s == -((200 + off_s) % 300) or lost == 288
+        for number, byte in ((1, 64), (2, 18)):
+            wanted = bytes((byte, 0, 0)) * (288 - lost) + b"\xff" * (3 * lost)
+            assert samples(after, number) == wanted, (off_s, number)
+    # It goes on, and over another restart; a run more that was not ended in order costs nothing.
+    after = restarted(unit, history, 1000)
+    runs(after, 900)
+    again = restarted(unit, after, 10)
+    assert samples(again, 2)[-9:] == bytes((18, 0, 0)) * 3
+    unit.clock.t += 300
+    lost = History(unit)
+    kept.restore(unit, lost, FILE)
+    assert samples(lost, 2)[-6:] == bytes((18, 0, 0)) + b"\xff" * 3
+
+
+def test_a_history_of_nobody_knows_when_or_of_another_unit_is_none():
+    unit = Bare(up_s=0, station=Connectors(1), clock=Known(2 * 10**8))
+    flash.mount(flash.Flash(8))
+    for saved, known, connectors, now_s in (
+        (True, False, 1, 1000),
+        (False, True, 1, 1000),
+        (True, True, 2, 1000),
+        (True, True, 1, -400),
+    ):
+        unit.up_s, unit.station = 0, Connectors(1)
+        unit.clock.t, unit.clock.is_known = 2 * 10**8, saved
+        with open(FILE, "wb") as f:
+            f.write(b"\1\1")
+        history = History(unit)
+        unit.up_s = 600
+        history.look()
+        kept.save(unit, history, FILE)
+        unit.clock.t, unit.clock.is_known = unit.clock.t + now_s, known
+        unit.station = Connectors(connectors)
+        after = History(unit)
+        kept.restore(unit, after, FILE)
+        assert samples(after, 1) == b"\xff" * 864 and after.t_s == 0

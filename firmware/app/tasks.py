@@ -146,10 +146,6 @@ class App:
         """Awaitable: a try to send what there is to know (requests.Requests)."""
         return lazy.load("app.diagnostics").send(self, *args)
 
-    def pieces(self):
-        """The file with all that there is to know, in pieces (diagnostics.py)."""
-        return lazy.load("app.diagnostics").pieces(self, None, None)
-
     async def _limit(self):
         # The loop's side of the tick: does it come? The watchdog is fed where both go on.
         tick, seen = self._ticker, 0

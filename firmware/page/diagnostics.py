@@ -1,17 +1,20 @@
 """GET /diagnostics of the page: the file that a Central System gets (docs/diagnostics.md), made as
 it leaves. Loaded for one."""
 
+from micropython import const
+
 from firmware import lazy
 
-_HEAD = b'Content-Disposition: attachment; filename="%s"\r\nTransfer-Encoding: chunked\r\n'
+_HEAD = const(b'Content-Disposition: attachment; filename="%s"\r\nTransfer-Encoding: chunked\r\n')
 
 
 def find(page, request):
     """-> kind, more headers, the pieces of the answer. Raises ValueError."""
     if not request.signed_in:
         raise ValueError(401, "sign in first")
+    pieces = lazy.load("console.diagnostics").pieces(page.unit, None, None)
     name = lazy.load("ocpp.uploads").name(page.unit, "")
-    return b"text/plain; charset=utf-8", _HEAD % name.encode(), _chunks(page.unit.pieces())
+    return b"text/plain; charset=utf-8", _HEAD % name.encode(), _chunks(pieces)
 
 
 def _chunks(pieces):

@@ -34,8 +34,9 @@ async def _take(page, request):
         raise ValueError(409, why)
     if not 0 < request.left <= _MOST:
         raise ValueError(413, "an update has 1 to %d bytes" % _MOST)
-    update = lazy.load("station.update").Update(unit.station)
-    if not update.bring():
+    updates = lazy.load("station.update")
+    update = updates.Update(unit.station)
+    if not updates.bring(update):
         raise ValueError(409, "another one is being installed, or the flash is full")
     task = asyncio.create_task(_load(page, request, update))
     update.stop = task.cancel

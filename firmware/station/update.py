@@ -63,8 +63,7 @@ class Update:
             if before.state in (LOADED, VERIFIED, WAITING):
                 for c in self._station.connectors:
                     c.ending = False
-        self.location, self.from_s = location, from_s
-        self.tries, self.pause_s = tries, pause_s
+        self.location, self.from_s, self.tries, self.pause_s = location, from_s, tries, pause_s
         self.job, self.install_s = job, install_s
         self._station.local()  # (makes the folder)
         if proof:
@@ -87,14 +86,6 @@ class Update:
             if before.stop:
                 before.stop()
         return True
-
-    def bring(self):
-        """As ask(), of a file that somebody brings to the unit, who then says loaded() or
-        failed(). Nobody else is told."""
-        if not self.ask(None, 0, 1, 0):
-            return False
-        self._begun = True
-        return self.loading()
 
     def signed(self):
         """Has ask() got a proof?"""
@@ -236,6 +227,15 @@ class Update:
                 self.state = SWITCHED  # (to be good())
             elif self.state == SWITCHED or runs != before:
                 self._go(NOT_INSTALLED)
+
+
+def bring(update):
+    """As its ask(), of a file that somebody brings to the unit, who then says loaded() or
+    failed(). Nobody else is told."""
+    if not update.ask(None, 0, 1, 0):
+        return False
+    update._begun = True
+    return update.loading()
 
 
 def pause(update, paused):

@@ -1,4 +1,4 @@
-"""app/diagnostics.py: what is in the file that leaves, and what is not."""
+"""console/diagnostics.py: what is in the file that leaves, and what is not."""
 
 # ruff: noqa: UP031
 import sys
@@ -6,7 +6,7 @@ import sys
 sys.path.insert(1, "tools/sim/esp32")  # (console/status.py wants a network and an esp32)
 
 from firmware import log
-from firmware.app import diagnostics
+from firmware.console import diagnostics
 
 
 class Clock:

@@ -22,6 +22,7 @@ from firmware.station.update import (
     VERIFIED,
     WAITING,
     Update,
+    bring,
     pause,
 )
 from firmware.storage import tags
@@ -211,6 +212,31 @@ def test_a_newer_one_replaces_it():
     third.loaded("b", "a")
     w.poll(200)
     assert third.state == INSTALLING and ask(w) is None and w.station.update is third
+
+
+def test_one_that_somebody_brings_is_told_to_nobody():
+    w = world()
+    for end in ("failed", "cut", "replaced", "installed"):
+        update = Update(w.station)
+        assert bring(update) and update.state == LOADING and not turn(w) and kept()
+        if end == "failed":
+            assert not update.failed(False)
+        elif end == "cut":
+            assert restart(w) is None
+        elif end == "replaced":
+            newer = ask(w, 3600)
+            assert newer and not update.loading() and not update.failed(False)
+            assert w.station.update is newer and tell(w) == []
+            newer.failed(False)
+            assert tell(w) == [NOT_LOADED]
+        else:
+            update.loaded("b", "a")
+            assert turn(w) and update.state == INSTALLING and not bring(Update(w.station))
+            update.switch(w.slots.switch)
+            update = restart(w, "b")
+            assert not turn(w) and update.location is None
+            update.good()
+        assert w.station.update is None and not kept(), end
 
 
 def test_no_transaction_begins_and_none_is_ended():

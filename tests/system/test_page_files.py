@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 from test_certification_update import other, packed
@@ -357,3 +358,43 @@ async def test_the_history_over_a_restart(tmp_path, micropython):
         assert (await b.page.post("/restart"))[0] == 200
         await b.again(old)
         assert (await past())[-4:] == b"\x40" * 4, "32 A, the hardware's"
+
+
+async def test_a_person_installs_an_update(tmp_path, micropython, browser):
+    """The page looks at the file first; shows what becomes of it, over the restart."""
+    good, bad, none = (tmp_path / name for name in ("good.upd", "bad.upd", "none.upd"))
+    good.write_bytes(release_file())
+    bad.write_bytes(release_file()[:-1] + b"!")
+    none.write_bytes(b"<html></html>" * 50)
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        async with browser.open(f"http://127.0.0.1:{b.page.port}/") as window:
+            asked = []
+
+            async def asks(dialog):
+                asked.append(dialog.message)
+                await dialog.accept()
+
+            window.page.on("dialog", asks)
+            assert await window.field("Update file").is_hidden()
+            await window.field("Password").fill(PASSWORD)
+            await window.button("Sign in").click()
+            await window.shows("You are signed in.")
+            link = window.page.get_by_role("link", name="Download diagnostics")
+            async with window.page.expect_download() as begun:
+                await link.click()
+            download = await begun.value
+            assert download.suggested_filename.startswith("pilotwire-CP1-")
+            assert "[log]" in Path(await download.path()).read_text()
+            for path, said in (
+                (none, "It is no .upd that make release has made."),
+                (bad, "It is refused: it is damaged."),
+                (good, re.compile(r"^Version [\d.]+ runs\.$")),
+            ):
+                await window.field("Update file").set_input_files(path)
+                await window.button("Install it").click()
+                await window.shows(said)
+            window.refused(400)
+            window.complaints.clear()  # (the unit does not answer while it restarts)
+            assert len(asked) == 2 and asked[0].startswith(f"Install version {NEW} in place of ")
+            assert await window.field("Update file").is_hidden(), "nobody is signed in any more"
+        assert slots(b) == ["a"]

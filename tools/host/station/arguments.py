@@ -15,6 +15,7 @@ from host.build import ROOT, version
 from host.romfs import in_place
 from host.station.board import CHIPS
 from host.station.control import HELP
+from host.station.many_ids import add_options, stations
 
 
 def is_url(text):
@@ -59,8 +60,10 @@ def find_interpreter(parser, args):
         parser.error(f"--heap: {args.heap} is not a size like 128K")
     args.heap = int(size[1]) << {"": 0, "K": 10, "M": 20}[size[2].upper()]
     slow = args.chip != "off"
-    name, default = ("MICROPYTHON32", "build/micropython32/micropython32") if slow else (
-        "MICROPYTHON", ".venv/bin/micropython")  # fmt: skip
+    name, default = ("MICROPYTHON32", "build/micropython32/micropython32")
+    small = os.environ.get(name) or str(ROOT / default)
+    if not slow and not (getattr(args, "many", False) and shutil.which(small)):
+        name, default = "MICROPYTHON", ".venv/bin/micropython"
     args.interpreter = args.interpreter or os.environ.get(name) or str(ROOT / default)
     if os.sep in args.interpreter:  # it is started with / as its folder
         args.interpreter = os.path.abspath(args.interpreter)
@@ -111,6 +114,7 @@ def arguments(argv=None):
         "that)")  # fmt: skip
     add("--page-password", metavar="TEXT", help="of that page (default: one is made, and told)")
     add("--page-token", metavar="TEXT", help="for programs (default: one is made, and told)")
+    add_options(add)
     add("--policy", metavar="FILE", help="put on the unit as /policy.py, the owner's rules")
     add("--true-clock", action="store_true", help="take the Central System's time as it is, "
         "also when --speed makes simulated time run away from it (always at speed 1)")  # fmt: skip
@@ -146,6 +150,9 @@ def arguments(argv=None):
     if not isinstance(args.connectors, int) or not 1 <= args.connectors <= 4:
         parser.error("--connectors: 1 to 4")
     unit.setdefault("board", "reference" if args.connectors == 1 else "wall")
+    args.many = args.count is not None or args.ids is not None
+    if args.many:
+        unit.setdefault("id", "CP")
     for name in ("url", "id"):
         if not unit.get(name):
             parser.error(f"--{name} is needed (or {name} in --config)")
@@ -174,6 +181,7 @@ def arguments(argv=None):
     if not 1 <= args.speed <= 5000:
         parser.error("--speed: 1 to 5000")
     args.unit = unit
+    args.stations = stations(parser, args)
     return args
 
 

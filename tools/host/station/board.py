@@ -32,6 +32,7 @@ class Board:
         self.world = world
         self.process = None
         self._started = False
+        self.out = None  # a file descriptor for what it prints; None: where this process prints
         self._words = None  # to the board: commands, a line each
         self._answers = asyncio.Queue()
         self._asking = asyncio.Lock()
@@ -41,12 +42,15 @@ class Board:
         made = {"romfs": build_image, "files": build}.get(self.args.code)
         return made() if made else Path(self.args.code).absolute()
 
-    def prepare(self):
-        self._simulator, self._code = build_simulator_image(), self.code()
+    def prepare(self, images=None):
+        """Build what it runs, or take what another board has: the images that this returns."""
+        images = images or (build_simulator_image(), self.code())
+        self._simulator, self._code = images
         self.heap = self.args.heap + SIMULATOR_HEAP + (self.args.chip != "off") * CPU_HEAP
         if not in_place(self.args.interpreter):  # the images take heap: not the firmware's
             for image in (self._simulator, self._code):
                 self.heap += image.stat().st_size if image and image.is_file() else 0
+        return images
 
     def words(self, fd, rtc_ms, cause):
         """The words that start the interpreter as the chip, its line to the wall on `fd`."""
@@ -77,6 +81,8 @@ class Board:
             [*self.words(fd, rtc_ms, cause), str(commands)],
             (fd, commands),
             stdin=subprocess.PIPE,  # the serial line: what is typed on the firmware's console
+            stdout=self.out,
+            stderr=self.out,
         )
         os.close(commands)
         self._words = os.fdopen(told, "wb")

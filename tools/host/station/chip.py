@@ -31,6 +31,8 @@ class Chip:
     | watchdog_s | its time; None: it does not run |
     | fed        | when on the host's clock |
     | fed_ms     | world time then |
+    | gone       | the board has let go of the socket: it ends |
+    | wake       | is called when Station.watch() has something to see |
     | waiting    | the board has come to where its escort lets it go on to |
     | escorted   | when on the host's clock the escort has spoken |
     """
@@ -44,7 +46,8 @@ class Chip:
         self.watchdog_s = None
         self.fed = self.escorted = 0.0
         self.fed_ms = 0
-        self.waiting = False
+        self.waiting = self.gone = False
+        self.wake = lambda: None
         self._true_clock = true_clock
         self._answered = answered
         self._reset = reset
@@ -57,7 +60,7 @@ class Chip:
             self.rtc_ms = -self.world.wall.now_ms
             self.memory = b""
         bus.setblocking(False)
-        self.bus, self._inbox, self.waiting = bus, b"", False
+        self.bus, self._inbox, self.waiting, self.gone = bus, b"", False, False
         self.watchdog_s = None
         asyncio.get_running_loop().add_reader(bus, self.read)
 
@@ -70,13 +73,15 @@ class Chip:
     def read(self):
         """Serve what has come."""
         try:
-            data = self.bus.recv(65536)
+            data = self.bus.recv(4096)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self.bus)
+            self.gone = True
+            self.wake()
             return
         self._inbox += data
         self._serve_inbox()
@@ -111,7 +116,8 @@ class Chip:
         """The watchdog bites at the board's own time."""
         late = bool(self.watchdog_s) and now_ms - self.fed_ms > self.watchdog_s * 1000
         if late:
-            self.fed = -math.inf  # (for Station.watch, which looks in a moment)
+            self.fed = -math.inf
+            self.wake()
         return late
 
     def interrupt(self, op):

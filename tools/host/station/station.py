@@ -23,6 +23,7 @@ BOOT_ms = 700  # of a chip: the panic's text, its boot loaders, MicroPython (0.5
 CATCH_UP_s = 60  # for a board whose time is a chip's
 BUSY_s = 6  # a host may keep a board or its wall from running, where no chip would be late; more
 # where it is seen that they waited for a processor
+LOOK_s, MOMENT_s = 1, 0.02  # between looks at the watchdog; while something is going on
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
@@ -41,8 +42,10 @@ class Station:
         self.powered = True
         self._returning = None  # the timer of _power_back
         self.over = asyncio.Event()
-        self._status = 0
+        self._wake = asyncio.Event()  # watch() has something to see
+        self.status = 0  # 1: the firmware has given up
         self.board, self.chip, self.control = self.parts(self._flash)
+        self.chip.wake = self._wake.set
 
     def parts(self, flash):
         """What a station of another kind has others of."""
@@ -92,6 +95,7 @@ class Station:
         log(f"{self.NAME}: power fails for {off_s:g} s")
         self.switch_off()
         self.powered = False
+        self._wake.set()
         self.world.moved()
         if self._returning:
             self._returning.cancel()
@@ -111,12 +115,13 @@ class Station:
         chip = self.chip
         # (A board whose time is a chip's waits for the host after each long step; chip.hangs().)
         late_s = CATCH_UP_s if self.world.chip else BUSY_s
-        fed, before_s = chip.fed, 0
+        fed, before_s, kept_s = chip.fed, 0, 0
         while True:
-            await asyncio.sleep(0.02)
+            await self._something(MOMENT_s if chip.gone or not self.powered else LOOK_s)
             now = time.monotonic()
-            if chip.fed != fed:
-                fed, before_s = chip.fed, self._kept_waiting_s()
+            last_s, kept_s = kept_s, self._kept_waiting_s() if chip.watchdog_s else 0
+            if chip.fed != fed:  # (some time since the last look)
+                fed, before_s = chip.fed, min(last_s, kept_s)
             if chip.waiting and now - chip.escorted > ESCORT_s:
                 chip.escort(None)
             if not self.powered:
@@ -125,10 +130,18 @@ class Station:
                 await self.crashed(self.board.process.returncode)
             elif chip.watchdog_s and not chip.waiting:
                 over_s = now - fed - chip.watchdog_s - late_s
-                if over_s > 0 and over_s > self._kept_waiting_s() - before_s:
+                if over_s > 0 and over_s > kept_s - before_s:
                     log(f"{self.NAME}: the watchdog bites")
                     chip.cause = WDT_RESET
                     self.reset()
+
+    async def _something(self, most_s):
+        # Until there is something to see, or for so long.
+        try:
+            await asyncio.wait_for(self._wake.wait(), most_s)
+        except asyncio.TimeoutError:
+            pass
+        self._wake.clear()
 
     def _kept_waiting_s(self):
         # How long board and wall have waited for a processor so far: a busy host is no hang.
@@ -145,7 +158,7 @@ class Station:
         self.stop_board()
         if code == 0:  # it said why on its console: a configuration that a person has to mend
             log(f"{self.NAME}: the firmware has given up")
-            self._status = 1
+            self.status = 1
             self.over.set()
             await asyncio.Event().wait()
         log(f"{self.NAME}: the firmware ended with {code}; it starts again")
@@ -167,38 +180,48 @@ class Station:
 
     # From start to end
 
+    def begin(self):
+        """World time is 0, and the power is switched on."""
+        self.world.begin()  # (building took a while)
+        self.start_board()
+
+    async def live(self):
+        """Until `over`: whatever has crashed or hangs starts again."""
+        watch = asyncio.create_task(self.watch())
+        over = asyncio.create_task(self.over.wait())
+        try:
+            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            if not self.over.is_set():
+                await watch  # it has failed: say how
+        finally:
+            watch.cancel()
+            over.cancel()
+
     async def run(self):
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.over.set)
-        server = walls = watch = terminal = None
+        server = walls = terminal = None
         try:
             self.board.prepare()
             if self.args.control is not None:
                 server, port = await self.control.listen(self.args.control)
                 log(f"{self.NAME}: control on 127.0.0.1:{port}")
             walls = await open_pages(self)
-            self.world.begin()  # (building took a while)
-            self.start_board()
-            watch = asyncio.create_task(self.watch())
+            self.begin()
             if self.args.console:
                 terminal = open_terminal(self.board.type)
-            over = asyncio.create_task(self.over.wait())
-            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
-            if not self.over.is_set():
-                await watch  # it has failed: say how
+            await self.live()
         finally:
             try:
-                if watch:
-                    watch.cancel()
-                self._end()
+                self.end()
                 for one in (server, walls):
                     if one:
                         one.close()
             finally:  # (last, and now: it must not wait for who reads no more)
                 if terminal:
                     termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
-        return self._status
+        return self.status
 
     def leave(self):
         """Ctrl-C to the board: it leaves its outputs safe by itself."""
@@ -211,7 +234,8 @@ class Station:
                     self.chip.read()
                 time.sleep(0.001)
 
-    def _end(self):
+    def end(self):
+        """Outputs safe, power off, files closed."""
         self.leave()
         self.switch_off()
         self.world.end()

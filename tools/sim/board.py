@@ -29,8 +29,7 @@ sys.path[:] = [CHIP, ".frozen"]  # not before: asyncio keeps the real time
 import bus  # noqa: E402
 
 bus.speed = int(speed)
-bus.boot_ms = int(world_ms)
-bus.world_us = bus.boot_ms * 1000
+bus.boot_ms = bus.base_ms = int(world_ms)
 bus.last_us = int(host_us) % (utime.ticks_add(0, -1) + 1) or utime.ticks_us()
 bus.rtc_s, bus.rtc_ms = divmod(int(rtc_ms), 1000)
 bus.open_fd(int(fd))

@@ -13,10 +13,13 @@ from utime import ticks_us
 PWM, PIN_OUT, PIN_IN, ADC, UART, WDT, FEED, RTC, RESET, SAY = range(10)
 SPI, ONEWIRE, EDGES, WIFI, MEMORY = 10, 11, 12, 13, 14
 _INTERRUPT = const(0x8000)
+_FOLD_ms = const(256512)  # a multiple of machine.py's _PERIOD_us, too
 
 speed = 1
 boot_ms = 0  # world time when this chip got its power
-world_us = 0  # world time of the last look at the clock, and the real time of that look
+base_ms = 0  # world time of the last look at the clock is this and world_us,
+world_us = 0
+# and this the real time of that look
 last_us = 0
 spin_us = 0  # what reads of the ADC and looks at ticks_us() have taken: world time does not pay it
 looks = 0  # at ticks_us() since the last read
@@ -106,16 +109,27 @@ def wait():
     looks here by itself."""
     if not next:
         return -1
-    if next // 1000 <= now_ms():
+    now_ms()
+    if next // 1000 <= world_us // 1000:
         tick(1)
-    return max(0, next // 1000 - now_ms())
+        now_ms()
+    return max(0, next // 1000 - world_us // 1000)
+
+
+def fold(us):
+    """Have a smaller world_us than `us`; -> it. The phase of a PWM of 1 kHz stays."""
+    global base_ms, next
+    base_ms += _FOLD_ms
+    if next:
+        next -= _FOLD_ms * 1000
+    return us - _FOLD_ms * 1000
 
 
 def tick(most):
     """Call back for each period that has passed, `most` times at once: so many may wait."""
     global next
-    now_us = world_us
-    while next and next <= now_us:
+    now_us, folded_ms = world_us, base_ms
+    while next and next <= now_us - (base_ms - folded_ms) * 1000:
         next += period
         if most <= 0:
             continue

@@ -137,7 +137,7 @@ def free():
 def now_ms():
     """World time."""
     lock()
-    ms = bus.world_us // 1000
+    ms = bus.base_ms + bus.world_us // 1000
     free()
     return ms
 

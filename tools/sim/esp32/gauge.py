@@ -12,9 +12,15 @@ _queue = asyncio.core._io_queue
 _wait = _queue.wait_io_event
 _tick = bus.callback
 _clock = utime.clock  # seconds of CPU
+
+
+def _world_us():
+    return bus.base_ms * 1000 + bus.world_us
+
+
 _began = _fed = _clock()
 _longest = _between = 0.0
-_began_us = bus.world_us
+_began_us = _world_us()
 _since_us = _began_us
 _longest_us = _busy_us = _ticked_us = _all_us = 0  # of steps; of ticks in one, of all ticks
 _ticks = _at_us = _gap_us = _late = 0
@@ -28,14 +34,14 @@ def _wait_io_event(dt):
     if took > _longest:
         _longest = took
     bus.now_ms()
-    us = bus.world_us - _began_us - _ticked_us  # (the tick cuts through the step)
+    us = _world_us() - _began_us - _ticked_us  # (the tick cuts through the step)
     _longest_us = max(_longest_us, us)
     _busy_us += us
     _free()
     _wait(dt)
     _lock()
     _ticked_us = 0
-    _began_us = bus.world_us
+    _began_us = _world_us()
     _began = _clock()
     _free()
 
@@ -49,14 +55,14 @@ def _tick_it(_):
     _ticks += 1
     bus.now_ms()
     if _at_us:
-        _gap_us = max(_gap_us, bus.world_us - _at_us)
-        _late += bus.world_us - _at_us > 50000
-    _at_us = bus.world_us
+        _gap_us = max(_gap_us, _world_us() - _at_us)
+        _late += _world_us() - _at_us > 50000
+    _at_us = _world_us()
     _free()
     _tick(None)
     _lock()
     bus.now_ms()
-    us = bus.world_us - _at_us
+    us = _world_us() - _at_us
     _ticked_us += us
     _all_us += us
     _free()
@@ -76,7 +82,7 @@ def read():
     result = {
         "step_us": int(_longest * 1e6),
         "between_us": int(_between * 1e6),
-        "world_ms": (bus.world_us - _since_us) // 1000,
+        "world_ms": (_world_us() - _since_us) // 1000,
         "step_ms": _longest_us // 1000,
         "busy_ms": _busy_us // 1000,
         "tick_ms": _all_us // 1000,
@@ -85,6 +91,6 @@ def read():
         "late": _late,
     }
     _longest = _between = 0.0
-    _since_us = bus.world_us
+    _since_us = _world_us()
     _longest_us = _busy_us = _all_us = _ticks = _gap_us = _late = 0
     return result

@@ -150,12 +150,12 @@ class ADC:
     def read_uv(self):
         if self._second:
             self._beside_wifi()
-        at = bus.world_us // 4000 if bus.chip else utime.ticks_ms()
+        at = (bus.world_us if bus.chip else utime.ticks_us()) // 4000
         if at != self._at or not bus.chip and bus.world_us != self._world_us:
             self._at = at
             self._ask()
         self._dice = self._dice * 75 % 65537
-        phase_us = (bus.world_us + bus.spin_us) % _PERIOD_us
+        phase_us = (bus.world_us % _PERIOD_us + bus.spin_us) % _PERIOD_us
         at = self._read_us + self._dice % 9
         if bus.chip:
             bus.chip.look(at)
@@ -251,15 +251,17 @@ class RTC:
 
 
 class WDT:
-    """Bites in real time, for what hangs is the process; or in the chip's."""
+    """Bites in real time, for what hangs is the process; or in the chip's. Of what is
+    fed the wall hears once a second, the chip's ten times: it bites sooner by as much, at most."""
 
     def __init__(self, id=0, timeout=5000):
         self._ticks_ms = time.ticks_ms if bus.chip else utime.ticks_ms
         self._fed = self._ticks_ms()
+        self._every_ms = 100 if bus.chip else 1000
         bus.ask(bus.WDT, 0, timeout)
 
     def feed(self):
-        if utime.ticks_diff(self._ticks_ms(), self._fed) >= 100:
+        if utime.ticks_diff(self._ticks_ms(), self._fed) >= self._every_ms:
             self._fed = self._ticks_ms()
             bus.ask(bus.FEED)
 

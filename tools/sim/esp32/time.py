@@ -16,6 +16,7 @@ _MASK = 0x3FFFFFFF
 _STALL_us = 2000
 _BETWEEN_us = 28  # the same with the bytecodes that keep a reading
 _LOOK_us = 8  # a loop that calls ticks_us() and ticks_diff(), at 160 MHz
+_FOLD_us = 513000000  # beyond 2 ** 30 each sum would be a large integer on the 32-bit port
 
 
 def _world_ms():
@@ -27,8 +28,9 @@ def _world_ms():
         passed = min(real_us * bus.speed, bus.turn_us)
         bus.turn_us -= passed
         passed = max(passed, real_us)
-    bus.world_us += passed
-    return bus.world_us // 1000
+    us = bus.world_us + passed
+    bus.world_us = us = us if us < _FOLD_us else bus.fold(us)
+    return bus.base_ms + us // 1000
 
 
 bus.now_ms = _world_ms
@@ -45,17 +47,18 @@ def ticks_us():
         bus.chip.look()
         return bus.world_us & _MASK
     bus.looks += 1
-    bus.spin_us = (bus.spin_us + (_BETWEEN_us if bus.looks == 2 else _LOOK_us)) & _MASK
-    return bus.spin_us
+    bus.spin_us = us = (bus.spin_us + (_BETWEEN_us if bus.looks == 2 else _LOOK_us)) & _MASK
+    return us
 
 
-def ticks_add(ticks, delta):
-    return (ticks + delta) & _MASK
+if utime.ticks_add(0, -1) != _MASK:  # (the 32-bit port has the period of the chip)
 
+    def ticks_add(ticks, delta):
+        return (ticks + delta) & _MASK
 
-def ticks_diff(a, b):
-    d = (a - b) & _MASK
-    return d - _MASK - 1 if d & 0x20000000 else d
+    def ticks_diff(a, b):
+        d = (a - b) & _MASK
+        return d - _MASK - 1 if d & 0x20000000 else d
 
 
 def rtc():

@@ -41,15 +41,16 @@ async def poll(test, timeout, what):
 class StationProcess:
     """One run of tools/station (or `tool`) with `words`; its trace goes into `folder`.
 
-    quiet: keep its output to `output`, instead of printing it too.
+    quiet: keep its output to `output`, instead of printing it too. many: it is many stations,
+    which have no trace.
     """
 
-    def __init__(self, folder, *words, quiet=False, tool=TOOL):
+    def __init__(self, folder, *words, quiet=False, tool=TOOL, many=False):
         self.tool = tool
         self.folder = Path(folder)
         self.quiet = quiet
         self.trace_path = self.folder / "trace"
-        self.words = [str(w) for w in words]
+        self.words = ["--control", "0", *(() if many else ("--trace", self.trace_path)), *words]
         self.process = None
         self.output = []  # lines of stdout and stderr
         self.port = None
@@ -62,7 +63,7 @@ class StationProcess:
         self.trace_path.unlink(missing_ok=True)
         self._trace, self._trace_at = [], 0
         self.process = await asyncio.create_subprocess_exec(
-            self.tool, "--control", "0", "--trace", self.trace_path, *self.words,
+            self.tool, *[str(word) for word in self.words],
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "PILOTWIRE_PYTHON": sys.executable},
         )  # fmt: skip
@@ -191,12 +192,16 @@ class StationProcess:
 
     # The end
 
-    def board_pid(self):
-        """The process id of the interpreter that runs the firmware: our process's only child."""
+    def board_pids(self):
+        """The process ids of the interpreters that run the firmware: our process's children."""
         task = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        children = Path(task).read_text().split()
+        return [int(pid) for pid in Path(task).read_text().split()]
+
+    def board_pid(self):
+        """The one of them, of one station."""
+        children = self.board_pids()
         assert len(children) == 1, children
-        return int(children[0])
+        return children[0]
 
     def kill_board(self):
         """The chip dies on the spot."""

@@ -11,6 +11,7 @@ OF_ONE = ("flash", "console", "trace", "page", "wall")  # options that many stat
 NEED_PASSWORD = (1, 2)  # security profiles
 FILES = 8  # that one station has open, here
 OUR_FILES = 64
+PORTS = 28000  # of this PC, for connections to one address
 SPREAD_s = 0.25  # between two starts, if nothing is said
 
 
@@ -40,14 +41,12 @@ def stations(parser, args):
             parser.error(f"--{name} is of one station: not with --count or --ids{more}")
     if args.count is not None and args.count < 1:
         parser.error("--count: 1 or more")
+    _allowed(parser, args.count or 1)
     ids = _numbered(parser, args) if args.ids is None else _listed(parser, args)
+    _allowed(parser, len(ids))
     bare = [name for name in ids if not (ids[name] or args.unit.get("password"))]
     if bare and args.unit.get("security_profile") in NEED_PASSWORD:
         parser.error(f"{bare[0]} has no password, which its security profile needs")
-    most = _most()
-    if most is not None and len(ids) > most:
-        parser.error(f"{len(ids)} stations have more files or processes than this user may have "
-            f"({most} stations): see ulimit -Hn, ulimit -u")  # fmt: skip
     if args.spread is None:
         args.spread = SPREAD_s * (len(ids) - 1)
     if not 0 <= args.spread <= 86400:
@@ -94,15 +93,19 @@ def _wrong(name):
     return "the control port has another meaning for this word" if name in TAKEN else ""
 
 
-def _most():
-    # How many stations the limits of this process allow; None: any number.
-    most = []
-    for what, each, ours in ((resource.RLIMIT_NOFILE, FILES, OUR_FILES),
-                             (getattr(resource, "RLIMIT_NPROC", None), 1, 1)):  # fmt: skip
-        limit = resource.RLIM_INFINITY if what is None else resource.getrlimit(what)[1]
-        if limit != resource.RLIM_INFINITY:
-            most.append((limit - ours) // each)
-    return min(most, default=None)
+def _allowed(parser, count):
+    # No more than the ports of this PC and the limits of this process allow.
+    if count > PORTS:
+        parser.error(f"{count} stations need more ports than there are: {PORTS} is the most")
+    for name, each, ours, how in (
+        ("RLIMIT_NOFILE", FILES, OUR_FILES, "files (ulimit -Hn"),
+        ("RLIMIT_NPROC", 1, 1, "processes (ulimit -Hu"),
+    ):
+        limit = resource.getrlimit(getattr(resource, name))[1]
+        if limit != resource.RLIM_INFINITY and count * each + ours > limit:
+            most = max(0, limit - ours) // each
+            parser.error(f"{count} stations need more {how}: {limit}) than this user may have: "
+                f"{most} is the most")  # fmt: skip
 
 
 def raise_limit(count):

@@ -150,7 +150,7 @@ class ADC:
     def read_uv(self):
         if self._second:
             self._beside_wifi()
-        at = (bus.world_us if bus.chip else utime.ticks_us()) // 4000
+        at = bus.world_us // 4000 if bus.chip else utime.ticks_ms()
         if at != self._at or not bus.chip and bus.world_us != self._world_us:
             self._at = at
             self._ask()

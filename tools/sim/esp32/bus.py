@@ -30,6 +30,7 @@ chip = None  # cpu.py, where the board's time is a chip's
 next = 0  # world time of the timer's next callback; 0: it does not run
 period = 0  # of it, in us
 callback = None
+calling = False  # it runs
 heap = 0  # what is in the firmware's heap and not the firmware's
 
 _file = None
@@ -127,7 +128,7 @@ def fold(us):
 
 def tick(most):
     """Call back for each period that has passed, `most` times at once: so many may wait."""
-    global next
+    global next, calling
     now_us, folded_ms = world_us, base_ms
     while next and next <= now_us - (base_ms - folded_ms) * 1000:
         next += period
@@ -136,10 +137,12 @@ def tick(most):
         most -= 1
         if chip:
             chip.free()
+        calling = True
         try:
             callback(None)
         except Exception as e:  # (as the port: it goes on)
             sys.print_exception(e)
         finally:
+            calling = False
             if chip:
                 chip.lock()

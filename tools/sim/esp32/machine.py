@@ -150,7 +150,10 @@ class ADC:
     def read_uv(self):
         if self._second:
             self._beside_wifi()
-        at = bus.world_us // 4000 if bus.chip else utime.ticks_ms()
+        if bus.chip:
+            at = bus.world_us // 4000
+        else:  # (a tick's burst asks once, the reads of a program every ms)
+            at = utime.ticks_us() // (4000 if bus.calling else 1000)
         if at != self._at or not bus.chip and bus.world_us != self._world_us:
             self._at = at
             self._ask()

@@ -119,6 +119,17 @@ class Board:
     def runs(self):
         return self.process is not None and self.process.poll() is None
 
+    def kept_waiting_s(self):
+        """How long it and this process, the wall, have waited for a processor so far: a busy host
+        is no hang."""
+        out = 0
+        for pid in (self.process and self.process.pid, os.getpid()):
+            try:
+                out += int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+            except (OSError, IndexError, ValueError):
+                pass  # (it has ended, or this is no Linux)
+        return out
+
     def answered(self, answer):
         self._answers.put_nowait(answer)
 

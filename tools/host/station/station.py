@@ -27,6 +27,15 @@ LOOK_s, MOMENT_s = 1, 0.02  # between looks at the watchdog; while something is 
 CRASH_s = 1  # between a crash and the next start, so that a crash loop stays readable
 
 
+async def woken(wake, most_s):
+    """Wait until the event `wake` is set, or for so long."""
+    try:
+        await asyncio.wait_for(wake.wait(), most_s)
+    except asyncio.TimeoutError:
+        pass
+    wake.clear()
+
+
 class Station:
     """The wall (`world`), the board on it and its chip's line. `await run()` until `quit`."""
 
@@ -117,9 +126,9 @@ class Station:
         late_s = CATCH_UP_s if self.world.chip else BUSY_s
         fed, before_s, kept_s = chip.fed, 0, 0
         while True:
-            await self._something(MOMENT_s if chip.gone or not self.powered else LOOK_s)
+            await woken(self._wake, MOMENT_s if chip.gone or not self.powered else LOOK_s)
             now = time.monotonic()
-            last_s, kept_s = kept_s, self._kept_waiting_s() if chip.watchdog_s else 0
+            last_s, kept_s = kept_s, self.board.kept_waiting_s() if chip.watchdog_s else 0
             if chip.fed != fed:  # (some time since the last look)
                 fed, before_s = chip.fed, min(last_s, kept_s)
             if chip.waiting and now - chip.escorted > ESCORT_s:
@@ -134,25 +143,6 @@ class Station:
                     log(f"{self.NAME}: the watchdog bites")
                     chip.cause = WDT_RESET
                     self.reset()
-
-    async def _something(self, most_s):
-        # Until there is something to see, or for so long.
-        try:
-            await asyncio.wait_for(self._wake.wait(), most_s)
-        except asyncio.TimeoutError:
-            pass
-        self._wake.clear()
-
-    def _kept_waiting_s(self):
-        # How long board and wall have waited for a processor so far: a busy host is no hang.
-        out = 0
-        board = self.board.process
-        for pid in (board and board.pid, os.getpid()):
-            try:
-                out += int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-            except (OSError, IndexError, ValueError):
-                pass  # (it has ended, or this is no Linux)
-        return out
 
     async def crashed(self, code):
         self.stop_board()

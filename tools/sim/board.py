@@ -40,8 +40,7 @@ import network  # noqa: E402, F401
 import time  # noqa: E402, F401
 
 machine._cause = int(cause)
-# The chip that has this flash.
-seed = crc32(flash_path.encode()).to_bytes(4, "big")
+seed = crc32(flash_path.encode()).to_bytes(4, "big")  # of the chip that has this flash
 machine.unique_id = lambda: b"\x24\x0a" + seed
 machine.ADC.unit(b"\x80\x80\x80\x80" if int(known) else seed)
 

@@ -131,7 +131,12 @@ class Window:
         return [node for node in seen if not node.get("name", {}).get("value", "").strip()]
 
     async def looks_right(self):
-        """Names on all controls, contrast, and nothing wider than the window, by day and night."""
+        """Names on all controls, contrast, and nothing wider than the window, by day and night,
+        with all opened that can be."""
+        for one in await self.page.locator("details:not([open]) > summary").all():
+            if await one.is_visible():
+                await one.click()
+                await self.page.locator("details[open]").locator("input, pre").first.wait_for()
         assert await self.nameless() == []
         for scheme in ("dark", "light"):
             await self.page.emulate_media(color_scheme=scheme)

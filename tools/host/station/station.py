@@ -128,11 +128,11 @@ class Station:
         while True:
             await woken(self._wake, MOMENT_s if chip.gone or not self.powered else LOOK_s)
             now = time.monotonic()
+            if chip.waiting and now - chip.escorted > ESCORT_s:
+                chip.escort(None)
             last_s, kept_s = kept_s, self.board.kept_waiting_s() if chip.watchdog_s else 0
             if chip.fed != fed:  # (some time since the last look)
                 fed, before_s = chip.fed, min(last_s, kept_s)
-            if chip.waiting and now - chip.escorted > ESCORT_s:
-                chip.escort(None)
             if not self.powered:
                 self.world.wall.advance(self.world.host_ms())
             elif chip.bus and not self.board.runs():

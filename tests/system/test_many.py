@@ -75,8 +75,7 @@ async def test_a_dozen_with_one_control_port(tmp_path, micropython):
 
         # One is told something, then all are.
         assert await process.command("CP7 plug") == {"ok": True}
-        await until(process, lambda states: states["CP7"]["connectors"][0]["cp"] == "B")
-        states = await process.command("all state")
+        states = await until(process, lambda all: all["CP7"]["connectors"][0]["cp"] == "B")
         assert list(states) == NAMES
         assert [n for n in NAMES if states[n]["connectors"][0]["cp"] == "B"] == ["CP7"]
         assert "no car" in (await process.command("CP8 ready"))["error"]
@@ -109,13 +108,14 @@ async def test_a_dozen_with_one_control_port(tmp_path, micropython):
 
 
 async def until(process, test):
-    """Wait until test(states by id) holds; not all may have an answer yet."""
+    """Wait until test(states by id) holds, of all that have an answer; -> these."""
 
     async def look():
         states = await process.command("all state")
-        return not [s for s in states.values() if "error" in s] and test(states)
+        good = not [s for s in states.values() if "error" in s] and test(states)
+        return states if good else None
 
-    await poll(look, WAIT_s, "states")
+    return await poll(look, WAIT_s, "states")
 
 
 async def test_ids_and_passwords_from_a_file(tmp_path, micropython):

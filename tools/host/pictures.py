@@ -13,7 +13,7 @@ from host.demo import DEADLINE_s, addresses, play, stage
 DOCS = ROOT / "docs"
 AT = 36  # period of the day: nine hours are past, most of the rest is to come
 # Name, width and height of the window, what of it (nothing: all), and pixels a pixel.
-PICTURES = (("page", 390, 844, None, 1.5), ("plan", 960, 900, "figure", 1.5))
+PICTURES = (("page", 390, 844, None, 1.25), ("plan", 960, 900, "figure", 1))
 
 
 async def take(browser, url):

@@ -5,8 +5,8 @@ from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1100, 460, 60, 60, 64, 56
 BARS = "#e8e2cf"
-# Each line is narrower than the one below it, so that none hides another.
-STROKES = (("#e99", 8), ("#36c", 4), ("#171", 1.5))
+# Each line is narrower and darker than the one below it, so that none hides another, in grey too.
+STROKES = (("#eb9", 9), ("#48e", 5), ("#000", 1.8))
 
 
 def step_plot(title, x_name, x_labels, y_name, y_to, lines, bars_name, bars_to, bars):

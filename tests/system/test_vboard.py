@@ -155,7 +155,7 @@ async def test_a_board_in_a_chips_time(tmp_path, micropython32):
 
 async def test_mpremote_knows_the_romfs_partition(tmp_path):
     async with Board(tmp_path, "--romfs", tmp_path / "rom") as b:
-        assert "720896 bytes (176 blocks" in await b.mpremote("romfs", "query")
+        assert "786432 bytes (192 blocks" in await b.mpremote("romfs", "query")
         said = await b.mpremote("romfs", "deploy", str(build_image()))
         assert "ROMFS image deployed" in said
     assert (tmp_path / "rom").read_bytes().startswith(build_image().read_bytes())

@@ -22,7 +22,7 @@ from host.station.station import Station
 from host.station.terminal import log
 
 FLASH, PHASE, BREAK, INTERRUPT = 64, 65, 66, 0x8000  # as in sim/vboard.py and sim/esp32/bus.py
-ROMFS_BYTES = 176 * 4096  # docs/flashing.md
+ROMFS_BYTES = 192 * 4096  # docs/flashing.md
 CTRL_C = 3
 IDLE_s = 0.1
 RESTART_s = 0.5  # an interpreter that ends sooner than this waits for as long before the next
@@ -251,7 +251,7 @@ def arguments(argv=None):
     add("--tcp", type=int, metavar="PORT", help="the line also as socket://127.0.0.1:PORT; 0: any")
     add("--board", default="reference", help="what hangs on the pins (firmware/boards)")
     add("--connectors", type=int, default=1, help="1 to 4 (default 1)")
-    add("--romfs", metavar="IMAGE", type=Path, help="a ROMFS partition of 704 KB, in this file")
+    add("--romfs", metavar="IMAGE", type=Path, help="a ROMFS partition of 768 KB, in this file")
     add("--control", type=int, metavar="PORT", help="TCP port on 127.0.0.1 for commands; 0: any")
     add("--trace", metavar="FILE", help="one JSON object a line for every change on the pins")
     add("--chip", default="off", choices=CHIPS, help="what the board computes, writes and waits "

@@ -30,7 +30,7 @@ async def do(page, request):
         said = await lazy.load("page.update").take(page, request)
         return b"", (json.dumps({"said": said}).encode(),)
     try:
-        values = json.loads(request.body)
+        values = lazy.load("ocpp.text").loads(bytearray(request.body), False)
     except ValueError:
         values = None
     if not isinstance(values, dict):

@@ -4,13 +4,15 @@ are checked as at a start before any is stored. Loaded for that; who asks is sig
 import asyncio
 import json
 import os
+import re
 from binascii import hexlify
 
 from firmware import lazy, log
 from firmware.station.security import RECONFIGURED
 
 _PATH = "/config.json"
-_SECRET = "a password of 8 to 64 characters"  # (of the page; at least, as make config has it)
+_SECRET = "a password of 8 to 64 characters, 128 bytes"  # (of the page; actions.py takes no more)
+_BYTES = 128
 _SECURITY = ("page", "password", "root_check", "security_profile", "update_signed")
 
 
@@ -39,6 +41,7 @@ async def put(unit, given, derived):
         for name, value in given.items():
             if not config.find(name):
                 config.check({name: value})  # (which says so)
+            _printable(name, value)
             if name == "networks" and isinstance(value, list):
                 value = _with_passwords(value, old.get(name, ()))
             if name == "page":  # (which is there, or nobody could ask)
@@ -88,19 +91,35 @@ async def _check(unit, config):
 
 def _with_passwords(networks, old):
     # A network without a word about its password keeps it.
-    kept = {one["ssid"]: one for one in old}
-    return [
-        kept.get(one.get("ssid"), one) if isinstance(one, dict) and "password" not in one else one
-        for one in networks
-    ]
+    out = []
+    for one in networks:
+        if isinstance(one, dict) and "password" not in one:
+            one = ([known for known in old if known["ssid"] == one.get("ssid")] + [one])[0]
+        out.append(one)
+    return out
+
+
+def _printable(name, value):
+    # (nobody could be told a lone surrogate: what it is in never leaves as UTF-8, and whoever gets
+    # it ends the connection. What a person cannot see they have not meant.)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            _printable(name, one)
+    elif type(value) is str:
+        data = value.encode()
+        if [b for b in data if b < 32 or b == 127] or re.search(b"\xed[\xa0-\xbf]", data):
+            raise ValueError("config.json: %s: it has what cannot be seen" % name)
 
 
 async def _page(password, old, derived):
     # The field `page` with another password.
-    if type(password) is not str or not 8 <= len(password) <= 64:
+    good = type(password) is str and 8 <= len(password) <= 64
+    if not good or len(password := password.encode()) > _BYTES:
         raise ValueError("config.json: page: %s is expected" % _SECRET)
     rounds, salt = old["password"].split(":")[0], os.urandom(16)
-    digest = await derived(password.encode(), salt, int(rounds))
+    digest = await derived(password, salt, int(rounds))
     secret = ":".join([rounds, hexlify(salt).decode(), hexlify(digest).decode()])
     return dict(old, password=secret)
 

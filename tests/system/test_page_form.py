@@ -109,6 +109,12 @@ async def test_config_json_by_the_page(tmp_path, micropython):
             ({"networks": [{"ssid": "x", "password": "short"}]}, "networks: up to 4"),
             ({"page": "short"}, "page: a password of 8 to 64 characters"),
             ({"page": None}, "page: a password of 8 to 64 characters"),
+            ({"page": "\U0001f50c" * 33}, "page: a password of 8 to 64 characters, 128 bytes"),
+            ({"networks": [{"ssid": []}]}, "networks: up to 4"),
+            # (the Central System would end each connection that says it)
+            ({"vendor": "\ud83d"}, "vendor: it has what cannot be seen"),
+            ({"networks": [{"ssid": "a\n"}]}, "networks: it has what cannot be seen"),
+            ({"board": "reference\0"}, "board: it has what cannot be seen"),
             ({"max_mA": 10000, "log": 9}, "log: 0 (errors) to 3 (debug) is expected"),
         ):
             status, said = await page.post("/config", **values)
@@ -124,7 +130,8 @@ async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
         page = b.page
         await page.sign_in()
         networks = [{"ssid": "garage", "password": "the-other-one"}]
-        values = {"max_mA": 10000, "vendor": "Ours", "serial": None, "networks": networks}
+        ours = "Ours \U0001f50c"  # (which json.dumps escapes as a pair)
+        values = {"max_mA": 10000, "vendor": ours, "serial": None, "networks": networks}
         status, said = await page.post("/config", **values, installation_mA=20000)
         assert status == 200
         assert said["said"] == "stored: max_mA, networks, serial, vendor; in force after a restart"
@@ -134,7 +141,7 @@ async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
         old, mark = b.st, len(b.process.output)
         assert (await page.post("/restart"))[0] == 200
         await b.again(old)
-        boot = await b.st.expect("BootNotification", lambda p: p["chargePointVendor"] == "Ours")
+        boot = await b.st.expect("BootNotification", lambda p: p["chargePointVendor"] == ours)
         assert boot["chargePointSerialNumber"] != "A1"
         await b.process.wait_output("page: http", since=mark)
         assert await page.post("/login", password=PASSWORD) == (

@@ -125,7 +125,7 @@ async def test_config_json_by_the_page(tmp_path, micropython):
 
 
 async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
-    config = {"installation_mA": 20000, "serial": "A1"}
+    config = {"installation_mA": 20000, "serial": "A1", "model": "Plug \U0001f50c"}
     async with PageBench(tmp_path, speed=20, config=config) as b:
         page = b.page
         await page.sign_in()
@@ -157,3 +157,16 @@ async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
         assert there["networks"]["value"] == ["garage", "open"]
         await b.charge()
         await b.pilot(10000)
+
+
+async def test_a_simulated_wall_has_no_more_connectors_than_it_began_with(tmp_path, micropython):
+    """The unit may be told so: it runs, as one does where nobody has wired them."""
+    async with PageBench(tmp_path, speed=20, config={"board": "wall"}) as b:
+        await b.page.sign_in()
+        assert (await b.page.post("/config", connectors=2))[0] == 200
+        old, mark = b.st, len(b.process.output)
+        await b.do("power-cut 1")
+        await b.again(old)
+        await b.process.wait_output("connector 2 is not on this wall", since=mark)
+        await b.charge()
+        await b.pilot(32000)

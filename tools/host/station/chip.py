@@ -7,6 +7,8 @@ import struct
 import time
 from datetime import datetime, timedelta, timezone
 
+from host.station.terminal import log
+
 PWRON_RESET, HARD_RESET, WDT_RESET, SOFT_RESET = 1, 2, 3, 5
 # as in sim/esp32/bus.py; the rest: Panel
 PWM, WDT, FEED, RTC, RESET, SAY, WIFI, MEMORY = 0, 5, 6, 7, 8, 9, 13, 14
@@ -183,5 +185,9 @@ class Chip:
         if "answer" in message:
             self._answered(message["answer"])
         else:
-            outlet = self.world.wall.outlets[message.pop("connector") - 1]
-            self.world.changed(outlet, "limit", message)
+            number, outlets = message.pop("connector"), self.world.wall.outlets
+            # (by its page the unit can be told of more of them; they begin without a limit)
+            if number <= len(outlets):
+                self.world.changed(outlets[number - 1], "limit", message)
+            elif message.get("limit_mA") is None:
+                log(f"station: connector {number} is not on this wall: --connectors {number}")

@@ -163,7 +163,7 @@ class Station:
             state = await self.board.ask({"do": "state"})
             if "error" not in state:
                 outlets = self.world.wall.outlets
-                for connector, outlet in zip(state["connectors"], outlets, strict=True):
+                for connector, outlet in zip(state["connectors"], outlets, strict=False):
                     connector["ev_mA"] = outlet.car.phase_mA()  # measured at the plug
                 return state
         return self.world.seen(self.powered)

@@ -121,7 +121,7 @@ async function poll() {
     const { report, powered, speed, outlets } = await ask("/state");
     const link = report.online ? "Central System: connected" : "Central System: not connected";
     $("line").textContent = (powered ? link : "The power is off") + " · " + report.t + " · speed " + speed;
-    report.connectors.forEach((c, i) => show(sections[c.id], c, outlets[i]));
+    report.connectors.forEach((c, i) => outlets[i] && show(sections[c.id], c, outlets[i]));
   } catch (e) {
     $("line").textContent = "The station has ended, or does not answer";
   }

@@ -358,7 +358,7 @@ def test_no_port_without_a_password(monkeypatch, capsys):
     rounds, salt, digest = values["page"]["password"].split(":")
     assert (int(rounds), len(salt), len(digest)) == (page_password.ROUNDS, 32, 64)
     assert len(values["page"]["token"]) == 64 and "abcd" not in json.dumps(values)
-    for short in ("x", "1234567"):
+    for bad in ("x", "1234567", "\U0001f50c" * 33):
         with pytest.raises(unit_config.ConfigError):
-            unit_config.page(short)
+            unit_config.page(bad)
     assert salt not in "".join(unit_config.shown(values))

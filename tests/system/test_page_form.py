@@ -143,6 +143,7 @@ async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
         await b.again(old)
         boot = await b.st.expect("BootNotification", lambda p: p["chargePointVendor"] == ours)
         assert boot["chargePointSerialNumber"] != "A1"
+        assert boot["chargePointModel"] == config["model"], "as it was written"
         await b.process.wait_output("page: http", since=mark)
         assert await page.post("/login", password=PASSWORD) == (
             401, {"error": "the password is wrong"}

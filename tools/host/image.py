@@ -41,7 +41,7 @@ def make_image(size, config=None, code=True):
         put(fs, "a.rom", build_image().read_bytes())
         put(fs, "slot", b"a")
     if config:
-        put(fs, "config.json", json.dumps(config, indent=1).encode())
+        put(fs, "config.json", json.dumps(config, indent=1, ensure_ascii=False).encode())
     return bytes(fs.context.buffer)
 
 

@@ -5,6 +5,7 @@ import secrets
 
 ROUNDS = 1000  # of PBKDF2: 2 s of an ESP32, by the simulated one
 LEAST = 8  # characters
+MOST = 128  # bytes: the page takes no longer one
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that look alike
 
 

@@ -106,8 +106,9 @@ def page(text):
     if text == "on":
         text = page_password.made()
         print(f"password of the unit's page, said here and never again: {text}")
-    if len(text) < page_password.LEAST:
-        raise ConfigError(f"PAGE: on, off, or a password of {page_password.LEAST} characters")
+    least, most = page_password.LEAST, page_password.MOST
+    if len(text) < least or len(text.encode()) > most:
+        raise ConfigError(f"PAGE: on, off, or a password of {least} characters to {most} bytes")
     token = page_password.made_token()
     print(f"token for programs, said here and never again: {token}")
     return "page=" + json.dumps(page_password.page(text, token))
@@ -214,7 +215,8 @@ def configure(port, words, path=None):
             values = changed(read(port), words)
         # (before the map of another chip drives a pin of the flash)
         check(values, port.ask(HERE))
-        port.put(json.dumps(values, indent=1).encode(), PATH)
+        # (an escaped pair would become two characters on the unit: ocpp/text.py)
+        port.put(json.dumps(values, indent=1, ensure_ascii=False).encode(), PATH)
     return values
 
 

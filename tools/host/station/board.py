@@ -91,7 +91,10 @@ class Board:
         # (what was changed by the unit's page stays, for as long as this runs)
         config = "?/config.json" if self._started else "/config.json"
         self._started = True
-        files = {config: json.dumps(self.args.unit), "/policy.py": self.args.policy}
+        files = {
+            config: json.dumps(self.args.unit, ensure_ascii=False),
+            "/policy.py": self.args.policy,
+        }
         self.tell({**files, **self.args.certs})
 
     def spawn(self, words, fds, **files):
@@ -148,7 +151,8 @@ class Board:
     def tell(self, command):
         """Give the board a command; False if there is nobody to take it."""
         try:
-            self._words.write(json.dumps(command).encode() + b"\n")
+            # (MicroPython makes two lone surrogates of an escaped pair)
+            self._words.write(json.dumps(command, ensure_ascii=False).encode() + b"\n")
             self._words.flush()
         except (OSError, ValueError):  # (ValueError: closed by stop)
             return False

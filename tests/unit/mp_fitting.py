@@ -68,8 +68,8 @@ class Site:
         pulses = (module, name) == ("s0", "Meter")
         return (lambda path, **pins: make(**pins)) if pulses else make
 
-    def ticks_ms(self):
-        return self.line.wall.now_ms
+    def ticks_us(self):
+        return self.line.wall.now_ms * 1000
 
     def tick(self):
         line, fw = self.line, self.fw

@@ -14,7 +14,7 @@ from vboard_driver import ID, Board, run
 from host.binary import Binary, BinaryError
 from host.build import ROOT
 from host.csms import CentralSystem
-from host.image import make_whole
+from host.image import make_image, make_whole
 from host.romfs import build_image
 
 SECTOR, PROGRAM = 0x1000, 0x10000  # what partitions are aligned to
@@ -124,6 +124,11 @@ async def test_all_in_one_file_boots(tmp_path, chip):
         await st.expect("BootNotification", None, WAIT_s)
         assert ("'/a'" in await b.eval("__import__('sys').path")) == (not options)
     await cs.stop()
+
+
+def test_a_character_of_its_config_is_there_as_it_was_written():
+    """MicroPython's json would make two of an escaped pair."""
+    assert "garage \U0001f50c".encode() in make_image(512 * 4096, {"ssid": "garage \U0001f50c"})
 
 
 def test_what_is_no_micropython_for_it(tmp_path):

@@ -64,7 +64,7 @@ const long = (s) => {
 };
 const soon = (t) => (t - state.now < 20 * 3600e3 ? clock(t - state.shift) : new Date(t - state.shift).toLocaleString([],
   { weekday: "short", hour: "2-digit", minute: "2-digit" }));
-const date = (t) => new Date(Date.parse(t) - state.shift).toLocaleString();
+const date = (t) => t < "2020" ? "before the time was told" : new Date(Date.parse(t) - state.shift).toLocaleString();
 const span = (text) => document.createTextNode(text);
 
 function element(kind, attributes, ...inside) {

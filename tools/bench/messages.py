@@ -4,7 +4,7 @@ import asyncio
 import statistics
 
 from bench import measurement, rounds
-from bench.station import CHIP_HEAP, charge, daily, station
+from bench.station import CHIP_HEAP, CHIP_HEAP_REPORT, charge, daily, station
 from host.csms import V16, V201
 from host.process import WAIT_s
 from host.profile import in_201
@@ -160,7 +160,7 @@ def messages_chip_201_ms():
 
 async def measured(language):
     result, seen = {}, {}
-    words = "--chip", CHIP, "--heap", CHIP_HEAP
+    words = "--chip", CHIP, "--heap", CHIP_HEAP if language is V16 else CHIP_HEAP_REPORT
     async with station(*words, language=language) as (process, peer):
         await charge(process, peer)
         await process.command("gauge")

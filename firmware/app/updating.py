@@ -90,7 +90,7 @@ async def _load(app, update):
                 why = str(e)
             except MemoryError:  # (nobody knows how much the sink had taken: anew)
                 why = "no memory"
-                _close(sink)
+                sink.close()
                 sink = release(signed)
             except ValueError as e:
                 why, again = str(e), False
@@ -98,7 +98,7 @@ async def _load(app, update):
                 return
             await asyncio.sleep(update.pause_s)
     finally:
-        _close(sink)
+        sink.close()
 
 
 async def _rest(app, update):
@@ -111,13 +111,6 @@ async def _rest(app, update):
         await asyncio.sleep(1)
     if paused:
         pause(update, False)
-
-
-def _close(sink):
-    try:
-        sink.close()
-    except OSError:
-        pass  # (the file was cut short anyway)
 
 
 def _failed(app, update, why, again):

@@ -67,10 +67,7 @@ async def _load(page, request, update):
         if not slot:
             raise ValueError("it is cut short")
     finally:
-        try:
-            sink.close()
-        except OSError:
-            pass  # (the file was cut short anyway)
+        sink.close()
         if not slot:
             update.failed(False)
     log.info("page: update: version %s is in slot %s" % (sink.version, slot))

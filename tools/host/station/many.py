@@ -32,6 +32,9 @@ class Lines:
         *lines, self._rest = self._rest.split(b"\n")
         if len(self._rest) >= LINE:
             lines, self._rest = [*lines, self._rest], b""
+        self._say(lines)
+
+    def _say(self, lines):
         for line in lines:
             log(f"{self.name}: {line.decode(errors='replace').rstrip()}")
 
@@ -42,8 +45,7 @@ class Lines:
         os.set_blocking(self._read, True)
         self._rest += b"".join(iter(lambda: os.read(self._read, LINE), b""))
         os.close(self._read)
-        for line in self._rest.splitlines():
-            log(f"{self.name}: {line.decode(errors='replace').rstrip()}")
+        self._say(self._rest.splitlines())
 
 
 class Many:

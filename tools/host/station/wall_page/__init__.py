@@ -165,7 +165,7 @@ class WallPage:
             "faults": {"the car": FAULTS, "the wall": list(WALL_FAULTS)},
             "unseen": [[n for n in WALL_FAULTS if unseen(n, o.pins)] for o in outlets],
             "reader": station.world.panel.reader is not None,
-            "dim": bool(station.world.panel.dims),
+            "dim": station.world.panel.dims,
             "ssid": unit.get("ssid") or "",
             "help": station.control.HELP,
         }

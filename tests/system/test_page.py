@@ -201,7 +201,7 @@ async def test_a_limit_from_the_owners_own_program(tmp_path, micropython):
     async with PageBench(tmp_path, speed=20, **{"page-token": "of-a-program"}) as b:
         await b.charge()
         await b.pilot(32000)
-        body, more = b'{"words": "10 else 6 for 600"}', {"Origin": None, "Cookie": None}
+        body, more = b'{"words": "10 else 6 for 200"}', {"Origin": None, "Cookie": None}
         assert (await b.page.ask("POST", "/limit", body, **more))[0] == 403
         more["Authorization"] = "Bearer of-a-program"
         status, _, said = await b.page.ask("POST", "/limit", body, **more)

@@ -4,38 +4,19 @@ what the station says, and nobody on the network costs the station more than an 
 import asyncio
 import gzip
 import json
-import random
 import re
-import socket
 
 import pytest
 from station_driver import Bench
 
-from bench.station import firmware_bytes, install
+from bench.page import STATIC, ANSWER_bytes, MOST_bytes, PAGE_bytes, free_port, heap, ticks
 from host import page_password, unit_config
 from host.build import ROOT, build
 from host.process import WAIT_s, poll
 from host.profile import profile
 
 PASSWORD = "only-for-this-test"
-# Live heap of a unit whose page is on (the history of one connector is in it), beyond one without.
-PAGE_BYTES = 4096
-# And while it makes an answer: the report's modules, the request's, and the pieces.
-ANSWER_bytes = 8192
-MOST_bytes = 40 << 10  # all files of the page
-STATIC = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
-
-
-def free_port():
-    """One that nobody listens on, and that no connection gets by itself."""
-    while True:
-        port = random.randint(10000, 30000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+TICK_ms = 200  # two ticks are apart at most
 
 
 class Page:
@@ -297,56 +278,22 @@ async def test_what_is_too_much_is_refused_and_nothing_is_kept(tmp_path, micropy
         await page.json("/state")
 
 
-async def test_who_sends_a_byte_now_and_then_keeps_nobody(tmp_path, micropython):
-    """Nor do those who connect and say nothing, or do not read."""
-    async with PageBench(tmp_path) as b:
-        await b.page.json("/state")
-        held = []
-        try:
-            for k in range(3):
-                reader, writer = await asyncio.open_connection("127.0.0.1", b.page.port)
-                if k:
-                    writer.write(b"GET /state HTTP/1.1\r\n")
-                held.append(writer)
-            dribble = asyncio.create_task(_dribble(held[-1]))
-            for _ in range(3):
-                await b.page.json("/state")
-            dribble.cancel()
-            await b.settled()
-        finally:
-            for writer in held:
-                writer.close()
+async def test_nobody_on_the_network_keeps_the_tick(micropython32):
+    """Of a chip in the heap of one without PSRAM: those who ask all the time, send a byte now and
+    then, or nothing. Everybody else is answered."""
+    seen = await ticks(3)
+    print(seen)
+    for name in ("watched", "many", "slow"):
+        assert seen[name + "_gap_ms"] < TICK_ms and seen[name + "_answers"], name
+        assert seen[name + "_ticks"] > seen[name + "_world_ms"] // 50, name
 
 
-async def _dribble(writer):
-    while not writer.is_closing():
-        writer.write(b"x")
-        await asyncio.sleep(0.2)
-
-
-async def test_what_it_takes_of_the_heap(tmp_path, micropython32):
+async def test_what_it_takes_of_the_heap(micropython32):
     """Listening, and with one who watches; what it has beyond a unit without a page."""
-    alone, on = {}, {}
-    for page in (False, True):
-        folder = tmp_path / str(page)
-        folder.mkdir()
-        kind = PageBench if page else Bench
-        options = {"interpreter": micropython32, "heap": "128K"}
-        async with kind(folder, speed=1, **options) as b:
-            for number in range(16):
-                await install(b.st, number, 24)
-            if not page:
-                alone = await firmware_bytes(b.process)
-                continue
-            for path in ("/", "/page.js", "/state", "/plan/1", "/history/1") * 2:
-                await b.page.ask("GET", path)
-            on = await firmware_bytes(b.process, alone + PAGE_BYTES)
-            simulator = (await b.process.state())["heap"]["simulator"]
-            told = [(await b.page.json("/state"))["report"]["heap"]["alloc"] for _ in range(3)]
-            least = min(told)
-            print(f"without {alone}, with {on}, in an answer {least - simulator}")
-            assert on - alone < PAGE_BYTES
-            assert least - simulator - on < ANSWER_bytes
+    seen = await heap()
+    print(seen)
+    assert seen["watched_bytes"] < seen["without_bytes"] + PAGE_bytes
+    assert seen["in_an_answer_bytes"] < seen["watched_bytes"] + ANSWER_bytes
 
 
 def test_no_port_without_a_password(monkeypatch, capsys):

@@ -7,11 +7,9 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 from bench import MICROPYTHON_ESP, PORT, measurement, min_heap, rounds
@@ -121,33 +119,6 @@ def heap_connected_201():
 @measurement
 def heap_connected_files():
     return connected("files", "192K")
-
-
-@measurement
-def heap_page():
-    """The same of a unit with its page on (docs/page.md), when it listens, and after answers."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-
-    def get(path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=WAIT_s) as answer:
-            return answer.read()
-
-    async def run():
-        words = "--interpreter", PORT, "--heap", "128K", "--page", port
-        async with station(*words) as (process, peer):
-            for number in range(16):
-                await install(peer, number, 24)
-            result = {"listening_bytes": await firmware_bytes(process)}
-            for path in ("/", "/page.css", "/page.js", "/plan/1", "/history/1", "/state"):
-                body = await asyncio.to_thread(get, path)
-            result["after_answers_bytes"] = await firmware_bytes(process)
-            heap = json.loads(body)["report"]["heap"]["alloc"]
-            result["in_an_answer_bytes"] = heap - (await process.state())["heap"]["simulator"]
-            return result
-
-    return asyncio.run(run())
 
 
 def connected(code, heap, language=V16, budget=BUDGET):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from binascii import hexlify, unhexlify
 from hashlib import sha256
 from micropython import const
@@ -54,6 +55,10 @@ async def do(page, request):
         else:
             said = _whole(page.unit, path, values)
     log.info("page: " + path.decode())
+    await asyncio.sleep_ms(0)
+    sharing = page.unit.station.sharing
+    if not sharing.due_s:  # what was changed is in force before the answer leaves
+        sharing.evaluate(page.unit.clock.now(), time.ticks_ms())
     return b"", (json.dumps({"said": said}).encode(),)
 
 

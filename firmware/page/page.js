@@ -87,6 +87,10 @@ function list(dl, entries, boxed) {
 
 function say(text) { $("said").textContent = text; }
 
+// What the unit says has its times in UTC, and Wh: as all else here.
+const worded = (text) => text.replace(/\d{4}-[\d-]+T[\d:]+Z/g, (t) => soon(Date.parse(t)))
+  .replace(/(\d+) Wh/g, (all, Wh) => Wh / 1000 + " kWh");
+
 async function get(path) {
   const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(15000) });
   if (!answer.ok) throw new Error((await answer.json()).error);
@@ -102,11 +106,12 @@ async function post(path, values, where) {
     });
     const said = await answer.json();
     done = answer.ok;
-    (where || $("said")).textContent = said.said || said.error;
+    (where || $("said")).textContent = worded(said.said || said.error);
   } catch (e) {
     say("The station did not answer: " + e.message);
   }
   fetched = 0;
+  await idle();
   await poll();
   return done;
 }
@@ -131,6 +136,11 @@ function why(c, plan) {
   const after = c.limit_next;
   if (after) text += "; without it " + whose(after, short(after.limit_mA)) + " would hold";
   return text + ".";
+}
+
+function holds(c) {
+  const mA = c.limit_by ? c.limit_mA : state.unit.hardware_mA[c.id - 1];
+  return `connector ${c.id} may take ${short(mA)} by ${source(c.limit_by || { source: "Hardware" })}`;
 }
 
 function whose(by, what) {
@@ -350,8 +360,8 @@ function station() {
 
 const FIELDS = {
   "Central System": {
-    url: "Address, without the station's id; up to 4, blanks between", id: "Id of the station there",
-    password: "Password of the station there", security_profile: "Security profile", protocols: "Versions of OCPP, the preferred one first",
+    url: "Addresses, without the station's id", id: "Id of the station there",
+    password: "Password of the station there", security_profile: "Security profile", protocols: "Version of OCPP",
     root_check: "A new root certificate has to be signed by the old one",
   },
   "Current": {
@@ -364,38 +374,110 @@ const FIELDS = {
     resume: "A transaction goes on after a power cut", wake: "Wake a car that sleeps", ventilation: "The place is ventilated",
   },
   "Network": {
-    ssid: "Wi-Fi network", wifi_password: "Its password", networks: "More networks; without a password it stays", hostname: "Name in the network",
+    ssid: "Wi-Fi network", wifi_password: "Its password", networks: "More Wi-Fi networks", hostname: "Name in the network",
     ip: "Static address", netmask: "Netmask", gateway: "Gateway", dns: "DNS server", ntp: "NTP server", country: "Country",
   },
   "This unit": {
     board: "Board", connectors: "Connectors in use", vendor: "Vendor", model: "Model", serial: "Serial number",
-    watchdog_s: "Watchdog, in s; 0: as it fits", log: "Level of the log", update_signed: "Only signed updates", page: "Password of this page",
+    watchdog_s: "Watchdog, in s; 0: as it fits", log: "The log has errors", update_signed: "Only signed updates", page: "Password of this page",
   },
 };
+const HINTS = {
+  url: "ws:// or wss://, four at most. The first one that can be reached is used",
+  networks: "Four at most, with the one above. A password has 8 to 63 characters, or is the key of 64 hex digits",
+};
+const CHOICES = {
+  protocols: { "ocpp2.0.1 ocpp1.6": "2.0.1, else 1.6", "ocpp1.6 ocpp2.0.1": "1.6, else 2.0.1", "ocpp2.0.1": "2.0.1", "ocpp1.6": "1.6" },
+  security_profile: { 0: "0: no password, no TLS", 1: "1: password", 2: "2: password and TLS", 3: "3: certificate and TLS" },
+  log: { 0: "alone", 1: "and warnings", 2: "and information", 3: "and debug" },
+};
+const LISTS = { url: "address", networks: "network" }, MOST = 4; // fields of several entries
 const NETWORK = ["ssid", "wifi_password", "networks", "ip", "netmask", "gateway", "board"];
 const config = $("config"), settings = config.querySelector("form");
 let known = {}; // what each field has
 
 const secret = (name) => name.includes("password") || name === "page";
-function typed(name, value) {
-  if (name === "networks") return JSON.stringify(value.map((ssid) => ({ ssid })));
-  return Array.isArray(value) ? value.join(" ") : value;
-}
+const typed = (value) => (Array.isArray(value) ? value.join(" ") : String(value));
+const inputs = (name) => settings.querySelector(`[data-field=${name}]`).querySelectorAll("input, select, button");
 
 function field(name, label) {
-  const { value, set, wants } = known[name], flag = typeof value === "boolean";
+  const { value, set, wants } = known[name], flag = typeof value === "boolean", hint = { id: "w-" + name };
+  const box = (...inside) => element("div", { "data-field": name }, ...inside);
+  if (name in LISTS) {
+    const list = entries(name, label, [].concat(value || []));
+    return box(element("span", { id: "l-" + name }, label), list, element("small", hint, HINTS[name]));
+  }
+  if (name in CHOICES) return box(element("label", {}, label, choice(name, typed(value))));
   const kind = flag ? "checkbox" : secret(name) ? "password" : typeof value === "number" ? "number" : "text";
-  const input = element("input", { name, type: kind, "aria-describedby": "w-" + name, autocomplete: secret(name) ? "new-password" : "off" });
+  const input = element("input", { name, type: kind, autocomplete: secret(name) ? "new-password" : "off" });
   if (flag) input.checked = value;
   else if (secret(name)) input.placeholder = set ? "it is set; empty: as it is" : "none";
-  else input.value = typed(name, value);
-  const out = [element("label", {}, ...(flag ? [input, " " + label] : [label, input]))];
-  if (!flag) out.push(element("small", { id: "w-" + name }, wants));
-  else input.removeAttribute("aria-describedby");
+  else input.value = typed(value);
+  if (flag) return box(element("label", {}, input, " " + label));
+  input.setAttribute("aria-describedby", hint.id);
+  const out = [element("label", {}, label, input), element("small", hint, wants)];
   if (secret(name) && set && name !== "page") {
     out.push(element("label", {}, element("input", { name: name + " none", type: "checkbox" }), " no password any more"));
   }
-  return element("div", {}, ...out);
+  return box(...out);
+}
+
+function choice(name, value) {
+  const words = { ...(value in CHOICES[name] ? {} : { [value]: value }), ...CHOICES[name] };
+  const select = element("select", { name }, ...Object.entries(words).map(([one, text]) => element("option", { value: one }, text)));
+  select.value = value;
+  return select;
+}
+
+function entries(name, label, values) { // a row each; they are numbered for who does not see them
+  const what = LISTS[name], rows = element("div", {}), more = element("button", { type: "button" }, "Add " + what);
+  const count = () => {
+    [...rows.children].forEach((row, i) => row.querySelectorAll("[data-as]").forEach((one) => {
+      one.setAttribute("aria-label", `${one.dataset.as} ${what} ${i + 1}`);
+    }));
+    more.disabled = rows.children.length >= MOST;
+  };
+  const add = (value) => {
+    const away = element("button", { type: "button", "data-as": "Remove" }, "Remove");
+    const row = element("div", { class: "row" }, ...(name === "url" ? address(value) : network(value)), away);
+    away.addEventListener("click", () => {
+      const beside = row.nextElementSibling || row.previousElementSibling;
+      row.remove();
+      count();
+      (beside ? beside.querySelector("input") : more).focus();
+    });
+    rows.append(row);
+    count();
+    return row;
+  };
+  more.addEventListener("click", () => add().querySelector("input").focus());
+  values.forEach(add);
+  count();
+  return element("div", { role: "group", "aria-labelledby": "l-" + name, "aria-describedby": "w-" + name }, rows, more);
+}
+
+function address(url = "") {
+  const named = { name: "address", "data-as": "Central System", pattern: "wss?://.+", title: "ws:// or wss://", required: "" };
+  return [element("input", { ...named, value: url, autocomplete: "off" })];
+}
+
+function network(ssid = "") { // one that is there keeps its password, but not under another name
+  const name = element("input", { name: "ssid", "data-as": "Name of", value: ssid, maxlength: 32, placeholder: "name", required: "", autocomplete: "off" });
+  const password = element("input", { name: "key", "data-as": "Password of", type: "password", minlength: 8, maxlength: 64, autocomplete: "new-password" });
+  const tell = () => { password.placeholder = ssid && name.value === ssid ? "password: as it is" : "password; empty: none"; };
+  name.dataset.stored = ssid;
+  name.addEventListener("input", tell);
+  tell();
+  return [name, password];
+}
+
+function listed(name) { // what the rows have
+  return [...settings.querySelectorAll(`[data-field=${name}] .row`)].map((row) => {
+    const [first, password] = row.querySelectorAll("input");
+    if (!password) return first.value.trim();
+    const keeps = !password.value && first.value === first.dataset.stored;
+    return keeps ? { ssid: first.value } : { ssid: first.value, password: password.value };
+  });
 }
 
 async function unfold() {
@@ -406,18 +488,20 @@ async function unfold() {
 }
 
 function meant(name) { // what a person has put into the field; undefined: nothing else than before
-  const input = settings.elements[name], { value } = known[name];
+  const { value } = known[name];
+  if (name in LISTS) {
+    const now = listed(name), before = [].concat(value || []).map((one) => (name === "url" ? one : { ssid: one }));
+    if (JSON.stringify(now) === JSON.stringify(before)) return undefined;
+    return now.length === 1 && name === "url" ? now[0] : now.length ? now : null;
+  }
+  const [input, none] = inputs(name);
   if (input.type === "checkbox") return input.checked === value ? undefined : input.checked;
-  const text = secret(name) ? input.value : input.value.trim(), none = settings.elements[name + " none"];
+  const text = secret(name) ? input.value : input.value.trim();
   if (secret(name)) return none && none.checked ? null : text || undefined;
-  if (text === String(typed(name, value)) && !input.validity.badInput) return undefined;
+  if (text === typed(value) && !input.validity.badInput) return undefined;
   if (!text) return null;
   if (typeof value === "number") return Number(text);
-  if (name === "networks") {
-    try { return JSON.parse(text); } catch (e) { return text; }
-  }
-  const words = text.split(/\s+/);
-  return name === "protocols" || name === "url" && words.length > 1 ? words : text;
+  return name === "protocols" ? text.split(" ") : text;
 }
 
 config.addEventListener("toggle", () => {
@@ -426,10 +510,9 @@ config.addEventListener("toggle", () => {
 });
 settings.addEventListener("submit", async (e) => {
   e.preventDefault();
-  const values = {}, told = settings.querySelector("[role=alert]");
-  for (const name of Object.keys(known)) {
-    if (!settings.elements[name]) continue;
-    settings.elements[name].removeAttribute("aria-invalid");
+  const values = {}, told = settings.querySelector("[role=alert]"), names = Object.values(FIELDS).flatMap(Object.keys);
+  for (const name of names) {
+    inputs(name)[0].removeAttribute("aria-invalid");
     const value = meant(name);
     if (value !== undefined) values[name] = value;
   }
@@ -437,16 +520,19 @@ settings.addEventListener("submit", async (e) => {
   if (risky.length && !confirm("Where " + risky.join(", ") + " is wrong the station cannot be reached any more after a restart. Store it?")) return;
   told.textContent = "";
   if (await post("/config", values, told)) return unfold();
-  const wrong = settings.elements[(told.textContent.match(/^config.json: (\w+):/) || [])[1]];
-  if (wrong) {
-    wrong.setAttribute("aria-invalid", "true");
-    wrong.focus();
-  }
+  const [, wrong] = told.textContent.match(/^config.json: (\w+):/) || [];
+  if (!names.includes(wrong)) return;
+  inputs(wrong)[0].setAttribute("aria-invalid", "true");
+  inputs(wrong)[0].focus();
 });
 
 // What to ask for, and when
 
 let busy = false;
+async function idle() { // (what is asked already was before what is asked next)
+  while (busy) await new Promise((later) => setTimeout(later, 100));
+}
+
 async function poll() {
   if (busy) return;
   busy = true;
@@ -547,7 +633,7 @@ async function arrived() { // after each look at the unit
 update.addEventListener("submit", async (e) => {
   e.preventDefault();
   update.begin.disabled = true;
-  while (busy) await new Promise((later) => setTimeout(later, 100));
+  await idle();
   busy = true; // (one request at a time is answered: no other until it is sent)
   try {
     await bring(update.file.files[0]);
@@ -568,7 +654,9 @@ limit.addEventListener("submit", (e) => {
   e.preventDefault();
   post("/limit", { words: `${limit.amps.value} for ${60 * limit.minutes.value}` });
 });
-limit.off.addEventListener("click", () => post("/limit", { words: "off" }));
+limit.off.addEventListener("click", async () => {
+  if (await post("/limit", { words: "off" })) $("said").append("; " + state.report.connectors.map(holds).join("; "));
+});
 $("restart").addEventListener("click", () => {
   if (confirm("Restart the station? A transaction that runs ends.")) post("/restart");
 });

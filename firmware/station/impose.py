@@ -35,8 +35,10 @@ def line(station, text):
     if first == "off":
         if {"for", "until", "else", "critical"} & set(said):
             raise ValueError("off goes with at and by alone")
-        if station.sharing.outside and station.sharing.outside.end(source, number):
-            return "over"
+        there = station.sharing.outside
+        if there and there.end(source, number):
+            left = "; ".join([words_of(one) for one in there.list])
+            return "it is over; " + (left or "no limit from outside holds any more")
         return "%s: there is none by %s" % (_where(number), outside.name(source))
     limit_mA = _mA(first)
     safe_mA = _mA(said["else"]) if "else" in said else None

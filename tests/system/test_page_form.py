@@ -1,8 +1,11 @@
 """What a person sets by the unit's page (docs/page.md), and who decides the plan that it draws."""
 
+import ast
+import asyncio
 import json
 import re
 
+from browser import PHONE
 from test_page import PASSWORD, PageBench
 
 from host.build import ROOT
@@ -158,6 +161,54 @@ async def test_what_was_set_is_in_force_after_a_restart(tmp_path, micropython):
         assert there["networks"]["value"] == ["garage", "open"]
         await b.charge()
         await b.pilot(10000)
+
+
+async def test_networks_are_rows(tmp_path, micropython, browser):
+    """With the keyboard alone: one is added, one removed; what is not touched keeps its password,
+    what gets another name does not."""
+    names = ("home", "garage", "barn")
+    config = {"networks": [{"ssid": name, "password": f"key-of-{name}"} for name in names]}
+    async with PageBench(tmp_path, speed=20, config=config) as b:
+        async with browser.open(f"http://127.0.0.1:{b.page.port}/", PHONE) as window:
+            window.page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+            press = window.page.keyboard.press
+
+            async def row(name, text):
+                await window.tab_to(window.field(name))
+                await window.type_in(text)
+
+            await window.field("Password").fill(PASSWORD)
+            await window.button("Sign in").click()
+            await window.page.locator("summary").click()
+            await window.shows("More Wi-Fi networks")
+            assert "key-of" not in await window.page.content()
+            await window.tab_to(window.button("Remove network 2"))
+            await press("Enter")
+            await row("Name of network 2", "shed")
+            await press("Shift+Tab")  # (back to the first one's button)
+            await window.tab_to(window.button("Add network"))
+            await press("Enter")
+            await window.page.keyboard.type("yard")
+            await row("Password of network 3", "short")
+            await press("Enter")
+            invalid = "e => e.matches(':invalid')"
+            assert await window.field("Password of network 3").evaluate(invalid)
+            await window.type_in("of-the-yard")
+            await window.field("Version of OCPP").select_option("1.6")
+            await window.looks_right()
+            await window.page.screenshot(path=ROOT / "build/page-form.png", full_page=True)
+            await window.button("Store").click()
+            await window.shows("stored: networks, protocols; in force after a restart")
+        mark = len(b.process.output)
+        await b.do("console >>> open('/config.json').read()")
+        text = await b.process.wait_output('"networks"', since=mark)
+        stored = json.loads(ast.literal_eval(text[text.index("'") :]))
+        assert stored["networks"] == [
+            {"ssid": "home", "password": "key-of-home"},
+            {"ssid": "shed", "password": ""},
+            {"ssid": "yard", "password": "of-the-yard"},
+        ]
+        assert stored["protocols"] == ["ocpp1.6"]
 
 
 async def test_a_simulated_wall_has_no_more_connectors_than_it_began_with(tmp_path, micropython):

@@ -326,7 +326,7 @@ async def test_every_mistake_gets_an_answer_and_costs_nothing(bench201):
         await limited(b, 10000)
         assert await say("outside") == ["all together: 10 A by energy management"]
         assert await say("outside 9 for 60 else 6")
-        assert await say("outside off") == ["over"]
+        assert await say("outside off") == ["it is over; no limit from outside holds any more"]
         none = "none holds; one is set as: outside 10 until 18:00 else 6"
         assert await say("outside") == [none]
         assert any("outside [amperes|off] [...]" in text for text in await say("help"))

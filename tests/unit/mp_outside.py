@@ -325,9 +325,10 @@ def test_what_is_said():
     assert "until 2026-11-21T12:00:00Z" in said("10 UNTIL 12:00")
     assert said("0a FOR 60 BY OTHER").startswith("all together: 0 A by another until")
     assert [x[2] for x in holds(w)] == [6100, 10000, 0]
-    assert said("off at 2 by grid") == "over"
+    assert said("off at 2 by grid").startswith("it is over; all together: 10 A by energy manage")
     assert said("off at 2 by grid") == "connector 2: there is none by grid operator"
-    assert said("off by other") == "over"
+    assert said("off").startswith("it is over; all together: 0 A by another until")
+    assert said("off by other") == "it is over; no limit from outside holds any more"
     assert said("off by other") == "all together: there is none by another"
 
 

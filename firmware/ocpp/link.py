@@ -13,6 +13,7 @@ _STEADY_ms = const(60000)  # a connection that was answered and lived so long wa
 _LONG = const(4096)  # bytes of a message, 70 periods of a profile
 _EVERY_s = const(3600)
 _ALL = const(9999)  # more dials than a round can have
+_KEPT = const(160)  # characters of a reason; the log has more
 _UNANSWERED = const(3)  # CALLs in a row without an answer: whoever that is, it is of no use
 
 
@@ -52,7 +53,8 @@ class Link:
         # Parts of it come from the peer: nothing that could upset a terminal (memory.md, Names).
         reason = bytes([b if 32 <= b < 127 else 63 for b in reason.encode()[:200]]).decode()
         self.log("Central System: " + reason)
-        reason = reason[:90]
+        if len(reason) > _KEPT:
+            reason = reason[: _KEPT - 3] + "..."
         again = self.ends and self.ends[-1][2] == reason
         times = self.ends.pop()[1] + 1 if again else 1
         self.ends = self.ends[-3:] + [(self.clock.now(), times, reason)]

@@ -332,7 +332,7 @@ function show(c) {
 }
 
 function station() {
-  const { report, unit } = state, link = report.link, ends = link.ends;
+  const { report, unit } = state, link = report.link, last = link.ends[link.ends.length - 1];
   $("name").textContent = unit.id;
   document.title = unit.id + ": " + report.connectors.map(title).join(", ");
   $("online").textContent = report.online ? "Central System: connected" : "Central System: not connected";
@@ -340,7 +340,7 @@ function station() {
   list($("facts"), [
     ["Central System", report.online ? "connected (" + unit.protocol + "), " + (report.boot || "not answered yet") : "not connected"],
     ["connections lost", link.lost],
-    ["last end", ends.length ? ends[ends.length - 1][2] + ", " + date(ends[ends.length - 1][0]) : null],
+    ["last end", last && last[2] + (last[1] > 1 ? ", " + last[1] + " times, " : ", ") + date(last[0])],
     ["Wi-Fi", (unit.ssid || "none named") + strength],
     ["address", unit.ip],
     ["its time", unit.time_known ? date(report.t) : "nobody has told it"],
@@ -415,7 +415,7 @@ function field(name, label) {
   else input.value = typed(value);
   if (flag) return box(element("label", {}, input, " " + label));
   input.setAttribute("aria-describedby", hint.id);
-  const out = [element("label", {}, label, input), element("small", hint, wants)];
+  const out = [element("label", {}, label, input), element("small", hint, wants === "text" ? "" : wants)];
   if (secret(name) && set && name !== "page") {
     out.push(element("label", {}, element("input", { name: name + " none", type: "checkbox" }), " no password any more"));
   }

@@ -20,6 +20,7 @@ _READ_SHORT = const(15)
 _SEND = const(1000)
 _SEND_SHORT = const(100)
 _EARNS = const(32)  # bytes of a file that bring back a look: 1.6 KB a second, after the first 10 s
+_MOST = const(2101248)  # bytes of a file that was refused, 2 MB and 4 KB, and then no more
 _NAMES = b"host origin cookie authorization content-length transfer-encoding".split()
 _COOKIE = b"pilotwire="
 _KINDS = const(
@@ -52,8 +53,9 @@ async def answer(page, s, waits):
     except ValueError as e:
         status, why = e.args if len(e.args) == 2 else (400, "it cannot be read")
         kinds = [kind for kind in _KINDS.split(b"|") if kind.startswith(b"%d" % status)]
-        pieces = (json.dumps({"error": why}).encode(),)
-        await request.send(kinds[0], b"application/json", b"", pieces)
+        said = json.dumps({"error": why}).encode()
+        head = b"Content-Length: %d\r\n" % len(said)
+        await request.send(kinds[0], b"application/json", head, (said,))
     except MemoryError:
         log.warning("page: no memory for an answer")
 
@@ -164,9 +166,20 @@ class Request:
             if piece is not None:
                 await self._write(piece)
             await asyncio.sleep_ms(0)
-        for _ in range(_HEAD // _LINE):  # (what is left unread would break the connection)
-            if not self._s.readinto(self._buf):
+        await self._rest()
+
+    async def _rest(self):
+        # What is left unread would break the connection, for who has not read the answer yet (a
+        # browser does when it has sent its file): of a file that was refused all that comes soon.
+        self._looks, self._most = 0, (_READ, _SEND_SHORT)
+        self.file, left = False, min(self.left - self._n, _MOST) if self.left else _HEAD
+        while left > 0 and (n := self._s.readinto(self._buf)) != 0:
+            if n is None and not self.left:
                 break
+            if n is None:
+                await self._pause()
+            left -= n or 0
+            await asyncio.sleep_ms(0)
 
     async def _write(self, data):
         at = 0

@@ -13,17 +13,13 @@ _CHARGES = const("a car charges, and nothing is written meanwhile: bring it agai
 
 
 async def take(page, request):
-    """Take the file -> what is said then. Raises ValueError: why not, when all of it has come, for
-    no browser listens before; OSError: the connection is broken."""
+    """Take the file -> what is said then. Raises ValueError: why not; OSError: the connection is
+    broken."""
     try:
         return await _take(page, request)
     except ValueError as e:
         status, why = e.args if len(e.args) == 2 else (400, str(e))
         log.warning("page: update: " + why)
-        least = request.left - _MOST  # (of what is longer nobody reads all)
-        while request.left > max(least, 0):
-            await request.take()
-            await asyncio.sleep_ms(0)
         raise ValueError(status, why)
 
 

@@ -46,7 +46,7 @@ CLASS_LINES = 200
 MODULE_LINES = 300
 # Of firmware/ and lib/ together; lower it with every cut. 11,387 were on the way to 11,000 when
 # local list and reservations came: what a new block of OCPP takes is added, and nothing else.
-LINES = 22150
+LINES = 22170
 SLACK = 250
 
 # What is not true yet. Each line goes with the change that makes it true, or moves with the code;

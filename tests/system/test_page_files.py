@@ -15,6 +15,7 @@ from test_page import PASSWORD, Page, PageBench, free_port
 from updates import HEAP, NAME, NEW, release_file, serving, told, until, update
 from vboard_driver import Board, flash
 
+from bench.page import dribbling
 from host import page_password, release
 from host.csms import CentralSystem
 from host.process import WAIT_s, poll
@@ -180,6 +181,19 @@ async def test_what_is_wrong_with_a_file_is_said_and_costs_nothing(tmp_path, mic
         assert len(log(b)) == 13 and not slots(b)
         await brought(b, release.make(text="0.0.1", key=key), b.st, "0.0.1")  # (an older one, too)
         assert slots(b) == ["a"]
+
+
+async def test_who_is_refused_hears_it_at_once_and_keeps_nobody(tmp_path, micropython):
+    """Also one that goes on sending, slowly."""
+    async with PageBench(tmp_path, heap=HEAP) as b:
+        await b.page.sign_in()
+        async with Upload(b, b"<html></html>" * 5000) as upload:
+            writes = dribbling(upload.reader, upload.writer, asyncio.Event())
+            slow = asyncio.create_task(writes)
+            said = await asyncio.wait_for(upload.reader.readuntil(b"}"), WAIT_s)
+            assert said.startswith(b"HTTP/1.1 400 ") and b"it is no .upd" in said
+            await b.page.json("/state")
+            await asyncio.wait_for(slow, WAIT_s)
 
 
 async def test_a_connection_that_breaks_and_a_power_cut_leave_what_runs(

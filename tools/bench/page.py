@@ -114,6 +114,9 @@ async def ticks(look_s):
     async with station(*words) as (process, peer):
         for number in range(10):
             await install(peer, number, 96)
+        # (an erase of the flash may keep the tick for 400 ms: docs/simulator.md)
+        samples = {"key": "MeterValueSampleInterval", "value": "0"}
+        await peer.call("ChangeConfiguration", samples)
         await charge(process, peer)
         await get(port, "/state")
         for name, clients, slow in (
@@ -149,8 +152,13 @@ async def dribble(port, over, first):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(first)
-            while not (over.is_set() or reader.at_eof() or writer.is_closing()):
-                writer.write(first[-1:])
-                await asyncio.sleep(DRIBBLE_s)
+            await dribbling(reader, writer, over, first[-1:])
         finally:
             writer.close()
+
+
+async def dribbling(reader, writer, over, byte=b"x"):
+    """Add a byte now and then, until it is closed or `over`."""
+    while not (over.is_set() or writer.is_closing() or reader.at_eof()):
+        writer.write(byte)
+        await asyncio.sleep(DRIBBLE_s)

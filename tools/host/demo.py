@@ -256,8 +256,12 @@ async def run():
     return status
 
 
-if __name__ == "__main__":
+def main():
     try:
-        sys.exit(asyncio.run(run()))
+        return asyncio.run(run())
     except asyncio.CancelledError:
-        sys.exit(130)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -541,6 +541,7 @@ async function poll() {
     // Its own time is shown, unless nobody has told it: then what it says is put right by ours.
     const now = Date.parse(fresh.report.t);
     const shift = fresh.unit.time_known ? 0 : now - Date.now();
+    if (state && fresh.unit.up_s < state.unit.up_s) say("It has restarted." + (state.unit.signed_in ? " Sign in again." : ""));
     state = { report: fresh.report, unit: fresh.unit, now, shift };
     failures = 0;
     const old = Date.now() - fetched > SLOW_ms;
@@ -555,7 +556,8 @@ async function poll() {
       plot(one, c);
     }
     station();
-    if (fresh.unit.signed_in) $("log").textContent = await (await get("/log")).text();
+    // (its first line may have lost its beginning)
+    if (fresh.unit.signed_in) $("log").textContent = (await (await get("/log")).text()).replace(/^(?!\d+ [A-Z] ).*\n/, "");
     if (old) fetched = Date.now();
   } catch (e) {
     failures += 1;

@@ -7,7 +7,7 @@ from micropython import const
 from firmware import lazy, log
 from firmware.network import wifi
 from firmware.station.security import BAD_SIGNATURE
-from firmware.station.update import INSTALLING, LOADED, pause
+from firmware.station.update import INSTALLING, LOADED, closed, pause
 
 _TRIES = const(3)  # to find memory
 
@@ -102,9 +102,9 @@ async def _load(app, update):
 
 
 async def _rest(app, update):
-    # Nothing is written while a contactor is closed: an erase holds up the tick that opens it.
+    # Until it may be written.
     paused = False
-    while any([outlet.controller.closed for outlet in app.outlets]):
+    while closed(app.outlets):
         if not paused:
             pause(update, True)
         paused = True

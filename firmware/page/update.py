@@ -6,7 +6,7 @@ import json
 from micropython import const
 
 from firmware import lazy, log
-from firmware.station.update import ASKED, INSTALLING, LOADED, SWITCHED
+from firmware.station.update import ASKED, INSTALLING, LOADED, SWITCHED, closed
 
 _MOST = const(2097152)  # bytes; what fits is a matter of the flash
 _CHARGES = const("a car charges, and nothing is written meanwhile: bring it again later")
@@ -55,7 +55,7 @@ async def _load(page, request, update):
         sink.begin(0, request.left)
         while request.left:
             piece = await request.take()
-            if _charges(unit):
+            if closed(unit.outlets):
                 raise ValueError(409, _CHARGES)
             await sink.write(piece)
             page.history.look()
@@ -71,11 +71,6 @@ async def _load(page, request, update):
     return sink.version
 
 
-def _charges(unit):
-    # (nothing is written while a contactor is closed: an erase holds up the tick that opens it)
-    return any([outlet.controller.closed for outlet in unit.outlets])
-
-
 def _hinders(unit):
     # Why there can be no update now, or None.
     update = unit.station.update
@@ -89,7 +84,7 @@ def _hinders(unit):
         if update.state < LOADED:
             return "an update is being loaded"
         return "an update is there: it is installed when the last transaction has ended"
-    return _CHARGES if _charges(unit) else None
+    return _CHARGES if closed(unit.outlets) else None
 
 
 def _trial():

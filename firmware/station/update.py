@@ -244,6 +244,12 @@ def pause(update, paused):
         update._say(PAUSED if paused else RESUMED)
 
 
+def closed(outlets):
+    """One of their contactors is: nothing is written, for an erase holds up the tick that opens
+    it."""
+    return any([outlet.controller.closed for outlet in outlets])
+
+
 def _file(update):  # with what proof() gives
     return update._station.auth + "/" + update._proof
 

@@ -12,6 +12,14 @@ from host.process import WAIT_s, poll
 from host.profile import profile
 
 PICTURES = ROOT / "build"
+# Controls of the wall's page that are behind what was said.
+COVERED = """() => {
+  const over = document.querySelector(".last").getBoundingClientRect();
+  return [...document.querySelectorAll("button, input, select")].filter((one) => {
+    const { right, top, bottom } = one.getBoundingClientRect();
+    return right > over.left && bottom > over.top && top < over.bottom;
+  }).length;
+}"""
 INDIA = timedelta(hours=5, minutes=30)
 
 
@@ -71,10 +79,11 @@ async def test_the_plan_has_the_numbers_of_the_composite(unit, browser):
 
 
 async def test_a_person_starts_limits_and_stops(unit, browser):
+    """What the unit answers has the time of where it is looked at."""
     async with unit() as b:
         await b.do("plug")
         await b.status("Preparing")
-        async with browser.open(url(b)) as window:
+        async with browser.open(url(b), timezone_id="Asia/Kolkata") as window:
             await window.field("Password").fill("wrong-password")
             await window.button("Sign in").click()
             await window.shows("the password is wrong")
@@ -86,11 +95,20 @@ async def test_a_person_starts_limits_and_stops(unit, browser):
             await window.button("Start").click()
             await b.st.expect("StartTransaction", lambda p: p["idTag"] == "TAG", WAIT_s)
             await window.shows("Charging at 16.0 A")
+            await window.field("Its car needs").fill("7.5")
+            await window.field("by").fill("07:30")
+            await window.button("Say so").click()
+            await window.shows(re.compile(r"^its car needs 7\.\d+ kWh until .*07:30$"))
             await window.field("Limit all to").fill("10")
             await window.button("Limit").click()
             await b.pilot(10000)
+            ends = await b.now() + INDIA + timedelta(hours=1)
+            hours = "|".join(f"{t:%H}" for t in (ends - timedelta(hours=1), ends))
+            said = rf"^all together: 10 A by energy management until ({hours}):\d\d$"
+            await window.shows(re.compile(said))
             await window.shows("Limited by the energy management")
             await window.button("End the limit").click()
+            await window.shows("connector 1 may take 32 A by the hardware")
             await b.pilot(32000)
             await window.button("Stop").click()
             await b.stopped(reason="Local", idTag="TAG")
@@ -173,6 +191,7 @@ async def test_the_walls_page_of_a_board_with_everything(unit, browser):
             await b.status("Preparing")
             await window.button("Lay it on the reader").click()
             await window.shows("card 04A1B2C3: ok")
+            assert await window.page.evaluate(COVERED) == 0
             await window.looks_right()
 
             async def charges():

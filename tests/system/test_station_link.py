@@ -40,9 +40,9 @@ async def test_several_central_systems(tmp_path, micropython):
             await b.st.expect("BootNotification")
             link = await of_link(b, lambda link: link["ends"])
             ((_, _, why),) = link["ends"]
-            assert why.startswith(
-                "address 1: [Errno 111] ECONNREFUSED: nobody listens at ws://127.0"
-            )
+            refused = "[Errno 111] ECONNREFUSED: nobody listens at ws://127.0.0.1:1/x/CP1"
+            hint = "does the Central System run, are host and port right?"
+            assert why == f"address 1: {refused}: {hint}", "all of it"
             id = await b.charge()
             await first.stop()
             other = await second.wait_station(ID, WAIT_s)

@@ -25,6 +25,8 @@ CLIENTS = 8  # who ask all the time
 ASKED = "/state", "/plan/1", "/history/1"  # as the page does
 SLOW = b"", b"GET /state HTTP/1.1\r\nX: "  # one says nothing, one adds a byte now and then
 DRIBBLE_s = 0.2
+# How many watch, and what others begin with who are slow.
+LOOKS = {"alone": (0, ()), "watched": (1, ()), "many": (CLIENTS, ()), "slow": (1, SLOW)}
 LOOK_s, QUICK_s = 20, 4
 
 
@@ -105,10 +107,10 @@ def page_ticks_chip():
     ten profiles of 96 periods are there: how far two ticks are apart at most, and how often and
     after how many s the page has answered. alone: nobody asks; watched: one does all the time;
     many: eight; slow: one, and two who keep it waiting."""
-    return asyncio.run(ticks(rounds(LOOK_s, QUICK_s)))
+    return asyncio.run(ticks(rounds(LOOK_s, QUICK_s), *LOOKS))
 
 
-async def ticks(look_s):
+async def ticks(look_s, *looks):
     port, result = free_port(), {}
     words = "--chip", CHIP, "--heap", CHIP_HEAP, "--page", port
     async with station(*words) as (process, peer):
@@ -119,10 +121,8 @@ async def ticks(look_s):
         await peer.call("ChangeConfiguration", samples)
         await charge(process, peer)
         await get(port, "/state")
-        for name, clients, slow in (
-            ("alone", 0, ()), ("watched", 1, ()), ("many", CLIENTS, ()), ("slow", 1, SLOW),
-        ):  # fmt: skip
-            over, took_s = asyncio.Event(), []
+        for name in looks:
+            (clients, slow), over, took_s = LOOKS[name], asyncio.Event(), []
             tasks = [watch(port, over, took_s) for _ in range(clients)]
             tasks += [dribble(port, over, first) for first in slow]
             await process.command("gauge")

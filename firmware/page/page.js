@@ -133,8 +133,10 @@ function why(c, plan) {
     text += " until " + soon(until);
     if (next) text += ", then " + (next[1] / 10).toFixed(1) + " A";
   }
-  const after = c.limit_next;
-  if (after) text += "; without it " + whose(after, short(after.limit_mA)) + " would hold";
+  const after = c.limit_next, most = after && short(after.limit_mA);
+  // (of one source, and twice: it is a limit for all, and this is a share of it)
+  const shared = after && by.source === after.source && by.profile === after.profile;
+  if (after) text += shared ? "; alone it might take " + most : "; without it " + whose(after, most) + " would hold";
   return text + ".";
 }
 

@@ -1,8 +1,8 @@
 """Runs tests/unit/mp_*.py on MicroPython, and holds what all tests share.
 
 Every `def test_*` and `async def test_*` of a tests/unit/mp_*.py becomes an item, [mp32] (4-byte
-words, as on the ESP32), in a process of its own with a small heap. On the 64-bit port the whole
-firmware runs in the system tests. In such a file
+words, as on the ESP32), in a process of its own with a small heap, on modules that are compiled
+(unit_tree.py). On the 64-bit port the whole firmware runs in the system tests. In such a file
 
     HEAP = "64K"     sets the heap of the 32-bit port (160K without it); the 64-bit port gets twice
                      as much, for its objects are twice as large
@@ -26,6 +26,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from unit_tree import unit_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 CI = os.environ.get("CI") == "true"
@@ -206,7 +207,7 @@ class DeviceTest(pytest.Item):
         try:
             done = subprocess.run(
                 command,
-                cwd=self.config.rootpath,
+                cwd=unit_tree(),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -25,7 +25,8 @@ def run(tmp_path, micropython):
     """Runs pytest on one test file with the project's conftest.py; returns (exit code, output)."""
     unit = tmp_path / "tests" / "unit"
     unit.mkdir(parents=True)
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path / "tests/conftest.py")
+    for name in ("conftest.py", "unit_tree.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests" / name)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
 
     def run(source, *args, name="mp_demo.py", **environment):

@@ -127,11 +127,11 @@ def boards():
     """Every board, on its own chip, with no pin driven yet."""
     global chip, psram
     for name in sorted(os.listdir("firmware/boards")):
-        if name.endswith(".py") and name != "__init__.py":
-            board = __import__("firmware.boards." + name[:-3], None, None, ("CONNECTORS",))
-            pins.clear()
-            chip, psram = board.CHIP, getattr(board, "PSRAM", False)
-            yield board
+        name = name.split(".")[0]
+        board = __import__("firmware.boards." + name, None, None, ("CONNECTORS",))
+        pins.clear()
+        chip, psram = board.CHIP, getattr(board, "PSRAM", False)
+        yield board
     chip, psram = "ESP32", False
 
 

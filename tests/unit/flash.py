@@ -17,6 +17,7 @@ class Flash:
     | ops, erases | how many programs and erases there were; how many erases |
     | dies_at   | the number of the operation that the power cut hits, or None |
     | tear      | how many eighths of that operation still happen |
+    | cut       | cut(number of an operation): does the power cut hit it? Or None |
     | fails_at  | the number of an operation that does nothing and says so, or None |
     | misused   | programs of what was not erased |
     """
@@ -32,6 +33,7 @@ class Flash:
         self.ops = self.erases = self.misused = 0
         self.dies_at = self.fails_at = None
         self.tear = 0
+        self.cut = None
         self.dead = False
         vfs.VfsLfs2.mkfs(self)
 
@@ -47,7 +49,7 @@ class Flash:
 
     def _happens(self, size):
         # How many bytes of this operation happen.
-        if self.dies_at == self.ops:
+        if self.dies_at == self.ops or self.cut and self.cut(self.ops):
             self.dead = True
             return size * self.tear // 8
         self.ops += 1

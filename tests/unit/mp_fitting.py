@@ -12,6 +12,7 @@ import machine
 import time
 
 from electrics import Plain
+from fork import apart
 from rig import seeded, share
 
 from firmware import check_board, fitting
@@ -525,26 +526,38 @@ OTHERS = (
 )
 
 
-def parts_work(board, i=0):
+def charging(board, i):
+    """A Site where a car charges; copies of this process go on from there."""
     s = Site(board, i)
     s.charge()
+    s.run(2000)  # (the meter has been read meanwhile)
+    return s
+
+
+def parts_work(board, i=0):
+    s = charging(board, i)
     for part in sorted(s.pins):
-        assert PARTS[part](s) is not False, (part, str(s))
-        s.charge()
+        apart(part_works, s, part)
+
+
+def part_works(s, part):
+    assert PARTS[part](s) is not False, (part, str(s))
+    s.charge()
 
 
 def faults_show(board, names, i=0, turn=None):
     """`turn`: of the names this run's share, which is another one for each turn."""
+    s = charging(board, i)
     for n in range(len(names)) if turn is None else share(len(names), turn):
-        name = names[n]
-        part, check = TABLE[name]
-        s = Site(board, i)
-        if s.has(part):
-            s.charge()
-            try:
-                check(s, name)
-            except AssertionError as e:
-                raise AssertionError("%s: %s: %s" % (board.__name__, name, e))
+        if s.has(TABLE[names[n]][0]):
+            apart(fault_shows, s, names[n], board)
+
+
+def fault_shows(s, name, board):
+    try:
+        TABLE[name][1](s, name)
+    except AssertionError as e:
+        raise AssertionError("%s: %s: %s" % (board.__name__, name, e))
 
 
 def board(name):

@@ -21,6 +21,10 @@ SWEEPS = (
     "test_A30_power_cut_at_every_operation_where_it_waits_for_another",
     "test_beside_each_other_power_cut_at_every_operation",
     "test_power_cut_at_every_operation_while_a_receipt_moves",
+    "test_one_erase_a_put_in_steady_state",
+    "test_full_flash_refuses_and_keeps_what_is_installed",
+    "test_a_flash_operation_that_fails_changes_nothing_or_all",
+    "test_A30_a_flash_operation_that_fails_changes_nothing_or_all",
 )
 
 TORN = (0, 1, 4, 7, 8)  # eighths of the operation that the power cut hits

@@ -889,6 +889,27 @@ def test_age_survives_the_jump():
             assert T0 + 6000 - tx.origin_s == age
 
 
+def test_a_start_and_a_sample_without_the_time_are_noted_to_the_second():
+    """Whatever was noted the second before: after a power cut nothing is told as before them."""
+
+    def noted_s():
+        with open("/flash/last_time") as f:
+            return int(f.read().split()[0])
+
+    for t in (T0, UNSET):
+        w = World(t=t).ready()
+        w.car(B, 1000 - w.time.t_ms % 1000)
+        w.clock.note(1)
+        before_s = noted_s()
+        w.poll(900)
+        w.accept("TAG", 200)
+        assert noted_s() == before_s + 1 and w.c.tx.start_s == w.clock.now()
+        w.poll(1000)
+        w.journal.sample = lambda tx, sample: None
+        w.station.sample(w.c, ())
+        assert noted_s() == before_s + (1 if t == T0 else 2)
+
+
 def test_after_a_power_cut_without_a_clock_the_origin_is_right_already():
     w = World().ready()
     w.install(record([(0, 20), (3600, 10)], profile.TX_DEFAULT), 0)

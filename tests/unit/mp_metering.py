@@ -11,6 +11,7 @@ from firmware.ocpp.v16 import messages
 from firmware.station import metering, states
 from firmware.station.retime import set_clock
 from firmware.storage.journal import STOP
+from firmware.storage.transactions import Transaction
 
 HEAP = "800K"
 BOTH = True
@@ -402,6 +403,15 @@ def test_the_energy_of_a_transaction_never_runs_backwards():
     w.car(pilot.A, 2000)
     w.charge()
     assert w.c.tx.start_Wh == w.meters[0].energy_Wh and w.c.tx.offset_Wh == 0
+
+
+def test_what_rises_by_more_than_20_Wh_a_second_is_another_register():
+    """From the start of the transaction on; a day where the clock is before that."""
+    for s, rise_Wh, moved in ((10, 200, False), (10, 201, True), (-1, 20 * 86400, False)):
+        tx = Transaction(1, 1, "TAG", T0, 1000)
+        tx.seen_Wh = 1000
+        assert tx.moved(None, 1000 + rise_Wh, T0 + s) == moved, (s, rise_Wh)
+        assert tx.offset_Wh == -rise_Wh * moved
 
 
 def test_another_register_after_a_power_cut():

@@ -8,6 +8,7 @@ from hashlib import sha256
 import flash
 from rig import seeded
 
+from firmware import lazy
 from firmware.page import actions, kept, request
 from firmware.page.history import History
 
@@ -148,6 +149,16 @@ async def test_noise_costs_an_answer_and_nothing_else():
             continue
         assert s.said.startswith(b"HTTP/1.1 4"), (data, s.said)
         assert json.loads(s.said.split(b"\r\n\r\n", 1)[1])["error"]
+
+
+def test_what_a_field_of_the_configuration_wants():
+    """As config.py says it, but for the page's own: a password that a person can sign in by."""
+    config, fields = lazy.load("config"), lazy.load("page.fields")
+    fields._read = dict  # (no file)
+    rows = json.loads(b"".join([piece for piece in fields.pieces() if piece]))["fields"]
+    wants = {row["name"]: row["wants"] for row in rows}
+    assert wants.pop("page").startswith("a password of 8 to 64 characters")
+    assert wants == {name: config.find(name)[1] for name in config.names() if name != "page"}
 
 
 async def test_pbkdf2_is_that_of_the_standard():

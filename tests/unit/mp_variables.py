@@ -98,6 +98,11 @@ def test_the_table():
         if row.value[0] in "=~":
             key = KEYS.named(row.value[1:], unit.settings)
             assert key[3] in kinds[row.kind], line
+    there = {row.component for row in rows(unit)}
+    told = {row.text() for row in rows(unit)}
+    for line in MODEL._TABLE:
+        row = MODEL.Row(line, 0)
+        assert (row.text() in told) == (row.component in there), line
     for row in rows(unit):
         about = model.characteristics(row)
         listed = row.kind in "OMQ"

@@ -262,7 +262,7 @@ async def test_what_is_near_to_a_command():
     for typed, meant in (
         ("limt", "limit"), ("limits", "limit"), ("lmiit", "limit"), ("satus", "status"),
         ("hepl", "help"), ("bnch", "bench"), ("profile", "profiles"), ("conifg", "config"),
-        ("LIMTI", "limit"),
+        ("LIMTI", "limit"), ("lmits", "limit"),
     ):  # fmt: skip
         said = await answer(typed, Unit())
         assert said == ["%s: no such command; did you mean %s?" % (typed.lower(), meant)], said
@@ -426,6 +426,8 @@ async def test_bench_mode_is_refused():
     w, module, _ = bench()
     for amps in ("5", "81", "x", "-6"):
         raises(ValueError, list, module.pilot(None, amps, [w.c]))
+    for amps, mA in (("6", 6000), ("80", 80000), ("off", 0)):
+        assert list(module.pilot(None, amps, [w.c])) and w.c.controller.bench.allow_mA == mA
 
 
 async def test_a_bench_tick_allocates_nothing():

@@ -211,7 +211,7 @@ class VirtualBoard(Station):
 
     # --- from start to end
 
-    def leave(self):
+    async def leave(self):
         """Nothing: the power is switched off."""
 
     async def run(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from host.station.many_control import ManyControl
 from host.station.many_ids import raise_limit
-from host.station.station import END_s, Station
+from host.station.station import Station
 from host.station.terminal import log
 
 LINE = 4096  # bytes of one that are kept until it ends
@@ -121,23 +121,10 @@ class Many:
         except Exception as e:
             log(f"{name}: {type(e).__name__}: {e}: it runs no more")
             station.status = 1
-        station.over.set()
-        await self._leave(station)
+        await station.leave()
         self.ended.add(name)
         station.end()
         if lines:
             lines.close()
         if not self.over.is_set() and len(self.ended) < len(self.stations):
             log(f"{name}: has ended; the others go on")
-
-    @staticmethod
-    async def _leave(station):
-        # Its outputs safe, as Station.leave(), while the others go on.
-        if station.board.runs():
-            station.board.tell({"do": "interrupt"})
-        until = asyncio.get_running_loop().time() + END_s
-        while station.board.runs() and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.01)
-        if station.board.runs():
-            log(f"{station.NAME}: does not end by itself")
-            station.board.stop()

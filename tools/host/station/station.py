@@ -204,6 +204,7 @@ class Station:
             await self.live()
         finally:
             try:
+                await self.leave()
                 self.end()
                 for one in (server, walls):
                     if one:
@@ -213,20 +214,22 @@ class Station:
                     termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
         return self.status
 
-    def leave(self):
-        """Ctrl-C to the board: it leaves its outputs safe by itself."""
+    async def leave(self):
+        """Ctrl-C to the board: it leaves its outputs safe by itself, while what else there is in
+        this process goes on."""
+        self.over.set()
         if self.board.runs():
             # Not SIGINT: in the middle of a collection it would leave the unix port's heap locked.
             self.board.tell({"do": "interrupt"})
-            deadline = time.monotonic() + END_s
-            while self.board.runs() and time.monotonic() < deadline:
-                if self.chip.bus:
-                    self.chip.read()
-                time.sleep(0.001)
+        until = time.monotonic() + END_s
+        while self.board.runs():
+            if time.monotonic() > until:
+                log(f"{self.NAME}: does not end by itself")
+                break
+            await asyncio.sleep(0.01)
 
     def end(self):
-        """Outputs safe, power off, files closed."""
-        self.leave()
+        """Power off, files closed."""
         self.switch_off()
         self.world.end()
         if self._temporary:

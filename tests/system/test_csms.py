@@ -1075,7 +1075,7 @@ def test_other_start_errors(tmp_path):
 
 
 def test_without_an_input():
-    """Closed: nothing can be typed, and that is said. /dev/null: the end of the commands."""
+    """What is said where nothing can be typed, as stdin is closed, and where the commands end."""
     command = [sys.executable, "-c", "from host.csms_cli import main; raise SystemExit(main())"]
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command, "--port", "0"],
@@ -1086,4 +1086,6 @@ def test_without_an_input():
     )
     assert done.returncode == 2 and done.stdout == "", done
     assert done.stderr.startswith("tools/csms: no commands can be read, for stdin is closed")
-    assert _tool("--port", "0").returncode == 0
+    done = _tool("--port", "0")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 2, done
+    assert "The input has ended, and so does this; --no-prompt goes on without" in done.stdout

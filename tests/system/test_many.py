@@ -122,9 +122,9 @@ async def test_ids_and_passwords_from_a_file(tmp_path, micropython):
     """The first two of them."""
     ids = tmp_path / "ids"
     ids.write_text(
-        "# of the depot\nDEPOT-1 secret of the first\n\n  DEPOT.2 0123456789abcdef\nX\n"
+        "# of the depot\nDEPOT-1 secret-of-the-first\n\n  DEPOT.2\t0123456789abcdef\nX\n"
     )
-    credentials = {"DEPOT-1": "secret of the first", "DEPOT.2": "0123456789abcdef"}
+    credentials = {"DEPOT-1": "secret-of-the-first", "DEPOT.2": "0123456789abcdef"}
     words = "--ids", ids, "--count", 2, "--security-profile", 1, "--spread", 0
     async with many(tmp_path, *words, quits=True, credentials=credentials) as (cs, process):
         for name in credentials:
@@ -134,6 +134,8 @@ async def test_ids_and_passwords_from_a_file(tmp_path, micropython):
 
 BAD = (
     ("--count 0", "1 or more"),
+    ("--count ten", "--count: ten is not a whole number"),
+    ("--count 3 --spread soon", "--spread: soon is not a number"),
     ("--count 28000", "more"),
     ("--count 99999999", "more ports"),
     ("--count 3 --flash f", "--state FOLDER"),
@@ -150,7 +152,14 @@ BAD = (
     ("--id CP1 --spread 3", "for --count or --ids"),
     ("--id CP1 --state s", "for --count or --ids"),
 )
-BAD_FILES = (("# none\n\n", "0 ids"), ("A\nall\n", "line 2: all"), ("A\nB/..\n", "line 2: B/.."))
+BAD_FILES = (
+    ("", "no station's id is in FILE: write one a line"),
+    ("# none\n\n", "no station's id is in"),
+    ("A\nall\n", "line 2: all"),
+    ("A\nB/..\n", "line 2: B/.."),
+    ("A\nB pass word\n", "line 2: B: a password has no blanks, and a comment a line of its own"),
+    ("A password # of A\n", "line 1: A: a password has no blanks"),
+)
 
 
 def test_what_makes_no_sense_is_said(tmp_path, capsys, micropython):
@@ -160,11 +169,11 @@ def test_what_makes_no_sense_is_said(tmp_path, capsys, micropython):
         refused(words.replace("IDS", str(path)), text, capsys)
     for lines, text in BAD_FILES:
         path.write_text(lines)
-        refused(f"--ids {path}", text, capsys)
-    path.write_text("A\nB pass word\nC\n")
-    refused(f"--ids {path} --count 4", "has 3 ids", capsys)
+        refused(f"--ids {path}", text.replace("FILE", str(path)), capsys)
+    path.write_text("A\nB pass-word\nC\n")
+    refused(f"--ids {path} --count 4", "has 3 ids: write more, or a smaller --count", capsys)
     args = arguments(f"--url {URL} --ids {path} --count 2 --password p --state s".split())
-    assert [own.unit["password"] for own in args.stations.values()] == ["p", "pass word"]
+    assert [own.unit["password"] for own in args.stations.values()] == ["p", "pass-word"]
     assert [own.flash for own in args.stations.values()] == ["s/A/flash.img", "s/B/flash.img"]
 
 

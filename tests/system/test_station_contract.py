@@ -92,6 +92,7 @@ BAD_OPTIONS = (
         for url in ("http://127.0.0.1/ocpp", "ws://", "ws://127.0.0.1:99999/x", "ws://127.0.0.1:x/")
     ),
     (GOOD_URL + " --id=", "--id"),
+    (GOOD_URL + " --id CP1 --control any", "--control: any is not a whole number"),
     *(
         (f"{GOOD_URL} --id CP1 {words}", words.split()[0])
         for words in (

@@ -105,7 +105,12 @@ async def run_prompt(shell, terminal):
         terminal.show('Type "help" for the commands.')
         terminal.prompt = "> "
         print(terminal.prompt, end="", flush=True)
-    while not shell.done and (line := await lines.get()) is not None:
+    while not shell.done:
+        line = await lines.get()
+        if line is None:
+            if not terminal.prompt:
+                terminal.show("The input has ended, and so does this; --no-prompt goes on without")
+            break
         try:
             await shell.run(line)
         except CommandError as error:

@@ -50,6 +50,9 @@ def load_board(args):
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
+        message = NO_NUMBER.sub(
+            lambda m: f"{m[2]} is not {NUMBERS[m[1]]}", message.removeprefix("argument ")
+        )
         self.exit(2, f"station: {message} (--help tells more)\n")
 
 

@@ -21,7 +21,7 @@ def add_options(add):
         "it is CP; or the first N of --ids. They share --control, where a line begins with the id "
         "that it is for")  # fmt: skip
     add("--ids", metavar="FILE", help="stations with these ids, one a line, after a space the "
-        "password of that station if it has one; # begins a comment")  # fmt: skip
+        "password of that station if it has one; a line of # is a comment")  # fmt: skip
     add("--spread", type=float, metavar="SECONDS", help="of --count and --ids: from the first "
         f"start to the last (default {SPREAD_s} s a station)")  # fmt: skip
     add("--state", metavar="FOLDER", help="of --count and --ids: FOLDER/ID has the flash image of "
@@ -72,17 +72,21 @@ def _listed(parser, args):
         parser.error(f"--ids: {e}")
     ids = {}
     for i, line in enumerate(lines, 1):
-        name, _, password = line.strip().partition(" ")
-        if not name or name.startswith("#"):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
+        name, *rest = line.split()
         why = _wrong(name) or ("it is there twice" if name in ids else "")
+        if len(rest) > 1:
+            why = why or "a password has no blanks, and a comment a line of its own"
         if why:
             parser.error(f"--ids: {args.ids}, line {i}: {name}: {why}")
-        ids[name] = password.strip() or None
+        ids[name] = rest[0] if rest else None
         if len(ids) == args.count:
             break
-    if not ids or len(ids) < (args.count or 0):
-        parser.error(f"--ids: {args.ids} has {len(ids)} ids")
+    if not ids:
+        parser.error(f"--ids: no station's id is in {args.ids}: write one a line")
+    if len(ids) < (args.count or 0):
+        parser.error(f"--ids: {args.ids} has {len(ids)} ids: write more, or a smaller --count")
     return ids
 
 

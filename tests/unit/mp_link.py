@@ -256,7 +256,7 @@ def test_the_latest_reasons_are_kept():
     for text in ("one", "two", "two", "three", "two", "four" + "x" * 300):
         b.link.record(text)
     assert [(n, text) for _, n, text in b.link.ends[:-1]] == [(2, "two"), (1, "three"), (1, "two")]
-    assert b.link.ends[-1][1] == 1 and b.reason() == "four" + "x" * 86
+    assert b.link.ends[-1][1] == 1 and b.reason() == "four" + "x" * 153 + "..."
 
 
 @simtime.simulated

@@ -294,7 +294,10 @@ async def test_a_program_with_the_token_may_set_limits_and_no_more():
             raise ValueError('what is "%s"?' % words)
         return "all together: 10 A"
 
-    unit = Bare(up_s=0, station=Bare(connectors=[None], impose=impose))
+    looked = []
+    sharing = Bare(due_s=0, evaluate=lambda now, now_ms: looked.append(now))
+    station = Bare(connectors=[None], impose=impose, sharing=sharing)
+    unit = Bare(up_s=0, station=station, clock=Bare(now=lambda: 7))
     digest = hexlify(sha256(b"token").digest()).decode()
     page = a_page(secret=await secret("right"), unit=unit, token=digest)
     words = {"words": "10 for 60"}
@@ -302,6 +305,7 @@ async def test_a_program_with_the_token_may_set_limits_and_no_more():
         token = b"a=b\r\nAuthorization: %s token" % kind
         head, said = await post(page, b"/limit", words, token, b"")
         assert not head and json.loads(said[0]) == {"said": "all together: 10 A"}
+        assert looked.pop() == 7, "in force before it is answered"
     for wrong in ({"words": "x"}, {"words": None}, {"words": 10}, {}):
         assert await post(page, b"/limit", wrong, token, b"") == 400
     for path in (b"/restart", b"/login", b"/x"):

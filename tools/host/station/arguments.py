@@ -17,6 +17,9 @@ from host.station.board import CHIPS
 from host.station.control import HELP
 from host.station.many_ids import add_options, stations
 
+NO_NUMBER = re.compile(r"invalid (int|float) value: '(.*)'")  # (argparse's words)
+NUMBERS = {"int": "a whole number", "float": "a number"}
+
 
 def is_url(text):
     """True if a station could dial this."""
